@@ -56,6 +56,7 @@ ENV PATH=/opt/pgwarden/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
     PYTHONSAFEPATH=1 \
     LANG=C.UTF-8 \
     HOME=/tmp
+ENTRYPOINT ["python3", "-m", "pgwarden"]
 
 # crds/ lies beside the package, as in the repository.
 COPY crds /opt/pgwarden/app/crds
@@ -70,4 +71,3 @@ LABEL org.opencontainers.image.title="pgwarden" \
       org.opencontainers.image.revision="${REVISION}"
 
 USER 65532:65532
-ENTRYPOINT ["python3", "-m", "pgwarden"]

@@ -42,10 +42,20 @@ def _answers(*checks: tuple[str, ...]) -> Callable[[Path], None]:
     return probe
 
 
+def _release() -> str:
+    """Debian's release name: a cache carried to another release gets entries of its own."""
+    try:
+        text = Path("/etc/os-release").read_text()
+    except OSError:
+        return "debian"
+    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return values.get("VERSION_CODENAME", "debian").strip('"')
+
+
 def _deb(package: str, wanted: tuple[str, ...], names: tuple[str, ...],
          *checks: tuple[str, ...]) -> Artifact:
     return Artifact(
-        package, "debian", names,
+        package, _release(), names,
         partial(builders.deb_files, package=package, wanted=wanted), _answers(*checks),
     )
 

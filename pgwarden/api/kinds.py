@@ -15,17 +15,17 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     """Base of the spec types: camelCase on the wire, immutable here, unknown fields ignored."""
 
 
-class SecretKeyRef(Model):
+class SecretKeyRef(Model, frozen=True, kw_only=True):
     name: str
     key: str = ""
 
 
-class LocalStorage(Model):
+class LocalStorage(Model, frozen=True, kw_only=True):
     storage_class_name: str | None = None
     size: str = "10Gi"
 
 
-class S3Storage(Model):
+class S3Storage(Model, frozen=True, kw_only=True):
     bucket: str = ""
     endpoint: str = ""
     region: str = ""
@@ -37,7 +37,7 @@ class S3Storage(Model):
     credentials_secret_ref: SecretKeyRef | None = None
 
 
-class PostgresAccess(Model):
+class PostgresAccess(Model, frozen=True, kw_only=True):
     """How PostgreSQL is found in a labelled pod. Empty values are worked out by the webhook from the pod itself."""
 
     container: str = ""  # default: the container named postgres, else database, else the pod's only one
@@ -52,17 +52,17 @@ class PostgresAccess(Model):
     configure_by: str = "Auto"  # Auto | Arguments | AlterSystem
 
 
-class Retention(Model):
+class Retention(Model, frozen=True, kw_only=True):
     full: int | None = None
     full_type: str = "count"  # count | time (days)
     diff: int | None = None
 
 
-class Encryption(Model):
+class Encryption(Model, frozen=True, kw_only=True):
     secret_ref: SecretKeyRef
 
 
-class RepositorySpec(Model):
+class RepositorySpec(Model, frozen=True, kw_only=True):
     storage_type: str = "local"  # local | s3 | local,s3
     local: LocalStorage | None = None
     s3: S3Storage | None = None
@@ -84,7 +84,7 @@ class RepositorySpec(Model):
         return self.storages.index(storage or self.storages[0]) + 1
 
 
-class BackupSpec(Model):
+class BackupSpec(Model, frozen=True, kw_only=True):
     repository: str
     type: str = "incr"  # full | diff | incr; options may carry --type, the one given there wins
     storage: str = ""
@@ -92,7 +92,7 @@ class BackupSpec(Model):
     active_deadline_seconds: int | None = None
 
 
-class BackupScheduleSpec(Model):
+class BackupScheduleSpec(Model, frozen=True, kw_only=True):
     repository: str
     schedule: str
     time_zone: str = "UTC"
@@ -105,8 +105,8 @@ class BackupScheduleSpec(Model):
     failed_history_limit: int = 3
 
 
-class RestoreTarget(Model):
-    """At most one is set; none means the latest WAL. `time` is RFC 3339 or `YYYY-MM-DD HH:MM:SS[.f]+ZZ`, zone mandatory."""
+class RestoreTarget(Model, frozen=True, kw_only=True):
+    """At most one is set; none means the latest WAL. `time` is RFC 3339 or PostgreSQL's form; zone mandatory."""
 
     time: str | None = None
     lsn: str | None = None
@@ -115,7 +115,7 @@ class RestoreTarget(Model):
     immediate: bool | None = None
 
 
-class RestoreSpec(Model):
+class RestoreSpec(Model, frozen=True, kw_only=True):
     repository: str
     target: RestoreTarget | None = None
     target_timeline: str = ""
@@ -127,7 +127,7 @@ class RestoreSpec(Model):
     recovery_timeout_seconds: int = 3600
 
 
-class PodFacts(Model):
+class PodFacts(Model, frozen=True, kw_only=True):
     """What the webhook found out of a PostgreSQL pod and wrote on it: how to reach PostgreSQL there."""
 
     container: str
