@@ -1,0 +1,149 @@
+"""Raw REST to the API server over aiohttp: objects are plain dicts, so that no field is ever lost on the way.
+
+The generated models of the kubernetes package are not used: they drop what they do not know and cost memory and start time
+in every sidecar and webhook replica. Its kubeconfig reader and its leader election are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from pgwarden.api import names
+from pgwarden.kube import access, errors
+
+Object = dict[str, Any]
+_CONNECT = 10.0  # seconds to connect
+_REQUEST = 60.0  # seconds for one request; a watch is bounded by its own timeoutSeconds
+WATCH_SECONDS = 290  # how long the server holds one watch open; then we resume it
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class KubeClient:
+    """One session to one API server. Methods raise kube.errors.ApiError, or aiohttp.ClientError when none answers."""
+
+    def __init__(self, where: access.Access) -> None:
+        self._access = where
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    async def from_environment(cls) -> KubeClient:
+        """In a pod: its service account (unless KUBECONFIG is set). Elsewhere: the kubeconfig."""
+        where = None if os.environ.get("KUBECONFIG") else access.in_cluster()
+        return cls(where or await access.from_kubeconfig())
+
+    async def __aenter__(self) -> KubeClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(ssl=self._access.tls or False, limit=0)
+            timeout = aiohttp.ClientTimeout(total=_REQUEST, connect=_CONNECT)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return self._session
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        content_type: str = "application/json",
+        params: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Send one request and return the decoded answer (a dict for every Kubernetes object)."""
+        headers = self._access.headers() | {"Accept": "application/json"}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            data = _encode(body)
+        limit = aiohttp.ClientTimeout(total=timeout or _REQUEST, connect=_CONNECT)
+        url = self._access.server + path
+        async with self._open().request(
+            method, url, data=data, headers=headers, params=params, timeout=limit
+        ) as answer:
+            raw = await answer.read()
+            if answer.status >= 400:
+                raise errors.from_body(answer.status, raw)
+            return _decode(raw) if answer.content_type == "application/json" else raw.decode()
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None, timeout: float | None = None) -> Any:
+        return await self.request("GET", path, params=params, timeout=timeout)
+
+    async def find(self, path: str) -> Object | None:
+        """The object at *path*, or None where there is none."""
+        try:
+            found: Object = await self.get(path)
+        except errors.NotFound:
+            return None
+        return found
+
+    async def create(self, path: str, body: Object) -> Object:
+        created: Object = await self.request("POST", path, body=body, params={"fieldManager": names.FIELD_MANAGER})
+        return created
+
+    async def apply(self, path: str, body: Object) -> Object:
+        """Server-side apply of exactly the fields in *body*, as one fixed field manager."""
+        params = {"fieldManager": names.FIELD_MANAGER, "force": "true"}
+        applied: Object = await self.request("PATCH", path, body=body, content_type=APPLY, params=params)
+        return applied
+
+    async def merge(self, path: str, body: Object) -> Object:
+        """JSON merge patch (RFC 7386): what is None goes, lists are replaced whole."""
+        params = {"fieldManager": names.FIELD_MANAGER}
+        merged: Object = await self.request("PATCH", path, body=body, content_type=MERGE, params=params)
+        return merged
+
+    async def delete(self, path: str, *, uid: str = "", propagation: str = "Background") -> bool:
+        """Delete; with *uid* only the very object that was looked at. False where there was none."""
+        options: Object = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        try:
+            await self.request("DELETE", path, body=options)
+        except errors.NotFound:
+            return False
+        return True
+
+    async def watch(self, path: str, params: Mapping[str, str]) -> AsyncIterator[Object]:
+        """Events {type, object} from one watch until the server ends it. Raises Gone where it must be listed again."""
+        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)} | dict(params)
+        limit = aiohttp.ClientTimeout(total=None, connect=_CONNECT, sock_read=WATCH_SECONDS + 30)
+        headers = self._access.headers()
+        url = self._access.server + path
+        async with self._open().get(url, params=query, headers=headers, timeout=limit) as answer:
+            if answer.status >= 400:
+                raise errors.from_body(answer.status, await answer.read())
+            async for event in _events(answer.content):
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    raise errors.from_body(int(status.get("code", 500)), _encode(status))
+                yield event
+
+
+async def _events(stream: aiohttp.StreamReader) -> AsyncIterator[Object]:
+    """Lines of JSON. An object may be larger than the reader's line limit, so lines are cut here."""
+    pending = bytearray()
+    async for chunk in stream.iter_any():
+        pending += chunk
+        *lines, rest = pending.split(b"\n")
+        pending = bytearray(rest)
+        for line in lines:
+            if line.strip():
+                yield _decode(line)
