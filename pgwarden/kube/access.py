@@ -48,7 +48,7 @@ async def from_kubeconfig(path: str | None = None) -> Access:
     from kubernetes.aio.config import load_kube_config
 
     configuration = Configuration()
-    await load_kube_config(config_file=path, client_configuration=configuration)
+    await load_kube_config(config_file=path, client_configuration=configuration)  # type: ignore[no-untyped-call]
     tls: ssl.SSLContext | None = None
     if configuration.host.startswith("https"):
         tls = await asyncio.to_thread(_tls, configuration)

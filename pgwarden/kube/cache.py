@@ -28,7 +28,7 @@ def key_of(obj: Object) -> Key:
 class WatchCache:
     """`run()` keeps `items` in step with the cluster until cancelled; `synced` is set after the first full list.
 
-    Listeners get (ADDED | MODIFIED | DELETED, object, the object before or None), once per change, never twice for one version.
+    Listeners get (ADDED | MODIFIED | DELETED, object, the object before or None), once a change.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class WatchCache:
         self._transform = transform or _slim
         self._listeners: list[Listener] = []
         self._params: dict[str, str] = {}
+        self._version = ""  # where to resume the watch; empty: list again
         if label_selector:
             self._params["labelSelector"] = label_selector
         if field_selector:
@@ -63,16 +64,15 @@ class WatchCache:
 
     async def run(self) -> None:
         failures = 0
-        version = ""
         while True:
             try:
-                if not version:
-                    version = await self._list()
+                if not self._version:
+                    self._version = await self._list()
                     failures = 0
-                version = await self._watch(version)
+                await self._watch()
                 failures = 0
             except errors.Gone:
-                version = ""
+                self._version = ""
             except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 wait = BACKOFF[min(failures, len(BACKOFF) - 1)]
                 failures += 1
@@ -95,15 +95,14 @@ class WatchCache:
         self.synced.set()
         return str(page["metadata"]["resourceVersion"])
 
-    async def _watch(self, version: str) -> str:
-        async for event in self._client.watch(self.path, self._params | {"resourceVersion": version}):
+    async def _watch(self) -> None:
+        async for event in self._client.watch(self.path, self._params | {"resourceVersion": self._version}):
             obj = event["object"]
-            version = obj["metadata"]["resourceVersion"]
+            self._version = obj["metadata"]["resourceVersion"]
             if event["type"] == "DELETED":
                 self._drop(obj)
             elif event["type"] != "BOOKMARK":
                 self._put(obj)
-        return version
 
     def _put(self, raw: Object) -> None:
         obj = self._transform(raw)

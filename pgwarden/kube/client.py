@@ -1,14 +1,14 @@
 """Raw REST to the API server over aiohttp: objects are plain dicts, so that no field is ever lost on the way.
 
-The generated models of the kubernetes package are not used: they drop what they do not know and cost memory and start time
-in every sidecar and webhook replica. Its kubeconfig reader and its leader election are.
+The generated models of the kubernetes package are not used: they drop what they do not know and cost memory and start
+time in every replica of the webhook. Its kubeconfig reader and its leader election are.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import msgspec
@@ -39,7 +39,7 @@ class KubeClient:
         where = None if os.environ.get("KUBECONFIG") else access.in_cluster()
         return cls(where or await access.from_kubeconfig())
 
-    async def __aenter__(self) -> KubeClient:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -65,7 +65,7 @@ class KubeClient:
         body: Any = None,
         content_type: str = "application/json",
         params: Mapping[str, str] | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  the limit of one request, handed to aiohttp
     ) -> Any:
         """Send one request and return the decoded answer (a dict for every Kubernetes object)."""
         headers = self._access.headers() | {"Accept": "application/json"}
@@ -83,8 +83,8 @@ class KubeClient:
                 raise errors.from_body(answer.status, raw)
             return _decode(raw) if answer.content_type == "application/json" else raw.decode()
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None, timeout: float | None = None) -> Any:
-        return await self.request("GET", path, params=params, timeout=timeout)
+    async def get(self, path: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> Any:
+        return await self.request("GET", path, params=params, timeout=seconds)
 
     async def find(self, path: str) -> Object | None:
         """The object at *path*, or None where there is none."""

@@ -31,7 +31,7 @@ _PREFIX = {
 
 
 def of(plural: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
-    """`of("pods", "ns", "p", "log")` → `/api/v1/namespaces/ns/pods/p/log`; no namespace: across all, or cluster-scoped."""
+    """`of("pods", "ns", "p", "log")` → `/api/v1/namespaces/ns/pods/p/log`; no namespace: across all or cluster-wide."""
     path = _PREFIX[plural]
     if namespace:
         path += f"/namespaces/{quote(namespace, safe='')}"

@@ -1,0 +1,65 @@
+"""What every controller is given: the client, the caches, the agents, the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pgwarden.api import names
+from pgwarden.controller.agents import Agents
+from pgwarden.controller.settings import Settings
+from pgwarden.kube import paths
+from pgwarden.kube.cache import WatchCache
+from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.events import Recorder
+
+
+class Caches:
+    """The watch caches. Pods are two: those that users labelled, and those that we run."""
+
+    def __init__(self, client: KubeClient) -> None:
+        ours = names.LABEL_OWNER_REPOSITORY
+        self.repositories = WatchCache(client, paths.of("repositories"))
+        self.backups = WatchCache(client, paths.of("backups"))
+        self.schedules = WatchCache(client, paths.of("backupschedules"))
+        self.restores = WatchCache(client, paths.of("restores"))
+        self.postgres_pods = WatchCache(client, paths.of("pods"), label_selector=names.LABEL_REPOSITORY)
+        self.own_pods = WatchCache(client, paths.of("pods"), label_selector=ours)
+        self.jobs = WatchCache(client, paths.of("jobs"), label_selector=ours)
+        self.deployments = WatchCache(client, paths.of("deployments"), label_selector=ours)
+
+    def all(self) -> Iterable[WatchCache]:
+        return vars(self).values()
+
+    # api.rules.Lookup ------------------------------------------------------------------------------------------
+    def repository(self, namespace: str, name: str) -> Object | None:
+        return self.repositories.get(namespace, name)
+
+    def all_repositories(self) -> Iterable[Object]:
+        return list(self.repositories.items.values())
+
+    def of_repository(self, cache: WatchCache, namespace: str, repository: str) -> list[Object]:
+        """The Backups, BackupSchedules or Restores of one Repository."""
+        return [obj for obj in cache.in_namespace(namespace) if obj.get("spec", {}).get("repository") == repository]
+
+    def labelled(self, cache: WatchCache, namespace: str, label: str, value: str) -> list[Object]:
+        """The objects in *namespace* whose *label* is *value*, by name."""
+        found = [o for o in cache.in_namespace(namespace) if o["metadata"].get("labels", {}).get(label) == value]
+        return sorted(found, key=lambda o: str(o["metadata"]["name"]))
+
+
+@dataclass
+class Context:
+    client: KubeClient
+    caches: Caches
+    agents: Agents
+    recorder: Recorder
+    settings: Settings
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    #: One lock per Repository (namespace, name): whoever starts an operation looks and starts under it.
+    locks: dict[tuple[str, str], asyncio.Lock] = field(default_factory=dict)
+
+    def lock(self, namespace: str, repository: str) -> asyncio.Lock:
+        return self.locks.setdefault((namespace, repository), asyncio.Lock())

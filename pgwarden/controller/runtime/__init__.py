@@ -1,0 +1,1 @@
+"""What every controller stands on: the keyed queue, workers, the caches, leadership."""
