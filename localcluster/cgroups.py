@@ -1,0 +1,66 @@
+"""The cgroup below which kubelet puts every pod of one cluster."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from localcluster.config import Cluster
+
+_ROOT = Path("/sys/fs/cgroup")
+# cgroup v1: a new cpuset has no CPUs and takes no process until these are copied down.
+_CPUSET_FILES = ("cpuset.cpus", "cpuset.mems")
+
+
+def _hierarchies() -> list[Path]:
+    """The one root of cgroup v2, or each mounted controller of v1."""
+    if (_ROOT / "cgroup.controllers").exists():
+        return [_ROOT]
+    return [path for path in sorted(_ROOT.iterdir()) if path.is_dir() and not path.is_symlink()]
+
+
+def create(cluster: Cluster) -> None:
+    """kubelet refuses a cgroupRoot that does not exist."""
+    for root in _hierarchies():
+        group = root / cluster.cgroup.lstrip("/")
+        group.mkdir(exist_ok=True)
+        for name in _CPUSET_FILES:
+            source, target = root / name, group / name
+            if source.exists() and target.exists() and not target.read_text().strip():
+                target.write_text(source.read_text())
+        if root == _ROOT:
+            _delegate(root)
+
+
+def _delegate(root: Path) -> None:
+    """cgroup v2: controllers have to be handed down before a child can use them."""
+    for controller in (root / "cgroup.controllers").read_text().split():
+        with contextlib.suppress(OSError):
+            (root / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def delete(cluster: Cluster) -> list[Path]:
+    """Remove the tree, children first; returns what the kernel would not let go."""
+    left = []
+    for root in _hierarchies():
+        group = root / cluster.cgroup.lstrip("/")
+        folders = [path for path in group.rglob("*") if path.is_dir()] if group.exists() else []
+        for folder in sorted([*folders, group], key=lambda path: -len(path.parts)):
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                left.append(folder)
+    return left
+
+
+def processes(cluster: Cluster) -> list[int]:
+    """Every process inside the cluster's cgroups: its containers, whoever their parent is."""
+    found: set[int] = set()
+    for root in _hierarchies():
+        group = root / cluster.cgroup.lstrip("/")
+        for path in group.rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                found.update(int(word) for word in path.read_text().split())
+    return sorted(found)

@@ -1,0 +1,152 @@
+"""What images are made from, and the keys, snapshots and settings that follow from it. Starts no process."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.cache import sha256
+from localcluster.errors import LocalClusterError
+
+# All files of a snapshot get this time, so that the layer cache sees content and not checkouts.
+SNAPSHOT_TIME = 1_577_836_800
+
+
+@dataclass(frozen=True)
+class Jar:
+    """A file from Maven Central, fetched with the machine's own settings."""
+
+    coordinates: str
+    checksum: str
+
+    @property
+    def file_name(self) -> str:
+        _, artifact, version = self.coordinates.split(":")
+        return f"{artifact}-{version}.jar"
+
+
+@dataclass(frozen=True)
+class Image:
+    """What one image is made from; paths of `inputs` are relative to `context`."""
+
+    name: str
+    tag: str
+    release: str
+    dockerfile: str
+    inputs: tuple[str, ...]
+    context: str = "."
+    jar: Jar | None = None
+
+
+MUSL_POSTGRES = Jar(
+    "io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64-alpine:17.6.0",
+    "8584bc6a7818e96344d291733460a1fecb98f133dfd7beba95fc57e4b02f0462",
+)
+IMAGES = {
+    image.name: image
+    for image in (
+        Image(
+            "pgwarden", "localhost/pgwarden:dev", "forky", "Dockerfile",
+            ("Dockerfile", ".dockerignore", "images", "requirements.lock", "crds", "pgwarden"),
+        ),
+        Image(
+            "postgres", "localhost/pgwarden-postgres:17", "trixie", "postgres-glibc/Dockerfile",
+            ("postgres-glibc", "docker-entrypoint.sh"), context="tests/images",
+        ),
+        Image(
+            "postgres-musl", "localhost/pgwarden-postgres-musl:17", "trixie", "postgres-musl/Dockerfile",
+            ("postgres-musl", "docker-entrypoint.sh"), context="tests/images", jar=MUSL_POSTGRES,
+        ),
+    )
+}
+RELEASES = ("forky", "trixie")
+
+
+def digest(*parts: str | bytes) -> str:
+    """A short key of the parts; their boundaries count."""
+    whole = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        whole.update(f"{len(data)}:".encode() + data)
+    return whole.hexdigest()[:16]
+
+
+def tree_digest(folder: Path) -> str:
+    """Of names, contents and the executable bit of all files: what ends up in an image."""
+    parts: list[str | bytes] = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            executable = "x" if path.stat().st_mode & 0o100 else "-"
+            parts += [path.relative_to(folder).as_posix(), executable, path.read_bytes()]
+    return digest(*parts)
+
+
+def snapshot(source: Path, inputs: Iterable[str], target: Path) -> None:
+    """Copy the inputs, and only them, into a fresh folder."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    skip = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for name in inputs:
+        origin = source / name
+        if not origin.exists():
+            raise LocalClusterError(f"an input of the image is missing: {origin}")
+        copy = target / name
+        if origin.is_dir():
+            shutil.copytree(origin, copy, ignore=skip)
+        else:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(origin, copy)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        os.utime(path, (SNAPSHOT_TIME, SNAPSHOT_TIME))
+
+
+def mirror_of(repositories: Iterable[str]) -> str:
+    """The main archive among apt's repository addresses; the security archive has no full release."""
+    for address in repositories:
+        if address.strip() and "security" not in address:
+            return address.strip()
+    raise LocalClusterError("apt has no Debian archive configured", way_out="add one to the machine's apt sources")
+
+
+def pip_configuration(listing: Iterable[str], certificates: str | None) -> str:
+    """`pip config list` as a file that works inside a build, where the machine's folders are not."""
+    options: dict[str, str] = {}
+    for line in listing:
+        key, separator, literal = line.partition("=")
+        if not separator:
+            continue
+        option = key.rsplit(".", 1)[-1]
+        value = str(ast.literal_eval(literal))
+        if not value.startswith(("/", "~")):
+            options[option] = value.replace("\n", "\n    ")
+    if certificates:
+        options["cert"] = certificates
+    return "[global]\n" + "".join(f"{option} = {value}\n" for option, value in options.items())
+
+
+def sealed(path: Path) -> bool:
+    """Whether the file is there and is still what `seal` saw."""
+    try:
+        return path.with_name(path.name + ".sha256").read_text() == sha256(path)
+    except OSError:
+        return False
+
+
+def seal(temporary: Path, path: Path) -> Path:
+    """Give a finished file its name. The checksum goes first: a file without one counts as broken."""
+    path.with_name(path.name + ".sha256").write_text(sha256(temporary))
+    return temporary.rename(path)
+
+
+def prune(folder: Path, pattern: str, keep: int) -> None:
+    """Remove all but the newest files of the pattern, with their checksums."""
+    found = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found[keep:]:
+        path.with_name(path.name + ".sha256").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

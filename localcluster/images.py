@@ -1,0 +1,327 @@
+"""Container images where none can be pulled: base images by debootstrap, the project's own by buildah.
+
+`python3 -m localcluster.images [build] [NAME…] [--load]` builds what changed and prints NAME and archive;
+`python3 -m localcluster.images bases [RELEASE…]` prints the base archives. Everything is kept under the
+cache, keyed by what it was made from: an unchanged image costs one checksum of its archive. A build reads a
+snapshot of its inputs, so editing on during a build never gives an archive the wrong key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from localcluster.cache import cache_root, sha256
+from localcluster.commands import run
+from localcluster.console import say, step
+from localcluster.errors import LocalClusterError
+from localcluster.image_inputs import (
+    IMAGES,
+    RELEASES,
+    Image,
+    Jar,
+    digest,
+    mirror_of,
+    pip_configuration,
+    prune,
+    seal,
+    sealed,
+    snapshot,
+    tree_digest,
+)
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# Part of every key: raise it when this file builds something else from the same inputs.
+RECIPE = "1"
+ARCHIVES_KEPT = 2
+BUILD_LIMIT = 3600.0
+
+# Programs that builds need, and the Debian packages that bring them.
+NEEDED_PROGRAMS = {"buildah": "buildah", "debootstrap": "debootstrap"}
+# The machine's apt settings without which its mirror cannot be used from inside a build either.
+APT_SETTINGS = (
+    "Acquire::Check-Valid-Until", "Acquire::Check-Date",
+    "Acquire::http::Proxy", "Acquire::https::Proxy",
+)
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+# Where the machine's pip configuration is mounted during a build; nothing of it stays in the image.
+PIP_MOUNT = "/mnt"
+# What a damaged layer store says, as opposed to a failing step of a Dockerfile.
+STORE_DAMAGE = re.compile(
+    r"layer not known|image not known|identifier is not|locating item named|creating build container"
+    r"|mounting (new|build) container|readlink \S*overlay|unlinkat|layers\.json|images\.json", re.IGNORECASE,
+)
+
+
+# ---- the machine -----------------------------------------------------------------------------------------------
+
+
+def require(programs: dict[str, str]) -> None:
+    """Install the packages whose programs are missing."""
+    if os.geteuid() != 0:
+        raise LocalClusterError("building images needs root (debootstrap, mounts)")
+    missing = sorted({package for program, package in programs.items() if shutil.which(program) is None})
+    if not missing:
+        return
+    with step(f"installing {', '.join(missing)}"):
+        run(["apt-get", "update", "-q"], limit=300)
+        run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing],
+            env={"DEBIAN_FRONTEND": "noninteractive"}, limit=900)
+
+
+def apt_mirror() -> str:
+    listing = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
+    return mirror_of(listing.splitlines())
+
+
+def apt_settings() -> str:
+    return "".join(run(["apt-config", "dump", name]) for name in APT_SETTINGS)
+
+
+def proxy_arguments() -> list[str]:
+    return [f"--build-arg={name}={os.environ[name]}" for name in PROXY_VARIABLES if os.environ.get(name)]
+
+
+def machine_pip(folder: Path) -> None:
+    """The folder that a build mounts: this machine's pip configuration and certificates."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+    if bundle.is_file():
+        shutil.copyfile(bundle, folder / "ca.crt")
+    try:
+        listing = run([sys.executable, "-m", "pip", "config", "list"]).splitlines()
+    except LocalClusterError:
+        listing = []
+    certificates = f"{PIP_MOUNT}/ca.crt" if bundle.is_file() else None
+    (folder / "pip.conf").write_text(pip_configuration(listing, certificates))
+
+
+class Store:
+    """The images folder of the cache: base archives, buildah's layers and finished archives."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or cache_root() / "images"
+        self.archives = self.root / "archives"
+        self.bases = self.root / "bases"
+        self.logs = self.root / "logs"
+        for folder in (self.archives, self.bases, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._driver = ""
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One build at a time: buildah's layer store and the snapshots are shared."""
+        with (self.root / "lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say("another process is building images; waiting")
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def buildah(self, *words: str | Path, log: Path | None = None, limit: float = 300) -> str:
+        return run([*self._command(self.driver()), *words], log=log, limit=limit, what=f"buildah {words[0]}")
+
+    def driver(self) -> str:
+        """overlay where the file system below the cache carries it, else vfs, which copies every layer."""
+        if not self._driver:
+            self._driver = "vfs"
+            with suppress(LocalClusterError):
+                run([*self._command("overlay"), "info"])
+                self._driver = "overlay"
+        return self._driver
+
+    def _command(self, driver: str) -> list[str]:
+        # State of running builds lives in /run: after a reboot no mount of it is left either.
+        state = f"/run/pgwarden-images-{digest(str(self.root.resolve()))}-{driver}"
+        return ["buildah", "--root", str(self.root / f"layers-{driver}"), "--runroot", state,
+                "--storage-driver", driver]
+
+    def forget_layers(self) -> None:
+        layers = self.root / f"layers-{self.driver()}"
+        for line in Path("/proc/self/mounts").read_text().splitlines():
+            point = line.split()[1]
+            if point.startswith(f"{layers}/"):
+                subprocess.run(["umount", "-l", point], check=False)
+        shutil.rmtree(layers, ignore_errors=True)
+
+    # ---- base images ----
+
+    def base(self, release: str) -> Path:
+        """The archive of a minimal Debian of that release, made by debootstrap if need be."""
+        require({"debootstrap": "debootstrap"})
+        mirror, settings = apt_mirror(), apt_settings()
+        path = self.bases / f"debian-{release}-{digest(RECIPE, release, mirror, settings)}.tar.gz"
+        if not sealed(path):
+            if path.exists():
+                say(f"{path.name}: broken in the cache; making it again")
+            with step(f"debootstrap {release}"):
+                self._debootstrap(release, mirror, settings, path)
+        return path
+
+    def _debootstrap(self, release: str, mirror: str, settings: str, path: Path) -> None:
+        folder = self.bases / f".{release}.tmp"
+        shutil.rmtree(folder, ignore_errors=True)
+        scripts = Path("/usr/share/debootstrap/scripts")
+        script = scripts / (release if (scripts / release).exists() else "sid")
+        run(["debootstrap", "--variant=minbase", release, folder, mirror, script],
+            limit=1800, log=self.logs / f"debootstrap-{release}.log")
+        slim(folder, settings)
+        temporary = path.with_name(f".{path.name}.tmp")
+        run(["tar", "-C", folder, "--numeric-owner", "-I", "gzip -1", "-cf", temporary, "."], limit=600)
+        seal(temporary, path)
+        shutil.rmtree(folder)
+
+    def base_image(self, release: str) -> str:
+        """The base as an image of the layer store."""
+        archive = self.base(release)
+        tag = f"localhost/{archive.name.removesuffix('.tar.gz').replace('-', ':', 1)}"
+        if tag in self.buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
+            return tag
+        recipe = self.bases / f".{release}.Dockerfile"
+        recipe.write_text(f'FROM scratch\nADD {archive.name} /\nCMD ["bash"]\n')
+        with step(f"importing {tag}"):
+            self.buildah("bud", "--isolation", "chroot", "-t", tag, "-f", recipe, self.bases,
+                         log=self.logs / f"base-{release}.log", limit=BUILD_LIMIT)
+        return tag
+
+    # ---- images ----
+
+    def build(self, image: Image) -> Path:
+        """The archive of the image, built unless its inputs are the same as before."""
+        with self.locked():
+            context = self.root / "contexts" / image.name
+            snapshot(REPOSITORY / image.context, image.inputs, context)
+            archive = self.archives / f"{image.name}-{self.key(image, context)}.tar"
+            if sealed(archive):
+                say(f"{image.tag}: unchanged")
+                return archive
+            require(NEEDED_PROGRAMS)
+            if image.jar:
+                shutil.copyfile(self.jar(image.jar), context / "embedded.jar")
+            with step(f"building {image.tag}"):
+                self._build_healing(image, context, archive)
+            prune(self.archives, f"{image.name}-{'[0-9a-f]' * 16}.tar", ARCHIVES_KEPT)
+            return archive
+
+    def key(self, image: Image, context: Path) -> str:
+        jar = image.jar.checksum if image.jar else ""
+        return digest(RECIPE, image.tag, image.release, image.dockerfile, jar, tree_digest(context))
+
+    def _build_healing(self, image: Image, context: Path, archive: Path) -> None:
+        try:
+            self._build(image, context, archive)
+        except LocalClusterError as error:
+            if not STORE_DAMAGE.search(str(error)):
+                raise
+            say("the layer store is damaged; building again from an empty one")
+            self.forget_layers()
+            self._build(image, context, archive)
+
+    def _build(self, image: Image, context: Path, archive: Path) -> None:
+        base = self.base_image(image.release)
+        pip = self.root / "pip"
+        machine_pip(pip)
+        self.buildah("rm", "--all")
+        self.buildah(
+            "bud", "--isolation", "chroot", "--layers", "--force-rm", "-v", f"{pip}:{PIP_MOUNT}:ro",
+            "--build-arg", f"BASE={base}", "--build-arg", f"PIP_CONFIG_FILE={PIP_MOUNT}/pip.conf",
+            *proxy_arguments(), "-t", image.tag, "-f", context / image.dockerfile, context,
+            log=self.logs / f"{image.name}.log", limit=BUILD_LIMIT,
+        )
+        temporary = archive.with_name(f".{image.name}.tmp")
+        temporary.unlink(missing_ok=True)
+        self.buildah("push", image.tag, f"docker-archive:{temporary}:{image.tag}", limit=BUILD_LIMIT)
+        seal(temporary, archive)
+
+    def jar(self, jar: Jar) -> Path:
+        if platform.machine() != "x86_64":
+            raise LocalClusterError(f"{jar.file_name} is for x86_64 only")
+        path = self.root / "jars" / jar.file_name
+        if path.is_file() and sha256(path) == jar.checksum:
+            return path
+        require({"mvn": "maven"})
+        with step(f"fetching {jar.file_name}"):
+            run(["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={jar.coordinates}:jar",
+                 "-Dmdep.overWriteReleases=true", f"-DoutputDirectory={path.parent}"],
+                cwd=self.root, limit=600)
+        if sha256(path) != jar.checksum:
+            raise LocalClusterError(f"{jar.file_name} has another checksum than expected")
+        return path
+
+
+def slim(folder: Path, settings: str) -> None:
+    """What debian:…-slim leaves out, and nothing of this machine but its way to the mirror."""
+    for name in ("etc/hostname", "etc/resolv.conf"):
+        (folder / name).unlink(missing_ok=True)
+    for name in ("var/cache/apt/archives", "var/lib/apt/lists", "var/log"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / name).mkdir(parents=True)
+    (folder / "var/cache/apt/archives/partial").mkdir()
+    shutil.rmtree(folder / "usr/share/man", ignore_errors=True)
+    excluded = ("doc", "man", "locale", "info")
+    for path in [found for name in excluded for found in (folder / "usr/share" / name).rglob("*")]:
+        if not path.is_dir() and path.name != "copyright":
+            path.unlink()
+    lines = [f"path-exclude /usr/share/{name}/*" for name in excluded]
+    lines.append("path-include /usr/share/doc/*/copyright")
+    (folder / "etc/dpkg/dpkg.cfg.d/slim").write_text("\n".join(lines) + "\n")
+    (folder / "etc/apt/apt.conf.d/99machine").write_text(settings)
+
+
+def load(archives: Iterable[Path]) -> None:
+    for archive in archives:
+        subprocess.run([sys.executable, "-m", "localcluster", "load", str(archive)], check=True, cwd=REPOSITORY)
+
+
+def arguments(words: Sequence[str]) -> argparse.Namespace:
+    """`build` is the command if none is named."""
+    words = list(words)
+    if not words or words[0] not in {"build", "bases", "-h", "--help"}:
+        words.insert(0, "build")
+    parser = argparse.ArgumentParser(prog="localcluster.images", description="build container images into the cache")
+    commands = parser.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build", help="build what changed; prints NAME and archive")
+    build.add_argument("names", nargs="*", metavar="NAME", help=", ".join(IMAGES))
+    build.add_argument("--load", action="store_true", help="and load them into the running cluster")
+    bases = commands.add_parser("bases", help="make the base archives; prints RELEASE and archive")
+    bases.add_argument("names", nargs="*", metavar="RELEASE", help=", ".join(RELEASES))
+    chosen = parser.parse_args(words)
+    known = IMAGES if chosen.command == "build" else RELEASES
+    for name in chosen.names:
+        if name not in known:
+            parser.error(f"no such name: {name} (choose from {', '.join(known)})")
+    chosen.names = chosen.names or list(known)
+    return chosen
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    chosen = arguments(sys.argv[1:] if words is None else words)
+    try:
+        store = Store()
+        if chosen.command == "bases":
+            with store.locked():
+                found = {name: store.base(name) for name in chosen.names}
+        else:
+            found = {name: store.build(IMAGES[name]) for name in chosen.names}
+            if chosen.load:
+                load(found.values())
+    except LocalClusterError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for name, path in found.items():
+        print(f"{name}\t{path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

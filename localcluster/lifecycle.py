@@ -1,0 +1,213 @@
+"""Bringing a cluster up: from nothing, from a stopped one or from a half-dead one.
+
+Every step first looks whether its result is there already, so `up` on a
+healthy cluster only verifies and `up` on a broken one restarts what is dead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localcluster import (
+    cgroups,
+    components,
+    host,
+    loading,
+    manifests,
+    netns,
+    pki,
+    ports,
+    processes,
+    runtime,
+    s3,
+    teardown,
+)
+from localcluster.api import Api
+from localcluster.commands import run
+from localcluster.config import DNS_SERVICE_IP, S3_HOST, Cluster
+from localcluster.console import say, step, wait_until
+from localcluster.errors import LocalClusterError
+from localcluster.processes import Component
+from localcluster.tools import Tools, prepare_host
+from localcluster.versions import HELPER_IMAGE
+
+APISERVER_TOOLS = ("kubernetes", "etcd-server", "kubectl")
+
+
+@contextmanager
+def locked(cluster: Cluster) -> Iterator[None]:
+    """One up, stop or down at a time; the lock lies beside the state, which `down` removes."""
+    cluster.state.parent.mkdir(parents=True, exist_ok=True)
+    path = cluster.state.parent / f".{cluster.name}.lock"
+    with path.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another command is working on cluster {cluster.name}; waiting")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def up(cluster: Cluster, *, apiserver_only: bool = False, helper_image: str = HELPER_IMAGE) -> None:
+    """Make the cluster run and return when it is usable."""
+    tools = Tools()
+    prepare_host(tools)
+    tools.ensure(APISERVER_TOOLS if apiserver_only else ())
+    with locked(cluster):
+        _choose_size(cluster, apiserver_only)
+        _clear_remains(cluster)
+        _prepare(cluster)
+        _control_plane(cluster, tools)
+        if not cluster.apiserver_only:
+            _node(cluster, tools, helper_image)
+    say(f"cluster {cluster.name} is ready; KUBECONFIG={cluster.kubeconfig}")
+
+
+def _choose_size(cluster: Cluster, apiserver_only: bool) -> None:
+    if cluster.exists and cluster.apiserver_only != apiserver_only:
+        raise LocalClusterError(
+            f"cluster {cluster.name} exists in the other size",
+            way_out=f"python3 -m localcluster down --name {cluster.name}, or another --name",
+        )
+    cluster.state.mkdir(parents=True, exist_ok=True)
+    cluster.size_file.write_text("apiserver" if apiserver_only else "full")
+
+
+def _clear_remains(cluster: Cluster) -> None:
+    """Processes in a namespace that is gone cannot be reached any more: end them.
+
+    After a reboot of the machine there is neither a process nor a namespace,
+    and what a reboot would clear is cleared here.
+    """
+    alive = processes.all_running(cluster)
+    lost = [name for name, one in alive.items() if not netns.holds(cluster, one.pid)]
+    if lost or not alive:
+        teardown.end_everything(cluster, grace=0)
+
+
+def _prepare(cluster: Cluster) -> None:
+    with step("network namespace, keys and configuration"):
+        pki.create(cluster)
+        if not cluster.apiserver_only:
+            host.record(cluster)
+            cgroups.create(cluster)
+            runtime.write_cni(cluster)
+        for folder in (cluster.run, cluster.state / "volumes", cluster.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        netns.create(cluster)
+        port = ports.ensure_forwarder(cluster)["api"]
+        text = pki.kubeconfig(cluster, "admin", port)
+        if not cluster.kubeconfig.exists() or cluster.kubeconfig.read_text() != text:
+            pki.write_private(cluster.kubeconfig, text)
+
+
+def ensure_running(cluster: Cluster, component: Component) -> bool:
+    """Start a component that is dead or runs with another configuration; True if started."""
+    alive = processes.running(cluster, component.name)
+    if alive and alive.fingerprint == component.fingerprint():
+        return False
+    if alive:
+        say(f"{component.name}: its configuration changed; restarting it")
+        processes.stop(cluster, [component.name])
+    processes.spawn(cluster, component)
+    return True
+
+
+def _died(cluster: Cluster, *names: str) -> LocalClusterError | None:
+    """An error for the first of these that has ended."""
+    for name in names:
+        if processes.running(cluster, name) is None:
+            return LocalClusterError(
+                f"{name} ended while the cluster was starting", log=cluster.log(name),
+                way_out="mend the cause in the log and run `up` again",
+            )
+    return None
+
+
+def _control_plane(cluster: Cluster, tools: Tools) -> None:
+    """etcd and the API server; containerd starts meanwhile and gets its images."""
+    ensure_running(cluster, components.etcd(cluster, tools))
+    ensure_running(cluster, components.apiserver(cluster, tools))
+    if not cluster.apiserver_only:
+        ensure_running(cluster, components.containerd(cluster, tools))
+        _spawn_s3(cluster, tools)
+        wait_until(
+            "containerd", lambda: loading.containerd_answers(cluster, tools), limit=60,
+            failed=lambda: _died(cluster, "containerd"),
+        )
+        loading.load_own(cluster, tools)
+    with step("waiting for the API server"):
+        wait_until(
+            "API server", Api(cluster).ready, limit=120,
+            failed=lambda: _died(cluster, "etcd", "kube-apiserver", ports.FORWARDER),
+        )
+
+
+def _spawn_s3(cluster: Cluster, tools: Tools) -> None:
+    access, secret = s3.prepare(cluster)
+    ensure_running(cluster, components.versitygw(cluster, tools, access, secret))
+
+
+def start_s3(cluster: Cluster, tools: Tools) -> None:
+    """End an outage made by `s3 stop`."""
+    _spawn_s3(cluster, tools)
+    wait_until("S3 store", lambda: s3.answers(cluster), limit=30,
+               failed=lambda: _died(cluster, "versitygw"))
+
+
+def _node(cluster: Cluster, tools: Tools, helper_image: str) -> None:
+    api = Api(cluster)
+    with step("DNS, storage and S3 objects"):
+        for document in (*manifests.dns(), *manifests.storage(helper_image),
+                         *manifests.object_store()):
+            api.apply(document)
+    for component in (
+        components.kubelet(cluster, tools),
+        components.controller_manager(cluster, tools),
+        components.scheduler(cluster, tools),
+        components.proxy(cluster, tools),
+        components.coredns(cluster, tools),
+        components.provisioner(cluster, tools, helper_image),
+    ):
+        ensure_running(cluster, component)
+    _wait_node(cluster, api)
+
+
+def node_ready(cluster: Cluster, api: Api) -> bool:
+    """Ready, and said so by the kubelet of now and not by one before a stop."""
+    node = api.get(f"/api/v1/nodes/{cluster.node}")
+    if node is None:
+        return False
+    conditions = {one["type"]: one["status"] for one in node["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True" and not node["spec"].get("taints")
+
+
+def _wait_node(cluster: Cluster, api: Api) -> None:
+    node_parts = ("kubelet", "containerd", "kube-controller-manager", "kube-scheduler")
+    with step("waiting for the node"):
+        wait_until("node Ready", lambda: node_ready(cluster, api), limit=120,
+                   failed=lambda: _died(cluster, *node_parts))
+        wait_until(
+            "service account of namespace default",
+            lambda: api.get("/api/v1/namespaces/default/serviceaccounts/default") is not None,
+            limit=60, failed=lambda: _died(cluster, *node_parts),
+        )
+    with step("waiting for cluster DNS and S3"):
+        ask_dns(cluster, S3_HOST, 60)
+        wait_until("S3 store", lambda: s3.answers(cluster), limit=30,
+                   failed=lambda: _died(cluster, "versitygw"))
+
+
+def ask_dns(cluster: Cluster, name: str, limit: float) -> None:
+    """Resolve a name as a pod does: by the Service's address, so kube-proxy is proven too."""
+    probe = Path(__file__).with_name("dns_probe.py")
+    run(
+        [*netns.inside(cluster), sys.executable, "-I", probe, DNS_SERVICE_IP, "53", name,
+         str(limit)],
+        limit=limit + 10, what="cluster DNS",
+        way_out="see `logs coredns` and `logs kube-proxy`",
+    )

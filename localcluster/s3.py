@@ -1,0 +1,105 @@
+"""The S3 store beside the node: its keys, and a signed request for what the CLI needs.
+
+Signing is AWS signature version 4, written out because nothing but the
+standard library is available to this package.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import hmac
+import http.client
+import secrets
+import ssl
+
+from localcluster import pki, ports
+from localcluster.config import S3_HOST, S3_PORT, Cluster
+from localcluster.errors import LocalClusterError
+
+_REGION = "us-east-1"
+_EMPTY = hashlib.sha256(b"").hexdigest()
+
+
+def credentials(cluster: Cluster) -> tuple[str, str]:
+    """The root access and secret key, made at the first call."""
+    path = cluster.s3 / "credentials"
+    if not path.exists():
+        access, secret = secrets.token_hex(10).upper(), secrets.token_hex(20)
+        text = f"AWS_ACCESS_KEY_ID={access}\nAWS_SECRET_ACCESS_KEY={secret}\n"
+        pki.write_private(path, text)
+    values = dict(line.split("=", 1) for line in path.read_text().split())
+    return values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"]
+
+
+def prepare(cluster: Cluster) -> tuple[str, str]:
+    """Folders, certificates and keys the server needs before it starts."""
+    for folder in ("buckets", "metadata"):
+        (cluster.s3 / folder).mkdir(parents=True, exist_ok=True)
+    pki.create_s3(cluster)
+    return credentials(cluster)
+
+
+def _sign(key: bytes, text: str) -> bytes:
+    return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+def _headers(method: str, path: str, access: str, secret: str, moment: str) -> dict[str, str]:
+    """Headers of a request without a body and without a query."""
+    day = moment[:8]
+    signed = {"host": f"{S3_HOST}:{S3_PORT}", "x-amz-content-sha256": _EMPTY, "x-amz-date": moment}
+    names = ";".join(signed)
+    lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
+    request = f"{method}\n{path}\n\n{lines}\n{names}\n{_EMPTY}"
+    scope = f"{day}/{_REGION}/s3/aws4_request"
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    key = f"AWS4{secret}".encode()
+    for part in (day, _REGION, "s3", "aws4_request"):
+        key = _sign(key, part)
+    signature = _sign(key, f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}").hex()
+    authorization = (
+        f"AWS4-HMAC-SHA256 Credential={access}/{scope},SignedHeaders={names},Signature={signature}"
+    )
+    return {**signed, "authorization": authorization}
+
+
+def request(cluster: Cluster, method: str, path: str) -> tuple[int, str]:
+    """One signed request through the host's forwarder."""
+    access, secret = credentials(cluster)
+    tls = ssl.create_default_context(cafile=str(cluster.s3 / "ca.crt"))
+    moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", ports.remembered(cluster).get("s3", 0), timeout=10, context=tls
+    )
+    try:
+        connection.request(method, path, headers=_headers(method, path, access, secret, moment))
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    except http.client.HTTPException as error:
+        raise OSError(str(error)) from error
+    finally:
+        connection.close()
+
+
+def answers(cluster: Cluster) -> bool:
+    """Whether the store lists its buckets to its root user."""
+    try:
+        return request(cluster, "GET", "/")[0] == 200
+    except OSError:
+        return False
+
+
+def make_bucket(cluster: Cluster, bucket: str) -> bool:
+    """Create a bucket; False when it is already there."""
+    try:
+        status, body = request(cluster, "PUT", f"/{bucket}")
+    except OSError as error:
+        raise LocalClusterError(
+            f"the S3 store does not answer: {error}", log=cluster.log("versitygw"),
+            way_out="python3 -m localcluster s3 start",
+        ) from error
+    if status == 200:
+        return True
+    if status == 409 and "BucketAlready" in body:
+        return False
+    raise LocalClusterError(f"the S3 store refused bucket {bucket!r}: {status} {body[:300]}")
