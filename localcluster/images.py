@@ -41,7 +41,7 @@ from localcluster.image_inputs import (
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Part of every key: raise it when this file builds something else from the same inputs.
-RECIPE = "1"
+RECIPE = "2"
 ARCHIVES_KEPT = 2
 BUILD_LIMIT = 3600.0
 
@@ -52,6 +52,13 @@ APT_SETTINGS = (
     "Acquire::Check-Valid-Until", "Acquire::Check-Date",
     "Acquire::http::Proxy", "Acquire::https::Proxy",
 )
+# As in the official images: packages and package caches would stay in the layers.
+APT_KEEPS_NOTHING = """\
+DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb || true"; };
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Acquire::Languages "none";
+"""
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 # Where the machine's pip configuration is mounted during a build; nothing of it stays in the image.
 PIP_MOUNT = "/mnt"
@@ -275,7 +282,7 @@ def slim(folder: Path, settings: str) -> None:
     lines = [f"path-exclude /usr/share/{name}/*" for name in excluded]
     lines.append("path-include /usr/share/doc/*/copyright")
     (folder / "etc/dpkg/dpkg.cfg.d/slim").write_text("\n".join(lines) + "\n")
-    (folder / "etc/apt/apt.conf.d/99machine").write_text(settings)
+    (folder / "etc/apt/apt.conf.d/99machine").write_text(settings + APT_KEEPS_NOTHING)
 
 
 def load(archives: Iterable[Path]) -> None:

@@ -20,10 +20,12 @@ done
 
 "$busybox" unzip -p "$jar" '*.txz' | tar -xJ -C "$root/usr/local"
 rm -f "$root"/usr/local/lib/*.a
-# The official Alpine image's settings where this build's defaults differ.
-sed -i -e "s/^#listen_addresses = .*/listen_addresses = '*'/" \
-  -e "s|^#unix_socket_directories = .*|unix_socket_directories = '/var/run/postgresql'|" \
-  "$root/usr/local/share/postgresql/postgresql.conf.sample"
+# The official Alpine image's settings where this build's defaults differ. They are appended, because
+# initdb puts its own default back into the first line of a name.
+cat >> "$root/usr/local/share/postgresql/postgresql.conf.sample" <<'SETTINGS'
+listen_addresses = '*'
+unix_socket_directories = '/var/run/postgresql'
+SETTINGS
 
 printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'postgres:x:70:70:postgres:/var/lib/postgresql:/bin/sh' > "$root/etc/passwd"
 printf '%s\n' 'root:x:0:' 'postgres:x:70:' > "$root/etc/group"
