@@ -1,0 +1,137 @@
+{{- define "pgwarden.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* At most 40 characters: the longest name made of it ends in `-controller-selftest` or so and must stay below 63. */}}
+{{- define "pgwarden.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains (include "pgwarden.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "pgwarden.name" .) | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "pgwarden.tlsSecret" -}}{{ include "pgwarden.fullname" . }}-webhook-tls{{- end -}}
+{{- define "pgwarden.lease" -}}{{ include "pgwarden.fullname" . }}-controller{{- end -}}
+
+{{/* What selects a component's pods. Must never change: a Deployment's selector is immutable. */}}
+{{- define "pgwarden.selector" -}}
+app.kubernetes.io/name: {{ include "pgwarden.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* Labels of objects. Pods take fewer (pgwarden.podLabels): a chart version alone must not restart them. */}}
+{{- define "pgwarden.labels" -}}
+{{ include "pgwarden.podLabels" . }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 }}
+{{- end -}}
+
+{{- define "pgwarden.podLabels" -}}
+{{ include "pgwarden.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: pgwarden
+{{- end -}}
+
+{{- define "pgwarden.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The restricted Pod Security Standard, and a read-only root file system. */}}
+{{- define "pgwarden.podSecurityContext" -}}
+runAsNonRoot: true
+{{- if not (kindIs "invalid" .Values.runAsUser) }}
+runAsUser: {{ .Values.runAsUser | int64 }}
+runAsGroup: {{ .Values.runAsUser | int64 }}
+{{- end }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "pgwarden.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "pgwarden.scheduling" -}}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "pgwarden.env" -}}
+{{- $name := include "pgwarden.fullname" . -}}
+# The image itself: for sidecars, repository hosts and Jobs.
+- name: PGWARDEN_IMAGE
+  value: {{ include "pgwarden.image" . | quote }}
+- name: PGWARDEN_IMAGE_PULL_POLICY
+  value: {{ .Values.image.pullPolicy }}
+- name: PGWARDEN_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+- name: PGWARDEN_POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: PGWARDEN_TLS_SECRET
+  value: {{ include "pgwarden.tlsSecret" . }}
+- name: PGWARDEN_WEBHOOK_SERVICE
+  value: {{ $name }}-webhook
+- name: PGWARDEN_MUTATING_WEBHOOK
+  value: {{ $name }}
+- name: PGWARDEN_VALIDATING_WEBHOOK
+  value: {{ $name }}
+- name: PGWARDEN_LEASE
+  value: {{ include "pgwarden.lease" . }}
+- name: PGWARDEN_S3_BUCKET
+  value: {{ .Values.s3.bucket | quote }}
+- name: PGWARDEN_S3_ENDPOINT
+  value: {{ .Values.s3.endpoint | quote }}
+- name: PGWARDEN_S3_REGION
+  value: {{ .Values.s3.region | quote }}
+- name: PGWARDEN_CLUSTER_DOMAIN
+  value: {{ .Values.clusterDomain | quote }}
+- name: PGWARDEN_LOG_LEVEL
+  value: {{ .Values.logLevel }}
+{{- end -}}
+
+{{/* Alive and ready are two questions: a webhook that has no certificate yet is alive, and must not be killed for it. */}}
+{{- define "pgwarden.probes" -}}
+startupProbe:
+  httpGet: {path: /livez, port: http}
+  periodSeconds: 1
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /livez, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+readinessProbe:
+  httpGet: {path: /readyz, port: http}
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 2
+{{- end -}}
