@@ -1,0 +1,101 @@
+"""What the two roles answer. No HTTP in here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pgwarden import __version__
+from pgwarden.agent.pgbackrest import Result, Runner
+from pgwarden.agent.settings import Settings
+from pgwarden.agent.supervisor import Supervisor
+
+Answer = dict[str, Any]
+INFO_FRESH_SECONDS = 10.0
+#: How long a status waits for `info`. Below the controller's own limit; info itself may take longer (S3).
+INFO_WAIT_SECONDS = 10.0
+INFO_LIMIT_SECONDS = 300.0
+STANZA_CREATE_SECONDS = 300.0
+#: Of stanza-create's output that is answered.
+OUTPUT_CHARACTERS = 8192
+
+
+@dataclass
+class State:
+    """What both roles' status says."""
+
+    settings: Settings
+    supervisor: Supervisor
+    digest: str = ""
+    pgbackrest_version: str = ""
+    sync_error: str = ""
+
+    def answer(self) -> Answer:
+        return {
+            "role": self.settings.role.value,
+            "version": __version__,
+            "pgbackrest": self.pgbackrest_version,
+            "server": {"running": self.supervisor.running, "restarts": self.supervisor.restarts},
+            "configHash": self.digest,
+            "configError": self.sync_error,
+        }
+
+
+async def pgbackrest_version(runner: Runner) -> str:
+    """`2.60` of `pgBackRest 2.60.0`: the patch level is named only where it is not zero."""
+    try:
+        result = await runner.run(["version"], 10)
+    except OSError:
+        return ""
+    words = result.stdout.split()
+    return words[-1].removesuffix(".0") if result.ok and words else ""
+
+
+class Repository:
+    def __init__(self, stanza: str, runner: Runner) -> None:
+        self._stanza = f"--stanza={stanza}"
+        self._runner = runner
+        self._running: asyncio.Task[None] | None = None
+        self._read = -INFO_FRESH_SECONDS
+        self._info: Answer | None = None
+        self._error = ""
+        self._create_lock = asyncio.Lock()
+
+    async def status(self, *, refresh: bool = False) -> Answer:
+        """The stanza's element of `pgbackrest info`, at most ten seconds old, and why it could not be had."""
+        if refresh or time.monotonic() - self._read > INFO_FRESH_SECONDS:
+            if self._running is None or self._running.done():
+                self._running = asyncio.create_task(self._read_info())
+            done, _ = await asyncio.wait([self._running], timeout=INFO_WAIT_SECONDS)
+            if not done:
+                return {"info": self._info, "infoError": f"pgbackrest info takes longer than {INFO_WAIT_SECONDS:g} s"}
+        return {"info": self._info, "infoError": self._error}
+
+    async def _read_info(self) -> None:
+        args = [self._stanza, "--log-level-console=off", "--log-level-stderr=error", "--output=json", "info"]
+        try:
+            result = await self._runner.run(args, INFO_LIMIT_SECONDS)
+            self._error = result.error
+            self._info = next(iter(json.loads(result.stdout)), None) if result.ok else None
+        except (OSError, ValueError) as error:
+            self._info, self._error = None, f"pgbackrest info: {error}"
+        self._read = time.monotonic()
+
+    async def stanza_create(self) -> Answer:
+        async with self._create_lock:  # two at once would only fail on pgBackRest's lock
+            args = [self._stanza, "--log-level-console=info", "--log-level-stderr=off", "stanza-create"]
+            try:
+                result = await self._runner.run(args, STANZA_CREATE_SECONDS)
+            except OSError as error:
+                return {"ok": False, "exitCode": -1, "output": str(error)}
+        self._read = -INFO_FRESH_SECONDS
+        return {"ok": result.ok, "exitCode": result.exit_code, "output": _shown(result)}
+
+
+def _shown(result: Result) -> str:
+    if result.timed_out:
+        return result.error
+    return result.output[-OUTPUT_CHARACTERS:]

@@ -1,0 +1,32 @@
+"""The exec probe. It runs every few seconds beside each PostgreSQL, so it imports next to nothing."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pgwarden.api import names
+
+PORTS = (names.PORT_PGBACKREST, names.PORT_AGENT)
+SECONDS = 3.0
+
+
+def check(environment: Mapping[str, str], source: Path = Path(names.SOURCE_DIR), ports: tuple[int, ...] = PORTS) -> int:
+    """0 while both ports accept.
+
+    Beside PostgreSQL also as long as the Repository has given no configuration yet: WAL waits in pg_wal then, and
+    PostgreSQL's start must not.
+    """
+    beside_postgres = environment.get("PGWARDEN_ROLE") == "postgres"
+    if beside_postgres and not all((source / key).is_file() for key in (names.KEY_POD_CONF, names.KEY_TLS_KEY)):
+        sys.stdout.write("waits for its Repository\n")
+        return 0
+    for port in ports:
+        try:
+            socket.create_connection(("127.0.0.1", port), SECONDS).close()
+        except OSError as error:
+            sys.stdout.write(f"port {port}: {error}\n")
+            return 1
+    return 0

@@ -1,0 +1,26 @@
+"""`python3 -m pgwarden agent`: the agent, or with --check its probe."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main(argv: list[str]) -> int:
+    if argv == ["--check"]:
+        from pgwarden.agent.check import check
+
+        return check(os.environ)
+    if argv:
+        sys.stderr.write(f"pgwarden agent: --check or nothing, not {' '.join(argv)}\n")
+        return 2
+    from pgwarden.agent import log, process
+    from pgwarden.agent.settings import Settings, SettingsError
+
+    log.configure()
+    try:
+        settings = Settings.read(os.environ)
+    except SettingsError as error:
+        log.get("agent").error("cannot start", error=str(error))
+        return 2
+    return process.main(settings)

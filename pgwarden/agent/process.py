@@ -1,0 +1,133 @@
+"""The agent's process: a configuration kept in step, `pgbackrest server` under watch, and the TLS door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import ssl
+from collections.abc import Coroutine
+from typing import Any
+
+import uvloop
+
+from pgwarden.agent import log
+from pgwarden.agent.calls import Repository, State, pgbackrest_version
+from pgwarden.agent.children import Children
+from pgwarden.agent.paths import Paths
+from pgwarden.agent.pgbackrest import Runner
+from pgwarden.agent.postgres import Postgres, PostgresError
+from pgwarden.agent.server import Server, application
+from pgwarden.agent.settings import Role, Settings
+from pgwarden.agent.supervisor import Supervisor
+from pgwarden.agent.sync import Syncer, source_token, stanza_section
+
+#: One readlink. A watch on the folder would save nothing: the kubelet itself looks at a volume once a minute or so.
+POLL_SECONDS = 2.0
+#: How often a PostgreSQL that the agent configures is looked at.
+CONFIGURE_SECONDS = 15.0
+
+
+class Agent:
+    def __init__(self, settings: Settings, paths: Paths) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._log = log.get("agent")
+        self._stale = False
+        section = stanza_section(settings.stanza, settings.instance) if settings.instance else ""
+        self._syncer = Syncer(paths, settings.role.conf_key, section)
+        self._children = Children()
+        self._runner = Runner(paths, self._children)
+        self._supervisor = Supervisor(self._runner, self._children)
+        self._state = State(settings, self._supervisor)
+        self._postgres = Postgres(settings.instance) if settings.instance else None
+        repository = Repository(settings.stanza, self._runner) if settings.role is Role.REPOSITORY else None
+        self._server = Server(paths, application(self._state, repository=repository, postgres=self._postgres))
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        duties: list[Coroutine[Any, Any, None]] = [
+            self._keep_in_step(), self._supervisor.run(), self._children.keep_reaping()
+        ]  # fmt: skip
+        if self._postgres and self._settings.instance and self._settings.instance.alter_system:
+            duties.append(self._keep_configured(self._postgres))
+        self._log.info("agent starts", role=self._settings.role.value, stanza=self._settings.stanza, pid=os.getpid())
+        self._state.pgbackrest_version = await pgbackrest_version(self._runner)
+        tasks = [asyncio.create_task(duty) for duty in duties]
+        waiting = asyncio.create_task(stop.wait())
+        gc.collect()
+        gc.freeze()
+        done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        self._log.info("agent stops")
+        await self._server.close()
+        for task in (*tasks, waiting):
+            task.cancel()
+        await asyncio.gather(*tasks, waiting, return_exceptions=True)
+        for task in done - {waiting}:
+            task.result()  # a duty that ended has failed: let it be seen, and the container restart
+
+    async def _keep_in_step(self) -> None:
+        token: str | None = None
+        while True:
+            seen = source_token(self._paths.source)
+            if seen != token and await self._sync():
+                token = seen
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _sync(self) -> bool:
+        """Whether the source is done with, until it changes."""
+        try:
+            planned, changed = self._syncer.sync()
+            if not planned.missing and (changed or self._stale or planned.digest != self._state.digest):
+                self._stale = True  # until both have it
+                await self._server.reload()
+                await self._supervisor.reload()
+                self._stale = False
+        except (OSError, ssl.SSLError) as error:
+            self._say(f"the configuration cannot be used: {error}")
+            return False
+        if planned.missing:
+            self._say(f"waits for {', '.join(planned.missing)}")
+            return True
+        if changed or planned.digest != self._state.digest:
+            self._log.info("configuration in step", config_hash=planned.digest)
+        self._state.digest, self._state.sync_error = planned.digest, ""
+        return True
+
+    def _say(self, message: str) -> None:
+        if message != self._state.sync_error:
+            self._log.warning(message)
+        self._state.sync_error = message
+
+    async def _keep_configured(self, postgres: Postgres) -> None:
+        from pgwarden.pgbackrest import commands
+
+        stanza = self._settings.stanza
+        wanted = {
+            "archive_mode": "on",
+            "archive_command": commands.archive_command(stanza),
+            "restore_command": commands.restore_command(stanza),
+        }
+        said = ""
+        while True:
+            try:
+                changed = await postgres.configure(wanted)
+                said = ""
+                if changed:
+                    self._log.info("PostgreSQL configured by ALTER SYSTEM", settings=changed)
+            except PostgresError as error:
+                if str(error) != said:
+                    self._log.warning("PostgreSQL not configured yet", error=str(error))
+                said = str(error)
+            await asyncio.sleep(CONFIGURE_SECONDS)
+
+
+def main(settings: Settings, paths: Paths | None = None) -> int:
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(Agent(settings, paths or Paths()).run())
+    return 0
