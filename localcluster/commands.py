@@ -15,7 +15,6 @@ def run(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    input: str | None = None,
     limit: float = 120,
     log: Path | None = None,
     way_out: str = "",
@@ -33,14 +32,13 @@ def run(
             errors="replace",
             capture_output=True,
             timeout=limit,
-            **({"input": input} if input is not None else {"stdin": subprocess.DEVNULL}),
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError as error:
         raise LocalClusterError(f"{command[0]} is not installed", way_out=way_out) from error
     except subprocess.TimeoutExpired as error:
-        raise LocalClusterError(
-            f"{title}: no end within {limit:.0f} s", log=log, way_out=way_out
-        ) from error
+        raise LocalClusterError(f"{title}: no end within {limit:.0f} s", log=log, way_out=way_out) from error
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}")

@@ -40,11 +40,21 @@ def _config(cluster: Cluster, name: str, text: str) -> Path:
 
 def etcd(cluster: Cluster, tools: Tools) -> Component:
     """--unsafe-no-fsync: test data; a killed process loses nothing, only a power cut would."""
-    return Component("etcd", (
-        str(tools.path("etcd")), "--data-dir", str(cluster.state / "etcd"),
-        "--listen-client-urls", _ETCD, "--advertise-client-urls", _ETCD,
-        "--listen-peer-urls", "http://127.0.0.1:2380", "--unsafe-no-fsync",
-    ))
+    return Component(
+        "etcd",
+        (
+            str(tools.path("etcd")),
+            "--data-dir",
+            str(cluster.state / "etcd"),
+            "--listen-client-urls",
+            _ETCD,
+            "--advertise-client-urls",
+            _ETCD,
+            "--listen-peer-urls",
+            "http://127.0.0.1:2380",
+            "--unsafe-no-fsync",
+        ),
+    )
 
 
 def apiserver(cluster: Cluster, tools: Tools) -> Component:
@@ -75,73 +85,94 @@ def apiserver(cluster: Cluster, tools: Tools) -> Component:
     return _with_flags("kube-apiserver", tools, flags)
 
 
-def _with_flags(name: str, tools: Tools, flags: dict[str, str],
-                inputs: tuple[Path, ...] = ()) -> Component:
+def _with_flags(name: str, tools: Tools, flags: dict[str, str], inputs: tuple[Path, ...] = ()) -> Component:
     words = tuple(f"--{key}={value}" for key, value in flags.items())
     return Component(name, (str(tools.path(name)), *words), {"PATH": _PATH}, inputs)
 
 
 def controller_manager(cluster: Cluster, tools: Tools) -> Component:
     keys = cluster.pki
-    return _with_flags("kube-controller-manager", tools, {
-        "kubeconfig": str(_kubeconfig(cluster, "controller-manager")),
-        "service-account-private-key-file": f"{keys}/service-account.key",
-        "root-ca-file": f"{keys}/ca.crt",
-        "cluster-signing-cert-file": f"{keys}/ca.crt",
-        "cluster-signing-key-file": f"{keys}/ca.key",
-        "use-service-account-credentials": "true",
-        "allocate-node-cidrs": "false",
-        "leader-elect": "false",
-        "flex-volume-plugin-dir": f"{cluster.state}/kubelet/volumeplugins",
-    })
+    return _with_flags(
+        "kube-controller-manager",
+        tools,
+        {
+            "kubeconfig": str(_kubeconfig(cluster, "controller-manager")),
+            "service-account-private-key-file": f"{keys}/service-account.key",
+            "root-ca-file": f"{keys}/ca.crt",
+            "cluster-signing-cert-file": f"{keys}/ca.crt",
+            "cluster-signing-key-file": f"{keys}/ca.key",
+            "use-service-account-credentials": "true",
+            "allocate-node-cidrs": "false",
+            "leader-elect": "false",
+            "flex-volume-plugin-dir": f"{cluster.state}/kubelet/volumeplugins",
+        },
+    )
 
 
 def scheduler(cluster: Cluster, tools: Tools) -> Component:
-    return _with_flags("kube-scheduler", tools, {
-        "kubeconfig": str(_kubeconfig(cluster, "scheduler")), "leader-elect": "false",
-    })
+    return _with_flags(
+        "kube-scheduler",
+        tools,
+        {
+            "kubeconfig": str(_kubeconfig(cluster, "scheduler")),
+            "leader-elect": "false",
+        },
+    )
 
 
 def proxy(cluster: Cluster, tools: Tools) -> Component:
     """Zero for every conntrack setting means: leave the kernel's values alone."""
-    return _with_flags("kube-proxy", tools, {
-        "kubeconfig": str(_kubeconfig(cluster, "proxy")),
-        "proxy-mode": "iptables",
-        "cluster-cidr": POD_CIDR,
-        "hostname-override": cluster.node,
-        "healthz-bind-address": "127.0.0.1:10256",
-        "conntrack-max-per-core": "0",
-        "conntrack-min": "0",
-        "conntrack-tcp-timeout-established": "0",
-        "conntrack-tcp-timeout-close-wait": "0",
-        # A changed endpoint lands in at most this time; the default of 1 s is kept low for tests.
-        "iptables-min-sync-period": "100ms",
-    })
+    return _with_flags(
+        "kube-proxy",
+        tools,
+        {
+            "kubeconfig": str(_kubeconfig(cluster, "proxy")),
+            "proxy-mode": "iptables",
+            "cluster-cidr": POD_CIDR,
+            "hostname-override": cluster.node,
+            "healthz-bind-address": "127.0.0.1:10256",
+            "conntrack-max-per-core": "0",
+            "conntrack-min": "0",
+            "conntrack-tcp-timeout-established": "0",
+            "conntrack-tcp-timeout-close-wait": "0",
+            # A changed endpoint lands in at most this time; the default of 1 s is kept low for tests.
+            "iptables-min-sync-period": "100ms",
+        },
+    )
 
 
 def containerd(cluster: Cluster, tools: Tools) -> Component:
-    config = _config(cluster, "containerd.toml", containerd_config(
-        cluster, runc=tools.path("runc"), plugins=tools.folder("containernetworking-plugins"),
-    ))
+    config = _config(
+        cluster,
+        "containerd.toml",
+        containerd_config(
+            cluster,
+            runc=tools.path("runc"),
+            plugins=tools.folder("containernetworking-plugins"),
+        ),
+    )
     program = tools.path("containerd")
     # The shim is looked up on PATH before beside containerd: ours has to win.
     path = f"{program.parent}:{tools.path('runc').parent}:{_PATH}"
-    return Component(
-        "containerd", (str(program), "--config", str(config)), {"PATH": path}, (config,)
-    )
+    return Component("containerd", (str(program), "--config", str(config)), {"PATH": path}, (config,))
 
 
 def kubelet(cluster: Cluster, tools: Tools) -> Component:
     config = _config(cluster, "kubelet.json", json.dumps(kubelet_config(cluster), indent=1))
     _config(cluster, "resolv.conf", f"nameserver {DNS_SERVICE_IP}\n")
-    return _with_flags("kubelet", tools, {
-        "config": str(config),
-        "kubeconfig": str(_kubeconfig(cluster, "kubelet")),
-        "root-dir": f"{cluster.state}/kubelet",
-        "cert-dir": f"{cluster.state}/kubelet/pki",
-        "hostname-override": cluster.node,
-        "node-ip": NODE_IP,
-    }, inputs=(config,))
+    return _with_flags(
+        "kubelet",
+        tools,
+        {
+            "config": str(config),
+            "kubeconfig": str(_kubeconfig(cluster, "kubelet")),
+            "root-dir": f"{cluster.state}/kubelet",
+            "cert-dir": f"{cluster.state}/kubelet/pki",
+            "hostname-override": cluster.node,
+            "node-ip": NODE_IP,
+        },
+        inputs=(config,),
+    )
 
 
 _COREFILE = """cluster.local:{port} in-addr.arpa:{port} {{
@@ -166,9 +197,7 @@ _COREFILE = """cluster.local:{port} in-addr.arpa:{port} {{
 
 
 def coredns(cluster: Cluster, tools: Tools) -> Component:
-    text = _COREFILE.format(
-        port=DNS_PORT, ip=NODE_IP, kubeconfig=_kubeconfig(cluster, "coredns")
-    )
+    text = _COREFILE.format(port=DNS_PORT, ip=NODE_IP, kubeconfig=_kubeconfig(cluster, "coredns"))
     config = _config(cluster, "Corefile", text)
     return Component("coredns", (str(tools.path("coredns")), "-conf", str(config)), {}, (config,))
 
@@ -176,20 +205,44 @@ def coredns(cluster: Cluster, tools: Tools) -> Component:
 def provisioner(cluster: Cluster, tools: Tools, helper_image: str) -> Component:
     paths = [{"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [f"{cluster.state}/volumes"]}]
     config = _config(cluster, "local-path.json", json.dumps({"nodePathMap": paths}))
-    return Component("local-path-provisioner", (
-        str(tools.path("local-path-provisioner")), "start",
-        "--config", str(config),
-        "--kubeconfig", str(_kubeconfig(cluster, "local-path-provisioner")),
-        "--namespace", "local-path-storage",
-        "--provisioner-name", "rancher.io/local-path",
-        "--helper-image", helper_image,
-    ), {}, (config,))
+    return Component(
+        "local-path-provisioner",
+        (
+            str(tools.path("local-path-provisioner")),
+            "start",
+            "--config",
+            str(config),
+            "--kubeconfig",
+            str(_kubeconfig(cluster, "local-path-provisioner")),
+            "--namespace",
+            "local-path-storage",
+            "--provisioner-name",
+            "rancher.io/local-path",
+            "--helper-image",
+            helper_image,
+        ),
+        {},
+        (config,),
+    )
 
 
 def versitygw(cluster: Cluster, tools: Tools, access: str, secret: str) -> Component:
     """Keys go by environment: a command line is readable by every user of the machine."""
-    return Component("versitygw", (
-        str(tools.path("versitygw")), "--port", f"{NODE_IP}:{S3_PORT}",
-        "--cert", f"{cluster.s3}/server.crt", "--key", f"{cluster.s3}/server.key",
-        "--quiet", "posix", "--sidecar", f"{cluster.s3}/metadata", f"{cluster.s3}/buckets",
-    ), {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret})
+    return Component(
+        "versitygw",
+        (
+            str(tools.path("versitygw")),
+            "--port",
+            f"{NODE_IP}:{S3_PORT}",
+            "--cert",
+            f"{cluster.s3}/server.crt",
+            "--key",
+            f"{cluster.s3}/server.key",
+            "--quiet",
+            "posix",
+            "--sidecar",
+            f"{cluster.s3}/metadata",
+            f"{cluster.s3}/buckets",
+        ),
+        {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret},
+    )

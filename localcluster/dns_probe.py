@@ -21,7 +21,7 @@ def answered(reply: bytes) -> bool:
     """Success and at least one record."""
     if len(reply) < 12:
         return False
-    ident, flags, _, answers = struct.unpack(">4H", reply[:8])
+    ident, flags, _, answers = (int(word) for word in struct.unpack(">4H", reply[:8]))
     return ident == 0x5157 and flags & 0xF == 0 and answers > 0
 
 

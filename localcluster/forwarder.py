@@ -28,9 +28,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.close()
 
 
-async def _carry(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: tuple[str, int]
-) -> None:
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: tuple[str, int]) -> None:
     try:
         far_reader, far_writer = await asyncio.open_connection(*address)
     except OSError:
@@ -49,6 +47,7 @@ async def serve(routes: list[tuple[socket.socket, tuple[str, int]]]) -> None:
     """Accept on every listening socket for ever."""
     servers = []
     for listener, address in routes:
+
         async def handle(
             reader: asyncio.StreamReader,
             writer: asyncio.StreamWriter,

@@ -15,12 +15,27 @@ from pathlib import Path
 
 from localcluster.config import Cluster, clusters
 
-_SYSCTLS = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
-            "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes")
-_FOLDERS = ("/var/lib/kubelet", "/var/log/containers", "/var/log/pods", "/var/lib/cni",
-            "/run/containerd", "/opt/cni", "/usr/libexec/kubernetes")
-_KUBELET_FILES = ("/var/lib/kubelet/device-plugins/kubelet.sock",
-                  "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint")
+_SYSCTLS = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
+_FOLDERS = (
+    "/var/lib/kubelet",
+    "/var/log/containers",
+    "/var/log/pods",
+    "/var/lib/cni",
+    "/run/containerd",
+    "/opt/cni",
+    "/usr/libexec/kubernetes",
+)
+_KUBELET_FILES = (
+    "/var/lib/kubelet/device-plugins/kubelet.sock",
+    "/var/lib/kubelet/device-plugins/kubelet_internal_checkpoint",
+)
 _CNI_RESULTS = Path("/var/lib/cni/results")
 _CONTAINER_LOGS = Path("/var/log/containers")
 
@@ -47,8 +62,7 @@ def record(cluster: Cluster) -> None:
 
 def restore(cluster: Cluster) -> None:
     """Remove this cluster's traces; the shared ones only with the last cluster."""
-    for path in _CNI_RESULTS.glob(f"{cluster.network_name}-*"):
-        path.unlink(missing_ok=True)
+    forget_cni(cluster)
     if _CONTAINER_LOGS.is_dir():
         for link in _CONTAINER_LOGS.iterdir():
             if link.is_symlink() and str(link.readlink()).startswith(f"{cluster.state}/"):
@@ -67,8 +81,21 @@ def restore(cluster: Cluster) -> None:
         _prune(Path(folder))
 
 
+def forget_cni(cluster: Cluster) -> None:
+    """libcni caches results at a fixed place, by network and container."""
+    marks = {f"{cluster.network_name}-"}
+    for folder in (
+        cluster.run / "containerd/io.containerd.runtime.v2.task/k8s.io",
+        cluster.state / "containerd/io.containerd.grpc.v1.cri/sandboxes",
+    ):
+        marks.update(f"-{path.name}-" for path in folder.glob("*"))
+    for path in _CNI_RESULTS.glob("*"):
+        if any(mark in path.name for mark in marks):
+            path.unlink(missing_ok=True)
+
+
 def _prune(folder: Path) -> None:
     """Remove empty folders only: somebody else may have come to use this place meanwhile."""
     for path, _, _ in os.walk(folder, topdown=False):
         with contextlib.suppress(OSError):
-            os.rmdir(path)
+            Path(path).rmdir()

@@ -22,11 +22,13 @@ _IMAGE = f"kindest/node:v{KUBERNETES}"
 def _require_engine() -> None:
     for program in ("kind", "docker"):
         if shutil.which(program) is None:
-            raise LocalClusterError(
-                f"{program} is not installed", way_out="use the default --provider local"
-            )
-    run(["docker", "info"], limit=20, what="docker info",
-        way_out="no container engine answers; use the default --provider local")
+            raise LocalClusterError(f"{program} is not installed", way_out="use the default --provider local")
+    run(
+        ["docker", "info"],
+        limit=20,
+        what="docker info",
+        way_out="no container engine answers; use the default --provider local",
+    )
 
 
 def up(name: str) -> int:
@@ -34,8 +36,11 @@ def up(name: str) -> int:
     _require_engine()
     if name not in run(["kind", "get", "clusters"]).split():
         with step(f"kind create cluster {name}"):
-            run(["kind", "create", "cluster", "--name", name, "--image", _IMAGE,
-                 "--wait", "180s"], limit=900, what="kind create cluster")
+            run(
+                ["kind", "create", "cluster", "--name", name, "--image", _IMAGE, "--wait", "180s"],
+                limit=900,
+                what="kind create cluster",
+            )
     path: Path = cluster(name).state.with_name(f"{name}.kind.kubeconfig")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, run(["kind", "get", "kubeconfig", "--name", name]))

@@ -6,7 +6,10 @@ healthy cluster only verifies and `up` on a broken one restarts what is dead.
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import fcntl
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,13 +46,29 @@ def locked(cluster: Cluster) -> Iterator[None]:
     """One up, stop or down at a time; the lock lies beside the state, which `down` removes."""
     cluster.state.parent.mkdir(parents=True, exist_ok=True)
     path = cluster.state.parent / f".{cluster.name}.lock"
-    with path.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"another command is working on cluster {cluster.name}; waiting")
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+    while True:
+        with path.open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"another command is working on cluster {cluster.name}; waiting")
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            # `down` removes the file: a lock on a removed file excludes nobody, so try again.
+            if path.exists() and path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
+                try:
+                    yield
+                finally:
+                    _drop_lock(cluster, path)
+                return
+        cluster.state.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _drop_lock(cluster: Cluster, path: Path) -> None:
+    """Leave no lock file, nor an empty root folder, of a cluster that is gone."""
+    if not cluster.state.exists():
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            cluster.state.parent.rmdir()
 
 
 def up(cluster: Cluster, *, apiserver_only: bool = False, helper_image: str = HELPER_IMAGE) -> None:
@@ -122,7 +141,8 @@ def _died(cluster: Cluster, *names: str) -> LocalClusterError | None:
     for name in names:
         if processes.running(cluster, name) is None:
             return LocalClusterError(
-                f"{name} ended while the cluster was starting", log=cluster.log(name),
+                f"{name} ended while the cluster was starting",
+                log=cluster.log(name),
                 way_out="mend the cause in the log and run `up` again",
             )
     return None
@@ -136,13 +156,17 @@ def _control_plane(cluster: Cluster, tools: Tools) -> None:
         ensure_running(cluster, components.containerd(cluster, tools))
         _spawn_s3(cluster, tools)
         wait_until(
-            "containerd", lambda: loading.containerd_answers(cluster, tools), limit=60,
+            "containerd",
+            lambda: loading.containerd_answers(cluster, tools),
+            limit=60,
             failed=lambda: _died(cluster, "containerd"),
         )
         loading.load_own(cluster, tools)
     with step("waiting for the API server"):
         wait_until(
-            "API server", Api(cluster).ready, limit=120,
+            "API server",
+            Api(cluster).ready,
+            limit=120,
             failed=lambda: _died(cluster, "etcd", "kube-apiserver", ports.FORWARDER),
         )
 
@@ -155,15 +179,13 @@ def _spawn_s3(cluster: Cluster, tools: Tools) -> None:
 def start_s3(cluster: Cluster, tools: Tools) -> None:
     """End an outage made by `s3 stop`."""
     _spawn_s3(cluster, tools)
-    wait_until("S3 store", lambda: s3.answers(cluster), limit=30,
-               failed=lambda: _died(cluster, "versitygw"))
+    wait_until("S3 store", lambda: s3.answers(cluster), limit=30, failed=lambda: _died(cluster, "versitygw"))
 
 
 def _node(cluster: Cluster, tools: Tools, helper_image: str) -> None:
     api = Api(cluster)
     with step("DNS, storage and S3 objects"):
-        for document in (*manifests.dns(), *manifests.storage(helper_image),
-                         *manifests.object_store()):
+        for document in (*manifests.dns(), *manifests.storage(helper_image), *manifests.object_store()):
             api.apply(document)
     for component in (
         components.kubelet(cluster, tools),
@@ -178,36 +200,43 @@ def _node(cluster: Cluster, tools: Tools, helper_image: str) -> None:
 
 
 def node_ready(cluster: Cluster, api: Api) -> bool:
-    """Ready, and said so by the kubelet of now and not by one before a stop."""
+    """Ready, and confirmed by the kubelet of now: after a stop the API still shows the old state.
+
+    The lease tells: kubelet renews it at its start and every ten seconds after.
+    """
     node = api.get(f"/api/v1/nodes/{cluster.node}")
-    if node is None:
+    lease = api.get(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{cluster.node}")
+    if node is None or lease is None or processes.running(cluster, "kubelet") is None:
         return False
     conditions = {one["type"]: one["status"] for one in node["status"].get("conditions", [])}
-    return conditions.get("Ready") == "True" and not node["spec"].get("taints")
+    renewed = dt.datetime.fromisoformat(lease["spec"]["renewTime"])
+    fresh = renewed.timestamp() >= processes.started_at(cluster, "kubelet")
+    return fresh and conditions.get("Ready") == "True" and not node["spec"].get("taints")
 
 
 def _wait_node(cluster: Cluster, api: Api) -> None:
     node_parts = ("kubelet", "containerd", "kube-controller-manager", "kube-scheduler")
     with step("waiting for the node"):
-        wait_until("node Ready", lambda: node_ready(cluster, api), limit=120,
-                   failed=lambda: _died(cluster, *node_parts))
+        wait_until(
+            "node Ready", lambda: node_ready(cluster, api), limit=120, failed=lambda: _died(cluster, *node_parts)
+        )
         wait_until(
             "service account of namespace default",
             lambda: api.get("/api/v1/namespaces/default/serviceaccounts/default") is not None,
-            limit=60, failed=lambda: _died(cluster, *node_parts),
+            limit=60,
+            failed=lambda: _died(cluster, *node_parts),
         )
     with step("waiting for cluster DNS and S3"):
         ask_dns(cluster, S3_HOST, 60)
-        wait_until("S3 store", lambda: s3.answers(cluster), limit=30,
-                   failed=lambda: _died(cluster, "versitygw"))
+        wait_until("S3 store", lambda: s3.answers(cluster), limit=30, failed=lambda: _died(cluster, "versitygw"))
 
 
 def ask_dns(cluster: Cluster, name: str, limit: float) -> None:
     """Resolve a name as a pod does: by the Service's address, so kube-proxy is proven too."""
     probe = Path(__file__).with_name("dns_probe.py")
     run(
-        [*netns.inside(cluster), sys.executable, "-I", probe, DNS_SERVICE_IP, "53", name,
-         str(limit)],
-        limit=limit + 10, what="cluster DNS",
+        [*netns.inside(cluster), sys.executable, "-I", probe, DNS_SERVICE_IP, "53", name, str(limit)],
+        limit=limit + 10,
+        what="cluster DNS",
         way_out="see `logs coredns` and `logs kube-proxy`",
     )

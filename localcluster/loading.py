@@ -78,6 +78,4 @@ def _import(cluster: Cluster, tools: Tools, archive: Path) -> list[str]:
 def load_own(cluster: Cluster, tools: Tools) -> None:
     """The pause and helper images."""
     entries = tiny_images.artifacts(tools.path("busybox"))
-    load(cluster, tools, [
-        tools.cache.ensure(entry) / entry.files[0] for entry in entries
-    ])
+    load(cluster, tools, [tools.cache.ensure(entry) / entry.files[0] for entry in entries])

@@ -65,16 +65,17 @@ def _node_service(
     }
     if cluster_ip:
         spec["clusterIP"] = cluster_ip
-    endpoints = [
-        {"name": port, "protocol": protocol, "port": target} for port, protocol, _, target in ports
-    ]
+    endpoints = [{"name": port, "protocol": protocol, "port": target} for port, protocol, _, target in ports]
     return [
         _object("v1", "Service", name, namespace, spec=spec),
         _object(
-            "discovery.k8s.io/v1", "EndpointSlice", f"{name}-node", namespace,
-            labels={"kubernetes.io/service-name": name,
-                    "endpointslice.kubernetes.io/managed-by": "localcluster"},
-            addressType="IPv4", ports=endpoints,
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            f"{name}-node",
+            namespace,
+            labels={"kubernetes.io/service-name": name, "endpointslice.kubernetes.io/managed-by": "localcluster"},
+            addressType="IPv4",
+            ports=endpoints,
             endpoints=[{"addresses": [NODE_IP], "conditions": {"ready": True}}],
         ),
     ]
@@ -90,8 +91,10 @@ def dns() -> list[Document]:
         _object("v1", "Namespace", "kube-system"),
         *_cluster_role("localcluster:coredns", "localcluster:coredns", rules),
         *_node_service(
-            "kube-dns", "kube-system",
-            [("dns", "UDP", 53, DNS_PORT), ("dns-tcp", "TCP", 53, DNS_PORT)], DNS_SERVICE_IP,
+            "kube-dns",
+            "kube-system",
+            [("dns", "UDP", 53, DNS_PORT), ("dns-tcp", "TCP", 53, DNS_PORT)],
+            DNS_SERVICE_IP,
         ),
     ]
 
@@ -110,10 +113,13 @@ def storage(helper_image: str) -> list[Document]:
     default = "storageclass.kubernetes.io/is-default-class"
     classes = [
         _object(
-            "storage.k8s.io/v1", "StorageClass", name, provisioner="rancher.io/local-path",
-            annotations={default: str(name == STORAGE_CLASSES[0]).lower(),
-                         "defaultVolumeType": "local"},
-            volumeBindingMode="WaitForFirstConsumer", reclaimPolicy="Delete",
+            "storage.k8s.io/v1",
+            "StorageClass",
+            name,
+            provisioner="rancher.io/local-path",
+            annotations={default: str(name == STORAGE_CLASSES[0]).lower(), "defaultVolumeType": "local"},
+            volumeBindingMode="WaitForFirstConsumer",
+            reclaimPolicy="Delete",
         )
         for name in STORAGE_CLASSES
     ]
@@ -126,8 +132,7 @@ def storage(helper_image: str) -> list[Document]:
     ]
     return [
         _object("v1", "Namespace", _STORAGE_NAMESPACE),
-        _object("v1", "ServiceAccount", "local-path-provisioner-service-account",
-                _STORAGE_NAMESPACE),
+        _object("v1", "ServiceAccount", "local-path-provisioner-service-account", _STORAGE_NAMESPACE),
         _object("v1", "ConfigMap", "local-path-config", _STORAGE_NAMESPACE, data=scripts),
         *_cluster_role(_PROVISIONER_USER, _PROVISIONER_USER, rules),
         *classes,
@@ -139,7 +144,8 @@ def object_store() -> list[Document]:
     return [
         _object("v1", "Namespace", "pgwarden-s3"),
         *_node_service(
-            "s3", "pgwarden-s3",
+            "s3",
+            "pgwarden-s3",
             [("s3", "TCP", S3_PORT, S3_PORT), ("https", "TCP", 443, S3_PORT)],
         ),
     ]

@@ -54,7 +54,11 @@ def create(cluster: Cluster) -> None:
     # interface before kubelet starts; the service route makes Service addresses reachable
     # for the API server's webhook calls (the packet needs a route before it is rewritten).
     run(
-        [*inside(cluster), "sh", "-euc", f"""
+        [
+            *inside(cluster),
+            "sh",
+            "-euc",
+            f"""
 ip link set lo up
 ip link show {_BRIDGE} >/dev/null 2>&1 || ip link add {_BRIDGE} type bridge
 ip address replace {NODE_IP}/24 dev {_BRIDGE}
@@ -64,7 +68,8 @@ for setting in {" ".join(script)}; do
   file=/proc/sys/$(echo "${{setting%%=*}}" | tr . /)
   [ ! -e "$file" ] || echo "${{setting#*=}}" > "$file"
 done
-"""],
+""",
+        ],
         way_out="the kernel must offer bridges; CAP_NET_ADMIN is needed",
     )
 

