@@ -100,6 +100,16 @@ def still_good(leaf: Pair, ca: Pair, common_name: str, dns_names: Sequence[str],
     return sorted(names) == sorted(dns_names) and bool(common) and common[0].value == common_name
 
 
+def authority_good(ca: Pair, now: datetime) -> bool:
+    """Whether *ca* can be read and outlives the leaves that it would sign now."""
+    try:
+        cert = x509.load_pem_x509_certificate(ca.cert)
+        serialization.load_pem_private_key(ca.key, password=None)
+    except (ValueError, TypeError):
+        return False
+    return cert.not_valid_after_utc - now > timedelta(days=2 * LEAF_DAYS)
+
+
 def expires(cert: bytes) -> datetime:
     return x509.load_pem_x509_certificate(cert).not_valid_after_utc
 

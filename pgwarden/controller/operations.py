@@ -35,7 +35,7 @@ def may_run(obj: Object, operations: Iterable[Object]) -> bool:
     if held_by is None or held_by["metadata"]["uid"] == obj["metadata"]["uid"]:
         return True
     asked_by = obj["metadata"].get("labels", {}).get(names.LABEL_RESTORE)
-    return held_by["kind"] == "Restore" and held_by["metadata"]["name"] == asked_by
+    return bool(held_by["kind"] == "Restore" and held_by["metadata"]["name"] == asked_by)
 
 
 def title(obj: Object) -> str:

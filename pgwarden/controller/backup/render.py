@@ -1,0 +1,70 @@
+"""The Job that carries out a Backup. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pgwarden.api import names
+from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.controller import render
+from pgwarden.controller.settings import Settings
+from pgwarden.kube.client import Object
+
+RETRIES = 2  # a Job's pod that was killed is made again; pgBackRest resumes what it had copied
+DEADLINE = 24 * 3600  # seconds, where the Backup names none
+
+
+def job(
+    backup: Object,
+    spec: BackupSpec,
+    repository: Object,
+    repo_spec: RepositorySpec,
+    argv: Sequence[str],
+    settings: Settings,
+) -> Object:
+    name, namespace = backup["metadata"]["name"], backup["metadata"]["namespace"]
+    repo_name = repository["metadata"]["name"]
+    labels = render.labels(repo_name, "backup", **{names.LABEL_BACKUP: names.short(name, 63)})
+    container = {
+        "name": "pgbackrest",
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": ["job", "backup", "--", *argv],
+        "env": render.environment({"PGWARDEN_ROLE": "repository", "PGWARDEN_STANZA": names.stanza(repo_name)}),
+        "resources": render.resources(repo_spec),
+        "securityContext": render.container_security(),
+        "volumeMounts": render.host_mounts(repo_spec),
+    }
+    pod: Object = {
+        "restartPolicy": "Never",
+        "containers": [container],
+        "volumes": render.host_volumes(repo_name, repo_spec),
+        "securityContext": render.pod_security(),
+        "enableServiceLinks": False,
+    } | render.service_account(repo_spec)
+    if "local" in repo_spec.storages:
+        pod["affinity"] = _beside_host(repo_name)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.backup_job(name),
+            "namespace": namespace,
+            "labels": labels,
+            "ownerReferences": [render.owner(backup)],
+        },
+        "spec": {
+            "backoffLimit": RETRIES,
+            "activeDeadlineSeconds": spec.active_deadline_seconds or DEADLINE,
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+def _beside_host(repository: str) -> Object:
+    """On the host's node: its volume is ReadWriteOnce, which binds a node, not a pod."""
+    term = {
+        "labelSelector": {"matchLabels": render.labels(repository, "host")},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}

@@ -1,0 +1,60 @@
+"""Reading a Job: how it ended, and what its pod said in its termination message. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from pgwarden.kube.client import Object
+
+
+def finished(job: Object) -> str:
+    """Complete or Failed; empty while it runs."""
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
+            return str(condition["type"])
+    return ""
+
+
+def failure(job: Object) -> str:
+    """Kubernetes' own words for why the Job failed (BackoffLimitExceeded, DeadlineExceeded)."""
+    for condition in job.get("status", {}).get("conditions", []):
+        if condition["type"] == "Failed" and condition["status"] == "True":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    return ""
+
+
+def result(pods: Iterable[Object]) -> dict[str, Any]:
+    """The result of the Job's latest pod that left one; {} where none did (killed, or gone)."""
+    latest: tuple[str, dict[str, Any]] = ("", {})
+    for pod in pods:
+        for status in pod.get("status", {}).get("containerStatuses", []):
+            ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
+            if not ended:
+                continue
+            parsed = _parse(ended.get("message", ""))
+            if parsed and ended.get("finishedAt", "") >= latest[0]:
+                latest = (ended.get("finishedAt", ""), parsed)
+    return latest[1]
+
+
+def waiting_reason(pods: Iterable[Object]) -> str:
+    """Why the Job's pod does not start, where Kubernetes says so: unschedulable, image not there."""
+    for pod in pods:
+        for condition in pod.get("status", {}).get("conditions", []):
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                return f"pod {pod['metadata']['name']} cannot be scheduled: {condition.get('message', '')}"
+        for status in pod.get("status", {}).get("containerStatuses", []):
+            waiting = status.get("state", {}).get("waiting") or {}
+            if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
+                return f"pod {pod['metadata']['name']}: {waiting['reason']}: {waiting.get('message', '')}"
+    return ""
+
+
+def _parse(message: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(message)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,91 @@
+"""Who is told of what: changes in the caches become keys in the queues of the controllers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pgwarden.api import names
+from pgwarden.controller import operations
+from pgwarden.controller.backup.reconcile import BackupController
+from pgwarden.controller.context import Context
+from pgwarden.controller.repository.reconcile import RepositoryController
+from pgwarden.controller.restore.reconcile import RestoreController
+from pgwarden.controller.runtime.worker import Worker
+from pgwarden.controller.schedule.reconcile import ScheduleController
+from pgwarden.kube.cache import WatchCache, key_of
+from pgwarden.kube.client import Object
+
+
+class Manager:
+    """The four controllers and their workers. `run()` starts with every object there is."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.repositories = Worker("Repository", RepositoryController(context).reconcile)
+        self.backups = Worker("Backup", BackupController(context).reconcile)
+        self.schedules = Worker("BackupSchedule", ScheduleController(context).reconcile)
+        self.restores = Worker("Restore", RestoreController(context).reconcile)
+        caches = context.caches
+        self._own = (
+            (caches.repositories, self.repositories),
+            (caches.backups, self.backups),
+            (caches.schedules, self.schedules),
+            (caches.restores, self.restores),
+        )
+
+    async def run(self) -> None:
+        caches = self._context.caches
+        for cache, worker in self._own:
+            cache.listen(lambda _kind, obj, _before, worker=worker: worker.queue.add(key_of(obj)))
+        caches.repositories.listen(self._repository_changed)
+        caches.backups.listen(self._operation_changed)
+        caches.restores.listen(self._operation_changed)
+        caches.postgres_pods.listen(self._postgres_pod_changed)
+        for cache in (caches.own_pods, caches.jobs, caches.deployments):
+            cache.listen(self._ours_changed)
+        for cache, worker in self._own:
+            for key in list(cache.items):
+                worker.queue.add(key)
+        async with asyncio.TaskGroup() as group:
+            for _, worker in self._own:
+                group.create_task(worker.run())
+
+    def _repository_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
+        self._wake_operations(*key_of(obj))
+
+    def _operation_changed(self, kind: str, obj: Object, before: Object | None) -> None:
+        """When one ends or goes, those that wait for it may begin, and the Repository has news."""
+        ended = operations.is_over(obj) and not (before and operations.is_over(before))
+        if ended or kind == "DELETED":
+            namespace, repository = obj["metadata"]["namespace"], obj.get("spec", {}).get("repository", "")
+            self.repositories.queue.add((namespace, repository))
+            self._wake_operations(namespace, repository)
+            schedule = obj["metadata"].get("labels", {}).get(names.LABEL_SCHEDULE)
+            if schedule:
+                self.schedules.queue.add((namespace, schedule))
+
+    def _postgres_pod_changed(self, _kind: str, pod: Object, _before: Object | None) -> None:
+        namespace = pod["metadata"]["namespace"]
+        repository = pod["metadata"]["labels"][names.LABEL_REPOSITORY]
+        self.repositories.queue.add((namespace, repository))
+        self._wake(self._context.caches.restores, self.restores, namespace, repository)
+
+    def _ours_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
+        metadata = obj["metadata"]
+        namespace, labels = metadata["namespace"], metadata["labels"]
+        repository = labels[names.LABEL_OWNER_REPOSITORY]
+        if names.LABEL_BACKUP in labels:
+            self._wake(self._context.caches.backups, self.backups, namespace, repository)
+        elif names.LABEL_RESTORE in labels:
+            self._wake(self._context.caches.restores, self.restores, namespace, repository)
+        else:
+            self.repositories.queue.add((namespace, repository))
+
+    def _wake_operations(self, namespace: str, repository: str) -> None:
+        self._wake(self._context.caches.backups, self.backups, namespace, repository)
+        self._wake(self._context.caches.restores, self.restores, namespace, repository)
+
+    def _wake(self, cache: WatchCache, worker: Worker, namespace: str, repository: str) -> None:
+        for obj in self._context.caches.of_repository(cache, namespace, repository):
+            if not operations.is_over(obj):
+                worker.queue.add(key_of(obj))

@@ -1,0 +1,1 @@
+"""The BackupSchedule controller: makes Backups when they are due."""

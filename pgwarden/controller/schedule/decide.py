@@ -1,0 +1,87 @@
+"""What is due of a schedule at a time, and what was missed. Pure: the clock and the calendar are passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+#: How far back missed runs are looked for one by one; a longer downtime is reported as one line.
+MOST_MISSED = 100
+NextRun = Callable[[datetime], datetime | None]
+
+
+@dataclass(frozen=True)
+class Missed:
+    time: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`due` is the run to start now, if any; `upcoming` the next one after *now*."""
+
+    due: datetime | None
+    missed: tuple[Missed, ...]
+    upcoming: datetime | None
+
+
+def plan(
+    next_run: NextRun,
+    since: datetime,
+    now: datetime,
+    *,
+    suspended: bool = False,
+    starting_deadline: int | None = None,
+    busy_with: str = "",
+) -> Plan:
+    """Of the runs after *since* up to *now* at most the latest is started, the others are missed with a reason.
+
+    A run is missed when the schedule is suspended, when it is later than *starting_deadline* seconds, or when the Backup of an
+    earlier run (*busy_with*) is not over.
+    """
+    passed, upcoming = _passed(next_run, since, now)
+    if not passed:
+        return Plan(None, (), upcoming)
+    if suspended:
+        return Plan(None, tuple(Missed(time, "Suspended") for time in passed), upcoming)
+    missed = [Missed(time, "CaughtUpByLaterRun") for time in passed[:-1]]
+    latest = passed[-1]
+    if starting_deadline is not None and now - latest > timedelta(seconds=starting_deadline):
+        missed.append(Missed(latest, "StartingDeadlineExceeded"))
+        return Plan(None, tuple(missed), upcoming)
+    if busy_with:
+        missed.append(Missed(latest, f"PreviousBackupNotOver:{busy_with}"))
+        return Plan(None, tuple(missed), upcoming)
+    return Plan(latest, tuple(missed), upcoming)
+
+
+def _passed(next_run: NextRun, since: datetime, now: datetime) -> tuple[list[datetime], datetime | None]:
+    """The runs in (since, now], only the last MOST_MISSED of a short downtime, and the first one after."""
+    passed: list[datetime] = []
+    at = next_run(since)
+    while at is not None and at <= now:
+        passed.append(at)
+        if len(passed) > MOST_MISSED:
+            return _recent(next_run, now)
+        at = next_run(at)
+    return passed, at
+
+
+def _recent(next_run: NextRun, now: datetime) -> tuple[list[datetime], datetime | None]:
+    """After a long downtime: the latest run before *now*, found by looking back over growing spans."""
+    span = timedelta(minutes=1)
+    while True:
+        at = next_run(now - span)
+        if at is not None and at <= now:
+            latest = at
+            while (following := next_run(latest)) is not None and following <= now:
+                latest = following
+            return [latest], following
+        span *= 2
+
+
+def expendable(finished: list[tuple[str, str]], limit: int) -> list[str]:
+    """Names to delete of (creation time, name) so that the newest *limit* stay."""
+    ordered = sorted(finished, reverse=True)
+    return [name for _, name in ordered[limit:]]

@@ -1,0 +1,150 @@
+"""gather → plan → make a Backup, write the status, clear the history."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+
+from pgwarden.api import cron, names
+from pgwarden.api.kinds import BackupScheduleSpec
+from pgwarden.controller import admission, operations
+from pgwarden.controller.context import Context
+from pgwarden.controller.runtime import conditions, status
+from pgwarden.controller.schedule import decide
+from pgwarden.kube import errors, paths
+from pgwarden.kube.cache import Key
+from pgwarden.kube.client import Object
+
+log = structlog.get_logger()
+KEPT_MISSED = 10  # entries of status.missed
+
+
+class ScheduleController:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def reconcile(self, key: Key) -> float | None:
+        context = self._context
+        obj = context.caches.schedules.get(*key)
+        if obj is None or "deletionTimestamp" in obj["metadata"]:
+            return None
+        if not await admission.accepted(context, "backupschedules", obj):
+            return None
+        spec = msgspec.convert(obj["spec"], BackupScheduleSpec)
+        now = context.clock()
+        zone = ZoneInfo(spec.time_zone)
+        calendar = cron.parse(spec.schedule)
+
+        def next_run(after: datetime) -> datetime | None:
+            return calendar.next_run(after, zone)
+
+        backups = context.caches.labelled(context.caches.backups, key[0], names.LABEL_SCHEDULE, names.short(key[1], 63))
+        busy = next((b["metadata"]["name"] for b in backups if not operations.is_over(b)), "")
+        plan = decide.plan(
+            next_run,
+            _since(obj),
+            now,
+            suspended=spec.suspend,
+            starting_deadline=spec.starting_deadline_seconds,
+            busy_with=busy,
+        )
+        made = await self._start(obj, spec, plan.due) if plan.due else ""
+        for missed in plan.missed:
+            await context.recorder.warning(obj, "RunMissed", f"the run due {missed.time:%Y-%m-%dT%H:%M:%SZ} was not started: {missed.reason}")
+        await self._write(obj, spec, plan, made, backups, next_run, now)
+        await self._clear_history(key[0], spec, backups)
+        return max(0.0, (plan.upcoming - context.clock()).total_seconds()) if plan.upcoming else None
+
+    async def _start(self, schedule: Object, spec: BackupScheduleSpec, due: datetime) -> str:
+        """Make the Backup of the run due at *due*. Its name follows from both, so that it cannot be made twice."""
+        metadata = schedule["metadata"]
+        name = names.scheduled_backup(metadata["name"], due)
+        body: Object = {
+            "apiVersion": names.API_VERSION,
+            "kind": "Backup",
+            "metadata": {
+                "name": name,
+                "namespace": metadata["namespace"],
+                "labels": {names.LABEL_SCHEDULE: names.short(metadata["name"], 63)},
+                "annotations": {names.ANNOTATION_DUE: conditions.timestamp(due)},
+            },
+            "spec": {"repository": spec.repository, "type": spec.type, "storage": spec.storage, "options": spec.options},
+        }
+        try:
+            await self._context.client.create(paths.of("backups", metadata["namespace"]), body)
+        except errors.Conflict:
+            log.info("the run's Backup is there already", backup=name)
+        else:
+            await self._context.recorder.normal(schedule, "BackupCreated", f"created Backup {name}")
+        return name
+
+    async def _write(
+        self,
+        obj: Object,
+        spec: BackupScheduleSpec,
+        plan: decide.Plan,
+        made: str,
+        backups: list[Object],
+        next_run: decide.NextRun,
+        now: datetime,
+    ) -> None:
+        before = obj.get("status") or {}
+        missed = [*before.get("missed", []), *({"time": conditions.timestamp(m.time), "reason": m.reason} for m in plan.missed)]
+        active = [b["metadata"]["name"] for b in backups if not operations.is_over(b)]
+        if made and made not in active:
+            active.append(made)
+        succeeded = [b for b in backups if operations.phase(b) == "Completed"]
+        times = [b["status"].get("completionTime", "") for b in succeeded] + [before.get("lastSuccessfulTime", "")]
+        upcoming = [] if spec.suspend else _following(plan.upcoming, next_run, 3)
+        after = before | {
+            "observedGeneration": obj["metadata"]["generation"],
+            "phase": "Suspended" if spec.suspend else "Active",
+            "lastScheduleTime": conditions.timestamp(plan.due) if plan.due else before.get("lastScheduleTime"),
+            "lastBackup": made or before.get("lastBackup"),
+            "lastSuccessfulTime": max(times) or None,
+            "nextScheduleTimes": [conditions.timestamp(t) for t in upcoming],
+            "missed": missed[-KEPT_MISSED:],
+            "active": sorted(active),
+            "conditions": conditions.put(
+                before.get("conditions", []),
+                "Ready",
+                not spec.suspend,
+                "Suspended" if spec.suspend else "Scheduled",
+                "spec.suspend is true: no run is started" if spec.suspend else f"next run {_when(plan.upcoming)}",
+                now=now,
+                generation=obj["metadata"]["generation"],
+            ),
+        }
+        await status.write(self._context.client, "backupschedules", obj, after)
+
+    async def _clear_history(self, namespace: str, spec: BackupScheduleSpec, backups: list[Object]) -> None:
+        """Delete Backup objects beyond the limits. The backup sets stay: retention, not history, expires those."""
+        for phase, limit in (("Completed", spec.successful_history_limit), ("Failed", spec.failed_history_limit)):
+            ended = [
+                (b["metadata"]["creationTimestamp"], b["metadata"]["name"]) for b in backups if operations.phase(b) == phase
+            ]
+            for name in decide.expendable(ended, limit):
+                await self._context.client.delete(paths.of("backups", namespace, name))
+
+
+def _since(obj: Object) -> datetime:
+    """The last run that was dealt with: started, or missed and said so; else the creation."""
+    known = obj.get("status") or {}
+    times = [obj["metadata"]["creationTimestamp"], known.get("lastScheduleTime") or ""]
+    times += [missed["time"] for missed in known.get("missed", [])]
+    return datetime.fromisoformat(max(times)).astimezone(UTC)
+
+
+def _following(first: datetime | None, next_run: decide.NextRun, count: int) -> list[datetime]:
+    found: list[datetime] = []
+    while first is not None and len(found) < count:
+        found.append(first)
+        first = next_run(first + timedelta(0))
+    return found
+
+
+def _when(time: datetime | None) -> str:
+    return conditions.timestamp(time) if time else "never"
