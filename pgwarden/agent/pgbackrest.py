@@ -89,11 +89,13 @@ class Runner:
         missing = [value for name, value in own.items() if not any(arg.startswith(name) for arg in args)]
         return [str(self._paths.pgbackrest), *missing, *args]
 
-    async def run(self, args: Sequence[str], seconds: float | None, on_line: OnLine | None = None) -> Result:
+    async def run(
+        self, args: Sequence[str], seconds: float | None, on_line: OnLine | None = None, *, keep: int = KEPT_CHARACTERS
+    ) -> Result:
         """Cancelled, it ends pgBackRest with SIGTERM and waits for it."""
         started = time.monotonic()
         async with self._children.start(self.command(args), capture=True) as process:
-            streams = [asyncio.create_task(_read(stream, on_line)) for stream in (process.stdout, process.stderr)]
+            streams = [asyncio.create_task(_read(stream, on_line, keep)) for stream in (process.stdout, process.stderr)]
             timed_out = False
             try:
                 await asyncio.wait_for(process.wait(), seconds)
@@ -132,7 +134,7 @@ class _Lines:
             self._rest = []
 
 
-async def _read(stream: asyncio.StreamReader | None, on_line: OnLine | None) -> str:
+async def _read(stream: asyncio.StreamReader | None, on_line: OnLine | None, keep: int) -> str:
     if stream is None:
         return ""
     kept: deque[str] = deque()
@@ -145,7 +147,7 @@ async def _read(stream: asyncio.StreamReader | None, on_line: OnLine | None) -> 
                 on_line(line)
             kept.append(line)
             size += len(line) + 1
-            while size > KEPT_CHARACTERS and len(kept) > 1:
+            while size > keep and len(kept) > 1:
                 size -= len(kept.popleft()) + 1
         if not piece:
             return "\n".join(kept)

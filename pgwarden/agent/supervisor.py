@@ -1,4 +1,4 @@
-"""`pgbackrest server` as a child: started with the first configuration, reloaded with each new one, restarted if it ends.
+"""`pgbackrest server` as a child: started with a first configuration, reloaded with each new one, restarted at its end.
 
 What pgBackRest (2.60, src/command/server/server.c) does with signals: SIGHUP interrupts accept(), loads the
 configuration file, certificate, key and CA anew and listens again; running sessions are processes of their own and go

@@ -1,0 +1,55 @@
+"""What a Job says at its end: read out of pgBackRest's log, put into the 4096 bytes that the kubelet takes. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+MESSAGE_BYTES = 4096
+_LABEL = r"\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?"
+_NEW = re.compile(rf"new backup label = ({_LABEL})\s*$")
+#: `expire full backup X`, `expire diff backup set X, Y`, `expire time-based backup X`, `remove expired backup X`; not
+#: `remove expired backup history manifest …`.
+_EXPIRED = re.compile(rf"(?:expire [a-z-]+ backup|remove expired backup) (?:set )?({_LABEL}(?:, {_LABEL})*)\s*$")
+_SET = re.compile(rf"restore backup set ({_LABEL})")
+
+
+@dataclass
+class Seen:
+    """Fed with each line as it comes, so that no log needs to be kept."""
+
+    label: str = ""
+    set: str = ""
+    expired: list[str] = field(default_factory=list)
+
+    def line(self, line: str) -> None:
+        if found := _NEW.search(line):
+            self.label = found[1]
+        elif found := _SET.search(line):
+            self.set = found[1]
+        elif found := _EXPIRED.search(line):
+            self.expired += [label for label in found[1].split(", ") if label not in self.expired]
+
+
+def message(result: dict[str, Any]) -> bytes:
+    """*result* as JSON of at most 4096 bytes. Room goes to `error` first: `expired` makes way, and says how much."""
+    fitted = dict(result)
+    expired = list(fitted.get("expired", ()))
+    while len(encoded := _encode(fitted)) > MESSAGE_BYTES and expired:
+        over = len(encoded) - MESSAGE_BYTES
+        expired = expired[: max(0, len(expired) - 1 - over // 64)]
+        fitted["expired"] = expired
+        fitted["expiredNotShown"] = len(result["expired"]) - len(expired)
+    error = str(fitted.get("error", ""))
+    while len(encoded) > MESSAGE_BYTES and error:
+        # A character is up to twelve bytes of JSON (an escaped surrogate pair): cut little by little.
+        error = error[: max(0, len(error) - max(1, (len(encoded) - MESSAGE_BYTES) // 12))]
+        fitted["error"] = error + "…"
+        encoded = _encode(fitted)
+    return encoded
+
+
+def _encode(result: dict[str, Any]) -> bytes:
+    return json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
