@@ -1,0 +1,70 @@
+"""Our kinds, as the watch last showed them. No look-up waits, but one for a Repository younger than the watch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from pgwarden.kube import errors, paths
+from pgwarden.kube.cache import WatchCache
+from pgwarden.kube.client import KubeClient
+
+Object = dict[str, Any]
+Key = tuple[str, str]
+KINDS = ("repositories", "backups", "backupschedules", "restores")
+LIVE_SECONDS = 1.0  # for the one question to the API server: the webhook itself has but a few seconds
+_RECENT_SECONDS = 10.0  # how long an object fetched ahead of the watch is believed
+
+
+class Store:
+    """Watch caches of our kinds. `run()` until cancelled; `synced` once each has been listed."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+        self.caches = {plural: WatchCache(client, paths.of(plural)) for plural in KINDS}
+        self._recent: dict[Key, tuple[float, Object]] = {}
+        self._asking: dict[Key, asyncio.Task[Object | None]] = {}
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for cache in self.caches.values():
+                group.create_task(cache.run())
+
+    @property
+    def synced(self) -> bool:
+        return all(cache.synced.is_set() for cache in self.caches.values())
+
+    def known_repository(self, namespace: str, name: str) -> Object | None:
+        """From memory alone."""
+        found = self.caches["repositories"].get(namespace, name)
+        if found is None:
+            until, recent = self._recent.get((namespace, name), (0.0, None))
+            found = recent if time.monotonic() < until else None
+        return found
+
+    async def repository(self, namespace: str, name: str) -> Object | None:
+        """From memory; only where it is not there, from the API server (a Repository applied a moment before its pods).
+
+        TimeoutError or ApiError where the API server does not answer: then nobody can say that there is none.
+        """
+        found = self.known_repository(namespace, name)
+        if found is not None:
+            return found
+        key = (namespace, name)
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.create_task(self._ask(key))
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        # Shielded: the caller that started the question may hang up while others wait for the same answer.
+        return await asyncio.shield(asking)
+
+    async def _ask(self, key: Key) -> Object | None:
+        try:
+            found: Object = await self._client.get(paths.of("repositories", *key), seconds=LIVE_SECONDS)
+        except errors.NotFound:
+            return None
+        now = time.monotonic()
+        self._recent = {each: kept for each, kept in self._recent.items() if kept[0] > now}
+        self._recent[key] = now + _RECENT_SECONDS, found
+        return found

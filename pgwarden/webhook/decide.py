@@ -1,0 +1,154 @@
+"""Whether and how a pod is injected: a pod and its Repository in, a Decision out. Pure: the shell fetched both.
+
+The decision on a pod that was injected already is the same as on the bare one (ours is looked through), so that a
+second look, after other mutators, changes nothing.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, TypeVar
+
+import msgspec
+
+from pgwarden.api import names
+from pgwarden.api.faults import Fault
+from pgwarden.api.kinds import PodFacts, PostgresAccess, RepositorySpec, SecretKeyRef
+from pgwarden.webhook import arguments, find, pods
+from pgwarden.webhook.pods import Pod, VolumeMount
+from pgwarden.webhook.settings import Settings
+
+T = TypeVar("T")
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the injected containers and volumes are made of. Hashable: pods of one template share one rendering."""
+
+    repository: str
+    settings: Settings
+    facts: PodFacts
+    mounts: tuple[VolumeMount, ...]  # of the data directory and of every other persistent volume of the container
+    socket: VolumeMount | None  # the pod's own volume at the socket directory; None: we add one
+    environment: bytes = b"[]"  # JSON: variables that a subPathExpr of these mounts asks for
+    password: SecretKeyRef | None = None
+    resources: bytes = b""  # JSON of spec.sidecarResources; empty: the default
+
+
+class Inject(msgspec.Struct, frozen=True, kw_only=True):
+    recipe: Recipe
+    container: int  # index of the PostgreSQL container in spec.containers
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> PodFacts:
+        return self.recipe.facts
+
+
+class Skip(msgspec.Struct, frozen=True):
+    reason: str
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    faults: list[Fault]
+
+
+Decision = Inject | Skip | Refuse
+
+
+def decide(pod: dict[str, Any] | Pod, repository: dict[str, Any] | None, settings: Settings) -> Decision:
+    """*repository* is the object that the pod's label names, None where there is none.
+
+    msgspec.ValidationError where *pod* is no pod.
+    """
+    seen = pod if isinstance(pod, Pod) else pods.read(pod)
+    if pods.MIRROR in seen.annotations:
+        return Skip("mirror pod: it only shows what the kubelet runs from a file")
+    name = seen.labels.get(names.LABEL_REPOSITORY, "")
+    if not name:
+        return Skip(f"no label {names.LABEL_REPOSITORY}")
+    if names.LABEL_COMPONENT in seen.labels:
+        return Skip("a pod of pgwarden's own")
+    if repository is None:
+        return Refuse([_no_repository(seen, name)])
+    try:
+        spec = msgspec.convert(repository.get("spec", {}), RepositorySpec)
+    except msgspec.ValidationError as error:
+        return Refuse([Fault(_label(), name, f"the Repository of this name cannot be read: {error}", "repository")])
+    return _examine(seen, name, spec, settings)
+
+
+def _label() -> str:
+    return f"metadata.labels[{names.LABEL_REPOSITORY}]"
+
+
+def _no_repository(pod: Pod, name: str) -> Fault:
+    where = f"namespace {pod.metadata.namespace}" if pod.metadata.namespace else "the pod's namespace"
+    message = f"there is no Repository of this name in {where}; create it, or remove the label to run without backups"
+    return Fault(_label(), name, message, "no-repository")
+
+
+def _examine(pod: Pod, name: str, spec: RepositorySpec, settings: Settings) -> Decision:
+    access = spec.postgres
+    index = find.container(pod, access)
+    if isinstance(index, Fault):
+        return Refuse([index])
+    container = pod.spec.containers[index]
+    faults = [*find.taken(pod, index), *find.argument_faults(container, index)]
+    directory = _sound(find.data_directory(container, access, index), faults)
+    mount = _sound(find.data_mount(container, directory, index), faults) if directory else None
+    user = _sound(find.user(pod, container, access, index), faults)
+    socket = pods.holding(container.mounts, access.socket_directory)
+    mounts = find.persistent_mounts(pod, container, mount)
+    environment = _sound(find.expansions(container, (*mounts, socket) if socket else mounts, index), faults)
+    if faults or directory is None or mount is None or user is None or environment is None:
+        return Refuse(faults)
+    recipe = Recipe(
+        repository=name,
+        settings=settings,
+        facts=_facts(access, container, directory, mount, user),
+        mounts=mounts,
+        socket=socket,
+        environment=msgspec.json.encode(environment),
+        password=access.password_secret_ref,
+        resources=msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b"",
+    )
+    return Inject(recipe=recipe, container=index, warnings=_warnings(pod, mount))
+
+
+def _sound(found: T | Fault, faults: list[Fault]) -> T | None:
+    """What was found; a Fault goes to the others, so that all are told at once."""
+    if isinstance(found, Fault):
+        faults.append(found)
+        return None
+    return found
+
+
+def _facts(
+    access: PostgresAccess,
+    container: pods.Container,
+    directory: str,
+    mount: VolumeMount,
+    user: tuple[int, int],
+) -> PodFacts:
+    configured_by = access.configure_by
+    if configured_by == "Auto":
+        by_arguments = arguments.takes_arguments(container) or find.has_ours(container)
+        configured_by = "Arguments" if by_arguments else "AlterSystem"
+    return PodFacts(
+        container=container.name,
+        data_directory=directory,
+        port=access.port,
+        socket_directory=posixpath.normpath(access.socket_directory),
+        user=access.user,
+        database=access.database,
+        run_as_user=user[0],
+        run_as_group=user[1],
+        configured_by=configured_by,
+        data_volume=mount.name,
+    )
+
+
+def _warnings(pod: Pod, mount: VolumeMount) -> tuple[str, ...]:
+    if "emptyDir" not in pod.volume(mount.name):
+        return ()
+    return (f"the data directory is on emptyDir {mount.name}: it goes with the pod, and no Restore can reach it",)

@@ -1,0 +1,108 @@
+"""`python3 -m pgwarden webhook`: put the parts together, serve until SIGTERM, drain, go."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+import uvloop
+
+from pgwarden.kube.client import KubeClient
+from pgwarden.webhook import logs
+from pgwarden.webhook import settings as settings_module
+from pgwarden.webhook.cache import Store
+from pgwarden.webhook.certificates import Certificates
+from pgwarden.webhook.handlers import Handlers, Judge, Verdict
+from pgwarden.webhook.server import Server
+from pgwarden.webhook.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the shell around the core."""
+
+    port: int = 10250  # one of two ports that private control planes may open to nodes
+    http_port: int = 8080
+    tls_secret: str = "pgwarden-webhook-tls"  # noqa: S105  a name
+    drain_seconds: float = 2.0  # after SIGTERM: the chart's preStop has waited for the endpoints already
+
+
+def main(argv: list[str]) -> int:
+    options = _options(argv, os.environ)
+    logs.configure(os.environ.get("PGWARDEN_LOG_LEVEL", "info"))
+    try:
+        settings = settings_module.from_environment(os.environ)
+    except ValueError as error:
+        sys.stderr.write(f"pgwarden webhook: {error}\n")
+        return 2
+    uvloop.run(serve(settings, options))
+    return 0
+
+
+def _options(argv: list[str], environment: Mapping[str, str]) -> Options:
+    default = Options()
+    parser = argparse.ArgumentParser(prog="pgwarden webhook", description="The admission webhook.")
+    port = int(environment.get("PGWARDEN_PORT") or default.port)
+    http_port = int(environment.get("PGWARDEN_HTTP_PORT") or default.http_port)
+    parser.add_argument("--port", type=int, default=port, help="of reviews, TLS")
+    parser.add_argument("--http-port", type=int, default=http_port, help="of probes and metrics")
+    parser.add_argument("--drain-seconds", type=float, default=default.drain_seconds, help="to serve on after SIGTERM")
+    given = parser.parse_args(argv)
+    secret = environment.get("PGWARDEN_TLS_SECRET") or default.tls_secret
+    return Options(port=given.port, http_port=given.http_port, tls_secret=secret, drain_seconds=given.drain_seconds)
+
+
+async def serve(settings: Settings, options: Options) -> None:
+    """Returns after SIGTERM or SIGINT; raises what broke a watch for good, so that the kubelet starts us again."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with await KubeClient.from_environment() as client:
+        store = Store(client)
+        certificates = Certificates(client, settings.namespace, options.tls_secret)
+        handlers = Handlers(settings, store.repository, judge(store, settings))
+        server = Server(
+            {"/mutate": handlers.mutate_pods, "/check": handlers.check_kinds, "/validate": handlers.check_kinds},
+            lambda: {"certificate": certificates.loaded, "caches": store.synced},
+        )
+        await server.start(certificates.context, options.port, options.http_port)
+        log.info("serving", port=options.port, http_port=options.http_port, image=settings.image)
+        gc.freeze()  # what is there now stays: collections need not look at it again
+        waiting = [asyncio.create_task(each) for each in (store.run(), certificates.cache.run(), stopping.wait())]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await _drain(server, options.drain_seconds)
+            for task in done:
+                task.result()
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _drain(server: Server, seconds: float) -> None:
+    server.draining = True
+    log.info("draining", seconds=seconds)
+    await asyncio.sleep(seconds)
+    await server.stop()
+    log.info("stopped")
+
+
+def judge(store: Store, settings: Settings) -> Judge:
+    """The rules, bound to what they look things up in and to the operator's defaults."""
+    from pgwarden.api import rules
+
+    def ask(obj: dict[str, Any], old: dict[str, Any] | None, now: datetime) -> Verdict:
+        return rules.validate(obj, old=old, lookup=store, now=now, defaults=settings)
+
+    return ask

@@ -1,0 +1,29 @@
+"""What Prometheus is told. Labels have few values: paths, outcomes, rules; never a name that a user chose."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+from pgwarden.webhook.review import Reply
+
+REQUESTS = Counter("pgwarden_webhook_requests", "Reviews answered.", ["path", "outcome"])
+SECONDS = Histogram(
+    "pgwarden_webhook_request_seconds",
+    "Time from the first byte of a review read to its answer made.",
+    ["path"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 2.5, 10),
+)
+INJECTIONS = Counter("pgwarden_webhook_injections", "Pods injected.", ["configured_by"])
+REFUSALS = Counter("pgwarden_webhook_refusals", "Faults that reviews were refused for.", ["rule"])
+RELOADS = Counter("pgwarden_webhook_certificate_loads", "Times the serving certificate was loaded.")
+
+
+def count(path: str, reply: Reply, seconds: float) -> None:
+    REQUESTS.labels(path, reply.outcome).inc()
+    SECONDS.labels(path).observe(seconds)
+    if reply.answer is None:
+        return
+    if reply.outcome == "injected":
+        INJECTIONS.labels(reply.answer.audit.get("configured-by", "")).inc()
+    for fault in reply.answer.faults:
+        REFUSALS.labels(fault.rule or "unnamed").inc()
