@@ -1,0 +1,102 @@
+"""RBAC: exactly these rights, each with its reason."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+KINDS = ("repositories", "backups", "backupschedules", "restores")
+READ = {"get", "list", "watch"}
+OURS = {f"pgwarden.io/{kind}": READ | {"patch"} for kind in KINDS}
+
+
+def rights(role):
+    """resource (with its group, and [names] where it is limited to some) → verbs"""
+    found = {}
+    for rule in role["rules"]:
+        names = f"[{','.join(rule['resourceNames'])}]" if "resourceNames" in rule else ""
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found.setdefault(f"{group}/{resource}{names}".lstrip("/"), set()).update(rule["verbs"])
+    return found
+
+
+def test_webhook(render):
+    rendered = render()
+    assert rights(rendered.one("ClusterRole", "pgwarden-webhook")) == {f"pgwarden.io/{kind}": READ for kind in KINDS}
+    assert rights(rendered.one("Role", "pgwarden-webhook")) == {"secrets[pgwarden-webhook-tls]": READ}
+
+
+def test_controller(render):
+    rendered = render()
+    assert rights(rendered.one("ClusterRole", "pgwarden-controller")) == OURS | {
+        "pgwarden.io/backups": READ | {"patch", "create", "delete"},
+        **{f"pgwarden.io/{kind}/status": {"update", "patch"} for kind in KINDS},
+        **{f"pgwarden.io/{kind}/finalizers": {"update"} for kind in KINDS},
+        "pods": READ,
+        "services": READ | {"create", "patch"},
+        "configmaps": READ | {"create", "patch"},
+        "secrets": READ | {"create", "patch"},
+        "persistentvolumeclaims": READ | {"create", "patch", "delete"},
+        "persistentvolumes": READ | {"patch"},
+        "storage.k8s.io/storageclasses": {"get"},
+        "apps/deployments": READ | {"create", "patch"},
+        "apps/statefulsets": READ | {"patch"},
+        "apps/statefulsets/scale": {"get", "patch"},
+        "batch/jobs": READ | {"create", "patch", "delete"},
+        "events": {"get", "create", "patch"},
+        "admissionregistration.k8s.io/mutatingwebhookconfigurations[pgwarden]": READ | {"patch"},
+        "admissionregistration.k8s.io/validatingwebhookconfigurations[pgwarden]": READ | {"patch"},
+    }
+    assert rights(rendered.one("Role", "pgwarden-controller")) == {
+        "coordination.k8s.io/leases": {"create"},
+        "coordination.k8s.io/leases[pgwarden-controller]": {"get", "update", "patch"},
+    }
+
+
+def test_nobody_can_bring_a_webhook_back_after_an_uninstall(render):
+    for role in render().all("ClusterRole") + render().all("Role"):
+        for resource, verbs in rights(role).items():
+            if "webhookconfigurations" in resource:
+                assert not verbs & {"create", "delete", "deletecollection"}
+
+
+def test_users(render):
+    rendered = render()
+    view, edit = rendered.one("ClusterRole", "pgwarden-view"), rendered.one("ClusterRole", "pgwarden-edit")
+    assert rights(view) == {f"pgwarden.io/{kind}": READ for kind in KINDS}
+    assert rights(edit) == {f"pgwarden.io/{kind}": {"create", "update", "patch", "delete", "deletecollection"} for kind in KINDS}
+    aggregated = {
+        role["metadata"]["name"]: {key.rsplit("-", 1)[1] for key in role["metadata"]["labels"] if "/aggregate-to-" in key}
+        for role in rendered.all("ClusterRole")
+    }
+    assert aggregated == {
+        "pgwarden-view": {"view", "edit", "admin"},
+        "pgwarden-edit": {"edit", "admin"},
+        "pgwarden-webhook": set(),
+        "pgwarden-controller": set(),
+    }
+
+
+def test_selftest(render):
+    rendered = render()
+    assert rights(rendered.one("Role", "pgwarden-selftest", "pgwarden-system")) == {"pgwarden.io/backups": {"create"}}
+    assert rights(rendered.one("Role", "pgwarden-selftest", "default")) == {"pods": {"create"}}
+
+
+def test_no_wildcards(render):
+    for role in render().all("ClusterRole") + render().all("Role"):
+        for rule in role["rules"]:
+            assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
+
+
+@pytest.mark.parametrize("component", ["webhook", "controller"])
+def test_every_rule_says_why(chart, component):
+    """A comment above the rule, or above the first of several that belong together."""
+    lines = (chart / "templates" / component / "rbac.yaml").read_text().splitlines()
+    rules = [number for number, line in enumerate(lines) if re.match(r"  - apiGroups:", line)]
+    assert rules
+    explained = [number for number in rules if lines[number - 1].strip().startswith("#")]
+    # The exceptions: statefulsets/scale and the named Lease, each the second half of the rule before it.
+    assert len(rules) - len(explained) == {"webhook": 0, "controller": 2}[component]
