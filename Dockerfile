@@ -14,31 +14,13 @@ ARG BASE=debian:forky-slim
 FROM ${BASE} AS tools
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates patchelf pgbackrest \
+      ca-certificates patchelf pgbackrest python3-pip-whl \
  && rm -rf /var/lib/apt/lists/*
 COPY images/relocate.sh /tmp/relocate.sh
 RUN sh /tmp/relocate.sh /usr/bin/pgbackrest /pgwarden/tools
 
-# ---- deps: the locked Python dependencies in a virtual environment ------------------------------------------
-FROM ${BASE} AS deps
-RUN apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates python3 python3-venv \
- && rm -rf /var/lib/apt/lists/*
-# A pip configuration that the build mounts (index, proxy, certificates); it stays out of the image.
-ARG PIP_CONFIG_FILE=/dev/null
-COPY requirements.lock /tmp/requirements.lock
-# pip lives in an environment of its own: the one that is shipped has no installer in it.
-RUN python3 -m venv /tmp/pip \
- && python3 -m venv --without-pip /opt/pgwarden \
- && /tmp/pip/bin/pip --python /opt/pgwarden/bin/python3 install \
-      --no-cache-dir --no-compile --only-binary :all: -r /tmp/requirements.lock \
- && /opt/pgwarden/bin/python3 -c 'import pathlib, sysconfig; \
-      pathlib.Path(sysconfig.get_path("purelib"), "pgwarden.pth").write_text("/opt/pgwarden/app\n")' \
- && /opt/pgwarden/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /opt/pgwarden/lib
-
-# ---- pgwarden: the image ------------------------------------------------------------------------------------
-FROM ${BASE} AS pgwarden
+# ---- runtime: Python, the tools and the locked dependencies --------------------------------------------------
+FROM ${BASE} AS runtime
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       ca-certificates libpq5 python3 tzdata \
@@ -47,7 +29,18 @@ RUN apt-get update \
  && echo 'pgwarden:x:65532:' >> /etc/group \
  && ln -s /pgwarden/tools/bin/pgbackrest /usr/bin/pgbackrest
 COPY --from=tools /pgwarden/tools /pgwarden/tools
-COPY --from=deps /opt/pgwarden /opt/pgwarden
+# A pip configuration that the build mounts (index, proxy, certificates); it stays out of the image.
+ARG PIP_CONFIG_FILE=/dev/null
+COPY requirements.lock /opt/pgwarden/requirements.lock
+# pip is only mounted: the environment that is shipped has no installer in it.
+RUN --mount=type=bind,from=tools,source=/usr/share/python-wheels,target=/tmp/wheels \
+    python3 -m venv --without-pip /opt/pgwarden \
+ && cd /opt/pgwarden \
+ && bin/python3 "$(echo /tmp/wheels/pip-*.whl)/pip" install \
+      --no-cache-dir --no-compile --only-binary :all: -r requirements.lock \
+ && bin/python3 -c 'import pathlib, sysconfig; \
+      pathlib.Path(sysconfig.get_path("purelib"), "pgwarden.pth").write_text("/opt/pgwarden/app\n")' \
+ && bin/python3 -m compileall -q --invalidation-mode unchecked-hash lib
 
 # HOME is where a read-only root file system leaves room, if a volume is mounted there; nothing needs it.
 ENV PATH=/opt/pgwarden/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
@@ -56,12 +49,17 @@ ENV PATH=/opt/pgwarden/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
     PYTHONSAFEPATH=1 \
     LANG=C.UTF-8 \
     HOME=/tmp
-ENTRYPOINT ["python3", "-m", "pgwarden"]
 
-# crds/ lies beside the package, as in the repository.
+# ---- code: the project's own, with crds/ beside the package as in the repository -----------------------------
+FROM runtime AS code
 COPY crds /opt/pgwarden/app/crds
 COPY pgwarden /opt/pgwarden/app/pgwarden
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/pgwarden/app
+
+# ---- pgwarden: the image -------------------------------------------------------------------------------------
+FROM runtime AS pgwarden
+ENTRYPOINT ["python3", "-m", "pgwarden"]
+USER 65532:65532
 
 ARG VERSION=dev
 ARG REVISION=unknown
@@ -70,4 +68,4 @@ LABEL org.opencontainers.image.title="pgwarden" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-USER 65532:65532
+COPY --from=code /opt/pgwarden/app /opt/pgwarden/app
