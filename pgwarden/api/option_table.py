@@ -1,0 +1,191 @@
+"""The table behind options.py: what may be set where, of which type, and why the rest may not."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import msgspec
+
+Command = Literal["backup", "restore", "repository"]
+_SIZE = re.compile(r"([0-9]{1,15})([KMGTP]?)(?:i?B)?", re.IGNORECASE | re.ASCII)
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d|w)?", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+KIB, MIB, TIB, PIB = 1024, 1024**2, 1024**4, 1024**5
+
+
+class Option(msgspec.Struct, frozen=True):
+    """`low` and `high` bound an integer, a size (bytes) or a time (seconds)."""
+
+    type: Literal["boolean", "integer", "enum", "size", "time", "text"]
+    commands: tuple[Command, ...]
+    low: float = 0
+    high: float = 0
+    values: tuple[str, ...] = ()
+    pattern: str = ""
+    example: str = ""
+
+    @property
+    def expects(self) -> str:
+        if self.type == "enum":
+            return "one of " + ", ".join(self.values)
+        if self.type == "integer":
+            return f"a whole number from {self.low:.0f} to {self.high:.0f}"
+        if self.type == "size":
+            return f"a size from {_size_text(self.low)} to {_size_text(self.high)}, such as {self.example or '64MiB'}"
+        if self.type == "time":
+            return f"a time from {self.low:g} to {self.high:g} seconds, such as {self.example or '60'}"
+        return self.example
+
+    def problem(self, value: str) -> str:
+        """Empty where *value* is good."""
+        return "" if self._fits(value) else f"must be {self.expects}"
+
+    def _fits(self, value: str) -> bool:
+        if self.type == "enum":
+            return value in self.values
+        if self.type == "integer":
+            return re.fullmatch(r"-?[0-9]{1,9}", value, re.ASCII) is not None and self.low <= int(value) <= self.high
+        if self.type == "size":
+            size = _SIZE.fullmatch(value)
+            return size is not None and self.low <= int(size[1]) * 1024 ** _POWER[size[2].lower()] <= self.high
+        if self.type == "time":
+            time = _DURATION.fullmatch(value)
+            return time is not None and self.low <= float(time[1]) * _SECONDS[time[2] or ""] <= self.high
+        return re.fullmatch(self.pattern, value) is not None
+
+
+class Pattern(msgspec.Struct, frozen=True):
+    """Names of options, `*` stands for anything. Without commands it holds in all places."""
+
+    names: tuple[str, ...]
+    commands: tuple[Command, ...] = ()
+
+    def matches(self, name: str) -> bool:
+        plain = name.removeprefix("no-").removeprefix("reset-")
+        return any(fnmatchcase(plain, pattern) for pattern in self.names)
+
+
+def _size_text(size: float) -> str:
+    for power, unit in ((5, "PiB"), (4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if size >= 1024**power:
+            return f"{size / 1024**power:g}{unit}"
+    return f"{size:g}B"
+
+
+_B: tuple[Command, ...] = ("backup",)
+_R: tuple[Command, ...] = ("restore",)
+_G: tuple[Command, ...] = ("repository",)
+_BG: tuple[Command, ...] = ("backup", "repository")
+_ALL: tuple[Command, ...] = ("backup", "restore", "repository")
+_LEVELS = ("off", "error", "warn", "info", "detail", "debug", "trace")
+_BUFFERS = ("16KiB", "32KiB", "64KiB", "128KiB", "256KiB", "512KiB", "1MiB", "2MiB", "4MiB", "8MiB", "16MiB")
+#: A key of ours begins with pgwarden: it ties a set to its Backup object.
+_ANNOTATION = r"(?!pgwarden)[A-Za-z0-9][A-Za-z0-9._-]{0,62}=[^\x00-\x1f]{1,500}"
+
+
+def _flags(commands: tuple[Command, ...], *names: str) -> dict[str, Option]:
+    return {name: Option("boolean", commands) for name in names}
+
+
+ALLOWED: dict[str, Option] = {
+    **_flags(_BG, "archive-check", "archive-copy", "archive-mode-check", "checksum-page", "expire-auto", "resume"),
+    **_flags(_BG, "start-fast", "stop-auto", "page-header-check", "repo-bundle", "repo-block", "repo-hardlink"),
+    **_flags(_G, "archive-async", "archive-header-check", "archive-missing-retry", "sck-keep-alive", "log-timestamp"),
+    **_flags(_G, "repo-s3-requester-pays"),
+    **_flags(_R, "link-all", "target-exclusive"),
+    "delta": Option("boolean", _ALL),
+    "type": Option("enum", _B, values=("full", "diff", "incr")),
+    "annotation": Option("text", _B, pattern=_ANNOTATION, example="KEY=VALUE, the key not beginning with pgwarden"),
+    "archive-mode": Option("enum", _R, values=("preserve", "off")),
+    "backup-standby": Option("enum", _BG, values=("y", "n", "prefer")),
+    "buffer-size": Option("enum", _ALL, values=_BUFFERS),
+    "compress-type": Option("enum", _BG, values=("none", "bz2", "gz", "lz4", "zst")),
+    "compress-level": Option("integer", _BG, -7, 22),
+    "compress-level-network": Option("integer", _ALL, -5, 12),
+    "db-include": Option("text", _R, pattern=r"[^\x00-\x1f/]{1,63}", example="the name of a database"),
+    "db-exclude": Option("text", _R, pattern=r"[^\x00-\x1f/]{1,63}", example="the name of a database"),
+    "log-level-console": Option("enum", _ALL, values=_LEVELS),
+    "manifest-save-threshold": Option("size", _BG, 1, TIB, example="1GiB"),
+    "priority": Option("integer", _ALL, -20, 19),
+    "process-max": Option("integer", _ALL, 1, 999),
+    "job-retry": Option("integer", _G, 0, 360),
+    "archive-timeout": Option("time", _BG, 0.1, 86400),
+    "db-timeout": Option("time", _BG, 0.1, 604800),
+    "io-timeout": Option("time", _ALL, 0.1, 3600),
+    "protocol-timeout": Option("time", _ALL, 0.1, 604800),
+    "archive-get-queue-max": Option("size", _G, 0, 4 * PIB, example="128MiB"),
+    "archive-push-queue-max": Option("size", _G, 0, 4 * PIB, example="1TiB"),
+    "tcp-keep-alive-count": Option("integer", _G, 1, 32),
+    "tcp-keep-alive-idle": Option("integer", _G, 1, 3600),
+    "tcp-keep-alive-interval": Option("integer", _G, 1, 900),
+    "repo-retention-full": Option("integer", _BG, 1, 9999999),
+    "repo-retention-full-type": Option("enum", _BG, values=("count", "time")),
+    "repo-retention-diff": Option("integer", _BG, 1, 9999999),
+    "repo-retention-archive": Option("integer", _BG, 1, 9999999),
+    "repo-retention-archive-type": Option("enum", _BG, values=("full", "diff", "incr")),
+    "repo-retention-history": Option("integer", _BG, 0, 9999999),
+    "repo-bundle-size": Option("size", _BG, MIB, PIB, example="20MiB"),
+    "repo-bundle-limit": Option("size", _BG, 8 * KIB, PIB, example="2MiB"),
+    "repo-storage-upload-chunk-size": Option("size", _G, 5 * MIB, 1024 * MIB, example="16MiB"),
+    "repo-s3-kms-key-id": Option("text", _G, pattern=r"[A-Za-z0-9:/_-]{1,2048}", example="the id of a KMS key"),
+    "repo-s3-role": Option("text", _G, pattern=r"[A-Za-z0-9+=,.@_/:-]{1,512}", example="the name of a role"),
+}
+
+#: Read from the top; the first that matches gives the reason.
+REFUSED: tuple[tuple[Pattern, str], ...] = (
+    (Pattern(("*-cmd", "cmd", "cmd-ssh")), "runs a program of the user's choice; pgwarden does not allow it"),
+    (
+        Pattern(("repo-host*", "pg-host*", "repo-sftp*")),
+        "is set by pgwarden: hosts, ports and certificates follow the Repository and its pods",
+    ),
+    (Pattern(("pg-*", "pg")), "is set by pgwarden; use spec.postgres of the Repository"),
+    (Pattern(("stanza",)), "is set by pgwarden: the stanza is the Repository's name"),
+    (
+        Pattern(("config*", "lock-path", "spool-path", "log-path", "lock", "tls-server-*")),
+        "is set by pgwarden: files and folders are the same in every container",
+    ),
+    (
+        Pattern(("log-level-file", "log-level-stderr", "log-subprocess")),
+        "would write to files or mix streams; use --log-level-console, the log is the container's",
+    ),
+    (
+        Pattern(("repo-s3-kms-key-id", "repo-s3-role", "repo-s3-requester-pays"), ("backup", "restore")),
+        "belongs into spec.options of the Repository",
+    ),
+    (
+        Pattern(("repo-s3-key", "repo-s3-key-secret", "repo-s3-token", "repo-s3-sse-*")),
+        "is a secret; use spec.s3.credentialsSecretRef of the Repository",
+    ),
+    (Pattern(("repo-s3-key-type",)), "use spec.s3.keyType of the Repository"),
+    (
+        Pattern(
+            ("repo-s3-*", "repo-storage-ca-*", "repo-storage-verify-tls", "repo-storage-port", "repo-storage-host")
+        ),
+        "use spec.s3 of the Repository",
+    ),
+    (Pattern(("repo-cipher-*", "cipher*")), "use spec.encryption of the Repository"),
+    (Pattern(("repo-path",)), "use spec.s3.path of the Repository; a local storage has its volume for itself"),
+    (Pattern(("repo-type", "repo-azure-*", "repo-gcs-*")), "use spec.storageType of the Repository"),
+    (Pattern(("repo",), ("backup", "restore")), "use spec.storage (local or s3)"),
+    (
+        Pattern(("repo-retention-*",), ("restore",)),
+        "belongs into spec.retention of the Repository or into spec.options of a Backup",
+    ),
+    (
+        Pattern(("target", "type", "target-action"), ("restore",)),
+        "use spec.target; pgwarden promotes PostgreSQL when the target is reached",
+    ),
+    (Pattern(("target-timeline",), ("restore",)), "use spec.targetTimeline"),
+    (Pattern(("set",), ("restore",)), "use spec.set"),
+    (
+        Pattern(("tablespace-map*", "link-map")),
+        "would write outside of the volume; tablespaces and links are restored to where they were",
+    ),
+    (Pattern(("recovery-option",)), "could make PostgreSQL run a program; use spec.target and spec.targetTimeline"),
+    (Pattern(("force", "online")), "switches off a check that keeps the data safe"),
+    (Pattern(("annotation",), ("repository",)), "belongs into spec.options of a Backup"),
+    (Pattern(("*-path", "*-file")), "points at a file or folder; pgwarden sets all of them"),
+)

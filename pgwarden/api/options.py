@@ -1,0 +1,225 @@
+"""The pgBackRest options that a user may set: an allow-list with types, for each place where they can be written.
+
+What is not on it is refused: options that pgwarden sets itself (connection, paths, stanza), that carry secrets, that
+run programs, or that point out of the volumes. The names and ranges are those of pgBackRest's own build/config.yaml.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from pgwarden.api.faults import Fault
+from pgwarden.api.option_table import ALLOWED, REFUSED, Command, Option
+
+KIND_OF = {"backup": "a backup", "restore": "a restore", "repository": "a Repository"}
+_NUMBERED = re.compile(r"(repo|pg)([0-9]*)-(.+)")
+_RETENTION = re.compile(r"repo[0-9]+-retention-(?:full|diff|archive|history)")
+_SECRET = re.compile(r"key|secret|token|pass", re.IGNORECASE)
+Storages = Sequence[str]
+
+
+class ParsedOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options in one spelling.
+
+    `arguments` are all but the type, as pgBackRest's command line takes them (`--name=value`, `--flag`, `--no-flag`),
+    each once and in the order given; `retention` are those of them that say how long backups are kept.
+    """
+
+    type: str = ""
+    arguments: tuple[str, ...] = ()
+    retention: dict[str, int] = {}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The same as lines of pgbackrest.conf."""
+        settings: dict[str, str] = {}
+        for argument in self.arguments:
+            name, equals, value = argument.removeprefix("--").partition("=")
+            if equals:
+                settings[name] = value
+            else:
+                settings[name.removeprefix("no-")] = "n" if name.startswith("no-") else "y"
+        return settings
+
+
+class _Given(msgspec.Struct, frozen=True):
+    """One option as it was written. `value` is None for a flag."""
+
+    field: str
+    text: str
+    name: str
+    value: str | None
+
+
+def parse_options(
+    options: Any, *, command: Command, storages: Storages | None = None, field: str = "spec.options"
+) -> tuple[ParsedOptions, list[Fault]]:
+    """Every fault at once, and what of *options* is good. *storages* (None: unknown) bounds the N of repoN-…."""
+    faults: list[Fault] = []
+    if options is None:
+        return ParsedOptions(), faults
+    if not isinstance(options, list | tuple):
+        return ParsedOptions(), [
+            Fault(field, _brief(options), "must be a list of strings such as --process-max=4", "options")
+        ]
+    seen: dict[str, str] = {}
+    arguments: list[str] = []
+    kind, retention = "", dict[str, int]()
+    for given in _given(options, field, command, faults):
+        problem, argument = _check(given, command, storages)
+        name = given.name.removeprefix("no-") if argument.startswith("--no-") else given.name
+        if not problem and name in seen and not _repeats(name):
+            problem = "was given before" if seen[name] == argument else f"contradicts {seen[name]}, given before"
+        if problem:
+            faults.append(Fault(given.field, given.text, problem, "options"))
+            continue
+        seen[name] = argument
+        if name == "type":
+            kind = given.value or ""
+            continue
+        arguments.append(argument)
+        if _RETENTION.fullmatch(name):
+            retention[name] = int(given.value or 0)
+    return ParsedOptions(type=kind, arguments=tuple(arguments), retention=retention), faults
+
+
+def _given(options: Sequence[Any], field: str, command: Command, faults: list[Fault]) -> Iterator[_Given]:
+    for number, entry in enumerate(options):
+        where = f"{field}[{number}]"
+        if not isinstance(entry, str):
+            faults.append(Fault(where, _brief(entry), "must be a string such as --process-max=4", "options"))
+            continue
+        if any(ord(letter) < 32 or ord(letter) == 127 for letter in entry):
+            faults.append(Fault(where, _brief(entry), "must be one line without control characters", "options"))
+            continue
+        try:
+            words = shlex.split(entry)
+        except ValueError as error:
+            faults.append(Fault(where, _brief(entry), f"has a quotation mark that is not closed ({error})", "options"))
+            continue
+        if not words:
+            faults.append(Fault(where, entry, "is empty", "options"))
+        yield from _words(words, where, command, faults)
+
+
+def _words(words: list[str], where: str, command: Command, faults: list[Fault]) -> Iterator[_Given]:
+    """`--name=value`, `--name value` and `--flag`."""
+    rest = list(reversed(words))
+    while rest:
+        word = rest.pop()
+        if not word.startswith("--") or len(word) < 3:
+            hint = f"; did you mean --{word.lstrip('-')}?" if word.startswith("-") and word.strip("-") else ""
+            message = f"an option begins with two dashes{hint}" if word.startswith("-") else _stray(word)
+            faults.append(Fault(where, _brief(word), message, "options"))
+            continue
+        name, equals, value = word[2:].partition("=")
+        if equals:
+            yield _Given(where, _without_secret(name, word), name, value)
+        elif rest and not rest[-1].startswith("--") and not _is_flag(name, command):
+            value = rest.pop()
+            yield _Given(where, _without_secret(name, f"{word}={value}"), name, value)
+        else:
+            yield _Given(where, _brief(word), name, None)
+
+
+def _stray(word: str) -> str:
+    if "=" in word or word in ALLOWED:
+        return f"an option begins with two dashes: --{word}"
+    return "belongs to no option; pgBackRest's command and its parameters are not written here"
+
+
+def _is_flag(name: str, command: Command) -> bool:
+    option = _find(name, command)[0] or _find(name.removeprefix("no-"), command)[0]
+    return option is not None and option.type == "boolean"
+
+
+def _find(name: str, command: Command) -> tuple[Option | None, str]:
+    """The option on the allow-list, and its name there (`repo-…` for `repo1-…`)."""
+    numbered = _NUMBERED.fullmatch(name)
+    plain = f"{numbered[1]}-{numbered[3]}" if numbered and numbered[2] else name
+    option = ALLOWED.get(plain)
+    return (option if option and command in option.commands else None), plain
+
+
+def _check(given: _Given, command: Command, storages: Storages | None) -> tuple[str, str]:
+    """What is wrong with it, or else its argument."""
+    name, negated = given.name, False
+    option, plain = _find(name, command)
+    if option is None and name.startswith("no-"):
+        positive, positive_plain = _find(name.removeprefix("no-"), command)
+        if positive is not None and positive.type == "boolean":
+            option, plain, name, negated = positive, positive_plain, name.removeprefix("no-"), True
+    if option is None:
+        return _refusal(plain, command), ""
+    problem = _number_problem(name, plain, storages)
+    if problem:
+        return problem, ""
+    if option.type == "boolean":
+        return _boolean(given, name, negated=negated)
+    if given.value is None or not given.value:
+        return f"needs a value: {option.expects}", ""
+    problem = option.problem(given.value)
+    return problem, "" if problem else f"--{name}={given.value}"
+
+
+def _boolean(given: _Given, name: str, *, negated: bool) -> tuple[str, str]:
+    if given.value is None:
+        return "", f"--no-{name}" if negated else f"--{name}"
+    if negated or given.value not in {"y", "n"}:
+        return f"is a switch: write --{name} or --no-{name}", ""
+    return "", f"--{name}" if given.value == "y" else f"--no-{name}"
+
+
+def _number_problem(name: str, plain: str, storages: Storages | None) -> str:
+    if not plain.startswith("repo-"):
+        return "" if name == plain else f"takes no number: write --{plain}"
+    if name == plain:
+        return f"does not say of which storage: write --{plain.replace('repo-', 'repo1-', 1)} for the first one"
+    text = name.removeprefix("repo").split("-", 1)[0]
+    count = len(storages) if storages is not None else 2
+    if text.startswith("0") or len(text) > 3 or int(text) > count:
+        known = ", ".join(f"repo{number} ({storage})" for number, storage in enumerate(storages or ("local", "s3"), 1))
+        return f"there is no storage {text[:8]}; this Repository has {known}"
+    return ""
+
+
+def _refusal(plain: str, command: Command) -> str:
+    for pattern, reason in REFUSED:
+        if (not pattern.commands or command in pattern.commands) and pattern.matches(plain):
+            return reason
+    elsewhere = ALLOWED.get(plain) or ALLOWED.get(plain.removeprefix("no-"))
+    if elsewhere is not None:
+        places = " and ".join(
+            KIND_OF[place] for place in ("backup", "restore", "repository") if place in elsewhere.commands
+        )
+        return f"is not an option of {KIND_OF[command]}, only of {places}"
+    allowed = sorted(name for name, option in ALLOWED.items() if command in option.commands)
+    near = difflib.get_close_matches(plain.removeprefix("no-"), allowed, n=1, cutoff=0.7)
+    if near:
+        return f"is not an option that can be set here; did you mean --{_shown(near[0])}?"
+    return "is not an option that can be set here; these can: " + ", ".join(f"--{_shown(name)}" for name in allowed)
+
+
+def _shown(name: str) -> str:
+    return name.replace("repo-", "repo1-", 1) if name.startswith("repo-") else name
+
+
+def _repeats(name: str) -> bool:
+    return name in {"annotation", "db-include", "db-exclude"}
+
+
+def _without_secret(name: str, text: str) -> str:
+    """*text* as a refusal may show it: the API server and its audit log keep what a webhook answers."""
+    return f"--{name[:100]}=…" if _SECRET.search(name) else str(_brief(text))
+
+
+def _brief(value: Any) -> Any:
+    """Enough of *value* to find it again."""
+    text = value if isinstance(value, str) else f"({type(value).__name__})"
+    return text if len(text) <= 120 else text[:117] + "…"

@@ -1,0 +1,54 @@
+"""The forms of a recovery target: times, WAL positions, transaction ids."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?", re.ASCII
+)
+_LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+
+
+class TargetError(ValueError):
+    """Not a form of a target; the text says what is."""
+
+
+def parse_time(text: str) -> datetime:
+    """RFC 3339, or the form PostgreSQL writes (`2026-11-23 10:00:00+00`), with a mandatory zone → UTC."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise TargetError("must be a time such as 2026-11-23T10:00:00Z or 2026-11-23 10:00:00+00")
+    *numbers, fraction, zulu, sign, hours, minutes = match.groups()
+    if not zulu and not sign:
+        raise TargetError(f"needs a time zone: {text}Z for UTC, or an offset as in {text}+01:00")
+    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
+    # PostgreSQL knows microseconds: further digits are cut, never rounded up past what the user named.
+    micro = int((fraction or "0").ljust(6, "0")[:6])
+    try:
+        year, month, day, hour, minute, second = (int(number) for number in numbers)
+        return datetime(year, month, day, hour, minute, second, micro, timezone(offset)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise TargetError(f"is no date and time of the calendar ({error})") from None
+
+
+def pgbackrest_time(text: str) -> str:
+    """The same moment as pgBackRest and PostgreSQL read it, always in UTC."""
+    moment = parse_time(text)
+    fraction = f".{moment.microsecond:06d}" if moment.microsecond else ""
+    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction}+00"
+
+
+def parse_lsn(text: str) -> int:
+    """The position as a number, for comparing two."""
+    match = _LSN.fullmatch(text)
+    if match is None:
+        raise TargetError("must be a WAL position such as 0/3000060")
+    return (int(match[1], 16) << 32) + int(match[2], 16)
+
+
+def rfc3339(moment: datetime) -> str:
+    """UTC with a Z and no more digits than there are."""
+    utc = moment.astimezone(UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S") + (f".{utc.microsecond:06d}" if utc.microsecond else "") + "Z"

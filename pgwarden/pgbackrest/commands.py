@@ -1,0 +1,104 @@
+"""pgBackRest's command lines. Lists of arguments; the two strings are those that PostgreSQL itself gives to a shell.
+
+The `…_argv` begin after the program and end with the command; `command_line` puts the program and its
+configuration in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pgwarden.api import names
+from pgwarden.api.kinds import RestoreTarget
+from pgwarden.api.options import ParsedOptions
+from pgwarden.api.target import pgbackrest_time
+
+
+def command_line(argv: Sequence[str]) -> list[str]:
+    """*argv* as it is run where the agent's folders are."""
+    return [names.PGBACKREST, f"--config={names.CONF_FILE}", f"--config-include-path={names.CONF_INCLUDE_DIR}", *argv]
+
+
+def backup_argv(
+    stanza: str, kind: str, repo: int, options: ParsedOptions, annotations: Mapping[str, str] | None = None
+) -> list[str]:
+    """*kind* is full, diff or incr; a type among *options* wins."""
+    marks = [f"--annotation={key}={value}" for key, value in sorted((annotations or {}).items())]
+    return [
+        f"--stanza={stanza}",
+        f"--repo={repo}",
+        f"--type={options.type or kind}",
+        *marks,
+        *options.arguments,
+        "backup",
+    ]
+
+
+def restore_argv(
+    stanza: str,
+    *,
+    target: RestoreTarget | None = None,
+    timeline: str = "",
+    backup_set: str = "",
+    repo: int | None = None,
+    delta: bool = False,
+    data_directory: str = "",
+    options: ParsedOptions | None = None,
+) -> list[str]:
+    """*data_directory* restores there instead of to the configured pg1-path, by a process that stands beside it."""
+    argv = [f"--stanza={stanza}"]
+    if repo is not None:
+        argv.append(f"--repo={repo}")
+    if data_directory:
+        # With host.conf, pg1 is a pod far away: restore runs only where the data directory is.
+        argv += [f"--pg1-path={data_directory}", "--reset-pg1-host"]
+    if backup_set:
+        argv.append(f"--set={backup_set}")
+    if delta:
+        argv.append("--delta")
+    argv += target_arguments(target, timeline)
+    if options:
+        argv += options.arguments
+    return [*argv, "restore"]
+
+
+def target_arguments(target: RestoreTarget | None, timeline: str = "") -> list[str]:
+    """pgBackRest refuses --target-action where there is no target: recovery to the latest WAL promotes anyway."""
+    follow = [f"--target-timeline={timeline}"] if timeline else []
+    if target is None:
+        return follow
+    if target.immediate:
+        return ["--type=immediate", "--target-action=promote"]
+    for kind, value in (("time", target.time), ("lsn", target.lsn), ("xid", target.xid), ("name", target.name)):
+        if value is not None:
+            wanted = pgbackrest_time(value) if kind == "time" else value
+            return [f"--type={kind}", f"--target={wanted}", "--target-action=promote", *follow]
+    return follow
+
+
+def info_argv(stanza: str) -> list[str]:
+    return [f"--stanza={stanza}", "--output=json", "--log-level-console=off", "--log-level-stderr=error", "info"]
+
+
+def stanza_create_argv(stanza: str) -> list[str]:
+    return [f"--stanza={stanza}", "stanza-create"]
+
+
+def check_argv(stanza: str) -> list[str]:
+    return [f"--stanza={stanza}", "check"]
+
+
+def expire_argv(stanza: str, *, backup_set: str = "", repo: int | None = None) -> list[str]:
+    """*backup_set* removes that set and what depends on it; without it, what retention no longer covers."""
+    chosen = [f"--repo={repo}"] if repo is not None else []
+    removed = [f"--set={backup_set}"] if backup_set else []
+    return [f"--stanza={stanza}", *chosen, *removed, "expire"]
+
+
+def archive_command(stanza: str) -> str:
+    """PostgreSQL replaces %p by a path relative to its data directory and runs the whole by a shell."""
+    return " ".join([*command_line([f"--stanza={stanza}", "archive-push"]), '"%p"'])
+
+
+def restore_command(stanza: str) -> str:
+    return " ".join([*command_line([f"--stanza={stanza}", "archive-get"]), "%f", '"%p"'])

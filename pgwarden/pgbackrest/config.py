@@ -1,0 +1,252 @@
+"""pgbackrest.conf as text, the same text for the same input: what each side of a Repository reads.
+
+Three texts make up a configuration: `host_conf` (repository host and Jobs), `pod_conf` + `stanza_section` (PostgreSQL
+pods), and `credentials_conf` beside either. Local storage is reached by pods through the repository host; S3 is written
+by each side itself, so that WAL does not wait for the host.
+
+lock-path is each pod's own folder, not one shared on the repository's volume. pgBackRest locks a stanza by flock on a
+file there, and its `backup` and `stanza-create` take the same lock once more where their first remote process runs: in the
+PostgreSQL pod. So two Jobs exclude each other there, whatever volume they mount, and with S3 there is no volume to
+share. A shared folder would have to be writable for both our user id and PostgreSQL's, and flock on a network volume
+may report stale locks as held. On top of that the controller runs one operation at a time for each Repository.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from pgwarden.api import names
+from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
+from pgwarden.api.options import parse_options
+from pgwarden.api.quantity import parse_quantity
+
+Settings = dict[str, str]
+#: Nobody is served by more: the rest of the CPU is the network's and the kernel's.
+MOST_PROCESSES = 8
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class PodEndpoint(msgspec.Struct, frozen=True):
+    """A labelled pod: where it is, and what the webhook found in it."""
+
+    ip: str
+    facts: PodFacts
+
+
+class PostgresFacts(Protocol):
+    """What `stanza_section` needs; PodFacts has it."""
+
+    @property
+    def data_directory(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def socket_directory(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def database(self) -> str: ...
+
+
+class RepoCredentials(msgspec.Struct, frozen=True):
+    """Secrets of one storage. Its text form does not show them."""
+
+    s3_key: str = ""
+    s3_secret: str = ""
+    cipher_pass: str = ""
+
+    def __repr__(self) -> str:
+        return "RepoCredentials(…)"
+
+
+def host_conf(
+    repository: Mapping[str, Any], spec: RepositorySpec, s3: S3Storage | None, pods: Sequence[PodEndpoint]
+) -> str:
+    """For repository host and Jobs. *s3* is defaults.effective_s3; *pods* in any order; 256 of them at most count."""
+    name, namespace = repository["metadata"]["name"], repository["metadata"]["namespace"]
+    settings = _common() | {
+        "log-level-console": "info",
+        "process-max": str(_processes(spec.resources)),
+        "start-fast": "y",
+    }
+    for number, storage in enumerate(spec.storages, 1):
+        settings |= _local(number) if storage == "local" else _s3(number, s3)
+        settings |= _kept(number, spec)
+    # Jobs that restore may come through the host's server as well as by the volume, hence both.
+    settings |= _server((names.cn_host(name), names.cn_pods(name)), name)
+    stanza: Settings = {}
+    for number, pod in enumerate(sorted(pods, key=lambda pod: pod.ip)[:256], 1):
+        stanza |= _pod(number, names.pod_dns(name, namespace, pod.ip), pod.facts)
+    return _section("global", _with_options(settings, spec)) + "\n" + _section(names.stanza(name), stanza)
+
+
+def pod_conf(repository: Mapping[str, Any], spec: RepositorySpec, s3: S3Storage | None) -> str:
+    """The [global] of a PostgreSQL pod; the agent there appends `stanza_section`."""
+    name, namespace = repository["metadata"]["name"], repository["metadata"]["namespace"]
+    settings = _common() | {"log-level-console": "warn", "process-max": "2"}
+    for number, storage in enumerate(spec.storages, 1):
+        settings |= _through_host(number, names.host_dns(name, namespace)) if storage == "local" else _s3(number, s3)
+        if storage == "s3":
+            settings |= _cipher(number, spec)
+    settings |= _server((names.cn_host(name),), name)
+    return _section("global", _with_options(settings, spec))
+
+
+def stanza_section(stanza: str, facts: PostgresFacts) -> str:
+    """The section of a pod's own PostgreSQL."""
+    return _section(stanza, _postgres(1, facts))
+
+
+def credentials_conf(repos: Mapping[int, RepoCredentials]) -> str:
+    """The secrets, by pgBackRest's number of the storage. A line break that ends a value is not part of it."""
+    settings: Settings = {}
+    for number, credentials in sorted(repos.items()):
+        for option, value in (
+            ("s3-key", credentials.s3_key),
+            ("s3-key-secret", credentials.s3_secret),
+            ("cipher-pass", credentials.cipher_pass),
+        ):
+            if value.rstrip("\r\n"):
+                settings[f"repo{number}-{option}"] = value.rstrip("\r\n")
+    return _section("global", settings)
+
+
+def split_endpoint(endpoint: str) -> tuple[str, str]:
+    """Host and port ("" where none is given) of `host`, `host:port` or `[v6]:port`."""
+    host, colon, port = endpoint.rpartition(":")
+    return (host, port) if colon and port.isdigit() and not host.endswith(":") else (endpoint, "")
+
+
+def _common() -> Settings:
+    return {
+        "archive-async": "y",
+        "archive-timeout": "60",
+        "compress-type": "zst",
+        "lock-path": names.LOCK_DIR,
+        "log-level-file": "off",
+        "log-path": names.LOG_DIR,
+        "spool-path": names.SPOOL_DIR,
+        # A peer whose node has gone is noticed, and its locks are freed, in about a minute instead of two hours.
+        "tcp-keep-alive-count": "3",
+        "tcp-keep-alive-idle": "30",
+        "tcp-keep-alive-interval": "10",
+    }
+
+
+def _local(number: int) -> Settings:
+    return {f"repo{number}-path": names.REPO_DIR, f"repo{number}-type": "posix"}
+
+
+def _s3(number: int, s3: S3Storage | None) -> Settings:
+    if s3 is None:
+        raise ValueError("a Repository with storage s3 needs its effective S3 settings")
+    host, port = split_endpoint(s3.endpoint)
+    settings = {
+        "type": "s3",
+        "path": s3.path,
+        "s3-bucket": s3.bucket,
+        "s3-endpoint": host,
+        "s3-key-type": s3.key_type,
+        "s3-region": s3.region,
+        "s3-uri-style": s3.uri_style,
+        "storage-ca-file": f"{names.CONF_DIR}/{names.KEY_STORAGE_CA}" if s3.ca_secret_ref else names.TOOLS_CA_BUNDLE,
+    }
+    if port:
+        settings["storage-port"] = port
+    if not s3.verify_tls:
+        settings["storage-verify-tls"] = "n"
+    return {f"repo{number}-{key}": value for key, value in settings.items()}
+
+
+def _kept(number: int, spec: RepositorySpec) -> Settings:
+    """How the storage is laid out and how long it is kept: of interest to the side that backs up."""
+    settings = {f"repo{number}-bundle": "y", f"repo{number}-block": "y"} | _cipher(number, spec)
+    if spec.retention and spec.retention.full:
+        settings[f"repo{number}-retention-full"] = str(spec.retention.full)
+        settings[f"repo{number}-retention-full-type"] = spec.retention.full_type
+    if spec.retention and spec.retention.diff:
+        settings[f"repo{number}-retention-diff"] = str(spec.retention.diff)
+    return settings
+
+
+def _cipher(number: int, spec: RepositorySpec) -> Settings:
+    return {f"repo{number}-cipher-type": "aes-256-cbc"} if spec.encryption else {}
+
+
+def _through_host(number: int, host: str) -> Settings:
+    return {f"repo{number}-host{key}": value for key, value in _peer(host).items()}
+
+
+def _pod(number: int, host: str, facts: PodFacts) -> Settings:
+    return {f"pg{number}-host{key}": value for key, value in _peer(host).items()} | _postgres(number, facts)
+
+
+def _peer(host: str) -> Settings:
+    """The other side's pgBackRest server, and where it has its own configuration."""
+    return {
+        "": host,
+        "-type": "tls",
+        "-port": str(names.PORT_PGBACKREST),
+        "-ca-file": f"{names.CONF_DIR}/{names.KEY_CA_CERT}",
+        "-cert-file": f"{names.CONF_DIR}/{names.KEY_TLS_CERT}",
+        "-key-file": f"{names.CONF_DIR}/{names.KEY_TLS_KEY}",
+        "-config": names.CONF_FILE,
+        "-config-include-path": names.CONF_INCLUDE_DIR,
+    }
+
+
+def _postgres(number: int, facts: PostgresFacts) -> Settings:
+    return {
+        f"pg{number}-path": facts.data_directory,
+        f"pg{number}-port": str(facts.port),
+        f"pg{number}-socket-path": facts.socket_directory,
+        f"pg{number}-user": facts.user,
+        f"pg{number}-database": facts.database,
+    }
+
+
+def _server(clients: Sequence[str], stanza: str) -> Settings:
+    """pgBackRest's own server. tls-server-auth is the one setting with several lines; `_section` splits it."""
+    return {
+        "tls-server-address": "*",
+        "tls-server-auth": "\n".join(f"{client}={stanza}" for client in clients),
+        "tls-server-ca-file": f"{names.CONF_DIR}/{names.KEY_CA_CERT}",
+        "tls-server-cert-file": f"{names.CONF_DIR}/{names.KEY_TLS_CERT}",
+        "tls-server-key-file": f"{names.CONF_DIR}/{names.KEY_TLS_KEY}",
+        "tls-server-port": str(names.PORT_PGBACKREST),
+    }
+
+
+def _with_options(settings: Settings, spec: RepositorySpec) -> Settings:
+    """The user's options win over ours. What is not allowed was refused at admission; here it is left out."""
+    parsed, _ = parse_options(spec.options, command="repository", storages=spec.storages)
+    return settings | parsed.settings
+
+
+def _processes(resources: Mapping[str, Any] | None) -> int:
+    """One process for each CPU that the container may use; two where that is not said."""
+    for bound in ("limits", "requests"):
+        cpu = parse_quantity(((resources or {}).get(bound) or {}).get("cpu"))
+        if cpu is not None:
+            return max(1, min(MOST_PROCESSES, math.ceil(cpu)))
+    return 2
+
+
+def _section(name: str, settings: Settings) -> str:
+    lines = [f"[{name}]"]
+    for key in sorted(settings, key=_natural):
+        for value in settings[key].split("\n") if key == "tls-server-auth" else [settings[key]]:
+            if _UNPRINTABLE.search(value):
+                raise ValueError(f"{key}: a value in pgbackrest.conf is one line without control characters")
+            lines.append(f"{key}={value}")
+    return "\n".join(lines) + "\n"
+
+
+def _natural(key: str) -> tuple[object, ...]:
+    """pg2-… before pg10-…."""
+    return tuple((int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", key))
