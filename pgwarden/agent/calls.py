@@ -12,6 +12,7 @@ from pgwarden import __version__
 from pgwarden.agent.pgbackrest import Result, Runner
 from pgwarden.agent.settings import Settings
 from pgwarden.agent.supervisor import Supervisor
+from pgwarden.pgbackrest import commands
 
 Answer = dict[str, Any]
 INFO_FRESH_SECONDS = 10.0
@@ -56,7 +57,7 @@ async def pgbackrest_version(runner: Runner) -> str:
 
 class Repository:
     def __init__(self, stanza: str, runner: Runner) -> None:
-        self._stanza = f"--stanza={stanza}"
+        self._stanza = stanza
         self._runner = runner
         self._running: asyncio.Task[None] | None = None
         self._read = -INFO_FRESH_SECONDS
@@ -75,9 +76,8 @@ class Repository:
         return {"info": self._info, "infoError": self._error}
 
     async def _read_info(self) -> None:
-        args = [self._stanza, "--log-level-console=off", "--log-level-stderr=error", "--output=json", "info"]
         try:
-            result = await self._runner.run(args, INFO_LIMIT_SECONDS)
+            result = await self._runner.run(commands.info_argv(self._stanza), INFO_LIMIT_SECONDS)
             self._error = result.error
             self._info = next(iter(json.loads(result.stdout)), None) if result.ok else None
         except (OSError, ValueError) as error:
@@ -86,9 +86,8 @@ class Repository:
 
     async def stanza_create(self) -> Answer:
         async with self._create_lock:  # two at once would only fail on pgBackRest's lock
-            args = [self._stanza, "--log-level-console=info", "--log-level-stderr=off", "stanza-create"]
             try:
-                result = await self._runner.run(args, STANZA_CREATE_SECONDS)
+                result = await self._runner.run(commands.stanza_create_argv(self._stanza), STANZA_CREATE_SECONDS)
             except OSError as error:
                 return {"ok": False, "exitCode": -1, "output": str(error)}
         self._read = -INFO_FRESH_SECONDS

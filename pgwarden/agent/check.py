@@ -25,7 +25,9 @@ def check(environment: Mapping[str, str], source: Path = Path(names.SOURCE_DIR),
         return 0
     for port in ports:
         try:
-            socket.create_connection(("127.0.0.1", port), SECONDS).close()
+            with socket.socket() as connection:
+                connection.settimeout(SECONDS)
+                connection.connect(("127.0.0.1", port))
         except OSError as error:
             sys.stdout.write(f"port {port}: {error}\n")
             return 1

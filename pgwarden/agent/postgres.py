@@ -58,7 +58,7 @@ class Postgres:
         try:
             async with asyncio.timeout(seconds):
                 connection = await psycopg.AsyncConnection.connect(
-                    host=at.socket,
+                    host=at.socket_directory,
                     port=at.port,
                     user=at.user,
                     dbname=at.database,
@@ -91,7 +91,7 @@ class Postgres:
     def _count_waiting(self) -> int | None:
         """Segments not archived yet, from the data directory itself: that works while PostgreSQL is down, too."""
         try:
-            with os.scandir(f"{self._instance.data}/pg_wal/archive_status") as entries:
+            with os.scandir(f"{self._instance.data_directory}/pg_wal/archive_status") as entries:
                 return sum(entry.name.endswith(".ready") for entry in entries)
         except OSError:
             return None  # not visible here (pg_wal on a volume of its own): PostgreSQL is asked

@@ -22,7 +22,8 @@ from pgwarden.agent.postgres import Postgres, PostgresError
 from pgwarden.agent.server import Server, application
 from pgwarden.agent.settings import Role, Settings
 from pgwarden.agent.supervisor import Supervisor
-from pgwarden.agent.sync import Syncer, source_token, stanza_section
+from pgwarden.agent.sync import Syncer, source_token
+from pgwarden.pgbackrest import commands, config
 
 #: One readlink. A watch on the folder would save nothing: the kubelet itself looks at a volume once a minute or so.
 POLL_SECONDS = 2.0
@@ -36,7 +37,7 @@ class Agent:
         self._paths = paths
         self._log = log.get("agent")
         self._stale = False
-        section = stanza_section(settings.stanza, settings.instance) if settings.instance else ""
+        section = config.stanza_section(settings.stanza, settings.instance) if settings.instance else ""
         self._syncer = Syncer(paths, settings.role.conf_key, section)
         self._children = Children()
         self._runner = Runner(paths, self._children)
@@ -105,8 +106,6 @@ class Agent:
         self._state.sync_error = message
 
     async def _keep_configured(self, postgres: Postgres) -> None:
-        from pgwarden.pgbackrest import commands
-
         stanza = self._settings.stanza
         wanted = {
             "archive_mode": "on",

@@ -27,9 +27,9 @@ class SettingsError(Exception):
 class Instance:
     """How PostgreSQL is reached from beside it. The password, if any, stays in PGPASSWORD, which libpq reads."""
 
-    data: str
+    data_directory: str
     port: int = 5432
-    socket: str = "/var/run/postgresql"
+    socket_directory: str = "/var/run/postgresql"
     user: str = "postgres"
     database: str = "postgres"
     alter_system: bool = False
@@ -74,11 +74,11 @@ def _instance_faults(environment: Mapping[str, str]) -> list[str]:
 
 
 def instance(environment: Mapping[str, str]) -> Instance:
-    default = Instance(data="")
+    default = Instance(data_directory="")
     return Instance(
-        data=environment["PGWARDEN_PG_DATA"],
+        data_directory=environment["PGWARDEN_PG_DATA"],
         port=int(environment.get("PGWARDEN_PG_PORT") or default.port),
-        socket=environment.get("PGWARDEN_PG_SOCKET") or default.socket,
+        socket_directory=environment.get("PGWARDEN_PG_SOCKET") or default.socket_directory,
         user=environment.get("PGWARDEN_PG_USER") or default.user,
         database=environment.get("PGWARDEN_PG_DATABASE") or default.database,
         alter_system=environment.get("PGWARDEN_CONFIGURE_BY") == "AlterSystem",

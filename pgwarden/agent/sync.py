@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgwarden.agent.paths import Paths
-from pgwarden.agent.settings import Instance
 from pgwarden.api import names
 
 #: Keys that must be there before anything is written.
@@ -41,20 +40,6 @@ class Plan:
     digest: str = ""
     missing: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # keys and passwords: never in a log
-
-
-def stanza_section(stanza: str, instance: Instance) -> str:
-    """The part of a PostgreSQL pod's configuration that only the pod knows."""
-    lines = [
-        f"[{stanza}]",
-        f"pg1-path={instance.data}",
-        f"pg1-port={instance.port}",
-        f"pg1-socket-path={instance.socket}",
-        f"pg1-user={instance.user}",
-    ]
-    if instance.database != "postgres":
-        lines.append(f"pg1-database={instance.database}")
-    return "\n".join(lines) + "\n"
 
 
 def source_digest(files: Mapping[str, bytes]) -> str:
