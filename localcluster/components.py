@@ -104,6 +104,8 @@ def controller_manager(cluster: Cluster, tools: Tools) -> Component:
             "use-service-account-credentials": "true",
             "allocate-node-cidrs": "false",
             "leader-elect": "false",
+            # A ready node loses its taint at the next of these rounds; the default is 5 s.
+            "node-monitor-period": "1s",
             "flex-volume-plugin-dir": f"{cluster.state}/kubelet/volumeplugins",
         },
     )

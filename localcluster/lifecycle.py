@@ -78,11 +78,13 @@ def up(cluster: Cluster, *, apiserver_only: bool = False, helper_image: str = HE
     tools.ensure(APISERVER_TOOLS if apiserver_only else ())
     with locked(cluster):
         _choose_size(cluster, apiserver_only)
-        _clear_remains(cluster)
+        restarted = _clear_remains(cluster) and cluster.kubeconfig.exists()
         _prepare(cluster)
         _control_plane(cluster, tools)
         if not cluster.apiserver_only:
             _node(cluster, tools, helper_image)
+            if restarted:
+                _wait_pods(cluster)
     say(f"cluster {cluster.name} is ready; KUBECONFIG={cluster.kubeconfig}")
 
 
@@ -96,8 +98,10 @@ def _choose_size(cluster: Cluster, apiserver_only: bool) -> None:
     cluster.size_file.write_text("apiserver" if apiserver_only else "full")
 
 
-def _clear_remains(cluster: Cluster) -> None:
-    """Processes in a namespace that is gone cannot be reached any more: end them.
+def _clear_remains(cluster: Cluster) -> bool:
+    """Whether everything has to be started anew.
+
+    Processes in a namespace that is gone cannot be reached any more: end them.
 
     After a reboot of the machine there is neither a process nor a namespace,
     and what a reboot would clear is cleared here.
@@ -106,6 +110,7 @@ def _clear_remains(cluster: Cluster) -> None:
     lost = [name for name, one in alive.items() if not netns.holds(cluster, one.pid)]
     if lost or not alive:
         teardown.end_everything(cluster, grace=0)
+    return bool(lost) or not alive
 
 
 def _prepare(cluster: Cluster) -> None:
@@ -229,6 +234,34 @@ def _wait_node(cluster: Cluster, api: Api) -> None:
     with step("waiting for cluster DNS and S3"):
         ask_dns(cluster, S3_HOST, 60)
         wait_until("S3 store", lambda: s3.answers(cluster), limit=30, failed=lambda: _died(cluster, "versitygw"))
+
+
+def _stale_pods(cluster: Cluster, api: Api) -> list[str]:
+    """Pods that are Ready only on paper, from before this kubelet's start."""
+    began = processes.started_at(cluster, "kubelet")
+    pods = (api.get("/api/v1/pods?resourceVersion=0") or {}).get("items", [])
+    stale = []
+    for pod in pods:
+        for one in pod.get("status", {}).get("conditions", []):
+            if (one["type"], one["status"]) == ("Ready", "True"):
+                # Whole seconds: a change in the second of the start is taken as new.
+                changed = dt.datetime.fromisoformat(one["lastTransitionTime"]).timestamp()
+                if changed < int(began):
+                    stale.append(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}")
+    return stale
+
+
+def _wait_pods(cluster: Cluster) -> None:
+    """After a full stop, wait until kubelet has looked at every pod it had.
+
+    Otherwise `kubectl wait` right after `start` sees Ready of before the stop.
+    """
+    api = Api(cluster)
+    with step("waiting for the state of the pods of before"):
+        try:
+            wait_until("pod states", lambda: not _stale_pods(cluster, api), limit=60)
+        except LocalClusterError:
+            say(f"still the state of before the stop: {', '.join(_stale_pods(cluster, api))}")
 
 
 def ask_dns(cluster: Cluster, name: str, limit: float) -> None:

@@ -106,7 +106,14 @@ def sign(folder: Path, ca: str, identity: Identity) -> None:
         extensions += ["-addext", f"subjectAltName={','.join(identity.names)}"]
     key = folder / f"{identity.name}.key"
     run(["openssl", "req", *_CURVE, "-subj", identity.subject, *extensions, "-keyout", key, "-out", request])
-    issuer = ["-CA", folder / f"{ca}.crt", "-CAkey", folder / f"{ca}.key", "-set_serial", f"0x{os.urandom(16).hex()}"]
+    issuer: list[str | Path] = [
+        "-CA",
+        folder / f"{ca}.crt",
+        "-CAkey",
+        folder / f"{ca}.key",
+        "-set_serial",
+        f"0x{os.urandom(16).hex()}",
+    ]
     words = [*issuer, "-days", _DAYS, "-copy_extensions", "copy", "-out", temporary]
     run(["openssl", "x509", "-req", "-in", request, *words])
     temporary.rename(certificate)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -173,16 +175,34 @@ _ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def prepare_host(tools: Tools) -> None:
     """Install missing Debian packages; refresh apt's lists once and only when needed."""
-    packages = host_packages()
-    if not packages and not tools.missing():
+    if not host_packages() and not tools.missing():
         return
-    with step("apt-get update"):
-        run(["apt-get", "update", "-qq"], limit=600, way_out="run as root on Debian or Ubuntu")
-    if packages:
-        say(f"installing {' '.join(packages)}")
-        run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
-            env={"DEBIAN_FRONTEND": "noninteractive"},
-            limit=900,
-            way_out="run as root",
-        )
+    tools.cache.tools.mkdir(parents=True, exist_ok=True)
+    with (tools.cache.tools / ".apt.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with step("apt-get update"):
+            _apt("update")
+        packages = host_packages()
+        if packages:
+            say(f"installing {' '.join(packages)}")
+            _apt("install", "-y", "--no-install-recommends", *packages)
+
+
+def _apt(*words: str) -> None:
+    """Run apt-get; somebody else's apt-get holding its locks is waited for."""
+    deadline = time.monotonic() + 300
+    while True:
+        try:
+            run(
+                ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", *words],
+                env={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
+                limit=900,
+                way_out="run as root on Debian or Ubuntu, with a reachable package mirror",
+            )
+        except LocalClusterError as error:
+            # apt's own lock timeout does not cover the lists' lock.
+            if "Could not get lock" not in error.what or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
