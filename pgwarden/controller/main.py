@@ -8,6 +8,8 @@ import os
 import signal
 import sys
 import uuid
+from collections.abc import Iterable
+from typing import Any
 
 import structlog
 import uvloop
@@ -50,7 +52,7 @@ async def run(settings: Settings) -> int:
             settings,
         )
         state = health.State()
-        tasks = [
+        tasks: list[asyncio.Task[Any]] = [
             asyncio.create_task(health.serve(state, settings.http_port)),
             *(asyncio.create_task(cache.run()) for cache in context.caches.all()),
             asyncio.create_task(_lead(context, state)),
@@ -64,7 +66,7 @@ async def run(settings: Settings) -> int:
         return _exit_code(stop, done)
 
 
-def _exit_code(stop: asyncio.Event, done: set[asyncio.Task[None]]) -> int:
+def _exit_code(stop: asyncio.Event, done: Iterable[asyncio.Task[Any]]) -> int:
     if stop.is_set():
         log.info("stopped by signal")
         return 0

@@ -12,7 +12,7 @@ from pgwarden.controller.repository.reconcile import RepositoryController
 from pgwarden.controller.restore.reconcile import RestoreController
 from pgwarden.controller.runtime.worker import Worker
 from pgwarden.controller.schedule.reconcile import ScheduleController
-from pgwarden.kube.cache import WatchCache, key_of
+from pgwarden.kube.cache import Listener, WatchCache, key_of
 from pgwarden.kube.client import Object
 
 
@@ -36,7 +36,7 @@ class Manager:
     async def run(self) -> None:
         caches = self._context.caches
         for cache, worker in self._own:
-            cache.listen(lambda _kind, obj, _before, worker=worker: worker.queue.add(key_of(obj)))
+            cache.listen(_enqueue(worker))
         caches.repositories.listen(self._repository_changed)
         caches.backups.listen(self._operation_changed)
         caches.restores.listen(self._operation_changed)
@@ -89,3 +89,10 @@ class Manager:
         for obj in self._context.caches.of_repository(cache, namespace, repository):
             if not operations.is_over(obj):
                 worker.queue.add(key_of(obj))
+
+
+def _enqueue(worker: Worker) -> Listener:
+    def changed(_kind: str, obj: Object, _before: Object | None) -> None:
+        worker.queue.add(key_of(obj))
+
+    return changed

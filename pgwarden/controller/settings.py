@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from pgwarden.api.defaults import OperatorDefaults
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -18,9 +20,7 @@ class Settings:
     webhook_service: str
     mutating_webhook: str
     validating_webhook: str
-    s3_bucket: str
-    s3_endpoint: str
-    s3_region: str
+    defaults: OperatorDefaults
     http_port: int
     lease: str
 
@@ -37,9 +37,11 @@ class Settings:
             webhook_service=get("PGWARDEN_WEBHOOK_SERVICE", "pgwarden-webhook"),
             mutating_webhook=get("PGWARDEN_MUTATING_WEBHOOK", release),
             validating_webhook=get("PGWARDEN_VALIDATING_WEBHOOK", release),
-            s3_bucket=get("PGWARDEN_S3_BUCKET", ""),
-            s3_endpoint=get("PGWARDEN_S3_ENDPOINT", ""),
-            s3_region=get("PGWARDEN_S3_REGION", ""),
+            defaults=OperatorDefaults(
+                s3_bucket=get("PGWARDEN_S3_BUCKET", ""),
+                s3_endpoint=get("PGWARDEN_S3_ENDPOINT", ""),
+                s3_region=get("PGWARDEN_S3_REGION", ""),
+            ),
             http_port=int(get("PGWARDEN_HTTP_PORT", "8080")),
             lease=get("PGWARDEN_LEASE", f"{release}-controller"),
         )

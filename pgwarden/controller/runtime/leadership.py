@@ -43,7 +43,7 @@ async def run(namespace: str, name: str, identity: str, work: Callable[[], Await
             renew_deadline=RENEW_SECONDS,
             retry_period=RETRY_SECONDS,
             onstarted_leading=started,
-            onstopped_leading=None,
+            onstopped_leading=_nothing,
         )
         contest = asyncio.create_task(leaderelection.LeaderElection(election).run())
         over = asyncio.create_task(ended.wait())
@@ -53,3 +53,7 @@ async def run(namespace: str, name: str, identity: str, work: Callable[[], Await
         await asyncio.gather(contest, over, return_exceptions=True)
     if failure:
         raise failure[0]
+
+
+async def _nothing() -> None:
+    """The lease was lost: `run` returns, and its caller ends the process."""

@@ -53,7 +53,9 @@ class ScheduleController:
         )
         made = await self._start(obj, spec, plan.due) if plan.due else ""
         for missed in plan.missed:
-            await context.recorder.warning(obj, "RunMissed", f"the run due {missed.time:%Y-%m-%dT%H:%M:%SZ} was not started: {missed.reason}")
+            await context.recorder.warning(
+                obj, "RunMissed", f"the run due {missed.time:%Y-%m-%dT%H:%M:%SZ} was not started: {missed.reason}"
+            )
         await self._write(obj, spec, plan, made, backups, next_run, now)
         await self._clear_history(key[0], spec, backups)
         return max(0.0, (plan.upcoming - context.clock()).total_seconds()) if plan.upcoming else None
@@ -71,7 +73,12 @@ class ScheduleController:
                 "labels": {names.LABEL_SCHEDULE: names.short(metadata["name"], 63)},
                 "annotations": {names.ANNOTATION_DUE: conditions.timestamp(due)},
             },
-            "spec": {"repository": spec.repository, "type": spec.type, "storage": spec.storage, "options": spec.options},
+            "spec": {
+                "repository": spec.repository,
+                "type": spec.type,
+                "storage": spec.storage,
+                "options": spec.options,
+            },
         }
         try:
             await self._context.client.create(paths.of("backups", metadata["namespace"]), body)
@@ -92,7 +99,10 @@ class ScheduleController:
         now: datetime,
     ) -> None:
         before = obj.get("status") or {}
-        missed = [*before.get("missed", []), *({"time": conditions.timestamp(m.time), "reason": m.reason} for m in plan.missed)]
+        missed = [
+            *before.get("missed", []),
+            *({"time": conditions.timestamp(m.time), "reason": m.reason} for m in plan.missed),
+        ]
         active = [b["metadata"]["name"] for b in backups if not operations.is_over(b)]
         if made and made not in active:
             active.append(made)
@@ -124,7 +134,9 @@ class ScheduleController:
         """Delete Backup objects beyond the limits. The backup sets stay: retention, not history, expires those."""
         for phase, limit in (("Completed", spec.successful_history_limit), ("Failed", spec.failed_history_limit)):
             ended = [
-                (b["metadata"]["creationTimestamp"], b["metadata"]["name"]) for b in backups if operations.phase(b) == phase
+                (b["metadata"]["creationTimestamp"], b["metadata"]["name"])
+                for b in backups
+                if operations.phase(b) == phase
             ]
             for name in decide.expendable(ended, limit):
                 await self._context.client.delete(paths.of("backups", namespace, name))

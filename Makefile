@@ -1,0 +1,51 @@
+# pgwarden: `make help` lists what there is.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv cluster cluster-down images demo test check unit bench clean
+
+help: ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.stamp: requirements-dev.lock
+	@echo "== Python environment: installing the locked packages into $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+venv: $(VENV)/.stamp ## the Python environment that everything below uses
+
+cluster: venv ## a real one-node Kubernetes on this machine, with an S3 server and our images (root; no Docker needed)
+	@$(BIN)/python -m localcluster up
+	@$(BIN)/python -m localcluster.images build --load
+
+cluster-down: venv ## end that cluster and remove every trace of it
+	@$(BIN)/python -m localcluster down
+
+images: venv ## build the container images into the cache
+	@$(BIN)/python -m localcluster.images build
+
+demo: venv ## the whole story: install, archive, back up, lose a table, restore to a point in time
+	@$(BIN)/python -m demo
+
+test: venv check ## every test: unit, API server, and end to end on the real cluster
+	@$(BIN)/python -m localcluster tools
+	@$(BIN)/python -m pytest tests
+
+unit: venv ## the tests that need nothing but Python
+	@$(BIN)/python -m pytest tests/unit
+
+check: venv ## lint, types, layers, generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: venv ## backup and restore through pgwarden beside the same pgBackRest commands by hand
+	@$(BIN)/python -m bench.backup_restore
+
+clean: ## remove what this checkout made (the cache outside of it stays)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

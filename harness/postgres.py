@@ -1,0 +1,71 @@
+"""A PostgreSQL as a user runs it: the demo's StatefulSet, and SQL in its pod."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from harness.kubectl import Kubectl, Object
+
+MANIFESTS = Path(__file__).resolve().parent.parent / "demo" / "manifests"
+IMAGE = "localhost/pgwarden-postgres:17"
+
+
+def manifests(name: str) -> list[Object]:
+    """The documents of demo/manifests/NAME.yaml."""
+    return [doc for doc in yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text(encoding="utf-8")) if doc]
+
+
+def statefulset(image: str, *, name: str = "postgres", repository: str = "hippo", storage: str = "") -> list[Object]:
+    """The demo's Service, Secret and StatefulSet with another image, name, Repository or volume size."""
+    documents = manifests("postgres")
+    for document in documents:
+        document["metadata"]["name"] = name
+    spec = documents[-1]["spec"]
+    spec["serviceName"] = name
+    spec["selector"]["matchLabels"]["app"] = name
+    spec["template"]["metadata"]["labels"] = {"app": name}
+    if repository:
+        spec["template"]["metadata"]["labels"]["pgwarden.io/repository"] = repository
+    documents[0]["spec"]["selector"]["app"] = name
+    container = spec["template"]["spec"]["containers"][0]
+    container["image"] = image
+    container["env"][0]["valueFrom"]["secretKeyRef"]["name"] = name
+    if image.startswith("localhost/"):
+        container["imagePullPolicy"] = "Never"
+    if storage:
+        spec["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"] = storage
+    return documents
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """SQL by psql inside the pod, as the superuser over the socket."""
+
+    kubectl: Kubectl
+    pod: str = "postgres-0"
+    container: str = "postgres"
+
+    def sql(self, statement: str, *, database: str = "postgres", seconds: float = 120) -> str:
+        """The rows as psql prints them unaligned, one a line, columns parted by |."""
+        done = self.kubectl.run(
+            "exec", "-i", self.pod, "-c", self.container, "--",
+            "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-f", "-",
+            stdin=statement,
+            seconds=seconds,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    def run(self, *argv: str, seconds: float = 300) -> str:
+        return self.kubectl.run("exec", self.pod, "-c", self.container, "--", *argv, seconds=seconds).stdout
+
+    def wait_ready(self, seconds: float = 180) -> None:
+        self.kubectl.until("pod", self.pod, _ready, "is ready", seconds)
+
+
+def _ready(pod: Object) -> bool:
+    if "deletionTimestamp" in pod["metadata"]:
+        return False
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))

@@ -1,0 +1,132 @@
+"""The status of a Backup at its start and its end. Pure, but for `find_set`, which asks the repository host."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pgwarden.api import names
+from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.controller import jobs
+from pgwarden.controller.agents import AgentError
+from pgwarden.controller.context import Context
+from pgwarden.controller.runtime import conditions
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest.info import BackupSet, InfoError, parse_info
+
+
+def started(backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, now: datetime) -> Object:
+    generation = backup["metadata"]["generation"]
+    before = backup.get("status") or {}
+    message = f"Job {names.backup_job(backup['metadata']['name'])} is being started"
+    storage = spec.storage or repo_spec.storages[0]
+    return before | {
+        "observedGeneration": generation,
+        "phase": "Running",
+        "reason": "JobStarting",
+        "message": message,
+        "job": names.backup_job(backup["metadata"]["name"]),
+        "startTime": conditions.timestamp(now),
+        "storage": storage,
+        "repo": repo_spec.repo_number(storage),
+        "conditions": conditions.put(
+            before.get("conditions", []), "Completed", None, "JobStarting", message, now=now, generation=generation
+        ),
+    }
+
+
+def ended(
+    backup: Object,
+    spec: BackupSpec,
+    repo_spec: RepositorySpec,
+    job: Object,
+    result: dict[str, Any],
+    found: BackupSet | None,
+    now: datetime,
+) -> Object:
+    if found is not None and jobs.finished(job) == "Complete":
+        return _over(backup, spec, repo_spec, found, now, expired=list(result.get("expired") or []))
+    said = str(result.get("error") or "") or jobs.failure(job) or "the Job failed and its pod left no word"
+    return _failed(backup, "BackupFailed", said, now)
+
+
+def without_job(
+    backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, found: BackupSet | None, now: datetime
+) -> Object:
+    if found is not None:
+        return _over(backup, spec, repo_spec, found, now, expired=[])
+    return _failed(
+        backup,
+        "JobLost",
+        f"Job {backup['status'].get('job')} is gone and the repository has no backup set of this Backup",
+        now,
+    )
+
+
+def _over(
+    backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, found: BackupSet, now: datetime, expired: list[str]
+) -> Object:
+    before = backup.get("status") or {}
+    asked = next((o.split("=", 1)[1] for o in spec.options if o.startswith("--type=")), spec.type)
+    message = f"{found.type} backup {found.label} of {found.database_size} bytes added {found.repository_delta} bytes"
+    if asked != found.type:
+        message += f"; a {asked} backup was asked for, but there was no full one before it"
+    if expired:
+        message += f"; retention expired {', '.join(expired)}"
+    generation = backup["metadata"]["generation"]
+    return before | {
+        "observedGeneration": generation,
+        "phase": "Completed",
+        "reason": "Completed",
+        "message": message,
+        "type": found.type,
+        "label": found.label,
+        "storage": repo_spec.storages[found.repo - 1],
+        "repo": found.repo,
+        "startTime": before.get("startTime") or conditions.timestamp(found.start),
+        "completionTime": conditions.timestamp(now),
+        "databaseSize": found.database_size,
+        "backupSize": found.repository_delta,
+        "walStart": found.wal_start,
+        "walStop": found.wal_stop,
+        "lsnStart": found.lsn_start,
+        "lsnStop": found.lsn_stop,
+        "expired": expired or None,
+        "conditions": conditions.put(
+            before.get("conditions", []), "Completed", True, "Completed", message, now=now, generation=generation
+        ),
+    }
+
+
+def _failed(backup: Object, reason: str, message: str, now: datetime) -> Object:
+    before = backup.get("status") or {}
+    generation = backup["metadata"]["generation"]
+    return before | {
+        "observedGeneration": generation,
+        "phase": "Failed",
+        "reason": reason,
+        "message": message,
+        "completionTime": conditions.timestamp(now),
+        "conditions": conditions.put(
+            before.get("conditions", []), "Completed", False, reason, message, now=now, generation=generation
+        ),
+    }
+
+
+async def find_set(context: Context, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> BackupSet | None:
+    """The backup set that carries this Backup's uid, by `pgbackrest info`; None where the host shows none (or no answer)."""
+    namespace, repository = backup["metadata"]["namespace"], spec.repository
+    stanza = names.stanza(repository)
+    caches = context.caches
+    for pod in caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, repository):
+        ip = pod.get("status", {}).get("podIP")
+        if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) != "host" or not ip:
+            continue
+        try:
+            answer = await context.agents.host((namespace, repository), ip, "status?refresh=1")
+            info = parse_info([answer["info"]], stanza) if answer.get("info") else None
+        except (AgentError, InfoError):
+            return None
+        found = info.annotated(names.PGBACKREST_ANNOTATION_UID, backup["metadata"]["uid"]) if info else None
+        return found if found is not None and found.repo <= len(repo_spec.storages) else None
+    return None

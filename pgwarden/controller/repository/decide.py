@@ -1,0 +1,143 @@
+"""Judgements over Facts: one small function per condition, each a Verdict. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgwarden.controller.repository.facts import Facts
+from pgwarden.pgbackrest import info as pgbackrest_info
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`status` None is Unknown. `reason` is for programs, `message` for people."""
+
+    status: bool | None
+    reason: str
+    message: str
+
+
+def reachable(facts: Facts) -> Verdict:
+    """Whether the repository host answers and can read every storage."""
+    if facts.secret_error:
+        return Verdict(False, "SecretMissing", facts.secret_error)
+    if not facts.host_ready:
+        return Verdict(False, "HostNotReady", facts.host_message or "the repository host's pod is not ready yet")
+    if facts.info_error:
+        return Verdict(False, "StorageNotReadable", facts.info_error)
+    for repo in facts.info.repos if facts.info else ():
+        if repo.code == pgbackrest_info.OTHER:
+            storage = facts.spec.storages[repo.repo - 1]
+            return Verdict(False, "StorageNotReadable", f"storage {storage}: {repo.message}")
+    return Verdict(True, "HostAnswers", f"the repository host reads {' and '.join(facts.spec.storages)}")
+
+
+def stanza_missing(facts: Facts) -> bool:
+    """Whether stanza-create has still to be run: no stanza, or not in every storage."""
+    missing = {pgbackrest_info.MISSING_PATH, pgbackrest_info.MISSING_DATA}
+    if facts.info is None:
+        return True
+    return facts.info.code in missing or any(repo.code in missing for repo in facts.info.repos)
+
+
+def stanza(facts: Facts) -> Verdict:
+    if not facts.host_ready or facts.info_error:
+        return Verdict(None, "HostNotReady", "not known while the repository host cannot be asked")
+    if facts.info is not None and not stanza_missing(facts):
+        mismatch = foreign_cluster(facts)
+        return mismatch or Verdict(True, "StanzaCreated", f"stanza {facts.info.stanza} exists in every storage")
+    if facts.stanza_error:
+        return Verdict(False, "StanzaCreateFailed", facts.stanza_error)
+    if facts.primary is None:
+        return Verdict(False, "NoPrimary", "the stanza is made once a PostgreSQL primary answers; " + _pods(facts))
+    return Verdict(False, "StanzaPending", "the stanza is being made")
+
+
+def foreign_cluster(facts: Facts) -> Verdict | None:
+    """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
+    if facts.primary is None or facts.info is None or not facts.info.system_id:
+        return None
+    mine = str(facts.primary.postgres.get("systemIdentifier") or "")
+    if not mine or mine == facts.info.system_id:
+        return None
+    return Verdict(
+        False,
+        "SystemIdentifierMismatch",
+        f"pod {facts.primary.name} is PostgreSQL cluster {mine}, but the repository holds backups of cluster "
+        f"{facts.info.system_id}; give the new cluster a Repository of its own, or restore the old one",
+    )
+
+
+def archiving(facts: Facts) -> Verdict:
+    """True only when a segment was seen in every storage and the archiver is not failing now."""
+    primary = facts.primary
+    if primary is None:
+        return Verdict(None, "NoPrimary", _pods(facts))
+    if primary.postgres.get("archiveMode") not in {"on", "always"}:
+        if primary.postgres.get("pendingRestart"):
+            return Verdict(
+                False,
+                "RestartOwed",
+                f"archive_mode is set; restart PostgreSQL in pod {primary.name} to begin archiving",
+            )
+        return Verdict(False, "ArchiveModeOff", f"archive_mode is off in pod {primary.name}")
+    if "pgwarden" not in str(primary.postgres.get("archiveCommand") or ""):
+        command = primary.postgres.get("archiveCommand") or "(empty)"
+        return Verdict(
+            False, "OtherArchiveCommand", f"archive_command in pod {primary.name} is not pgwarden's: {command}"
+        )
+    failing = _failing(facts)
+    if failing:
+        return Verdict(False, "ArchiveCommandFailing", failing)
+    if facts.info is None:
+        return Verdict(None, "RepositoryUnknown", "what is in the repository is not known yet")
+    for number, storage in enumerate(facts.spec.storages, 1):
+        archive = facts.info.archive(number)
+        if archive is None or not archive.max:
+            return Verdict(False, "NoWALYet", f"no WAL segment has been seen in storage {storage} yet")
+    newest = facts.info.archive(1)
+    return Verdict(
+        True, "WALArchived", f"WAL up to {newest.max if newest else ''} is in {' and '.join(facts.spec.storages)}"
+    )
+
+
+def ready(facts: Facts) -> Verdict:
+    """All that a backup needs: host, storage, stanza. Names the first thing that is missing."""
+    for verdict in (reachable(facts), stanza(facts)):
+        if verdict.status is not True:
+            return Verdict(False, verdict.reason, verdict.message)
+    return Verdict(True, "Ready", "the repository takes WAL and backups")
+
+
+def phase(facts: Facts) -> str:
+    if ready(facts).status is not True:
+        return "Failed" if foreign_cluster(facts) or facts.secret_error else "Pending"
+    return "Degraded" if archiving(facts).status is False or any(p.problem for p in facts.pods) else "Ready"
+
+
+def needs_fence(facts: Facts) -> bool:
+    """An idle new cluster would archive its first segment only after 16 MB: close it, so that archiving is seen to work."""
+    return facts.primary is not None and archiving(facts).reason == "NoWALYet"
+
+
+def _failing(facts: Facts) -> str:
+    primary = facts.primary
+    if primary is None:
+        return ""
+    archiver = primary.archiver
+    failed, archived = archiver.get("lastFailedTime") or "", archiver.get("lastArchivedTime") or ""
+    if not failed or failed <= archived:
+        return ""
+    queued = primary.answer.get("unarchived")
+    return (
+        f"archive_command fails for {archiver.get('lastFailedWal')} since {failed}; {queued} segments wait in pg_wal of pod "
+        f"{primary.name}; PostgreSQL keeps them and tries again"
+    )
+
+
+def _pods(facts: Facts) -> str:
+    if not facts.pods:
+        name = facts.repository["metadata"]["name"]
+        return f"no pod carries the label pgwarden.io/repository: {name}"
+    said = "; ".join(f"{pod.name}: {pod.problem or pod.role}" for pod in facts.pods)
+    return f"no pod is a primary that answers ({said})"

@@ -1,0 +1,68 @@
+"""What is known of a Repository at one moment. Plain values: gathered by reconcile, judged by decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pgwarden.api.kinds import PodFacts, RepositorySpec
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest.info import Info
+
+
+@dataclass(frozen=True)
+class PodView:
+    """One labelled pod: what Kubernetes says of it, and what its agent answered (or why it did not)."""
+
+    name: str
+    ip: str
+    facts: PodFacts | None
+    answer: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def postgres(self) -> dict[str, Any]:
+        return self.answer.get("postgres") or {}
+
+    @property
+    def archiver(self) -> dict[str, Any]:
+        return self.answer.get("archiver") or {}
+
+    @property
+    def is_primary(self) -> bool:
+        return bool(self.postgres.get("reachable")) and not self.postgres.get("inRecovery")
+
+    @property
+    def role(self) -> str:
+        if not self.postgres.get("reachable"):
+            return "unknown"
+        return "replica" if self.postgres.get("inRecovery") else "primary"
+
+    @property
+    def problem(self) -> str:
+        """Why this pod is not known to be protected; empty where all is well."""
+        if self.facts is None:
+            return "not injected: it was made before the webhook or past it; delete the pod so that it is made again"
+        return self.error or str(self.postgres.get("error") or "")
+
+
+@dataclass(frozen=True)
+class Facts:
+    repository: Object
+    spec: RepositorySpec
+    now: datetime
+    pods: tuple[PodView, ...] = ()
+    host_ready: bool = False
+    host_message: str = ""  # why the host is not ready
+    info: Info | None = None
+    info_error: str = ""
+    stanza_error: str = ""
+    secret_error: str = ""
+    operation: str = ""
+    next_scheduled: str = ""
+    location: dict[str, str] = field(default_factory=dict)  # storage → where it is, for people
+
+    @property
+    def primary(self) -> PodView | None:
+        return next((pod for pod in self.pods if pod.is_primary), None)

@@ -1,0 +1,45 @@
+"""Prometheus gauges of each Repository. A value that is not known is dropped, never shown as 0."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import Gauge
+
+LABELS = ["namespace", "repository"]
+UNARCHIVED = Gauge("pgwarden_unarchived_wal_segments", "WAL segments that wait in pg_wal of the primary.", LABELS)
+CONDITION = Gauge("pgwarden_repository_condition", "1 True, 0 False; absent where Unknown.", [*LABELS, "condition"])
+EARLIEST = Gauge(
+    "pgwarden_recovery_window_earliest_timestamp_seconds", "Earliest time to restore to.", [*LABELS, "storage"]
+)
+LATEST = Gauge("pgwarden_recovery_window_latest_timestamp_seconds", "Latest time to restore to.", [*LABELS, "storage"])
+LAST_BACKUP = Gauge(
+    "pgwarden_last_backup_timestamp_seconds", "When the latest backup of a type ended.", [*LABELS, "storage", "type"]
+)
+UNPROTECTED = Gauge("pgwarden_unprotected_pods", "Labelled pods that were not injected.", LABELS)
+_ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED)
+
+
+def forget(key: tuple[str, str]) -> None:
+    for gauge in _ALL:
+        gauge.remove_by_labels({"namespace": key[0], "repository": key[1]})
+
+
+def show(key: tuple[str, str], status: dict[str, Any]) -> None:
+    forget(key)
+    if status.get("unarchivedWAL") is not None:
+        UNARCHIVED.labels(*key).set(status["unarchivedWAL"])
+    for condition in status.get("conditions", []):
+        if condition["status"] != "Unknown":
+            CONDITION.labels(*key, condition["type"]).set(condition["status"] == "True")
+    for window in status.get("recoveryWindow", []):
+        EARLIEST.labels(*key, window["storage"]).set(_seconds(window["earliest"]))
+        LATEST.labels(*key, window["storage"]).set(_seconds(window["latest"]))
+    for backup in reversed(status.get("backups", [])):
+        LAST_BACKUP.labels(*key, backup["storage"], backup["type"]).set(_seconds(backup["stopTime"]))
+    UNPROTECTED.labels(*key).set(sum(not pod["injected"] for pod in status.get("pods", [])))
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()

@@ -1,0 +1,295 @@
+"""gather → decide → apply for a Repository. Looks again on a period, because storage and PostgreSQL send no events."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+from typing import Any
+
+import msgspec
+import structlog
+
+from pgwarden.api import names
+from pgwarden.api.defaults import effective_s3
+from pgwarden.api.kinds import PodFacts, RepositorySpec
+from pgwarden.controller import admission, operations
+from pgwarden.controller.agents import AgentError
+from pgwarden.controller.context import Context
+from pgwarden.controller.repository import decide, metrics, render, report, secrets
+from pgwarden.controller.repository.facts import Facts, PodView
+from pgwarden.controller.runtime import conditions, status
+from pgwarden.kube import errors, paths
+from pgwarden.kube.cache import Key
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import config
+from pgwarden.pgbackrest.info import Info, InfoError, parse_info
+
+log = structlog.get_logger()
+STEADY = 20.0  # seconds between looks at a Repository that is well
+UNSETTLED = 3.0  # while it is not
+STANZA_CREATE_SECONDS = 60.0
+FENCE_SECONDS = 20
+
+
+class RepositoryController:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        #: path → digest of what was applied last, so that a look that changes nothing writes nothing.
+        self._applied: dict[str, str] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        context = self._context
+        repository = context.caches.repositories.get(*key)
+        if repository is None or "deletionTimestamp" in repository["metadata"]:
+            self._context.agents.forget(key)
+            metrics.forget(key)
+            return None
+        if not await admission.accepted(context, "repositories", repository):
+            return None
+        spec = msgspec.convert(repository["spec"], RepositorySpec)
+        facts = Facts(repository, spec, context.clock(), location=self._locations(repository, spec))
+        try:
+            await self._apply_objects(repository, spec)
+        except secrets.MissingSecretError as error:
+            facts = dataclasses.replace(facts, secret_error=str(error))
+        facts = await self._gather(facts)
+        facts = await self._advance(key, facts)
+        await self._report(key, facts)
+        return STEADY if decide.phase(facts) == "Ready" else UNSETTLED
+
+    # --- apply ---------------------------------------------------------------------------------------------------
+
+    async def _apply_objects(self, repository: Object, spec: RepositorySpec) -> None:
+        context, now = self._context, self._context.clock()
+        namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
+        authority = await secrets.ensure_authority(context.client, repository, now)
+        await asyncio.to_thread(context.agents.trust, (namespace, name), authority)
+        credentials = await secrets.read_credentials(context.client, namespace, spec)
+        per_repo = {
+            number: config.RepoCredentials(
+                credentials.s3_key if storage == "s3" else "",
+                credentials.s3_secret if storage == "s3" else "",
+                credentials.cipher_pass,
+            )
+            for number, storage in enumerate(spec.storages, 1)
+        }
+        conf = config.credentials_conf(per_repo)
+        changed = await secrets.ensure_leaves(context.client, repository, authority, conf, credentials.storage_ca, now)
+        s3 = effective_s3(spec, context.settings.defaults, namespace, name)
+        endpoints = [
+            config.PodEndpoint(pod.ip, pod.facts) for pod in self._pods(namespace, name) if pod.ip and pod.facts
+        ]
+        host_conf = config.host_conf(repository, spec, s3, endpoints)
+        changed |= await self._apply(
+            "configmaps", render.config_map(repository, host_conf, config.pod_conf(repository, spec, s3))
+        )
+        for service in render.services(repository):
+            await self._apply("services", service)
+        if "local" in spec.storages:
+            await self._ensure_claim(render.claim(repository, spec))
+        await self._apply("deployments", render.deployment(repository, spec, context.settings))
+        if changed:
+            await self._nudge(namespace, name)
+
+    async def _apply(self, plural: str, obj: Object) -> bool:
+        """Server-side apply where it differs from what we applied last, or where the object has gone."""
+        path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
+        digest = hashlib.sha256(msgspec.json.encode(obj)).hexdigest()
+        if self._applied.get(path) == digest and await self._context.client.find(path) is not None:
+            return False
+        await self._context.client.apply(path, obj)
+        self._applied[path] = digest
+        return True
+
+    async def _ensure_claim(self, claim: Object) -> None:
+        """Made once and adopted when it is there: a claim's spec cannot be applied again."""
+        namespace, name = claim["metadata"]["namespace"], claim["metadata"]["name"]
+        if await self._context.client.find(paths.of("persistentvolumeclaims", namespace, name)) is not None:
+            return
+        try:
+            await self._context.client.create(paths.of("persistentvolumeclaims", namespace), claim)
+        except errors.Conflict:
+            return
+
+    async def _nudge(self, namespace: str, name: str) -> None:
+        """Touch the pods that mount what changed: the kubelet looks at a pod's volumes when the pod changes, else in a minute."""
+        caches = self._context.caches
+        pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_REPOSITORY, name)
+        pods += caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, name)
+        stamp = {
+            "metadata": {"annotations": {names.ANNOTATION_CONFIG_HASH: conditions.timestamp(self._context.clock())}}
+        }
+        for pod in pods:
+            if pod.get("status", {}).get("phase") in {"Pending", "Running"}:
+                try:
+                    await self._context.client.merge(paths.of("pods", namespace, pod["metadata"]["name"]), stamp)
+                except errors.NotFound:
+                    continue
+
+    # --- gather --------------------------------------------------------------------------------------------------
+
+    def _pods(self, namespace: str, name: str) -> list[PodView]:
+        """The labelled pods that are there to stay."""
+        caches = self._context.caches
+        return [
+            PodView(pod["metadata"]["name"], pod.get("status", {}).get("podIP", ""), _pod_facts(pod))
+            for pod in caches.labelled(caches.postgres_pods, namespace, names.LABEL_REPOSITORY, name)
+            if "deletionTimestamp" not in pod["metadata"]
+            and pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+        ]
+
+    async def _gather(self, facts: Facts) -> Facts:
+        namespace, name = facts.repository["metadata"]["namespace"], facts.repository["metadata"]["name"]
+        caches = self._context.caches
+        pods = await asyncio.gather(*(self._ask(namespace, name, pod) for pod in self._pods(namespace, name)))
+        running = operations.holder(
+            [
+                *caches.of_repository(caches.backups, namespace, name),
+                *caches.of_repository(caches.restores, namespace, name),
+            ]
+        )
+        times = [
+            (schedule.get("status") or {}).get("nextScheduleTimes", [])[:1]
+            for schedule in caches.of_repository(caches.schedules, namespace, name)
+        ]
+        facts = dataclasses.replace(
+            facts,
+            pods=tuple(pods),
+            operation=operations.title(running) if running else "",
+            next_scheduled=min((time[0] for time in times if time), default=""),
+        )
+        return await self._ask_host(facts)
+
+    async def _ask(self, namespace: str, name: str, pod: PodView) -> PodView:
+        if pod.facts is None or not pod.ip:
+            return pod
+        try:
+            answer = await self._context.agents.pod((namespace, name), pod.ip)
+        except AgentError as error:
+            return dataclasses.replace(pod, error=str(error))
+        return dataclasses.replace(pod, answer=answer)
+
+    async def _ask_host(self, facts: Facts) -> Facts:
+        namespace, name = facts.repository["metadata"]["namespace"], facts.repository["metadata"]["name"]
+        caches = self._context.caches
+        mine = caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, name)
+        hosts = [pod for pod in mine if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host"]
+        ready = next((pod for pod in hosts if _is_ready(pod)), None)
+        if ready is None:
+            return dataclasses.replace(facts, host_message=_why_not_ready(hosts))
+        try:
+            answer = await self._context.agents.host((namespace, name), ready["status"]["podIP"], "status?refresh=1")
+            info, error = _info(answer, names.stanza(name))
+        except AgentError as problem:
+            return dataclasses.replace(facts, host_message=str(problem))
+        return dataclasses.replace(facts, host_ready=True, info=info, info_error=error)
+
+    # --- act -----------------------------------------------------------------------------------------------------
+
+    async def _advance(self, key: Key, facts: Facts) -> Facts:
+        """Make the stanza, then see to it that a first segment is archived."""
+        host_ip = self._host_ip(*key)
+        if facts.host_ready and not facts.info_error and decide.stanza_missing(facts) and facts.primary and host_ip:
+            try:
+                made = await self._context.agents.host(key, host_ip, "stanza-create", seconds=STANZA_CREATE_SECONDS)
+            except AgentError as error:
+                return dataclasses.replace(facts, stanza_error=str(error))
+            if not made.get("ok"):
+                return dataclasses.replace(facts, stanza_error=_last_line(str(made.get("output", ""))))
+            await self._context.recorder.normal(
+                facts.repository, "StanzaCreated", f"created stanza {names.stanza(key[1])}"
+            )
+            facts = await self._ask_host(facts)
+        if decide.needs_fence(facts) and facts.primary:
+            try:
+                await self._context.agents.pod(
+                    key, facts.primary.ip, f"fence?timeout={FENCE_SECONDS}", seconds=FENCE_SECONDS + 10
+                )
+            except AgentError as error:
+                log.info("could not close the first segment", repository=key[1], error=str(error))
+            facts = await self._ask_host(facts)
+        return facts
+
+    def _host_ip(self, namespace: str, name: str) -> str:
+        caches = self._context.caches
+        for pod in caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, name):
+            if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host" and _is_ready(pod):
+                return str(pod["status"]["podIP"])
+        return ""
+
+    async def _report(self, key: Key, facts: Facts) -> None:
+        caches = self._context.caches
+        uids = {
+            backup["metadata"]["uid"]: backup["metadata"]["name"]
+            for backup in caches.of_repository(caches.backups, key[0], key[1])
+        }
+        after = report.status(facts, uids)
+        await self._tell(facts, after)
+        await status.write(self._context.client, "repositories", facts.repository, after)
+        metrics.show(key, after)
+
+    async def _tell(self, facts: Facts, after: Object) -> None:
+        """An Event for each condition that turned."""
+        before = (facts.repository.get("status") or {}).get("conditions", [])
+        for condition in after["conditions"]:
+            old = conditions.find(before, condition["type"])
+            if old is not None and old["status"] == condition["status"] and old["reason"] == condition["reason"]:
+                continue
+            tell = (
+                self._context.recorder.warning
+                if condition["status"] == "False" and old
+                else self._context.recorder.normal
+            )
+            await tell(facts.repository, condition["reason"], f"{condition['type']}: {condition['message']}")
+
+    def _locations(self, repository: Object, spec: RepositorySpec) -> dict[str, str]:
+        """Where each storage is, in the words that a person would look for."""
+        namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
+        s3 = effective_s3(spec, self._context.settings.defaults, namespace, name)
+        found = {"local": f"persistentvolumeclaim/{names.repo_claim(name)}"}
+        if s3 is not None:
+            found["s3"] = f"{s3.endpoint}/{s3.bucket}{s3.path} ({s3.region})"
+        return found
+
+
+def _info(answer: dict[str, Any], stanza: str) -> tuple[Info | None, str]:
+    if answer.get("infoError"):
+        return None, str(answer["infoError"])
+    if answer.get("info") is None:
+        return None, ""
+    try:
+        return parse_info([answer["info"]], stanza), ""
+    except InfoError as error:
+        return None, str(error)
+
+
+def _pod_facts(pod: Object) -> PodFacts | None:
+    annotation = pod["metadata"].get("annotations", {}).get(names.ANNOTATION_POSTGRES)
+    if annotation is None:
+        return None
+    try:
+        return msgspec.json.decode(annotation, type=PodFacts)
+    except msgspec.DecodeError:
+        return None
+
+
+def _is_ready(pod: Object) -> bool:
+    listed = pod.get("status", {}).get("conditions", [])
+    return "deletionTimestamp" not in pod["metadata"] and any(
+        one["type"] == "Ready" and one["status"] == "True" for one in listed
+    )
+
+
+def _why_not_ready(hosts: list[Object]) -> str:
+    """What Kubernetes says of a host that does not come up."""
+    from pgwarden.controller import jobs
+
+    return jobs.waiting_reason(hosts) or "the repository host's pod is not ready yet"
+
+
+def _last_line(output: str) -> str:
+    """The line that says what is wrong, with its hints."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    begin = next((n for n, line in enumerate(lines) if "ERROR" in line), max(len(lines) - 1, 0))
+    return " ".join(lines[begin:])[:1000]
