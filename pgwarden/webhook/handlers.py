@@ -47,7 +47,7 @@ class Handlers:
     async def mutate_pods(self, request: Request) -> Answer:
         if request.operation != "CREATE" or request.sub_resource:
             return _PASSED
-        pod = _decode_pod(request.current())
+        pod = _decode_pod(request.object)
         if not pod.metadata.namespace:
             pod = msgspec.structs.replace(
                 pod, metadata=msgspec.structs.replace(pod.metadata, namespace=request.namespace)
@@ -67,8 +67,8 @@ class Handlers:
         """Also asked before the schema has been applied, so that the object may be anything that is JSON."""
         if request.operation not in {"CREATE", "UPDATE"} or request.sub_resource:
             return _PASSED
-        obj = _decode_object(request.current())
-        old = _decode_object(request.old()) if request.operation == "UPDATE" else None
+        obj = _decode_object(request.object)
+        old = _decode_object(request.old_object) if request.operation == "UPDATE" else None
         if old is not None and _being_deleted(old):
             return _PASSED  # finalizers must come off whatever the rules say today
         await self._prefetch(obj, request.namespace)

@@ -27,7 +27,7 @@ OWN_VOLUMES = frozenset(
 PERSISTENT = ("persistentVolumeClaim", "ephemeral")
 
 
-class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     pass
 
 

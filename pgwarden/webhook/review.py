@@ -36,15 +36,9 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
     sub_resource: str = ""
     name: str = ""
     namespace: str = ""
-    object: msgspec.Raw | None = None
-    old_object: msgspec.Raw | None = None
+    object: msgspec.Raw = _NOTHING
+    old_object: msgspec.Raw = _NOTHING
     dry_run: bool | None = None
-
-    def current(self) -> bytes:
-        return bytes(self.object or _NOTHING)
-
-    def old(self) -> bytes:
-        return bytes(self.old_object or _NOTHING)
 
 
 class _Review(msgspec.Struct, frozen=True, rename="camel"):

@@ -11,14 +11,18 @@ TABLE = {
     "archive_command": (
         {"args": ["-c", "archive_command=cp %p /x"]},
         {},
-        'spec.containers[0].args[1]: "cp %p /x": pgwarden sets archive_command itself; remove it, '
-        "or the label pgwarden.io/repository from the pod",
+        (
+            'spec.containers[0].args[1]: "cp %p /x": pgwarden sets archive_command itself; remove it, '
+            "or the label pgwarden.io/repository from the pod"
+        ),
     ),
     "restore_command among the command": (
         {"command": ["postgres", "--restore-command=x"]},
         {},
-        'spec.containers[0].command[1]: "x": pgwarden sets restore_command itself; remove it, '
-        "or the label pgwarden.io/repository from the pod",
+        (
+            'spec.containers[0].command[1]: "x": pgwarden sets restore_command itself; remove it, '
+            "or the label pgwarden.io/repository from the pod"
+        ),
     ),
     "archive_mode off": (
         {"args": ["-c", "archive_mode=OFF"]},
@@ -28,20 +32,26 @@ TABLE = {
     "archive_mode always": (
         {"args": ["-carchive_mode=always"]},
         {},
-        'spec.containers[0].args[0]: "always": archive_mode=always archives from replicas too, '
-        "which pgBackRest does not support; remove it: pgwarden sets archive_mode=on",
+        (
+            'spec.containers[0].args[0]: "always": archive_mode=always archives from replicas too, '
+            "which pgBackRest does not support; remove it: pgwarden sets archive_mode=on"
+        ),
     ),
     "archive_library": (
         {"args": ["--archive_library=basic_archive"]},
         {},
-        'spec.containers[0].args[0]: "basic_archive": archive_library would take the place of archive_command, '
-        "which pgwarden sets; remove it",
+        (
+            'spec.containers[0].args[0]: "basic_archive": archive_library would take the place of archive_command, '
+            "which pgwarden sets; remove it"
+        ),
     ),
     "wal_level minimal": (
         {"args": ["postgres", "-c", "WAL_LEVEL=minimal"]},
         {},
-        'spec.containers[0].args[2]: "minimal": wal_level=minimal leaves out of the WAL what a restore needs; '
-        "use replica or logical, or remove it",
+        (
+            'spec.containers[0].args[2]: "minimal": wal_level=minimal leaves out of the WAL what a restore needs; '
+            "use replica or logical, or remove it"
+        ),
     ),
     "no such container": (
         {},
@@ -51,33 +61,43 @@ TABLE = {
     "data not on a volume": (
         {},
         {"dataDirectory": "/pgdata"},
-        'spec.containers[0].volumeMounts: ["/var/lib/postgresql/data"]: the data directory /pgdata of container postgres '
-        "is on none of its volumes, and its data would go with the container; mount a volume there, "
-        "or set the Repository's spec.postgres.dataDirectory",
+        (
+            'spec.containers[0].volumeMounts: ["/var/lib/postgresql/data"]: the data directory /pgdata of container postgres '
+            "is on none of its volumes, and its data would go with the container; mount a volume there, "
+            "or set the Repository's spec.postgres.dataDirectory"
+        ),
     ),
     "PGDATA from elsewhere": (
         {"env": [{"name": "PGDATA", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "y"}}}]},
         {},
-        "spec.containers[0].env[PGDATA]: no path is known from it before the pod runs; "
-        "set the Repository's spec.postgres.dataDirectory",
+        (
+            "spec.containers[0].env[PGDATA]: no path is known from it before the pod runs; "
+            "set the Repository's spec.postgres.dataDirectory"
+        ),
     ),
     "official image without a version": (
         {"image": "postgres", "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql"}]},
         {},
-        'spec.containers[0].image: "postgres": the tag does not tell the version, and from 18 on the data directory '
-        "is another; set PGDATA",
+        (
+            'spec.containers[0].image: "postgres": the tag does not tell the version, and from 18 on the data directory '
+            "is another; set PGDATA"
+        ),
     ),
     "unknown user": (
         UNKNOWN,
         {},
-        "spec.containers[0].securityContext.runAsUser: the user id of PostgreSQL cannot be known from this image; "
-        "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser",
+        (
+            "spec.containers[0].securityContext.runAsUser: the user id of PostgreSQL cannot be known from this image; "
+            "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser"
+        ),
     ),
     "root in an unknown image": (
         UNKNOWN | {"securityContext": {"runAsUser": 0}},
         {},
-        "spec.containers[0].securityContext.runAsUser: 0: the user id of PostgreSQL cannot be known from this image; "
-        "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser",
+        (
+            "spec.containers[0].securityContext.runAsUser: 0: the user id of PostgreSQL cannot be known from this image; "
+            "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser"
+        ),
     ),
     "our name": (
         {"name": "pgwarden"},
@@ -92,8 +112,10 @@ TABLE = {
     "subPathExpr of a variable from elsewhere": (
         {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data", "subPathExpr": "$(X)"}]},
         {},
-        'spec.containers[0].volumeMounts: ["$(X)"]: the variable X is not in env of the container, '
-        "so that the sidecar cannot mount this folder",
+        (
+            'spec.containers[0].volumeMounts: ["$(X)"]: the variable X is not in env of the container, '
+            "so that the sidecar cannot mount this folder"
+        ),
     ),
 }
 
