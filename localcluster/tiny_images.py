@@ -42,20 +42,17 @@ def artifacts(busybox: Path) -> list[Artifact]:
     busybox_version = hashlib.sha256(busybox.read_bytes()).hexdigest()[:12]
     return [
         Artifact("image-pause", pause_version, ("pause.tar",), _build_pause),
-        Artifact("image-helper", busybox_version, ("helper.tar",),
-                 partial(_build_helper, busybox=busybox)),
+        Artifact("image-helper", busybox_version, ("helper.tar",), partial(_build_helper, busybox=busybox)),
     ]
 
 
 def _build_pause(folder: Path) -> None:
     source, program = folder / "pause.c", folder / "pause"
     source.write_text(_PAUSE)
-    run(["gcc", "-Os", "-static", "-s", "-o", program, source],
-        way_out="install gcc and libc6-dev")
+    run(["gcc", "-Os", "-static", "-s", "-o", program, source], way_out="install gcc and libc6-dev")
     layer = Layer()
     layer.file("pause", program.read_bytes())
-    write_archive(folder / "pause.tar", PAUSE_IMAGE, layer, {"Entrypoint": ["/pause"],
-                                                             "User": "65535:65535"})
+    write_archive(folder / "pause.tar", PAUSE_IMAGE, layer, {"Entrypoint": ["/pause"], "User": "65535:65535"})
     source.unlink()
     program.unlink()
 
@@ -71,8 +68,7 @@ def _build_helper(folder: Path, busybox: Path) -> None:
     for applet in run([busybox, "--list"]).split():
         if applet != "busybox":
             layer.link(f"bin/{applet}", "busybox")
-    write_archive(folder / "helper.tar", HELPER_IMAGE, layer,
-                  {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]})
+    write_archive(folder / "helper.tar", HELPER_IMAGE, layer, {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]})
 
 
 class Layer:
@@ -80,7 +76,7 @@ class Layer:
 
     def __init__(self) -> None:
         self._buffer = io.BytesIO()
-        self._tar = tarfile.open(fileobj=self._buffer, mode="w", format=tarfile.GNU_FORMAT)
+        self._tar = tarfile.TarFile(fileobj=self._buffer, mode="w", format=tarfile.GNU_FORMAT)
 
     def file(self, name: str, content: bytes, mode: int = 0o755) -> None:
         entry = tarfile.TarInfo(name)
@@ -106,15 +102,20 @@ def write_archive(path: Path, reference: str, layer: Layer, config: dict[str, ob
     """A one-layer docker-archive, the form `docker save` writes."""
     content = layer.content()
     digest = hashlib.sha256(content).hexdigest()
-    image = json.dumps({
-        "architecture": "amd64", "os": "linux", "config": config,
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-    }).encode()
+    image = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": config,
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        }
+    ).encode()
     name = f"{hashlib.sha256(image).hexdigest()}.json"
     manifest = [{"Config": name, "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}]
     with tarfile.open(path, "w") as archive:
         for member, data in (
-            (name, image), (f"{digest}/layer.tar", content),
+            (name, image),
+            (f"{digest}/layer.tar", content),
             ("manifest.json", json.dumps(manifest).encode()),
         ):
             entry = tarfile.TarInfo(member)
