@@ -286,8 +286,10 @@ def slim(folder: Path, settings: str) -> None:
 
 
 def load(archives: Iterable[Path]) -> None:
-    for archive in archives:
-        subprocess.run([sys.executable, "-m", "localcluster", "load", str(archive)], check=True, cwd=REPOSITORY)
+    """Into the running cluster; its answer goes to stderr, stdout is for names and archives."""
+    command = [sys.executable, "-m", "localcluster", "load", *map(str, archives)]
+    if subprocess.run(command, check=False, cwd=REPOSITORY, stdout=sys.stderr).returncode != 0:
+        raise LocalClusterError("the images were built but not loaded", way_out="python3 -m localcluster up")
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
