@@ -16,9 +16,9 @@
 {{- define "pgwarden.tlsSecret" -}}{{ include "pgwarden.fullname" . }}-webhook-tls{{- end -}}
 {{- define "pgwarden.lease" -}}{{ include "pgwarden.fullname" . }}-controller{{- end -}}
 
-{{/* What selects a component's pods. Must never change: a Deployment's selector is immutable. */}}
+{{/* What selects a component's pods. No value changes it: a Deployment's selector is immutable. */}}
 {{- define "pgwarden.selector" -}}
-app.kubernetes.io/name: {{ include "pgwarden.name" .root }}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
 app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}

@@ -34,16 +34,17 @@ def test_controller(render):
         "pgwarden.io/backups": READ | {"patch", "create", "delete"},
         **{f"pgwarden.io/{kind}/status": {"update", "patch"} for kind in KINDS},
         **{f"pgwarden.io/{kind}/finalizers": {"update"} for kind in KINDS},
-        "pods": READ,
-        "services": READ | {"create", "patch"},
-        "configmaps": READ | {"create", "patch"},
-        "secrets": READ | {"create", "patch"},
+        "pods": READ | {"patch"},
+        "services": {"get", "create", "patch"},
+        "configmaps": {"get", "create", "patch"},
+        "secrets": {"get", "create", "patch"},
         "persistentvolumeclaims": READ | {"create", "patch", "delete"},
         "persistentvolumes": READ | {"patch"},
         "storage.k8s.io/storageclasses": {"get"},
         "apps/deployments": READ | {"create", "patch"},
         "apps/statefulsets": READ | {"patch"},
         "apps/statefulsets/scale": {"get", "patch"},
+        "apps/statefulsets/finalizers": {"update"},
         "batch/jobs": READ | {"create", "patch", "delete"},
         "events": {"get", "create", "patch"},
         "admissionregistration.k8s.io/mutatingwebhookconfigurations[pgwarden]": READ | {"patch"},
@@ -51,7 +52,7 @@ def test_controller(render):
     }
     assert rights(rendered.one("Role", "pgwarden-controller")) == {
         "coordination.k8s.io/leases": {"create"},
-        "coordination.k8s.io/leases[pgwarden-controller]": {"get", "update", "patch"},
+        "coordination.k8s.io/leases[pgwarden-controller]": {"get", "update"},
     }
 
 
@@ -83,6 +84,22 @@ def test_selftest(render):
     rendered = render()
     assert rights(rendered.one("Role", "pgwarden-selftest", "pgwarden-system")) == {"pgwarden.io/backups": {"create"}}
     assert rights(rendered.one("Role", "pgwarden-selftest", "default")) == {"pods": {"create"}}
+
+
+@pytest.mark.parametrize("component", ["webhook", "controller"])
+def test_the_code_has_the_rights_it_uses(render, root, component):
+    """What is named in the code is in a role; what it keeps a cache of can be listed and watched."""
+    rendered = render()
+    granted = rights(rendered.one("ClusterRole", f"pgwarden-{component}")) | rights(rendered.one("Role", f"pgwarden-{component}"))
+    verbs = {}
+    for resource, allowed in granted.items():
+        plural = re.sub(r"\[.*\]", "", resource).split("/", 1)[-1]
+        verbs.setdefault(plural, set()).update(allowed)
+    source = "\n".join(path.read_text() for path in (root / "pgwarden" / component).rglob("*.py"))
+    for plural in re.findall(r'paths\.of\("(\w+)"', source):
+        assert verbs.get(plural), f"the {component} uses {plural} and has no right to"
+    for plural in re.findall(r'WatchCache\(client, paths\.of\("(\w+)"', source):
+        assert verbs[plural] >= READ, plural
 
 
 def test_no_wildcards(render):

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 NO_REPOSITORY = '{field}: "pgwarden-selftest-absent": there is no Repository of this name in namespace default; create it'
-OURS = ("pods.pgwarden.io",)
+OURS = ("pods.pgwarden.io", ("there is no Repository", "pgwarden-selftest-absent"))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,14 @@ def denied(webhook, message=NO_REPOSITORY):
 
 
 def test_the_expected_refusal_passes(script):
-    assert script.verdict(422, denied("pods.pgwarden.io"), OURS) is None
+    assert script.verdict(422, denied("pods.pgwarden.io"), *OURS) is None
+
+
+def test_a_backup_refused_by_the_schema_alone_fails(script):
+    _, _, _, webhook, words = script.checks("system", "")[0]
+    refused = 'spec.type: "pgwarden-selftest": must be one of full, diff, incr'
+    assert script.verdict(422, denied(webhook, refused), webhook, words) is None
+    assert script.verdict(422, f'Backup.pgwarden.io "x" is invalid: {refused}', webhook, words)
 
 
 @pytest.mark.parametrize(
@@ -44,14 +51,14 @@ def test_the_expected_refusal_passes(script):
     ],
 )
 def test_everything_else_fails(script, code, message):
-    wrong = script.verdict(code, message, OURS)
+    wrong = script.verdict(code, message, *OURS)
     assert wrong
     assert message in wrong
 
 
 def test_it_waits_for_a_webhook_that_has_no_certificate_yet(script, capsys):
     answers = iter([(500, "x509"), (500, "x509"), (422, denied("pods.pgwarden.io"))])
-    wanted = [check for check in script.checks("system", "default") if check[3] == OURS]
+    wanted = [check for check in script.checks("system", "default") if check[3] == OURS[0]]
     assert script.run(lambda *_: next(answers), wanted, seconds=5, pause=0.01) == 0
     assert "ok: refused a labelled pod in namespace default" in capsys.readouterr().out
 
@@ -100,7 +107,7 @@ def test_only_dry_runs(script, monkeypatch, tmp_path):
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.server_port))
         create = script.api_server()
-        for _, path, obj, _ in script.checks("system", "default"):
+        for _, path, obj, _, _ in script.checks("system", "default"):
             code, message = create(path, obj)
             assert (code, message) == (422, denied("pods.pgwarden.io"))
         server.shutdown()
