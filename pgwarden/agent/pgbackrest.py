@@ -82,6 +82,8 @@ class Runner:
 
     def command(self, args: Sequence[str]) -> list[str]:
         """*args* with the program and where its configuration is, unless they say that themselves."""
+        if list(args) == ["version"]:
+            return [str(self._paths.pgbackrest), "version"]  # the one command that knows no options
         own = {
             "--config=": f"--config={self._paths.conf_file}",
             "--config-include-path=": f"--config-include-path={self._paths.include}",
