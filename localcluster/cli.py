@@ -89,7 +89,7 @@ def _existing(arguments: argparse.Namespace) -> Cluster:
 
 def _tools(arguments: argparse.Namespace) -> int:
     tools = Tools()
-    prepare_host(tools)
+    prepare_host(tools, arguments.only)
     tools.ensure(arguments.only, full=True)
     say(f"tools are ready in {tools.cache.tools}")
     return 0
@@ -201,6 +201,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LocalClusterError as error:
         print(f"localcluster: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; the interpreter must not complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return 130
     return code

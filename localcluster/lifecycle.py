@@ -74,8 +74,9 @@ def _drop_lock(cluster: Cluster, path: Path) -> None:
 def up(cluster: Cluster, *, apiserver_only: bool = False, helper_image: str = HELPER_IMAGE) -> None:
     """Make the cluster run and return when it is usable."""
     tools = Tools()
-    prepare_host(tools)
-    tools.ensure(APISERVER_TOOLS if apiserver_only else ())
+    needed = APISERVER_TOOLS if apiserver_only else ()
+    prepare_host(tools, needed)
+    tools.ensure(needed)
     with locked(cluster):
         _choose_size(cluster, apiserver_only)
         restarted = _clear_remains(cluster) and cluster.kubeconfig.exists()

@@ -144,12 +144,16 @@ class Tools:
 
     def ensure(self, only: Iterable[str] = (), *, full: bool = False) -> None:
         """Bring the tools named (or all) into the cache; `full` re-checks every byte."""
-        chosen = [self._named(name) for name in only] or self._artifacts
-        for artifact in dict.fromkeys(chosen):
+        for artifact in self._chosen(only):
             self.cache.ensure(artifact, full=full)
 
-    def missing(self) -> bool:
-        return any(self.cache.fault(artifact, full=False) for artifact in self._artifacts)
+    def missing(self, only: Iterable[str] = ()) -> bool:
+        """Whether any of the tools named (or of all) has to be built."""
+        return any(self.cache.fault(artifact, full=False) for artifact in self._chosen(only))
+
+    def _chosen(self, only: Iterable[str]) -> list[Artifact]:
+        named = dict.fromkeys(self._named(name).key for name in only)
+        return [artifact for artifact in self._artifacts if not named or artifact.key in named]
 
     def _named(self, name: str) -> Artifact:
         for artifact in self._artifacts:
@@ -173,9 +177,9 @@ def host_packages() -> list[str]:
 _ADMIN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def prepare_host(tools: Tools) -> None:
+def prepare_host(tools: Tools, only: Iterable[str] = ()) -> None:
     """Install missing Debian packages; refresh apt's lists once and only when needed."""
-    if not host_packages() and not tools.missing():
+    if not host_packages() and not tools.missing(only):
         return
     tools.cache.tools.mkdir(parents=True, exist_ok=True)
     with (tools.cache.tools / ".apt.lock").open("w") as stream:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import builders, dns_probe, manifests, pki, processes, s3, teardown, tiny_images
+from localcluster import builders, dns_probe, host, manifests, pki, processes, s3, teardown, tiny_images
 from localcluster.api import object_path
 from localcluster.config import Cluster, cluster
 from localcluster.errors import LocalClusterError
@@ -218,3 +218,25 @@ def test_only_own_shims_are_found(own: Cluster) -> None:
         for process in (mine, foreign):
             process.kill()
             process.wait()
+
+
+def test_the_host_is_put_back_with_the_last_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGWARDEN_STATE", str(tmp_path / "s"))
+    made, kept = tmp_path / "made", tmp_path / "kept"
+    monkeypatch.setattr(host, "_SYSCTLS", ())
+    monkeypatch.setattr(host, "_FOLDERS", (str(made), str(kept)))
+    monkeypatch.setattr(host, "_CNI_RESULTS", made / "results")
+    one, two = Cluster("one", tmp_path / "s" / "one"), Cluster("two", tmp_path / "s" / "two")
+    for each in (one, two):
+        each.state.mkdir(parents=True)
+        host.record(each)
+        (made / "results").mkdir(parents=True, exist_ok=True)
+        (made / "results" / f"{each.network_name}-id-eth0").write_text("{}")
+    kept.mkdir()
+    (kept / "foreign").write_text("x")
+    host.restore(one)
+    assert [path.name for path in (made / "results").iterdir()] == ["localcluster-two-id-eth0"]
+    (one.state / "host.json").unlink()
+    host.restore(two)
+    assert not made.exists()
+    assert (kept / "foreign").exists()
