@@ -8,9 +8,9 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -62,19 +62,31 @@ def _options(argv: list[str], environment: Mapping[str, str]) -> Options:
     return Options(port=given.port, http_port=given.http_port, tls_secret=secret, drain_seconds=given.drain_seconds)
 
 
+class Parts(NamedTuple):
+    server: Server
+    store: Store
+    certificates: Certificates
+
+
+def assemble(client: KubeClient, settings: Settings, tls_secret: str, judge: Callable[[Store], Judge]) -> Parts:
+    """Everything, bound together and not yet started."""
+    store = Store(client)
+    certificates = Certificates(client, settings.namespace, tls_secret)
+    handlers = Handlers(settings, store.repository, judge(store))
+    server = Server(
+        {"/mutate": handlers.mutate_pods, "/check": handlers.check_kinds, "/validate": handlers.check_kinds},
+        lambda: {"certificate": certificates.loaded, "caches": store.synced},
+    )
+    return Parts(server, store, certificates)
+
+
 async def serve(settings: Settings, options: Options) -> None:
     """Returns after SIGTERM or SIGINT; raises what broke a watch for good, so that the kubelet starts us again."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with await KubeClient.from_environment() as client:
-        store = Store(client)
-        certificates = Certificates(client, settings.namespace, options.tls_secret)
-        handlers = Handlers(settings, store.repository, judge(store, settings))
-        server = Server(
-            {"/mutate": handlers.mutate_pods, "/check": handlers.check_kinds, "/validate": handlers.check_kinds},
-            lambda: {"certificate": certificates.loaded, "caches": store.synced},
-        )
+        server, store, certificates = assemble(client, settings, options.tls_secret, lambda each: rules(each, settings))
         await server.start(certificates.context, options.port, options.http_port)
         log.info("serving", port=options.port, http_port=options.http_port, image=settings.image)
         gc.freeze()  # what is there now stays: collections need not look at it again
@@ -98,11 +110,11 @@ async def _drain(server: Server, seconds: float) -> None:
     log.info("stopped")
 
 
-def judge(store: Store, settings: Settings) -> Judge:
-    """The rules, bound to what they look things up in and to the operator's defaults."""
-    from pgwarden.api import rules
+def rules(store: Store, settings: Settings) -> Judge:
+    """The rules of our kinds, bound to what they look things up in and to the operator's defaults."""
+    from pgwarden.api import rules as of_kinds
 
-    def ask(obj: dict[str, Any], old: dict[str, Any] | None, now: datetime) -> Verdict:
-        return rules.validate(obj, old=old, lookup=store, now=now, defaults=settings)
+    def judge(obj: dict[str, Any], old: dict[str, Any] | None, now: datetime) -> Verdict:
+        return of_kinds.validate(obj, old=old, lookup=store, now=now, defaults=settings)
 
-    return ask
+    return judge

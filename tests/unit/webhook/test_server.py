@@ -1,0 +1,282 @@
+"""The whole webhook over real TLS and a fake API server: readiness, hot reload, look-ups, hostile clients, drain."""
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import signal
+import ssl
+
+import aiohttp
+import pytest
+
+from pgwarden.kube.access import Access
+from pgwarden.kube.client import KubeClient
+from pgwarden.webhook import main, review
+from tests.unit.webhook.fake_api import FakeApi
+
+SECRET = "/api/v1/namespaces/pgwarden-system/secrets/pgwarden-webhook-tls"
+HIPPO = "/apis/pgwarden.io/v1alpha1/namespaces/zoo/repositories/hippo"
+
+
+class Verdict:
+    faults = ()
+    warnings = ("noted",)
+
+
+@pytest.fixture
+async def api(aiohttp_server):
+    api = FakeApi()
+    api.unsynced.set()
+    server = await aiohttp_server(api.app())
+    api.url = str(server.make_url("")).rstrip("/")
+    return api
+
+
+async def until(condition):
+    """Wait for what the real client and server bring about in their own time."""
+    async with asyncio.timeout(5):
+        while not await condition():  # noqa: ASYNC110  there is no event to wait for, across the wire
+            await asyncio.sleep(0.01)
+
+
+class Running:
+    """The webhook, started; `post` and `probe` talk to it."""
+
+    def __init__(self, parts, ca):
+        self.parts = parts
+        (_, self.http), (_, self.port) = parts.server.addresses
+        self.tls = ssl.create_default_context(cadata=ca)
+
+    async def post(self, path, body, **options):
+        async with aiohttp.ClientSession() as session:
+            url = f"https://localhost:{self.port}{path}"
+            async with session.post(url, data=body, ssl=self.tls, **options) as answer:
+                return answer.status, await answer.read(), answer.headers
+
+    async def probe(self, path="/readyz"):
+        async with aiohttp.ClientSession() as session, session.get(f"http://localhost:{self.http}{path}") as answer:
+            return answer.status, await answer.text()
+
+    async def ready(self):
+        async def is_ready():
+            return (await self.probe())[0] == 200
+
+        await until(is_ready)
+
+
+@pytest.fixture
+async def start(api, settings, pair):
+    """Start a webhook against the fake API server; its certificate is not there until it is put."""
+    data = pair("first")
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def go():
+            client = await stack.enter_async_context(KubeClient(Access(api.url, None)))
+            parts = main.assemble(client, settings, "pgwarden-webhook-tls", lambda _: lambda *_: Verdict())
+            await parts.server.start(parts.certificates.context, 0, 0, host="localhost")
+            tasks = [asyncio.create_task(each) for each in (parts.store.run(), parts.certificates.cache.run())]
+            stack.push_async_callback(parts.server.stop)
+            stack.push_async_callback(_cancel, tasks)
+            running = Running(parts, data["ca.crt"])
+            running.pair = data
+            return running
+
+        yield go
+
+
+async def _cancel(tasks):
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def running(start, api, secret):
+    webhook = await start()
+    await api.put(SECRET, secret(webhook.pair))
+    await webhook.ready()
+    return webhook
+
+
+async def test_ready_only_with_certificate_and_caches(start, api, secret):
+    """Alive from the start; ready when a review could be answered."""
+    api.unsynced.clear()
+    webhook = await start()
+    assert await webhook.probe("/livez") == (200, "ok\n")
+    assert await webhook.probe() == (503, "not ready: certificate, caches\n")
+    api.unsynced.set()
+
+    async def synced():
+        return "caches" not in (await webhook.probe())[1]
+
+    await until(synced)
+    assert await webhook.probe() == (503, "not ready: certificate\n")
+    await api.put(SECRET, secret(webhook.pair))
+    await webhook.ready()
+
+
+async def test_injects_over_tls_1_3(running, api, repository, pod, review_of):
+    """A pod in, a patch out; anything older than TLS 1.3 is turned away."""
+    await api.put(HIPPO, repository())
+    status, body, _ = await running.post("/mutate", review_of(pod()))
+    assert status == 200
+    assert json.loads(body)["response"]["patch"]
+    running.tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await running.post("/mutate", review_of(pod()))
+
+
+async def test_certificate_is_reloaded_without_a_restart(running, api, secret, pair):
+    """New handshakes get the new one; a broken Secret and a deleted one change nothing."""
+    body = b"{}"
+    assert (await running.post("/check", body))[0] == 400
+    renewed = pair("second")
+    await api.put(SECRET, secret(renewed))
+    old, running.tls = running.tls, ssl.create_default_context(cadata=renewed["ca.crt"])
+
+    async def reloaded():
+        with contextlib.suppress(aiohttp.ClientConnectorError):
+            return (await running.post("/check", body))[0] == 400
+
+    await until(reloaded)
+    mixed = renewed | {"tls.key": pair("third")["tls.key"]}
+    for broken in (secret(mixed), secret({"tls.crt": "x", "tls.key": "y"}), secret({})):
+        await api.put(SECRET, broken)
+    await api.drop(SECRET)
+    await asyncio.sleep(0.1)
+    assert (await running.post("/check", body))[0] == 400
+    running.tls = old
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await running.post("/check", body)
+
+
+async def test_repository_of_the_same_apply_is_found(running, api, repository, pod, review_of):
+    """The watch has not shown it yet: one question, which all that wait share; then it is remembered."""
+    api.hidden.add(HIPPO)
+    await api.put(HIPPO, repository())
+    api.slow = 0.05
+    answers = await asyncio.gather(*(running.post("/mutate", review_of(pod())) for _ in range(5)))
+    assert all(json.loads(body)["response"].get("patch") for _, body, _ in answers)
+    await running.post("/mutate", review_of(pod()))
+    assert api.gets == [HIPPO]
+
+
+async def test_known_repository_costs_no_question(running, api, repository, pod, review_of):
+    """Once the watch has it, the API server is not asked."""
+    await api.put(HIPPO, repository())
+
+    async def seen():
+        return running.parts.store.known_repository("zoo", "hippo") is not None
+
+    await until(seen)
+    await running.post("/mutate", review_of(pod()))
+    assert api.gets == []
+
+
+async def test_absent_repository_is_refused(running, api, pod, review_of):
+    """Asked once, answered 404: refused, and the sentence says so."""
+    _, body, _ = await running.post("/mutate", review_of(pod()))
+    response = json.loads(body)["response"]
+    assert not response["allowed"]
+    assert "there is no Repository" in response["status"]["message"]
+    assert api.gets == [HIPPO]
+
+
+async def test_silent_api_server_is_an_error_not_a_refusal(running, api, repository, pod, review_of):
+    """Nobody can say that the Repository is not there: failurePolicy decides, and the pod is tried again."""
+    api.hidden.add(HIPPO)
+    await api.put(HIPPO, repository())
+    api.slow = 1.5
+    status, _, _ = await running.post("/mutate", review_of(pod()))
+    assert status == 500
+
+
+@pytest.mark.parametrize("path", ["/check", "/validate"])
+async def test_kinds_are_checked_on_both_paths(path, running, review_of):
+    """The mutating one tells all faults before the schema tells one; the validating one has the last word."""
+    _, body, _ = await running.post(path, review_of({"kind": "Backup", "spec": {"repository": "hippo"}}))
+    assert json.loads(body)["response"]["warnings"] == ["noted"]
+
+
+async def test_hostile_clients_get_an_answer(running):
+    """No body, a huge one (announced or not), another path, another method."""
+
+    async def endless():
+        for _ in range(14):
+            yield b" " * 1024 * 1024
+
+    assert (await running.post("/mutate", b""))[0] == 400
+    assert (await running.post("/mutate", b"\xff" * 100))[0] == 400
+    assert (await running.post("/mutate", io.BytesIO(b" " * (review.MAX_BODY + 1))))[0] == 413
+    assert (await running.post("/mutate", endless()))[0] == 413
+    assert (await running.post("/elsewhere", b"{}"))[0] == 404
+    url = f"https://localhost:{running.port}/mutate"
+    async with aiohttp.ClientSession() as session, session.get(url, ssl=running.tls) as answer:
+        assert answer.status == 405
+    assert (await running.probe())[0] == 200
+
+
+async def test_plain_text_on_the_tls_port_is_turned_away(running):
+    """And the server lives on."""
+    reader, writer = await asyncio.open_connection("localhost", running.port)
+    writer.write(b"POST /mutate HTTP/1.1\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        assert b"200" not in await reader.read()
+    writer.close()
+    assert (await running.probe())[0] == 200
+
+
+async def test_slow_body_is_given_up(running, monkeypatch):
+    """A client that dribbles holds no review for ever."""
+    monkeypatch.setattr("pgwarden.webhook.server.READ_SECONDS", 0.1)
+    reader, writer = await asyncio.open_connection("localhost", running.port, ssl=running.tls)
+    writer.write(b"POST /mutate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+
+
+async def test_metrics_count_outcomes_and_rules(running, pod, review_of):
+    """What the dashboards and alerts read."""
+    await running.post("/mutate", review_of(pod()))
+    _, text = await running.probe("/metrics")
+    assert 'pgwarden_webhook_requests_total{outcome="refused",path="/mutate"}' in text
+    assert 'pgwarden_webhook_refusals_total{rule="no-repository"}' in text
+    assert 'pgwarden_webhook_request_seconds_bucket{le="0.005",path="/mutate"}' in text
+
+
+async def test_draining_serves_on_and_gives_connections_back(running, pod, review_of):
+    """Not ready any more, and every answer ends its connection."""
+    running.parts.server.draining = True
+    assert await running.probe() == (503, "not ready: draining\n")
+    status, _, headers = await running.post("/mutate", review_of(pod()))
+    assert (status, headers["Connection"]) == (200, "close")
+
+
+async def test_sigterm_drains_then_ends(api, settings, secret, pair, monkeypatch, unused_tcp_port_factory):
+    """The process serves on while endpoints forget it, and then ends by itself."""
+    await api.put(SECRET, secret(pair("x")))
+    monkeypatch.setattr(main, "rules", lambda *_: lambda *_: Verdict())
+
+    async def client():
+        return KubeClient(Access(api.url, None))
+
+    monkeypatch.setattr(KubeClient, "from_environment", client)
+    port, http_port = unused_tcp_port_factory(), unused_tcp_port_factory()
+    serving = asyncio.create_task(main.serve(settings, main.Options(port=port, http_port=http_port, drain_seconds=0.3)))
+
+    async def status():
+        url = f"http://localhost:{http_port}/readyz"
+        with contextlib.suppress(aiohttp.ClientConnectorError):
+            async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                return answer.status
+
+    async def is_ready():
+        return await status() == 200
+
+    await until(is_ready)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.sleep(0.1)
+    assert await status() == 503
+    await asyncio.wait_for(serving, 5)
