@@ -5,8 +5,8 @@ pods), and `credentials_conf` beside either. Local storage is reached by pods th
 by each side itself, so that WAL does not wait for the host.
 
 lock-path is each pod's own folder, not one shared on the repository's volume. pgBackRest locks a stanza by flock on a
-file there, and its `backup` and `stanza-create` take the same lock once more where their first remote process runs: in the
-PostgreSQL pod. So two Jobs exclude each other there, whatever volume they mount, and with S3 there is no volume to
+file there, and its `backup` and `stanza-create` take the same lock once more where their first remote process runs: in
+the PostgreSQL pod. So two Jobs exclude each other there, whatever volume they mount, and with S3 there is no volume to
 share. A shared folder would have to be writable for both our user id and PostgreSQL's, and flock on a network volume
 may report stale locks as held. On top of that the controller runs one operation at a time for each Repository.
 """

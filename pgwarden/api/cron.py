@@ -1,0 +1,180 @@
+"""Schedule expressions: the seed's table, nothing more, and when they come round in a time zone.
+
+Five fields (minutes, hours, day of month, month, day of week), or six with seconds first. Where both day fields are
+restricted, a day on which either matches is due: cron's rule. A field is restricted unless `*`, `?` or `*/1` is in it.
+
+The search is written here, not taken from croniter: that reads seconds as the *last* field, takes 7, L, # and @daily,
+and leaves gaps and folds to its caller. This one is exact: it walks days, then looks up the first time of day.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from pgwarden.api.cron_fields import FIELDS, Field, parse_field
+from pgwarden.api.faults import Fault
+from pgwarden.api.zones import zone_of
+
+_SECOND = timedelta(seconds=1)
+#: 29 February is at most eight years away (1896 to 1904, 2096 to 2104), and a month longer from inside one.
+_MOST_DAYS = 366 * 9
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_MACROS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """A parsed expression. Values are sorted; days of week count from Sunday."""
+
+    expression: str
+    seconds: tuple[int, ...]
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    days_restricted: bool
+    weekdays_restricted: bool
+
+    def next_run(self, after: datetime, zone: str | ZoneInfo = "UTC") -> datetime:
+        """The first run later than *after* (aware), in UTC.
+
+        A local time that a change to summer time skips comes once, at the end of the gap; one that a change back
+        repeats comes once, the first time.
+        """
+        where = zone if isinstance(zone, ZoneInfo) else zone_of(zone)
+        local = after.astimezone(where).replace(tzinfo=None, fold=0)
+        for wall in self._walls(local):
+            moment = _moment(wall, where)
+            if moment > after:
+                return moment
+        raise ValueError(f"{self.expression} does not come round before the calendar ends")
+
+    def next_runs(self, after: datetime, zone: str | ZoneInfo = "UTC", count: int = 3) -> list[datetime]:
+        runs: list[datetime] = []
+        for _ in range(count):
+            after = self.next_run(after, zone)
+            runs.append(after)
+        return runs
+
+    def matches_day(self, day: date) -> bool:
+        if day.month not in self.months:
+            return False
+        in_month, in_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        if self.days_restricted and self.weekdays_restricted:
+            return in_month or in_week
+        return in_month and in_week
+
+    def _walls(self, after: datetime) -> Iterator[datetime]:
+        """Local times that match, later than *after*, in order; naive."""
+        start = after.replace(microsecond=0) + _SECOND
+        day, not_before = start.date(), start.time()
+        for _ in range(_MOST_DAYS):
+            if self.matches_day(day):
+                for moment in self._times(not_before):
+                    yield datetime.combine(day, moment)
+            day, not_before = day + timedelta(days=1), time.min
+
+    def _times(self, first: time) -> Iterator[time]:
+        for hour in self.hours[bisect_left(self.hours, first.hour) :]:
+            minute_from = first.minute if hour == first.hour else 0
+            for minute in self.minutes[bisect_left(self.minutes, minute_from) :]:
+                exact = hour == first.hour and minute == first.minute
+                for second in self.seconds[bisect_left(self.seconds, first.second if exact else 0) :]:
+                    yield time(hour, minute, second)
+
+
+def parse(expression: object, field: str = "spec.schedule") -> Schedule | list[Fault]:
+    """The schedule, or every fault in it."""
+    if not isinstance(expression, str):
+        shown = None if expression is None else f"({type(expression).__name__})"
+        return [Fault(field, shown, 'must be a cron expression in quotes, such as "0 1 * * *"', "schedule")]
+    words = expression.split()
+    shape = _shape_problem(expression, words)
+    if shape:
+        return [Fault(field, expression[:256], shape, "schedule")]
+    fields = FIELDS if len(words) == 6 else FIELDS[1:]
+    faults: list[Fault] = []
+    values: dict[str, frozenset[int]] = {"seconds": frozenset({0})}
+    restricted: dict[str, bool] = {}
+    for which, word in zip(fields, words, strict=True):
+        values[which.name], restricted[which.name], problems = parse_field(which, word)
+        faults += [Fault(field, value, f"{which.name}: {message}", "schedule") for value, message in problems]
+    if faults:
+        return faults
+    schedule = _schedule(expression, values, restricted)
+    never = _never(schedule)
+    return [Fault(field, expression, never, "schedule")] if never else schedule
+
+
+def _shape_problem(expression: str, words: list[str]) -> str:
+    names = ", ".join(_with_range(field) for field in FIELDS[1:])
+    if len(expression) > 256:
+        return "has more than 256 characters"
+    if words and words[0].startswith("@"):
+        instead = _MACROS.get(words[0].lower())
+        hint = f'; write "{instead}"' if instead else ""
+        return f"names such as @daily are not known here{hint}"
+    if words and words[0].upper().startswith(("TZ=", "CRON_TZ=")):
+        return "a time zone is not part of the expression; set spec.timeZone"
+    if len(words) not in {5, 6}:
+        count = "1 field" if len(words) == 1 else f"{len(words)} fields"
+        return f"has {count} instead of five ({names}) or six (with seconds first)"
+    return ""
+
+
+def _with_range(field: Field) -> str:
+    return f"{field.name} {field.low}-{field.high}"
+
+
+def _schedule(expression: str, values: dict[str, frozenset[int]], restricted: dict[str, bool]) -> Schedule:
+    return Schedule(
+        expression=expression,
+        seconds=tuple(sorted(values["seconds"])),
+        minutes=tuple(sorted(values["minutes"])),
+        hours=tuple(sorted(values["hours"])),
+        days=values["day of month"],
+        months=values["month"],
+        weekdays=values["day of week"],
+        days_restricted=restricted["day of month"],
+        weekdays_restricted=restricted["day of week"],
+    )
+
+
+def _never(schedule: Schedule) -> str:
+    """Days of week come in every month; days of month do not."""
+    if schedule.weekdays_restricted and schedule.days_restricted:
+        return ""
+    first = min(schedule.days)
+    if any(first <= _LONGEST[month - 1] for month in schedule.months):
+        return ""
+    return f"never comes: no month that it names has a day {first}"
+
+
+def _moment(wall: datetime, zone: ZoneInfo) -> datetime:
+    """The instant of the local time *wall*: the first of two, or the end of the gap that it falls into."""
+    early = wall.replace(tzinfo=zone).astimezone(UTC)
+    if early.astimezone(zone).replace(tzinfo=None) == wall:
+        return early
+    # In a gap fold=0 reads the offset from before the change, which lands after it, and fold=1 the other way round.
+    before, after = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), early
+    offset = after.astimezone(zone).utcoffset()
+    while after - before > _SECOND:
+        middle = before + timedelta(seconds=(after - before) // _SECOND // 2)
+        if middle.astimezone(zone).utcoffset() == offset:
+            after = middle
+        else:
+            before = middle
+    return after

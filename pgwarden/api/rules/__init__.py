@@ -1,0 +1,52 @@
+"""Everything that must be true of a pgwarden object, in one pure function: for webhook, controller and lint alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.faults import Fault
+from pgwarden.api.rules import backup, repository, restore, schedule
+from pgwarden.api.rules.common import Case, Lookup, Verdict, get
+from pgwarden.api.schema import schema_faults
+
+__all__ = ["Lookup", "OperatorDefaults", "Verdict", "validate"]
+
+_RULES: dict[str, Callable[[Case], None]] = {
+    "Repository": repository.check,
+    "Backup": backup.check,
+    "BackupSchedule": schedule.check,
+    "Restore": restore.check,
+}
+
+
+def validate(obj: Any, *, old: Any, lookup: Lookup, now: datetime, defaults: OperatorDefaults) -> Verdict:
+    """Every fault and warning of *obj* at once. *old* is the object before an update, None where it is new.
+
+    *obj* may be any JSON. An update that leaves the spec as it was is admitted: finalizers and labels must be removable
+    whatever became of the Repository meanwhile; so is one of an object that is being deleted.
+    """
+    if _nothing_new(obj, old):
+        return Verdict()
+    faults = schema_faults(obj)
+    kind = get(obj, str, "kind")
+    if kind not in _RULES:
+        return Verdict(faults)
+    case = Case(obj=obj, old=old if isinstance(old, dict) else None, lookup=lookup, now=now, defaults=defaults)
+    _RULES[kind](case)
+    return Verdict(_merged(faults, case.faults), case.warnings)
+
+
+def _nothing_new(obj: Any, old: Any) -> bool:
+    if not isinstance(obj, dict) or not isinstance(old, dict):
+        return False
+    deleted = get(old, str, "metadata", "deletionTimestamp") is not None
+    return deleted or ("spec" in old and obj.get("spec") == old.get("spec"))
+
+
+def _merged(schema: list[Fault], rules: list[Fault]) -> list[Fault]:
+    """A rule that speaks of the same field says it better than a pattern does."""
+    spoken = {fault.field for fault in rules}
+    return [fault for fault in schema if fault.field not in spoken] + rules

@@ -1,0 +1,27 @@
+"""What must be true of a Backup."""
+
+from __future__ import annotations
+
+from pgwarden.api.rules.common import Case, check_options, check_storage, get, objects, repository_of, storages_of
+
+
+def check(case: Case) -> None:
+    if case.old is not None:
+        case.refuse("spec", None, "a Backup cannot be changed; create another one", "immutable")
+        return
+    _check_name(case)
+    repository = repository_of(case)
+    check_storage(case, repository)
+    options = check_options(case, "backup", storages_of(repository) if repository else None)
+    kind = options.type or case.get(str, "type") or "incr"
+    if repository is None or kind == "full":
+        return
+    known = objects(repository, "status", "backups")
+    if get(repository, dict, "status") and not any(entry.get("type") == "full" for entry in known):
+        name = case.get(str, "repository")
+        case.warn(f"Repository {name} has no full backup yet: pgBackRest makes this {kind} a full one")
+
+
+def _check_name(case: Case) -> None:
+    if len(case.name) > 63:
+        case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")

@@ -1,0 +1,72 @@
+"""What must be true of a Restore."""
+
+from __future__ import annotations
+
+from pgwarden.api import names
+from pgwarden.api.rules import restore_target
+from pgwarden.api.rules.common import (
+    Case,
+    Object,
+    check_options,
+    check_storage,
+    get,
+    objects,
+    repository_of,
+    storages_of,
+)
+
+
+def check(case: Case) -> None:
+    if case.old is not None:
+        case.refuse("spec", None, "a Restore cannot be changed; create another one", "immutable")
+        return
+    if len(case.name) > 63:
+        case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
+    repository = repository_of(case)
+    check_storage(case, repository)
+    check_options(case, "restore", storages_of(repository) if repository else None)
+    restore_target.check(case, repository)
+    _check_claim(case)
+    if repository is not None:
+        _check_set(case, repository)
+        _warn_queue(case)
+
+
+def _check_claim(case: Case) -> None:
+    claim, repository = case.get(str, "volumeClaim"), case.get(str, "repository") or ""
+    if claim and repository and claim == names.repo_claim(repository):
+        message = "is the volume that the backups are on; name a new claim"
+        case.refuse("spec.volumeClaim", claim, message, "volumeClaim")
+
+
+def _check_set(case: Case, repository: Object) -> None:
+    wanted = case.get(str, "set")
+    if not wanted or wanted == "latest":
+        return
+    known = objects(repository, "status", "backups")
+    name = get(repository, str, "metadata", "name")
+    storage = case.get(str, "storage")
+    if not known:
+        case.warn(f"the backups of Repository {name} are not known yet: whether {wanted[:64]} is one shows later")
+        return
+    same = [entry for entry in known if entry.get("label") == wanted]
+    if same and (not storage or any(entry.get("storage") == storage for entry in same)):
+        return
+    labels = [str(entry.get("label")) for entry in known if not storage or entry.get("storage") == storage]
+    where = f" on storage {storage}" if storage else ""
+    newest = ", ".join(labels[-3:]) or "none"
+    case.refuse(
+        "spec.set", wanted[:64], f"Repository {name} has no such backup{where}; the newest are: {newest}", "set"
+    )
+
+
+def _warn_queue(case: Case) -> None:
+    """One at a time: a second one waits for its turn."""
+    busy = [
+        get(other, str, "metadata", "name") or ""
+        for other in case.lookup.restores(case.namespace, case.get(str, "repository") or "")
+        if get(other, str, "status", "phase") not in {"Completed", "Failed"}
+    ]
+    waiting = sorted(name for name in busy if name != case.name)
+    if waiting:
+        case.warn(f"waits for Restore {', '.join(waiting[:3])} of the same Repository")

@@ -1,0 +1,172 @@
+"""The point that a Restore goes to: its form, and whether the Repository can get there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from pgwarden.api.rules.common import Case, Object, condition, get, objects
+from pgwarden.api.target import TargetError, parse_lsn, parse_time, rfc3339
+
+KINDS = ("time", "lsn", "xid", "name", "immediate")
+#: PostgreSQL's NAMEDATALEN, with the byte that ends the name.
+_NAME_BYTES = 63
+_FIRST_XID = 3
+
+
+class Window(msgspec.Struct, frozen=True):
+    """What one storage can recover to, as far as the Repository's status knows."""
+
+    storage: str
+    earliest: datetime
+    latest: datetime | None
+
+
+def check(case: Case, repository: Object | None) -> None:
+    target = case.get(dict, "target")
+    if target is None:
+        return
+    given = [kind for kind in KINDS if target.get(kind) is not None and target.get(kind) is not False]
+    if len(given) != 1:
+        named = f"names {' and '.join(given)}" if given else "is empty"
+        message = f"{named}; set exactly one of {', '.join(KINDS)}, or leave target out for the latest WAL"
+        case.refuse("spec.target", None, message, "target")
+    timeline = case.get(str, "targetTimeline")
+    if "immediate" in given and timeline:
+        message = "cannot be combined with target immediate: recovery ends on the backup's own timeline"
+        case.refuse("spec.targetTimeline", timeline, message, "timeline")
+    _check_name(case, target)
+    _check_xid(case, target)
+    _check_lsn(case, target, repository)
+    _check_time(case, target, repository)
+
+
+def _check_name(case: Case, target: dict[str, Any]) -> None:
+    name = target.get("name")
+    if not isinstance(name, str):
+        return
+    size = len(name.encode(errors="surrogatepass"))
+    if size > _NAME_BYTES:
+        message = f"has {size} bytes; the name of a restore point has at most {_NAME_BYTES}"
+        case.refuse("spec.target.name", name[:80], message, "target")
+    elif any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in name):
+        case.refuse("spec.target.name", name, "must not hold control characters", "target")
+
+
+def _check_xid(case: Case, target: dict[str, Any]) -> None:
+    xid = target.get("xid")
+    if not isinstance(xid, str):
+        return
+    if not (xid.isascii() and xid.isdigit() and len(xid) <= 20):
+        case.refuse("spec.target.xid", xid[:50], "must be the number of a transaction, such as 1234", "target")
+    elif int(xid) >= 2**64 or int(xid) % 2**32 < _FIRST_XID:
+        message = f"is no transaction: numbers begin at {_FIRST_XID} and have at most 64 bits"
+        case.refuse("spec.target.xid", xid, message, "target")
+
+
+def _check_lsn(case: Case, target: dict[str, Any], repository: Object | None) -> None:
+    text = target.get("lsn")
+    if not isinstance(text, str):
+        return
+    try:
+        wanted = parse_lsn(text)
+    except TargetError as error:
+        case.refuse("spec.target.lsn", text[:50], str(error), "target")
+        return
+    stops = {}
+    for entry in _eligible(case, repository):
+        stop = get(entry, str, "lsnStop")
+        if stop:
+            try:
+                stops[parse_lsn(stop)] = stop
+            except TargetError:
+                continue
+    if stops and wanted < min(stops):
+        message = f"is before {stops[min(stops)]}, the end of the oldest backup that can be restored"
+        case.refuse("spec.target.lsn", text, message, "window")
+
+
+def _check_time(case: Case, target: dict[str, Any], repository: Object | None) -> None:
+    text = target.get("time")
+    if not isinstance(text, str):
+        return
+    try:
+        wanted = parse_time(text)
+    except TargetError as error:
+        case.refuse("spec.target.time", text[:80], str(error), "target")
+        return
+    if wanted > case.now:
+        today = rfc3339(case.now.replace(microsecond=0))
+        message = f"is in the future (it is {today} now); leave target out for the latest WAL"
+        case.refuse("spec.target.time", text, message, "window")
+    elif repository is not None:
+        problem = _reach_problem(case, repository, wanted)
+        if problem:
+            case.refuse("spec.target.time", text, problem, "window")
+
+
+def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:
+    name = get(repository, str, "metadata", "name")
+    windows = _windows(case, repository)
+    if not windows:
+        case.warn(
+            f"the recovery window of Repository {name} is not known: whether the target can be reached is checked "
+            "again before anything is stopped"
+        )
+        return ""
+    earliest = min(windows, key=lambda window: window.earliest)
+    if wanted < earliest.earliest:
+        return f"is before {rfc3339(earliest.earliest)}, the earliest that Repository {name} can recover to{_on(case)}"
+    stop = _set_stop(case, repository)
+    if stop is not None and wanted < stop:
+        return f"is before {rfc3339(stop)}, the end of backup {case.get(str, 'set')}; choose an older set, or none"
+    latest = [window.latest for window in windows if window.latest]
+    if latest and wanted > max(latest) and condition(repository, "Archiving") != "True":
+        return (
+            f"is after {rfc3339(max(latest))}, the latest that Repository {name} has archived{_on(case)}, and it is "
+            "not archiving (see its condition Archiving)"
+        )
+    return ""
+
+
+def _on(case: Case) -> str:
+    storage = case.get(str, "storage")
+    return f" from storage {storage}" if storage else ""
+
+
+def _windows(case: Case, repository: Object) -> list[Window]:
+    storage = case.get(str, "storage")
+    windows = []
+    for entry in objects(repository, "status", "recoveryWindow"):
+        earliest, latest = _moment(entry.get("earliest")), _moment(entry.get("latest"))
+        name = get(entry, str, "storage") or ""
+        if earliest is not None and storage in {None, "", name}:
+            windows.append(Window(name, earliest, latest))
+    return windows
+
+
+def _eligible(case: Case, repository: Object | None) -> list[Object]:
+    """The backup sets that this Restore may begin from."""
+    storage, wanted = case.get(str, "storage"), case.get(str, "set")
+    return [
+        entry
+        for entry in objects(repository, "status", "backups")
+        if (not storage or entry.get("storage") == storage)
+        and (wanted in {None, "", "latest"} or entry.get("label") == wanted)
+    ]
+
+
+def _set_stop(case: Case, repository: Object) -> datetime | None:
+    if case.get(str, "set") in {None, "", "latest"}:
+        return None
+    stops = [stop for entry in _eligible(case, repository) if (stop := _moment(entry.get("stopTime")))]
+    return min(stops, default=None)
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return parse_time(text) if isinstance(text, str) else None
+    except TargetError:
+        return None

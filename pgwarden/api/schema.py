@@ -1,0 +1,205 @@
+"""The CRDs' own schemas, applied before the API server does: all faults at once and in our words."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from pgwarden.api.faults import Fault
+from pgwarden.api.names import API_VERSION, GROUP
+
+KINDS = ("Repository", "Backup", "BackupSchedule", "Restore")
+_TYPES = {
+    "object": "an object",
+    "array": "a list",
+    "string": "a string",
+    "integer": "a whole number",
+    "boolean": "true or false",
+}
+_MARK = "x-pgwarden-description"
+
+
+def crd_files() -> list[Traversable]:
+    """The CRDs' files: inside the installed package, or beside it in a checkout."""
+    packaged = resources.files("pgwarden") / "crds"
+    folder = packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "crds"
+    return sorted((entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda entry: entry.name)
+
+
+@lru_cache(maxsize=1)
+def crds() -> Mapping[str, dict[str, Any]]:
+    """Kind → CustomResourceDefinition."""
+    loaded = (yaml.safe_load(entry.read_text(encoding="utf-8")) for entry in crd_files())
+    return {crd["spec"]["names"]["kind"]: crd for crd in loaded}
+
+
+@lru_cache(maxsize=1)
+def validators() -> Mapping[str, Draft202012Validator]:
+    return {kind: Draft202012Validator(_strict(_schema(crd), root=True)) for kind, crd in crds().items()}
+
+
+def schema_faults(obj: Any) -> list[Fault]:
+    """What the schema of *obj*'s kind says against it. `status` is ours and is not looked at."""
+    if not isinstance(obj, dict):
+        return [Fault("", _brief(obj), "must be an object with apiVersion, kind, metadata and spec", "schema")]
+    version, kind = obj.get("apiVersion"), obj.get("kind")
+    faults = []
+    if version != API_VERSION:
+        faults.append(Fault("apiVersion", _brief(version), f"must be {API_VERSION}", "schema"))
+    if not isinstance(kind, str) or kind not in validators():
+        return [*faults, Fault("kind", _brief(kind), f"must be one of {', '.join(KINDS)} (group {GROUP})", "schema")]
+    seen = {key: value for key, value in obj.items() if key != "status"}
+    for error in validators()[kind].iter_errors(seen):
+        faults += _faults(error)
+    return _unique(faults)
+
+
+def field_path(path: Iterator[Any] | list[Any]) -> str:
+    """As Kubernetes writes it: spec.options[1]."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def with_defaults(obj: dict[str, Any]) -> dict[str, Any]:
+    """A copy of *obj* with the defaults that the API server would fill in; for `lint`. Shapes may be wrong."""
+    kind = obj.get("kind")
+    crd = crds().get(kind) if isinstance(kind, str) else None
+    copy: dict[str, Any] = json.loads(json.dumps(obj))
+    if crd is not None:
+        _fill(copy, _schema(crd))
+    return copy
+
+
+def _schema(crd: Mapping[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def _strict(schema: Mapping[str, Any], *, root: bool = False) -> dict[str, Any]:
+    """The same schema as JSON Schema: unknown fields are faults, and patterns end where the text ends."""
+    strict = {
+        key: value for key, value in schema.items() if not key.startswith("x-") and key not in {"default", "format"}
+    }
+    strict[_MARK] = schema.get("description", "")
+    if "properties" in schema:
+        fields = {
+            name: _strict(child) for name, child in schema["properties"].items() if not (root and name == "status")
+        }
+        strict["properties"] = fields
+        strict.setdefault("additionalProperties", False)
+    if isinstance(strict.get("additionalProperties"), dict):
+        strict["additionalProperties"] = _strict(strict["additionalProperties"])
+    if "items" in schema:
+        strict["items"] = _strict(schema["items"])
+    if str(strict.get("pattern", "")).endswith("$"):
+        strict["pattern"] = strict["pattern"][:-1] + r"\Z"  # Python's $ lets a line break pass, Go's does not
+    return strict
+
+
+def _fill(value: Any, schema: Mapping[str, Any]) -> None:
+    if isinstance(value, list) and "items" in schema:
+        for item in value:
+            _fill(item, schema["items"])
+    if not isinstance(value, dict):
+        return
+    for name, child in schema.get("properties", {}).items():
+        if name not in value and "default" in child:
+            value[name] = json.loads(json.dumps(child["default"]))
+        if name in value:
+            _fill(value[name], child)
+
+
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    path: list[Any] = list(error.absolute_path)
+    schema: Any = error.schema
+    instance: Any = error.instance
+    if error.validator == "required":
+        for name in sorted(set(schema["required"]) - set(instance)):
+            about = schema["properties"][name].get(_MARK, "")
+            yield Fault(field_path([*path, name]), None, f"is required: {_lower(about)}", "schema")
+    elif error.validator == "additionalProperties":
+        known = sorted(schema.get("properties", {}))
+        for name in sorted(set(instance) - set(known), key=str):
+            where = field_path(path) or "the object"
+            yield Fault(field_path([*path, name[:100]]), _brief(instance[name]), _unknown(name, known, where), "schema")
+    else:
+        yield Fault(field_path(path), _brief(error.instance), _message(error, schema), "schema")
+
+
+def _unknown(name: str, known: list[str], where: str) -> str:
+    lower = {field.lower(): field for field in known}
+    near = difflib.get_close_matches(name[:100].lower(), lower, n=1, cutoff=0.6)
+    if near:
+        return f"is not a field of {where}; did you mean {lower[near[0]]}?"
+    return f"is not a field of {where}; its fields are {', '.join(known)}"
+
+
+def _message(error: ValidationError, schema: Mapping[str, Any]) -> str:
+    bound: Any = error.validator_value
+    match error.validator:
+        case "enum":
+            return "must be one of " + ", ".join(str(value) for value in bound if value != "")
+        case "type":
+            return f"must be {_TYPES.get(str(bound), str(bound))}, not {_kind_of(error.instance)}"
+        case "minimum" | "maximum":
+            return _between(schema)
+        case "minLength":
+            return "must not be empty" if bound == 1 else f"must have at least {bound} characters"
+        case "maxLength":
+            return f"must have at most {bound} characters"
+        case "maxItems":
+            return f"must have at most {bound} entries"
+        case "anyOf":
+            return "must be a quantity such as 500m or 1Gi"
+        case _:
+            return f"is not well-formed: {_lower(schema.get(_MARK, ''))}"
+
+
+def _between(schema: Mapping[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f"must be between {low} and {high}"
+    return f"must be at least {low}" if low is not None else f"must be at most {high}"
+
+
+def _kind_of(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    return _TYPES["string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"]
+
+
+def _lower(sentence: str) -> str:
+    """A description as the end of a sentence."""
+    text = sentence.rstrip(".")
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
+
+
+def _brief(value: Any) -> Any:
+    """A value as a refusal shows it: users may send megabytes."""
+    if isinstance(value, str):
+        return value if len(value) <= 200 else value[:197] + "…"
+    return value if value is None or isinstance(value, bool | int | float) else f"({_kind_of(value)})"
+
+
+def _unique(faults: list[Fault]) -> list[Fault]:
+    """The first fault of each field, in order: `a bad pattern` adds nothing to `too long`."""
+    seen: dict[str, Fault] = {}
+    for fault in faults:
+        seen.setdefault(fault.field, fault)
+    return sorted(seen.values(), key=lambda fault: fault.field)
