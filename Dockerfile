@@ -14,10 +14,12 @@ ARG BASE=debian:forky-slim
 FROM ${BASE} AS tools
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates patchelf pgbackrest python3-pip-whl \
+      ca-certificates gcc libc6-dev patchelf pgbackrest python3-pip-whl \
  && rm -rf /var/lib/apt/lists/*
 COPY images/relocate.sh /tmp/relocate.sh
 RUN sh /tmp/relocate.sh /usr/bin/pgbackrest /pgwarden/tools
+COPY images/archive.c /tmp/archive.c
+RUN cc -O2 -s -static -Wall -Wextra -Werror -o /pgwarden/tools/bin/pgbackrest-archive /tmp/archive.c
 
 # ---- runtime: Python, the tools and the locked dependencies --------------------------------------------------
 FROM ${BASE} AS runtime
