@@ -14,7 +14,6 @@ from typing import Any
 from pgwarden.agent.postgres import Postgres, PostgresError, one, stamp
 
 POLL_SECONDS = 0.1
-LONGEST_SECONDS = 3600.0
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 
 

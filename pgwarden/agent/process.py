@@ -9,7 +9,7 @@ import os
 import signal
 import ssl
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -18,12 +18,14 @@ from pgwarden.agent.calls import Repository, State, pgbackrest_version
 from pgwarden.agent.children import Children
 from pgwarden.agent.paths import Paths
 from pgwarden.agent.pgbackrest import Runner
-from pgwarden.agent.postgres import Postgres, PostgresError
 from pgwarden.agent.server import Server, application
 from pgwarden.agent.settings import Role, Settings
 from pgwarden.agent.supervisor import Supervisor
 from pgwarden.agent.sync import Syncer, source_token
 from pgwarden.pgbackrest import commands, config
+
+if TYPE_CHECKING:
+    from pgwarden.agent.postgres import Postgres
 
 #: One readlink. A watch on the folder would save nothing: the kubelet itself looks at a volume once a minute or so.
 POLL_SECONDS = 2.0
@@ -43,7 +45,7 @@ class Agent:
         self._runner = Runner(paths, self._children)
         self._supervisor = Supervisor(self._runner, self._children)
         self._state = State(settings, self._supervisor)
-        self._postgres = Postgres(settings.instance) if settings.instance else None
+        self._postgres = _postgres(settings)
         repository = Repository(settings.stanza, self._runner) if settings.role is Role.REPOSITORY else None
         self._server = Server(paths, application(self._state, repository=repository, postgres=self._postgres))
 
@@ -106,6 +108,8 @@ class Agent:
         self._state.sync_error = message
 
     async def _keep_configured(self, postgres: Postgres) -> None:
+        from pgwarden.agent.postgres import PostgresError
+
         stanza = self._settings.stanza
         wanted = {
             "archive_mode": "on",
@@ -124,6 +128,15 @@ class Agent:
                     self._log.warning("PostgreSQL not configured yet", error=str(error))
                 said = str(error)
             await asyncio.sleep(CONFIGURE_SECONDS)
+
+
+def _postgres(settings: Settings) -> Postgres | None:
+    """Imported for the role that has one: psycopg is ten megabytes."""
+    if settings.instance is None:
+        return None
+    from pgwarden.agent.postgres import Postgres
+
+    return Postgres(settings.instance)
 
 
 def main(settings: Settings, paths: Paths | None = None) -> int:

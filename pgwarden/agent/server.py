@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from pgwarden.agent import fence, log
+from pgwarden.agent import log
 from pgwarden.agent.calls import Answer, Repository, State
 from pgwarden.agent.paths import Paths
-from pgwarden.agent.postgres import Postgres, PostgresError
 from pgwarden.api import names
+
+if TYPE_CHECKING:
+    from pgwarden.agent.postgres import Postgres
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Shorter than certificates take to be replaced: a connection made with the old ones does not last.
 KEEPALIVE_SECONDS = 15.0
+#: A fence may be waited for so long.
+LONGEST_SECONDS = 3600.0
 
 
 def common_name(certificate: Mapping[str, Any] | None) -> str:
@@ -91,6 +95,9 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
 
 
 def _postgres_calls(app: web.Application, postgres: Postgres) -> None:
+    from pgwarden.agent import fence  # psycopg is ten megabytes that the repository host has no use for
+    from pgwarden.agent.postgres import PostgresError
+
     async def close_fence(request: web.Request) -> web.Response:
         return _json(await fence.fence(postgres, _seconds(request)))
 
@@ -110,10 +117,8 @@ def _seconds(request: web.Request) -> float:
         seconds = float(raw)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= fence.LONGEST_SECONDS:
-        raise web.HTTPBadRequest(
-            text=f"timeout must be a number of seconds up to {fence.LONGEST_SECONDS:g}, not {raw!r}\n"
-        )
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise web.HTTPBadRequest(text=f"timeout must be a number of seconds up to {LONGEST_SECONDS:g}, not {raw!r}\n")
     return seconds
 
 

@@ -1,0 +1,109 @@
+"""Running pgBackRest and reading what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+
+import pytest
+
+from pgwarden.agent.children import Children
+from pgwarden.agent.pgbackrest import Runner, error_line
+
+FAILED = """\
+2026-11-23 17:50:51.026 P00   WARN: unable to check pg1: [DbConnectError] raised from remote-0 tls protocol
+2026-11-23 17:50:51.048 P00  ERROR: [056]: unable to find primary cluster - cannot proceed
+                                    HINT: are all available clusters in recovery?
+2026-11-23 17:50:51.049 P00   INFO: stanza-create command end: aborted with exception [056]"""
+TWO = """\
+2026-11-23 17:50:51.026 P01  ERROR: [041]: unable to open file
+2026-11-23 17:50:51.027 P00  ERROR: [103]: unable to find a valid repository:
+                                    repo1: [FileMissingError] unable to load info file"""
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ("", ""),
+        ("2026-11-23 17:50:51.049 P00   INFO: all is well", ""),
+        ("ERROR: [055]: unable to load info file", "ERROR: [055]: unable to load info file"),
+        (
+            FAILED,
+            "ERROR: [056]: unable to find primary cluster - cannot proceed HINT: are all available clusters in recovery?",
+        ),
+        (
+            TWO,
+            "ERROR: [103]: unable to find a valid repository: repo1: [FileMissingError] unable to load info file",
+        ),
+        ("P00  ERROR: [032]: 'x' is not valid for 'tls-server-port' option", "ERROR: [032]: 'x' is not valid for 'tls-server-port' option"),
+    ],
+    ids=["nothing", "no error", "on stderr", "with a hint", "the last one", "without a time"],
+)  # fmt: skip
+def test_the_error_is_pgbackrests_last_with_its_hints(output, expected):
+    assert error_line(output) == expected
+
+
+@pytest.fixture
+def program(paths):
+    """A pgBackRest that is Python code."""
+
+    def write(code: str) -> Runner:
+        paths.pgbackrest.parent.mkdir(parents=True)
+        paths.pgbackrest.write_text(f"#!{sys.executable}\nimport sys, time, os, signal\n{code}\n")
+        paths.pgbackrest.chmod(0o755)
+        return Runner(paths, Children())
+
+    return write
+
+
+async def test_lines_are_given_on_as_they_come_and_a_long_one_is_whole(program):
+    runner = program("print('a'); print('b' * 3_000_000); print('é', end=''); print('x', file=sys.stderr); sys.exit(3)")
+    lines: list[str] = []
+
+    result = await runner.run(["info"], 20, lines.append)
+
+    assert result.exit_code == 3
+    assert sorted(map(len, lines)) == [1, 1, 1, 3_000_000]
+    assert result.stdout.endswith("\né")
+    assert result.error == "pgbackrest exited with 3: x"
+
+
+async def test_the_configuration_is_put_before_the_arguments(program, paths):
+    runner = program("print(*sys.argv[1:])")
+    assert (await runner.run(["--stanza=a b", "info"], 20)).stdout.split(" ") == [
+        f"--config={paths.conf_file}", f"--config-include-path={paths.include}", "--stanza=a", "b", "info",
+    ]  # fmt: skip
+    assert (await runner.run(["version"], 20)).stdout == "version"
+
+
+async def test_only_the_end_of_a_long_log_is_kept(program):
+    runner = program("[print(n) for n in range(100000)]")
+    result = await runner.run(["backup"], 20, keep=1000)
+    assert len(result.stdout) <= 1000
+    assert result.stdout.endswith("\n99999")
+
+
+async def test_after_its_time_it_is_ended(program):
+    runner = program("print('begin', flush=True); time.sleep(60)")
+    started = time.monotonic()
+    result = await runner.run(["info"], 0.5)
+    assert time.monotonic() - started < 5
+    assert result.timed_out
+    assert result.error.startswith("no result within")
+    assert result.stdout == "begin"
+
+
+async def test_cancelled_it_ends_pgbackrest_with_sigterm(program, tmp_path):
+    note = tmp_path / "note"
+    runner = program(
+        f"def end(*_):\n    open({str(note)!r}, 'w').write('term'); sys.exit(63)\n"
+        "signal.signal(signal.SIGTERM, end); print('ready', flush=True); time.sleep(60)"
+    )
+    ready = asyncio.Event()
+    task = asyncio.create_task(runner.run(["backup"], None, lambda _line: ready.set()))
+    await ready.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert note.read_text() == "term"

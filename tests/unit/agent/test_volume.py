@@ -1,0 +1,103 @@
+"""A restore never writes over what pgwarden did not write itself."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from pgwarden.agent import volume
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "lost+found").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def data(root):
+    return root / "18/docker"
+
+
+def fill(folder, *names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text("x")
+
+
+def test_an_empty_volume_gets_a_private_data_directory_and_the_marker(root, data):
+    assert volume.prepare(data, root, "uid-1") == []
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert (root / volume.MARKER).read_text() == "uid-1"
+
+
+@pytest.mark.parametrize("evidence", ["backup.manifest", "PG_VERSION"])
+def test_a_restore_of_ours_that_was_interrupted_goes_on_with_delta(root, data, evidence):
+    volume.prepare(data, root, "uid-1")
+    fill(data, evidence, "postgresql.conf")
+    assert volume.prepare(data, root, "uid-1") == ["--delta"]
+    assert (data / "postgresql.conf").exists()
+
+
+def test_leftovers_of_ours_that_pgbackrest_would_refuse_are_removed(root, data, tmp_path_factory):
+    volume.prepare(data, root, "uid-1")
+    fill(data / "base/1", "1")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    fill(elsewhere, "wal")
+    (data / "pg_wal").symlink_to(elsewhere)
+
+    assert volume.prepare(data, root, "uid-1") == []
+    assert list(data.iterdir()) == []
+    assert (elsewhere / "wal").exists()  # a link is removed, not what it names
+
+
+@pytest.mark.parametrize("present", ["base.tar", "PG_VERSION", "backup.manifest"])
+def test_files_without_our_marker_are_refused_and_left_alone(root, data, present):
+    fill(data, present)
+    with pytest.raises(volume.VolumeError, match="did not write"):
+        volume.prepare(data, root, "uid-1")
+    assert (data / present).exists()
+
+
+def test_a_volume_of_another_restore_is_refused(root, data):
+    volume.prepare(data, root, "uid-1")
+    fill(data, "PG_VERSION")
+    with pytest.raises(volume.VolumeError, match="uid-1"):
+        volume.prepare(data, root, "uid-2")
+
+
+def test_a_data_directory_outside_the_volume_is_refused(root, tmp_path_factory):
+    with pytest.raises(volume.VolumeError, match="not on the volume"):
+        volume.prepare(tmp_path_factory.mktemp("other") / "data", root, "uid-1")
+
+
+def test_where_the_volume_is_the_data_directory_pgbackrests_own_file_is_the_marker(root):
+    assert volume.prepare(root, root, "uid-1") == []
+    assert not (root / volume.MARKER).exists()  # it would go into the next backup
+    fill(root / "base", "1")
+    assert volume.prepare(root, root, "uid-1") == ["--delta"]
+
+
+def test_where_the_volume_is_a_cluster_it_is_refused(root):
+    fill(root, "PG_VERSION")
+    with pytest.raises(volume.VolumeError):
+        volume.prepare(root, root, "uid-1")
+
+
+def test_the_root_of_a_fresh_volume_is_given_away(root, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "chown", lambda *args: given.append(args))
+    volume.own(root, 4711, 4712)
+    (root / volume.MARKER).write_text("uid-1")
+    volume.own(root, 4711, 4712)
+    assert given == [(root, 4711, 4712)] * 2
+
+
+def test_the_root_of_a_used_volume_is_kept(root, monkeypatch):
+    monkeypatch.setattr(os, "chown", lambda *_args: pytest.fail("changed hands"))
+    fill(root, "PG_VERSION")
+    with pytest.raises(volume.VolumeError, match="PG_VERSION"):
+        volume.own(root, 4711, 4712)
+    volume.own(root, os.getuid(), os.getgid())  # but what is right already is no fault
