@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults, s3_path
 from pgwarden.api.rules.common import Case, Object, get, objects, storages_of
@@ -52,7 +51,9 @@ def _check_forms(case: Case) -> None:
         ("path", _path_problem),
     ):
         value = case.get(str, "s3", field)
-        problem = problem_of(value) if value else ""
+        if not value:
+            continue
+        problem = problem_of(value)
         if problem:
             case.refuse(f"spec.s3.{field}", _brief(value), problem, f"s3.{field}")
 
@@ -185,5 +186,5 @@ def effective(repository: Object, defaults: OperatorDefaults, field: str) -> str
     return str(own or getattr(defaults, f"s3_{field}"))
 
 
-def _brief(value: Any) -> str:
+def _brief(value: str) -> str:
     return value if len(value) <= 120 else value[:117] + "…"
