@@ -1,0 +1,116 @@
+"""Who may call the agent, before and after its certificates are replaced. Real TLS on a loopback port."""
+
+from __future__ import annotations
+
+import json
+import ssl
+
+import aiohttp
+import pytest
+
+from pgwarden.agent import server
+from pgwarden.agent.calls import State
+from pgwarden.agent.children import Children
+from pgwarden.agent.pgbackrest import Runner
+from pgwarden.agent.settings import Role, Settings
+from pgwarden.agent.supervisor import Supervisor
+from pgwarden.agent.sync import Syncer
+
+HOST = "hippo-host"
+
+
+class FakeRepository:
+    async def status(self, *, refresh=False):
+        return {"info": {"refreshed": refresh}, "infoError": ""}
+
+    async def stanza_create(self):
+        return {"ok": True, "exitCode": 0, "output": ""}
+
+
+class Door:
+    """A listening server, and how it is called."""
+
+    def __init__(self, paths, source, tmp_path, port):
+        self._paths, self._source, self._tmp, self._port = paths, source, tmp_path, port
+        children = Children()
+        state = State(Settings(Role.REPOSITORY, "hippo"), Supervisor(Runner(paths, children), children))
+        self.server = server.Server(paths, server.application(state, repository=FakeRepository()), port)
+
+    async def trust(self, authority):
+        certificate, key = authority.leaf(HOST)
+        files = {"host.conf": b"[global]\n", "ca.crt": authority.pem, "tls.crt": certificate, "tls.key": key}
+        self._source.publish(files)
+        Syncer(self._paths, "host.conf").sync()
+        await self.server.reload()
+
+    async def call(self, authority, name="pgwarden-controller", path="status", method="GET", client=None):
+        context = ssl.create_default_context(cadata=authority.pem.decode())
+        if name:
+            certificate, key = (client or authority).leaf(name)
+            (self._tmp / "c.crt").write_bytes(certificate)
+            (self._tmp / "c.key").write_bytes(key)
+            context.load_cert_chain(self._tmp / "c.crt", self._tmp / "c.key")
+        url = f"https://127.0.0.1:{self._port}/{path}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, url, ssl=context, server_hostname=HOST) as answer,
+        ):
+            return answer.status, await answer.text()
+
+
+@pytest.fixture
+async def door(paths, source, authority, tmp_path, unused_tcp_port):
+    door = Door(paths, source, tmp_path, unused_tcp_port)
+    await door.trust(authority)
+    yield door
+    await door.server.close()
+
+
+async def test_the_controller_is_answered(door, authority):
+    code, body = await door.call(authority, path="status?refresh=1")
+    assert code == 200
+    answer = json.loads(body)
+    assert answer["role"] == "repository"
+    assert answer["server"] == {"running": False, "restarts": 0}
+    assert answer["info"] == {"refreshed": True}
+
+
+@pytest.mark.parametrize("name", ["hippo-pods", "hippo-host", "pgwarden-controller.evil"])
+async def test_another_name_of_the_same_authority_is_forbidden(door, authority, name):
+    assert (await door.call(authority, name))[0] == 403
+
+
+async def test_no_certificate_or_another_authoritys_is_refused_by_tls(door, authority, other_authority):
+    with pytest.raises(aiohttp.ClientError):
+        await door.call(authority, name="")
+    with pytest.raises(aiohttp.ClientError):
+        await door.call(authority, client=other_authority)
+
+
+async def test_after_a_change_of_the_authority_only_the_new_one_counts(door, authority, other_authority):
+    await door.trust(other_authority)
+    assert (await door.call(other_authority))[0] == 200
+    with pytest.raises(aiohttp.ClientError):
+        await door.call(other_authority, client=authority)
+    with pytest.raises(aiohttp.ClientError):
+        await door.call(authority)
+
+
+async def test_calls_of_the_other_role_are_not_there(door, authority):
+    assert (await door.call(authority, path="fence", method="POST"))[0] == 404
+    assert (await door.call(authority, path="stanza-create", method="POST"))[0] == 200
+    assert (await door.call(authority, path="stanza-create"))[0] == 405
+
+
+@pytest.mark.parametrize(
+    ("certificate", "expected"),
+    [
+        (None, ""),
+        ({}, ""),
+        ({"subject": ((("commonName", "a"),),)}, "a"),
+        ({"subject": ((("commonName", "a"),), (("commonName", "b"),))}, ""),
+    ],
+    ids=["none", "empty", "one", "two are none"],
+)
+def test_common_name(certificate, expected):
+    assert server.common_name(certificate) == expected
