@@ -1,0 +1,107 @@
+"""Everything that a decision is made from, read once and then only looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+
+from pgwarden.api import names
+from pgwarden.api.kinds import PodFacts, RepositorySpec, RestoreSpec
+from pgwarden.api.target import parse_time
+from pgwarden.controller.restore.plan import Plan
+from pgwarden.controller.runtime import conditions
+from pgwarden.controller.settings import Settings
+from pgwarden.kube.client import Object
+
+
+@dataclass(frozen=True)
+class Facts:
+    now: datetime
+    settings: Settings
+    restore: Object
+    spec: RestoreSpec
+    plan: Plan | None = None
+    repository: Object | None = None
+    repo_spec: RepositorySpec = field(default_factory=RepositorySpec)
+    operations: tuple[Object, ...] = ()
+    workloads: tuple[Object, ...] = ()  # StatefulSets: the planned one, else all that may be meant
+    pods: tuple[Object, ...] = ()  # all of the namespace that matter: labelled, or using a claim
+    claims: Mapping[str, Object] = field(default_factory=dict)
+    volumes: Mapping[str, Object] = field(default_factory=dict)
+    job: Object | None = None
+    job_pods: tuple[Object, ...] = ()
+    backup: Object | None = None
+    info: Object | None = None  # the stanza's element of `pgbackrest info`
+    info_error: str = ""
+    agent: Object | None = None  # the status of the agent beside PostgreSQL
+    agent_error: str = ""
+    answers: Mapping[str, Object] = field(default_factory=dict)
+
+    @property
+    def namespace(self) -> str:
+        return str(self.restore["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self.restore["metadata"]["name"])
+
+    @property
+    def planned(self) -> Plan:
+        if self.plan is None:
+            raise ValueError("there is no plan before Validated")
+        return self.plan
+
+    def since(self, step: str) -> timedelta:
+        """How long ago *step* was done; nothing where it has not been."""
+        found = conditions.find(self.restore.get("status", {}).get("conditions", []), step)
+        return self.now - parse_time(found["lastTransitionTime"]) if found else timedelta()
+
+    def workload(self, name: str) -> Object | None:
+        return next((one for one in self.workloads if one["metadata"]["name"] == name), None)
+
+    def labelled_pods(self) -> list[Object]:
+        wanted = self.spec.repository
+        return [p for p in self.pods if p["metadata"].get("labels", {}).get(names.LABEL_REPOSITORY) == wanted]
+
+
+def owner(pod: Object) -> tuple[str, str]:
+    """Kind and name of the controller of *pod*."""
+    for reference in pod["metadata"].get("ownerReferences", []):
+        if reference.get("controller"):
+            return reference["kind"], reference["name"]
+    return "", ""
+
+
+def pods_of(pods: Iterable[Object], kind: str, name: str) -> list[Object]:
+    return [pod for pod in pods if owner(pod) == (kind, name)]
+
+
+def pod_facts(pod: Object) -> PodFacts | None:
+    """What the webhook wrote on *pod*."""
+    text = pod["metadata"].get("annotations", {}).get(names.ANNOTATION_POSTGRES)
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=PodFacts)
+    except msgspec.MsgspecError:
+        return None
+
+
+def claims_of(pod: Object) -> set[str]:
+    volumes = pod["spec"].get("volumes", [])
+    return {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+
+
+def is_over(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def is_going(obj: Object) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
+
+
+def pod_ip(pod: Object) -> str:
+    return str(pod.get("status", {}).get("podIP") or "")

@@ -1,0 +1,157 @@
+"""Reading all that a decision is made from, fresh from the API server and from the agents. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from pgwarden.api import names
+from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.controller.agents import AgentError
+from pgwarden.controller.context import Context
+from pgwarden.controller.restore import plan as plans
+from pgwarden.controller.restore import workload
+from pgwarden.controller.restore.decide import stage
+from pgwarden.controller.restore.facts import Facts, claims_of, pod_ip, pods_of
+from pgwarden.controller.restore.plan import Plan
+from pgwarden.kube import paths
+from pgwarden.kube.client import Object
+
+#: Steps for which every pod of the namespace matters, as any may use the claims.
+_ALL_PODS = frozenset({"Validated", "Stopped", "Swapped"})
+#: Steps that need the repository host: for what it holds, or because PostgreSQL is about to need it.
+_HOST = frozenset({"Validated", "Stopped", "Started"})
+
+
+async def gather(context: Context, restore: Object, answers: Mapping[str, Object]) -> Facts:
+    namespace, spec = restore["metadata"]["namespace"], msgspec.convert(restore["spec"], RestoreSpec)
+    plan = plans.of_restore(restore)
+    step = stage(restore) if plan is None or plan.ending is None else "Ending"
+    read = _Reader(context, namespace)
+    repository = await read.find("repositories", spec.repository)
+    workloads = await read.workloads(plan)
+    # What a vanished Restore has left counts like a plan of ours until it is undone.
+    left = None if plan else _left(workloads, spec.repository)
+    operation = plan or left
+    job = await read.find("jobs", names.restore_job(operation.restore if operation else restore["metadata"]["name"]))
+    pods = await read.pods(None if step in _ALL_PODS | {"Ending"} else spec.repository)
+    claims = await read.claims(plan)
+    info, info_error = await read.info(spec.repository) if step in _HOST else (None, "")
+    agent, agent_error = await read.agent(spec.repository, plan, pods) if step == "Recovered" else (None, "")
+    return Facts(
+        now=context.clock(),
+        settings=context.settings,
+        restore=restore,
+        spec=spec,
+        plan=plan,
+        repository=repository,
+        repo_spec=msgspec.convert(repository["spec"], RepositorySpec) if repository else RepositorySpec(),
+        operations=await read.operations(spec.repository) if plan is None else (),
+        workloads=tuple(workloads),
+        pods=tuple(pods),
+        claims=claims,
+        volumes=await read.volumes(_meant(claims, pods, operation), operation),
+        job=job,
+        job_pods=tuple(await read.job_pods(job["metadata"]["name"])) if job else (),
+        backup=await read.find("backups", names.restore_backup(plan.restore)) if plan and step == "BackedUp" else None,
+        info=info,
+        info_error=info_error,
+        agent=agent,
+        agent_error=agent_error,
+        answers=answers,
+    )
+
+
+def _left(workloads: Iterable[Object], repository: str) -> Plan | None:
+    found = (plans.of_workload(one) for one in workloads)
+    return next((plan for plan in found if plan and plan.repository == repository), None)
+
+
+def _meant(claims: Mapping[str, Object], pods: Iterable[Object], plan: Plan | None) -> list[Object]:
+    """Of a whole namespace's claims, those whose volumes matter."""
+    labelled = [pod for pod in pods if names.LABEL_REPOSITORY in pod["metadata"].get("labels", {})]
+    wanted = set().union(*(claims_of(pod) for pod in labelled))
+    if plan is not None:
+        wanted |= {plan.claim, plan.new_claim, plan.kept_claim, plan.failed_claim}
+    return [claim for name, claim in claims.items() if name in wanted]
+
+
+class _Reader:
+    def __init__(self, context: Context, namespace: str) -> None:
+        self._context = context
+        self._namespace = namespace
+
+    async def find(self, plural: str, name: str) -> Object | None:
+        return await self._context.client.find(paths.of(plural, self._namespace, name))
+
+    async def items(self, plural: str, **params: str) -> list[Object]:
+        page: Any = await self._context.client.get(paths.of(plural, self._namespace), params)
+        return list(page["items"])
+
+    async def operations(self, repository: str) -> tuple[Object, ...]:
+        """Read fresh: a cache may not show yet what another worker has just started."""
+        found: list[Object] = []
+        for plural, kind in (("backups", "Backup"), ("restores", "Restore")):
+            listed = await self.items(plural, fieldSelector=f"spec.repository={repository}")
+            found += [{"kind": kind} | one for one in listed]
+        return tuple(found)
+
+    async def workloads(self, plan: Plan | None) -> list[Object]:
+        if plan is None:
+            return await self.items(workload.PLURALS[workload.KIND])
+        if not plan.in_place:
+            return []
+        found = await self.find(workload.PLURALS[plan.workload_kind], plan.workload)
+        return [found] if found else []
+
+    async def pods(self, repository: str | None) -> list[Object]:
+        if repository is None:
+            return await self.items("pods")
+        return await self.items("pods", labelSelector=f"{names.LABEL_REPOSITORY}={repository}")
+
+    async def claims(self, plan: Plan | None) -> dict[str, Object]:
+        if plan is None:
+            listed = await self.items("persistentvolumeclaims")
+            return {claim["metadata"]["name"]: claim for claim in listed}
+        wanted = {plan.new_claim}
+        if plan.in_place:
+            wanted |= {plan.claim, plan.kept_claim, plan.failed_claim}
+        found = [await self.find("persistentvolumeclaims", name) for name in sorted(wanted)]
+        return {claim["metadata"]["name"]: claim for claim in found if claim}
+
+    async def volumes(self, claims: Iterable[Object], plan: Plan | None) -> dict[str, Object]:
+        wanted = {claim["spec"].get("volumeName", "") for claim in claims}
+        if plan is not None:
+            wanted |= {volume.name for volume in (plan.old_volume, plan.new_volume) if volume}
+        found = [await self._context.client.find(paths.of("persistentvolumes", "", n)) for n in sorted(wanted - {""})]
+        return {volume["metadata"]["name"]: volume for volume in found if volume}
+
+    async def job_pods(self, job: str) -> list[Object]:
+        return await self.items("pods", labelSelector=f"batch.kubernetes.io/job-name={job}")
+
+    async def info(self, repository: str) -> tuple[Object | None, str]:
+        """The stanza's element of `pgbackrest info`, by the repository host's agent."""
+        selector = f"{names.LABEL_OWNER_REPOSITORY}={repository},{names.LABEL_COMPONENT}=host"
+        pods = [pod for pod in await self.items("pods", labelSelector=selector) if pod_ip(pod)]
+        if not pods:
+            return None, "the repository host has no running pod"
+        key = (self._namespace, repository)
+        try:
+            status = await self._context.agents.host(key, pod_ip(pods[0]), "status")
+        except AgentError as error:
+            return None, str(error)
+        return status.get("info"), str(status.get("infoError") or ("" if status.get("info") else "no backup yet"))
+
+    async def agent(self, repository: str, plan: Plan | None, pods: Iterable[Object]) -> tuple[Object | None, str]:
+        """What the agent beside the restarted PostgreSQL says."""
+        if plan is None:
+            return None, ""
+        pod = next((p for p in pods_of(pods, plan.workload_kind, plan.workload) if pod_ip(p)), None)
+        if pod is None:
+            return None, "there is no pod with an IP address"
+        try:
+            return await self._context.agents.pod((self._namespace, repository), pod_ip(pod), "status"), ""
+        except AgentError as error:
+            return None, str(error)

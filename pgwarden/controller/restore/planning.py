@@ -1,0 +1,141 @@
+"""Making the plan: what is read off the pod, its claim and its volume before anything is changed. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgwarden.api import names
+from pgwarden.api.kinds import PodFacts
+from pgwarden.controller.restore import plan as plans
+from pgwarden.controller.restore import render, swap, workload
+from pgwarden.controller.restore.facts import Facts, claims_of, is_going, is_over, owner, pod_facts
+from pgwarden.controller.restore.plan import Plan, Volume
+from pgwarden.controller.restore.verdict import Verdict, fail, wait
+from pgwarden.kube.client import Object
+
+
+def make(facts: Facts) -> Plan | Verdict:
+    """The plan, or why there cannot be one (fail), or not yet (wait)."""
+    pod, found = _source(facts)
+    if pod is None:
+        return found if isinstance(found, Verdict) else _no_pod(facts)
+    known = pod_facts(pod)
+    name = pod["metadata"]["name"]
+    if known is None:
+        return wait(
+            "PodNotInjected",
+            f"pod {name} carries the label but pgwarden was not injected into it (it is older than the label or than "
+            f"pgwarden); delete the pod, and the new one will be",
+            pending=True,
+        )
+    claim = _claim_name(pod, known)
+    if claim not in facts.claims:
+        what = f"claim {claim}" if claim else f"a claim behind volume {known.data_volume}"
+        return fail("NoClaim", f"pod {name} has not {what}; the data directory must be on a PersistentVolumeClaim")
+    return _from_pod(facts, pod, known, facts.claims[claim], found if isinstance(found, workload.Found) else None)
+
+
+def _source(facts: Facts) -> tuple[Object | None, workload.Found | Verdict | None]:
+    if not facts.spec.volume_claim:
+        found = workload.find(facts)
+        return (None, found) if isinstance(found, Verdict) else (found.pod, found)
+    injected = [pod for pod in facts.labelled_pods() if pod_facts(pod)]
+    primary = (facts.repository or {}).get("status", {}).get("primary", "")
+    injected.sort(key=lambda pod: (pod["metadata"]["name"] != primary, is_going(pod), pod["metadata"]["name"]))
+    return (injected[0] if injected else None), None
+
+
+def _no_pod(facts: Facts) -> Verdict:
+    return wait(
+        "NoPod",
+        f"no pod with the label {names.LABEL_REPOSITORY}={facts.spec.repository} is there that pgwarden could read the "
+        f"data directory and its volume from; start one",
+        pending=True,
+    )
+
+
+def _from_pod(
+    facts: Facts, pod: Object, known: PodFacts, claim: Object, found: workload.Found | None
+) -> Plan | Verdict:
+    mounts = _mounts(pod, known)
+    problem = _problem(facts, pod, claim, mounts)
+    if problem:
+        return problem
+    base = {
+        "restore": facts.name,
+        "restore_uid": facts.restore["metadata"]["uid"],
+        "repository": facts.spec.repository,
+        "pod": pod["metadata"]["name"],
+        "facts": known,
+        "mounts": mounts,
+    }
+    template = found.workload["spec"]["template"] if found else {"spec": pod["spec"]}
+    security = template.get("spec", {}).get("securityContext", {})
+    base |= {
+        "scheduling": render.scheduling(template, pod["spec"].get("nodeName", "")),
+        "security": security,
+        "own_volume": not _runs_as_user(pod, known, security),
+    }
+    base |= plans.claim_parts(claim)
+    if found is None:
+        return Plan(**base, new_claim=facts.spec.volume_claim)
+    volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
+    if volume is None or not swap.is_bound(claim, volume):
+        return wait("ClaimNotBound", f"claim {claim['metadata']['name']} is not bound to a volume", pending=True)
+    return Plan(
+        **base,
+        workload_kind=workload.KIND,
+        workload=found.workload["metadata"]["name"],
+        replicas=workload.replicas(found.workload) or 1,
+        old_volume=Volume(name=volume["metadata"]["name"], reclaim=swap.policy(volume)),
+        new_claim=names.restored_claim(facts.name),
+    )
+
+
+def _claim_name(pod: Object, known: PodFacts) -> str:
+    for volume in pod["spec"].get("volumes", []):
+        if volume["name"] == known.data_volume:
+            return str(volume.get("persistentVolumeClaim", {}).get("claimName", ""))
+    return ""
+
+
+def _mounts(pod: Object, known: PodFacts) -> list[dict[str, Any]]:
+    for container in pod["spec"]["containers"]:
+        if container["name"] == known.container:
+            wanted = ("name", "mountPath", "subPath", "subPathExpr")
+            mounts = [m for m in container.get("volumeMounts", []) if m["name"] == known.data_volume]
+            return [{key: mount[key] for key in wanted if key in mount} for mount in mounts]
+    return []
+
+
+def _runs_as_user(pod: Object, known: PodFacts, security: dict[str, Any]) -> bool:
+    """Whether the pod starts as PostgreSQL's user, and so has a volume that this user may write to."""
+    for container in pod["spec"]["containers"]:
+        if container["name"] == known.container:
+            return bool(container.get("securityContext", {}).get("runAsUser") or security.get("runAsUser"))
+    return False
+
+
+def _problem(facts: Facts, pod: Object, claim: Object, mounts: list[dict[str, Any]]) -> Verdict | None:
+    name, pod_name = claim["metadata"]["name"], pod["metadata"]["name"]
+    if claim["spec"].get("volumeMode") == "Block":
+        return fail("BlockVolume", f"claim {name} is a block device; pgwarden restores into file systems")
+    if not mounts or any("subPathExpr" in mount for mount in mounts):
+        return fail(
+            "MountNotRepeatable",
+            f"pod {pod_name} mounts its data volume by subPathExpr, which a Job cannot repeat; use subPath",
+        )
+    if is_going(claim):
+        return fail("ClaimGoing", f"claim {name} is being deleted")
+    if facts.spec.volume_claim:
+        return None
+    if "ReadWriteOncePod" not in claim["spec"].get("accessModes", []):
+        strangers = [p for p in facts.pods if owner(p) != owner(pod) and not is_over(p)]
+        others = [p for p in strangers if name in claims_of(p)]
+        if others:
+            return fail(
+                "ClaimInUse",
+                f"pod {others[0]['metadata']['name']} also uses claim {name}, which would keep it from being replaced; "
+                f"delete that pod first",
+            )
+    return None

@@ -1,0 +1,275 @@
+"""The claims and the Job of a Restore, and the Backup after it. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any
+
+from pgwarden.api import names
+from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.options import parse_options
+from pgwarden.controller import render
+from pgwarden.controller.restore import target
+from pgwarden.controller.restore.plan import Plan
+from pgwarden.controller.settings import Settings
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import commands
+
+RETRIES = 3
+#: A hung Job ends at last; a large cluster is not cut off.
+DEADLINE = 7 * 24 * 3600  # seconds
+DESCRIPTION = "kubernetes.io/description"
+VOLUME_DATA = "data"
+_SECURITY = ("fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions")
+_SCHEDULING = (
+    "nodeSelector",
+    "tolerations",
+    "priorityClassName",
+    "runtimeClassName",
+    "schedulerName",
+    "imagePullSecrets",
+)
+
+
+def labels(plan: Plan) -> dict[str, str]:
+    return render.labels(plan.repository, "restore", **{names.LABEL_RESTORE: plan.restore})
+
+
+# --- claims ------------------------------------------------------------------------------------------------------
+
+
+def restored_claim(plan: Plan, namespace: str) -> Object:
+    """What the Job restores into: like the claim it will replace. It has no owner, as it is to stay."""
+    return _claim(plan.new_claim, namespace, dict(plan.claim_spec), labels(plan))
+
+
+def user_claim(plan: Plan, namespace: str, volume: str) -> Object:
+    """The claim under the user's name, with all that the user's had."""
+    body = _claim(plan.claim, namespace, plan.claim_spec | {"volumeName": volume}, plan.claim_labels)
+    if plan.claim_annotations:
+        body["metadata"]["annotations"] = plan.claim_annotations
+    if plan.claim_owners:
+        body["metadata"]["ownerReferences"] = plan.claim_owners
+    return body
+
+
+def kept_claim(plan: Plan, namespace: str, volume: str) -> Object:
+    """The old volume's. None of the user's labels: nothing that selects by them may find two claims."""
+    text = (
+        f"The data of claim {plan.claim} from before Restore {plan.restore}. To undo the restore: scale "
+        f"{plan.workload_kind} {plan.workload} to 0, set the reclaim policy of both volumes to Retain, delete both "
+        f"claims, and make claim {plan.claim} again with spec.volumeName {volume} (after removing uid from the volume's claimRef). "
+        f"Delete this claim when the data is not needed any more."
+    )
+    return _kept(plan, plan.kept_claim, namespace, volume, text)
+
+
+def failed_claim(plan: Plan, namespace: str, volume: str) -> Object:
+    text = (
+        f"What Restore {plan.restore} put in the place of claim {plan.claim}; PostgreSQL did not recover on it. "
+        f"Delete this claim when it is not needed any more."
+    )
+    return _kept(plan, plan.failed_claim, namespace, volume, text)
+
+
+def _kept(plan: Plan, name: str, namespace: str, volume: str, text: str) -> Object:
+    kept = {
+        names.MANAGED_BY: "pgwarden",
+        names.LABEL_OWNER_REPOSITORY: plan.repository,
+        names.LABEL_KEPT_BY: plan.restore,
+    }
+    body = _claim(name, namespace, plan.claim_spec | {"volumeName": volume}, kept)
+    body["metadata"]["annotations"] = {DESCRIPTION: text}
+    return body
+
+
+def _claim(name: str, namespace: str, spec: dict[str, Any], own_labels: dict[str, str]) -> Object:
+    metadata: Object = {"name": name, "namespace": namespace}
+    if own_labels:
+        metadata["labels"] = own_labels
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
+
+
+# --- the backup after a restore --------------------------------------------------------------------------------
+
+
+def backup(plan: Plan, spec: RestoreSpec, namespace: str) -> Object:
+    """It has no owner: it outlives the Restore."""
+    wanted: Object = {"repository": plan.repository, "type": "full"}
+    if spec.storage:
+        wanted["storage"] = spec.storage
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "Backup",
+        "metadata": {
+            "name": names.restore_backup(plan.restore),
+            "namespace": namespace,
+            "labels": {
+                names.MANAGED_BY: "pgwarden",
+                names.LABEL_OWNER_REPOSITORY: plan.repository,
+                names.LABEL_RESTORE: plan.restore,
+            },
+        },
+        "spec": wanted,
+    }
+
+
+# --- the Job -------------------------------------------------------------------------------------------------------
+
+
+def scheduling(template: Object, node: str) -> dict[str, Any]:
+    """Where the pod may run. Affinity to and against other pods is left out: the pod that is replaced still stands."""
+    spec = template.get("spec", {})
+    found = {key: spec[key] for key in _SCHEDULING if spec.get(key)}
+    node_affinity = dict(spec.get("affinity", {}).get("nodeAffinity", {}))
+    if node:
+        # The new volume is made where the Job runs: there the pod could be, with all that it mounts.
+        beside = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}
+        preferred = node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution", [])
+        node_affinity["preferredDuringSchedulingIgnoredDuringExecution"] = [
+            *preferred,
+            {"weight": 100, "preference": beside},
+        ]
+    if node_affinity:
+        found["affinity"] = {"nodeAffinity": node_affinity}
+    return found
+
+
+def job(
+    restore: Object, plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, settings: Settings, attempt: int
+) -> Object:
+    namespace = restore["metadata"]["namespace"]
+    pod: Object = {
+        "restartPolicy": "Never",
+        "containers": [_container(plan, spec, repo_spec, settings)],
+        "volumes": _volumes(plan),
+        "securityContext": _pod_security(plan),
+        "enableServiceLinks": False,
+    }
+    if plan.own_volume:
+        pod["initContainers"] = [_owner_container(plan, settings)]
+    pod |= plan.scheduling | render.service_account(repo_spec)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.restore_job(plan.restore, attempt),
+            "namespace": namespace,
+            "labels": labels(plan),
+            "ownerReferences": [render.owner(restore)],
+        },
+        "spec": {
+            "backoffLimit": RETRIES,
+            "activeDeadlineSeconds": DEADLINE,
+            "template": {"metadata": {"labels": labels(plan)}, "spec": pod},
+        },
+    }
+
+
+def arguments(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> list[str]:
+    """pgBackRest's. `--delta` is the Job's own business: only it sees what a killed pod left."""
+    options, _ = parse_options(spec.options, command="restore", storages=repo_spec.storages)
+    return commands.restore_argv(
+        names.stanza(plan.repository),
+        target=spec.target,
+        timeline=spec.target_timeline,
+        backup_set=spec.set,
+        repo=target.repo_number(spec, repo_spec),
+        data_directory=plan.facts.data_directory,
+        options=options,
+    )
+
+
+def volume_root(plan: Plan) -> str:
+    """The mount that the data directory is in."""
+    data = plan.facts.data_directory
+    paths = [str(mount["mountPath"]) for mount in plan.mounts]
+    holding = [p for p in paths if posixpath.commonpath([p, data]) == posixpath.normpath(p)]
+    return max(holding, key=len, default=data)
+
+
+def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, settings: Settings) -> Object:
+    own = ["job", "restore", "--pg-data", plan.facts.data_directory, "--volume-root", volume_root(plan)]
+    own += ["--uid", plan.restore_uid]
+    return {
+        "name": "pgbackrest",
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": [*own, "--", *arguments(plan, spec, repo_spec)],
+        "env": render.environment(_environment(plan)),
+        "resources": render.resources(repo_spec),
+        "securityContext": render.container_security()
+        | {"runAsNonRoot": True, "runAsUser": plan.facts.run_as_user, "runAsGroup": plan.facts.run_as_group},
+        "volumeMounts": [
+            *_data_mounts(plan),
+            {"name": names.VOLUME_SOURCE, "mountPath": names.SOURCE_DIR, "readOnly": True},
+            {"name": names.VOLUME_CONF, "mountPath": names.CONF_DIR},
+            {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},
+            {"name": names.VOLUME_TMP, "mountPath": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
+        ],
+    }
+
+
+def _owner_container(plan: Plan, settings: Settings) -> Object:
+    """Where PostgreSQL's image starts as root to take its volume, the Job has to do that too."""
+    user, group = str(plan.facts.run_as_user), str(plan.facts.run_as_group)
+    return {
+        "name": "own",
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": ["job", "own", "--path", volume_root(plan), "--uid", user, "--gid", group],
+        "resources": render.DEFAULT_RESOURCES,
+        "securityContext": {
+            "runAsUser": 0,
+            "runAsGroup": 0,
+            "runAsNonRoot": False,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
+        },
+        "volumeMounts": _data_mounts(plan),
+    }
+
+
+def _environment(plan: Plan) -> dict[str, str]:
+    facts = plan.facts
+    return {
+        "PGWARDEN_ROLE": "postgres",
+        "PGWARDEN_STANZA": names.stanza(plan.repository),
+        "PGWARDEN_PG_DATA": facts.data_directory,
+        "PGWARDEN_PG_PORT": str(facts.port),
+        "PGWARDEN_PG_SOCKET": facts.socket_directory,
+        "PGWARDEN_PG_USER": facts.user,
+        "PGWARDEN_PG_DATABASE": facts.database,
+        "PGWARDEN_CONFIGURE_BY": facts.configured_by,
+    }
+
+
+def _pod_security(plan: Plan) -> Object:
+    """The user's own where the volume's ownership hangs on it; the rest as restricted Pod Security asks."""
+    kept = {key: value for key, value in plan.security.items() if key in _SECURITY}
+    return kept | {
+        "runAsUser": plan.facts.run_as_user,
+        "runAsGroup": plan.facts.run_as_group,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _data_mounts(plan: Plan) -> list[Object]:
+    return [dict(mount) | {"name": VOLUME_DATA} for mount in plan.mounts]
+
+
+def _volumes(plan: Plan) -> list[Object]:
+    """A PostgreSQL pod's view of the Repository: through the host for a local storage, else straight to S3."""
+    pod_conf = {"key": names.KEY_POD_CONF, "path": names.KEY_POD_CONF}
+    sources = [
+        {"configMap": {"name": names.host(plan.repository), "items": [pod_conf]}},
+        {"secret": {"name": names.pods(plan.repository)}},
+    ]
+    return [
+        {"name": VOLUME_DATA, "persistentVolumeClaim": {"claimName": plan.new_claim}},
+        {"name": names.VOLUME_SOURCE, "projected": {"defaultMode": 0o444, "sources": sources}},
+        {"name": names.VOLUME_CONF, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
+        {"name": names.VOLUME_WORK, "emptyDir": {}},
+        {"name": names.VOLUME_TMP, "emptyDir": {}},
+    ]

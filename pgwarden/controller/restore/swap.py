@@ -1,0 +1,137 @@
+"""Two volumes change their claims' names, step by step, from whatever is found: ask `next_change` until none is left.
+
+A volume is never without protection: it is set to Retain before any claim goes, and gets its own reclaim policy back
+only when the claim that it belongs to is bound. Claims go by uid. A volume is promised to its claim (claimRef without
+uid) before that claim is made, so that nobody else's can take it in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pgwarden.controller.restore.facts import is_going
+from pgwarden.controller.restore.plan import Volume
+from pgwarden.controller.restore.verdict import Action, Create, Delete, Merge
+from pgwarden.kube.client import Object
+
+RETAIN = "Retain"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Each claim in `bind` (a whole body, spec.volumeName set) bound to its volume; no claim named in `gone`."""
+
+    namespace: str
+    bind: Mapping[str, tuple[Object, Volume]]
+    gone: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Change:
+    message: str
+    action: Action | None = None  # None: wait
+
+
+def next_change(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object]) -> Change | None:
+    """The next thing to do or wait for; None when the goal is reached."""
+    for _, wanted in goal.bind.values():
+        if wanted.name not in volumes:
+            return Change(f"PersistentVolume {wanted.name} is not there any more")
+    if _reached(goal, claims, volumes):
+        return _give_policies_back(goal, volumes)
+    return (
+        protect([volume for _, volume in goal.bind.values()], volumes)
+        or _remove(goal, claims)
+        or _promise(goal, claims, volumes)
+        or _make(goal, claims)
+        or Change(f"waiting until {' and '.join(goal.bind)} are bound")
+    )
+
+
+def protect(wanted: list[Volume], volumes: Mapping[str, Object]) -> Change | None:
+    """No volume goes with its claim from here on."""
+    for volume in wanted:
+        if policy(volumes[volume.name]) != RETAIN:
+            return Change(f"keeping volume {volume.name} (Retain)", _set_policy(volume.name, RETAIN))
+    return None
+
+
+def policy(volume: Object) -> str:
+    return str(volume["spec"].get("persistentVolumeReclaimPolicy", ""))
+
+
+def is_bound(claim: Object | None, volume: Object | None) -> bool:
+    """Whether each of the two says so of the other."""
+    if claim is None or volume is None or is_going(claim):
+        return False
+    reference = volume["spec"].get("claimRef") or {}
+    return bool(
+        claim.get("status", {}).get("phase") == "Bound"
+        and claim["spec"].get("volumeName") == volume["metadata"]["name"]
+        and reference.get("uid") == claim["metadata"]["uid"]
+    )
+
+
+def _reached(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object]) -> bool:
+    bound = all(is_bound(claims.get(name), volumes[volume.name]) for name, (_, volume) in goal.bind.items())
+    return bound and not goal.gone & claims.keys()
+
+
+def _give_policies_back(goal: Goal, volumes: Mapping[str, Object]) -> Change | None:
+    for _, volume in goal.bind.values():
+        if policy(volumes[volume.name]) != volume.reclaim:
+            return Change(f"volume {volume.name} is {volume.reclaim} again", _set_policy(volume.name, volume.reclaim))
+    return None
+
+
+def _remove(goal: Goal, claims: Mapping[str, Object]) -> Change | None:
+    """Claims that must not be, or that hold another volume: all gone before a volume is promised anew."""
+    wrong = [claims[name] for name in sorted(goal.gone) if name in claims]
+    for name, (_, volume) in goal.bind.items():
+        if name in claims and claims[name]["spec"].get("volumeName") != volume.name:
+            wrong.append(claims[name])
+    wrong += [claims[name] for name in goal.bind if name in claims and is_going(claims[name])]
+    for claim in wrong:
+        name = claim["metadata"]["name"]
+        if not is_going(claim):
+            return Change(
+                f"removing claim {name}; its volume stays",
+                Delete("persistentvolumeclaims", goal.namespace, name, claim["metadata"]["uid"]),
+            )
+    if wrong:
+        return Change(
+            "waiting until these claims are gone: " + ", ".join(sorted({c["metadata"]["name"] for c in wrong}))
+        )
+    return None
+
+
+def _promise(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object]) -> Change | None:
+    for name, (_, volume) in goal.bind.items():
+        reference = volumes[volume.name]["spec"].get("claimRef") or {}
+        uid = claims[name]["metadata"]["uid"] if name in claims else None
+        right = (reference.get("namespace"), reference.get("name")) == (goal.namespace, name)
+        if right and reference.get("uid") in {None, "", uid}:
+            continue
+        promised = {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "namespace": goal.namespace,
+            "name": name,
+            "uid": None,
+            "resourceVersion": None,
+        }
+        action = Merge("persistentvolumes", "", volume.name, {"spec": {"claimRef": promised}})
+        return Change(f"volume {volume.name} is for claim {name}", action)
+    return None
+
+
+def _make(goal: Goal, claims: Mapping[str, Object]) -> Change | None:
+    for name, (body, volume) in goal.bind.items():
+        if name not in claims:
+            return Change(f"making claim {name} for volume {volume.name}", Create("persistentvolumeclaims", body))
+    return None
+
+
+def _set_policy(volume: str, reclaim: str) -> Merge:
+    return Merge("persistentvolumes", "", volume, {"spec": {"persistentVolumeReclaimPolicy": reclaim}})

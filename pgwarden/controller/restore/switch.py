@@ -1,0 +1,172 @@
+"""The steps during which PostgreSQL is down: Stopped, Swapped, Started. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pgwarden.api import names
+from pgwarden.controller.restore import render, swap, workload
+from pgwarden.controller.restore.facts import (
+    Facts,
+    claims_of,
+    is_going,
+    is_over,
+    pod_ip,
+    pods_of,
+)
+from pgwarden.controller.restore.plan import Plan, Volume
+from pgwarden.controller.restore.verdict import Delete, Verdict, act, done, fail, wait
+from pgwarden.kube.client import Object
+
+
+def stopped(facts: Facts) -> Verdict:
+    plan = facts.planned
+    found = facts.workload(plan.workload)
+    if found is not None and not workload.is_stopped(plan, found):
+        if not facts.info and facts.info_error:
+            text = f"not stopping PostgreSQL while it could not recover: {facts.info_error}"
+            return wait("RepositoryNotReachable", text)
+        changed = _changed(facts, plan)
+        if changed:
+            return changed
+        # Before anything stops: a StatefulSet may delete the claims of the pods that it scales away.
+        change = swap.protect([v for v in (plan.old_volume, plan.new_volume) if v], facts.volumes)
+        if change and change.action:
+            return act(change.action, "Protecting", change.message)
+    held = hold(facts, plan)
+    return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods are gone")
+
+
+def _changed(facts: Facts, plan: Plan) -> Verdict | None:
+    """Whether something has come in between since the plan was made. Nothing of the user's has been touched yet."""
+    for volume, claim in ((plan.old_volume, plan.claim), (plan.new_volume, plan.new_claim)):
+        if volume is None or not swap.is_bound(facts.claims.get(claim), facts.volumes.get(volume.name)):
+            return fail("ClaimChanged", f"claim {claim} is not bound to volume {volume and volume.name} any more")
+    if facts.claims[plan.claim]["metadata"]["uid"] != plan.claim_uid:
+        return fail("ClaimChanged", f"claim {plan.claim} has been replaced by another one of that name")
+    return None
+
+
+def hold(facts: Facts, plan: Plan) -> Verdict | None:
+    """Keep the workload at zero; None when it is, and nothing uses the claims any more. One that is gone is stopped."""
+    found = facts.workload(plan.workload)
+    if found is not None and not workload.is_stopped(plan, found):
+        text = f"scaling {workload.title(plan)} to 0 (it has {workload.replicas(found)})"
+        return act(workload.stop(plan, found), "Stopping", text)
+    ours = pods_of(facts.pods, plan.workload_kind, plan.workload)
+    if ours:
+        return wait("Stopping", f"waiting for {_names(ours)} to end", again=1.0)
+    if facts.job is not None and facts.job["metadata"]["name"] == names.restore_job(plan.restore):
+        if is_going(facts.job):
+            return wait("Stopping", "waiting until the restore Job is gone", again=1.0)
+        name, uid = facts.job["metadata"]["name"], facts.job["metadata"]["uid"]
+        delete = Delete("jobs", facts.namespace, name, uid)
+        return act(delete, "Stopping", f"removing Job {name}, which holds the new claim")
+    users = [pod for pod in facts.pods if claims_of(pod) & {plan.claim, plan.new_claim, plan.kept_claim}]
+    if users:
+        return wait("ClaimInUse", f"waiting for {_names(users)}, which use the claims; delete them if they do not end")
+    return None
+
+
+def _names(pods: list[Object]) -> str:
+    return " and ".join(f"pod {pod['metadata']['name']}" for pod in pods[:3])
+
+
+# --- Swapped -----------------------------------------------------------------------------------------------------
+
+
+def swapped(facts: Facts) -> Verdict:
+    plan = facts.planned
+    held = hold(facts, plan)
+    if held:
+        return held
+    verdict = step(forward(plan, facts.namespace), facts)
+    if verdict:
+        return verdict
+    old = plan.old_volume.name if plan.old_volume else ""
+    text = f"claim {plan.claim} has the restored volume; the old one, {old}, is kept as claim {plan.kept_claim}"
+    return done("Swapped", text, keptClaim=plan.kept_claim)
+
+
+def forward(plan: Plan, namespace: str) -> swap.Goal:
+    """The user's claim on the new volume, the kept claim on the old one."""
+    old, new = _volumes(plan)
+    bind = {
+        plan.kept_claim: (render.kept_claim(plan, namespace, old.name), old),
+        plan.claim: (render.user_claim(plan, namespace, new.name), new),
+    }
+    return swap.Goal(namespace, bind, frozenset({plan.new_claim}))
+
+
+def backward(plan: Plan, namespace: str) -> swap.Goal:
+    """The user's claim on the old volume again, what was restored under a name that says so."""
+    old, new = _volumes(plan)
+    bind = {
+        plan.claim: (render.user_claim(plan, namespace, old.name), old),
+        plan.failed_claim: (render.failed_claim(plan, namespace, new.name), new),
+    }
+    return swap.Goal(namespace, bind, frozenset({plan.new_claim, plan.kept_claim}))
+
+
+def step(goal: swap.Goal, facts: Facts) -> Verdict | None:
+    change = swap.next_change(goal, facts.claims, facts.volumes)
+    if change is None:
+        return None
+    if change.action is None:
+        return wait("Swapping", change.message, again=0.5)
+    return act(change.action, "Swapping", change.message)
+
+
+def _volumes(plan: Plan) -> tuple[Volume, Volume]:
+    if plan.old_volume is None or plan.new_volume is None:
+        raise ValueError("volumes can be swapped only when both are known")
+    return plan.old_volume, plan.new_volume
+
+
+# --- Started -----------------------------------------------------------------------------------------------------
+
+
+def started(facts: Facts) -> Verdict:
+    """Scaled back, with a pod that has an address and pgBackRest."""
+    plan = facts.planned
+    found = facts.workload(plan.workload)
+    limit = timedelta(seconds=facts.spec.recovery_timeout_seconds)
+    if facts.since("Swapped") > limit:
+        text = f"{workload.title(plan)} had no pod with an IP address within {limit.total_seconds():g} s{_stuck(facts)}"
+        return fail("StartTimeout", f"{text} (recoveryTimeoutSeconds)")
+    if found is None:
+        text = f"{workload.title(plan)} is gone; create it again, and it gets the restored volume by claim {plan.claim}"
+        return wait("NoWorkload", text)
+    if not workload.is_started(plan, found):
+        return _start(facts, plan, found)
+    pod = running_pod(facts)
+    if pod is None:
+        text = f"waiting for a pod of {workload.title(plan)} with an IP address{_stuck(facts)}"
+        return wait("Starting", text, again=1.0)
+    if names.ANNOTATION_INJECTED not in pod["metadata"].get("annotations", {}):
+        name = pod["metadata"]["name"]
+        text = f"pgwarden was not injected into pod {name}, so it cannot recover; delete that pod"
+        return wait("PodNotInjected", text)
+    return done("Started", f"{workload.title(plan)} has {plan.replicas} replica again, on the restored volume")
+
+
+def _start(facts: Facts, plan: Plan, found: Object) -> Verdict:
+    """PostgreSQL takes WAL that cannot be fetched for WAL that does not exist: it starts only when the host answers."""
+    if facts.info_error:
+        return wait("RepositoryNotReachable", f"not starting PostgreSQL without its WAL: {facts.info_error}")
+    return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
+
+
+def running_pod(facts: Facts) -> Object | None:
+    plan = facts.planned
+    pods = pods_of(facts.pods, plan.workload_kind, plan.workload)
+    alive = [pod for pod in pods if not is_going(pod) and not is_over(pod) and pod_ip(pod)]
+    return alive[0] if alive else None
+
+
+def _stuck(facts: Facts) -> str:
+    for pod in pods_of(facts.pods, facts.planned.workload_kind, facts.planned.workload):
+        for condition in pod.get("status", {}).get("conditions", []):
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                return f": {condition.get('message', '')}"
+    return ""

@@ -1,0 +1,88 @@
+"""Whether the storage can bring PostgreSQL to the target. Pure; asked before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from pgwarden.api import target as forms
+from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.controller.restore.verdict import Verdict, fail
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
+
+_SHOWN = 5  # backup sets in a message
+
+
+def wanted_time(spec: RestoreSpec) -> datetime | None:
+    """The target's moment, where it is one. The rules have seen that it has the form."""
+    if spec.target is None or spec.target.time is None:
+        return None
+    return forms.parse_time(spec.target.time)
+
+
+def repo_number(spec: RestoreSpec, repository: RepositorySpec) -> int | None:
+    """None where pgBackRest may choose among the storages."""
+    return repository.repo_number(spec.storage) if spec.storage else None
+
+
+def unreachable(spec: RestoreSpec, repository: RepositorySpec, info: Info | None, now: datetime) -> Verdict | None:
+    """Why the target cannot be reached whatever is done, or None."""
+    moment, repo = wanted_time(spec), repo_number(spec, repository)
+    if moment is not None and moment > now:
+        return fail("TargetInFuture", f"spec.target.time: {_text(spec)} is in the future; it is {_at(now)} now")
+    sets = [one for one in info.backups if repo in {None, one.repo}] if info else []
+    where = f"storage {spec.storage}" if spec.storage else "the Repository"
+    if not sets:
+        return fail("NoBackup", f"{where} holds no backup to restore from; take one with a Backup first")
+    if spec.set and spec.set != "latest":
+        chosen = [one for one in sets if one.label == spec.set]
+        if not chosen:
+            return fail("NoSuchSet", f"spec.set: {spec.set} is not in {where}; there are {_labels(sets)}")
+        sets = chosen
+    return _too_early(spec, sets, info, moment)
+
+
+def _too_early(spec: RestoreSpec, sets: list[BackupSet], info: Info | None, moment: datetime | None) -> Verdict | None:
+    window = recovery_window(info) if info and not spec.set else {}
+    stops = [window[one.repo] for one in sets if one.repo in window] or [one.stop for one in sets]
+    if moment is not None and moment < min(stops):
+        return fail(
+            "TargetTooEarly",
+            f"spec.target.time: {_text(spec)} is before the end of "
+            f"{f'backup {spec.set}' if spec.set else 'the oldest backup'}; "
+            f"the earliest reachable time is {_at(min(stops))}",
+        )
+    if spec.target is not None and spec.target.lsn:
+        known = [one.lsn_stop for one in sets if one.lsn_stop]
+        first = min(known, key=forms.parse_lsn, default="")
+        if first and forms.parse_lsn(spec.target.lsn) < forms.parse_lsn(first):
+            return fail(
+                "TargetTooEarly",
+                f"spec.target.lsn: {spec.target.lsn} is before the end of the oldest backup; "
+                f"the earliest reachable is {first}",
+            )
+    return None
+
+
+def archived_until(repository: Object | None, spec: RestoreSpec) -> datetime | None:
+    """The newest moment that the Repository controller knows to be archived, in the storage that is restored from."""
+    status = (repository or {}).get("status", {})
+    windows: Iterable[Object] = status.get("recoveryWindow") or []
+    latest = [w["latest"] for w in windows if w.get("latest") and spec.storage in {"", w.get("storage")}]
+    moments = [forms.parse_time(text) for text in latest]
+    return max(moments, default=None)
+
+
+def _labels(sets: list[BackupSet]) -> str:
+    labels = list(dict.fromkeys(one.label for one in reversed(sets)))
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    return ", ".join(labels[:_SHOWN]) + more
+
+
+def _text(spec: RestoreSpec) -> str:
+    return str(spec.target.time) if spec.target else ""
+
+
+def _at(moment: datetime) -> str:
+    return forms.rfc3339(moment.replace(microsecond=0))

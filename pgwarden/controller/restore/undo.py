@@ -1,0 +1,73 @@
+"""The way back: a restore that failed, or that vanished, leaves the old data where it was. Pure, and asked until done.
+
+Two ways. Where the claims still are as they were, what was made is removed (`give_up`). Where the swap has begun, it is
+gone the other way, and the restored volume is kept under a name that says what it is (`put_back`).
+"""
+
+from __future__ import annotations
+
+from pgwarden.api import names
+from pgwarden.controller.restore import plan as plans
+from pgwarden.controller.restore import swap, switch, workload
+from pgwarden.controller.restore.facts import Facts, is_going
+from pgwarden.controller.restore.plan import Plan
+from pgwarden.controller.restore.verdict import Delete, Merge, Verdict, act, done
+from pgwarden.kube.client import Object
+
+
+def judge(facts: Facts) -> Verdict:
+    """The next thing to do for `facts.plan`, or done: nothing of the restore is in the way any more."""
+    plan = facts.planned
+    return put_back(facts, plan) if swap_has_begun(facts, plan) else give_up(facts, plan)
+
+
+def swap_has_begun(facts: Facts, plan: Plan) -> bool:
+    if not plan.in_place or plan.new_volume is None or plan.old_volume is None:
+        return False
+    claim = facts.claims.get(plan.claim)
+    return claim is None or claim["metadata"]["uid"] != plan.claim_uid or is_going(claim)
+
+
+def put_back(facts: Facts, plan: Plan) -> Verdict:
+    goal = switch.backward(plan, facts.namespace)
+    if swap.next_change(goal, facts.claims, facts.volumes) is not None:
+        volumes = [volume for _, volume in goal.bind.values() if volume.name in facts.volumes]
+        found = facts.workload(plan.workload)
+        if found is not None and not workload.is_stopped(plan, found):
+            change = swap.protect(volumes, facts.volumes)
+            if change and change.action:
+                return act(change.action, "Protecting", change.message)
+        verdict = switch.hold(facts, plan) or switch.step(goal, facts)
+        if verdict:
+            return verdict
+    what = f"claim {plan.claim} has the old volume again; what was restored is kept as claim {plan.failed_claim}"
+    return _start(facts, plan) or done("PutBack", what, keptClaim=None)
+
+
+def give_up(facts: Facts, plan: Plan) -> Verdict:
+    for volume in (plan.old_volume, plan.new_volume):
+        if volume and volume.name in facts.volumes and swap.policy(facts.volumes[volume.name]) != volume.reclaim:
+            body = {"spec": {"persistentVolumeReclaimPolicy": volume.reclaim}}
+            text = f"volume {volume.name} is {volume.reclaim} again"
+            return act(Merge("persistentvolumes", "", volume.name, body), "Removing", text)
+    if facts.job is not None and _is_of(plan, facts.job) and not is_going(facts.job):
+        name, uid = facts.job["metadata"]["name"], facts.job["metadata"]["uid"]
+        return act(Delete("jobs", facts.namespace, name, uid), "Removing", f"removing Job {name}")
+    claim = facts.claims.get(plan.new_claim)
+    if claim is not None and _is_of(plan, claim) and not is_going(claim):
+        delete = Delete("persistentvolumeclaims", facts.namespace, plan.new_claim, claim["metadata"]["uid"])
+        return act(delete, "Removing", f"removing claim {plan.new_claim}, which was being restored into")
+    return _start(facts, plan) or done("GivenUp", "nothing of the old data was touched")
+
+
+def _start(facts: Facts, plan: Plan) -> Verdict | None:
+    """Scaled back where it is us who stopped it."""
+    found = facts.workload(plan.workload) if plan.in_place else None
+    by = plans.of_workload(found)
+    if found is None or by is None or by.restore_uid != plan.restore_uid:
+        return None
+    return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
+
+
+def _is_of(plan: Plan, made: Object) -> bool:
+    return bool(made["metadata"].get("labels", {}).get(names.LABEL_RESTORE) == plan.restore)

@@ -1,0 +1,130 @@
+"""The workload that runs PostgreSQL, behind what a restore needs of it. StatefulSets for now; pure.
+
+Another kind needs the same four: find it, what stops it, what starts it, whether it stands as planned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgwarden.api import names
+from pgwarden.controller.restore import plan as plans
+from pgwarden.controller.restore.facts import Facts, owner, pods_of
+from pgwarden.controller.restore.plan import Plan
+from pgwarden.controller.restore.verdict import Merge, Verdict, fail, wait
+from pgwarden.kube.client import Object
+
+KIND = "StatefulSet"
+PLURALS = {KIND: "statefulsets"}
+
+
+@dataclass(frozen=True)
+class Found:
+    workload: Object
+    pod: Object
+
+
+def title(plan: Plan) -> str:
+    return f"{plan.workload_kind} {plan.workload}"
+
+
+def replicas(workload: Object) -> int:
+    return int(workload["spec"].get("replicas", 1))
+
+
+def find(facts: Facts) -> Found | Verdict:
+    """The one StatefulSet of the Repository's pods and its one pod, or why a restore in place cannot begin."""
+    pods = facts.labelled_pods()
+    owners = {owner(pod) for pod in pods}
+    strangers = sorted(pod["metadata"]["name"] for pod in pods if owner(pod)[0] != KIND)
+    if strangers:
+        kind, name = next(o for o in sorted(owners) if o[0] != KIND)
+        by = f"{kind} {name}" if kind else "nothing"
+        return fail(
+            "WorkloadNotSupported",
+            f"pod {strangers[0]} is run by {by}; a restore in place needs a {KIND}. "
+            f"Set spec.volumeClaim to restore into a claim of its own",
+        )
+    candidates = {name for _, name in owners} or {w["metadata"]["name"] for w in facts.workloads if _is_meant(w, facts)}
+    if not candidates:
+        return wait(
+            "NoWorkload",
+            f"no pod and no {KIND} has the label {names.LABEL_REPOSITORY}={facts.spec.repository} in this namespace; "
+            f"create the {KIND}, or label its pod template",
+            pending=True,
+        )
+    if len(candidates) > 1:
+        return fail(
+            "SeveralWorkloads",
+            f"{len(candidates)} StatefulSets carry the label {names.LABEL_REPOSITORY}={facts.spec.repository}: "
+            f"{', '.join(sorted(candidates))}. Only one can be restored in place; take the label off the others",
+        )
+    workload = facts.workload(candidates.pop())
+    if workload is None:
+        return wait("NoWorkload", "the pods' StatefulSet is not there", pending=True)
+    return _single(facts, workload)
+
+
+def _is_meant(workload: Object, facts: Facts) -> bool:
+    template = workload["spec"].get("template", {}).get("metadata", {})
+    return bool(template.get("labels", {}).get(names.LABEL_REPOSITORY) == facts.spec.repository)
+
+
+def _single(facts: Facts, workload: Object) -> Found | Verdict:
+    name, count = workload["metadata"]["name"], replicas(workload)
+    if count > 1:
+        return fail(
+            "SeveralReplicas",
+            f"{KIND} {name} has {count} replicas; a restore in place replaces one volume. Scale it to 1, restore, "
+            f"and let the others start anew from empty claims",
+        )
+    pods = pods_of(facts.labelled_pods(), KIND, name)
+    if not pods:
+        return wait(
+            "NoPod",
+            f"{KIND} {name} has no pod that pgwarden could read the data directory and its volume from; "
+            f"scale it to 1 so that pgwarden can see its pod (it need not become ready)",
+            pending=True,
+        )
+    if len(pods) > 1:
+        return wait("SeveralPods", f"{KIND} {name} still has {len(pods)} pods", pending=True)
+    return Found(workload, pods[0])
+
+
+def stopped_by_vanished(facts: Facts) -> Plan | None:
+    """The plan of a Restore that has stopped the Repository's workload and does not exist any more, or is over."""
+    alive = {o["metadata"]["uid"] for o in facts.operations if not _over(o)}
+    for workload in facts.workloads:
+        left = plans.of_workload(workload)
+        if left and left.repository == facts.spec.repository and left.restore_uid not in alive:
+            return left
+    return None
+
+
+def _over(obj: Object) -> bool:
+    return obj.get("status", {}).get("phase") in {"Completed", "Failed"}
+
+
+def stop(plan: Plan, workload: Object) -> Merge:
+    """One patch: the reason and the stop cannot be seen apart."""
+    return _patch(plan, workload, plan.dump(), 0)
+
+
+def start(plan: Plan, workload: Object) -> Merge:
+    return _patch(plan, workload, None, plan.replicas)
+
+
+def _patch(plan: Plan, workload: Object, annotation: str | None, count: int) -> Merge:
+    metadata = {"uid": workload["metadata"]["uid"], "annotations": {names.ANNOTATION_STOPPED_BY: annotation}}
+    body = {"metadata": metadata, "spec": {"replicas": count}}
+    return Merge(PLURALS[plan.workload_kind], workload["metadata"]["namespace"], plan.workload, body)
+
+
+def is_stopped(plan: Plan, workload: Object) -> bool:
+    """Whether it is scaled to zero by this very Restore."""
+    by = plans.of_workload(workload)
+    return by is not None and by.restore_uid == plan.restore_uid and replicas(workload) == 0
+
+
+def is_started(plan: Plan, workload: Object) -> bool:
+    return plans.of_workload(workload) is None and replicas(workload) == plan.replicas
