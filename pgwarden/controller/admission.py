@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgwarden.api import faults, rules
-from pgwarden.controller.context import Context
+from pgwarden.controller.context import CacheLookup, Context
 from pgwarden.controller.runtime import conditions, status
 from pgwarden.kube.client import Object
 
@@ -12,10 +12,11 @@ async def accepted(context: Context, plural: str, obj: Object) -> bool:
     """Whether *obj* keeps every rule. Where not: condition Rejected and phase Failed, with the webhook's own text."""
     before = obj.get("status") or {}
     generation = obj["metadata"]["generation"]
-    if before.get("phase") == "Completed":
+    if before.get("phase") in {"Completed", "Running"}:
+        # Decided when it began. What has become of the world since (a window that moved on) must not stop it halfway.
         return True
     verdict = rules.validate(
-        obj, old=None, lookup=context.caches, now=context.clock(), defaults=context.settings.defaults
+        obj, old=None, lookup=CacheLookup(context.caches), now=context.clock(), defaults=context.settings.defaults
     )
     rejected = conditions.find(before.get("conditions", []), "Rejected")
     if not verdict.faults:

@@ -33,13 +33,6 @@ class Caches:
     def all(self) -> Iterable[WatchCache]:
         return vars(self).values()
 
-    # api.rules.Lookup ------------------------------------------------------------------------------------------
-    def repository(self, namespace: str, name: str) -> Object | None:
-        return self.repositories.get(namespace, name)
-
-    def all_repositories(self) -> Iterable[Object]:
-        return list(self.repositories.items.values())
-
     def of_repository(self, cache: WatchCache, namespace: str, repository: str) -> list[Object]:
         """The Backups, BackupSchedules or Restores of one Repository."""
         return [obj for obj in cache.in_namespace(namespace) if obj.get("spec", {}).get("repository") == repository]
@@ -48,6 +41,28 @@ class Caches:
         """The objects in *namespace* whose *label* is *value*, by name."""
         found = [o for o in cache.in_namespace(namespace) if o["metadata"].get("labels", {}).get(label) == value]
         return sorted(found, key=lambda o: str(o["metadata"]["name"]))
+
+
+class CacheLookup:
+    """What the rules may look up (api.rules.Lookup), answered from the caches."""
+
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
+
+    def repository(self, namespace: str, name: str) -> Object | None:
+        return self._caches.repositories.get(namespace, name)
+
+    def repositories(self) -> list[Object]:
+        return list(self._caches.repositories.items.values())
+
+    def backups(self, namespace: str, repository: str) -> list[Object]:
+        return self._caches.of_repository(self._caches.backups, namespace, repository)
+
+    def schedules(self, namespace: str, repository: str) -> list[Object]:
+        return self._caches.of_repository(self._caches.schedules, namespace, repository)
+
+    def restores(self, namespace: str, repository: str) -> list[Object]:
+        return self._caches.of_repository(self._caches.restores, namespace, repository)
 
 
 @dataclass

@@ -89,7 +89,7 @@ async def _lead(context: Context, state: health.State) -> None:
             group.create_task(webhook_certificate.keep(context))
             group.create_task(Manager(context).run())
 
-    await leadership.run(context.settings.namespace, context.settings.lease, identity, work)
+    await leadership.run(context.client, context.settings.namespace, context.settings.lease, identity, work)
     metrics.LEADER.set(0)
 
 

@@ -16,6 +16,7 @@ from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest.info import BackupSet
 
 log = structlog.get_logger()
 POLL = 2.0  # seconds between looks while something that sends no event must come first
@@ -83,7 +84,7 @@ class BackupController:
         marks = {names.PGBACKREST_ANNOTATION_UID: backup["metadata"]["uid"]}
         number = repo_spec.repo_number(spec.storage)
         argv = commands.backup_argv(names.stanza(spec.repository), spec.type, number, options, marks)
-        # The status goes first: should we die between the two, the next look finds Running without a Job within our own start.
+        # The status goes first: should we die between the two, the next look finds JobStarting and starts it again.
         now = self._context.clock()
         after = report.started(backup, spec, repo_spec, now)
         await status.write(self._context.client, "backups", backup, after)
@@ -144,7 +145,7 @@ class BackupController:
         await self._context.recorder.warning(backup, after["reason"], after["message"])
         return None
 
-    async def _find_set(self, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> report.BackupSet | None:
+    async def _find_set(self, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> BackupSet | None:
         return await report.find_set(self._context, backup, spec, repo_spec)
 
     async def _wait(self, backup: Object, reason: str, message: str, *, phase: str = "Pending") -> float:

@@ -116,7 +116,7 @@ def phase(facts: Facts) -> str:
 
 
 def needs_fence(facts: Facts) -> bool:
-    """An idle new cluster would archive its first segment only after 16 MB: close it, so that archiving is seen to work."""
+    """An idle cluster archives its first segment only after 16 MB: close it, so that archiving is seen to work."""
     return facts.primary is not None and archiving(facts).reason == "NoWALYet"
 
 
@@ -130,8 +130,8 @@ def _failing(facts: Facts) -> str:
         return ""
     queued = primary.answer.get("unarchived")
     return (
-        f"archive_command fails for {archiver.get('lastFailedWal')} since {failed}; {queued} segments wait in pg_wal of pod "
-        f"{primary.name}; PostgreSQL keeps them and tries again"
+        f"archive_command fails for {archiver.get('lastFailedWal')}, last at {failed}; {queued} segments wait in pg_wal "
+        f"of pod {primary.name}; PostgreSQL keeps them and tries again"
     )
 
 

@@ -113,7 +113,7 @@ class RepositoryController:
             return
 
     async def _nudge(self, namespace: str, name: str) -> None:
-        """Touch the pods that mount what changed: the kubelet looks at a pod's volumes when the pod changes, else in a minute."""
+        """Touch the pods that mount what changed: the kubelet looks at a pod's volumes then, else only each minute."""
         caches = self._context.caches
         pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_REPOSITORY, name)
         pods += caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, name)

@@ -37,6 +37,8 @@ class ScheduleController:
         now = context.clock()
         zone = ZoneInfo(spec.time_zone)
         calendar = cron.parse(spec.schedule)
+        if isinstance(calendar, list):
+            return None  # the rules have said so above
 
         def next_run(after: datetime) -> datetime | None:
             return calendar.next_run(after, zone)
