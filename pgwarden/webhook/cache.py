@@ -17,12 +17,38 @@ LIVE_SECONDS = 1.0  # for the one question to the API server: the webhook itself
 _RECENT_SECONDS = 10.0  # how long an object fetched ahead of the watch is believed
 
 
+class ByRepository:
+    """The objects of one kind by the Repository they name, so that a namespace with thousands is not gone through."""
+
+    def __init__(self, cache: WatchCache) -> None:
+        self._found: dict[Key, dict[str, Object]] = {}
+        cache.listen(self._on_event)
+
+    def get(self, namespace: str, repository: str) -> list[Object]:
+        return list(self._found.get((namespace, repository), {}).values())
+
+    def _on_event(self, event: str, obj: Object, before: Object | None) -> None:
+        if before is not None:
+            key = _names_repository(before)
+            there = self._found.get(key, {})
+            there.pop(before["metadata"]["name"], None)
+            if not there:
+                self._found.pop(key, None)
+        if event != "DELETED":
+            self._found.setdefault(_names_repository(obj), {})[obj["metadata"]["name"]] = obj
+
+
+def _names_repository(obj: Object) -> Key:
+    return obj["metadata"].get("namespace", ""), obj.get("spec", {}).get("repository", "")
+
+
 class Store:
-    """Watch caches of our kinds. `run()` until cancelled; `synced` once each has been listed."""
+    """Watch caches of our kinds, and the Lookup of the rules. `run()` until cancelled; `synced` once all are listed."""
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
         self.caches = {plural: WatchCache(client, paths.of(plural)) for plural in KINDS}
+        self._backups, self._schedules, self._restores = (ByRepository(self.caches[plural]) for plural in KINDS[1:])
         self._recent: dict[Key, tuple[float, Object]] = {}
         self._asking: dict[Key, asyncio.Task[Object | None]] = {}
 
@@ -35,7 +61,7 @@ class Store:
     def synced(self) -> bool:
         return all(cache.synced.is_set() for cache in self.caches.values())
 
-    def known_repository(self, namespace: str, name: str) -> Object | None:
+    def repository(self, namespace: str, name: str) -> Object | None:
         """From memory alone."""
         found = self.caches["repositories"].get(namespace, name)
         if found is None:
@@ -43,12 +69,24 @@ class Store:
             found = recent if time.monotonic() < until else None
         return found
 
-    async def repository(self, namespace: str, name: str) -> Object | None:
+    def repositories(self) -> list[Object]:
+        return list(self.caches["repositories"].items.values())
+
+    def backups(self, namespace: str, repository: str) -> list[Object]:
+        return self._backups.get(namespace, repository)
+
+    def schedules(self, namespace: str, repository: str) -> list[Object]:
+        return self._schedules.get(namespace, repository)
+
+    def restores(self, namespace: str, repository: str) -> list[Object]:
+        return self._restores.get(namespace, repository)
+
+    async def find_repository(self, namespace: str, name: str) -> Object | None:
         """From memory; only where it is not there, from the API server (a Repository applied a moment before its pods).
 
         TimeoutError or ApiError where the API server does not answer: then nobody can say that there is none.
         """
-        found = self.known_repository(namespace, name)
+        found = self.repository(namespace, name)
         if found is not None:
             return found
         key = (namespace, name)

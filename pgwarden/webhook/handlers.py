@@ -71,6 +71,7 @@ class Handlers:
         old = _decode_object(request.old_object) if request.operation == "UPDATE" else None
         if old is not None and _being_deleted(old):
             return _PASSED  # finalizers must come off whatever the rules say today
+        _complete(obj, request.namespace)
         await self._prefetch(obj, request.namespace)
         verdict = self._judge(obj, old, datetime.now(UTC))
         if verdict.faults:
@@ -99,6 +100,13 @@ def _injected(pod: Pod, name: str, decision: Inject) -> Answer:
         warnings=decision.warnings,
         audit={"repository": name, "configured-by": decision.facts.configured_by},
     )
+
+
+def _complete(obj: Object, namespace: str) -> None:
+    """The namespace is in the request, not always in the object; only a copy is judged."""
+    metadata = obj.setdefault("metadata", {})
+    if isinstance(metadata, dict) and not metadata.get("namespace"):
+        metadata["namespace"] = namespace
 
 
 def _being_deleted(obj: Object) -> bool:

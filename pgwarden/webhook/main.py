@@ -72,7 +72,7 @@ def assemble(client: KubeClient, settings: Settings, tls_secret: str, judge: Cal
     """Everything, bound together and not yet started."""
     store = Store(client)
     certificates = Certificates(client, settings.namespace, tls_secret)
-    handlers = Handlers(settings, store.repository, judge(store))
+    handlers = Handlers(settings, store.find_repository, judge(store))
     server = Server(
         {"/mutate": handlers.mutate_pods, "/check": handlers.check_kinds, "/validate": handlers.check_kinds},
         lambda: {"certificate": certificates.loaded, "caches": store.synced},
@@ -113,8 +113,11 @@ async def _drain(server: Server, seconds: float) -> None:
 def rules(store: Store, settings: Settings) -> Judge:
     """The rules of our kinds, bound to what they look things up in and to the operator's defaults."""
     from pgwarden.api import rules as of_kinds
+    from pgwarden.api import schema
+
+    schema.validators()  # read and compiled now: some 100 ms that the first review would wait for
 
     def judge(obj: dict[str, Any], old: dict[str, Any] | None, now: datetime) -> Verdict:
-        return of_kinds.validate(obj, old=old, lookup=store, now=now, defaults=settings)
+        return of_kinds.validate(obj, old=old, lookup=store, now=now, defaults=settings.defaults)
 
     return judge

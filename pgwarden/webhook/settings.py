@@ -6,19 +6,18 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pgwarden.api.defaults import OperatorDefaults
+
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the pure core. Each field is an environment variable that the chart sets: `PGWARDEN_` and its name."""
+    """Of the pure core. Each field comes from an environment variable that the chart sets."""
 
     image: str
     image_pull_policy: str = "IfNotPresent"
     namespace: str = "pgwarden-system"
-    #: Operator-wide defaults of the S3 storage, taken one by one where a Repository leaves them out.
-    s3_bucket: str = ""
-    s3_endpoint: str = ""
-    s3_region: str = ""
+    defaults: OperatorDefaults = OperatorDefaults()
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -33,7 +32,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         image=image,
         image_pull_policy=policy,
         namespace=environment.get("PGWARDEN_NAMESPACE") or "pgwarden-system",
-        s3_bucket=environment.get("PGWARDEN_S3_BUCKET", ""),
-        s3_endpoint=environment.get("PGWARDEN_S3_ENDPOINT", ""),
-        s3_region=environment.get("PGWARDEN_S3_REGION", ""),
+        defaults=OperatorDefaults(
+            s3_bucket=environment.get("PGWARDEN_S3_BUCKET", ""),
+            s3_endpoint=environment.get("PGWARDEN_S3_ENDPOINT", ""),
+            s3_region=environment.get("PGWARDEN_S3_REGION", ""),
+        ),
     )

@@ -176,10 +176,11 @@ async def test_kinds_in_deletion_and_status_are_not_judged(handlers, review_of):
 
 
 async def test_update_is_judged_against_the_old(handlers, review_of):
-    """The rules see both."""
+    """The rules see both, and the namespace, which is in the request."""
     new, old = {"kind": "Backup", "spec": {"a": 1}}, {"kind": "Backup", "spec": {"a": 2}}
     await _respond(review_of(new, operation="UPDATE", old=old), handlers.check_kinds)
-    assert handlers.asked == [(new, old)]
+    placed = new | {"metadata": {"namespace": "zoo"}}
+    assert handlers.asked == [(placed, old)]
 
 
 async def test_broken_handler_is_500(review_of):

@@ -72,9 +72,9 @@ async def start(api, settings, pair):
     data = pair("first")
     async with contextlib.AsyncExitStack() as stack:
 
-        async def go():
+        async def go(judge=lambda _: lambda *_: Verdict()):
             client = await stack.enter_async_context(KubeClient(Access(api.url, None)))
-            parts = main.assemble(client, settings, "pgwarden-webhook-tls", lambda _: lambda *_: Verdict())
+            parts = main.assemble(client, settings, "pgwarden-webhook-tls", judge)
             await parts.server.start(parts.certificates.context, 0, 0, host="localhost")
             tasks = [asyncio.create_task(each) for each in (parts.store.run(), parts.certificates.cache.run())]
             stack.push_async_callback(parts.server.stop)
@@ -163,12 +163,12 @@ async def test_repository_of_the_same_apply_is_found(running, api, repository, p
     assert api.gets == [HIPPO]
 
 
-async def test_known_repository_costs_no_question(running, api, repository, pod, review_of):
+async def test_repository_costs_no_question(running, api, repository, pod, review_of):
     """Once the watch has it, the API server is not asked."""
     await api.put(HIPPO, repository())
 
     async def seen():
-        return running.parts.store.known_repository("zoo", "hippo") is not None
+        return running.parts.store.repository("zoo", "hippo") is not None
 
     await until(seen)
     await running.post("/mutate", review_of(pod()))
@@ -198,6 +198,53 @@ async def test_kinds_are_checked_on_both_paths(path, running, review_of):
     """The mutating one tells all faults before the schema tells one; the validating one has the last word."""
     _, body, _ = await running.post(path, review_of({"kind": "Backup", "spec": {"repository": "hippo"}}))
     assert json.loads(body)["response"]["warnings"] == ["noted"]
+
+
+async def test_rules_answer_out_of_the_cache(start, api, secret, settings, repository, review_of):
+    """The real rules, over the real look-up: what is there is found, what is not is named."""
+    webhook = await start(lambda store: main.rules(store, settings))
+    await api.put(SECRET, secret(webhook.pair))
+    await api.put(HIPPO, repository(storageType="local"))
+    await webhook.ready()
+
+    async def ask(**spec):
+        obj = {"apiVersion": "pgwarden.io/v1alpha1", "kind": "Backup", "metadata": {"name": "b"}, "spec": spec}
+        _, body, _ = await webhook.post("/check", review_of(obj))
+        return json.loads(body)["response"]
+
+    assert (await ask(repository="hippo", type="full"))["allowed"]
+    refused = await ask(repository="hipo", type="half")
+    assert "there is no Repository hipo in namespace zoo; did you mean hippo?" in refused["status"]["message"]
+    assert refused["status"]["message"].startswith("2 faults: ")
+
+
+async def test_objects_are_found_by_their_repository(running, api):
+    """Also after they changed their mind, and not after they went."""
+    path = "/apis/pgwarden.io/v1alpha1/namespaces/zoo/backups/b"
+    store = running.parts.store
+
+    def names_of(repository):
+        return [obj["metadata"]["name"] for obj in store.backups("zoo", repository)]
+
+    def backup(repository):
+        return {"metadata": {"name": "b", "namespace": "zoo"}, "spec": {"repository": repository}}
+
+    for place in (
+        lambda: api.put(path, backup("hippo")),
+        lambda: api.put(path, backup("rhino")),
+        lambda: api.drop(path),
+    ):
+        before = (names_of("hippo"), names_of("rhino"))
+        await place()
+
+        async def moved(before=before):
+            return (names_of("hippo"), names_of("rhino")) != before
+
+        await until(moved)
+        after = (names_of("hippo"), names_of("rhino"))
+        assert after != before
+        assert sum(map(len, after)) <= 1
+    assert after == ([], [])
 
 
 async def test_hostile_clients_get_an_answer(running):

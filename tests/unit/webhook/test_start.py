@@ -1,0 +1,70 @@
+"""What the webhook is told, and what it must not import to be up within a second."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.webhook import main, settings
+
+HEAVY = (
+    "kubernetes",
+    "cryptography",
+    "psycopg",
+    "requests",
+    "yaml.constructor",
+    "pgwarden.controller",
+    "pgwarden.agent",
+)
+
+
+def test_environment():
+    """The chart's variables."""
+    given = settings.from_environment(
+        {"PGWARDEN_IMAGE": "i", "PGWARDEN_IMAGE_PULL_POLICY": "Always", "PGWARDEN_S3_BUCKET": "b"}
+    )
+    assert (given.image, given.image_pull_policy, given.namespace) == ("i", "Always", "pgwarden-system")
+    assert given.defaults == OperatorDefaults(s3_bucket="b")
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({}, "PGWARDEN_IMAGE must name the image"),
+        ({"PGWARDEN_IMAGE": "i", "PGWARDEN_IMAGE_PULL_POLICY": "x"}, "must be one of Always, IfNotPresent, Never"),
+    ],
+)
+def test_environment_that_cannot_work(environment, sentence):
+    """Said at the start, not at the first pod."""
+    with pytest.raises(ValueError, match=sentence):
+        settings.from_environment(environment)
+
+
+def test_main_says_what_is_missing(monkeypatch, capsys):
+    """Exit status 2, one sentence."""
+    monkeypatch.delenv("PGWARDEN_IMAGE", raising=False)
+    monkeypatch.setattr("pgwarden.webhook.logs.configure", lambda _: None)
+    assert main.main([]) == 2
+    assert capsys.readouterr().err.startswith("pgwarden webhook: PGWARDEN_IMAGE must")
+
+
+@pytest.mark.parametrize(
+    ("argv", "environment", "expected"),
+    [
+        ([], {}, main.Options()),
+        ([], {"PGWARDEN_PORT": "1", "PGWARDEN_HTTP_PORT": "2"}, main.Options(port=1, http_port=2)),
+        (["--port", "3"], {"PGWARDEN_PORT": "1"}, main.Options(port=3)),
+        ([], {"PGWARDEN_TLS_SECRET": "s"}, main.Options(tls_secret="s")),
+    ],
+)
+def test_options(argv, environment, expected):
+    """Arguments win over the environment."""
+    assert expected == main._options(argv, environment)
+
+
+def test_imports_stay_light():
+    """Start time and memory of every replica hang on this."""
+    code = f"import sys, pgwarden.webhook.main, pgwarden.api.rules; print(*(set(sys.modules) & {set(HEAVY)}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
