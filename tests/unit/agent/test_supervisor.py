@@ -54,7 +54,7 @@ async def watched(paths, monkeypatch):
 
 async def until(condition, seconds=10.0):
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - files and processes tell nobody
             await asyncio.sleep(0.02)
 
 
