@@ -13,7 +13,6 @@ HEAVY = (
     "cryptography",
     "psycopg",
     "requests",
-    "yaml.constructor",
     "pgwarden.controller",
     "pgwarden.agent",
 )
