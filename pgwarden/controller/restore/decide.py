@@ -1,6 +1,6 @@
 """From what is found to what is said (the status) and what is done next. Pure.
 
-The steps run in order; one that has been dealt with (its condition says so) is not judged again, and one pass judges one
+The steps run in order; one that has been dealt with (its condition says so) is not judged again; one pass judges one
 step, from what was read for it. The status is written before anything is done, so that the plan is there first.
 """
 

@@ -1,0 +1,370 @@
+"""A cluster of plain dicts behind KubeClient.request: the controllers of Kubernetes that a restore meets, in a few lines each."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from pgwarden.api import names
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.controller.agents import AgentError
+from pgwarden.controller.context import Caches, Context
+from pgwarden.controller.restore.reconcile import RestoreController
+from pgwarden.controller.settings import Settings
+from pgwarden.kube import errors, paths
+from pgwarden.kube.access import Access
+from pgwarden.kube.client import KubeClient
+from pgwarden.kube.events import Recorder
+
+Object = dict[str, Any]
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+FACTS = {
+    "container": "postgres", "dataDirectory": "/var/lib/postgresql/data/pgdata", "port": 5432,
+    "socketDirectory": "/var/run/postgresql", "user": "postgres", "database": "postgres", "runAsUser": 999,
+    "runAsGroup": 999, "configuredBy": "Arguments", "dataVolume": "data",
+}  # fmt: skip
+
+
+class Killed(BaseException):
+    """The controller's process ends here."""
+
+
+def merge(target: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key), value)
+    return result
+
+
+class Cluster(KubeClient):
+    """`kill_at` ends the process at that writing request, `before` or after it took effect."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("http://fake", None))
+        self.objects: dict[tuple[str, str, str], Object] = {}  # (plural, namespace, name)
+        self.data: dict[str, str] = {}  # volume → what is on it
+        self.lost: list[str] = []
+        self.now = START
+        self.count = 0
+        self.writes = 0
+        self.kill_at = 0
+        self.kill_before = False
+        self.log: list[str] = []
+        self.job_end = "Complete"
+        self.job_message: Object = {"ok": True, "exitCode": 0, "error": "", "set": "20261123-110000F", "seconds": 3.5}
+        self.backup_end = "Completed"
+        self.restored_data = "restored"
+        self.prefix = {paths.of(p): p for p in paths._PREFIX}
+        self.pod_template: Callable[[Object], None] = lambda pod: None
+
+    # --- the API server -----------------------------------------------------------------------------------------
+
+    def _parse(self, path: str) -> tuple[str, str, str, str]:
+        for plural in paths._PREFIX:
+            base = paths.of(plural).removesuffix(f"/{plural}")
+            if not path.startswith(base + "/"):
+                continue
+            parts = path.removeprefix(base + "/").split("/")
+            namespace = ""
+            if parts[0] == "namespaces" and len(parts) > 2:
+                namespace, parts = parts[1], parts[2:]
+            if parts[0] == plural:
+                return plural, namespace, parts[1] if len(parts) > 1 else "", parts[2] if len(parts) > 2 else ""
+        raise AssertionError(path)
+
+    async def request(self, method: str, path: str, *, body: Any = None, content_type: str = "", params: Any = None,
+                      timeout: float | None = None) -> Any:  # fmt: skip
+        plural, namespace, name, sub = self._parse(path)
+        if method == "GET":
+            return self._get(plural, namespace, name, params or {})
+        if plural == "events":
+            return {}
+        self.writes += 1
+        if self.writes == self.kill_at and self.kill_before:
+            raise Killed
+        self.log.append(f"{method} {plural}/{name or body['metadata']['name']}{'/' + sub if sub else ''}")
+        answer = self._write(method, plural, namespace, name, sub, copy.deepcopy(body))
+        self.settle()
+        if self.writes == self.kill_at:
+            raise Killed
+        return copy.deepcopy(answer)
+
+    def _get(self, plural: str, namespace: str, name: str, params: Any) -> Any:
+        if name:
+            if (plural, namespace, name) not in self.objects:
+                raise errors.NotFound(404, "NotFound", f"{plural} {name} not found")
+            return copy.deepcopy(self.objects[plural, namespace, name])
+        found = [o for (p, n, _), o in self.objects.items() if p == plural and namespace in {"", n}]
+        for term in filter(None, params.get("labelSelector", "").split(",")):
+            key, _, value = term.partition("=")
+            found = [o for o in found if o["metadata"].get("labels", {}).get(key) == value]
+        field, _, value = params.get("fieldSelector", "").partition("=")
+        if field:
+            assert field == "spec.repository"
+            found = [o for o in found if o["spec"]["repository"] == value]
+        return {"items": copy.deepcopy(found), "metadata": {"resourceVersion": "1"}}
+
+    def _write(self, method: str, plural: str, namespace: str, name: str, sub: str, body: Any) -> Object:
+        if method == "POST":
+            if (plural, namespace, body["metadata"]["name"]) in self.objects:
+                raise errors.Conflict(409, "AlreadyExists", "there already")
+            return self.add(plural, namespace, body)
+        key = (plural, namespace, name)
+        if key not in self.objects:
+            raise errors.NotFound(404, "NotFound", f"{plural} {name} not found")
+        uid = (body.get("preconditions") or {}).get("uid") or body.get("metadata", {}).get("uid")
+        if uid and uid != self.objects[key]["metadata"]["uid"]:
+            raise errors.Conflict(409, "Conflict", "uid")
+        if method == "DELETE":
+            self.objects[key]["metadata"]["deletionTimestamp"] = self._time()
+            return {}
+        assert not sub or set(body) <= {"metadata", "status"}
+        self.objects[key] = merge(self.objects[key], body)
+        return self.objects[key]
+
+    def add(self, plural: str, namespace: str, body: Object) -> Object:
+        self.count += 1
+        body = copy.deepcopy(body)
+        stamp = {"uid": f"uid-{self.count}", "creationTimestamp": self._time(), "generation": 1, "resourceVersion": "1"}
+        body["metadata"] |= {"namespace": namespace} | stamp
+        self.objects[plural, namespace, body["metadata"]["name"]] = body
+        return body
+
+    def _time(self) -> str:
+        return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    # --- Kubernetes' own controllers ----------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        for _ in range(4):
+            self._finalize()
+            self._stateful_sets()
+            self._jobs()
+            self._bind()
+            self._backups()
+
+    def of(self, plural: str) -> list[Object]:
+        return [o for (p, _, _), o in list(self.objects.items()) if p == plural]
+
+    def _finalize(self) -> None:
+        used = {v["persistentVolumeClaim"]["claimName"] for pod in self.of("pods") for v in pod["spec"]["volumes"]}
+        for key, obj in list(self.objects.items()):
+            if "deletionTimestamp" not in obj["metadata"]:
+                continue
+            if key[0] == "persistentvolumeclaims":
+                if key[2] in used:
+                    continue
+                self._release(obj)
+            if key[0] == "jobs":
+                for pod in self.of("pods"):
+                    if pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name") == key[2]:
+                        del self.objects["pods", key[1], pod["metadata"]["name"]]
+            del self.objects[key]
+
+    def _release(self, claim: Object) -> None:
+        volume = self.objects.get(("persistentvolumes", "", claim["spec"].get("volumeName", "")))
+        if volume and volume["spec"].get("claimRef", {}).get("uid") == claim["metadata"]["uid"]:
+            if volume["spec"]["persistentVolumeReclaimPolicy"] == "Delete":
+                del self.objects["persistentvolumes", "", volume["metadata"]["name"]]
+                self.lost.append(self.data.pop(volume["metadata"]["name"]))
+            else:
+                volume["status"] = {"phase": "Released"}
+
+    def _bind(self) -> None:
+        for claim in self.of("persistentvolumeclaims"):
+            if claim.get("status", {}).get("phase") == "Bound":
+                continue
+            volume = self.objects.get(("persistentvolumes", "", claim["spec"].get("volumeName", "")))
+            if volume is None and not claim["spec"].get("volumeName"):
+                users = [p for p in self.of("pods") for v in p["spec"]["volumes"]
+                         if v["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]]  # fmt: skip
+                volume = self._provision(claim) if users else None
+            if volume is None:
+                continue
+            reference = volume["spec"].get("claimRef") or {}
+            right = (reference.get("namespace"), reference.get("name")) == (claim["metadata"]["namespace"], claim["metadata"]["name"])
+            if right and reference.get("uid") in {None, claim["metadata"]["uid"]}:
+                reference["uid"] = claim["metadata"]["uid"]
+                claim["spec"]["volumeName"] = volume["metadata"]["name"]
+                claim["status"] = {"phase": "Bound"}
+                volume["status"] = {"phase": "Bound"}
+
+    def _provision(self, claim: Object) -> Object:
+        name = f"pv-{claim['metadata']['uid']}"
+        self.data[name] = self.restored_data
+        reference = {"namespace": claim["metadata"]["namespace"], "name": claim["metadata"]["name"]}
+        spec = {"persistentVolumeReclaimPolicy": "Delete", "claimRef": reference}
+        return self.add("persistentvolumes", "", {"metadata": {"name": name}, "spec": spec})
+
+    def _stateful_sets(self) -> None:
+        for sts in self.of("statefulsets"):
+            namespace, name = sts["metadata"]["namespace"], sts["metadata"]["name"]
+            key = ("pods", namespace, f"{name}-0")
+            if sts["spec"]["replicas"] == 0:
+                self.objects.pop(key, None)
+            elif key not in self.objects:
+                labels = sts["spec"]["template"]["metadata"]["labels"]
+                annotations = {names.ANNOTATION_INJECTED: "h", names.ANNOTATION_POSTGRES: json.dumps(FACTS)}
+                owner = {"kind": "StatefulSet", "name": name, "controller": True, "uid": sts["metadata"]["uid"]}
+                spec = copy.deepcopy(sts["spec"]["template"]["spec"]) | {"nodeName": "node-1"}
+                spec["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": f"data-{name}-0"}}]
+                metadata = {"name": key[2], "labels": labels, "annotations": annotations, "ownerReferences": [owner]}
+                status = {"phase": "Running", "podIP": "10.0.0.7", "containerStatuses": []}
+                self.pod_template(self.add("pods", namespace, {"metadata": metadata, "spec": spec, "status": status}))
+
+    def _jobs(self) -> None:
+        for job in self.of("jobs"):
+            if job.get("status") or "deletionTimestamp" in job["metadata"]:
+                continue
+            namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
+            claim = next(v for v in job["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in v)
+            ended = {"message": json.dumps(self.job_message), "finishedAt": self._time()}
+            status = {"phase": "Succeeded", "containerStatuses": [{"name": "pgbackrest", "state": {"terminated": ended}}]}
+            metadata = {"name": f"{name}-x", "labels": {"batch.kubernetes.io/job-name": name}}
+            self.add("pods", namespace, {"metadata": metadata, "spec": {"volumes": [claim]}, "status": status})
+            condition = {"type": self.job_end, "status": "True", "reason": "BackoffLimitExceeded", "message": "limit reached"}
+            job["status"] = {"conditions": [condition] if self.job_end else []}
+
+    def _backups(self) -> None:
+        for backup in self.of("backups"):
+            backup.setdefault("status", {"phase": self.backup_end, "message": "no space left"})
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    def serves(self, claim: str = "data-pg-0") -> str:
+        found = self.objects.get(("persistentvolumeclaims", "ns", claim))
+        return self.data.get(found["spec"].get("volumeName", ""), "") if found else "no claim"
+
+    def restore(self, name: str = "back") -> Object:
+        return self.objects["restores", "ns", name]
+
+    def condition(self, kind: str, name: str = "back") -> Object:
+        return next(c for c in self.restore(name)["status"]["conditions"] if c["type"] == kind)
+
+
+class FakeAgents:
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.calls: list[str] = []
+        self.fence: Object | None = {"ok": True, "wal": "000000010000000000000009", "time": "2026-11-23T12:00:00Z"}
+        self.recovers = True
+        self.host_up = True
+
+    async def host(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
+        if not self.host_up:
+            raise AgentError("the agent at 10.0.0.2 cannot be reached")
+        return {"info": info(), "infoError": ""}
+
+    async def pod(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
+        self.calls.append(call.partition("?")[0])
+        if call.startswith("fence"):
+            if self.fence is None:
+                raise AgentError("the agent at 10.0.0.7 cannot be reached")
+            return self.fence
+        if call == "clear-recovery":
+            return {"ok": True}
+        ready = self.recovers or self.cluster.serves() == "old"
+        return {"postgres": {"reachable": True, "inRecovery": not ready, "timeline": 2, "lastReplayTime": "2026-11-23T11:59:00.5Z"}}
+
+
+def info() -> Object:
+    backup = {
+        "label": "20261123-110000F", "type": "full", "prior": None, "reference": None, "error": False,
+        "database": {"id": 1, "repo-key": 1}, "timestamp": {"start": 1795431600, "stop": 1795431660},
+        "archive": {"start": "000000010000000000000002", "stop": "000000010000000000000003"},
+        "lsn": {"start": "0/2000028", "stop": "0/3000050"},
+        "info": {"size": 1, "delta": 1, "repository": {"delta": 1}},
+    }  # fmt: skip
+    return {
+        "name": "hippo", "status": {"code": 0, "message": "ok"}, "backup": [backup],
+        "db": [{"id": 1, "repo-key": 1, "system-id": 7, "version": "18"}],
+        "archive": [{"database": {"id": 1, "repo-key": 1}, "id": "18-1", "min": "000000010000000000000001", "max": "000000010000000000000009"}],
+        "repo": [{"key": 1, "cipher": "none", "status": {"code": 0, "message": "ok"}}],
+    }  # fmt: skip
+
+
+SETTINGS = Settings(
+    image="pgwarden:test", image_pull_policy="IfNotPresent", namespace="sys", pod_name="controller", tls_secret="t",
+    webhook_service="w", mutating_webhook="m", validating_webhook="v", defaults=OperatorDefaults(), http_port=0, lease="l",
+)  # fmt: skip
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return SETTINGS
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """A Repository with a host, and a StatefulSet `pg` of one replica on a volume whose data is "old"."""
+    fake = Cluster()
+    fake.add("repositories", "ns", {"kind": "Repository", "apiVersion": names.API_VERSION, "metadata": {"name": "hippo"},
+                                    "spec": {"storageType": "local"}})  # fmt: skip
+    host = {names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_COMPONENT: "host"}
+    fake.add("pods", "ns", {"metadata": {"name": "host", "labels": host}, "spec": {"volumes": []}, "status": {"podIP": "10.0.0.2"}})
+    reference = {"namespace": "ns", "name": "data-pg-0", "uid": "uid-4"}
+    fake.add("persistentvolumes", "", {"metadata": {"name": "pv-old"}, "spec": {"persistentVolumeReclaimPolicy": "Delete", "claimRef": reference}})
+    claim = {
+        "metadata": {"name": "data-pg-0", "labels": {"app": "pg"}, "annotations": {"note": "mine", "pv.kubernetes.io/bind-completed": "yes"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "standard", "volumeName": "pv-old"},
+        "status": {"phase": "Bound"},
+    }  # fmt: skip
+    fake.data["pv-old"] = "old"
+    assert fake.add("persistentvolumeclaims", "ns", claim)["metadata"]["uid"] == "uid-4"
+    container = {"name": "postgres", "image": "postgres:18", "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}]}
+    template = {"metadata": {"labels": {names.LABEL_REPOSITORY: "hippo"}}, "spec": {"containers": [container]}}
+    fake.add("statefulsets", "ns", {"metadata": {"name": "pg"}, "spec": {"replicas": 1, "template": template}})
+    fake.now += timedelta(seconds=1)
+    fake.settle()
+    return fake
+
+
+class Run:
+    """A controller on the fake cluster: `until_over` reconciles as the queue would, the clock going on meanwhile."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.agents = FakeAgents(cluster)
+        self.restart()
+
+    def restart(self) -> None:
+        caches = Caches(self.cluster)
+        for repository in self.cluster.of("repositories"):
+            caches.repositories.items["ns", repository["metadata"]["name"]] = repository
+        agents: Any = self.agents
+        recorder = Recorder(self.cluster, "test")
+        self.controller = RestoreController(
+            Context(self.cluster, caches, agents, recorder, SETTINGS, clock=lambda: self.cluster.now)
+        )
+
+    def create(self, name: str = "back", **spec: Any) -> None:
+        body = {"apiVersion": names.API_VERSION, "kind": "Restore", "metadata": {"name": name}}
+        self.cluster.add("restores", "ns", body | {"spec": {"repository": "hippo"} | spec})
+
+    async def until_over(self, name: str = "back", rounds: int = 200) -> Object:
+        for _ in range(rounds):
+            try:
+                again = await self.controller.reconcile(("ns", name))
+            except Killed:
+                self.restart()
+                continue
+            if again is None:
+                break
+            self.cluster.now += timedelta(seconds=max(again, 0.1))
+        found = self.cluster.objects.get(("restores", "ns", name))
+        return found["status"] if found else {}
+
+
+@pytest.fixture
+def run(cluster: Cluster) -> Run:
+    return Run(cluster)

@@ -1,0 +1,242 @@
+"""Whole restores on the fake cluster, and the controller killed at each of its writes."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from pgwarden.api import names
+
+STEPS = ["Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp"]
+
+
+def conditions(status):
+    return {one["type"]: one["status"] for one in status["conditions"]}
+
+
+async def test_latest_swaps_the_volumes_and_keeps_the_old_one(run, cluster):
+    run.create()
+    status = await run.until_over()
+    assert status["phase"] == "Completed", status
+    assert conditions(status) == dict.fromkeys(STEPS, "True")
+    assert status["message"] == "recovered to 2026-11-23T11:59:00.5Z; the old data is kept as claim data-pg-0-before-back"
+    assert (status["claim"], status["newClaim"], status["keptClaim"]) == ("data-pg-0", "back-restored", "data-pg-0-before-back")
+    assert (status["oldVolume"], status["set"], status["timeline"]) == ("pv-old", "20261123-110000F", 2)
+    assert (status["backup"], status["job"]) == ("back-after", "back-restore-1")
+    assert "step" not in status
+    assert cluster.serves() == "restored"
+    assert cluster.serves("data-pg-0-before-back") == "old"
+    assert run.agents.calls == ["fence", "status", "clear-recovery", "status"]
+
+
+async def test_the_claims_are_as_before_but_for_the_volume(run, cluster):
+    claims = cluster.objects
+    before = copy.deepcopy(claims["persistentvolumeclaims", "ns", "data-pg-0"])
+    run.create()
+    status = await run.until_over()
+    after = claims["persistentvolumeclaims", "ns", "data-pg-0"]
+    assert after["metadata"]["labels"] == before["metadata"]["labels"]
+    assert after["metadata"]["annotations"] == {"note": "mine"}
+    assert after["spec"] == before["spec"] | {"volumeName": status["newVolume"]}
+    kept = claims["persistentvolumeclaims", "ns", "data-pg-0-before-back"]["metadata"]
+    assert kept["labels"] == {
+        names.MANAGED_BY: "pgwarden", names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_KEPT_BY: "back",
+    }  # fmt: skip
+    assert "To undo the restore" in kept["annotations"]["kubernetes.io/description"]
+    assert {v["spec"]["persistentVolumeReclaimPolicy"] for v in cluster.of("persistentvolumes")} == {"Delete"}
+    assert cluster.lost == []
+    workload = claims["statefulsets", "ns", "pg"]
+    assert workload["spec"]["replicas"] == 1
+    assert workload["metadata"].get("annotations", {}) == {}
+
+
+async def test_nothing_is_stopped_before_the_job_has_succeeded(run, cluster):
+    cluster.job_end = ""
+    run.create()
+    await run.until_over(rounds=30)
+    assert cluster.restore()["status"]["phase"] == "Running"
+    assert cluster.restore()["status"]["step"] == "Restored"
+    assert not any("statefulsets" in line or "persistentvolumes/" in line for line in cluster.log)
+
+
+async def test_a_failed_job_touches_nothing_and_a_second_restore_works(run, cluster):
+    cluster.job_end = "Failed"
+    cluster.job_message = {"ok": False, "exitCode": 75, "error": "ERROR: [075]: unable to find backup set"}
+    run.create()
+    status = await run.until_over()
+    assert (status["phase"], status["step"], status["reason"]) == ("Failed", "Restored", "RestoreFailed")
+    assert status["message"] == (
+        "ERROR: [075]: unable to find backup set (BackoffLimitExceeded: limit reached). Nothing of the old data was touched"
+    )
+    assert cluster.serves() == "old"
+    assert cluster.of("jobs") == []
+    assert [c["metadata"]["name"] for c in cluster.of("persistentvolumeclaims")] == ["data-pg-0"]
+    cluster.job_end, cluster.job_message = "Complete", {"ok": True, "set": "x", "seconds": 1}
+    run.create("again")
+    assert (await run.until_over("again"))["phase"] == "Completed"
+    assert cluster.serves() == "restored"
+
+
+async def test_failed_recovery_serves_the_old_data_again_and_a_second_restore_works(run, cluster):
+    run.agents.recovers = False
+    run.create(recoveryTimeoutSeconds=60)
+    status = await run.until_over()
+    assert (status["phase"], status["step"], status["reason"]) == ("Failed", "Recovered", "RecoveryTimeout")
+    assert conditions(status)["RolledBack"] == "True"
+    assert cluster.serves() == "old"
+    assert cluster.serves("data-pg-0-failed-back") == "restored"
+    assert cluster.serves("data-pg-0-before-back") == "no claim"
+    assert cluster.lost == []
+    assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 1
+    assert ("pods", "ns", "pg-0") in cluster.objects
+    run.agents.recovers = True
+    cluster.restored_data = "restored again"
+    run.create("again")
+    assert (await run.until_over("again"))["phase"] == "Completed"
+    assert (cluster.serves(), cluster.serves("data-pg-0-before-again")) == ("restored again", "old")
+
+
+async def test_a_postgres_that_crashes_is_rolled_back_with_its_words(run, cluster):
+    ended = {"exitCode": 1, "message": "FATAL:  recovery ended before configured recovery target was reached\n"}
+
+    def crash(pod):
+        if cluster.serves() == "restored":
+            pod["status"]["containerStatuses"] = [{"name": "postgres", "restartCount": 1, "lastState": {"terminated": ended}}]
+
+    cluster.pod_template = crash
+    run.agents.recovers = False
+    run.create()
+    status = await run.until_over()
+    assert (status["phase"], status["reason"]) == ("Failed", "RecoveryFailed")
+    assert "recovery ended before configured recovery target was reached" in status["message"]
+    assert cluster.serves() == "old"
+
+
+async def test_a_failed_backup_afterwards_does_not_fail_the_restore(run, cluster):
+    cluster.backup_end = "Failed"
+    run.create(keepOldVolume=False)
+    status = await run.until_over()
+    assert status["phase"] == "Completed"
+    assert conditions(status)["BackedUp"] == "False"
+    assert "Backup back-after failed: no space left" in status["message"]
+    assert cluster.serves("data-pg-0-before-back") == "old"  # the only way back
+
+
+async def test_the_old_volume_goes_only_after_the_backup(run, cluster):
+    run.create(keepOldVolume=False)
+    status = await run.until_over()
+    assert status["phase"] == "Completed"
+    assert "keptClaim" not in status
+    assert cluster.lost == ["old"]
+    assert cluster.log.index("POST backups/back-after") < cluster.log.index(
+        "DELETE persistentvolumeclaims/data-pg-0-before-back"
+    )
+
+
+async def test_into_a_claim_of_its_own_touches_nothing_else(run, cluster):
+    run.create(volumeClaim="look-here")
+    status = await run.until_over()
+    assert status["phase"] == "Completed"
+    assert status["message"] == "restored into claim look-here"
+    assert (cluster.serves("look-here"), cluster.serves()) == ("restored", "old")
+    written = {line for line in cluster.log if "restores/" not in line}
+    assert written == {"POST persistentvolumeclaims/look-here", "POST jobs/back-restore-1"}
+    assert {c["reason"] for c in status["conditions"][4:]} == {"NotNeeded"}
+
+
+async def test_a_claim_that_is_there_already_is_not_written_into(run, cluster):
+    run.create(volumeClaim="data-pg-0")
+    status = await run.until_over()
+    assert (status["phase"], status["reason"]) == ("Failed", "ClaimExists")
+    assert cluster.serves() == "old"
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["after the write", "before the write"])
+@pytest.mark.parametrize("recovers", [True, False], ids=["recovers", "rolled back"])
+async def test_killed_at_each_write_it_ends_the_same(cluster, run, before, recovers):
+    """The controller's process ends at its n-th write, for every n; a new one goes on from what it finds."""
+    pristine = {k: copy.deepcopy(v) for k, v in vars(cluster).items() if k not in {"pod_template", "_access", "_session"}}
+    n = 0
+    while True:
+        n += 1
+        vars(cluster).update(copy.deepcopy(pristine))
+        cluster.kill_at, cluster.kill_before = n, before
+        run.restart()
+        run.agents.recovers = recovers
+        run.create(recoveryTimeoutSeconds=60)
+        status = await run.until_over()
+        where = f"killed at write {n}: {cluster.log[: n + 3]}"
+        assert cluster.lost == [], where
+        assert ("pods", "ns", "pg-0") in cluster.objects, where
+        if recovers:
+            assert status["phase"] == "Completed", where
+            assert (cluster.serves(), cluster.serves("data-pg-0-before-back")) == ("restored", "old"), where
+        else:
+            assert status["phase"] == "Failed", where
+            assert (cluster.serves(), cluster.serves("data-pg-0-failed-back")) == ("old", "restored"), where
+        assert {v["spec"]["persistentVolumeReclaimPolicy"] for v in cluster.of("persistentvolumes")} == {"Delete"}, where
+        if n > cluster.writes:
+            break
+    assert n > 30
+
+
+async def test_deleted_at_each_write_the_workload_runs_again(cluster, run):
+    """The Restore is deleted right after the n-th write, and the controller hears of it; its old data are never lost."""
+    pristine = {k: copy.deepcopy(v) for k, v in vars(cluster).items() if k not in {"pod_template", "_access", "_session"}}
+    for n in range(1, 60):
+        vars(cluster).update(copy.deepcopy(pristine))
+        cluster.kill_at = n
+        run.restart()
+        run.create()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(run, "restart", lambda: cluster.objects.pop(("restores", "ns", "back"), None))
+            await run.until_over()
+        served, others = cluster.serves(), {cluster.data.get(v["metadata"]["name"]) for v in cluster.of("persistentvolumes")}
+        assert "old" in {served} | others, n
+        assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 1, n
+        assert ("pods", "ns", "pg-0") in cluster.objects, n
+        assert served in {"old", "restored"}, n
+
+
+async def test_a_new_restore_first_undoes_what_a_vanished_one_has_left(run, cluster):
+    run.create("first")
+    while "PATCH persistentvolumes/pv-old" not in cluster.log[-1:] or cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"]:
+        cluster.kill_at = cluster.writes + 1
+        await run.until_over("first", rounds=1)
+        assert cluster.writes < 60
+    del cluster.objects["restores", "ns", "first"]
+    assert await run.controller.orphans() == [("ns", "first")]
+    cluster.kill_at = 0
+    cluster.restored_data = "restored second"
+    run.create("second")
+    status = await run.until_over("second")
+    assert status["phase"] == "Completed", status
+    assert (cluster.serves(), cluster.serves("data-pg-0-before-second")) == ("restored second", "old")
+    assert await run.controller.orphans() == []
+
+
+async def test_one_at_a_time(run, cluster):
+    running = {"kind": "Backup", "metadata": {"name": "nightly"}, "spec": {"repository": "hippo"}, "status": {"phase": "Running"}}
+    cluster.add("backups", "ns", running)
+    run.create()
+    await run.until_over(rounds=3)
+    status = cluster.restore()["status"]
+    assert (status["phase"], status["reason"]) == ("Pending", "Waiting")
+    assert status["message"] == "waiting for Backup nightly of the same Repository to end"
+    cluster.objects["backups", "ns", "nightly"]["status"]["phase"] = "Completed"
+    assert (await run.until_over())["phase"] == "Completed"
+
+
+async def test_postgres_is_not_started_while_its_wal_is_out_of_reach(run, cluster):
+    run.create()
+    while cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"]:
+        cluster.kill_at = cluster.writes + 1
+        await run.until_over(rounds=1)
+    cluster.kill_at, run.agents.host_up = 0, False
+    await run.until_over(rounds=30)
+    assert cluster.restore()["status"]["step"] == "Started"
+    assert cluster.condition("Started")["reason"] == "RepositoryNotReachable"
+    assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 0
+    run.agents.host_up = True
+    assert (await run.until_over())["phase"] == "Completed"
