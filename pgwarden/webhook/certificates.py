@@ -13,6 +13,7 @@ from pgwarden.api import names
 from pgwarden.kube import paths
 from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import KubeClient
+from pgwarden.webhook import metrics
 
 Object = dict[str, Any]
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ class Certificates:
             # The type alone: a parser's message may quote what it could not parse.
             log.error("the certificate's Secret is not usable", error=type(error).__name__, loaded=self.loaded)  # noqa: TRY400
             return
+        metrics.CERTIFICATE_LOADS.inc()
         log.info("certificate loaded", version=secret["metadata"].get("resourceVersion", ""))
 
     def load(self, secret: Object) -> None:

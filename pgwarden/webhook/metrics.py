@@ -15,7 +15,7 @@ SECONDS = Histogram(
 )
 INJECTIONS = Counter("pgwarden_webhook_injections", "Pods injected.", ["configured_by"])
 REFUSALS = Counter("pgwarden_webhook_refusals", "Faults that reviews were refused for.", ["rule"])
-RELOADS = Counter("pgwarden_webhook_certificate_loads", "Times the serving certificate was loaded.")
+CERTIFICATE_LOADS = Counter("pgwarden_webhook_certificate_loads", "Times the serving certificate was loaded.")
 
 
 def count(path: str, reply: Reply, seconds: float) -> None:
