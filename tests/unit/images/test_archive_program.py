@@ -1,0 +1,111 @@
+"""pgbackrest-archive: the answer is passed on at once, and whatever is left behind ends as a harmless orphan."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[3] / "images" / "archive.c"
+PR_SET_CHILD_SUBREAPER = 36
+COMPILER = shutil.which("cc")
+
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """The program, running `backrest` in the test's folder instead of pgBackRest."""
+    target = tmp_path / "pgbackrest-archive"
+    subprocess.run(
+        [str(COMPILER), "-Wall", "-Wextra", "-Werror", f'-DPROGRAM="{tmp_path}/backrest"', "-o", target, SOURCE],
+        check=True,
+    )
+    return target
+
+
+@pytest.fixture
+def process_one() -> Iterator[None]:
+    """Orphans become this process's children, as they become PostgreSQL's where it is process 1."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    yield
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def pretend(program: Path, script: str) -> None:
+    backrest = program.with_name("backrest")
+    backrest.write_text(f"#!/bin/sh\n{script}\n")
+    backrest.chmod(0o755)
+
+
+def orphans(limit: float = 10) -> list[int]:
+    """Exit statuses of every child that this process is left with."""
+    found: list[int] = []
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid:
+            found.append(status)
+        else:
+            time.sleep(0.02)
+    raise AssertionError("children are still running")
+
+
+@pytest.mark.parametrize("code", [0, 1, 25, 103])
+def test_exit_code_is_passed_on(program: Path, code: int, process_one: None) -> None:
+    pretend(program, f"exit {code}")
+    assert subprocess.run([program], check=False).returncode == code
+    assert orphans() == [0]
+
+
+def test_signal_is_passed_on(program: Path, process_one: None) -> None:
+    pretend(program, "kill -TERM $$")
+    assert subprocess.run([program], check=False).returncode == -signal.SIGTERM
+    assert orphans() == [0]
+
+
+def test_arguments_and_output_are_passed_on(program: Path) -> None:
+    pretend(program, 'printf "%s|" "$@"')
+    done = subprocess.run([program, "--stanza=main", "archive-push", "a b"], check=True, capture_output=True, text=True)
+    assert done.stdout == "--stanza=main|archive-push|a b|"
+
+
+@pytest.mark.parametrize("end", ["exit 103", "kill -KILL $$"])
+def test_process_left_behind_ends_as_an_orphan_with_zero(program: Path, end: str, process_one: None) -> None:
+    pretend(program, f"setsid sh -c 'sleep 0.5; {end}' > /dev/null 2>&1 &\nexit 0")
+    began = time.monotonic()
+    assert subprocess.run([program], check=False, capture_output=True).returncode == 0
+    assert time.monotonic() - began < 0.45, "the answer waited for what was left behind"
+    assert orphans() == [0]
+
+
+def test_process_left_behind_reaches_process_one_without_the_program(program: Path, process_one: None) -> None:
+    pretend(program, "setsid sh -c 'exit 103' > /dev/null 2>&1 &\nexit 0")
+    subprocess.run([program.with_name("backrest")], check=True)
+    assert [os.waitstatus_to_exitcode(status) for status in orphans()] == [103]
+
+
+def test_program_that_cannot_start_is_a_failure(program: Path, process_one: None) -> None:
+    assert subprocess.run([program], check=False).returncode == 126
+    assert orphans() == [0]
+
+
+def test_signal_to_the_group_ends_the_program_and_pgbackrest(program: Path, tmp_path: Path, process_one: None) -> None:
+    pretend(program, f"echo $$ > {tmp_path}/pid; exec sleep 30")
+    running = subprocess.Popen([program], start_new_session=True)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGQUIT)
+    assert running.wait(10) == -signal.SIGQUIT
+    assert orphans() == [0]
