@@ -10,7 +10,7 @@ import yaml
 from harness.kubectl import Kubectl, Object
 
 MANIFESTS = Path(__file__).resolve().parent.parent / "demo" / "manifests"
-IMAGE = "localhost/pgwarden-postgres:17"
+IMAGE = "localhost/postgres:17"
 
 
 def manifests(name: str) -> list[Object]:

@@ -55,11 +55,11 @@ IMAGES = {
             ("Dockerfile", ".dockerignore", "images", "requirements.lock", "crds", "pgwarden"),
         ),
         Image(
-            "postgres", "localhost/pgwarden-postgres:17", "trixie", "postgres-glibc/Dockerfile",
+            "postgres", "localhost/postgres:17", "trixie", "postgres-glibc/Dockerfile",
             ("postgres-glibc", "docker-entrypoint.sh"), context="tests/images",
         ),
         Image(
-            "postgres-musl", "localhost/pgwarden-postgres-musl:17", "trixie", "postgres-musl/Dockerfile",
+            "postgres-musl", "localhost/postgres:17-alpine", "trixie", "postgres-musl/Dockerfile",
             ("postgres-musl", "docker-entrypoint.sh"), context="tests/images", jar=MUSL_POSTGRES,
         ),
     )
