@@ -64,8 +64,7 @@ class Pattern(msgspec.Struct, frozen=True):
     commands: tuple[Command, ...] = ()
 
     def matches(self, name: str) -> bool:
-        plain = name.removeprefix("no-").removeprefix("reset-")
-        return any(fnmatchcase(plain, pattern) for pattern in self.names)
+        return any(fnmatchcase(name, pattern) for pattern in self.names)
 
 
 def _size_text(size: float) -> str:
@@ -92,7 +91,7 @@ def _flags(commands: tuple[Command, ...], *names: str) -> dict[str, Option]:
 
 ALLOWED: dict[str, Option] = {
     **_flags(_BG, "archive-check", "archive-copy", "archive-mode-check", "checksum-page", "expire-auto", "resume"),
-    **_flags(_BG, "start-fast", "stop-auto", "page-header-check", "repo-bundle", "repo-block", "repo-hardlink"),
+    **_flags(_BG, "start-fast", "page-header-check", "repo-bundle", "repo-block"),
     **_flags(_G, "archive-async", "archive-header-check", "archive-missing-retry", "sck-keep-alive", "log-timestamp"),
     **_flags(_G, "repo-s3-requester-pays"),
     **_flags(_R, "link-all", "target-exclusive"),
@@ -133,6 +132,9 @@ ALLOWED: dict[str, Option] = {
     "repo-s3-kms-key-id": Option("text", _G, pattern=r"[A-Za-z0-9:/_-]{1,2048}", example="the id of a KMS key"),
     "repo-s3-role": Option("text", _G, pattern=r"[A-Za-z0-9+=,.@_/:-]{1,512}", example="the name of a role"),
 }
+
+#: Compression type → its levels.
+LEVELS: dict[str, tuple[int, int]] = {"bz2": (1, 9), "gz": (-1, 9), "lz4": (-5, 12), "zst": (-7, 22)}
 
 #: Read from the top; the first that matches gives the reason.
 REFUSED: tuple[tuple[Pattern, str], ...] = (
@@ -187,5 +189,6 @@ REFUSED: tuple[tuple[Pattern, str], ...] = (
     (Pattern(("recovery-option",)), "could make PostgreSQL run a program; use spec.target and spec.targetTimeline"),
     (Pattern(("force", "online")), "switches off a check that keeps the data safe"),
     (Pattern(("annotation",), ("repository",)), "belongs into spec.options of a Backup"),
+    (Pattern(("repo-hardlink",)), "does not go with bundles, in which pgwarden stores small files"),
     (Pattern(("*-path", "*-file")), "points at a file or folder; pgwarden sets all of them"),
 )

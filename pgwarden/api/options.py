@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from pgwarden.api.faults import Fault
-from pgwarden.api.option_table import ALLOWED, REFUSED, Command, Option
+from pgwarden.api.option_table import ALLOWED, LEVELS, REFUSED, Command, Option
 
 KIND_OF = {"backup": "a backup", "restore": "a restore", "repository": "a Repository"}
 _NUMBERED = re.compile(r"(repo|pg)([0-9]*)-(.+)")
@@ -86,7 +86,19 @@ def parse_options(
         arguments.append(argument)
         if _RETENTION.fullmatch(name):
             retention[name] = int(given.value or 0)
-    return ParsedOptions(type=kind, arguments=tuple(arguments), retention=retention), faults
+    parsed = ParsedOptions(type=kind, arguments=tuple(arguments), retention=retention)
+    return parsed, faults + _level_faults(parsed.settings, field)
+
+
+def _level_faults(settings: dict[str, str], field: str) -> list[Fault]:
+    """Each compression type has levels of its own; where the type is given elsewhere, pgBackRest checks them."""
+    kind, level = settings.get("compress-type", ""), settings.get("compress-level")
+    if level is None or kind not in LEVELS:
+        return []
+    low, high = LEVELS[kind]
+    if low <= int(level) <= high:
+        return []
+    return [Fault(field, f"--compress-level={level}", f"must be from {low} to {high} with {kind}", "options")]
 
 
 def _given(options: Sequence[Any], field: str, command: Command, faults: list[Fault]) -> Iterator[_Given]:
@@ -156,7 +168,7 @@ def _check(given: _Given, command: Command, storages: Storages | None) -> tuple[
         if positive is not None and positive.type == "boolean":
             option, plain, name, negated = positive, positive_plain, name.removeprefix("no-"), True
     if option is None:
-        return _refusal(plain, command), ""
+        return _refusal(name, command), ""
     problem = _number_problem(name, plain, storages)
     if problem:
         return problem, ""
@@ -189,18 +201,23 @@ def _number_problem(name: str, plain: str, storages: Storages | None) -> str:
     return ""
 
 
-def _refusal(plain: str, command: Command) -> str:
+def _refusal(name: str, command: Command) -> str:
+    plain = _find(re.sub(r"^(no-|reset-)+", "", name), command)[1]
     for pattern, reason in REFUSED:
         if (not pattern.commands or command in pattern.commands) and pattern.matches(plain):
             return reason
-    elsewhere = ALLOWED.get(plain) or ALLOWED.get(plain.removeprefix("no-"))
+    elsewhere = ALLOWED.get(plain)
+    if elsewhere is not None and command in elsewhere.commands and elsewhere.type == "boolean":
+        return f"is a switch: write --{_shown(plain)} or --no-{_shown(plain)}"
+    if elsewhere is not None and command in elsewhere.commands:
+        return f"cannot be negated or reset: it takes {elsewhere.expects}"
     if elsewhere is not None:
         places = " and ".join(
             KIND_OF[place] for place in ("backup", "restore", "repository") if place in elsewhere.commands
         )
         return f"is not an option of {KIND_OF[command]}, only of {places}"
     allowed = sorted(name for name, option in ALLOWED.items() if command in option.commands)
-    near = difflib.get_close_matches(plain.removeprefix("no-"), allowed, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(plain, allowed, n=1, cutoff=0.7)
     if near:
         return f"is not an option that can be set here; did you mean --{_shown(near[0])}?"
     return "is not an option that can be set here; these can: " + ", ".join(f"--{_shown(name)}" for name in allowed)

@@ -1,0 +1,95 @@
+"""The CRDs agree with the types, and say what each field is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from pgwarden.api import kinds
+from pgwarden.api.names import GROUP, VERSION
+from pgwarden.api.schema import KINDS, crds
+
+SPECS = {
+    "Repository": kinds.RepositorySpec,
+    "Backup": kinds.BackupSpec,
+    "BackupSchedule": kinds.BackupScheduleSpec,
+    "Restore": kinds.RestoreSpec,
+}
+SHORT = {"Repository": "pgrepo", "Backup": "pgb", "BackupSchedule": "pgbs", "Restore": "pgr"}
+
+
+def version(kind: str) -> dict[str, Any]:
+    return crds()[kind]["spec"]["versions"][0]
+
+
+def schema(kind: str) -> dict[str, Any]:
+    return version(kind)["schema"]["openAPIV3Schema"]
+
+
+def walk(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, node
+    for name, child in node.get("properties", {}).items():
+        yield from walk(child, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if isinstance(node.get(key), dict):
+            yield from walk(node[key], f"{path}[]")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_field_has_a_description_that_is_a_sentence(kind):
+    fields = [(path, node) for path, node in walk(schema(kind)) if path != ".metadata"]  # Kubernetes allows none there
+    assert [path for path, node in fields if not node.get("description", "").endswith(".")] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_left_open(kind):
+    for path, node in walk(schema(kind)):
+        assert "x-kubernetes-preserve-unknown-fields" not in node, path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_string_and_list_that_users_write_is_bounded(kind):
+    """CEL's cost estimate needs it, and so does etcd."""
+    for path, node in walk(schema(kind)["properties"]["spec"]):
+        if node.get("type") == "string":
+            assert "maxLength" in node or "enum" in node, path
+        if node.get("type") == "array":
+            assert "maxItems" in node, path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kind_is_served_with_its_names_and_a_status(kind):
+    spec = crds()[kind]["spec"]
+    assert (spec["group"], version(kind)["name"], spec["scope"]) == (GROUP, VERSION, "Namespaced")
+    assert spec["names"]["shortNames"] == [SHORT[kind]]
+    assert spec["names"]["categories"] == ["pgwarden"]
+    assert version(kind)["subresources"] == {"status": {}}
+
+
+@pytest.mark.parametrize("kind", ["Backup", "BackupSchedule", "Restore"])
+def test_objects_can_be_selected_by_their_repository(kind):
+    assert version(kind)["selectableFields"] == [{"jsonPath": ".spec.repository"}]
+
+
+def compare(model: type[msgspec.Struct], node: dict[str, Any], path: str) -> None:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(model)}
+    extra = {"key"} if path.endswith("credentialsSecretRef") else set()  # two keys there, with fixed names
+    assert set(node["properties"]) == set(fields) - extra, path
+    for name, child in node["properties"].items():
+        default = fields[name].default
+        if "default" in child and child["default"] != {}:
+            assert child["default"] == default, f"{path}.{name}"
+        elif default not in {None, ""} and default is not msgspec.NODEFAULT and not callable(default):
+            assert child.get("type") == "array", f"{path}.{name} has default {default!r} in kinds.py only"
+        inner = [t for t in msgspec.inspect.type_info(fields[name].type).types] if "|" in str(fields[name].type) else []
+        for one in [*inner, msgspec.inspect.type_info(fields[name].type)]:
+            if isinstance(one, msgspec.inspect.StructType):
+                compare(one.cls, child, f"{path}.{name}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fields_and_defaults_are_those_of_the_types(kind):
+    compare(SPECS[kind], schema(kind)["properties"]["spec"], "spec")
