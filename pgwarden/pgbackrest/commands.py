@@ -56,6 +56,9 @@ def restore_argv(
         argv.append(f"--set={backup_set}")
     if delta:
         argv.append("--delta")
+    # Left alone, pgBackRest writes its own command line into postgresql.auto.conf, with this Job's --repo and
+    # --pg1-path, which are wrong in the pod that PostgreSQL then starts in.
+    argv.append(f"--recovery-option=restore_command={restore_command(stanza)}")
     argv += target_arguments(target, timeline)
     if options:
         argv += options.arguments

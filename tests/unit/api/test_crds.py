@@ -84,8 +84,8 @@ def compare(model: type[msgspec.Struct], node: dict[str, Any], path: str) -> Non
             assert child["default"] == default, f"{path}.{name}"
         elif default not in {None, ""} and default is not msgspec.NODEFAULT and not callable(default):
             assert child.get("type") == "array", f"{path}.{name} has default {default!r} in kinds.py only"
-        inner = [t for t in msgspec.inspect.type_info(fields[name].type).types] if "|" in str(fields[name].type) else []
-        for one in [*inner, msgspec.inspect.type_info(fields[name].type)]:
+        info = msgspec.inspect.type_info(fields[name].type)
+        for one in getattr(info, "types", [info]):
             if isinstance(one, msgspec.inspect.StructType):
                 compare(one.cls, child, f"{path}.{name}")
 

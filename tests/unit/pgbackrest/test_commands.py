@@ -1,0 +1,88 @@
+"""pgBackRest's command lines. Each was run against pgBackRest 2.60."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgwarden.api.kinds import RestoreTarget
+from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest.options import ParsedOptions, parse_options
+
+
+def test_a_backup_carries_its_mark_and_its_options():
+    options, _ = parse_options(["--type=full --repo1-retention-full=7"], command="backup")
+    assert commands.backup_argv("hippo", "incr", 1, options, {"pgwarden-uid": "4f1c"}) == [
+        "--stanza=hippo",
+        "--repo=1",
+        "--type=full",
+        "--annotation=pgwarden-uid=4f1c",
+        "--repo1-retention-full=7",
+        "backup",
+    ]
+
+
+def test_the_type_is_the_specs_where_options_have_none():
+    assert "--type=diff" in commands.backup_argv("hippo", "diff", 2, ParsedOptions())
+
+
+TARGETS = [
+    ("latest", None, "", []),
+    ("latest on a timeline", None, "current", ["--target-timeline=current"]),
+    ("immediate", RestoreTarget(immediate=True), "", ["--type=immediate", "--target-action=promote"]),
+    ("time", RestoreTarget(time="2026-11-23T11:00:00.25+01:00"), "", ["--type=time", "--target=2026-11-23 10:00:00.250000+00", "--target-action=promote"]),
+    ("lsn", RestoreTarget(lsn="0/3000060"), "", ["--type=lsn", "--target=0/3000060", "--target-action=promote"]),
+    ("xid", RestoreTarget(xid="1234"), "2", ["--type=xid", "--target=1234", "--target-action=promote", "--target-timeline=2"]),
+    ("name", RestoreTarget(name="before upgrade; rm -rf"), "", ["--type=name", "--target=before upgrade; rm -rf", "--target-action=promote"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("target", "timeline", "arguments"), [row[1:] for row in TARGETS], ids=[row[0] for row in TARGETS]
+)
+def test_a_target_is_a_type_and_a_value_and_ends_in_promotion(target, timeline, arguments):
+    assert commands.target_arguments(target, timeline) == arguments
+
+
+def test_a_restore_beside_the_data_directory_forgets_the_pod_that_host_conf_names():
+    argv = commands.restore_argv(
+        "hippo",
+        backup_set="20261101-000000F",
+        repo=2,
+        delta=True,
+        data_directory="/data",
+        options=ParsedOptions(arguments=("--link-all",)),
+    )
+    assert argv == [
+        "--stanza=hippo",
+        "--repo=2",
+        "--pg1-path=/data",
+        "--reset-pg1-host",
+        "--set=20261101-000000F",
+        "--delta",
+        f"--recovery-option=restore_command={commands.restore_command('hippo')}",
+        "--link-all",
+        "restore",
+    ]
+
+
+def test_the_two_commands_for_postgresql_quote_the_path():
+    where = "--config=/pgwarden/conf/pgbackrest.conf --config-include-path=/pgwarden/conf/conf.d --stanza=hippo"
+    push, get = commands.archive_command("hippo"), commands.restore_command("hippo")
+    assert push.split(" ", 1)[1] == f'{where} archive-push "%p"'
+    assert get.split(" ", 1)[1] == f'{where} archive-get %f "%p"'
+    for command in (push, get):
+        assert command.startswith("/pgwarden/tools/bin/pgbackrest")
+
+
+OTHERS = [
+    (commands.info_argv("hippo"), ["--stanza=hippo", "--output=json", "--log-level-console=off", "--log-level-stderr=error", "info"]),
+    (commands.stanza_create_argv("hippo"), ["--stanza=hippo", "stanza-create"]),
+    (commands.check_argv("hippo"), ["--stanza=hippo", "check"]),
+    (commands.expire_argv("hippo"), ["--stanza=hippo", "expire"]),
+    (commands.expire_argv("hippo", backup_set="20261101-000000F", repo=1), ["--stanza=hippo", "--repo=1", "--set=20261101-000000F", "expire"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("argv", "expected"), OTHERS, ids=[row[1][-1] + str(len(row[1])) for row in OTHERS])
+def test_the_other_commands(argv, expected):
+    assert argv == expected
