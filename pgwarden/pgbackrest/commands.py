@@ -14,9 +14,9 @@ from pgwarden.api.options import ParsedOptions
 from pgwarden.api.target import pgbackrest_time
 
 
-def command_line(argv: Sequence[str]) -> list[str]:
+def command_line(argv: Sequence[str], program: str = names.PGBACKREST) -> list[str]:
     """*argv* as it is run where the agent's folders are."""
-    return [names.PGBACKREST, f"--config={names.CONF_FILE}", f"--config-include-path={names.CONF_INCLUDE_DIR}", *argv]
+    return [program, f"--config={names.CONF_FILE}", f"--config-include-path={names.CONF_INCLUDE_DIR}", *argv]
 
 
 def backup_argv(
@@ -100,8 +100,12 @@ def expire_argv(stanza: str, *, backup_set: str = "", repo: int | None = None) -
 
 def archive_command(stanza: str) -> str:
     """PostgreSQL replaces %p by a path relative to its data directory and runs the whole by a shell."""
-    return " ".join([*command_line([f"--stanza={stanza}", "archive-push"]), '"%p"'])
+    return _for_postgres(stanza, "archive-push", '"%p"')
 
 
 def restore_command(stanza: str) -> str:
-    return " ".join([*command_line([f"--stanza={stanza}", "archive-get"]), "%f", '"%p"'])
+    return _for_postgres(stanza, "archive-get", "%f", '"%p"')
+
+
+def _for_postgres(stanza: str, command: str, *files: str) -> str:
+    return " ".join([*command_line([f"--stanza={stanza}", command], names.PGBACKREST_ARCHIVE), *files])

@@ -87,9 +87,9 @@ def _sidecar(recipe: Recipe) -> Object:
             {"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"},
             {"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"},
         ],
-        # A check starts a Python: seldom, once the agent is up.
-        "startupProbe": check | {"periodSeconds": 2, "failureThreshold": 60},
-        "livenessProbe": check | {"periodSeconds": 30, "failureThreshold": 3},
+        # No startupProbe: a native sidecar that fails it would hold back PostgreSQL, and PostgreSQL comes first.
+        # A check starts a Python: seldom.
+        "livenessProbe": check | {"initialDelaySeconds": 20, "periodSeconds": 30, "failureThreshold": 3},
         "volumeMounts": _sidecar_mounts(recipe),
     }
 

@@ -100,17 +100,12 @@ def _lock(client: KubeClient, namespace: str, name: str, identity: str):  # type
             )
 
         async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
-            body = {
-                "apiVersion": "coordination.k8s.io/v1",
-                "kind": "Lease",
-                "metadata": {"name": name, "namespace": namespace},
-                "spec": _spec(election_record),
-            }
+            body = _lease(name, namespace) | {"spec": _spec(election_record)}
             return await _quietly(client.request("POST", paths.of("leases", namespace), body=body))
 
         async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
-            body = {"metadata": {"resourceVersion": self.version}, "spec": _spec(updated_record)}
-            return await _quietly(client.merge(paths.of("leases", namespace, name), body))
+            body = _lease(name, namespace, self.version) | {"spec": _spec(updated_record)}
+            return await _quietly(client.request("PUT", paths.of("leases", namespace, name), body=body))
 
     return Lock(name, namespace, identity)
 
@@ -132,10 +127,15 @@ async def _release(client: KubeClient, namespace: str, name: str, identity: str)
         lease = await client.find(path)
         if lease is None or lease.get("spec", {}).get("holderIdentity") != identity:
             return
-        version = lease["metadata"]["resourceVersion"]
-        await client.merge(path, {"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": ""}})
+        free = _lease(name, namespace, lease["metadata"]["resourceVersion"])
+        await client.request("PUT", path, body=free | {"spec": lease["spec"] | {"holderIdentity": ""}})
     except _TROUBLE as error:
         log.info("lease not given back", error=str(error))
+
+
+def _lease(name: str, namespace: str, version: str = "") -> Object:
+    metadata = {"name": name, "namespace": namespace} | ({"resourceVersion": version} if version else {})
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
 
 
 def _spec(record: LeaderElectionRecord) -> Object:

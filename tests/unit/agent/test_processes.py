@@ -19,16 +19,15 @@ import uvloop
 
 async def main():
     children = Children()
-    async with children.start(["sh", "-c", "(sh -c 'exit 7' & echo) ; exit 3"], capture=True) as process:
+    async with children.start(["sh", "-c", "(sh -c 'sleep 0.2; exit 7' & echo) ; exit 3"], capture=True) as process:
         await process.communicate()
         code = process.returncode
-    await asyncio.sleep(0.5)
     async def own(n):
         async with children.start(["sh", "-c", f"exit {n}"], capture=False) as process:
             return await process.wait()
     tasks = [asyncio.create_task(own(n)) for n in range(1, 21)]
     buried = 0
-    while not all(task.done() for task in tasks):
+    while not buried or not all(task.done() for task in tasks):
         buried += children.reap()
         await asyncio.sleep(0)
     print(code, buried, [task.result() for task in tasks] == list(range(1, 21)), children.reap())
