@@ -217,3 +217,9 @@ def test_many_faults_are_told_at_once(make, judge):
         "spec.options[0]",
         "spec.zz",
     }
+
+
+def test_a_repository_is_no_neighbour_of_itself(make, judge, cluster, s3):
+    old = make("Repository", "a", storageType="s3", s3=s3)
+    cluster.present.append(old)
+    assert judge(make("Repository", "a", storageType="s3", s3=s3, retention={"full": 3}), old).faults == []
