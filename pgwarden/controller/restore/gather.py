@@ -35,7 +35,8 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
     # What a vanished Restore has left counts like a plan of ours until it is undone.
     left = None if plan else _left(workloads, spec.repository)
     operation = plan or left
-    job = await read.find("jobs", names.restore_job(operation.restore if operation else restore["metadata"]["name"]))
+    job_name = names.restore_job(operation.restore if operation else restore["metadata"]["name"])
+    job = await read.find("jobs", job_name)
     pods = await read.pods(None if step in _ALL_PODS | {"Ending"} else spec.repository)
     claims = await read.claims(plan)
     info, info_error = await read.info(spec.repository) if step in _HOST else (None, "")
@@ -54,7 +55,7 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
         claims=claims,
         volumes=await read.volumes(_meant(claims, pods, operation), operation),
         job=job,
-        job_pods=tuple(await read.job_pods(job["metadata"]["name"])) if job else (),
+        job_pods=tuple(await read.job_pods(job_name)),
         backup=await read.find("backups", names.restore_backup(plan.restore)) if plan and step == "BackedUp" else None,
         info=info,
         info_error=info_error,

@@ -57,9 +57,9 @@ def kept_claim(plan: Plan, namespace: str, volume: str) -> Object:
     """The old volume's. None of the user's labels: nothing that selects by them may find two claims."""
     text = (
         f"The data of claim {plan.claim} from before Restore {plan.restore}. To undo the restore: scale "
-        f"{plan.workload_kind} {plan.workload} to 0, set the reclaim policy of both volumes to Retain, delete both claims, "
-        f"and make claim {plan.claim} again with spec.volumeName {volume} (after removing uid from the volume's claimRef). "
-        f"Delete this claim when the data is not needed any more."
+        f"{plan.workload_kind} {plan.workload} to 0, set the reclaim policy of both volumes to Retain, delete both "
+        f"claims, and make claim {plan.claim} again with spec.volumeName {volume} (after removing uid from the "
+        f"volume's claimRef). Delete this claim when the data is not needed any more."
     )
     return _kept(plan, plan.kept_claim, namespace, volume, text)
 

@@ -44,7 +44,7 @@ def next_change(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, 
         protect([volume for _, volume in goal.bind.values()], volumes)
         or _remove(goal, claims)
         or _promise(goal, claims, volumes)
-        or _make(goal, claims)
+        or _make(goal, claims, volumes)
         or Change(f"waiting until {' and '.join(goal.bind)} are bound")
     )
 
@@ -126,9 +126,12 @@ def _promise(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Obj
     return None
 
 
-def _make(goal: Goal, claims: Mapping[str, Object]) -> Change | None:
+def _make(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object]) -> Change | None:
     for name, (body, volume) in goal.bind.items():
         if name not in claims:
+            if volumes[volume.name].get("status", {}).get("phase") in {"Bound", "Released"}:
+                # The binder has not seen yet that the volume is free: the claim would wait for its next round (15 s).
+                return Change(f"waiting until volume {volume.name} is available")
             return Change(f"making claim {name} for volume {volume.name}", Create("persistentvolumeclaims", body))
     return None
 

@@ -26,7 +26,7 @@ def stopped(facts: Facts) -> Verdict:
         if not facts.info and facts.info_error:
             text = f"not stopping PostgreSQL while it could not recover: {facts.info_error}"
             return wait("RepositoryNotReachable", text)
-        changed = _changed(facts, plan)
+        changed = _changed(facts, plan) or _job_gone(facts, plan)
         if changed:
             return changed
         # Before anything stops: a StatefulSet may delete the claims of the pods that it scales away.
@@ -56,16 +56,27 @@ def hold(facts: Facts, plan: Plan) -> Verdict | None:
     ours = pods_of(facts.pods, plan.workload_kind, plan.workload)
     if ours:
         return wait("Stopping", f"waiting for {_names(ours)} to end", again=1.0)
-    if facts.job is not None and facts.job["metadata"]["name"] == names.restore_job(plan.restore):
-        if is_going(facts.job):
-            return wait("Stopping", "waiting until the restore Job is gone", again=1.0)
-        name, uid = facts.job["metadata"]["name"], facts.job["metadata"]["uid"]
-        delete = Delete("jobs", facts.namespace, name, uid)
-        return act(delete, "Stopping", f"removing Job {name}, which holds the new claim")
+    job = _job_gone(facts, plan)
+    if job:
+        return job
     users = [pod for pod in facts.pods if claims_of(pod) & {plan.claim, plan.new_claim, plan.kept_claim}]
     if users:
         return wait("ClaimInUse", f"waiting for {_names(users)}, which use the claims; delete them if they do not end")
     return None
+
+
+def _job_gone(facts: Facts, plan: Plan) -> Verdict | None:
+    """The Job's pods hold the new claim, ended as they are. They go while PostgreSQL still runs."""
+    job = facts.job
+    if job is None:
+        holding = [pod for pod in facts.job_pods if claims_of(pod) & {plan.new_claim}]
+        return wait("Stopping", f"waiting until {_names(holding)} of the Job is gone", again=0.5) if holding else None
+    name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+    if is_going(job):
+        return wait("Stopping", f"waiting until Job {name} is gone", again=0.5)
+    return act(
+        Delete("jobs", facts.namespace, name, uid), "Stopping", f"removing Job {name}, which holds the new claim"
+    )
 
 
 def _names(pods: list[Object]) -> str:

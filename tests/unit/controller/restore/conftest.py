@@ -181,6 +181,9 @@ class Cluster(KubeClient):
                 volume["status"] = {"phase": "Released"}
 
     def _bind(self) -> None:
+        for volume in self.of("persistentvolumes"):
+            if volume.get("status", {}).get("phase") == "Released" and "uid" not in volume["spec"]["claimRef"]:
+                volume["status"] = {"phase": "Available"}
         for claim in self.of("persistentvolumeclaims"):
             if claim.get("status", {}).get("phase") == "Bound":
                 continue
