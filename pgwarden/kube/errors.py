@@ -5,6 +5,7 @@ ApiError
 ├── Conflict      409 (an update of an old version, or AlreadyExists)
 ├── Gone          410 (a watch must list again)
 └── Invalid       422 or 400 or 403: the request will not do better by being sent again
+    └── Terminating   the namespace is being deleted: nothing can be made in it, and nothing need be
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class Invalid(ApiError):
     pass
 
 
+class Terminating(Invalid):
+    pass
+
+
 _BY_STATUS: dict[int, type[ApiError]] = {
     404: NotFound,
     409: Conflict,
@@ -58,4 +63,7 @@ def from_body(status: int, body: bytes) -> ApiError:
         parsed = None
     if isinstance(parsed, dict):
         reason, message = str(parsed.get("reason", "")), str(parsed.get("message", message))
+        causes = (parsed.get("details") or {}).get("causes") or []
+        if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+            return Terminating(status, reason, message)
     return _BY_STATUS.get(status, ApiError)(status, reason, message)

@@ -57,6 +57,8 @@ class Recorder:
         }
         try:
             await self._write(namespace, name, event, now)
+        except errors.Terminating:
+            return
         except (errors.ApiError, aiohttp.ClientError, TimeoutError) as error:
             log.warning("event not written", reason=reason, object=metadata["name"], error=str(error))
 

@@ -7,12 +7,19 @@ from typing import Any
 
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.api.options import parse_options
 from pgwarden.controller import jobs
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, InfoError, parse_info
+
+
+def asked_type(spec: BackupSpec) -> str:
+    """full, diff or incr: a --type among the options wins over spec.type."""
+    options, _ = parse_options(spec.options, command="backup")
+    return options.type or spec.type
 
 
 def started(backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, now: datetime) -> Object:
@@ -27,6 +34,7 @@ def started(backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, now: da
         "message": message,
         "job": names.backup_job(backup["metadata"]["name"]),
         "startTime": conditions.timestamp(now),
+        "type": asked_type(spec),
         "storage": storage,
         "repo": repo_spec.repo_number(storage),
         "conditions": conditions.put(
@@ -67,7 +75,7 @@ def _over(
     backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, found: BackupSet, now: datetime, expired: list[str]
 ) -> Object:
     before = backup.get("status") or {}
-    asked = next((o.split("=", 1)[1] for o in spec.options if o.startswith("--type=")), spec.type)
+    asked = asked_type(spec)
     message = f"{found.type} backup {found.label} of {found.database_size} bytes added {found.repository_delta} bytes"
     if asked != found.type:
         message += f"; a {asked} backup was asked for, but there was no full one before it"

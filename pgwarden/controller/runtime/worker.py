@@ -55,6 +55,8 @@ class Worker:
                 outcome = "not_yet"
                 log.info("not yet", kind=self.kind, namespace=key[0], name=key[1], reason=str(reason))
                 self.queue.add_after(key, reason.seconds)
+            except errors.Terminating:
+                outcome = "terminating"  # the object goes with its namespace; its deletion will be seen
             except errors.Conflict as error:
                 outcome = "conflict"
                 log.debug("changed under us, again", kind=self.kind, name=key[1], error=str(error))
