@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from pgwarden.api import names
+from pgwarden.api.target import parse_time
 from pgwarden.controller.restore.facts import is_going
 from pgwarden.controller.restore.plan import Volume
 from pgwarden.controller.restore.verdict import Action, Create, Delete, Merge
+from pgwarden.controller.runtime.conditions import timestamp
 from pgwarden.kube.client import Object
 
 RETAIN = "Retain"
+#: On a claim while it waits to be bound: when the binder was last reminded of it.
+NUDGED = f"{names.GROUP}/nudged"
+NUDGE_AFTER = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -33,18 +40,21 @@ class Change:
     action: Action | None = None  # None: wait
 
 
-def next_change(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object]) -> Change | None:
+def next_change(
+    goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object], now: datetime
+) -> Change | None:
     """The next thing to do or wait for; None when the goal is reached."""
     for _, wanted in goal.bind.values():
         if wanted.name not in volumes:
             return Change(f"PersistentVolume {wanted.name} is not there any more")
     if _reached(goal, claims, volumes):
-        return _give_policies_back(goal, volumes)
+        return _tidy(goal, claims) or _give_policies_back(goal, volumes)
     return (
         protect([volume for _, volume in goal.bind.values()], volumes)
         or _remove(goal, claims)
         or _promise(goal, claims, volumes)
         or _make(goal, claims, volumes)
+        or _nudge(goal, claims, volumes, now)
         or Change(f"waiting until {' and '.join(goal.bind)} are bound")
     )
 
@@ -134,6 +144,30 @@ def _make(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object
                 return Change(f"waiting until volume {volume.name} is available")
             return Change(f"making claim {name} for volume {volume.name}", Create("persistentvolumeclaims", body))
     return None
+
+
+def _nudge(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object], now: datetime) -> Change | None:
+    """Kubernetes' binder often does not bind such a claim at first. It comes back after 15 seconds, during which PostgreSQL
+    is down; or at once, if the claim changes.
+    """
+    for name, (_, volume) in goal.bind.items():
+        claim = claims[name]
+        last = claim["metadata"].get("annotations", {}).get(NUDGED) or claim["metadata"]["creationTimestamp"]
+        if not is_bound(claim, volumes[volume.name]) and now - parse_time(last) >= NUDGE_AFTER:
+            return Change(f"reminding the binder of claim {name}", _annotate(goal, claim, timestamp(now)))
+    return None
+
+
+def _tidy(goal: Goal, claims: Mapping[str, Object]) -> Change | None:
+    for name in goal.bind:
+        if NUDGED in claims[name]["metadata"].get("annotations", {}):
+            return Change(f"claim {name} is bound", _annotate(goal, claims[name], None))
+    return None
+
+
+def _annotate(goal: Goal, claim: Object, value: str | None) -> Merge:
+    metadata = {"uid": claim["metadata"]["uid"], "annotations": {NUDGED: value}}
+    return Merge("persistentvolumeclaims", goal.namespace, claim["metadata"]["name"], {"metadata": metadata})
 
 
 def _set_policy(volume: str, reclaim: str) -> Merge:

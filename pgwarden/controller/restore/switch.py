@@ -120,7 +120,7 @@ def backward(plan: Plan, namespace: str) -> swap.Goal:
 
 
 def step(goal: swap.Goal, facts: Facts) -> Verdict | None:
-    change = swap.next_change(goal, facts.claims, facts.volumes)
+    change = swap.next_change(goal, facts.claims, facts.volumes, facts.now)
     if change is None:
         return None
     if change.action is None:

@@ -30,7 +30,7 @@ def swap_has_begun(facts: Facts, plan: Plan) -> bool:
 
 def put_back(facts: Facts, plan: Plan) -> Verdict:
     goal = switch.backward(plan, facts.namespace)
-    if swap.next_change(goal, facts.claims, facts.volumes) is not None:
+    if swap.next_change(goal, facts.claims, facts.volumes, facts.now) is not None:
         volumes = [volume for _, volume in goal.bind.values() if volume.name in facts.volumes]
         found = facts.workload(plan.workload)
         if found is not None and not workload.is_stopped(plan, found):
