@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import ssl
 import tempfile
 from pathlib import Path
@@ -80,7 +81,7 @@ class Agents:
                 f"the agent at {ip} did not answer {call.partition('?')[0]} within {seconds:g} s"
             ) from error
         except (aiohttp.ClientError, ssl.SSLError, OSError, msgspec.DecodeError) as error:
-            raise AgentError(f"the agent at {ip} cannot be reached: {error}") from error
+            raise AgentError(f"the agent at {ip} cannot be reached: {_why(error)}") from error
         if not isinstance(decoded, dict):
             raise AgentError(f"the agent at {ip} answered something else than an object")
         return decoded
@@ -92,6 +93,19 @@ class Agents:
                 raise AgentError("the Repository's certificates have not been made yet")
             await asyncio.to_thread(self.trust, repository, secret)
         return self._contexts[repository][1]
+
+
+def _why(error: Exception) -> str:
+    """In words for people: aiohttp's own name the connection by Python objects."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not good: {error.certificate_error}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        of_the_system = isinstance(cause, ssl.SSLError) is False and (cause.errno or 0) > 0
+        return os.strerror(cause.errno or 0).lower() if of_the_system else str(cause)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection"
+    return str(error) or type(error).__name__
 
 
 def _context(data: dict[str, str]) -> ssl.SSLContext:

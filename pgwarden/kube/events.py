@@ -16,7 +16,7 @@ _LIMIT = 1024  # characters of a message that the API server takes
 
 
 class Recorder:
-    """Writes Events about objects. A failure to write one is logged and never stops the work it tells of."""
+    """Writes Events about objects, and to the log, which outlives them. A failure never stops the work it tells of."""
 
     def __init__(self, client: KubeClient, component: str, instance: str = "") -> None:
         self._client = client
@@ -31,6 +31,8 @@ class Recorder:
     async def _record(self, obj: Object, kind: str, reason: str, message: str) -> None:
         metadata = obj["metadata"]
         namespace = metadata.get("namespace", "default")
+        about = {"kind": obj.get("kind", ""), "namespace": namespace, "name": metadata["name"]}
+        (log.warning if kind == "Warning" else log.info)(message, reason=reason, **about)
         digest = hashlib.sha256(f"{metadata.get('uid')}{kind}{reason}{message}".encode()).hexdigest()[:12]
         name = f"{metadata['name'][:200]}.{digest}"
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

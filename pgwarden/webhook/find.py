@@ -160,7 +160,8 @@ def taken(pod: Pod, index: int) -> Iterator[Fault]:
 
 def is_ours(setting: Setting) -> bool:
     """True for an archive_command or restore_command that an earlier look at this pod put there."""
-    return setting.name in {"archive_command", "restore_command"} and setting.value.startswith(f"{names.PGBACKREST_ARCHIVE} ")
+    commands = {"archive_command", "restore_command"}
+    return setting.name in commands and setting.value.startswith(f"{names.PGBACKREST_ARCHIVE} ")
 
 
 def has_ours(container: Container) -> bool:

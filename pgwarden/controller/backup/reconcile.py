@@ -58,7 +58,7 @@ class BackupController:
                 backup, "NoPrimary", f"no PostgreSQL primary of Repository {spec.repository} answers"
             )
         async with self._context.lock(namespace, spec.repository):
-            # Two that look at once decide alike; the lock covers the moment in which the caches do not show the first yet.
+            # Two that look at once decide alike; the lock covers the moment before the first is seen to run.
             listed = await self._operations(namespace, spec.repository)
             if not operations.may_run(backup, listed):
                 held_by = operations.holder(listed)

@@ -122,7 +122,7 @@ def _failed(backup: Object, reason: str, message: str, now: datetime) -> Object:
 
 
 async def find_set(context: Context, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> BackupSet | None:
-    """The backup set that carries this Backup's uid, by `pgbackrest info`; None where the host shows none or is silent."""
+    """The backup set that carries this Backup's uid, by `info`; None where the host shows none or is silent."""
     namespace, repository = backup["metadata"]["namespace"], spec.repository
     stanza = names.stanza(repository)
     caches = context.caches

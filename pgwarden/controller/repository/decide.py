@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.pgbackrest import info as pgbackrest_info
 
+#: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
+BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet"})
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -115,6 +118,11 @@ def phase(facts: Facts) -> str:
     return "Degraded" if archiving(facts).status is False or any(p.problem for p in facts.pods) else "Ready"
 
 
+def settled(facts: Facts) -> bool:
+    """Nothing is being waited for. Without a primary that answers something is, unless no pod is to be protected."""
+    return phase(facts) == "Ready" and (facts.primary is not None or not facts.pods)
+
+
 def needs_fence(facts: Facts) -> bool:
     """An idle cluster archives its first segment only after 16 MB: close it, so that archiving is seen to work."""
     return facts.primary is not None and archiving(facts).reason == "NoWALYet"
@@ -126,13 +134,20 @@ def _failing(facts: Facts) -> str:
         return ""
     archiver = primary.archiver
     failed, archived = archiver.get("lastFailedTime") or "", archiver.get("lastArchivedTime") or ""
-    if not failed or failed <= archived:
+    if not failed or failed <= archived or (not archived and failed <= _stanza_made(facts)):
         return ""
     queued = primary.answer.get("unarchived")
     return (
-        f"archive_command fails for {archiver.get('lastFailedWal')}, last at {failed}; {queued} segments wait in pg_wal "
-        f"of pod {primary.name}; PostgreSQL keeps them and tries again"
+        f"archive_command fails for {archiver.get('lastFailedWal')}, last at {failed}; {queued} segments wait in "
+        f"pg_wal of pod {primary.name}; PostgreSQL keeps them and tries again"
     )
+
+
+def _stanza_made(facts: Facts) -> str:
+    """When, as far as the status knows; what failed before that has failed for want of a stanza."""
+    listed = (facts.repository.get("status") or {}).get("conditions", [])
+    made = next((one for one in listed if one["type"] == "StanzaCreated" and one["status"] == "True"), None)
+    return str(made["lastTransitionTime"]) if made else f"{facts.now:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _pods(facts: Facts) -> str:

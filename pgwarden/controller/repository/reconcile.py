@@ -56,7 +56,7 @@ class RepositoryController:
         facts = await self._gather(facts)
         facts = await self._advance(key, facts)
         await self._report(key, facts)
-        return STEADY if decide.phase(facts) == "Ready" else UNSETTLED
+        return STEADY if decide.settled(facts) else UNSETTLED
 
     # --- apply ---------------------------------------------------------------------------------------------------
 
@@ -230,17 +230,19 @@ class RepositoryController:
         metrics.show(key, after)
 
     async def _tell(self, facts: Facts, after: Object) -> None:
-        """An Event for each condition that turned."""
+        """An Event for each condition that turned. What Ready says while it is False, another has said."""
+        recorder = self._context.recorder
         before = (facts.repository.get("status") or {}).get("conditions", [])
         for condition in after["conditions"]:
             old = conditions.find(before, condition["type"])
-            if old is not None and old["status"] == condition["status"] and old["reason"] == condition["reason"]:
+            if old is not None and (old["status"], old["reason"]) == (condition["status"], condition["reason"]):
                 continue
-            tell = (
-                self._context.recorder.warning
-                if condition["status"] == "False" and old
-                else self._context.recorder.normal
+            if condition["type"] == "Ready" and condition["status"] == "False" and not _turned_false(old, condition):
+                continue
+            alarm = condition["status"] == "False" and (
+                _turned_false(old, condition) or condition["reason"] not in decide.BEGINNING
             )
+            tell = recorder.warning if alarm else recorder.normal
             await tell(facts.repository, condition["reason"], f"{condition['type']}: {condition['message']}")
 
     def _locations(self, repository: Object, spec: RepositorySpec) -> dict[str, str]:
@@ -272,6 +274,10 @@ def _pod_facts(pod: Object) -> PodFacts | None:
         return msgspec.json.decode(annotation, type=PodFacts)
     except msgspec.DecodeError:
         return None
+
+
+def _turned_false(old: Object | None, new: Object) -> bool:
+    return old is not None and old["status"] == "True" and new["status"] == "False"
 
 
 def _is_ready(pod: Object) -> bool:

@@ -37,8 +37,8 @@ def plan(
 ) -> Plan:
     """Of the runs after *since* up to *now* at most the latest is started, the others are missed with a reason.
 
-    A run is missed when the schedule is suspended, when it is later than *starting_deadline* seconds, or when the Backup
-    of an earlier run (*busy_with*) is not over.
+    A run is missed when the schedule is suspended, when it is later than *starting_deadline* seconds, or when the
+    Backup of an earlier run (*busy_with*) is not over.
     """
     passed, upcoming = _passed(next_run, since, now)
     if not passed:
