@@ -147,8 +147,8 @@ def _make(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object
 
 
 def _nudge(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object], now: datetime) -> Change | None:
-    """Kubernetes' binder often does not bind such a claim at first. It comes back after 15 seconds, during which PostgreSQL
-    is down; or at once, if the claim changes.
+    """Kubernetes' binder often does not bind such a claim at first. It comes back after 15 seconds, while PostgreSQL is
+    down; or at once, if the claim changes.
     """
     for name, (_, volume) in goal.bind.items():
         claim = claims[name]

@@ -83,7 +83,7 @@ class Cluster(KubeClient):
         raise AssertionError(path)
 
     async def request(self, method: str, path: str, *, body: Any = None, content_type: str = "", params: Any = None,
-                      timeout: float | None = None) -> Any:  # fmt: skip
+                      timeout: float | None = None) -> Any:  # fmt: skip  # noqa: ASYNC109  KubeClient's own
         plural, namespace, name, sub = self._parse(path)
         if method == "GET":
             return self._get(plural, namespace, name, params or {})
@@ -195,7 +195,10 @@ class Cluster(KubeClient):
             if volume is None:
                 continue
             reference = volume["spec"].get("claimRef") or {}
-            right = (reference.get("namespace"), reference.get("name")) == (claim["metadata"]["namespace"], claim["metadata"]["name"])
+            right = (reference.get("namespace"), reference.get("name")) == (
+                claim["metadata"]["namespace"],
+                claim["metadata"]["name"],
+            )
             if right and reference.get("uid") in {None, claim["metadata"]["uid"]}:
                 reference["uid"] = claim["metadata"]["uid"]
                 claim["spec"]["volumeName"] = volume["metadata"]["name"]
@@ -232,10 +235,18 @@ class Cluster(KubeClient):
             namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
             claim = next(v for v in job["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in v)
             ended = {"message": json.dumps(self.job_message), "finishedAt": self._time()}
-            status = {"phase": "Succeeded", "containerStatuses": [{"name": "pgbackrest", "state": {"terminated": ended}}]}
+            status = {
+                "phase": "Succeeded",
+                "containerStatuses": [{"name": "pgbackrest", "state": {"terminated": ended}}],
+            }
             metadata = {"name": f"{name}-x", "labels": {"batch.kubernetes.io/job-name": name}}
             self.add("pods", namespace, {"metadata": metadata, "spec": {"volumes": [claim]}, "status": status})
-            condition = {"type": self.job_end, "status": "True", "reason": "BackoffLimitExceeded", "message": "limit reached"}
+            condition = {
+                "type": self.job_end,
+                "status": "True",
+                "reason": "BackoffLimitExceeded",
+                "message": "limit reached",
+            }
             job["status"] = {"conditions": [condition] if self.job_end else []}
 
     def _backups(self) -> None:
@@ -277,7 +288,14 @@ class FakeAgents:
         if call == "clear-recovery":
             return {"ok": True}
         ready = self.recovers or self.cluster.serves() == "old"
-        return {"postgres": {"reachable": True, "inRecovery": not ready, "timeline": 2, "lastReplayTime": "2026-11-23T11:59:00.5Z"}}
+        return {
+            "postgres": {
+                "reachable": True,
+                "inRecovery": not ready,
+                "timeline": 2,
+                "lastReplayTime": "2026-11-23T11:59:00.5Z",
+            }
+        }
 
 
 def info() -> Object:
@@ -314,9 +332,17 @@ def cluster() -> Cluster:
     fake.add("repositories", "ns", {"kind": "Repository", "apiVersion": names.API_VERSION, "metadata": {"name": "hippo"},
                                     "spec": {"storageType": "local"}})  # fmt: skip
     host = {names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_COMPONENT: "host"}
-    fake.add("pods", "ns", {"metadata": {"name": "host", "labels": host}, "spec": {"volumes": []}, "status": {"podIP": "10.0.0.2"}})
+    fake.add(
+        "pods",
+        "ns",
+        {"metadata": {"name": "host", "labels": host}, "spec": {"volumes": []}, "status": {"podIP": "10.0.0.2"}},
+    )
     reference = {"namespace": "ns", "name": "data-pg-0", "uid": "uid-4"}
-    fake.add("persistentvolumes", "", {"metadata": {"name": "pv-old"}, "spec": {"persistentVolumeReclaimPolicy": "Delete", "claimRef": reference}})
+    fake.add(
+        "persistentvolumes",
+        "",
+        {"metadata": {"name": "pv-old"}, "spec": {"persistentVolumeReclaimPolicy": "Delete", "claimRef": reference}},
+    )
     claim = {
         "metadata": {"name": "data-pg-0", "labels": {"app": "pg"}, "annotations": {"note": "mine", "pv.kubernetes.io/bind-completed": "yes"}},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "standard", "volumeName": "pv-old"},
@@ -324,7 +350,11 @@ def cluster() -> Cluster:
     }  # fmt: skip
     fake.data["pv-old"] = "old"
     assert fake.add("persistentvolumeclaims", "ns", claim)["metadata"]["uid"] == "uid-4"
-    container = {"name": "postgres", "image": "postgres:18", "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}]}
+    container = {
+        "name": "postgres",
+        "image": "postgres:18",
+        "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}],
+    }
     template = {"metadata": {"labels": {names.LABEL_REPOSITORY: "hippo"}}, "spec": {"containers": [container]}}
     fake.add("statefulsets", "ns", {"metadata": {"name": "pg"}, "spec": {"replicas": 1, "template": template}})
     fake.now += timedelta(seconds=1)
@@ -338,6 +368,7 @@ class Run:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.agents = FakeAgents(cluster)
+        self.speed = 1  # how much faster the clock goes
         self.restart()
 
     def restart(self) -> None:
@@ -363,7 +394,7 @@ class Run:
                 continue
             if again is None:
                 break
-            self.cluster.now += timedelta(seconds=max(again, 0.1))
+            self.cluster.now += timedelta(seconds=max(again, 0.1) * self.speed)
         found = self.cluster.objects.get(("restores", "ns", name))
         return found["status"] if found else {}
 

@@ -20,8 +20,14 @@ async def test_latest_swaps_the_volumes_and_keeps_the_old_one(run, cluster):
     status = await run.until_over()
     assert status["phase"] == "Completed", status
     assert conditions(status) == dict.fromkeys(STEPS, "True")
-    assert status["message"] == "recovered to 2026-11-23T11:59:00.5Z; the old data is kept as claim data-pg-0-before-back"
-    assert (status["claim"], status["newClaim"], status["keptClaim"]) == ("data-pg-0", "back-restored", "data-pg-0-before-back")
+    assert (
+        status["message"] == "recovered to 2026-11-23T11:59:00.5Z; the old data is kept as claim data-pg-0-before-back"
+    )
+    assert (status["claim"], status["newClaim"], status["keptClaim"]) == (
+        "data-pg-0",
+        "back-restored",
+        "data-pg-0-before-back",
+    )
     assert (status["oldVolume"], status["set"], status["timeline"]) == ("pv-old", "20261123-110000F", 2)
     assert (status["backup"], status["job"]) == ("back-after", "back-restore-1")
     assert "step" not in status
@@ -102,7 +108,9 @@ async def test_a_postgres_that_crashes_is_rolled_back_with_its_words(run, cluste
 
     def crash(pod):
         if cluster.serves() == "restored":
-            pod["status"]["containerStatuses"] = [{"name": "postgres", "restartCount": 1, "lastState": {"terminated": ended}}]
+            pod["status"]["containerStatuses"] = [
+                {"name": "postgres", "restartCount": 1, "lastState": {"terminated": ended}}
+            ]
 
     cluster.pod_template = crash
     run.agents.recovers = False
@@ -156,8 +164,10 @@ async def test_a_claim_that_is_there_already_is_not_written_into(run, cluster):
 @pytest.mark.parametrize("recovers", [True, False], ids=["recovers", "rolled back"])
 async def test_killed_at_each_write_it_ends_the_same(cluster, run, before, recovers):
     """The controller's process ends at its n-th write, for every n; a new one goes on from what it finds."""
-    pristine = {k: copy.deepcopy(v) for k, v in vars(cluster).items() if k not in {"pod_template", "_access", "_session"}}
-    n = 0
+    pristine = {
+        k: copy.deepcopy(v) for k, v in vars(cluster).items() if k not in {"pod_template", "_access", "_session"}
+    }
+    n, run.speed = 0, 20
     while True:
         n += 1
         vars(cluster).update(copy.deepcopy(pristine))
@@ -175,7 +185,9 @@ async def test_killed_at_each_write_it_ends_the_same(cluster, run, before, recov
         else:
             assert status["phase"] == "Failed", where
             assert (cluster.serves(), cluster.serves("data-pg-0-failed-back")) == ("old", "restored"), where
-        assert {v["spec"]["persistentVolumeReclaimPolicy"] for v in cluster.of("persistentvolumes")} == {"Delete"}, where
+        assert {v["spec"]["persistentVolumeReclaimPolicy"] for v in cluster.of("persistentvolumes")} == {"Delete"}, (
+            where
+        )
         if n > cluster.writes:
             break
     assert n > 30
@@ -183,7 +195,9 @@ async def test_killed_at_each_write_it_ends_the_same(cluster, run, before, recov
 
 async def test_deleted_at_each_write_the_workload_runs_again(cluster, run):
     """The Restore is deleted right after the n-th write, and the controller hears of it; its old data are never lost."""
-    pristine = {k: copy.deepcopy(v) for k, v in vars(cluster).items() if k not in {"pod_template", "_access", "_session"}}
+    pristine = {
+        k: copy.deepcopy(v) for k, v in vars(cluster).items() if k not in {"pod_template", "_access", "_session"}
+    }
     for n in range(1, 60):
         vars(cluster).update(copy.deepcopy(pristine))
         cluster.kill_at = n
@@ -192,7 +206,10 @@ async def test_deleted_at_each_write_the_workload_runs_again(cluster, run):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(run, "restart", lambda: cluster.objects.pop(("restores", "ns", "back"), None))
             await run.until_over()
-        served, others = cluster.serves(), {cluster.data.get(v["metadata"]["name"]) for v in cluster.of("persistentvolumes")}
+        served, others = (
+            cluster.serves(),
+            {cluster.data.get(v["metadata"]["name"]) for v in cluster.of("persistentvolumes")},
+        )
         assert "old" in {served} | others, n
         assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 1, n
         assert ("pods", "ns", "pg-0") in cluster.objects, n
@@ -201,7 +218,10 @@ async def test_deleted_at_each_write_the_workload_runs_again(cluster, run):
 
 async def test_a_new_restore_first_undoes_what_a_vanished_one_has_left(run, cluster):
     run.create("first")
-    while "PATCH persistentvolumes/pv-old" not in cluster.log[-1:] or cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"]:
+    while (
+        "PATCH persistentvolumes/pv-old" not in cluster.log[-1:]
+        or cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"]
+    ):
         cluster.kill_at = cluster.writes + 1
         await run.until_over("first", rounds=1)
         assert cluster.writes < 60
@@ -217,7 +237,12 @@ async def test_a_new_restore_first_undoes_what_a_vanished_one_has_left(run, clus
 
 
 async def test_one_at_a_time(run, cluster):
-    running = {"kind": "Backup", "metadata": {"name": "nightly"}, "spec": {"repository": "hippo"}, "status": {"phase": "Running"}}
+    running = {
+        "kind": "Backup",
+        "metadata": {"name": "nightly"},
+        "spec": {"repository": "hippo"},
+        "status": {"phase": "Running"},
+    }
     cluster.add("backups", "ns", running)
     run.create()
     await run.until_over(rounds=3)

@@ -1,0 +1,161 @@
+"""What a Restore makes, literally."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pgwarden.api.kinds import PodFacts, RepositorySpec, RestoreSpec, RestoreTarget
+from pgwarden.controller.restore import render
+from pgwarden.controller.restore.plan import Plan, Volume, load
+
+FACTS = PodFacts(
+    container="postgres", data_directory="/data/pg/18", port=5433, socket_directory="/run/pg", user="admin", database="app",
+    run_as_user=26, run_as_group=27, configured_by="Arguments", data_volume="vol",
+)  # fmt: skip
+PLAN = Plan(
+    restore="back", restore_uid="r-1", repository="hippo", workload_kind="StatefulSet", workload="pg", replicas=1, pod="pg-0",
+    claim="data-pg-0", claim_uid="c-1", claim_spec={"accessModes": ["ReadWriteOnce"], "storageClassName": "fast"},
+    claim_labels={"app": "pg"}, claim_annotations={"note": "mine"}, claim_owners=[{"kind": "StatefulSet", "name": "pg"}],
+    old_volume=Volume(name="pv-old", reclaim="Delete"), new_claim="back-restored", facts=FACTS,
+    mounts=[{"name": "vol", "mountPath": "/data", "subPath": "pg"}], security={"fsGroup": 27, "runAsUser": 26, "sysctls": []},
+)  # fmt: skip
+RESTORE = {"kind": "Restore", "metadata": {"name": "back", "namespace": "ns", "uid": "r-1"}}
+
+
+def job(settings, plan=PLAN, spec=None, repo=None):
+    spec = spec or RestoreSpec(repository="hippo", target=RestoreTarget(time="2026-11-23T10:00:00.5+01:00"))
+    return render.job(RESTORE, plan, spec, repo or RepositorySpec(storage_type="local,s3"), settings, 1)
+
+
+def test_the_job(settings):
+    made = job(settings)
+    pod = made["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    labels = {
+        "app.kubernetes.io/managed-by": "pgwarden", "pgwarden.io/for-repository": "hippo", "pgwarden.io/component": "restore",
+        "pgwarden.io/restore": "back",
+    }  # fmt: skip
+    assert made["metadata"]["name"] == "back-restore-1"
+    assert made["metadata"]["labels"] == made["spec"]["template"]["metadata"]["labels"] == labels
+    assert made["metadata"]["ownerReferences"][0]["uid"] == "r-1"
+    assert (made["spec"]["backoffLimit"], pod["restartPolicy"]) == (3, "Never")
+    assert [a for a in container["args"] if not a.startswith("--recovery-option=")] == [
+        "job", "restore", "--pg-data", "/data/pg/18", "--volume-root", "/data", "--uid", "r-1", "--",
+        "--stanza=hippo", "--pg1-path=/data/pg/18", "--reset-pg1-host", "--type=time", "--target=2026-11-23 09:00:00.500000+00",
+        "--target-action=promote", "restore",
+    ]  # fmt: skip
+    assert {e["name"]: e["value"] for e in container["env"]} == {
+        "PGWARDEN_ROLE": "postgres", "PGWARDEN_STANZA": "hippo", "PGWARDEN_PG_DATA": "/data/pg/18", "PGWARDEN_PG_PORT": "5433",
+        "PGWARDEN_PG_SOCKET": "/run/pg", "PGWARDEN_PG_USER": "admin", "PGWARDEN_PG_DATABASE": "app",
+        "PGWARDEN_CONFIGURE_BY": "Arguments",
+    }  # fmt: skip
+    assert container["volumeMounts"] == [
+        {"name": "data", "mountPath": "/data", "subPath": "pg"},
+        {"name": "pgwarden-source", "mountPath": "/pgwarden/source", "readOnly": True},
+        {"name": "pgwarden-conf", "mountPath": "/pgwarden/conf"},
+        {"name": "pgwarden-work", "mountPath": "/pgwarden/work"},
+        {"name": "pgwarden-tmp", "mountPath": "/tmp"},
+    ]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True, "runAsUser": 26, "runAsGroup": 27,
+    }  # fmt: skip
+
+
+def test_the_jobs_pod_has_a_postgresql_pods_view_of_the_repository(settings):
+    pod = job(settings)["spec"]["template"]["spec"]
+    assert pod["volumes"] == [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "back-restored"}},
+        {"name": "pgwarden-source", "projected": {"defaultMode": 0o444, "sources": [
+            {"configMap": {"name": "hippo-pgbackrest", "items": [{"key": "pod.conf", "path": "pod.conf"}]}},
+            {"secret": {"name": "hippo-pgbackrest-pods"}},
+        ]}},
+        {"name": "pgwarden-conf", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
+        {"name": "pgwarden-work", "emptyDir": {}},
+        {"name": "pgwarden-tmp", "emptyDir": {}},
+    ]  # fmt: skip
+    assert pod["securityContext"] == {
+        "fsGroup": 27, "runAsUser": 26, "runAsGroup": 27, "seccompProfile": {"type": "RuntimeDefault"},
+    }  # fmt: skip
+    assert "initContainers" not in pod
+    assert pod["automountServiceAccountToken"] is False
+
+
+def test_an_image_that_starts_as_root_has_its_volume_given_to_its_user(settings):
+    plan = msgspec.structs.replace(PLAN, own_volume=True, security={})
+    (own,) = job(settings, plan)["spec"]["template"]["spec"]["initContainers"]
+    assert own["args"] == ["job", "own", "--path", "/data", "--uid", "26", "--gid", "27"]
+    assert own["securityContext"] == {
+        "runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": False, "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
+    }  # fmt: skip
+    assert own["volumeMounts"] == [{"name": "data", "mountPath": "/data", "subPath": "pg"}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "arguments"),
+    [
+        ({}, []),
+        ({"storage": "s3"}, ["--repo=2"]),
+        ({"set": "20261123-110000F"}, ["--set=20261123-110000F"]),
+        ({"target": RestoreTarget(lsn="0/3000060"), "target_timeline": "3"}, ["--type=lsn", "--target=0/3000060", "--target-action=promote", "--target-timeline=3"]),
+        ({"target": RestoreTarget(immediate=True)}, ["--type=immediate", "--target-action=promote"]),
+        ({"options": ["--process-max=4"]}, ["--process-max=4"]),
+    ],
+)  # fmt: skip
+def test_arguments(spec, arguments):
+    wanted = RestoreSpec(repository="hippo", **spec)
+    made = render.arguments(PLAN, wanted, RepositorySpec(storage_type="local,s3"))
+    assert made[-1] == "restore"
+    always = ("--stanza=hippo", "--pg1-path=/data/pg/18", "--reset-pg1-host", "--recovery-option=restore_command=")
+    assert [a for a in made[:-1] if not a.startswith(always)] == arguments
+
+
+def test_the_users_claim_is_as_it_was():
+    assert render.user_claim(PLAN, "ns", "pv-new") == {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": "data-pg-0", "namespace": "ns", "labels": {"app": "pg"}, "annotations": {"note": "mine"},
+            "ownerReferences": [{"kind": "StatefulSet", "name": "pg"}],
+        },
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "volumeName": "pv-new"},
+    }  # fmt: skip
+
+
+def test_the_kept_claim_has_no_owner_and_none_of_the_users_labels():
+    for made in (render.kept_claim(PLAN, "ns", "pv-old"), render.failed_claim(PLAN, "ns", "pv-new")):
+        assert "ownerReferences" not in made["metadata"]
+        assert made["metadata"]["labels"]["pgwarden.io/kept-by"] == "back"
+        assert "app" not in made["metadata"]["labels"]
+
+
+def test_scheduling_leaves_out_affinity_to_pods_and_prefers_the_old_node():
+    affinity = {
+        "podAntiAffinity": {"x": 1},
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"y": 1}},
+    }
+    template = {
+        "spec": {
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"key": "db"}],
+            "affinity": affinity,
+            "hostNetwork": True,
+        }
+    }
+    assert render.scheduling(template, "node-1") == {
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "db"}],
+        "affinity": {"nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"y": 1},
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": {
+                "matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-1"]}]}}],
+        }},
+    }  # fmt: skip
+
+
+def test_the_plan_survives_its_json():
+    assert load(PLAN.dump()) == PLAN
+    assert load("{") is None
+    assert load('{"from": "another version"}') is None
