@@ -5,7 +5,11 @@
 #
 # Layers go from what changes least to what changes most: packages, pgBackRest, locked dependencies, and
 # the project's own code last, so that an edit rebuilds in seconds.
+#
+# Two images: `pgwarden` (the last stage, and so the default) and `postgres`, which PostgresClusters run:
+#   docker build --target postgres -t pgwarden-patroni:17 .
 ARG BASE=debian:forky-slim
+ARG POSTGRES_BASE=debian:trixie-slim
 
 # ---- tools: a pgBackRest that carries its own loader and libraries ------------------------------------------
 # It is copied to the same path in containers of any image (musl, distroless, any uid) and must run there
@@ -57,6 +61,27 @@ FROM runtime AS code
 COPY crds /opt/pgwarden/app/crds
 COPY pgwarden /opt/pgwarden/app/pgwarden
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/pgwarden/app
+
+# ---- postgres: PostgreSQL and Patroni, for the clusters that pgwarden runs itself ------------------------------
+# uid 999 as in the official image. No pgBackRest: the webhook brings it, as it does for any PostgreSQL.
+FROM ${POSTGRES_BASE} AS postgres
+ARG PG_MAJOR=17
+# The user comes before the packages, which would otherwise choose a uid of their own.
+RUN groupadd --system --gid 999 postgres \
+ && useradd --system --uid 999 --gid 999 --home-dir /var/lib/postgresql --shell /bin/sh postgres \
+ && mkdir -p /etc/postgresql-common \
+ && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf \
+ && apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      patroni postgresql-${PG_MAJOR} tzdata \
+ && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
+ && install -d -o postgres -g postgres -m 3777 /var/run/postgresql \
+ && python3 -c 'import patroni.dcs.kubernetes'
+ENV PG_MAJOR=${PG_MAJOR} \
+    LANG=C.UTF-8 \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/${PG_MAJOR}/bin
+USER 999:999
+ENTRYPOINT ["patroni"]
 
 # ---- pgwarden: the image -------------------------------------------------------------------------------------
 FROM runtime AS pgwarden

@@ -41,6 +41,7 @@ class Image:
     inputs: tuple[str, ...]
     context: str = "."
     jar: Jar | None = None
+    target: str = ""  # stage of the Dockerfile; empty: the last one
 
 
 MUSL_POSTGRES = Jar(
@@ -53,6 +54,10 @@ IMAGES = {
         Image(
             "pgwarden", "localhost/pgwarden:dev", "forky", "Dockerfile",
             ("Dockerfile", ".dockerignore", "images", "requirements.lock", "crds", "pgwarden"),
+        ),
+        Image(
+            "pgwarden-patroni", "localhost/pgwarden-patroni:17", "trixie", "Dockerfile", ("Dockerfile",),
+            target="postgres",
         ),
         Image(
             "postgres", "localhost/postgres:17", "trixie", "postgres-glibc/Dockerfile",

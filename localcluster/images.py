@@ -222,7 +222,7 @@ class Store:
 
     def key(self, image: Image, context: Path) -> str:
         jar = image.jar.checksum if image.jar else ""
-        return digest(RECIPE, image.tag, image.release, image.dockerfile, jar, tree_digest(context))
+        return digest(RECIPE, image.tag, image.release, image.dockerfile, image.target, jar, tree_digest(context))
 
     def _build_healing(self, image: Image, context: Path, archive: Path) -> None:
         try:
@@ -241,7 +241,8 @@ class Store:
         self.buildah("rm", "--all")
         self.buildah(
             "bud", "--isolation", "chroot", "--layers", "--force-rm", "-v", f"{pip}:{PIP_MOUNT}:ro",
-            "--build-arg", f"BASE={base}", "--build-arg", f"PIP_CONFIG_FILE={PIP_MOUNT}/pip.conf",
+            *(["--target", image.target] if image.target else []),
+            "--build-arg", f"BASE={base}", "--build-arg", f"POSTGRES_BASE={base}", "--build-arg", f"PIP_CONFIG_FILE={PIP_MOUNT}/pip.conf",
             *proxy_arguments(), "-t", image.tag, "-f", context / image.dockerfile, context,
             log=self.logs / f"{image.name}.log", limit=BUILD_LIMIT,
         )
