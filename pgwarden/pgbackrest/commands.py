@@ -13,6 +13,9 @@ from pgwarden.api.kinds import RestoreTarget
 from pgwarden.api.options import ParsedOptions
 from pgwarden.api.target import pgbackrest_time
 
+#: How long `info` waits for one answer of a storage. It is the probe of the condition Reachable.
+PROBE_SECONDS = 8
+
 
 def command_line(argv: Sequence[str], program: str = names.PGBACKREST) -> list[str]:
     """*argv* as it is run where the agent's folders are."""
@@ -80,7 +83,9 @@ def target_arguments(target: RestoreTarget | None, timeline: str = "") -> list[s
 
 
 def info_argv(stanza: str) -> list[str]:
-    return [f"--stanza={stanza}", "--output=json", "--log-level-console=off", "--log-level-stderr=error", "info"]
+    """Bounded: a storage that does not answer is asked again and again for io-timeout, a minute by default."""
+    quiet = ["--log-level-console=off", "--log-level-stderr=error"]
+    return [f"--stanza={stanza}", "--output=json", f"--io-timeout={PROBE_SECONDS}", *quiet, "info"]
 
 
 def stanza_create_argv(stanza: str) -> list[str]:

@@ -28,6 +28,8 @@ from pgwarden.api.quantity import parse_quantity
 Settings = dict[str, str]
 #: Nobody is served by more: the rest of the CPU is the network's and the kernel's.
 MOST_PROCESSES = 8
+#: How long archive-push tries to reach a storage. Below a minute, so that PostgreSQL is told why and not "timeout".
+ARCHIVE_IO_SECONDS = 15
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -94,7 +96,7 @@ def pod_conf(repository: Mapping[str, Any], spec: RepositorySpec, s3: S3Storage 
         if storage == "s3":
             settings |= _cipher(number, spec)
     settings |= _server((names.cn_host(name),), name)
-    return _section("global", _with_options(settings, spec))
+    return _section("global", _with_options(settings, spec)) + _archiving(spec)
 
 
 def stanza_section(stanza: str, facts: PostgresFacts) -> str:
@@ -220,6 +222,15 @@ def _server(clients: Sequence[str], stanza: str) -> Settings:
         "tls-server-key-file": f"{names.CONF_DIR}/{names.KEY_TLS_KEY}",
         "tls-server-port": str(names.PORT_PGBACKREST),
     }
+
+
+def _archiving(spec: RepositorySpec) -> str:
+    """What PostgreSQL calls: one storage that is down must not hold up the WAL for the other one for a minute, and what
+    an S3 service answers (it may repeat the access key) does not go into PostgreSQL's log. The agent reads it."""
+    settings = {"io-timeout": str(ARCHIVE_IO_SECONDS), "log-level-console": "off", "log-level-stderr": "off"}
+    given, _ = parse_options(spec.options, command="repository", storages=spec.storages)
+    wanted = {key: value for key, value in settings.items() if key not in given.settings}
+    return "".join(f"\n{_section(f'global:{command}', wanted)}" for command in ("archive-push", "archive-get"))
 
 
 def _with_options(settings: Settings, spec: RepositorySpec) -> Settings:

@@ -75,7 +75,7 @@ def test_the_two_commands_for_postgresql_quote_the_path():
 
 
 OTHERS = [
-    (commands.info_argv("hippo"), ["--stanza=hippo", "--output=json", "--log-level-console=off", "--log-level-stderr=error", "info"]),
+    (commands.info_argv("hippo"), ["--stanza=hippo", "--output=json", "--io-timeout=8", "--log-level-console=off", "--log-level-stderr=error", "info"]),
     (commands.stanza_create_argv("hippo"), ["--stanza=hippo", "stanza-create"]),
     (commands.check_argv("hippo"), ["--stanza=hippo", "check"]),
     (commands.expire_argv("hippo"), ["--stanza=hippo", "expire"]),

@@ -119,6 +119,16 @@ tls-server-ca-file=/pgwarden/conf/ca.crt
 tls-server-cert-file=/pgwarden/conf/tls.crt
 tls-server-key-file=/pgwarden/conf/tls.key
 tls-server-port=8432
+
+[global:archive-push]
+io-timeout=15
+log-level-console=off
+log-level-stderr=off
+
+[global:archive-get]
+io-timeout=15
+log-level-console=off
+log-level-stderr=off
 """
 
 S3_POD = """\
@@ -151,6 +161,16 @@ tls-server-ca-file=/pgwarden/conf/ca.crt
 tls-server-cert-file=/pgwarden/conf/tls.crt
 tls-server-key-file=/pgwarden/conf/tls.key
 tls-server-port=8432
+
+[global:archive-push]
+io-timeout=15
+log-level-console=off
+log-level-stderr=off
+
+[global:archive-get]
+io-timeout=15
+log-level-console=off
+log-level-stderr=off
 """
 
 BOTH_REPOS = """\
@@ -241,6 +261,14 @@ def test_the_users_options_win_over_ours():
     assert len([line for line in lines if line.startswith("process-max")]) == 1
 
 
+def test_the_users_timeout_and_log_level_reach_what_postgresql_calls():
+    text = pod(spec(options=["--io-timeout=40 --log-level-console=detail"]))
+    assert text.endswith(
+        "\n[global:archive-push]\nlog-level-stderr=off\n\n[global:archive-get]\nlog-level-stderr=off\n"
+    )
+    assert {"io-timeout=40", "log-level-console=detail"} <= set(text.splitlines())
+
+
 def test_an_option_that_admission_would_refuse_never_reaches_the_file():
     text = host(spec(options=["--repo1-host-cmd=/bin/sh", "--cmd=/bin/sh", "--repo1-path=/etc"]))
     assert "/bin/sh" not in text
@@ -284,7 +312,9 @@ def test_credentials_do_not_show_in_a_log():
 
 @pytest.mark.parametrize("value", ["a\nrepo1-path=/etc", "a\0b", "a\rb"], ids=["line", "nul", "return"])
 def test_a_value_cannot_add_a_line(value):
-    with pytest.raises(ValueError, match=r"^repo1-s3-key: a value .* is one line without control characters$") as caught:
+    with pytest.raises(
+        ValueError, match=r"^repo1-s3-key: a value .* is one line without control characters$"
+    ) as caught:
         credentials_conf({1: RepoCredentials(s3_key=value)})
     assert "/etc" not in str(caught.value)
 

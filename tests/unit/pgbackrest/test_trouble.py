@@ -1,0 +1,101 @@
+"""pgBackRest's own texts, collected from 2.60 against versitygw and small TLS servers, and what a user reads of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pgwarden.pgbackrest.trouble import Place, by_repo, explain, redact
+
+TEXTS = json.loads((Path(__file__).parent / "data" / "trouble-2.60.json").read_text("utf-8"))
+AT = "s3.pgwarden-s3.svc.cluster.local:7070"
+PLACE = Place(endpoint=AT, bucket="backups", region="eu-central-1", secret="keys")
+SENTENCES = [
+    ("nobucket", "NoSuchBucket", f"bucket backups does not exist at {AT}; create it, or correct spec.s3.bucket (the server says: The specified bucket does not exist.)"),
+    ("badkey", "BadKey", f"{AT} does not know the access key; correct s3-key in Secret keys (the server says: No user exists with the provided access key ID.)"),
+    ("badsecret", "BadKey", "the secret key does not belong to the access key; correct s3-key-secret in Secret keys (the server says: The request signature we calculated does not match the signature you provided. Check your key and signing method.)"),
+    ("region", "WrongRegion", 'region eu-central-1 is wrong, it is us-east-1; correct spec.s3.region (the server says: The authorization header is malformed; the region "eu-central-1" is wrong; expecting "us-east-1")'),
+    ("badca", "BadCertificate", f"the certificate of {AT} is not trusted: unable to get local issuer certificate; give the CA that signed it in spec.s3.caSecretRef"),
+    ("nosuchca", "BadCertificate", "the CA in spec.s3.caSecretRef cannot be read: it must be a PEM certificate"),
+    ("expired", "BadCertificate", "the certificate of localhost:9001 is not trusted: certificate has expired; have it renewed"),
+    ("mismatch", "BadCertificate", "the certificate is not for the name localhost; with uriStyle host the bucket is part of it; try spec.s3.uriStyle: path"),
+    ("plainhttp", "BadCertificate", f"{AT} does not speak TLS there: TLS error wrong version number"),
+    ("down", "CannotConnect", f"cannot connect to {AT}: Connection refused"),
+    ("port", "CannotConnect", "cannot connect to s3.pgwarden-s3.svc.cluster.local:7071: No route to host"),
+    ("dns", "CannotConnect", "the name nohost.pgwarden-s3.svc.cluster.local cannot be resolved (Name or service not known); correct spec.s3.endpoint, or with uriStyle host have the name in DNS"),
+    ("hoststyle", "CannotConnect", "the name scratch.s3.pgwarden-s3.svc.cluster.local cannot be resolved (Name or service not known); correct spec.s3.endpoint, or with uriStyle host have the name in DNS"),
+    ("blackhole", "CannotConnect", "cannot connect to 192.0.2.1:443: Network is unreachable"),
+    ("hang", "CannotConnect", "no answer in time: timeout after 8000ms waiting for read from 'localhost:9005'"),
+    ("slowdown", "ServiceError", f"{AT} answered 503 Service Unavailable"),
+    ("webid", "NoCredentials", "keyType web-id finds no role and token in the pod; set spec.s3.roleARN, or have the cloud's own webhook give the service account a role"),
+    ("auto", "NoCredentials", "keyType auto gets no credentials from the instance's metadata service: unable to connect to '169.254.169.254:80': Network is unreachable"),
+    ("passphrase", "WrongPassphrase", "what is stored cannot be decrypted: another passphrase, or none, was in use when it was written; correct the Secret in spec.encryption.secretRef"),
+    ("encrypted, none given", "WrongPassphrase", "what is stored cannot be decrypted: another passphrase, or none, was in use when it was written; correct the Secret in spec.encryption.secretRef"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "reason", "sentence"), SENTENCES, ids=[row[0] for row in SENTENCES])
+def test_each_trouble_has_its_reason_and_its_sentence(name, reason, sentence):
+    found = explain(TEXTS[name], PLACE)
+    assert (found.reason, found.sentence) == (reason, sentence)
+
+
+def test_every_collected_text_is_in_the_table():
+    assert {row[0] for row in SENTENCES} == set(TEXTS)
+
+
+@pytest.mark.parametrize("name", list(TEXTS))
+def test_the_sentence_stands_without_a_place_too(name):
+    found = explain(TEXTS[name])
+    assert found.reason == explain(TEXTS[name], PLACE).reason
+    assert "  " not in found.sentence and "***" not in found.sentence and "Secret keys" not in found.sentence
+
+
+ANSWERS = [
+    ("AccessDenied", "Access Denied", "403 (Forbidden)", "AccessDenied"),
+    ("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", "403 (Forbidden)", "BadKey"),
+    ("PermanentRedirect", "The bucket must be addressed using the specified endpoint.", "301 (Moved Permanently)", "WrongRegion"),
+    ("RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", "403 (Forbidden)", "ClockSkew"),
+    ("ExpiredToken", "The provided token has expired.", "400 (Bad Request)", "BadKey"),
+    ("Unheard", "of", "418 (Teapot)", "ServiceError"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "said", "status", "reason"), ANSWERS, ids=[row[0] for row in ANSWERS])
+def test_answers_of_other_services_are_known_by_their_code(code, said, status, reason):
+    text = f"[ProtocolError] HTTP request failed with {status}:\n*** Response Content ***:\n<Error><Code>{code}</Code><Message>{said}</Message></Error>"
+    found = explain(text, PLACE)
+    assert found.reason == reason
+    assert said in found.sentence
+
+
+def test_what_nobody_knows_is_shown_on_one_line_and_not_too_long():
+    found = explain("[FileOpenError] unable to open '/pgwarden/repo/x':\n [13] Permission denied\n" + "x" * 2000)
+    assert found.reason == "StorageNotReadable"
+    assert found.sentence.startswith("unable to open '/pgwarden/repo/x': Permission denied xxx")
+    assert len(found.sentence) == 600
+
+
+def test_an_access_key_and_what_was_signed_are_redacted():
+    assert "AKIAEXAMPLEACCESSKEY" in TEXTS["badsecret"]
+    shown = redact(TEXTS["badsecret"])
+    for secret in ("AKIAEXAMPLEACCESSKEY", "AWS4-HMAC-SHA256&#xA;", "41 57 53 34", "ede09db799"):
+        assert secret in TEXTS["badsecret"]
+        assert secret not in shown
+    assert "<Code>SignatureDoesNotMatch</Code>" in shown
+    assert redact("authorization: AWS4 Credential=AKIA123/2026/x") == "authorization: AWS4 Credential=<redacted>/2026/x"
+
+
+def test_no_sentence_holds_an_access_key():
+    assert not any("AKIAEXAMPLE" in explain(text, PLACE).sentence for text in TEXTS.values())
+
+
+def test_the_errors_of_archive_push_are_parted_by_storage():
+    text = f"unable to find a valid repository:\nrepo1: [HostConnectError] unable to connect to 'a:1': [111] Connection refused\nrepo2: {TEXTS['down']}"
+    assert by_repo(text) == [
+        (1, "[HostConnectError] unable to connect to 'a:1': [111] Connection refused"),
+        (2, TEXTS["down"]),
+    ]
+    assert by_repo("WAL segment is not there") == [(0, "WAL segment is not there")]
