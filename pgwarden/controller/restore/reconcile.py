@@ -13,7 +13,7 @@ from pgwarden.controller import admission, operations
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.context import Context
 from pgwarden.controller.restore import plan as plans
-from pgwarden.controller.restore import undo, workload
+from pgwarden.controller.restore import render, undo, workload
 from pgwarden.controller.restore.decide import Decision, decide
 from pgwarden.controller.restore.gather import gather
 from pgwarden.controller.restore.plan import Ending, Plan
@@ -125,7 +125,8 @@ class RestoreController:
     async def _remove_claim(self, key: Key) -> None:
         path = paths.of("persistentvolumeclaims", key[0], names.restored_claim(key[1]))
         claim = await self._context.client.find(path)
-        if claim and claim["metadata"].get("labels", {}).get(names.LABEL_RESTORE) == key[1]:
+        wanted = {names.LABEL_RESTORE: key[1], names.LABEL_COMPONENT: render.IN_BETWEEN}
+        if claim and wanted.items() <= claim["metadata"].get("labels", {}).items():
             await self._context.client.delete(path, uid=claim["metadata"]["uid"])
 
 

@@ -20,6 +20,8 @@ RETRIES = 3
 DEADLINE = 7 * 24 * 3600  # seconds
 DESCRIPTION = "kubernetes.io/description"
 VOLUME_DATA = "data"
+#: The component of a claim that is ours to delete (it stands only until the swap), and of one that the user asked for.
+IN_BETWEEN, COPY = "restore", "copy"
 _SECURITY = ("fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions")
 _SCHEDULING = (
     "nodeSelector",
@@ -39,8 +41,9 @@ def labels(plan: Plan) -> dict[str, str]:
 
 
 def restored_claim(plan: Plan, namespace: str) -> Object:
-    """What the Job restores into: like the claim it will replace. It has no owner, as it is to stay."""
-    return _claim(plan.new_claim, namespace, dict(plan.claim_spec), labels(plan))
+    """What the Job restores into, like the claim it will replace. It has no owner, as it is to stay."""
+    own = labels(plan) | {names.LABEL_COMPONENT: IN_BETWEEN if plan.in_place else COPY}
+    return _claim(plan.new_claim, namespace, dict(plan.claim_spec), own)
 
 
 def user_claim(plan: Plan, namespace: str, volume: str) -> Object:

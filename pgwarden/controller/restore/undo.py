@@ -7,8 +7,8 @@ gone the other way, and the restored volume is kept under a name that says what 
 from __future__ import annotations
 
 from pgwarden.api import names
+from pgwarden.controller.restore import before, swap, switch, workload
 from pgwarden.controller.restore import plan as plans
-from pgwarden.controller.restore import swap, switch, workload
 from pgwarden.controller.restore.facts import Facts, is_going
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.restore.verdict import Delete, Merge, Verdict, act, done
@@ -54,7 +54,7 @@ def give_up(facts: Facts, plan: Plan) -> Verdict:
         name, uid = facts.job["metadata"]["name"], facts.job["metadata"]["uid"]
         return act(Delete("jobs", facts.namespace, name, uid), "Removing", f"removing Job {name}")
     claim = facts.claims.get(plan.new_claim)
-    if claim is not None and _is_of(plan, claim) and not is_going(claim):
+    if claim is not None and _is_ours(facts, plan, claim) and not is_going(claim):
         delete = Delete("persistentvolumeclaims", facts.namespace, plan.new_claim, claim["metadata"]["uid"])
         return act(delete, "Removing", f"removing claim {plan.new_claim}, which was being restored into")
     return _start(facts, plan) or done("GivenUp", "nothing of the old data was touched")
@@ -67,6 +67,11 @@ def _start(facts: Facts, plan: Plan) -> Verdict | None:
     if found is None or by is None or by.restore_uid != plan.restore_uid:
         return None
     return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
+
+
+def _is_ours(facts: Facts, plan: Plan, claim: Object) -> bool:
+    """A claim that the user named may be the work of an earlier Restore of the same name: that one is theirs."""
+    return _is_of(plan, claim) and (plan.in_place or before.is_ours(facts, claim))
 
 
 def _is_of(plan: Plan, made: Object) -> bool:

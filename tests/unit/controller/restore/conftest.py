@@ -126,6 +126,7 @@ class Cluster(KubeClient):
         if uid and uid != self.objects[key]["metadata"]["uid"]:
             raise errors.Conflict(409, "Conflict", "uid")
         if method == "DELETE":
+            assert uid, "only the very object that was looked at may be deleted"
             self.objects[key]["metadata"]["deletionTimestamp"] = self._time()
             return {}
         assert not sub or set(body) <= {"metadata", "status"}

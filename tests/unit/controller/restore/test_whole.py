@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 
 import pytest
 
@@ -157,6 +158,31 @@ async def test_a_claim_that_is_there_already_is_not_written_into(run, cluster):
     run.create(volumeClaim="data-pg-0")
     status = await run.until_over()
     assert (status["phase"], status["reason"]) == ("Failed", "ClaimExists")
+    assert cluster.serves() == "old"
+
+
+async def test_a_claim_that_an_earlier_restore_of_the_name_has_filled_stays(run, cluster):
+    run.create(volumeClaim="back-restored")
+    assert (await run.until_over())["phase"] == "Completed"
+    del cluster.objects["restores", "ns", "back"]
+    await run.until_over()
+    cluster.settle()
+    assert cluster.serves("back-restored") == "restored"
+    cluster.now += timedelta(seconds=5)
+    run.create(volumeClaim="back-restored")
+    assert (await run.until_over())["reason"] == "ClaimExists"
+    assert cluster.serves("back-restored") == "restored"
+
+
+async def test_a_restore_deleted_while_its_job_runs_leaves_nothing(run, cluster):
+    cluster.job_end = ""
+    run.create()
+    await run.until_over(rounds=5)
+    assert ("persistentvolumeclaims", "ns", "back-restored") in cluster.objects
+    for key in [k for k in cluster.objects if k[0] in {"restores", "jobs"} or k[2].startswith("back-restore-1")]:
+        del cluster.objects[key]  # the garbage collector takes what it owned
+    await run.until_over()
+    assert ("persistentvolumeclaims", "ns", "back-restored") not in cluster.objects
     assert cluster.serves() == "old"
 
 
