@@ -1,0 +1,78 @@
+# ruff: noqa: T201  it speaks to a person at a terminal
+"""`make demo`. With KUBECONFIG: your own cluster (IMAGE, POSTGRES_IMAGE, NAMESPACE); without: one on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from demo import ground as grounds
+from demo.ground import Ground
+from demo.narrator import DemoError, Narrator
+from demo.story import RESTORE, Story
+from harness.install import NAMESPACE
+from localcluster.config import DEFAULT_NAME
+from localcluster.errors import LocalClusterError
+
+TITLE = """pgwarden: backup and point-in-time restore of a PostgreSQL on Kubernetes.
+Each line that begins with $ is run as it stands here; you can type it too."""
+
+
+def main() -> int:
+    tell = Narrator()
+    print(TITLE, flush=True)
+    try:
+        ground = grounds.lay(tell)
+        Story(tell, ground).play()
+    except DemoError as error:
+        return _failed(error.step, error.why, error.look)
+    except LocalClusterError as error:
+        return _failed("the local cluster", str(error), ("docs/localcluster.md",))
+    except KeyboardInterrupt:
+        print(
+            "\nstopped. What was made is left as it is; `make demo` begins anew, `make cluster-down` ends the cluster."
+        )
+        return 130
+    tell.summary()
+    _next(tell, ground)
+    return 0
+
+
+def _failed(step: str, why: str, look: tuple[str, ...]) -> int:
+    print(f"\nFAILED in step {step}\n   why: {why}" if step else f"\nFAILED: {why}", flush=True)
+    for one in look:
+        print(f"   look at: {one}")
+    sys.stdout.flush()
+    return 1
+
+
+def _next(tell: Narrator, ground: Ground) -> None:
+    k = f"kubectl -n {ground.namespace}"
+    if ground.local:
+        name = "" if ground.name == DEFAULT_NAME else f"PGWARDEN_CLUSTER={ground.name} "
+        first = f'eval "$({name}.venv/bin/python -m localcluster env)"   # KUBECONFIG, and kubectl and helm on the PATH'
+        last = [f"{name}make cluster-down", "# ends the cluster and removes every trace of it"]
+    else:
+        first = f"export KUBECONFIG={tell.environment['KUBECONFIG']}"
+        last = [
+            f"kubectl delete namespace {ground.namespace}; helm uninstall pgwarden -n {NAMESPACE}",
+            "# everything of it",
+        ]
+    lines = [
+        (first, ""),
+        (f"{k} get pgwarden", "# all of pgwarden's objects"),
+        (f"{k} describe pgrepo hippo", "# conditions, backup sets, the recovery window"),
+        (f"{k} describe pgr {RESTORE}", "# the steps of the restore, one condition each"),
+        (f"{k} exec -it postgres-0 -c postgres -- psql -U postgres", "# look around"),
+        (f"sh demo/undo.sh {ground.namespace} {RESTORE}", "# undo the restore: the kept volume back (docs/restore.md)"),
+        (last[0], last[1]),
+    ]
+    print("\n== The cluster is left up. To go on:")
+    for command, comment in lines:
+        print(f"   {command}{'   ' + comment if comment else ''}")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main())
