@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +55,36 @@ class Helm:
 
     def uninstall(self) -> None:
         self.run("uninstall", "pgwarden", "--wait", "--ignore-not-found")
+
+
+@contextmanager
+def webhook_away(kubectl: Kubectl) -> Iterator[None]:
+    """No webhook answers inside; afterwards all of them do again."""
+    system = kubectl.within(NAMESPACE)
+    _scale_webhook(system, 0)
+    try:
+        yield
+    finally:
+        _scale_webhook(system, 2)
+        wait_admission(kubectl)
+
+
+def _scale_webhook(system: Kubectl, replicas: int) -> None:
+    system.run("scale", "deployment/pgwarden-webhook", f"--replicas={replicas}")
+    if replicas:
+        system.run("rollout", "status", "deployment/pgwarden-webhook", "--timeout=120s", seconds=150)
+    else:
+        gone = ("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/component=webhook", "--timeout=60s")
+        system.run(*gone, seconds=90)
+
+
+def kill_controller(kubectl: Kubectl) -> str:
+    """End the controller as a node's failure would. The name of the pod that was."""
+    system = kubectl.within(NAMESPACE)
+    pods = system.list("pods", "app.kubernetes.io/component=controller")
+    name = str(next(pod for pod in pods if "deletionTimestamp" not in pod["metadata"])["metadata"]["name"])
+    system.run("delete", "pod", name, "--force", "--grace-period=0")
+    return name
 
 
 def wait_admission(kubectl: Kubectl, seconds: float = 60) -> None:

@@ -42,27 +42,48 @@ def statefulset(image: str, *, name: str = "postgres", repository: str = "hippo"
 
 @dataclass(frozen=True)
 class Postgres:
-    """SQL by psql inside the pod, as the superuser over the socket."""
+    """SQL as the superuser, by psql: inside the pod over the socket, or from the pod *client* by TCP."""
 
     kubectl: Kubectl
     pod: str = "postgres-0"
     container: str = "postgres"
+    client: str = ""
 
     def sql(self, statement: str, *, database: str = "postgres", seconds: float = 120) -> str:
         """The rows as psql prints them unaligned, one a line, columns parted by |."""
+        where = (self.client,) if self.client else (self.pod, "-c", self.container)
+        host = (f"--host={self.pod}.{self.pod.rpartition('-')[0]}",) if self.client else ()
         done = self.kubectl.run(
-            "exec", "-i", self.pod, "-c", self.container, "--",
-            "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, "-f", "-",
+            "exec", "-i", *where, "--",
+            "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", database, *host, "-f", "-",
             stdin=statement,
             seconds=seconds,
         )  # fmt: skip
         return done.stdout.strip()
+
+    def rows(self, table: str, **more: str) -> str:
+        """All rows of *table* in one order, as they are: for comparing row by row."""
+        return self.sql(f"SELECT * FROM {table} AS t ORDER BY t", **more)  # noqa: S608  a name that a test wrote
 
     def run(self, *argv: str, seconds: float = 300) -> str:
         return self.kubectl.run("exec", self.pod, "-c", self.container, "--", *argv, seconds=seconds).stdout
 
     def wait_ready(self, seconds: float = 180) -> None:
         self.kubectl.until("pod", self.pod, _ready, "is ready", seconds)
+
+
+def client(image: str, *, name: str = "client") -> Object:
+    """A pod with psql that is not protected: for servers whose image has none."""
+    password = {"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": {"name": "postgres", "key": "password"}}}
+    container: Object = {"name": "client", "image": image, "command": ["sleep", "infinity"], "env": [password]}
+    if image.startswith("localhost/"):
+        container["imagePullPolicy"] = "Never"
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+    }
 
 
 def _ready(pod: Object) -> bool:

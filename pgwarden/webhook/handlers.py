@@ -76,12 +76,8 @@ class Handlers:
         verdict = self._judge(obj, old, datetime.now(UTC))
         if verdict.faults:
             faults = tuple(verdict.faults)
-            return Answer(
-                outcome="refused",
-                faults=faults,
-                warnings=tuple(verdict.warnings),
-                audit={"refused": _rules(faults)},
-            )
+            # Without the warnings: they would tell of what has become of an object that has not been made.
+            return Answer(outcome="refused", faults=faults, audit={"refused": _rules(faults)})
         return Answer(outcome="allowed", warnings=tuple(verdict.warnings))
 
     async def _prefetch(self, obj: Object, namespace: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+
 from harness.install import LOCAL_IMAGE, Helm, wait_admission
 from harness.kubectl import Kubectl
 from harness.postgres import IMAGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.postgres import Postgres, manifests, statefulset
 

@@ -13,8 +13,11 @@ NextRun = Callable[[datetime], datetime | None]
 
 @dataclass(frozen=True)
 class Missed:
+    """`reason` is for programs and the status, `why` for people."""
+
     time: datetime
     reason: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,16 @@ def plan(
     if not passed:
         return Plan(None, (), upcoming)
     if suspended:
-        return Plan(None, tuple(Missed(time, "Suspended") for time in passed), upcoming)
-    missed = [Missed(time, "CaughtUpByLaterRun") for time in passed[:-1]]
+        return Plan(None, tuple(Missed(time, "Suspended", "the schedule is suspended") for time in passed), upcoming)
+    missed = [Missed(time, "CaughtUpByLaterRun", "a later one takes its place") for time in passed[:-1]]
     latest = passed[-1]
     if starting_deadline is not None and now - latest > timedelta(seconds=starting_deadline):
-        missed.append(Missed(latest, "StartingDeadlineExceeded"))
+        why = f"it is more than {starting_deadline} s late (spec.startingDeadlineSeconds)"
+        missed.append(Missed(latest, "StartingDeadlineExceeded", why))
         return Plan(None, tuple(missed), upcoming)
     if busy_with:
-        missed.append(Missed(latest, f"PreviousBackupNotOver:{busy_with}"))
+        why = f"Backup {busy_with} of an earlier run is not over"
+        missed.append(Missed(latest, f"PreviousBackupNotOver:{busy_with}", why))
         return Plan(None, tuple(missed), upcoming)
     return Plan(latest, tuple(missed), upcoming)
 

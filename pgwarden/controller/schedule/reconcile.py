@@ -54,10 +54,10 @@ class ScheduleController:
             busy_with=busy,
         )
         made = await self._start(obj, spec, plan.due) if plan.due else ""
-        for missed in plan.missed:
-            await context.recorder.warning(
-                obj, "RunMissed", f"the run due {missed.time:%Y-%m-%dT%H:%M:%SZ} was not started: {missed.reason}"
-            )
+        if not spec.suspend:  # what was asked for is no news: status.missed has it
+            for missed in plan.missed:
+                text = f"the run due {conditions.timestamp(missed.time)} was not started: {missed.why}"
+                await context.recorder.warning(obj, "RunMissed", text)
         await self._write(obj, spec, plan, made, backups, next_run, now)
         await self._clear_history(key[0], spec, backups)
         return max(0.0, (plan.upcoming - context.clock()).total_seconds()) if plan.upcoming else None

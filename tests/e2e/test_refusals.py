@@ -1,0 +1,197 @@
+"""Bad input by `kubectl apply`: refused with field, value and reason, all faults at once, webhook or not."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.install import webhook_away
+from harness.kubectl import Kubectl, condition, is_true
+from harness.objects import backup, repository, restore, schedule
+
+DENIED = 'admission webhook "check.pgwarden.io" denied the request: '
+NO_S3 = repository("bad", retention={"full": 7}) | {"spec": {"storageType": "s3", "retention": {"full": 7}}}
+
+CASES = {
+    "unknown storage type": (
+        repository("bad", storageType="nfs"),
+        'spec.storageType: "nfs": nfs is not a storage; a storage is local or s3, and both are local,s3',
+    ),
+    "a storage without what it needs": (
+        NO_S3,
+        "spec.s3.bucket: is required with storage s3: give it here or as the operator's default (s3.bucket)",
+    ),
+    "a size that is none": (
+        repository("bad", local={"size": "10Gigs"}),
+        'spec.local.size: "10Gigs": must be a quantity such as 10Gi or 500Mi',
+    ),
+    "a name that no Service may have": (
+        repository("Bad"),
+        'metadata.name: "Bad": must be lower-case letters, digits and dashes and begin with a letter',
+    ),
+    "retention said twice": (
+        repository("bad", retention={"full": 7}, options=["--repo1-retention-full=3"]),
+        "spec.retention.full: 7: is set in options as --repo1-retention-full too; keep one of the two",
+    ),
+    "retention by time without a time": (
+        repository("bad", retention={"fullType": "time"}),
+        "spec.retention.full: is required with fullType time: for how many days?",
+    ),
+    "an option that is pgwarden's": (
+        repository("bad", options=["--repo1-path=/tmp"]),
+        'spec.options[0]: "--repo1-path=/tmp": use spec.s3.path of the Repository',
+    ),
+    "unknown Repository": (
+        backup("bad", repository="nobody"),
+        'spec.repository: "nobody": there is no Repository nobody in namespace NS; there is hippo',
+    ),
+    "type: fulll": (backup("bad", type="fulll"), 'spec.type: "fulll": must be one of full, diff, incr'),
+    "--type=fulll": (
+        backup("bad", "--type=fulll"),
+        'spec.options[0]: "--type=fulll": must be one of full, diff, incr',
+    ),
+    "a storage that the Repository has not": (
+        backup("bad", storage="s3"),
+        'spec.storage: "s3": Repository hippo has storage local only; leave spec.storage out or widen its storageType',
+    ),
+    "a misspelt option": (
+        backup("bad", "--proces-max=4"),
+        'spec.options[0]: "--proces-max=4": is not an option that can be set here; did you mean --process-max?',
+    ),
+    "a retention of a second storage": (
+        backup("bad", "--type=full", "--repo2-retention-full=7"),
+        'spec.options[1]: "--repo2-retention-full=7": there is no storage 2; this Repository has repo1 (local)',
+    ),
+    "a shell in the options": (
+        backup("bad", "--type=full; rm -rf /"),
+        'spec.options[0]: "--type=full;": must be one of full, diff, incr',
+    ),
+    "words for a number": (
+        backup("bad", activeDeadlineSeconds="soon"),
+        'spec.activeDeadlineSeconds: "soon": must be a whole number, not a string',
+    ),
+    "a target in the future": (
+        restore("bad", {"time": "2999-01-01T00:00:00Z"}),
+        'spec.target.time: "2999-01-01T00:00:00Z": is in the future (it is ',
+    ),
+    "a target without a zone": (
+        restore("bad", {"time": "2026-11-23 10:00:00"}),
+        'spec.target.time: "2026-11-23 10:00:00": needs a time zone: 2026-11-23 10:00:00Z for UTC, or an offset',
+    ),
+    "two targets": (
+        restore("bad", {"time": "2026-11-23T10:00:00Z", "xid": "77"}),
+        "spec.target: names time and xid; set exactly one of time, lsn, xid, name, immediate, or leave target out",
+    ),
+    "a place that is no LSN": (
+        restore("bad", {"lsn": "somewhere"}),
+        'spec.target.lsn: "somewhere": must be a WAL position such as 0/3000060',
+    ),
+    "a restore over the backups": (
+        restore("bad", volumeClaim="hippo-pgbackrest-repo"),
+        'spec.volumeClaim: "hippo-pgbackrest-repo": is the volume that the backups are on; name a new claim',
+    ),
+    "a schedule with four fields": (
+        schedule("bad", "0 1 * *"),
+        'spec.schedule: "0 1 * *": has 4 fields instead of five (minutes 0-59, hours 0-23, day of month 1-31,',
+    ),
+    "a schedule by a nickname": (
+        schedule("bad", "@daily"),
+        'spec.schedule: "@daily": names such as @daily are not known here; write "0 0 * * *"',
+    ),
+    "a day that never comes": (
+        schedule("bad", "0 0 30 2 *"),
+        'spec.schedule: "0 0 30 2 *": never comes: no month that it names has a day 30',
+    ),
+    "a time zone that is none": (
+        schedule("bad", "0 1 * * *", timeZone="Europe/Zuerich"),
+        'spec.timeZone: "Europe/Zuerich": is not an IANA time zone such as UTC or Europe/Zurich; did you mean',
+    ),
+}
+
+SIX_WRONG = schedule("bad", "61 60 24 32 13 7")
+SIX_SENTENCES = (
+    '"61": seconds: 61 is out of range; allowed are 0-59',
+    '"60": minutes: 60 is out of range; allowed are 0-59',
+    '"24": hours: 24 is out of range; allowed are 0-23',
+    '"32": day of month: 32 is out of range; allowed are 1-31',
+    '"13": month: 13 is out of range; allowed are 1-12 or JAN-DEC',
+    '"7": day of week: Sunday is 0 or SUN, not 7; allowed are 0-6 or SUN-SAT',
+)
+
+#: What the CRDs' schema lets in, so that it comes to the controller when nobody stands at the door.
+LET_IN = {
+    "unknown Repository": backup("late-1", repository="nobody"),
+    "three wrong options": backup("late-2", "--pg1-path=/etc", "--proces-max=4", "--repo2-retention-full=7"),
+    "six wrong fields": schedule("late-3", "61 60 24 32 13 7"),
+    "no such transaction": restore("late-4", {"xid": "2"}),
+    "an option that is pgwarden's": repository("late-5", options=["--repo1-path=/tmp"]),
+}
+
+
+@pytest.fixture(scope="module")
+def hippo(space: Kubectl) -> None:
+    space.apply(repository(retention={"full": 7}))
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_a_fault_is_refused_with_its_field_value_and_reason(hippo, space: Kubectl, case: str):
+    document, sentence = CASES[case]
+    said = space.refused(document)
+    assert DENIED in said
+    assert sentence.replace("NS", space.namespace) in said
+    assert "Warning:" not in said
+    assert space.get(document["kind"], document["metadata"]["name"].lower()) is None
+
+
+def test_a_schedule_with_six_wrong_fields_is_told_all_six(hippo, space: Kubectl):
+    said = space.refused(SIX_WRONG)
+    assert "6 faults: " in said
+    for number, sentence in enumerate(SIX_SENTENCES, 1):
+        assert f"[{number}] spec.schedule: {sentence}" in said
+
+
+def test_a_manifest_with_five_faults_is_told_all_five(hippo, space: Kubectl):
+    said = space.refused(
+        backup("bad", "--pg1-path=/etc", "--proces-max=4", type="fulll", repository="nobody", storage="tape")
+    )
+    assert "5 faults: " in said
+    for field in ("spec.repository", "spec.type", "spec.storage", "spec.options[0]", "spec.options[1]"):
+        assert f"] {field}: " in said
+
+
+@pytest.fixture(scope="module")
+def refused(hippo, space: Kubectl) -> dict[str, str]:
+    """What the webhook says of them."""
+    return {name: space.refused(document).partition(DENIED)[2].strip() for name, document in LET_IN.items()}
+
+
+@pytest.fixture(scope="module")
+def let_in(installed, refused: dict[str, str], space: Kubectl) -> None:
+    """The same objects, made while there was no webhook and no configuration of one."""
+    with webhook_away(space):
+        try:
+            for kind in ("mutating", "validating"):
+                space.run("delete", f"{kind}webhookconfiguration", "pgwarden")
+            space.apply(*LET_IN.values())
+        finally:
+            installed.helm.install(installed.image)
+
+
+@pytest.mark.parametrize("name", list(LET_IN))
+def test_past_the_webhook_the_controller_rejects_by_the_same_words(let_in, refused, space: Kubectl, name: str):
+    document = LET_IN[name]
+    found = space.until(document["kind"], document["metadata"]["name"], is_true("Rejected"), "is rejected", 60)
+    assert refused[name] != ""
+    assert condition(found, "Rejected")["message"] == refused[name]
+    assert condition(found, "Rejected")["reason"] == "InvalidSpec"
+    assert found["status"]["phase"] == "Failed"
+
+
+def test_nothing_was_made_for_what_was_rejected(let_in, space: Kubectl):
+    for document in LET_IN.values():
+        space.until(document["kind"], document["metadata"]["name"], is_true("Rejected"), "is rejected", 60)
+    assert space.list("jobs") == []
+    assert space.get("deployment", "late-5-pgbackrest") is None
+
+
+def test_after_an_upgrade_the_webhook_is_back_at_the_door(let_in, space: Kubectl):
+    assert DENIED in space.refused(backup("bad", type="fulll"))

@@ -1,0 +1,174 @@
+"""Restores on the real cluster: what comes back, what a wrong target costs (nothing), and what a restore survives.
+
+The tests build on one another: each leaves a PostgreSQL that runs and archives.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.install import kill_controller
+from harness.kubectl import Kubectl, condition, is_true, phase
+from harness.objects import backup, protect, restore
+from harness.postgres import Postgres, statefulset
+from harness.waiting import until
+
+
+@pytest.fixture(scope="module")
+def postgres(installed, space: Kubectl) -> Postgres:
+    """With data enough that a restore can be caught at work, and a full backup of it."""
+    found = protect(space, installed.postgres_image)
+    found.run("pgbench", "-U", "postgres", "-i", "-s", "10", "--quiet", "postgres")
+    found.sql("CREATE TABLE notes (id int PRIMARY KEY, said text); INSERT INTO notes VALUES (1, 'in the backup')")
+    space.apply(backup("base", "--type=full"))
+    space.until("pgb", "base", phase("Completed"), "is completed", 180)
+    space.until("pgrepo", "hippo", lambda r: r["status"].get("recoveryWindow"), "knows its recovery window", 60)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        pytest.param("2001-01-01 00:00:00+00", "the earliest that Repository hippo can recover to", id="before it all"),
+        pytest.param("2999-01-01T00:00:00Z", "is in the future", id="in the future"),
+        pytest.param("2026-11-23 10:00:00", "zone", id="without a zone"),
+    ],
+)
+def test_a_wrong_target_is_refused_before_anything_happens(postgres, space: Kubectl, target: str, sentence: str):
+    said = space.refused(restore("wrong", {"time": target}))
+    assert f'spec.target.time: "{target}": ' in said
+    assert sentence in said
+    assert space.get("pgr", "wrong") is None
+
+
+def test_a_target_that_is_never_reached_ends_in_a_reason_and_the_old_data_is_served(postgres: Postgres, space: Kubectl):
+    postgres.sql("INSERT INTO notes VALUES (2, 'before the wrong restore')")
+    rows, volume = postgres.rows("notes"), volume_of(space)
+    space.apply(restore("never", {"name": "no-such-restore-point"}))
+    done = space.until("pgr", "never", phase("Completed", "Failed"), "ends", 300)
+    assert done["status"]["phase"] == "Failed"
+    assert done["status"]["step"] == "Recovered"
+    assert "recovery ended before configured recovery target was reached" in done["status"]["message"]
+    assert condition(done, "RolledBack")["status"] == "True"
+    postgres.wait_ready()
+    assert volume_of(space) == volume
+    assert postgres.rows("notes") == rows
+    postgres.sql("INSERT INTO notes VALUES (3, 'after the wrong restore')")
+    space.until("pgrepo", "hippo", is_true("Archiving"), "archives again", 120)
+
+
+def test_the_next_restore_brings_the_latest_rows_though_its_pod_is_killed(postgres: Postgres, space: Kubectl):
+    postgres.sql("INSERT INTO notes VALUES (4, 'a moment before the restore')")
+    rows, accounts = postgres.rows("notes"), digest(postgres)
+    space.apply(restore("latest"))
+    killed = filling(space, "latest")
+    space.run("delete", "pod", killed, "--force", "--grace-period=0")
+    retried = until(lambda: [one for one in job_pods(space, "latest") if one != killed], "another pod restores", 90)
+    assert retried
+    succeeded(space, "latest", 300)
+    assert postgres.rows("notes") == rows
+    assert digest(postgres) == accounts
+
+
+def test_a_restore_goes_on_after_each_death_of_the_controller(postgres: Postgres, space: Kubectl):
+    postgres.sql("INSERT INTO notes VALUES (5, 'kept')")
+    rows = postgres.rows("notes")
+    moment = postgres.sql("SELECT clock_timestamp()")
+    postgres.sql("INSERT INTO notes VALUES (6, 'undone')")
+    space.apply(restore("haunted", {"time": moment}))
+    died_at = []
+    for steps in (("Restored",), ("Stopped", "Swapped"), ("Started", "Recovered"), ("BackedUp",)):
+        at = space.until("pgr", "haunted", at_step(*steps), f"is at {' or '.join(steps)}", 240)
+        kill_controller(space)
+        died_at.append(at["status"]["step"])
+    done = succeeded(space, "haunted", 300)
+    assert len(set(died_at)) == 4
+    assert postgres.rows("notes") == rows
+    assert len(space.list("pgb", "pgwarden.io/restore=haunted")) == 1
+    steps = [one["type"] for one in done["status"]["conditions"] if one["status"] == "True"]
+    assert steps == [
+        "Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["latest", "haunted"])
+def test_the_volume_from_before_is_kept_bound_under_a_name_that_tells(postgres, space: Kubectl, name: str):
+    status = space.get("pgr", name)["status"]
+    kept = space.get("pvc", status["keptClaim"])
+    assert kept["metadata"]["name"] == f"data-postgres-0-before-{name}"
+    assert (kept["status"]["phase"], kept["spec"]["volumeName"]) == ("Bound", status["oldVolume"])
+    assert space.get("pv", status["oldVolume"])["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+
+
+def test_a_restore_into_a_claim_of_its_own_touches_nothing_else(installed, postgres: Postgres, space: Kubectl):
+    rows = postgres.rows("notes")
+    pod, volume = space.get("pod", postgres.pod)["metadata"]["uid"], volume_of(space)
+    backups = [one["metadata"]["name"] for one in space.list("pgb")]
+    space.apply(restore("aside", volumeClaim="copy"))
+    done = succeeded(space, "aside", 180)
+    assert done["status"]["newClaim"] == "copy"
+    assert space.get("pvc", "copy")["status"]["phase"] == "Bound"
+    assert space.get("pod", postgres.pod)["metadata"]["uid"] == pod
+    assert volume_of(space) == volume
+    assert [one["metadata"]["name"] for one in space.list("pgb")] == backups
+    assert postgres.rows("notes") == rows
+
+
+def test_the_claim_restored_into_holds_the_same_rows(installed, postgres: Postgres, space: Kubectl):
+    rows = postgres.rows("notes")
+    space.apply(reader(installed.postgres_image, "copy"))
+    copy = Postgres(space, pod="reader")
+    copy.wait_ready(120)
+    until(lambda: copy.sql("SELECT NOT pg_is_in_recovery()") == "t", "the copy has recovered", 60)
+    assert copy.rows("notes") == rows
+    space.delete("pod", "reader")
+
+
+def reader(image: str, claim: str) -> dict:
+    """PostgreSQL on a copy of the data, for looking at it: it gets WAL from the Repository and archives none there."""
+    pod = statefulset(image)[-1]["spec"]["template"]
+    container = pod["spec"]["containers"][0]
+    container["command"] = ["bash", "-c", "exec docker-entrypoint.sh postgres -c archive_mode=off"]
+    pod["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+    return {"apiVersion": "v1", "kind": "Pod"} | pod | {"metadata": pod["metadata"] | {"name": "reader"}}
+
+
+def succeeded(space: Kubectl, name: str, seconds: float) -> dict:
+    done = space.until("pgr", name, phase("Completed", "Failed"), "ends", seconds)
+    assert done["status"]["phase"] == "Completed", done["status"]["message"]
+    return done
+
+
+def digest(postgres: Postgres) -> str:
+    """A million rows, each of them in it, in order."""
+    columns = "aid || '|' || bid || '|' || abalance || '|' || filler"
+    return postgres.sql(f"SELECT count(*), md5(string_agg({columns}, E'\\n' ORDER BY aid)) FROM pgbench_accounts")
+
+
+def volume_of(space: Kubectl) -> str:
+    return space.get("pvc", "data-postgres-0")["spec"]["volumeName"]
+
+
+def at_step(*steps: str):
+    return lambda one: one["status"].get("step") in steps if one.get("status") else False
+
+
+def job_pods(space: Kubectl, name: str) -> list[str]:
+    return [pod["metadata"]["name"] for pod in space.list("pods", f"pgwarden.io/restore={name}")]
+
+
+def filling(space: Kubectl, name: str) -> str:
+    """The Restore's pod, once pgBackRest in it has begun to write files; it has not ended."""
+
+    def look() -> str:
+        for pod in job_pods(space, name):
+            said = space.run("logs", pod, "-c", "pgbackrest", check=False).stdout
+            if "restore backup set" in said:
+                states = json.loads(space.run("get", "pod", pod, "-o", "json").stdout)["status"]["phase"]
+                assert states == "Running", "too late: the data is too small"
+                return pod
+        return ""
+
+    return until(look, f"the pod of Restore {name} writes", 90, pause=0.1)
