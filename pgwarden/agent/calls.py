@@ -6,9 +6,11 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pgwarden import __version__
+from pgwarden.agent import spool
 from pgwarden.agent.pgbackrest import Result, Runner
 from pgwarden.agent.settings import Settings
 from pgwarden.agent.supervisor import Supervisor
@@ -22,6 +24,8 @@ INFO_LIMIT_SECONDS = 300.0
 STANZA_CREATE_SECONDS = 300.0
 #: Of stanza-create's output that is answered.
 OUTPUT_CHARACTERS = 8192
+#: pgBackRest's code for "other": the storage could not be read.
+TROUBLE = 99
 
 
 @dataclass
@@ -33,9 +37,14 @@ class State:
     digest: str = ""
     pgbackrest_version: str = ""
     sync_error: str = ""
+    spool: Path | None = None  # beside PostgreSQL
+
+    def archive_error(self) -> str:
+        return spool.archive_error(self.spool, self.settings.stanza) if self.spool else ""
 
     def answer(self) -> Answer:
-        return {
+        own = {"archiveError": self.archive_error()} if self.spool else {}
+        return own | {
             "role": self.settings.role.value,
             "version": __version__,
             "pgbackrest": self.pgbackrest_version,
@@ -71,7 +80,7 @@ class Repository:
             if self._running is None or self._running.done():
                 self._running = asyncio.create_task(self._read_info())
             done, _ = await asyncio.wait([self._running], timeout=INFO_WAIT_SECONDS)
-            if not done:
+            if not done and not _has_trouble(self._info):
                 return {"info": self._info, "infoError": f"pgbackrest info takes longer than {INFO_WAIT_SECONDS:g} s"}
         return {"info": self._info, "infoError": self._error}
 
@@ -92,6 +101,11 @@ class Repository:
                 return {"ok": False, "exitCode": -1, "output": str(error)}
         self._read = -INFO_FRESH_SECONDS
         return {"ok": result.ok, "exitCode": result.exit_code, "output": _shown(result)}
+
+
+def _has_trouble(info: Answer | None) -> bool:
+    """Whether the last answer says already which storage could not be read: that is more than "it takes long"."""
+    return any(repo.get("status", {}).get("code") == TROUBLE for repo in (info or {}).get("repo", ()))
 
 
 def _shown(result: Result) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pgwarden.agent.children import Children, terminate
 from pgwarden.agent.paths import Paths
+from pgwarden.pgbackrest.trouble import redact
 
 OnLine = Callable[[str], None]
 #: pgBackRest leaves its locks and says why it ended within this time after SIGTERM.
@@ -144,7 +145,8 @@ async def _read(stream: asyncio.StreamReader | None, on_line: OnLine | None, kee
     lines = _Lines()
     while True:
         piece = await stream.read(65536)
-        for line in lines.feed(piece, final=not piece):
+        for raw in lines.feed(piece, final=not piece):
+            line = redact(raw)  # S3 services repeat the access key in their answers, and pgBackRest prints those
             if on_line is not None:
                 on_line(line)
             kept.append(line)

@@ -9,6 +9,7 @@ import os
 import signal
 import ssl
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -22,7 +23,9 @@ from pgwarden.agent.server import Server, application
 from pgwarden.agent.settings import Role, Settings
 from pgwarden.agent.supervisor import Supervisor
 from pgwarden.agent.sync import Syncer, source_token
+from pgwarden.api import names
 from pgwarden.pgbackrest import commands, config
+from pgwarden.pgbackrest.trouble import by_repo, explain
 
 if TYPE_CHECKING:
     from pgwarden.agent.postgres import Postgres
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 #: How often a PostgreSQL that the agent configures is looked at.
 CONFIGURE_SECONDS = 15.0
+#: How often the spool is looked at for a new reason why WAL waits.
+TELL_SECONDS = 5.0
 
 
 class Agent:
@@ -44,7 +49,8 @@ class Agent:
         self._children = Children()
         self._runner = Runner(paths, self._children)
         self._supervisor = Supervisor(self._runner, self._children)
-        self._state = State(settings, self._supervisor)
+        spool = paths.work / Path(names.SPOOL_DIR).name if settings.instance else None
+        self._state = State(settings, self._supervisor, spool=spool)
         self._postgres = _postgres(settings)
         repository = Repository(settings.stanza, self._runner) if settings.role is Role.REPOSITORY else None
         self._server = Server(paths, application(self._state, repository=repository, postgres=self._postgres))
@@ -57,6 +63,8 @@ class Agent:
         duties: list[Coroutine[Any, Any, None]] = [
             self._keep_in_step(), self._supervisor.run(), self._children.keep_reaping()
         ]  # fmt: skip
+        if self._settings.instance:
+            duties.append(self._keep_telling())
         if self._postgres and self._settings.instance and self._settings.instance.alter_system:
             duties.append(self._keep_configured(self._postgres))
         self._log.info("agent starts", role=self._settings.role.value, stanza=self._settings.stanza, pid=os.getpid())
@@ -106,6 +114,18 @@ class Agent:
         if message != self._state.sync_error:
             self._log.warning(message)
         self._state.sync_error = message
+
+    async def _keep_telling(self) -> None:
+        """Why WAL waits, once for each reason: archive-push is silent in PostgreSQL's log."""
+        before = ""
+        while True:
+            text = self._state.archive_error()
+            parts = [(number, explain(said).sentence) for number, said in by_repo(text)] if text else []
+            told = "; ".join(f"repo{number}: {sentence}" if number else sentence for number, sentence in parts)
+            if told and told != before:
+                self._log.warning("archive-push fails", error=told)
+            before = told
+            await asyncio.sleep(TELL_SECONDS)
 
     async def _keep_configured(self, postgres: Postgres) -> None:
         from pgwarden.agent.postgres import PostgresError

@@ -226,7 +226,8 @@ def _server(clients: Sequence[str], stanza: str) -> Settings:
 
 def _archiving(spec: RepositorySpec) -> str:
     """What PostgreSQL calls: one storage that is down must not hold up the WAL for the other one for a minute, and what
-    an S3 service answers (it may repeat the access key) does not go into PostgreSQL's log. The agent reads it."""
+    an S3 service answers (it may repeat the access key) does not go into PostgreSQL's log. The agent reads it.
+    """
     settings = {"io-timeout": str(ARCHIVE_IO_SECONDS), "log-level-console": "off", "log-level-stderr": "off"}
     given, _ = parse_options(spec.options, command="repository", storages=spec.storages)
     wanted = {key: value for key, value in settings.items() if key not in given.settings}

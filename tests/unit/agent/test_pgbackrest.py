@@ -107,3 +107,10 @@ async def test_cancelled_it_ends_pgbackrest_with_sigterm(program, tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert note.read_text() == "term"
+
+
+async def test_an_access_key_in_the_answer_of_a_server_is_in_neither_log_nor_result(program):
+    lines = []
+    result = await program("print('<AWSAccessKeyId>AKIA123</AWSAccessKeyId>')").run([], 10, lines.append)
+    assert lines == ["<AWSAccessKeyId><redacted></AWSAccessKeyId>"]
+    assert "AKIA123" not in result.output

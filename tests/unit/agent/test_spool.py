@@ -1,0 +1,50 @@
+"""Why WAL could not be archived, as archive-push leaves it in its spool."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pgwarden.agent.calls import State
+from pgwarden.agent.settings import Role, Settings
+from pgwarden.agent.spool import archive_error
+
+SAID = "archive-push command encountered error(s):\nrepo2: [HostConnectError] unable to connect to 's3:7070 (10.0.0.1)': [111] Connection refused"
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "archive" / "hippo" / "out"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_the_newest_error_is_told_without_its_code(out, tmp_path):
+    (out / "000000010000000000000002.error").write_text("123\nolder")
+    os.utime(out / "000000010000000000000002.error", (1, 1))
+    (out / "000000010000000000000003.error").write_text(f"103\n{SAID}\n")
+    (out / "000000010000000000000001.ok").write_text("")
+    assert archive_error(tmp_path, "hippo") == SAID
+
+
+def test_without_an_error_or_a_folder_there_is_nothing_to_tell(out, tmp_path):
+    (out / "000000010000000000000001.ok").write_text("")
+    assert archive_error(tmp_path, "hippo") == ""
+    assert archive_error(tmp_path, "rhino") == ""
+
+
+def test_an_access_key_that_the_server_repeated_is_not_told(out, tmp_path):
+    (out / "global.error").write_text("41\n<Error><AWSAccessKeyId>AKIA123</AWSAccessKeyId></Error>")
+    assert archive_error(tmp_path, "hippo") == "<Error><AWSAccessKeyId><redacted></AWSAccessKeyId></Error>"
+
+
+def test_the_status_beside_postgresql_has_it_and_the_hosts_has_not(out, tmp_path):
+    (out / "global.error").write_text(f"103\n{SAID}")
+    settings = Settings(Role.REPOSITORY, "hippo")
+
+    class Running:
+        running, restarts = True, 0
+
+    assert State(settings, Running(), spool=tmp_path).answer()["archiveError"] == SAID
+    assert "archiveError" not in State(settings, Running()).answer()
