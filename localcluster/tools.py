@@ -90,9 +90,26 @@ def _kubernetes() -> Artifact:
     return Artifact("kubernetes", versions.KUBERNETES, KUBERNETES_BINARIES, build, probe)
 
 
+def _helm() -> Artifact:
+    """With the flags of Helm's own Makefile: a plain build believes in Kubernetes 1.20 and calls itself v3."""
+    major, minor = versions.HELM_KUBERNETES.split(".")
+    values = {"internal/version.version": f"v{versions.HELM}"}
+    for package in ("pkg/chartutil", "pkg/lint/rules"):
+        values |= {f"{package}.k8sVersionMajor": major, f"{package}.k8sVersionMinor": minor}
+    build = partial(
+        builders.go_install,
+        name="helm",
+        module="helm.sh/helm/v3/cmd/helm",
+        version=f"v{versions.HELM}",
+        flags=" ".join(f"-X helm.sh/helm/v3/{name}={value}" for name, value in values.items()),
+    )
+    return Artifact(
+        "helm", f"{versions.HELM}-kube{versions.HELM_KUBERNETES}", ("helm",), build, _answers(("helm", "version"))
+    )
+
+
 def artifacts() -> list[Artifact]:
     """Every tool, quick ones first so that a broken registry shows early."""
-    helm_version = f"-X helm.sh/helm/v3/internal/version.version=v{versions.HELM}"
     return [
         Artifact(
             "kubectl",
@@ -121,7 +138,7 @@ def artifacts() -> list[Artifact]:
             "--version",
         ),
         _go("versitygw", "github.com/versity/versitygw/cmd/versitygw", versions.VERSITYGW, "--version"),
-        _go("helm", "helm.sh/helm/v3/cmd/helm", versions.HELM, "version", flags=helm_version),
+        _helm(),
     ]
 
 

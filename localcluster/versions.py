@@ -7,6 +7,8 @@ KUBERNETES = "1.35.4"
 KUBERNETES_STAGING = "0.35.4"
 COREDNS = "1.14.7"
 HELM = "3.22.0"
+#: What `helm template` without a cluster believes in. As in Helm's own releases: the minor of its client-go.
+HELM_KUBERNETES = "1.37"
 LOCAL_PATH_PROVISIONER = "0.0.30"
 VERSITYGW = "1.8.0"
 #: One minor above the server is inside kubectl's supported version skew.
