@@ -89,7 +89,7 @@ async def respond(body: bytes, handler: Handler) -> Reply:
     except Exception:
         log.exception("handler failed", uid=request.uid, kind=request.kind.kind, namespace=request.namespace)
         return Reply(status=500, body=b'{"error":"internal error"}', outcome="error", request=request)
-    body = _review_of(request.uid, answer)
+    body = _review_of(request, answer)
     return Reply(status=200, body=body, outcome=answer.outcome, request=request, answer=answer)
 
 
@@ -101,11 +101,10 @@ def too_large() -> Reply:
     return Reply(status=413, body=_encode({"error": f"more than {MAX_BODY} bytes"}), outcome="too-large")
 
 
-def _review_of(uid: str, answer: Answer) -> bytes:
-    response: dict[str, Any] = {"uid": uid, "allowed": not answer.faults}
+def _review_of(request: Request, answer: Answer) -> bytes:
+    response: dict[str, Any] = {"uid": request.uid, "allowed": not answer.faults}
     if answer.faults:
-        message = summary(answer.faults)
-        response["status"] = {"status": "Failure", "code": 422, "reason": "Invalid", "message": message}
+        response["status"] = _status(request, answer.faults)
     elif answer.patch:
         response["patchType"] = "JSONPatch"
         response["patch"] = answer.patch  # bytes: msgspec writes base64, as the API asks
@@ -115,6 +114,24 @@ def _review_of(uid: str, answer: Answer) -> bytes:
     if answer.audit:
         response["auditAnnotations"] = answer.audit
     return _encode({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response})
+
+
+def _status(request: Request, faults: tuple[Fault, ...]) -> dict[str, Any]:
+    """As the API server words what it finds invalid itself: kubectl prints kind, name and the causes line by line.
+
+    `kubectl edit` shows the causes alone. The message is for who reads nothing else: controllers, Events, Terraform.
+    """
+    causes = [
+        {"reason": "FieldValueInvalid", "field": fault.field, "message": str(fault).removeprefix(f"{fault.field}: ")}
+        for fault in faults
+    ]
+    return {
+        "status": "Failure",
+        "code": 422,
+        "reason": "Invalid",
+        "message": summary(faults),
+        "details": {"group": request.kind.group, "kind": request.kind.kind, "name": request.name, "causes": causes},
+    }
 
 
 def _within_limit(warnings: tuple[str, ...]) -> list[str]:
