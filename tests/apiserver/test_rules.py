@@ -1,0 +1,166 @@
+"""Every rule, reached as a user reaches it: `kubectl apply`, the API server, the webhook, and the sentence that comes back."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from harness.install import ROOT
+from harness.kubectl import Kubectl
+
+from tests.apiserver.manifests import S3, backup, made, repository, restore, schedule
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    rule: str
+    obj: Object
+    said: tuple[str, ...]
+
+
+def s3(**changed: Any) -> Object:
+    return {key: value for key, value in (S3 | changed).items() if value is not None}
+
+
+NEW = [
+    Refusal("schema", repository("x", retention={"full": 0}), ("spec.retention.full: 0",)),
+    Refusal("schema", made("Backup", "x"), ("spec.repository: is required",)),
+    Refusal("schema", backup("x", type="fulll"), ('spec.type: "fulll"', "full, diff")),
+    Refusal("name", repository("9lives"), ('metadata.name: "9lives"', "begin with a letter")),
+    Refusal("name", repository("x" * 53), ("metadata.name", "52 characters, not 53")),
+    Refusal("name", backup("x" * 64), ("metadata.name", "63 characters")),
+    Refusal("storageType", repository("x", storageType="gcs"), ('spec.storageType: "gcs"', "local or s3")),
+    Refusal("storageType", repository("x", storageType="s3,local", s3=S3), ("write local,s3",)),
+    Refusal("size", repository("x", local={"size": "10"}), ("spec.local.size", "did you mean 10Gi?")),
+    Refusal("retention", repository("x", retention={"fullType": "time"}), ("spec.retention.full", "how many days")),
+    Refusal("retention", repository("x", options=["--repo1-retention-full=3"]), ("spec.retention.full", "one of the two")),
+    Refusal("s3", repository("x", s3=S3), ("spec.s3", "storageType is local")),
+    Refusal("s3", repository("x", storageType="s3", s3=s3(bucket=None)), ("spec.s3.bucket", "is required")),
+    Refusal("s3.bucket", repository("x", storageType="s3", s3=s3(bucket="s3://b")), ("without s3://",)),
+    Refusal("s3.endpoint", repository("x", storageType="s3", s3=s3(endpoint="https://m:1")), ("write m:1 without https",)),
+    Refusal("s3.region", repository("x", storageType="s3", s3=s3(region="eu central")), ("spec.s3.region",)),
+    Refusal("s3.path", repository("x", storageType="s3", s3=s3(path="a/b")), ("begins with a slash: write /a/b",)),
+    Refusal("s3.path", repository("x", storageType="s3", s3=s3(path="/taken")), ("Repository", "a path of its own")),
+    Refusal("credentials", repository("x", storageType="s3", s3=s3(credentialsSecretRef=None)), ("is required with keyType shared",)),
+    Refusal("options", repository("x", options=["--proces-max=4"]), ("spec.options[0]", "process-max")),
+    Refusal("options", backup("x", options=["--repo1-path=/etc"]), ("spec.options[0]", "--repo1-path=/etc")),
+    Refusal("repository", backup("x", repository="hipo"), ('spec.repository: "hipo"', "did you mean hippo?")),
+    Refusal("storage", backup("x", storage="s3"), ("spec.storage", "has storage local only")),
+    Refusal("schedule", schedule("x", schedule="61 0 * * *"), ("spec.schedule", "minutes", "61")),
+    Refusal("timeZone", schedule("x", timeZone="Europe/Berln"), ("spec.timeZone", "Europe/Berlin")),
+    Refusal("volumeClaim", restore("x", volumeClaim="hippo-pgbackrest-repo"), ("spec.volumeClaim", "the backups are on")),
+    Refusal("set", restore("x", set="20200101-000000F"), ("spec.set", "no such backup", "20261101-000000F")),
+    Refusal("target", restore("x", target={"time": "2026-11-02 10:00:00+00", "xid": "77"}), ("names time and xid",)),
+    Refusal("timeline", restore("x", target={"immediate": True}, targetTimeline="3"), ("spec.targetTimeline",)),
+    Refusal("window", restore("x", target={"time": "2019-01-01 00:00:00+00"}), ("spec.target.time", "2019")),
+    Refusal("window", restore("x", target={"lsn": "0/10"}), ("spec.target.lsn", "0/3000060")),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Change:
+    rule: str
+    before: Object
+    after: Object
+    said: tuple[str, ...]
+    status: Object | None = None
+
+
+CHANGES = [
+    Change("immutable", backup("c-backup"), backup("c-backup", type="full"), ("a Backup cannot be changed",)),
+    Change("immutable", restore("c-restore"), restore("c-restore", set="latest"), ("a Restore cannot be changed",)),
+    Change("immutable", repository("c-class"), repository("c-class", local={"storageClassName": "fast"}), ("spec.local.storageClassName",)),
+    Change("immutable", repository("c-cipher"), repository("c-cipher", encryption={"secretRef": {"name": "k"}}), ("spec.encryption", "re-encrypt")),
+    Change("size", repository("c-size", local={"size": "20Gi"}), repository("c-size", local={"size": "5Gi"}), ("not shrink from 20Gi",)),
+    Change(
+        "narrowing",
+        repository("c-narrow", storageType="local,s3", s3=s3(path="/narrow")),
+        repository("c-narrow", storageType="s3", s3=s3(path="/narrow")),
+        ("storage local still holds a backup",),
+        {"backups": [{"label": "20261101-000000F", "type": "full", "storage": "local", "repo": 1, "startTime": "2026-11-01T00:00:00Z", "stopTime": "2026-11-01T00:10:00Z"}]},
+    ),
+]  # fmt: skip
+
+STATUS = {
+    "recoveryWindow": [
+        {"storage": "local", "repo": 1, "earliest": "2026-11-01T00:10:00Z", "latest": "2026-11-20T00:00:00Z"}
+    ],
+    "backups": [
+        {"label": "20261101-000000F", "type": "full", "storage": "local", "repo": 1, "startTime": "2026-11-01T00:00:00Z",
+         "stopTime": "2026-11-01T00:10:00Z", "lsnStop": "0/3000060"},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def prepared(webhook, space: Kubectl) -> Kubectl:
+    """A Repository with one backup, and one that lies in the bucket already."""
+    space.apply(repository("hippo"), repository("neighbour", storageType="s3", s3=s3(path="/taken")))
+    space.run(
+        "patch", "pgrepo", "hippo", "--subresource=status", "--type=merge", "-p", yaml.safe_dump({"status": STATUS})
+    )
+    return space
+
+
+@pytest.mark.parametrize("case", NEW, ids=[f"{n}-{case.rule}" for n, case in enumerate(NEW)])
+def test_a_new_object_is_refused_with_field_and_reason(prepared: Kubectl, case: Refusal):
+    said = prepared.refused(case.obj)
+    for fragment in case.said:
+        assert fragment in said
+    assert f'The {case.obj["kind"]} "{case.obj["metadata"]["name"]}" is invalid:' in said
+    assert prepared.get(case.obj["kind"], case.obj["metadata"]["name"]) is None
+
+
+@pytest.mark.parametrize("case", CHANGES, ids=[case.after["metadata"]["name"] for case in CHANGES])
+def test_a_change_is_refused_with_field_and_reason(prepared: Kubectl, case: Change):
+    kind, name = case.before["kind"], case.before["metadata"]["name"]
+    prepared.apply(case.before)
+    if case.status:
+        patch = yaml.safe_dump({"status": case.status})
+        prepared.run("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch)
+    generation = prepared.get(kind, name)["metadata"]["generation"]
+    said = prepared.refused(case.after)
+    for fragment in case.said:
+        assert fragment in said
+    assert prepared.get(kind, name)["metadata"]["generation"] == generation
+
+
+def test_no_rule_of_the_code_is_missing_above():
+    """A rule added to pgwarden/api has to be shown here as well."""
+    shown = {case.rule for case in NEW} | {case.rule for case in CHANGES}
+    assert _rules_in_code() == shown
+
+
+def _rules_in_code() -> set[str]:
+    found = {f"s3.{field}" for field in ("bucket", "endpoint", "region", "path")}  # told by one line of code
+    for file in (ROOT / "pgwarden" / "api").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            called = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
+            if called in {"refuse", "Fault"} and len(node.args) == 4 and isinstance(node.args[3], ast.Constant):
+                found.add(node.args[3].value)
+    return found
+
+
+def test_a_manifest_with_five_faults_is_told_all_five_at_once(prepared: Kubectl):
+    wrong = repository(
+        "x", storageType="s3", retention={"fullType": "time"}, options=["--proces-max=4"],
+        s3={"bucket": "Not A Bucket", "endpoint": "https://minio:9000"},
+    )  # fmt: skip
+    said = prepared.refused(wrong)
+    fields = re.findall(r"^[*] (spec\.[\w.\[\]]+): ", said, re.MULTILINE)
+    assert set(fields) >= {
+        "spec.s3.bucket",
+        "spec.s3.endpoint",
+        "spec.s3.region",
+        "spec.retention.full",
+        "spec.options[0]",
+    }
+    assert len(fields) == len(set(fields))
