@@ -23,6 +23,11 @@ LABEL_RESTORE = f"{GROUP}/restore"
 LABEL_COMPONENT = f"{GROUP}/component"
 #: On a volume claim that a Restore replaced and kept.
 LABEL_KEPT_BY = f"{GROUP}/kept-by"
+#: On all that is made for a PostgresCluster, and by Patroni for it; with LABEL_INSTANCE on what is one instance's.
+LABEL_CLUSTER = f"{GROUP}/cluster"
+LABEL_INSTANCE = f"{GROUP}/instance"
+#: Kept by Patroni on the pods of a PostgresCluster: primary or replica.
+LABEL_ROLE = f"{GROUP}/role"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
 # --- annotations --------------------------------------------------------------------------------------------
@@ -34,8 +39,12 @@ ANNOTATION_POSTGRES = f"{GROUP}/postgres"
 ANNOTATION_CONFIG_HASH = f"{GROUP}/config-hash"
 #: Set on a workload while a Restore has stopped it: JSON with the Restore's name and the replicas it had.
 ANNOTATION_STOPPED_BY = f"{GROUP}/stopped-by"
+#: Set on a claim while a Restore waits until it is bound: when the binder was last reminded of it.
+ANNOTATION_NUDGED = f"{GROUP}/nudged"
 #: Set on a Backup made by a schedule: the time it was due, RFC 3339.
 ANNOTATION_DUE = f"{GROUP}/due"
+#: On an instance's pod template: raised to restart it for parameters that need that.
+ANNOTATION_RESTARTED = f"{GROUP}/restarted"
 #: pgBackRest's own annotation on a backup set: the uid of the Backup object that asked for it.
 PGBACKREST_ANNOTATION_UID = "pgwarden-uid"
 
@@ -136,6 +145,51 @@ def restored_claim(restore: str) -> str:
 def kept_claim(claim: str, restore: str) -> str:
     """The claim under which the old volume is kept."""
     return short(f"{claim}-before-{restore}", 63)
+
+
+# --- PostgresCluster: its Repository has its name ---------------------------------------------------------------
+CLUSTER_NAME_LIMIT = 40
+CLUSTER_DATA = "/pgdata"  # the instance's volume
+CLUSTER_PGDATA = f"{CLUSTER_DATA}/data"
+CLUSTER_CONF = "/etc/pgwarden-cluster"  # what we render for Patroni
+PORT_POSTGRES = 5432
+PORT_PATRONI = 8008
+
+
+def instance(cluster: str, number: int) -> str:
+    """Deployment and volume claim of one instance; numbers begin at 1."""
+    return f"{cluster}-{number}"
+
+
+def cluster_primary(cluster: str) -> str:
+    return f"{cluster}-primary"
+
+
+def cluster_replicas(cluster: str) -> str:
+    return f"{cluster}-replicas"
+
+
+def cluster_credentials(cluster: str) -> str:
+    return f"{cluster}-credentials"
+
+
+def cluster_patroni(cluster: str) -> str:
+    """The ConfigMap that we render for Patroni. Its own are CLUSTER-config, -leader, -failover and -sync."""
+    return f"{cluster}-patroni"
+
+
+def patroni_object(cluster: str, key: str) -> str:
+    """Patroni's own ConfigMap of that key."""
+    return f"{cluster}-{key}"
+
+
+def cluster_account(cluster: str) -> str:
+    """ServiceAccount, Role and RoleBinding of the instances."""
+    return f"{cluster}-instance"
+
+
+def first_backup(cluster: str, attempt: int = 1) -> str:
+    return f"{cluster}-first" if attempt == 1 else f"{cluster}-first-{attempt}"
 
 
 def host_dns(repository: str, namespace: str) -> str:

@@ -24,7 +24,8 @@ class Manager:
         self.repositories = Worker("Repository", RepositoryController(context).reconcile)
         self.backups = Worker("Backup", BackupController(context).reconcile)
         self.schedules = Worker("BackupSchedule", ScheduleController(context).reconcile)
-        self.restores = Worker("Restore", RestoreController(context).reconcile)
+        self._restorer = RestoreController(context)
+        self.restores = Worker("Restore", self._restorer.reconcile)
         caches = context.caches
         self._own = (
             (caches.repositories, self.repositories),
@@ -46,6 +47,8 @@ class Manager:
         for cache, worker in self._own:
             for key in list(cache.items):
                 worker.queue.add(key)
+        for key in await self._restorer.orphans():
+            self.restores.queue.add(key)
         async with asyncio.TaskGroup() as group:
             for _, worker in self._own:
                 group.create_task(worker.run())

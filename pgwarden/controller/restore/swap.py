@@ -20,8 +20,6 @@ from pgwarden.controller.runtime.conditions import timestamp
 from pgwarden.kube.client import Object
 
 RETAIN = "Retain"
-#: On a claim while it waits to be bound: when the binder was last reminded of it.
-NUDGED = f"{names.GROUP}/nudged"
 NUDGE_AFTER = timedelta(seconds=1)
 
 
@@ -152,7 +150,10 @@ def _nudge(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Objec
     """
     for name, (_, volume) in goal.bind.items():
         claim = claims[name]
-        last = claim["metadata"].get("annotations", {}).get(NUDGED) or claim["metadata"]["creationTimestamp"]
+        last = (
+            claim["metadata"].get("annotations", {}).get(names.ANNOTATION_NUDGED)
+            or claim["metadata"]["creationTimestamp"]
+        )
         if not is_bound(claim, volumes[volume.name]) and now - parse_time(last) >= NUDGE_AFTER:
             return Change(f"reminding the binder of claim {name}", _annotate(goal, claim, timestamp(now)))
     return None
@@ -160,13 +161,13 @@ def _nudge(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Objec
 
 def _tidy(goal: Goal, claims: Mapping[str, Object]) -> Change | None:
     for name in goal.bind:
-        if NUDGED in claims[name]["metadata"].get("annotations", {}):
+        if names.ANNOTATION_NUDGED in claims[name]["metadata"].get("annotations", {}):
             return Change(f"claim {name} is bound", _annotate(goal, claims[name], None))
     return None
 
 
 def _annotate(goal: Goal, claim: Object, value: str | None) -> Merge:
-    metadata = {"uid": claim["metadata"]["uid"], "annotations": {NUDGED: value}}
+    metadata = {"uid": claim["metadata"]["uid"], "annotations": {names.ANNOTATION_NUDGED: value}}
     return Merge("persistentvolumeclaims", goal.namespace, claim["metadata"]["name"], {"metadata": metadata})
 
 
