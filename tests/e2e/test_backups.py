@@ -114,6 +114,10 @@ def test_a_backup_whose_pod_is_killed_is_run_again_to_its_end(big: Postgres, spa
     space.apply(backup("pod-killed", *SLOW))
     killed = copying(space, "pod-killed")
     space.run("delete", "pod", killed, "--force", "--grace-period=0")
+    again = space.until("pgb", "pod-killed", lambda b: reason(b) == "JobRetries", "is tried again", 60)
+    assert again["status"]["message"] == (
+        "Job pod-killed-backup is on attempt 2 of 3; the last one failed: its pod was killed"
+    )
     done = completed(space, "pod-killed", 240)
     assert set_of(space, done)["label"] == done["status"]["label"]
     assert killed not in pods_of(space, "pod-killed")

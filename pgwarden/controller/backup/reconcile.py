@@ -98,16 +98,17 @@ class BackupController:
         )
 
     async def _running(self, backup: Object, job: Object) -> float | None:
-        """Say why the Job's pod does not start, where Kubernetes says so."""
+        """Say why the Job's pod does not start, where Kubernetes says so, and which attempt it is."""
         caches = self._context.caches
         label = names.short(backup["metadata"]["name"], 63)
         pods = caches.labelled(caches.own_pods, backup["metadata"]["namespace"], names.LABEL_BACKUP, label)
-        reason = jobs.waiting_reason(pods)
         before = backup.get("status") or {}
-        message = reason or f"Job {job['metadata']['name']} runs"
+        reason, message = report.running(job, pods)
         if before.get("message") != message:
-            wanted = before | {"phase": "Running", "reason": "JobWaits" if reason else "JobRuns", "message": message}
+            wanted = before | {"phase": "Running", "reason": reason, "message": message}
             await status.write(self._context.client, "backups", backup, wanted)
+            if reason != "JobRuns":
+                await self._context.recorder.warning(backup, reason, message)
         return 10.0
 
     async def _finish(self, backup: Object, spec: BackupSpec, repository: Object, job: Object) -> float | None:

@@ -10,6 +10,7 @@ from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.api.options import parse_options
 from pgwarden.controller import jobs
 from pgwarden.controller.agents import AgentError
+from pgwarden.controller.backup import render
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
@@ -41,6 +42,21 @@ def started(backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, now: da
             before.get("conditions", []), "Completed", None, "JobStarting", message, now=now, generation=generation
         ),
     }
+
+
+def running(job: Object, pods: list[Object]) -> tuple[str, str]:
+    """Reason and message while the Job is at it."""
+    name, failed = job["metadata"]["name"], int(job.get("status", {}).get("failed") or 0)
+    stuck = jobs.waiting_reason(pods)
+    if stuck:
+        return "JobWaits", f"Job {name}: {stuck}"
+    if failed:
+        why = jobs.result(pods).get("error") or "its pod was killed"
+        return (
+            "JobRetries",
+            f"Job {name} is on attempt {failed + 1} of {render.RETRIES + 1}; the last one failed: {why}",
+        )
+    return "JobRuns", f"Job {name} runs"
 
 
 def ended(
