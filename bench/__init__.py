@@ -1,0 +1,1 @@
+"""Measurements on the real local cluster: `make bench`."""

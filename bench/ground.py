@@ -1,0 +1,74 @@
+"""The cluster, the installation and the filled PostgreSQL that the measurements run on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+
+from harness.install import LOCAL_IMAGE, Helm, wait_admission
+from harness.kubectl import Kubectl, is_true
+from harness.postgres import IMAGE, Postgres, manifests, statefulset
+from localcluster.config import cluster
+from localcluster.tools import Tools
+
+_BEGAN = time.monotonic()
+
+
+def say(text: str) -> None:
+    print(f"[{time.monotonic() - _BEGAN:6.1f}s] {text}", flush=True)
+
+
+@dataclass(frozen=True)
+class Ground:
+    kubectl: Kubectl
+    postgres: Postgres
+
+    def bytes(self) -> int:
+        """The size of all databases, as PostgreSQL counts it."""
+        return int(self.postgres.sql("SELECT sum(pg_database_size(oid)) FROM pg_database"))
+
+    def clean(self) -> None:
+        self.kubectl.run("delete", "namespace", self.kubectl.namespace, "--wait=false")
+
+
+def lay(scale: int) -> Ground:
+    """A namespace of its own with a Repository and a PostgreSQL of *scale* times 15 MB that archives its WAL."""
+    _localcluster("localcluster", "up")
+    _localcluster("localcluster.images", "build", "pgwarden", "postgres", "--load")
+    tools, own = Tools(), cluster()
+    kubectl = Kubectl(str(tools.path("kubectl")), own.kubeconfig)
+    system = kubectl.within("pgwarden-system")
+    before = system.run("get", "pods", "-o", "name", check=False).stdout.split()
+    say("installing pgwarden by its chart")
+    Helm(str(tools.path("helm")), own.kubeconfig).install(LOCAL_IMAGE)
+    if before:  # the tag stayed the same, the image may not have
+        for name in ("pgwarden-webhook", "pgwarden-controller"):
+            system.run("rollout", "restart", f"deployment/{name}")
+            system.run("rollout", "status", f"deployment/{name}", "--timeout=120s", seconds=150)
+    wait_admission(kubectl)
+    return _postgres(kubectl, scale)
+
+
+def _localcluster(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def _postgres(kubectl: Kubectl, scale: int) -> Ground:
+    name = f"bench-{uuid.uuid4().hex[:5]}"
+    kubectl.run("create", "namespace", name)
+    space = kubectl.within(name)
+    repository = manifests("repository")
+    repository[0]["spec"]["local"]["size"] = "40Gi"
+    image = os.environ.get("PGWARDEN_POSTGRES_IMAGE", IMAGE)
+    space.apply(*repository, *statefulset(image, storage="20Gi"))
+    postgres = Postgres(space)
+    postgres.wait_ready()
+    space.until("pgrepo", "hippo", is_true("Archiving"), "archives", 180)
+    say(f"filling PostgreSQL: pgbench -i -s {scale} in namespace {name}")
+    postgres.run("pgbench", "-U", "postgres", "-i", "-q", "-s", str(scale), "postgres", seconds=1800)
+    postgres.sql("CREATE TABLE beats (at timestamptz); CHECKPOINT", seconds=300)
+    return Ground(space, postgres)
