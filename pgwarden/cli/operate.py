@@ -1,0 +1,54 @@
+"""backup, restore and create schedule: each makes its resource."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+from pgwarden.cli import loss, make
+from pgwarden.cli.problem import UNABLE, WRONG, CliError
+from pgwarden.cli.session import Session, known_namespace
+from pgwarden.cli.submit import submit
+from pgwarden.cli.terminal import Terminal
+
+Object = dict[str, Any]
+
+
+async def backup(args: argparse.Namespace, terminal: Terminal) -> int:
+    _settle(args)
+    return await submit(args, terminal, make.backup(args, datetime.now(UTC)))
+
+
+async def create_schedule(args: argparse.Namespace, terminal: Terminal) -> int:
+    _settle(args)
+    return await submit(args, terminal, make.schedule(args))
+
+
+async def restore(args: argparse.Namespace, terminal: Terminal) -> int:
+    _settle(args)
+
+    async def confirm(session: Session, obj: Object) -> None:
+        if args.volume_claim:
+            return  # nothing that is there is touched
+        repository = await session.repository(args.repository)
+        for line in loss.of_restore(obj, repository, datetime.now(UTC)):
+            terminal.note(line)
+        sure(args, terminal, f"Type the Repository's name ({args.repository}) to go on: ", args.repository)
+
+    return await submit(args, terminal, make.restore(args, datetime.now(UTC)), confirm)
+
+
+def sure(args: argparse.Namespace, terminal: Terminal, question: str, answer: str) -> None:
+    """CliError unless --yes was given or *answer* is typed."""
+    if args.yes:
+        return
+    if not terminal.interactive:
+        raise CliError("nobody is there to be asked; give --yes to go on, or --dry-run to look only", code=UNABLE)
+    if terminal.ask(question).lower() != answer.lower():
+        raise CliError("nothing was changed", code=WRONG)
+
+
+def _settle(args: argparse.Namespace) -> None:
+    """The namespace goes into the resource, so that a dry run prints where it would be."""
+    args.namespace = known_namespace(args)

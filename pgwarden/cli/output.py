@@ -1,0 +1,93 @@
+"""Objects as YAML or JSON, tables, and times and sizes for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import yaml
+
+Object = dict[str, Any]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Without anchors: what is the same twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  the signature is PyYAML's
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        """Lists are indented below their key, as Kubernetes manifests mostly are."""
+        super().increase_indent(flow, False)
+
+
+def as_yaml(obj: Any) -> str:
+    return yaml.dump(
+        obj, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000, default_flow_style=False
+    )
+
+
+def as_json(obj: Any) -> str:
+    return json.dumps(obj, indent=2, ensure_ascii=False) + "\n"
+
+
+def formatted(obj: Object, form: str) -> str:
+    """*form* is yaml, json or name."""
+    if form == "name":
+        return f"{obj['kind'].lower()}.pgwarden.io/{obj['metadata']['name']}\n"
+    return as_json(obj) if form == "json" else as_yaml(obj)
+
+
+def listed(objects: Sequence[Object]) -> Object:
+    return {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Columns two spaces apart; what is empty is `-`."""
+    cells = [[str(cell) if cell not in {None, ""} else "-" for cell in row] for row in rows]
+    widths = [max(len(row[n]) for row in [list(heads), *cells]) for n in range(len(heads))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [heads, *cells]
+    ]
+
+
+def moment(text: Any) -> datetime | None:
+    """A time of the API server; None where there is none, or something else."""
+    try:
+        parsed = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    if parsed is None:
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def clock(time: datetime | None) -> str:
+    """2026-11-23 10:00:00Z: as PostgreSQL writes it, and as --pitr-target takes it."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if time else ""
+
+
+def span(length: timedelta) -> str:
+    """The two largest units: 18 d 23 h, 3 min 5 s."""
+    seconds = max(0, int(length.total_seconds()))
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        parts.append((count, unit))
+    first = next((n for n, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"
+
+
+def size(count: Any) -> str:
+    """Bytes in binary units."""
+    if not isinstance(count, int):
+        return ""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return ""

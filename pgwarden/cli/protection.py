@@ -1,0 +1,152 @@
+"""What a Repository protects, since when, and what is wrong with that. Pure: objects in, a judgement out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pgwarden.api.options import parse_options
+from pgwarden.api.rules.common import get, has_full_retention, objects
+from pgwarden.cli.output import clock, moment, span
+
+Object = dict[str, Any]
+#: A due run is taken up within seconds: this late, nobody takes it up.
+LATE = timedelta(minutes=5)
+_NEEDED = ("Ready", "Reachable", "Archiving")
+
+
+@dataclass(frozen=True)
+class Protection:
+    namespace: str
+    repository: str
+    since: datetime | None  # the earliest moment that can be recovered
+    until: datetime | None  # the latest one known to be archived
+    last: Object
+    upcoming: datetime | None
+    wrong: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def judge(there: dict[str, list[Object]], now: datetime) -> list[Protection]:
+    """*there* are all objects of our kinds by plural, as Session.everything reads them."""
+    return [_of(repository, there, now) for repository in there["repositories"]]
+
+
+def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Protection:
+    schedules, backups, restores = (_own(there[p], repository) for p in ("backupschedules", "backups", "restores"))
+    windows = objects(repository, "status", "recoveryWindow")
+    starts = [time for one in windows if (time := moment(one.get("earliest")))]
+    ends = [time for one in windows if (time := moment(one.get("latest")))]
+    due = [time for one in schedules for text in _upcoming(one)[:1] if (time := moment(text))]
+    wrong = [*_of_status(repository), *_of_backups(backups), *_of_restores(restores), *_of_schedules(schedules, now)]
+    return Protection(
+        namespace=str(repository["metadata"].get("namespace", "")),
+        repository=str(repository["metadata"]["name"]),
+        since=min(starts, default=None),
+        until=max(ends, default=None),
+        last=get(repository, dict, "status", "lastBackup") or {},
+        upcoming=min(due, default=None),
+        wrong=tuple(dict.fromkeys(wrong)),
+        notes=tuple(_notes(repository, schedules, backups, restores)),
+    )
+
+
+def _own(listed: Iterable[Object], repository: Object) -> list[Object]:
+    metadata = repository["metadata"]
+    wanted = (metadata.get("namespace"), metadata["name"])
+    return [obj for obj in listed if (obj["metadata"].get("namespace"), get(obj, str, "spec", "repository")) == wanted]
+
+
+def _of_status(repository: Object) -> Iterator[str]:
+    if not get(repository, dict, "status"):
+        yield "pgwarden has not looked at it yet; does its controller run?"
+        return
+    found = {str(one.get("type")): one for one in objects(repository, "status", "conditions")}
+    if found.get("Rejected", {}).get("status") == "True":
+        yield f"the Repository is refused: {found['Rejected'].get('message')}"
+    said: set[str] = set()
+    for kind in _NEEDED:
+        condition = found.get(kind, {})
+        message = str(condition.get("message") or "not known")
+        if condition.get("status") != "True" and message not in said:
+            said.add(message)
+            yield f"{kind} is {condition.get('status') or 'Unknown'}: {message}"
+    if not objects(repository, "status", "recoveryWindow"):
+        yield "there is no finished backup: nothing can be recovered"
+    for pod in objects(repository, "status", "pods"):
+        if pod.get("message"):
+            yield f"pod {pod.get('name')}: {pod['message']}"
+        elif pod.get("injected") is False:
+            yield f"pod {pod.get('name')} was not injected: delete it, and its successor is"
+    for one in objects(repository, "status", "backups"):
+        if one.get("error"):
+            yield f"backup set {one.get('label')} holds pages with wrong checksums: see pgBackRest's log of its Job"
+
+
+def _of_backups(backups: list[Object]) -> Iterator[str]:
+    last = _last_over(backups)
+    if last is not None and _phase(last) == "Failed":
+        yield f"the last Backup, {last['metadata']['name']}, failed: {_said(last)}"
+
+
+def _of_restores(restores: list[Object]) -> Iterator[str]:
+    last = _last_over(restores)
+    if last is not None and _phase(last) == "Failed":
+        step = get(last, str, "status", "step")
+        yield f"the last Restore, {last['metadata']['name']}, failed{f' at step {step}' if step else ''}: {_said(last)}"
+
+
+def _of_schedules(schedules: list[Object], now: datetime) -> Iterator[str]:
+    for one in schedules:
+        name = one["metadata"]["name"]
+        if _phase(one) == "Failed":
+            yield f"BackupSchedule {name} is refused: {_condition_message(one)}"
+            continue
+        if get(one, bool, "spec", "suspend"):
+            continue
+        due = moment(next(iter(_upcoming(one)), None))
+        if due is not None and now - due > LATE:
+            yield f"BackupSchedule {name} is overdue since {clock(due)} ({span(now - due)}); does the controller run?"
+        missed = objects(one, "status", "missed")
+        newest = moment(missed[-1].get("time")) if missed else None
+        started = moment(get(one, str, "status", "lastScheduleTime"))
+        if newest is not None and (started is None or newest > started):
+            yield f"BackupSchedule {name} missed its run of {clock(newest)}: {missed[-1].get('reason')}"
+
+
+def _notes(repository: Object, schedules: list[Object], backups: list[Object], restores: list[Object]) -> Iterator[str]:
+    for one in (*backups, *restores):
+        if _phase(one) == "Running":
+            yield f"{one['kind']} {one['metadata']['name']} is running: {_said(one)}"
+    for one in schedules:
+        if get(one, bool, "spec", "suspend"):
+            yield f"BackupSchedule {one['metadata']['name']} is suspended"
+    if not schedules:
+        yield "no BackupSchedule: backups are made by hand only"
+    options = [parse_options(get(one, list, "spec", "options"), command="backup")[0] for one in schedules]
+    if not any(has_full_retention(repository, one) for one in (None, *options)):
+        yield "no retention is set: backups are kept forever"
+
+
+def _upcoming(schedule: Object) -> list[Any]:
+    return get(schedule, list, "status", "nextScheduleTimes") or []
+
+
+def _last_over(listed: list[Object]) -> Object | None:
+    over = [obj for obj in listed if _phase(obj) in {"Completed", "Failed"}]
+    return max(over, key=lambda obj: get(obj, str, "status", "completionTime") or "", default=None)
+
+
+def _phase(obj: Object) -> str:
+    return get(obj, str, "status", "phase") or "Pending"
+
+
+def _said(obj: Object) -> str:
+    return get(obj, str, "status", "message") or get(obj, str, "status", "reason") or "no reason is known"
+
+
+def _condition_message(obj: Object) -> str:
+    rejected = [one for one in objects(obj, "status", "conditions") if one.get("type") == "Rejected"]
+    return str(rejected[0].get("message")) if rejected else "its conditions say why"

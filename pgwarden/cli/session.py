@@ -1,0 +1,140 @@
+"""A connection to the cluster of the chosen context, and the few reads that the commands share."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pgwarden.api import names
+from pgwarden.cli import kubeconfig
+from pgwarden.cli.problem import UNABLE, CliError, unknown
+from pgwarden.kube import access, errors, paths
+from pgwarden.kube.client import KubeClient, Object
+
+#: plural → kind, of what the rules look up.
+KINDS = {
+    "repositories": "Repository",
+    "backups": "Backup",
+    "backupschedules": "BackupSchedule",
+    "restores": "Restore",
+}
+
+
+@dataclass
+class Session:
+    client: KubeClient
+    namespace: str
+
+    async def all(self, plural: str, namespace: str | None = None) -> list[Object]:
+        """Objects of *plural*, by namespace and name. *namespace* "" is all of them."""
+        where = self.namespace if namespace is None else namespace
+        found: list[Object] = []
+        params = {"limit": "500"}
+        while True:
+            page: Any = await self.client.get(paths.of(plural, where), params)
+            found += [_whole(plural, item) for item in page["items"]]
+            params["continue"] = page["metadata"].get("continue", "")
+            if not params["continue"]:
+                return sorted(found, key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"]))
+
+    async def find(self, plural: str, name: str) -> Object | None:
+        found = await self.client.find(paths.of(plural, self.namespace, name))
+        return None if found is None else _whole(plural, found)
+
+    async def repository(self, name: str) -> Object:
+        """CliError, with near names, where there is none."""
+        found = await self.find("repositories", name)
+        if found is None:
+            raise unknown("Repository", name, self.namespace, names_of(await self.all("repositories")))
+        return found
+
+    async def everything(self, namespace: str | None = None) -> dict[str, list[Object]]:
+        """All objects of our kinds, by plural."""
+        lists = await asyncio.gather(*(self.all(plural, namespace) for plural in KINDS))
+        return dict(zip(KINDS, lists, strict=True))
+
+    async def for_rules(self, repository: str) -> list[Object]:
+        """What the rules look at: this namespace, and others where the Repository is not in it and they may be read."""
+        there = [obj for each in (await self.everything()).values() for obj in each]
+        if not any(obj["kind"] == "Repository" and obj["metadata"]["name"] == repository for obj in there):
+            try:
+                elsewhere = await self.all("repositories", "")
+            except errors.Invalid:  # no right to look there
+                elsewhere = []
+            there += [obj for obj in elsewhere if obj["metadata"]["namespace"] != self.namespace]
+        return there
+
+
+def names_of(objects: list[Object]) -> list[str]:
+    return [str(obj["metadata"]["name"]) for obj in objects]
+
+
+def _whole(plural: str, obj: Object) -> Object:
+    """List items come without kind; managedFields are for programs."""
+    obj["metadata"].pop("managedFields", None)
+    return {"apiVersion": names.API_VERSION, "kind": KINDS[plural]} | obj if plural in KINDS else obj
+
+
+def known_namespace(args: argparse.Namespace) -> str:
+    """The namespace that a command works in; empty where neither flag nor kubeconfig says."""
+    return str(args.namespace or kubeconfig.namespace(args.kubeconfig, args.context))
+
+
+@asynccontextmanager
+async def connect(args: argparse.Namespace) -> AsyncIterator[Session]:
+    namespace = known_namespace(args) or "default"
+    async with KubeClient(await _access(args)) as client:
+        yield Session(client, namespace)
+
+
+async def _access(args: argparse.Namespace) -> access.Access:
+    if not kubeconfig.files(args.kubeconfig):
+        inside = access.in_cluster()
+        if inside is None:
+            raise CliError("there is no kubeconfig: set KUBECONFIG or --kubeconfig; lint and inject need none")
+        return inside
+    if not args.context:
+        try:
+            return await access.from_kubeconfig(args.kubeconfig or None)
+        except Exception as error:  # noqa: BLE001  whatever a reader of foreign files and plugins raises
+            raise _unusable(error) from None
+    return await _of_context(args.kubeconfig, args.context)
+
+
+async def _of_context(path: str, context: str) -> access.Access:
+    """As access.from_kubeconfig, which knows the current context only."""
+    from kubernetes.aio.client import Configuration
+    from kubernetes.aio.config import load_kube_config
+
+    found = Configuration()
+    try:
+        await load_kube_config(config_file=path or None, context=context, client_configuration=found)  # type: ignore[no-untyped-call]
+        tls = await asyncio.to_thread(_tls, found) if str(found.host).startswith("https") else None
+    except Exception as error:  # noqa: BLE001
+        raise _unusable(error) from None
+    token = found.api_key.get("BearerToken", "") or found.api_key.get("authorization", "")
+    return access.Access(str(found.host).rstrip("/"), tls, token=token.removeprefix("Bearer "))
+
+
+def _tls(configuration: Any) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert or None)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    return context
+
+
+def _unusable(error: Exception) -> CliError:
+    if os.environ.get("PGWARDEN_DEBUG"):
+        raise error
+    return CliError(
+        f"the kubeconfig cannot be used: {' '.join(str(error).split()) or type(error).__name__}", code=UNABLE
+    )

@@ -1,0 +1,227 @@
+"""show backup, schedule, repository and restore: of all, of one Repository, or one by its name."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from pgwarden.api.rules.common import condition, get, objects
+from pgwarden.cli import output, wait, window
+from pgwarden.cli.output import clock, moment, size
+from pgwarden.cli.problem import OK, CliError, unknown
+from pgwarden.cli.session import KINDS, Session, connect, names_of
+from pgwarden.cli.terminal import Terminal
+
+Object = dict[str, Any]
+_PLURALS = {
+    "backup": "backups",
+    "schedule": "backupschedules",
+    "repository": "repositories",
+    "restore": "restores",
+}
+
+
+async def run(args: argparse.Namespace, terminal: Terminal) -> int:
+    async with connect(args) as session:
+        found = await _chosen(session, args.what, args.name)
+        if getattr(args, "wait", False):
+            return await wait.until_over(session, terminal, _PLURALS[args.what], _one(args, found), args.timeout)
+        if args.output:
+            terminal.say(output.formatted(found[0] if _is_one(args, found) else output.listed(found), args.output))
+            return OK
+        repositories = await session.all("repositories") if args.what == "backup" else []
+    lines = _RENDER[args.what](found, repositories, args, terminal)
+    terminal.say(
+        "\n".join(lines) if lines else f"there is no {KINDS[_PLURALS[args.what]]} in namespace {session.namespace}"
+    )
+    return OK
+
+
+def _is_one(args: argparse.Namespace, found: list[Object]) -> bool:
+    return len(found) == 1 and found[0]["metadata"]["name"] == args.name
+
+
+def _one(args: argparse.Namespace, found: list[Object]) -> Object:
+    """What --wait looks at: the one that was named, else the newest of the Repository that is not over."""
+    alive = [obj for obj in found if (obj.get("status") or {}).get("phase") not in {"Completed", "Failed"}]
+    chosen = found if _is_one(args, found) else alive
+    if not chosen:
+        raise CliError(f"no {args.what} is under way to wait for")
+    return max(chosen, key=lambda obj: str(obj["metadata"].get("creationTimestamp", "")))
+
+
+async def _chosen(session: Session, what: str, name: str) -> list[Object]:
+    there = await session.all(_PLURALS[what])
+    if not name:
+        return there
+    exactly = [obj for obj in there if obj["metadata"]["name"] == name]
+    if what == "repository":
+        if not exactly:
+            raise unknown("Repository", name, session.namespace, names_of(there))
+        return exactly
+    of_repository = [obj for obj in there if get(obj, str, "spec", "repository") == name]
+    if of_repository:
+        return of_repository
+    repositories = names_of(await session.all("repositories"))
+    if exactly or name in repositories:
+        return exactly
+    raise unknown(f"Repository or {what}", name, session.namespace, [*repositories, *names_of(there)])
+
+
+def _backups(
+    found: list[Object], repositories: list[Object], args: argparse.Namespace, terminal: Terminal
+) -> list[str]:
+    """The picture of each Repository, its backup sets, and the Backups that made no set (yet)."""
+    by_name = args.name and not any(repository["metadata"]["name"] == args.name for repository in repositories)
+    if by_name:
+        return _backup_objects(found)
+    lines: list[str] = []
+    for repository in repositories:
+        name = repository["metadata"]["name"]
+        if args.name in {"", name}:
+            own = [obj for obj in found if get(obj, str, "spec", "repository") == name]
+            lines += ["", *of_repository(repository, own, terminal, ascii_only=args.ascii)]
+    return lines[1:]
+
+
+def of_repository(
+    repository: Object, backups: list[Object], terminal: Terminal, *, ascii_only: bool, now: datetime | None = None
+) -> list[str]:
+    lines = [f"Repository {repository['metadata']['name']}"]
+    glyphs = window.UNICODE if terminal.unicode and not ascii_only else window.ASCII
+    for each in windows(repository):
+        lines += ["", *window.picture(each, now or datetime.now(UTC), terminal.width, glyphs)]
+    if len(lines) == 1:
+        lines += ["", "nothing can be recovered: there is no finished backup"]
+    sets = objects(repository, "status", "backups")
+    if sets:
+        lines += ["", *_sets(sets)]
+    known = {entry.get("backup") for entry in sets}
+    rest = [obj for obj in backups if obj["metadata"]["name"] not in known]
+    if rest:
+        lines += ["", *_backup_objects(rest)]
+    return lines
+
+
+def windows(repository: Object) -> list[window.Window]:
+    found = []
+    archiving = {"True": True, "False": False}.get(condition(repository, "Archiving"))
+    for entry in objects(repository, "status", "recoveryWindow"):
+        earliest, latest = moment(entry.get("earliest")), moment(entry.get("latest"))
+        storage = str(entry.get("storage"))
+        if earliest is None:
+            continue
+        marks = [
+            window.Mark(stop, str(one.get("type")))
+            for one in objects(repository, "status", "backups")
+            if one.get("storage") == storage and (stop := moment(one.get("stopTime")))
+        ]
+        found.append(window.Window(storage, earliest, latest or earliest, tuple(marks), archiving))
+    return found
+
+
+def _sets(sets: list[Object]) -> list[str]:
+    rows = [
+        (
+            entry.get("label"),
+            entry.get("type"),
+            entry.get("storage"),
+            clock(moment(entry.get("stopTime"))),
+            size(entry.get("databaseSize")),
+            size(entry.get("backupSize")),
+            entry.get("backup"),
+            "damaged pages" if entry.get("error") else "",
+        )
+        for entry in sorted(sets, key=lambda entry: str(entry.get("stopTime")), reverse=True)
+    ]
+    return output.table(("SET", "TYPE", "STORAGE", "ENDED", "DATABASE", "ADDED", "BACKUP", "FAULT"), rows)
+
+
+def _backup_objects(backups: list[Object]) -> list[str]:
+    rows = []
+    for obj in backups:
+        status = obj.get("status") or {}
+        rows.append(
+            (
+                obj["metadata"]["name"],
+                status.get("type") or get(obj, str, "spec", "type"),
+                status.get("phase") or "Pending",
+                clock(moment(status.get("startTime"))),
+                status.get("label"),
+                status.get("message"),
+            )
+        )
+    return output.table(("BACKUP", "TYPE", "PHASE", "STARTED", "SET", "MESSAGE"), rows)
+
+
+def _schedules(found: list[Object], _: list[Object], args: argparse.Namespace, __: Terminal) -> list[str]:
+    rows, missed = [], []
+    for obj in found:
+        status, spec = obj.get("status") or {}, obj.get("spec") or {}
+        upcoming = [moment(time) for time in status.get("nextScheduleTimes") or []]
+        name = obj["metadata"]["name"]
+        rows.append(
+            (
+                name,
+                spec.get("repository"),
+                f'"{spec.get("schedule")}" {spec.get("timeZone", "UTC")}',
+                spec.get("type"),
+                "suspended" if spec.get("suspend") else status.get("phase") or "Pending",
+                clock(moment(status.get("lastScheduleTime"))),
+                clock(moment(status.get("lastSuccessfulTime"))),
+                clock(upcoming[0]) if upcoming else "",
+            )
+        )
+        if args.name:
+            missed += [f"  {name} then: {', '.join(clock(time) for time in upcoming[1:])}"] if upcoming[1:] else []
+        missed += [
+            f"  {name} missed {clock(moment(one.get('time')))}: {one.get('reason')}" for one in status.get("missed", [])
+        ]
+    heads = ("SCHEDULE", "REPOSITORY", "WHEN", "TYPE", "PHASE", "LAST RUN", "LAST SUCCESS", "NEXT")
+    return [*output.table(heads, rows), *missed] if rows else []
+
+
+def _repositories(found: list[Object], _: list[Object], __: argparse.Namespace, ___: Terminal) -> list[str]:
+    lines: list[str] = []
+    for obj in found:
+        status = obj.get("status") or {}
+        lines += ["", f"Repository {obj['metadata']['name']}: {status.get('phase') or 'Pending'}"]
+        for storage in objects(obj, "status", "storages"):
+            lines.append(f"  storage {storage.get('name')} (repo{storage.get('repo')}): {storage.get('location')}")
+        for each in windows(obj):
+            lines.append(f"  recoverable from {clock(each.earliest)} to {clock(each.latest)} ({each.storage})")
+        for pod in objects(obj, "status", "pods"):
+            lines.append(f"  pod {pod.get('name')}: {pod.get('message') or pod.get('role')}")
+        for one in objects(obj, "status", "conditions"):
+            lines.append(f"  {one.get('type')} {one.get('status')}: {one.get('message')}")
+    return lines[1:]
+
+
+def _restores(found: list[Object], _: list[Object], __: argparse.Namespace, ___: Terminal) -> list[str]:
+    rows = []
+    for obj in found:
+        status = obj.get("status") or {}
+        rows.append(
+            (
+                obj["metadata"]["name"],
+                get(obj, str, "spec", "repository"),
+                status.get("phase") or "Pending",
+                status.get("step"),
+                clock(moment(status.get("startTime"))),
+                status.get("recoveredTo"),
+                status.get("keptClaim"),
+                status.get("message"),
+            )
+        )
+    heads = ("RESTORE", "REPOSITORY", "PHASE", "STEP", "STARTED", "RECOVERED TO", "KEPT CLAIM", "MESSAGE")
+    return output.table(heads, rows) if rows else []
+
+
+_RENDER: dict[str, Callable[[list[Object], list[Object], argparse.Namespace, Terminal], list[str]]] = {
+    "backup": _backups,
+    "schedule": _schedules,
+    "repository": _repositories,
+    "restore": _restores,
+}

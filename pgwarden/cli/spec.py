@@ -1,0 +1,51 @@
+"""The commands as data: parser, help and completion are made of the same table (commands.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Option:
+    """`--name VALUE`, or a switch. Options of one `group` exclude each other."""
+
+    flags: tuple[str, ...]
+    help: str
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    default: Any = ""
+    switch: bool = False
+    many: bool = False
+    number: bool = False
+    required: bool = False
+    group: str = ""
+    bare: str = ""  # its value where none is given
+
+    @property
+    def dest(self) -> str:
+        return next(flag for flag in self.flags if flag.startswith("--"))[2:].replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Argument:
+    name: str
+    help: str
+    count: str = ""  # "", ? or +
+    names: str = ""  # plural of the resource whose names complete it
+
+
+@dataclass(frozen=True)
+class Command:
+    words: tuple[str, ...]
+    summary: str
+    run: str  # module:function
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    examples: tuple[str, ...] = ()
+    preset: dict[str, Any] = field(default_factory=dict)
+    hidden: bool = False
+
+    @property
+    def title(self) -> str:
+        return " ".join(self.words)

@@ -1,0 +1,96 @@
+"""From a resource to the cluster: judged by the rules first, printed on a dry run, created, watched."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from pgwarden.api import names, rules
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.schema import with_defaults
+from pgwarden.cli import make, output, wait
+from pgwarden.cli.lookup import Objects
+from pgwarden.cli.problem import OK, refused
+from pgwarden.cli.session import KINDS, Session, connect, known_namespace
+from pgwarden.cli.terminal import Terminal
+from pgwarden.kube import errors, paths
+
+Object = dict[str, Any]
+PLURALS = {kind: plural for plural, kind in KINDS.items()}
+#: Asked between the judgement and the creation; CliError stops it there.
+Confirm = Callable[[Session, Object], Awaitable[None]]
+_TRIES = 20  # names tried where somebody made one in the same second
+
+
+async def submit(args: argparse.Namespace, terminal: Terminal, obj: Object, confirm: Confirm | None = None) -> int:
+    if args.dry_run == "client":
+        _dry(args, terminal, obj)
+        return OK
+    async with connect(args) as session:
+        obj = obj | {"metadata": obj["metadata"] | {"namespace": session.namespace}}
+        there = await session.for_rules(args.repository)
+        _judge(obj, Objects(there, session.namespace), terminal)
+        if confirm is not None and not args.dry_run:
+            await confirm(session, obj)
+        made = await _create(session, args, obj)
+        terminal.say(_answer(made, args))
+        if args.dry_run:
+            return OK
+        if getattr(args, "wait", False):
+            return await wait.until_over(session, terminal, PLURALS[obj["kind"]], made, args.timeout)
+        if not args.output:
+            terminal.note(_look(made))
+    return OK
+
+
+def _dry(args: argparse.Namespace, terminal: Terminal, obj: Object) -> None:
+    """No cluster is asked: the Repository is taken to be there."""
+    lookup = Objects([], args.namespace or known_namespace(args) or "default", assumed=[args.repository])
+    _judge(obj, lookup, None)
+    terminal.say(output.formatted(obj, args.output or "yaml"))
+
+
+def _judge(obj: Object, lookup: Objects, terminal: Terminal | None) -> None:
+    """The webhook's own rules, before anything is asked or sent. *terminal* gets the warnings."""
+    verdict = rules.validate(
+        with_defaults(obj), old=None, lookup=lookup, now=datetime.now(UTC), defaults=OperatorDefaults()
+    )
+    if verdict.faults:
+        raise refused(f"{obj['kind']} {obj['metadata']['name']}", verdict.faults)
+    if terminal is not None:
+        for warning in verdict.warnings:
+            terminal.note(f"note: {warning}")
+
+
+async def _create(session: Session, args: argparse.Namespace, obj: Object) -> Object:
+    path = paths.of(PLURALS[obj["kind"]], session.namespace)
+    params = {"fieldManager": names.FIELD_MANAGER} | ({"dryRun": "All"} if args.dry_run else {})
+    wanted = obj
+    for number in range(2, _TRIES):
+        try:
+            made: Object = await session.client.request("POST", path, body=wanted, params=params)
+        except errors.Conflict:
+            if args.name or obj["kind"] == "BackupSchedule":
+                raise
+            wanted = make.renamed(obj, number)
+        else:
+            made["metadata"].pop("managedFields", None)
+            return made
+    raise refused(
+        f"{obj['kind']} {obj['metadata']['name']}", ["that name is taken, and so are those after it; use --name"]
+    )
+
+
+def _answer(made: Object, args: argparse.Namespace) -> str:
+    if args.output:
+        return output.formatted(made, args.output)
+    how = " (dry run: the cluster would take it)" if args.dry_run else " created"
+    return f"{made['kind']} {made['metadata']['name']}{how}"
+
+
+def _look(made: Object) -> str:
+    word = {"Backup": "backup", "Restore": "restore", "BackupSchedule": "schedule"}[made["kind"]]
+    following = "" if word == "schedule" else " --wait"
+    return wait.again(word, made, following)

@@ -1,0 +1,145 @@
+"""The recovery window as a picture: a time axis with the backups on it, and how far the WAL goes. Pure.
+
+F           I     I           F
+●━━━━━━━━━━━●━━━━━●━━━━━━━━━━━●━━━━━━━━━┫╌╌
+╵                 ╵                 ╵
+11-01             11-08             11-15
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pgwarden.cli.output import clock, span
+
+NARROWEST, WIDEST = 40, 140
+_MARGIN = 2
+#: The largest stands where several fall on one column.
+_RANK = {"full": 3, "diff": 2, "incr": 1}
+_STEPS = (
+    *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 180, 360, 720)),
+    *(timedelta(days=days) for days in (1, 2, 7, 14, 28, 91, 182, 364, 5 * 364)),
+)
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    backup: str
+    covered: str
+    end: str
+    pending: str
+    broken: str
+    tick: str
+
+
+UNICODE = Glyphs("●", "━", "┫", "╌", "×", "╵")  # noqa: RUF001  the sign, not the letter
+ASCII = Glyphs("o", "=", "|", "-", "x", "'")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One backup set: when it ended, and full, diff or incr."""
+
+    stop: datetime
+    kind: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one storage can recover to. `archiving` None: not known."""
+
+    storage: str
+    earliest: datetime
+    latest: datetime
+    marks: tuple[Mark, ...]
+    archiving: bool | None = True
+
+
+@dataclass(frozen=True)
+class _Axis:
+    start: datetime
+    end: datetime
+    columns: int
+
+    def column(self, time: datetime) -> int:
+        whole = max(1.0, (self.end - self.start).total_seconds())
+        part = (time - self.start).total_seconds() / whole
+        return min(self.columns - 1, max(0, round(part * (self.columns - 1))))
+
+
+def picture(window: Window, now: datetime, width: int, glyphs: Glyphs = UNICODE) -> list[str]:
+    start = min([window.earliest, *(mark.stop for mark in window.marks)])
+    columns = min(max(width, NARROWEST), WIDEST) - 2 * _MARGIN
+    axis = _Axis(start, max(now, window.latest), columns)
+    rows = [_letters(axis, window.marks), _line(axis, window, glyphs), *_ticks(axis, glyphs)]
+    return [
+        f"storage {window.storage}: any moment from {clock(window.earliest)}",
+        f"  to {clock(window.latest)} ({span(window.latest - window.earliest)}); {_count(window.marks)}",
+        *(f"{' ' * _MARGIN}{row}".rstrip() for row in rows),
+        *_legend(rows, window, now, glyphs),
+    ]
+
+
+def _letters(axis: _Axis, marks: Sequence[Mark]) -> str:
+    strongest: dict[int, str] = {}
+    for mark in marks:
+        column = axis.column(mark.stop)
+        if _RANK.get(mark.kind, 0) > _RANK.get(strongest.get(column, ""), 0):
+            strongest[column] = mark.kind
+    return "".join(strongest[n][0].upper() if n in strongest else " " for n in range(axis.columns))
+
+
+def _line(axis: _Axis, window: Window, glyphs: Glyphs) -> str:
+    first, last = axis.column(window.earliest), axis.column(window.latest)
+    after = glyphs.pending if window.archiving else glyphs.broken
+    line = [" "] * first + [glyphs.covered] * (last - first + 1) + [after] * (axis.columns - last - 1)
+    line[last] = glyphs.end
+    for mark in window.marks:
+        line[axis.column(mark.stop)] = glyphs.backup
+    return "".join(line)
+
+
+def _ticks(axis: _Axis, glyphs: Glyphs) -> list[str]:
+    """As many round times as have room for their labels."""
+    length = axis.end - axis.start
+    room = max(1, axis.columns // 14)
+    step = next((step for step in _STEPS if length / step <= room), _STEPS[-1])
+    form = "%m-%d" if step >= timedelta(days=1) else "%H:%M" if length < timedelta(days=1) else "%m-%d %H:%M"
+    if length > timedelta(days=300):
+        form = "%Y-%m-%d"
+    ticks, labels = [" "] * axis.columns, ""
+    time = _round_up(axis.start, step)
+    while time <= axis.end:
+        column, label = axis.column(time), f"{time:{form}}"
+        if column >= len(labels) and column + len(label) <= axis.columns:
+            ticks[column] = glyphs.tick
+            labels = labels.ljust(column) + label + "  "
+        time += step
+    return ["".join(ticks), labels]
+
+
+def _round_up(time: datetime, step: timedelta) -> datetime:
+    """The first multiple of *step* not before *time*: of hours from midnight, of weeks from a Monday, in UTC."""
+    origin = datetime(2001, 1, 1, tzinfo=UTC)  # a Monday
+    return origin + -((origin - time) // step) * step
+
+
+def _count(marks: Sequence[Mark]) -> str:
+    counts = [(kind, sum(mark.kind == kind for mark in marks)) for kind in _RANK]
+    said = ", ".join(f"{count} {kind}" for kind, count in counts if count)
+    total = f"{len(marks)} backup{'' if len(marks) == 1 else 's'}"
+    return f"{total} ({said})" if said else total
+
+
+def _legend(rows: Sequence[str], window: Window, now: datetime, glyphs: Glyphs) -> list[str]:
+    parts = [f"{kind[0].upper()} {kind}" for kind in _RANK if kind[0].upper() in rows[0]]
+    parts.append(f"{glyphs.covered} recoverable")
+    if now > window.latest:
+        since = span(now - window.latest)
+        if window.archiving:
+            parts.append(f"{glyphs.pending} of the last {since}, not archived yet")
+        else:
+            parts.append(f"{glyphs.broken} of the last {since}, NOT archived")
+    return [" " * _MARGIN + "   ".join(parts)]
