@@ -34,6 +34,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     resources: bytes = b""  # JSON of spec.sidecarResources; empty: the default
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a Repository says of the injection."""
+
+    repository: str
+    access: PostgresAccess
+    resources: bytes  # JSON of spec.sidecarResources; empty: the default
+
+
 class Inject(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     container: int  # index of the PostgreSQL container in spec.containers
@@ -61,34 +69,48 @@ def decide(pod: dict[str, Any] | Pod, repository: dict[str, Any] | None, setting
     msgspec.ValidationError where *pod* is no pod.
     """
     seen = pod if isinstance(pod, Pod) else pods.read(pod)
-    if pods.MIRROR in seen.annotations:
-        return Skip("mirror pod: it only shows what the kubelet runs from a file")
-    name = seen.labels.get(names.LABEL_REPOSITORY, "")
-    if not name:
-        return Skip(f"no label {names.LABEL_REPOSITORY}")
-    if names.LABEL_COMPONENT in seen.labels:
-        return Skip("a pod of pgwarden's own")
+    reason = passed_over(seen)
+    if reason:
+        return Skip(reason)
+    name = seen.labels[names.LABEL_REPOSITORY]
     if repository is None:
-        return Refuse([_no_repository(seen, name)])
+        return Refuse([no_repository(seen, name)])
+    terms = terms_of(repository, name)
+    return Refuse([terms]) if isinstance(terms, Fault) else examine(seen, terms, settings)
+
+
+def passed_over(pod: Pod) -> str:
+    """Why the pod is none of ours; empty where it is one to inject."""
+    if pods.MIRROR in pod.annotations:
+        return "mirror pod: it only shows what the kubelet runs from a file"
+    if not pod.labels.get(names.LABEL_REPOSITORY):
+        return f"no label {names.LABEL_REPOSITORY}"
+    return "a pod of pgwarden's own" if names.LABEL_COMPONENT in pod.labels else ""
+
+
+def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
+    """What *repository* says of the pods that name it."""
     try:
         spec = msgspec.convert(repository.get("spec", {}), RepositorySpec)
     except msgspec.ValidationError as error:
-        return Refuse([Fault(_label(), name, f"the Repository of this name cannot be read: {error}", "repository")])
-    return _examine(seen, name, spec, settings)
+        return Fault(_label(), name, f"the Repository of this name cannot be read: {error}", "repository")
+    resources = msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b""
+    return Terms(repository=name, access=spec.postgres, resources=resources)
 
 
 def _label() -> str:
     return f"metadata.labels[{names.LABEL_REPOSITORY}]"
 
 
-def _no_repository(pod: Pod, name: str) -> Fault:
+def no_repository(pod: Pod, name: str) -> Fault:
     where = f"namespace {pod.metadata.namespace}" if pod.metadata.namespace else "the pod's namespace"
     message = f"there is no Repository of this name in {where}; create it, or remove the label to run without backups"
     return Fault(_label(), name, message, "no-repository")
 
 
-def _examine(pod: Pod, name: str, spec: RepositorySpec, settings: Settings) -> Decision:
-    access = spec.postgres
+def examine(pod: Pod, terms: Terms, settings: Settings) -> Inject | Refuse:
+    """The decision on a pod that names a Repository, from its spec and our own annotations alone."""
+    access = terms.access
     index = find.container(pod, access)
     if isinstance(index, Fault):
         return Refuse([index])
@@ -103,14 +125,14 @@ def _examine(pod: Pod, name: str, spec: RepositorySpec, settings: Settings) -> D
     if faults or directory is None or mount is None or user is None or environment is None:
         return Refuse(faults)
     recipe = Recipe(
-        repository=name,
+        repository=terms.repository,
         settings=settings,
         facts=_facts(access, container, directory, mount, user),
         mounts=mounts,
         socket=socket,
         environment=msgspec.json.encode(environment),
         password=access.password_secret_ref,
-        resources=msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b"",
+        resources=terms.resources,
     )
     return Inject(recipe=recipe, container=index, warnings=_warnings(pod, mount))
 
@@ -149,6 +171,6 @@ def _facts(
 
 
 def _warnings(pod: Pod, mount: VolumeMount) -> tuple[str, ...]:
-    if "emptyDir" not in pod.volume(mount.name):
+    if pod.volume(mount.name).empty_dir is None:
         return ()
     return (f"the data directory is on emptyDir {mount.name}: it goes with the pod, and no Restore can reach it",)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 
 from pgwarden.api import names
@@ -17,7 +16,6 @@ _DEFAULT_DATA = "/var/lib/postgresql/data"
 _ROOT_OF_18 = "/var/lib/postgresql"  # the official image's volume from PostgreSQL 18 on
 #: The official image starts as root and becomes this user: uid and gid, Debian and Alpine.
 _DEBIAN, _ALPINE = 999, 70
-_REFERENCE = re.compile(r"\$\(([^)]+)\)")
 _OFF = frozenset({"off", "false", "no", "0"})
 _ON = frozenset({"on", "true", "yes", "1"})
 
@@ -45,7 +43,7 @@ def data_directory(container: Container, access: PostgresAccess, index: int) -> 
     if given:
         return posixpath.normpath(given)
     environment = container.environment()
-    for name in ("PATRONI_POSTGRESQL_DATA_DIR", "PGDATA"):
+    for name in pods.DATA_VARIABLES:
         if name in environment:
             value = _expanded(environment[name], environment)
             if value.startswith("/"):
@@ -68,9 +66,9 @@ def _expanded(variable: EnvVar, environment: dict[str, EnvVar]) -> str:
     if variable.value is None or variable.value_from is not None:
         return ""
     value = variable.value
-    for name in _REFERENCE.findall(value):
+    for name in pods.REFERENCE.findall(value):
         other = environment.get(name)
-        if other is None or other.value is None or _REFERENCE.search(other.value):
+        if other is None or other.value is None or pods.REFERENCE.search(other.value):
             return ""
         value = value.replace(f"$({name})", other.value)
     return value
@@ -118,8 +116,7 @@ def persistent_mounts(pod: Pod, container: Container, data: VolumeMount | None) 
         return ()
     kept = [data]
     for mount in container.mounts:
-        persistent = any(kind in pod.volume(mount.name) for kind in pods.PERSISTENT)
-        if mount is not data and (mount.name == data.name or persistent):
+        if mount is not data and (mount.name == data.name or pod.volume(mount.name).persistent):
             kept.append(mount)
     return tuple(kept)
 
@@ -127,7 +124,7 @@ def persistent_mounts(pod: Pod, container: Container, data: VolumeMount | None) 
 def expansions(container: Container, mounts: tuple[VolumeMount, ...], index: int) -> list[EnvVar] | Fault:
     """The variables that a subPathExpr takes from the container, which the sidecar then needs too."""
     environment, wanted = container.environment(), dict[str, EnvVar]()
-    open_names = [name for mount in mounts for name in _REFERENCE.findall(mount.sub_path_expr or "")]
+    open_names = [name for mount in mounts for name in pods.REFERENCE.findall(mount.sub_path_expr or "")]
     while open_names:
         name = open_names.pop()
         if name in wanted:
@@ -139,7 +136,7 @@ def expansions(container: Container, mounts: tuple[VolumeMount, ...], index: int
             field = f"spec.containers[{index}].volumeMounts"
             return Fault(field, [mount.sub_path_expr for mount in mounts], message, "sub-path")
         wanted[name] = environment[name]
-        open_names += _REFERENCE.findall(environment[name].value or "")
+        open_names += pods.REFERENCE.findall(environment[name].value or "")
     return [variable for variable in environment.values() if variable.name in wanted]
 
 

@@ -19,7 +19,8 @@ from pgwarden.webhook.pods import VolumeMount, normal
 
 Object = dict[str, Any]
 TOOLS_TARGET = "/pgwarden/tools-target"  # the image has its own folder where the main container has the volume
-_CACHED = 512  # templates; a rendering is some 6 kB
+_CACHED = 128  # renderings of some 6 kB
+_CACHED_SIZE = 16_384  # bytes of a Recipe: a larger one, that someone made to fill memory, is rendered anew each time
 _ANYONE_READS = 0o444  # the kubelet writes as root, and the pod may run as any user
 #: No CPU limit: throttling would slow archive-push's server down in the middle of a backup.
 _RESOURCES: Object = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
@@ -42,8 +43,12 @@ class Fragments(msgspec.Struct, frozen=True, kw_only=True):
     annotations: dict[str, str]
 
 
-@lru_cache(maxsize=_CACHED)
 def render(recipe: Recipe) -> Fragments:
+    size = len(recipe.environment) + sum(len(mount.mount_path) + len(mount.sub_path_expr or "") for mount in recipe.mounts)
+    return _remembered(recipe) if size + len(recipe.facts.data_directory) < _CACHED_SIZE else _render(recipe)
+
+
+def _render(recipe: Recipe) -> Fragments:
     containers = {each["name"]: _raw(each) for each in (_tools(recipe), _sidecar(recipe))}
     volumes = {each["name"]: _raw(each) for each in _volumes(recipe)}
     mounts = {each["name"]: _raw(each) for each in _main_mounts(recipe)}
@@ -55,6 +60,9 @@ def render(recipe: Recipe) -> Fragments:
         names.ANNOTATION_POSTGRES: msgspec.json.encode(recipe.facts).decode(),
     }
     return Fragments(containers=containers, volumes=volumes, mounts=mounts, settings=settings, annotations=annotations)
+
+
+_remembered = lru_cache(maxsize=_CACHED)(_render)
 
 
 def server_settings(stanza: str) -> tuple[tuple[str, str], ...]:

@@ -10,16 +10,18 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
-from pgwarden.webhook.decide import Inject, Refuse, Skip, decide
-from pgwarden.webhook.patch import encode, patch
+from pgwarden.webhook.decide import no_repository, passed_over
+from pgwarden.webhook.injection import Injections, refused
 from pgwarden.webhook.pods import Pod
 from pgwarden.webhook.review import Answer, Request
 from pgwarden.webhook.settings import Settings
 
 Object = dict[str, Any]
 FindRepository = Callable[[str, str], Awaitable[Object | None]]
+Known = Callable[[str, str], Object | None]
 _decode_pod = msgspec.json.Decoder(Pod).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_replace = msgspec.structs.replace
 _PASSED = Answer(outcome="skipped")
 
 
@@ -37,33 +39,41 @@ Judge = Callable[[Object, Object | None, datetime], Verdict]
 
 
 class Handlers:
-    """*find_repository* asks the API server only what the cache does not know; *judge* is the rules, with a lookup."""
+    """*known* is the cache; *find_repository* asks the API server too, for what that does not hold; *judge* is the rules.
 
-    def __init__(self, settings: Settings, find_repository: FindRepository, judge: Judge) -> None:
-        self._settings = settings
+    A handler answers at once where memory is enough, which it nearly always is, and else promises an answer.
+    """
+
+    def __init__(
+        self, settings: Settings, find_repository: FindRepository, judge: Judge, known: Known = lambda *_: None
+    ) -> None:
+        self._known = known
         self._find_repository = find_repository
         self._judge = judge
+        self._injections = Injections(settings)
 
-    async def mutate_pods(self, request: Request) -> Answer:
+    def mutate_pods(self, request: Request) -> Answer | Awaitable[Answer]:
         if request.operation != "CREATE" or request.sub_resource:
             return _PASSED
         pod = _decode_pod(request.object)
+        reason = passed_over(pod)
+        if reason:
+            return Answer(outcome="skipped", audit={"skipped": reason})
         if not pod.metadata.namespace:
-            pod = msgspec.structs.replace(
-                pod, metadata=msgspec.structs.replace(pod.metadata, namespace=request.namespace)
-            )
-        name = pod.labels.get(names.LABEL_REPOSITORY, "")
-        repository = await self._find_repository(pod.metadata.namespace, name) if name else None
-        decision = decide(pod, repository, self._settings)
-        match decision:
-            case Skip(reason):
-                return Answer(outcome="skipped", audit={"skipped": reason})
-            case Refuse(faults):
-                return Answer(outcome="refused", faults=tuple(faults), audit={"refused": _rules(faults)})
-            case Inject():
-                return _injected(pod, name, decision)
+            pod = _replace(pod, metadata=_replace(pod.metadata, namespace=request.namespace))
+        name = pod.labels[names.LABEL_REPOSITORY]
+        repository = self._known(pod.metadata.namespace, name)
+        if repository is None:
+            return self._mutate_later(request, pod, name)
+        return self._injections.answer(pod, len(memoryview(request.object)), name, repository)
 
-    async def check_kinds(self, request: Request) -> Answer:
+    async def _mutate_later(self, request: Request, pod: Pod, name: str) -> Answer:
+        repository = await self._find_repository(pod.metadata.namespace, name)
+        if repository is None:
+            return refused([no_repository(pod, name)])
+        return self._injections.answer(pod, len(memoryview(request.object)), name, repository)
+
+    def check_kinds(self, request: Request) -> Answer | Awaitable[Answer]:
         """Also asked before the schema has been applied, so that the object may be anything that is JSON."""
         if request.operation not in {"CREATE", "UPDATE"} or request.sub_resource:
             return _PASSED
@@ -72,30 +82,27 @@ class Handlers:
         if old is not None and _being_deleted(old):
             return _PASSED  # finalizers must come off whatever the rules say today
         _complete(obj, request.namespace)
-        await self._prefetch(obj, request.namespace)
-        verdict = self._judge(obj, old, datetime.now(UTC))
-        if verdict.faults:
-            faults = tuple(verdict.faults)
-            # Without the warnings: they would tell of what has become of an object that has not been made.
-            return Answer(outcome="refused", faults=faults, audit={"refused": _rules(faults)})
-        return Answer(outcome="allowed", warnings=tuple(verdict.warnings))
+        name = _names(obj)
+        if name and self._known(request.namespace, name) is None:
+            return self._check_later(request.namespace, name, obj, old)
+        return self._judged(obj, old)
 
-    async def _prefetch(self, obj: Object, namespace: str) -> None:
+    async def _check_later(self, namespace: str, name: str, obj: Object, old: Object | None) -> Answer:
         """The rules look up without waiting: a Repository made by the same `kubectl apply` is fetched beforehand."""
-        spec = obj.get("spec")
-        name = spec.get("repository") if isinstance(spec, dict) else None
-        if isinstance(name, str) and name:
-            await self._find_repository(namespace, name)
+        await self._find_repository(namespace, name)
+        return self._judged(obj, old)
+
+    def _judged(self, obj: Object, old: Object | None) -> Answer:
+        verdict = self._judge(obj, old, datetime.now(UTC))
+        warnings = tuple(verdict.warnings)
+        return refused(verdict.faults, warnings) if verdict.faults else Answer(outcome="allowed", warnings=warnings)
 
 
-def _injected(pod: Pod, name: str, decision: Inject) -> Answer:
-    operations = patch(pod, decision)
-    return Answer(
-        outcome="injected" if operations else "unchanged",
-        patch=encode(operations) if operations else b"",
-        warnings=decision.warnings,
-        audit={"repository": name, "configured-by": decision.facts.configured_by},
-    )
+def _names(obj: Object) -> str:
+    """The Repository that one of our kinds names; empty where it names none."""
+    spec = obj.get("spec")
+    name = spec.get("repository") if isinstance(spec, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _complete(obj: Object, namespace: str) -> None:
@@ -108,7 +115,3 @@ def _complete(obj: Object, namespace: str) -> None:
 def _being_deleted(obj: Object) -> bool:
     metadata = obj.get("metadata")
     return isinstance(metadata, dict) and bool(metadata.get("deletionTimestamp"))
-
-
-def _rules(faults: list[Fault] | tuple[Fault, ...]) -> str:
-    return ",".join(sorted({fault.rule or "unnamed" for fault in faults}))

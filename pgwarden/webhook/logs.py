@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,6 +13,25 @@ import structlog
 
 def _line(record: dict[str, Any], **_: object) -> bytes:
     return msgspec.json.encode(record, enc_hook=repr)
+
+
+_levels = {"level": logging.INFO}
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+
+def informs() -> bool:
+    """Whether lines of level info are written."""
+    return _levels["level"] <= logging.INFO
+
+
+def inform(event: str, facts: dict[str, Any]) -> None:
+    """The same line that structlog would write, at a tenth of its price: for what is written with every review."""
+    facts["event"] = event
+    facts["level"] = "info"
+    facts["timestamp"] = datetime.now(UTC)
+    out = sys.stdout.buffer
+    out.write(_encode(facts) + b"\n")
+    out.flush()
 
 
 class _Libraries(logging.Formatter):
@@ -27,6 +47,7 @@ class _Libraries(logging.Formatter):
 def configure(level: str) -> None:
     """*level* as the chart's logLevel; what it does not know is info."""
     number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    _levels["level"] = number
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -72,7 +72,7 @@ def assemble(client: KubeClient, settings: Settings, tls_secret: str, judge: Cal
     """Everything, bound together and not yet started."""
     store = Store(client)
     certificates = Certificates(client, settings.namespace, tls_secret)
-    handlers = Handlers(settings, store.find_repository, judge(store))
+    handlers = Handlers(settings, store.find_repository, judge(store), store.repository)
     server = Server(
         {"/mutate": handlers.mutate_pods, "/check": handlers.check_kinds, "/validate": handlers.check_kinds},
         lambda: {"certificate": certificates.loaded, "caches": store.synced},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import Counter, Histogram
 
 from pgwarden.webhook.review import Reply
@@ -18,12 +20,27 @@ REFUSALS = Counter("pgwarden_webhook_refusals", "Faults that reviews were refuse
 CERTIFICATE_LOADS = Counter("pgwarden_webhook_certificate_loads", "Times the serving certificate was loaded.")
 
 
+@cache
+def _requests(path: str, outcome: str) -> Counter:
+    return REQUESTS.labels(path, outcome)
+
+
+@cache
+def _seconds(path: str) -> Histogram:
+    return SECONDS.labels(path)
+
+
+@cache
+def _injections(configured_by: str) -> Counter:
+    return INJECTIONS.labels(configured_by)
+
+
 def count(path: str, reply: Reply, seconds: float) -> None:
-    REQUESTS.labels(path, reply.outcome).inc()
-    SECONDS.labels(path).observe(seconds)
+    _requests(path, reply.outcome).inc()
+    _seconds(path).observe(seconds)
     if reply.answer is None:
         return
     if reply.outcome == "injected":
-        INJECTIONS.labels(reply.answer.audit.get("configured-by", "")).inc()
+        _injections(reply.answer.audit.get("configured-by", "")).inc()
     for fault in reply.answer.faults:
         REFUSALS.labels(fault.rule or "unnamed").inc()

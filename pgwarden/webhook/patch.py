@@ -76,7 +76,7 @@ def _init_containers(pod: Pod, fragments: Fragments) -> Iterator[Operation]:
 
 
 def _names_of_volumes(pod: Pod) -> list[Any] | None:
-    return None if pod.spec.volumes is None else [volume.get("name") for volume in pod.spec.volumes]
+    return None if pod.spec.volumes is None else [volume.name for volume in pod.spec.volumes]
 
 
 def _names_of_mounts(container: Container) -> list[Any] | None:

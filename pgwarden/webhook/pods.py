@@ -6,6 +6,7 @@ It is never written back: patches add to the pod that the API server holds, and 
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import Any
 
 import msgspec
@@ -23,12 +24,14 @@ OWN_VOLUMES = frozenset(
         names.VOLUME_TMP,
     }
 )
-#: Where the data of a pod can outlive a container, and so where a data directory, a WAL or a table space may be.
-PERSISTENT = ("persistentVolumeClaim", "ephemeral")
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+#: Variables that may name the data directory, the stronger first.
+DATA_VARIABLES = ("PATRONI_POSTGRESQL_DATA_DIR", "PGDATA")
+REFERENCE = re.compile(r"\$\(([^)]+)\)")
 
 
-class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    pass
+class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
+    """Only strings, numbers, tuples and dicts of them: no cycle can arise, so the collector need not look."""
 
 
 class Meta(_View, frozen=True, kw_only=True):
@@ -50,6 +53,22 @@ class EnvVar(_View, frozen=True, kw_only=True):
     value_from: dict[str, Any] | None = None
 
 
+class Present(_View, frozen=True, kw_only=True):
+    """Something that is there; what is in it does not matter."""
+
+
+class Volume(_View, frozen=True, kw_only=True):
+    name: str = ""
+    persistent_volume_claim: Present | None = None
+    ephemeral: Present | None = None
+    empty_dir: Present | None = None
+
+    @property
+    def persistent(self) -> bool:
+        """Whether data in it can outlive a pod, and so whether a data directory, WAL or a table space may be there."""
+        return self.persistent_volume_claim is not None or self.ephemeral is not None
+
+
 class VolumeMount(_View, frozen=True, kw_only=True):
     name: str
     mount_path: str
@@ -64,31 +83,35 @@ class Port(_View, frozen=True, kw_only=True):
 class Container(_View, frozen=True, kw_only=True):
     name: str
     image: str = ""
-    command: list[str] | None = None
-    args: list[str] | None = None
-    env: list[EnvVar] | None = None
-    volume_mounts: list[VolumeMount] | None = None
-    ports: list[Port] | None = None
+    command: tuple[str, ...] | None = None
+    args: tuple[str, ...] | None = None
+    env: tuple[EnvVar, ...] | None = None
+    volume_mounts: tuple[VolumeMount, ...] | None = None
+    ports: tuple[Port, ...] | None = None
     security_context: SecurityContext | None = None
 
     @property
     def mounts(self) -> list[VolumeMount]:
-        """The user's own: ours would make a second look at an injected pod differ from the first."""
-        return [mount for mount in self.volume_mounts or [] if mount.name not in OWN_VOLUMES]
+        """The user's own: ours would make a second look at an injected pod differ from the first; a token holds no data."""
+        return [
+            mount
+            for mount in self.volume_mounts or ()
+            if mount.name not in OWN_VOLUMES and mount.mount_path != _SERVICE_ACCOUNT
+        ]
 
     @property
     def argv(self) -> list[str]:
-        return [*(self.command or []), *(self.args or [])]
+        return [*(self.command or ()), *(self.args or ())]
 
     def environment(self) -> dict[str, EnvVar]:
         """The last of a name wins, as in the kubelet."""
-        return {variable.name: variable for variable in self.env or []}
+        return {variable.name: variable for variable in self.env or ()}
 
 
 class Spec(_View, frozen=True, kw_only=True):
-    containers: list[Container]
-    init_containers: list[Container] | None = None
-    volumes: list[dict[str, Any]] | None = None
+    containers: tuple[Container, ...]
+    init_containers: tuple[Container, ...] | None = None
+    volumes: tuple[Volume, ...] | None = None
     security_context: SecurityContext | None = None
 
 
@@ -104,12 +127,91 @@ class Pod(_View, frozen=True, kw_only=True):
     def annotations(self) -> dict[str, str]:
         return self.metadata.annotations or {}
 
-    def volume(self, name: str) -> dict[str, Any]:
-        """The pod's volume of that name; {} where it is not declared, which the API server refuses anyway."""
-        return next((volume for volume in self.spec.volumes or [] if volume.get("name") == name), {})
+    def volume(self, name: str) -> Volume:
+        """The pod's volume of that name; a bare one where it is not declared, which the API server refuses anyway."""
+        return next((volume for volume in self.spec.volumes or () if volume.name == name), _OTHER_VOLUME)
 
     def has_sidecar(self) -> bool:
-        return any(container.name == names.CONTAINER_SIDECAR for container in self.spec.init_containers or [])
+        return any(container.name == names.CONTAINER_SIDECAR for container in self.spec.init_containers or ())
+
+
+class Likeness(msgspec.Struct, frozen=True, gc=False):
+    """All that the injection of a pod depends on. Hashable, and equal for pods of one template.
+
+    Their names, claims and token volumes differ, and none of that is here: see `likeness`, and `example` for a pod.
+    """
+
+    spec: Spec
+    variables: bytes  # JSON: those of the environment that may matter
+    annotations: tuple[tuple[str, str], ...] | None  # ours; None where the pod has no annotations at all
+
+
+#: They keep the places of what does not matter, as operations count places. No volume can have such a name.
+_OTHER_VOLUME = Volume(name="another volume")
+_TOKEN_MOUNT = VolumeMount(name="the service account's", mount_path=_SERVICE_ACCOUNT)
+_OURS = (names.ANNOTATION_INJECTED, names.ANNOTATION_POSTGRES)
+_encode = msgspec.json.Encoder().encode
+_decode_variables = msgspec.json.Decoder(tuple[EnvVar, ...]).decode
+_replace = msgspec.structs.replace
+
+
+def likeness(pod: Pod, index: int) -> Likeness:
+    """What of *pod* matters, where container *index* is the one that runs PostgreSQL."""
+    spec, main = pod.spec, pod.spec.containers[index]
+    mounts = main.volume_mounts
+    if mounts:
+        mounts = tuple([_TOKEN_MOUNT if mount.mount_path == _SERVICE_ACCOUNT else mount for mount in mounts])
+    kept = OWN_VOLUMES.union([mount.name for mount in mounts or ()])
+    variables = _that_matter(main, mounts or ())
+    like = Container(
+        name=main.name,
+        image=main.image,
+        command=main.command,
+        args=main.args,
+        volume_mounts=mounts,
+        ports=main.ports,
+        security_context=main.security_context,
+    )
+    containers = [Container(name=each.name, ports=each.ports) for each in spec.containers]
+    containers[index] = like
+    inits, volumes, annotations = spec.init_containers, spec.volumes, pod.metadata.annotations
+    return Likeness(
+        Spec(
+            containers=tuple(containers),
+            init_containers=inits and tuple([Container(name=each.name) for each in inits]),
+            volumes=volumes and tuple([each if each.name in kept else _OTHER_VOLUME for each in volumes]),
+            security_context=spec.security_context,
+        ),
+        _encode(variables) if variables else b"",
+        None if annotations is None else tuple([(key, annotations[key]) for key in _OURS if key in annotations]),
+    )
+
+
+def example(like: Likeness, index: int) -> Pod:
+    """A pod of that likeness: what is found out of it holds for every such pod."""
+    containers = list(like.spec.containers)
+    if like.variables:
+        containers[index] = _replace(containers[index], env=_decode_variables(like.variables))
+    annotations = None if like.annotations is None else dict(like.annotations)
+    return Pod(spec=_replace(like.spec, containers=tuple(containers)), metadata=Meta(annotations=annotations))
+
+
+def _that_matter(container: Container, mounts: tuple[VolumeMount, ...]) -> list[EnvVar]:
+    """The variables that may name the data directory or a folder to mount, and those that they are made of."""
+    there = container.environment()
+    wanted = [name for name in DATA_VARIABLES if name in there]
+    for mount in mounts:
+        if mount.sub_path_expr:
+            wanted += REFERENCE.findall(mount.sub_path_expr)
+    if not wanted:
+        return []
+    found: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name in there and name not in found:
+            found.add(name)
+            wanted += REFERENCE.findall(there[name].value or "")
+    return [variable for name, variable in there.items() if name in found]
 
 
 def read(pod: dict[str, Any]) -> Pod:
@@ -119,9 +221,13 @@ def read(pod: dict[str, Any]) -> Pod:
 
 def normal(path: str) -> str:
     """One spelling of a folder: images link /var/run to /run, so that both are the same place."""
-    cleaned = posixpath.normpath(path)
-    if cleaned.startswith("//"):
-        cleaned = cleaned[1:]
+    cleaned = path
+    if "//" in path or "/." in path or path[:1] != "/" or path[-1:] == "/":  # what is clean already needs no cleaning
+        cleaned = posixpath.normpath(path)
+        if cleaned.startswith("//"):
+            cleaned = cleaned[1:]
+    if not cleaned.startswith("/var/run"):
+        return cleaned
     return "/run" + cleaned[len("/var/run") :] if f"{cleaned}/".startswith("/var/run/") else cleaned
 
 

@@ -55,6 +55,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     patch: bytes = b""  # encoded JSON Patch; empty for none
     warnings: tuple[str, ...] = ()
     audit: dict[str, str] = {}
+    encoded: bytes = b""  # of a prepared answer: the response but for its uid
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +68,15 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer | None = None
 
 
-Handler = Callable[[Request], Awaitable[Answer]]
+#: An answer, or where something must be asked first, the promise of one.
+Handler = Callable[[Request], Answer | Awaitable[Answer]]
 _decode = msgspec.json.Decoder(_Review).decode
 _encode = msgspec.json.Encoder().encode
+_HEAD = b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":'
 
 
-async def respond(body: bytes, handler: Handler) -> Reply:
+def answer(body: bytes, handler: Handler) -> Reply | Awaitable[Reply]:
+    """At once, unless the handler has to wait."""
     if len(body) > MAX_BODY:
         return too_large()
     try:
@@ -83,14 +87,34 @@ async def respond(body: bytes, handler: Handler) -> Reply:
         return malformed(f"kind must be AdmissionReview of {API_VERSION}")
     request = review.request
     try:
-        answer = await handler(request)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return malformed(f"request.object: {error}", request)
-    except Exception:
-        log.exception("handler failed", uid=request.uid, kind=request.kind.kind, namespace=request.namespace)
-        return Reply(status=500, body=b'{"error":"internal error"}', outcome="error", request=request)
-    body = _review_of(request, answer)
+        found = handler(request)
+        return _reply(request, found) if isinstance(found, Answer) else _later(request, found)
+    except Exception as error:
+        return _failed(request, error)
+
+
+async def respond(body: bytes, handler: Handler) -> Reply:
+    reply = answer(body, handler)
+    return reply if isinstance(reply, Reply) else await reply
+
+
+async def _later(request: Request, promise: Awaitable[Answer]) -> Reply:
+    try:
+        return _reply(request, await promise)
+    except Exception as error:
+        return _failed(request, error)
+
+
+def _reply(request: Request, answer: Answer) -> Reply:
+    body = b"%b%b,%b}}" % (_HEAD, _encode(request.uid), answer.encoded or _rest_of(answer))
     return Reply(status=200, body=body, outcome=answer.outcome, request=request, answer=answer)
+
+
+def _failed(request: Request, error: Exception) -> Reply:
+    if isinstance(error, msgspec.DecodeError | UnicodeDecodeError | RecursionError):
+        return malformed(f"request.object: {error}", request)
+    log.error("handler failed", uid=request.uid, kind=request.kind.kind, namespace=request.namespace, exc_info=error)
+    return Reply(status=500, body=b'{"error":"internal error"}', outcome="error", request=request)
 
 
 def malformed(reason: str, request: Request | None = None) -> Reply:
@@ -101,10 +125,17 @@ def too_large() -> Reply:
     return Reply(status=413, body=_encode({"error": f"more than {MAX_BODY} bytes"}), outcome="too-large")
 
 
-def _review_of(request: Request, answer: Answer) -> bytes:
-    response: dict[str, Any] = {"uid": request.uid, "allowed": not answer.faults}
+def prepared(answer: Answer) -> Answer:
+    """The same answer, encoded beforehand: for one that will be given more than once."""
+    return msgspec.structs.replace(answer, encoded=_rest_of(answer), patch=b"")
+
+
+def _rest_of(answer: Answer) -> bytes:
+    """The response but for its uid, and without braces."""
+    response: dict[str, Any] = {"allowed": not answer.faults}
     if answer.faults:
-        response["status"] = _status(request, answer.faults)
+        message = summary(answer.faults)
+        response["status"] = {"status": "Failure", "code": 422, "reason": "Invalid", "message": message}
     elif answer.patch:
         response["patchType"] = "JSONPatch"
         response["patch"] = answer.patch  # bytes: msgspec writes base64, as the API asks
@@ -113,25 +144,7 @@ def _review_of(request: Request, answer: Answer) -> bytes:
         response["warnings"] = warnings
     if answer.audit:
         response["auditAnnotations"] = answer.audit
-    return _encode({"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response})
-
-
-def _status(request: Request, faults: tuple[Fault, ...]) -> dict[str, Any]:
-    """As the API server words what it finds invalid itself: kubectl prints kind, name and the causes line by line.
-
-    `kubectl edit` shows the causes alone. The message is for who reads nothing else: controllers, Events, Terraform.
-    """
-    causes = [
-        {"reason": "FieldValueInvalid", "field": fault.field, "message": str(fault).removeprefix(f"{fault.field}: ")}
-        for fault in faults
-    ]
-    return {
-        "status": "Failure",
-        "code": 422,
-        "reason": "Invalid",
-        "message": summary(faults),
-        "details": {"group": request.kind.group, "kind": request.kind.kind, "name": request.name, "causes": causes},
-    }
+    return _encode(response)[1:-1]
 
 
 def _within_limit(warnings: tuple[str, ...]) -> list[str]:

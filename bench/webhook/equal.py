@@ -1,0 +1,63 @@
+"""Both webhooks make the same pods: their patches, applied to the same pod, differ in the hash of the injection alone."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from typing import Any
+
+from bench.webhook import shapes
+from bench.webhook.world import Server, World
+from pgwarden.api import names
+
+
+async def check(world: World, ours: Server, peer: Server) -> int:
+    """How many shapes were compared; AssertionError, with the first difference, where two pods are not the same."""
+    for number, pod in enumerate(shapes.pods()):
+        made = [_injected(pod, await world.ask(server.port, "/mutate", shapes.review(pod))) for server in (ours, peer)]
+        difference = _difference(*made, f"pod {number}: ")
+        assert not difference, difference
+        assert made[0] != pod
+    return len(shapes.pods())
+
+
+def _injected(pod: Any, answer: bytes) -> Any:
+    """The pod with the answer's patch applied, and in place of the hash, whose making is each one's own, that it is one."""
+    response = json.loads(answer)["response"]
+    assert response["allowed"], response
+    made = apply(pod, json.loads(base64.b64decode(response["patch"])))
+    annotations = made["metadata"]["annotations"]
+    annotations[names.ANNOTATION_INJECTED] = len(bytes.fromhex(annotations[names.ANNOTATION_INJECTED]))
+    return made
+
+
+def apply(document: Any, operations: list[dict[str, Any]]) -> Any:
+    """RFC 6902 add, replace and remove."""
+    whole = copy.deepcopy(document)
+    for operation in operations:
+        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        target = whole
+        for part in parents:
+            target = target[int(part)] if isinstance(target, list) else target[part]
+        key: Any = last
+        if isinstance(target, list):
+            key = len(target) if last == "-" else int(last)
+        if operation["op"] == "remove":
+            del target[key]
+        elif operation["op"] == "add" and isinstance(target, list):
+            assert key <= len(target), operation["path"]
+            target.insert(key, operation["value"])
+        else:
+            assert operation["op"] == "add" or isinstance(target, list) or key in target, operation["path"]
+            target[key] = operation["value"]
+    return whole
+
+
+def _difference(ours: Any, peers: Any, path: str) -> str:
+    if isinstance(ours, dict) and isinstance(peers, dict) and ours.keys() == peers.keys():
+        return next((found for key in ours if (found := _difference(ours[key], peers[key], f"{path}/{key}"))), "")
+    if isinstance(ours, list) and isinstance(peers, list) and len(ours) == len(peers):
+        pairs = enumerate(zip(ours, peers, strict=True))
+        return next((found for n, (a, b) in pairs if (found := _difference(a, b, f"{path}/{n}"))), "")
+    return "" if ours == peers else f"{path}\nours: {json.dumps(ours)[:900]}\npeer: {json.dumps(peers)[:900]}"

@@ -1,0 +1,201 @@
+"""One connection of the API server: HTTP/1.1 by aiohttp's parser, answers in the order of the questions.
+
+An answer that needs no waiting is given in the same turn of the event loop, without a task and without the request and
+response objects of a web framework: those cost several times what the answer does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, cast
+
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from pgwarden.webhook import review
+from pgwarden.webhook.review import Handler, Reply
+
+IDLE_SECONDS = 120.0
+_LINGER_SECONDS = 5.0  # what a refused client still sends is read and thrown away, so that it sees the refusal
+_PIPELINED = 16  # questions that may wait for their turn
+Told = Callable[[str, Reply, float], None]
+
+
+class Connection(BaseProtocol):
+    """*told* hears of every reply: its path, itself, and the seconds that it took."""
+
+    def __init__(
+        self, handlers: Mapping[str, Handler], told: Told, connections: set[Connection], read_seconds: float
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(loop)
+        self.draining = False  # the answers to come are the last
+        self._handlers, self._told, self._connections = handlers, told, connections
+        self._read_seconds = read_seconds
+        limit = review.MAX_BODY + 65_536
+        self._parser = HttpRequestParser(self, loop, limit, auto_decompress=False)
+        self._questions: deque[tuple[RawRequestMessage, StreamReader]] = deque()
+        self._promised: asyncio.Task[None] | None = None
+        self._closing = False
+        self._timer: asyncio.TimerHandle | None = None  # for what was begun and is not there yet
+        self._idle: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._questions) or self._promised is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._connections.add(self)
+        self._heard = self._loop.time()
+        self._idle = self._loop.call_later(IDLE_SECONDS, self._look_after)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._connections.discard(self)
+        self._closing = True
+        for timer in (self._timer, self._idle):
+            if timer is not None:
+                timer.cancel()
+        if self._promised is not None:
+            self._promised.cancel()
+        self._questions.clear()
+
+    def pause_writing(self) -> None:
+        """A client that does not read its answers is not heard either."""
+        super().pause_writing()
+        cast(asyncio.Transport, self.transport).pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        cast(asyncio.Transport, self.transport).resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        self._heard = self._loop.time()
+        try:
+            found, upgraded, _ = self._parser.feed_data(data)
+        except HttpProcessingError as error:
+            self._give("", review.malformed(f"HTTP: {error.message}"), last=True)
+            return
+        self._questions += found
+        if upgraded or len(self._questions) > _PIPELINED:
+            self._give("", review.malformed("HTTP: no upgrades, and no more than a few questions at once"), last=True)
+        else:
+            self._go_on()
+
+    def close_when_idle(self) -> None:
+        self.draining = True
+        if not self.busy:
+            self._close()
+
+    def _go_on(self) -> None:
+        while self._questions and self._promised is None and not self._closing:
+            head, body = self._questions[0]
+            path = head.path.partition("?")[0]
+            handler = self._handlers.get(path)
+            refusal = _refusal(head, body, handler)
+            if refusal is not None:
+                self._give(path if handler else "", refusal, last=True)
+                return
+            if not body.is_eof():
+                self._wait_for(head)
+                return
+            self._stop_waiting()
+            self._questions.popleft()
+            self._answer(path, cast(Handler, handler), body.read_nowait(), last=head.should_close)
+
+    def _answer(self, path: str, handler: Handler, body: bytes, *, last: bool) -> None:
+        began = time.perf_counter()
+        reply = review.answer(body, handler)
+        if isinstance(reply, Reply):
+            self._give(path, reply, last=last, began=began)
+            return
+
+        async def later() -> None:
+            given = await reply
+            self._promised = None
+            self._give(path, given, last=last, began=began)
+            self._go_on()
+
+        self._promised = self._loop.create_task(later())
+
+    def _give(self, path: str, reply: Reply, *, last: bool, began: float | None = None) -> None:
+        seconds = time.perf_counter() - began if began is not None else 0.0
+        if path:
+            self._told(path, reply, seconds)
+        if self.transport is None:
+            return
+        last = last or self.draining
+        cast(asyncio.Transport, self.transport).write(_head(reply.status, len(reply.body), last) + reply.body)
+        if last:
+            self._closing = True
+            unread = began is None
+            self._timer = self._loop.call_later(_LINGER_SECONDS if unread else 0.0, self._close)
+
+    def _wait_for(self, head: RawRequestMessage) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._read_seconds, self._too_slow)
+            if head.headers.get("Expect", "").lower() == "100-continue":
+                cast(asyncio.Transport, self.transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        reply = Reply(status=408, body=b'{"error":"the body did not come in time"}', outcome="timeout")
+        self._give(self._questions[0][0].path.partition("?")[0], reply, last=True)
+
+    def _look_after(self) -> None:
+        """One timer for the life of the connection: it looks when something was last heard."""
+        left = self._heard + IDLE_SECONDS - self._loop.time()
+        if left <= 0 and not self.busy:
+            self._close()
+        else:
+            self._idle = self._loop.call_later(max(left, 1.0), self._look_after)
+
+    def _close(self) -> None:
+        self._closing = True
+        if self.transport is not None:
+            cast(asyncio.Transport, self.transport).close()
+
+
+def _refusal(head: RawRequestMessage, body: StreamReader, handler: Handler | None) -> Reply | None:
+    """What is known to be wrong before all of the body is there."""
+    if handler is None:
+        return Reply(status=404, body=b'{"error":"no such path"}', outcome="malformed")
+    if head.method != "POST":
+        return Reply(status=405, body=b'{"error":"a review is posted"}', outcome="malformed")
+    if int(head.headers.get("Content-Length", "0")) > review.MAX_BODY or body.total_bytes > review.MAX_BODY:
+        return review.too_large()
+    error: Any = body.exception()
+    return None if error is None else review.malformed(f"body: {error}")
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+def _head(status: int, length: int, last: bool) -> bytes:
+    close = "Connection: close\r\n" if last else ""
+    allow = "Allow: POST\r\n" if status == HTTPStatus.METHOD_NOT_ALLOWED else ""
+    return (
+        f"HTTP/1.1 {status} {_PHRASES[status]}\r\nContent-Type: application/json\r\nDate: {_date(int(time.time()))}\r\n"
+        f"{close}{allow}Content-Length: {length}\r\n\r\n"
+    ).encode("ascii")
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

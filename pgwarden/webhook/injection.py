@@ -1,0 +1,75 @@
+"""The answer for a labelled pod: made once for all pods that are alike, and remembered.
+
+What is remembered is found by the likeness of the pod and the terms of its Repository, by value: a changed template or
+Repository is another question, so that no answer can be stale.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from pgwarden.api.faults import Fault
+from pgwarden.webhook import find, pods
+from pgwarden.webhook.decide import Inject, Refuse, Terms, examine, terms_of
+from pgwarden.webhook.patch import encode, patch
+from pgwarden.webhook.pods import Likeness, Pod
+from pgwarden.webhook.review import Answer, prepared
+from pgwarden.webhook.settings import Settings
+
+Object = dict[str, Any]
+_REMEMBERED = 256  # answers of some 8 kB
+_LARGE = 24_576  # bytes of a pod: a larger one could be made to fill memory, so that its answer is not remembered
+_REPOSITORIES = 2048  # whose terms are kept
+
+
+class Injections:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._terms: dict[tuple[str, str], tuple[Object, Terms | Fault]] = {}
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._of_likeness)
+
+    def answer(self, pod: Pod, size: int, name: str, repository: Object) -> Answer:
+        """*repository* is the object of that *name* as it is now; *size* is that of the pod in bytes."""
+        terms = self._terms_of(repository, pod.metadata.namespace, name)
+        if isinstance(terms, Fault):
+            return refused([terms])
+        index = find.container(pod, terms.access)
+        if isinstance(index, Fault):
+            return refused([index])
+        if size > _LARGE:
+            return self._of_pod(pod, terms)
+        return self._remembered(pods.likeness(pod, index), index, terms)
+
+    def _terms_of(self, repository: Object, namespace: str, name: str) -> Terms | Fault:
+        """Read once, as long as the cache has the same object."""
+        known = self._terms.get((namespace, name))
+        if known is not None and known[0] is repository:
+            return known[1]
+        if len(self._terms) >= _REPOSITORIES:
+            self._terms.clear()
+        terms = terms_of(repository, name)
+        self._terms[namespace, name] = repository, terms
+        return terms
+
+    def _of_likeness(self, like: Likeness, index: int, terms: Terms) -> Answer:
+        return prepared(self._of_pod(pods.example(like, index), terms))
+
+    def _of_pod(self, pod: Pod, terms: Terms) -> Answer:
+        decision = examine(pod, terms, self._settings)
+        return refused(decision.faults) if isinstance(decision, Refuse) else _injected(pod, terms, decision)
+
+
+def _injected(pod: Pod, terms: Terms, decision: Inject) -> Answer:
+    operations = patch(pod, decision)
+    return Answer(
+        outcome="injected" if operations else "unchanged",
+        patch=encode(operations) if operations else b"",
+        warnings=decision.warnings,
+        audit={"repository": terms.repository, "configured-by": decision.facts.configured_by},
+    )
+
+
+def refused(faults: list[Fault] | tuple[Fault, ...], warnings: tuple[str, ...] = ()) -> Answer:
+    rules = ",".join(sorted({fault.rule or "unnamed" for fault in faults}))
+    return Answer(outcome="refused", faults=tuple(faults), warnings=warnings, audit={"refused": rules})
