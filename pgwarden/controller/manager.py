@@ -9,6 +9,7 @@ from pgwarden.controller import operations
 from pgwarden.controller.backup.reconcile import BackupController
 from pgwarden.controller.context import Context
 from pgwarden.controller.repository.reconcile import RepositoryController
+from pgwarden.controller.repository.secret_watch import SecretWatch
 from pgwarden.controller.restore.reconcile import RestoreController
 from pgwarden.controller.runtime.worker import Worker
 from pgwarden.controller.schedule.reconcile import ScheduleController
@@ -50,6 +51,8 @@ class Manager:
         for key in await self._restorer.orphans():
             self.restores.queue.add(key)
         async with asyncio.TaskGroup() as group:
+            watch = SecretWatch(self._context.client, caches.repositories, self.repositories.queue.add)
+            group.create_task(watch.run())
             for _, worker in self._own:
                 group.create_task(worker.run())
 

@@ -66,9 +66,10 @@ class KubeClient:
         content_type: str = "application/json",
         params: Mapping[str, str] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  the limit of one request, handed to aiohttp
+        accept: str = "application/json",
     ) -> Any:
         """Send one request and return the decoded answer (a dict for every Kubernetes object)."""
-        headers = self._access.headers() | {"Accept": "application/json"}
+        headers = self._access.headers() | {"Accept": accept}
         data = None
         if body is not None:
             headers["Content-Type"] = content_type

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgwarden.controller.repository import storages
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.pgbackrest import info as pgbackrest_info
+from pgwarden.pgbackrest.trouble import explain
 
 #: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
 BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet"})
@@ -27,16 +29,17 @@ def reachable(facts: Facts) -> Verdict:
     if not facts.host_ready:
         return Verdict(False, "HostNotReady", facts.host_message or "the repository host's pod is not ready yet")
     if facts.info_error:
-        return Verdict(False, "StorageNotReadable", facts.info_error)
-    for repo in facts.info.repos if facts.info else ():
-        if repo.code == pgbackrest_info.OTHER:
-            storage = facts.spec.storages[repo.repo - 1]
-            return Verdict(False, "StorageNotReadable", f"storage {storage}: {repo.message}")
+        return Verdict(False, explain(facts.info_error).reason, storages.why(facts, facts.info_error))
+    told = [(storage.name, storage.trouble) for storage in storages.look(facts) if storage.trouble]
+    if told:
+        fine = [name for name in facts.spec.storages if name not in dict(told)]
+        parts = [f"storage {name}: {trouble.sentence}" for name, trouble in told]
+        return Verdict(False, told[0][1].reason, "; ".join([*parts, *(f"storage {name} answers" for name in fine)]))
     return Verdict(True, "HostAnswers", f"the repository host reads {' and '.join(facts.spec.storages)}")
 
 
 def stanza_missing(facts: Facts) -> bool:
-    """Whether stanza-create has still to be run: no stanza, or not in every storage."""
+    """No stanza, or not in every storage."""
     missing = {pgbackrest_info.MISSING_PATH, pgbackrest_info.MISSING_DATA}
     if facts.info is None:
         return True
@@ -46,29 +49,45 @@ def stanza_missing(facts: Facts) -> bool:
 def stanza(facts: Facts) -> Verdict:
     if not facts.host_ready or facts.info_error:
         return Verdict(None, "HostNotReady", "not known while the repository host cannot be asked")
+    mismatch = foreign_cluster(facts)
+    if mismatch is not None:
+        return mismatch
+    gone = " and ".join(storage.name for storage in storages.unreadable(facts))
+    if gone:
+        return Verdict(None, "StorageNotReadable", f"not known while storage {gone} cannot be read")
     if facts.info is not None and not stanza_missing(facts):
-        mismatch = foreign_cluster(facts)
-        return mismatch or Verdict(True, "StanzaCreated", f"stanza {facts.info.stanza} exists in every storage")
+        return Verdict(True, "StanzaCreated", f"stanza {facts.info.stanza} exists in every storage")
     if facts.stanza_error:
-        return Verdict(False, "StanzaCreateFailed", facts.stanza_error)
+        return Verdict(False, "StanzaCreateFailed", storages.why(facts, facts.stanza_error))
     if facts.primary is None:
         return Verdict(False, "NoPrimary", "the stanza is made once a PostgreSQL primary answers; " + _pods(facts))
     return Verdict(False, "StanzaPending", "the stanza is being made")
 
 
+def wants_stanza(facts: Facts) -> bool:
+    """Whether stanza-create is to be run now. It could not succeed while a storage cannot be read, and must never be
+    tried on what belongs to another cluster.
+    """
+    answers = facts.host_ready and not facts.info_error and facts.primary is not None
+    return answers and stanza_missing(facts) and not storages.unreadable(facts) and foreign_cluster(facts) is None
+
+
 def foreign_cluster(facts: Facts) -> Verdict | None:
     """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
-    if facts.primary is None or facts.info is None or not facts.info.system_id:
+    if facts.primary is None or facts.info is None:
         return None
     mine = str(facts.primary.postgres.get("systemIdentifier") or "")
-    if not mine or mine == facts.info.system_id:
-        return None
-    return Verdict(
-        False,
-        "SystemIdentifierMismatch",
-        f"pod {facts.primary.name} is PostgreSQL cluster {mine}, but the repository holds backups of cluster "
-        f"{facts.info.system_id}; give the new cluster a Repository of its own, or restore the old one",
-    )
+    for number, storage in enumerate(facts.spec.storages, 1):
+        current = facts.info.current(number)
+        if mine and current is not None and current.system_id != mine:
+            return Verdict(
+                False,
+                "SystemIdentifierMismatch",
+                f"pod {facts.primary.name} is PostgreSQL cluster {mine}, but storage {storage} holds stanza "
+                f"{facts.info.stanza} of cluster {current.system_id}, which is left as it is; give the new cluster a "
+                f"Repository of its own, or restore the old one",
+            )
+    return None
 
 
 def archiving(facts: Facts) -> Verdict:
@@ -94,14 +113,16 @@ def archiving(facts: Facts) -> Verdict:
         return Verdict(False, "ArchiveCommandFailing", failing)
     if facts.info is None:
         return Verdict(None, "RepositoryUnknown", "what is in the repository is not known yet")
+    gone = " and ".join(storage.name for storage in storages.unreadable(facts))
+    if gone:
+        return Verdict(None, "StorageNotReadable", f"not known while storage {gone} cannot be read")
+    newest: list[str] = []
     for number, storage in enumerate(facts.spec.storages, 1):
         archive = facts.info.archive(number)
         if archive is None or not archive.max:
             return Verdict(False, "NoWALYet", f"no WAL segment has been seen in storage {storage} yet")
-    newest = facts.info.archive(1)
-    return Verdict(
-        True, "WALArchived", f"WAL up to {newest.max if newest else ''} is in {' and '.join(facts.spec.storages)}"
-    )
+        newest.append(archive.max)
+    return Verdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
 
 
 def ready(facts: Facts) -> Verdict:
@@ -114,7 +135,9 @@ def ready(facts: Facts) -> Verdict:
 
 def phase(facts: Facts) -> str:
     if ready(facts).status is not True:
-        return "Failed" if foreign_cluster(facts) or facts.secret_error else "Pending"
+        if foreign_cluster(facts) or facts.secret_error:
+            return "Failed"
+        return "Degraded" if _has_taken_wal(facts) else "Pending"
     return "Degraded" if archiving(facts).status is False or any(p.problem for p in facts.pods) else "Ready"
 
 
@@ -137,10 +160,17 @@ def _failing(facts: Facts) -> str:
     if not failed or failed <= archived or (not archived and failed <= _stanza_made(facts)):
         return ""
     queued = primary.answer.get("unarchived")
+    said = primary.answer.get("archiveError")
+    because = f": {storages.why(facts, said)}" if said else ""
     return (
         f"archive_command fails for {archiver.get('lastFailedWal')}, last at {failed}; {queued} segments wait in "
-        f"pg_wal of pod {primary.name}; PostgreSQL keeps them and tries again"
+        f"pg_wal of pod {primary.name}; PostgreSQL keeps them and tries again{because}"
     )
+
+
+def _has_taken_wal(facts: Facts) -> bool:
+    """It has worked before, so that what is there is safe and something needs a hand."""
+    return bool(((facts.repository.get("status") or {}).get("archive") or {}).get("max"))
 
 
 def _stanza_made(facts: Facts) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pgwarden.api.kinds import PodFacts, RepositorySpec
+from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info
 
@@ -61,6 +61,7 @@ class Facts:
     secret_error: str = ""
     operation: str = ""
     next_scheduled: str = ""
+    s3: S3Storage | None = None  # with the operator's defaults filled in
     location: dict[str, str] = field(default_factory=dict)  # storage → where it is, for people
 
     @property

@@ -12,7 +12,7 @@ import structlog
 
 from pgwarden.api import names
 from pgwarden.api.defaults import effective_s3
-from pgwarden.api.kinds import PodFacts, RepositorySpec
+from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
 from pgwarden.controller import admission, operations
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.context import Context
@@ -26,7 +26,9 @@ from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 log = structlog.get_logger()
-STEADY = 20.0  # seconds between looks at a Repository that is well
+#: Seconds between looks at a Repository that is well. With what `info` waits for a dead storage
+#: (commands.PROBE_SECONDS) an outage is in the condition within half a minute.
+STEADY = 15.0
 UNSETTLED = 3.0  # while it is not
 STANZA_CREATE_SECONDS = 60.0
 FENCE_SECONDS = 20
@@ -48,7 +50,8 @@ class RepositoryController:
         if not await admission.accepted(context, "repositories", repository):
             return None
         spec = msgspec.convert(repository["spec"], RepositorySpec)
-        facts = Facts(repository, spec, context.clock(), location=self._locations(repository, spec))
+        s3 = effective_s3(spec, context.settings.defaults, *key)
+        facts = Facts(repository, spec, context.clock(), s3=s3, location=_locations(repository, s3))
         try:
             await self._apply_objects(repository, spec)
         except secrets.MissingSecretError as error:
@@ -190,7 +193,7 @@ class RepositoryController:
     async def _advance(self, key: Key, facts: Facts) -> Facts:
         """Make the stanza, then see to it that a first segment is archived."""
         host_ip = self._host_ip(*key)
-        if facts.host_ready and not facts.info_error and decide.stanza_missing(facts) and facts.primary and host_ip:
+        if decide.wants_stanza(facts) and host_ip:
             try:
                 made = await self._context.agents.host(key, host_ip, "stanza-create", seconds=STANZA_CREATE_SECONDS)
             except AgentError as error:
@@ -245,14 +248,13 @@ class RepositoryController:
             tell = recorder.warning if alarm else recorder.normal
             await tell(facts.repository, condition["reason"], f"{condition['type']}: {condition['message']}")
 
-    def _locations(self, repository: Object, spec: RepositorySpec) -> dict[str, str]:
-        """Where each storage is, in the words that a person would look for."""
-        namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
-        s3 = effective_s3(spec, self._context.settings.defaults, namespace, name)
-        found = {"local": f"persistentvolumeclaim/{names.repo_claim(name)}"}
-        if s3 is not None:
-            found["s3"] = f"{s3.endpoint}/{s3.bucket}{s3.path} ({s3.region})"
-        return found
+
+def _locations(repository: Object, s3: S3Storage | None) -> dict[str, str]:
+    """Where each storage is, in the words that a person would look for."""
+    found = {"local": f"persistentvolumeclaim/{names.repo_claim(repository['metadata']['name'])}"}
+    if s3 is not None:
+        found["s3"] = f"{s3.endpoint}/{s3.bucket}{s3.path} ({s3.region})"
+    return found
 
 
 def _info(answer: dict[str, Any], stanza: str) -> tuple[Info | None, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pgwarden.api import names
-from pgwarden.controller.repository import decide
+from pgwarden.controller.repository import decide, storages
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
@@ -34,15 +34,7 @@ def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
         "phase": decide.phase(facts),
         "conditions": listed,
         "stanza": names.stanza(facts.repository["metadata"]["name"]),
-        "storages": [
-            {
-                "name": storage,
-                "repo": number,
-                "type": "posix" if storage == "local" else storage,
-                "location": facts.location[storage],
-            }
-            for number, storage in enumerate(facts.spec.storages, 1)
-        ],
+        "storages": storages.status(facts),
         "pods": [
             {
                 "name": pod.name,
@@ -79,7 +71,7 @@ def _of_repository(facts: Facts, before: Object, backup_names: Mapping[str, str]
     latest = _whole_seconds(archiver.get("lastArchivedTime")) or known.get("lastArchivedTime")
     newest = list(reversed(facts.info.backups))[:LISTED_BACKUPS]
     archive = facts.info.archive(1)
-    storages = facts.spec.storages
+    named = facts.spec.storages
     window = recovery_window(facts.info)
     last = newest[0] if newest else None
     return {
@@ -91,26 +83,26 @@ def _of_repository(facts: Facts, before: Object, backup_names: Mapping[str, str]
         },
         "recoveryWindow": [
             {
-                "storage": storages[number - 1],
+                "storage": named[number - 1],
                 "repo": number,
                 "earliest": conditions.timestamp(earliest),
                 "latest": max(latest or "", conditions.timestamp(earliest)),
             }
             for number, earliest in sorted(window.items())
-            if number <= len(storages)
+            if number <= len(named)
         ],
-        "backups": [_backup(one, storages, backup_names) for one in newest if one.repo <= len(storages)],
+        "backups": [_backup(one, named, backup_names) for one in newest if one.repo <= len(named)],
         "lastBackup": {"label": last.label, "type": last.type, "stopTime": conditions.timestamp(last.stop)}
         if last
         else None,
     }
 
 
-def _backup(one: BackupSet, storages: tuple[str, ...], backup_names: Mapping[str, str]) -> Object:
+def _backup(one: BackupSet, named: tuple[str, ...], backup_names: Mapping[str, str]) -> Object:
     listed: Object = {
         "label": one.label,
         "type": one.type,
-        "storage": storages[one.repo - 1],
+        "storage": named[one.repo - 1],
         "repo": one.repo,
         "startTime": conditions.timestamp(one.start),
         "stopTime": conditions.timestamp(one.stop),

@@ -146,12 +146,33 @@ async def _one(client: KubeClient, namespace: str, ref: SecretKeyRef, default_ke
         raise MissingSecretError(
             f"{field}: Secret {ref.name} has no key {key}; it has {', '.join(sorted(data)) or 'none'}"
         )
-    return data[key].decode().strip() if default_key != "ca.crt" else data[key].decode()
+    text = _text(data[key], f"{field}: key {key} of Secret {ref.name}")
+    if default_key == "ca.crt":
+        return text
+    return _one_line(text, f"{field}: key {key} of Secret {ref.name}")
+
+
+def _text(value: bytes, what: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise MissingSecretError(f"{what} is not text") from None
+
+
+def _one_line(text: str, what: str) -> str:
+    """What goes into a line of pgbackrest.conf. The message does not show it."""
+    stripped = text.strip()
+    if not stripped:
+        raise MissingSecretError(f"{what} is empty")
+    if not stripped.isprintable():
+        raise MissingSecretError(f"{what} must be one line without control characters")
+    return stripped
 
 
 def _pick(data: dict[str, bytes], secret: str, key: str) -> str:
     for candidate in ALTERNATIVE_KEYS[key]:
         if candidate in data:
-            return data[candidate].decode().strip()
+            what = f"spec.s3.credentialsSecretRef: key {candidate} of Secret {secret}"
+            return _one_line(_text(data[candidate], what), what)
     has = ", ".join(sorted(data)) or "none"
     raise MissingSecretError(f"spec.s3.credentialsSecretRef: Secret {secret} has no key {key}; it has {has}")

@@ -1,0 +1,88 @@
+"""What is known of each storage: whether it can be read, and why not in plain words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgwarden.controller.repository.facts import Facts
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import info as pgbackrest_info
+from pgwarden.pgbackrest.trouble import Place, Trouble, by_repo, explain
+
+
+@dataclass(frozen=True)
+class StorageView:
+    """`trouble` None: it was read. `known` is False while nothing answers that could have read it."""
+
+    name: str
+    number: int
+    known: bool
+    trouble: Trouble | None = None
+
+
+def look(facts: Facts) -> list[StorageView]:
+    return [_look(facts, number, name) for number, name in enumerate(facts.spec.storages, 1)]
+
+
+def unreadable(facts: Facts) -> list[StorageView]:
+    return [storage for storage in look(facts) if storage.trouble is not None]
+
+
+def place(facts: Facts, storage: str) -> Place:
+    """Names for the sentences."""
+    s3 = facts.s3
+    if storage != "s3" or s3 is None:
+        return Place()
+    secret = s3.credentials_secret_ref.name if s3.credentials_secret_ref else ""
+    return Place(endpoint=s3.endpoint, bucket=s3.bucket, region=s3.region, secret=secret)
+
+
+def why(facts: Facts, text: str) -> str:
+    """pgBackRest's *text*, which may speak of several storages, in plain words."""
+    return "; ".join(_told(facts, number, said) for number, said in by_repo(text))
+
+
+def status(facts: Facts) -> list[Object]:
+    """`status.storages`: where each is, with all defaults filled in, and whether it answers."""
+    return [_entry(facts, storage) for storage in look(facts)]
+
+
+def _look(facts: Facts, number: int, name: str) -> StorageView:
+    if not facts.host_ready or facts.info_error:
+        return StorageView(name, number, known=False)
+    for repo in facts.info.repos if facts.info else ():
+        if repo.repo == number and repo.code == pgbackrest_info.OTHER:
+            return StorageView(name, number, known=True, trouble=explain(repo.message, place(facts, name)))
+    return StorageView(name, number, known=facts.info is not None)
+
+
+def _told(facts: Facts, number: int, text: str) -> str:
+    storages = facts.spec.storages
+    if number == 0 and len(storages) == 1:
+        number = 1
+    if not 1 <= number <= len(storages):
+        return explain(text).sentence
+    name = storages[number - 1]
+    return f"storage {name}: {explain(text, place(facts, name)).sentence}"
+
+
+def _entry(facts: Facts, storage: StorageView) -> Object:
+    local = storage.name == "local"
+    entry: Object = {
+        "name": storage.name,
+        "repo": storage.number,
+        "type": "posix" if local else storage.name,
+        "location": facts.location[storage.name],
+    }
+    if not local and facts.s3 is not None:
+        entry |= dict(_effective(facts))
+    if storage.known:
+        entry |= {"reachable": storage.trouble is None, "message": storage.trouble.sentence if storage.trouble else ""}
+    archive = facts.info.archive(storage.number) if facts.info else None
+    return entry | ({"lastWal": archive.max} if archive and archive.max else {})
+
+
+def _effective(facts: Facts) -> Iterator[tuple[str, str]]:
+    for field in ("bucket", "endpoint", "region", "path"):
+        yield field, getattr(facts.s3, field)
