@@ -28,8 +28,9 @@ from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 FENCE_SECONDS = 60
-#: pgBackRest's exit codes that the next attempt would end with as well: faulty options, no backup set that fits.
-HOPELESS = frozenset({31, 32, 33, 34, 35, 36, 37, 75})
+#: pgBackRest's exit codes that the next attempt would end with as well: faulty options, a backup that is not on the
+#: target's timeline (58), no backup set that fits.
+HOPELESS = frozenset({31, 32, 33, 34, 35, 36, 37, 58, 75})
 
 
 def validated(facts: Facts) -> Verdict:
