@@ -137,7 +137,9 @@ class Connection(BaseProtocol):
         if self.transport is None:
             return
         last = last or self.draining
-        cast(asyncio.Transport, self.transport).write(_head(reply.status, len(reply.body), last) + reply.body)
+        cast(asyncio.Transport, self.transport).write(
+            b"%b%d\r\n\r\n%b" % (_head(reply.status, last, int(time.time())), len(reply.body), reply.body)
+        )
         if last:
             self._closing = True
             unread = began is None
@@ -187,15 +189,13 @@ def _refusal(head: RawRequestMessage, body: StreamReader, handler: Handler | Non
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
-def _head(status: int, length: int, last: bool) -> bytes:
+@lru_cache(maxsize=8)
+def _head(status: int, last: bool, second: int) -> bytes:
+    """Up to the length."""
     close = "Connection: close\r\n" if last else ""
     allow = "Allow: POST\r\n" if status == HTTPStatus.METHOD_NOT_ALLOWED else ""
+    date = formatdate(second, usegmt=True)
     return (
-        f"HTTP/1.1 {status} {_PHRASES[status]}\r\nContent-Type: application/json\r\nDate: {_date(int(time.time()))}\r\n"
-        f"{close}{allow}Content-Length: {length}\r\n\r\n"
+        f"HTTP/1.1 {status} {_PHRASES[status]}\r\nContent-Type: application/json\r\nDate: {date}\r\n"
+        f"{close}{allow}Content-Length: "
     ).encode("ascii")
-
-
-@lru_cache(maxsize=1)
-def _date(second: int) -> str:
-    return formatdate(second, usegmt=True)

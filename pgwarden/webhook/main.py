@@ -89,6 +89,7 @@ async def serve(settings: Settings, options: Options) -> None:
         server, store, certificates = assemble(client, settings, options.tls_secret, lambda each: rules(each, settings))
         await server.start(certificates.context, options.port, options.http_port)
         log.info("serving", port=options.port, http_port=options.http_port, image=settings.image)
+        _keep_freed_memory()
         gc.freeze()  # what is there now stays: collections need not look at it again
         waiting = [asyncio.create_task(each) for each in (store.run(), certificates.cache.run(), stopping.wait())]
         try:
@@ -100,6 +101,14 @@ async def serve(settings: Settings, options: Options) -> None:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _keep_freed_memory() -> None:
+    """uvloop's TLS takes a quarter of a MB for each record that it sends, and shrinks it at once.
+
+    glibc maps and unmaps that anew each time, until it has seen a larger piece freed: then it keeps such in its heap.
+    """
+    bytearray(1024 * 1024)
 
 
 async def _drain(server: Server, seconds: float) -> None:

@@ -17,6 +17,7 @@ from pgwarden.webhook.fragments import Fragments, render
 from pgwarden.webhook.pods import Container, Pod
 
 Operation = dict[str, Any]
+LAST_WORDS = "FallbackToLogsOnError"
 
 
 def patch(pod: Pod, injection: Inject) -> list[Operation]:
@@ -34,6 +35,7 @@ def patch(pod: Pod, injection: Inject) -> list[Operation]:
         *_named("/spec/volumes", fragments.volumes, _names_of_volumes(pod)),
         *_named(f"{main}/volumeMounts", fragments.mounts, _names_of_mounts(container)),
         *_arguments(main, container, fragments),
+        *_last_words(main, container),
         *_annotations(pod, fragments),
     ]
 
@@ -112,6 +114,12 @@ def _arguments(main: str, container: Container, fragments: Fragments) -> Iterato
     else:
         # With neither command nor args the image's own `postgres` is about to be replaced by ours.
         yield _add(f"{main}/args", words if container.command else ["postgres", *words])
+
+
+def _last_words(main: str, container: Container) -> Iterator[Operation]:
+    """What PostgreSQL logged before it died stays in the pod's status: a Restore that failed tells it."""
+    if container.termination_message_policy != LAST_WORDS:
+        yield _add(f"{main}/terminationMessagePolicy", LAST_WORDS)
 
 
 def _annotations(pod: Pod, fragments: Fragments) -> Iterator[Operation]:

@@ -89,6 +89,7 @@ class Container(_View, frozen=True, kw_only=True):
     volume_mounts: tuple[VolumeMount, ...] | None = None
     ports: tuple[Port, ...] | None = None
     security_context: SecurityContext | None = None
+    termination_message_policy: str = ""
 
     @property
     def mounts(self) -> list[VolumeMount]:
