@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -30,6 +31,8 @@ log = structlog.get_logger()
 #: (commands.PROBE_SECONDS) an outage is in the condition within half a minute.
 STEADY = 15.0
 UNSETTLED = 3.0  # while it is not
+#: The kubelet, and then the agent, see a changed configuration within this time.
+MOVING = timedelta(seconds=20)
 STANZA_CREATE_SECONDS = 60.0
 FENCE_SECONDS = 20
 
@@ -39,6 +42,8 @@ class RepositoryController:
         self._context = context
         #: path → digest of what was applied last, so that a look that changes nothing writes nothing.
         self._applied: dict[str, str] = {}
+        #: Repository → until when its pods may still be on the way to a new configuration.
+        self._moving: dict[Key, datetime] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         context = self._context
@@ -46,6 +51,7 @@ class RepositoryController:
         if repository is None or "deletionTimestamp" in repository["metadata"]:
             self._context.agents.forget(key)
             metrics.forget(key)
+            self._moving.pop(key, None)
             return None
         if not await admission.accepted(context, "repositories", repository):
             return None
@@ -59,7 +65,8 @@ class RepositoryController:
         facts = await self._gather(facts)
         facts = await self._advance(key, facts)
         await self._report(key, facts)
-        return STEADY if decide.settled(facts) else UNSETTLED
+        on_the_way = self._moving.get(key, context.clock()) > context.clock()
+        return STEADY if decide.settled(facts) and not on_the_way else UNSETTLED
 
     # --- apply ---------------------------------------------------------------------------------------------------
 
@@ -93,6 +100,7 @@ class RepositoryController:
             await self._ensure_claim(render.claim(repository, spec))
         await self._apply("deployments", render.deployment(repository, spec, context.settings))
         if changed:
+            self._moving[namespace, name] = now + MOVING
             await self._nudge(namespace, name)
 
     async def _apply(self, plural: str, obj: Object) -> bool:
