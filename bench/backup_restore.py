@@ -150,8 +150,8 @@ def _in_place(parts: Parts) -> list[str]:
         f"| `kubectl apply` to Completed, with the new full backup | {parts.total:.1f} |",
         f"| **downtime: last confirmed write before to first one after** | **{moments['downtime']:.1f}** |",
         "",
-        f"The client had {moments['confirmed']:.0f} rows confirmed over the whole run; {moments['present']:.0f} were there",
-        "afterwards. pgbench_accounts had the same count and sum.",
+        f"The client had {moments['confirmed']:.0f} rows confirmed over the whole run;",
+        f"{moments['present']:.0f} were there afterwards. pgbench_accounts had the same count and sum.",
     ]
 
 

@@ -1,0 +1,70 @@
+"""What the documents tell users to apply is what the code takes, and what the demo applies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.rules import validate
+
+from .pages import MANIFESTS, PAGES, ROOT, blocks, text, yaml_texts
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+#: In the order of the README.
+SHOWN = ["repository", "backup", "schedule", "restore"]
+
+
+class OnlyHippo:
+    """A namespace with the demo's Repository, which holds one backup set."""
+
+    def repository(self, namespace: str, name: str) -> dict | None:
+        if name != "hippo":
+            return None
+        found = yaml.safe_load((MANIFESTS / "repository.yaml").read_text(encoding="utf-8"))
+        found["metadata"]["namespace"] = namespace
+        times = {"startTime": "2026-11-23T01:00:00Z", "stopTime": "2026-11-23T01:00:09Z"}
+        found["status"] = {"backups": [{"label": "20261123-010000F", "type": "full", "storage": "local"} | times]}
+        return found
+
+    def repositories(self) -> list[dict]:
+        return [self.repository("default", "hippo") or {}]
+
+    def backups(self, namespace: str, repository: str) -> list[dict]:
+        return []
+
+    schedules = restores = backups
+
+
+def faults(obj: dict) -> list:
+    return validate(obj, old=None, lookup=OnlyHippo(), now=NOW, defaults=OperatorDefaults()).faults
+
+
+def ours(texts: list[str]) -> list[dict]:
+    documents = [one for body in texts for one in yaml.safe_load_all(body) if one]
+    return [one for one in documents if str(one.get("apiVersion", "")).startswith("pgwarden.io/")]
+
+
+def test_the_readme_shows_the_manifests_of_the_demo_to_the_letter():
+    expected = [(MANIFESTS / f"{name}.yaml").read_text(encoding="utf-8") for name in SHOWN]
+    assert blocks(ROOT / "README.md", "yaml") == expected
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_manifests_of_the_demo_keep_every_rule(name: str):
+    (obj,) = ours([(MANIFESTS / f"{name}.yaml").read_text(encoding="utf-8")])
+    assert faults(obj) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_object_in_the_documents_keeps_every_rule(page: Path):
+    for obj in ours(yaml_texts(page)):
+        assert faults(obj) == [], obj
+
+
+def test_the_undo_in_the_documents_is_the_script_that_the_demo_names():
+    assert (ROOT / "demo" / "undo.sh").read_text(encoding="utf-8") in blocks(ROOT / "docs" / "restore.md", "sh")
+    assert "demo/undo.sh" in text(ROOT / "demo" / "__main__.py")
