@@ -79,7 +79,7 @@ RUN groupadd --system --gid 999 postgres \
  && python3 -c 'import patroni.dcs.kubernetes'
 ENV PG_MAJOR=${PG_MAJOR} \
     LANG=C.UTF-8 \
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/${PG_MAJOR}/bin
+    PATH=/usr/lib/postgresql/${PG_MAJOR}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 USER 999:999
 ENTRYPOINT ["patroni"]
 
