@@ -137,7 +137,7 @@ class Connection(BaseProtocol):
         if self.transport is None:
             return
         last = last or self.draining
-        cast(asyncio.Transport, self.transport).write(
+        self.transport.write(
             b"%b%d\r\n\r\n%b" % (_head(reply.status, last, int(time.time())), len(reply.body), reply.body)
         )
         if last:

@@ -52,10 +52,10 @@ class Handlers:
         self._judge = judge
         self._injections = Injections(settings)
 
-    def mutate_pods(self, request: Request) -> Answer | Awaitable[Answer]:
+    def mutate_pods(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
         if request.operation != "CREATE" or request.sub_resource:
             return _PASSED
-        pod = _decode_pod(request.object)
+        pod = request.object if isinstance(request.object, Pod) else _decode_pod(request.object)
         reason = passed_over(pod)
         if reason:
             return Answer(outcome="skipped", audit={"skipped": reason})
@@ -64,16 +64,16 @@ class Handlers:
         name = pod.labels[names.LABEL_REPOSITORY]
         repository = self._known(pod.metadata.namespace, name)
         if repository is None:
-            return self._mutate_later(request, pod, name)
-        return self._injections.answer(pod, len(memoryview(request.object)), name, repository)
+            return self._mutate_later(pod, name)
+        return self._injections.answer(pod, name, repository)
 
-    async def _mutate_later(self, request: Request, pod: Pod, name: str) -> Answer:
+    async def _mutate_later(self, pod: Pod, name: str) -> Answer:
         repository = await self._find_repository(pod.metadata.namespace, name)
         if repository is None:
             return refused([no_repository(pod, name)])
-        return self._injections.answer(pod, len(memoryview(request.object)), name, repository)
+        return self._injections.answer(pod, name, repository)
 
-    def check_kinds(self, request: Request) -> Answer | Awaitable[Answer]:
+    def check_kinds(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
         """Also asked before the schema has been applied, so that the object may be anything that is JSON."""
         if request.operation not in {"CREATE", "UPDATE"} or request.sub_resource:
             return _PASSED

@@ -6,8 +6,9 @@ Repository is another question, so that no answer can be stale.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from pgwarden.api.faults import Fault
 from pgwarden.webhook import find, pods
@@ -18,8 +19,9 @@ from pgwarden.webhook.review import Answer, prepared
 from pgwarden.webhook.settings import Settings
 
 Object = dict[str, Any]
+Question = tuple[Likeness, int, Terms]
 _REMEMBERED = 256  # answers of some 8 kB
-_LARGE = 24_576  # bytes of a pod: a larger one could be made to fill memory, so that its answer is not remembered
+_LARGE = 24_576  # bytes: what is larger could be made to fill memory, and is worked out each time
 _REPOSITORIES = 2048  # whose terms are kept
 
 
@@ -27,19 +29,33 @@ class Injections:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._terms: dict[tuple[str, str], tuple[Object, Terms | Fault]] = {}
-        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._of_likeness)
+        self._answers: dict[Question, Answer] = {}
 
-    def answer(self, pod: Pod, size: int, name: str, repository: Object) -> Answer:
-        """*repository* is the object of that *name* as it is now; *size* is that of the pod in bytes."""
+    def answer(self, pod: Pod, name: str, repository: Object) -> Answer:
+        """*repository* is the object of that *name* as it is now."""
         terms = self._terms_of(repository, pod.metadata.namespace, name)
         if isinstance(terms, Fault):
             return refused([terms])
         index = find.container(pod, terms.access)
         if isinstance(index, Fault):
             return refused([index])
-        if size > _LARGE:
-            return self._of_pod(pod, terms)
-        return self._remembered(pods.likeness(pod, index), index, terms)
+        question = pods.likeness(pod, index), index, terms
+        known = self._answers.get(question)
+        return known if known is not None else self._work_out(question)
+
+    def _work_out(self, question: Question) -> Answer:
+        like, index, terms = question
+        pod = pods.example(like, index)
+        decision = examine(pod, terms, self._settings)
+        if isinstance(decision, Refuse):
+            answer = prepared(refused(decision.faults))
+        else:
+            answer = prepared(_injected(pod, terms, decision))
+        if len(answer.encoded) + len(msgspec.json.encode(like)) <= _LARGE:
+            if len(self._answers) >= _REMEMBERED:
+                del self._answers[next(iter(self._answers))]  # the oldest
+            self._answers[question] = answer
+        return answer
 
     def _terms_of(self, repository: Object, namespace: str, name: str) -> Terms | Fault:
         """Read once, as long as the cache has the same object."""
@@ -51,13 +67,6 @@ class Injections:
         terms = terms_of(repository, name)
         self._terms[namespace, name] = repository, terms
         return terms
-
-    def _of_likeness(self, like: Likeness, index: int, terms: Terms) -> Answer:
-        return prepared(self._of_pod(pods.example(like, index), terms))
-
-    def _of_pod(self, pod: Pod, terms: Terms) -> Answer:
-        decision = examine(pod, terms, self._settings)
-        return refused(decision.faults) if isinstance(decision, Refuse) else _injected(pod, terms, decision)
 
 
 def _injected(pod: Pod, terms: Terms, decision: Inject) -> Answer:

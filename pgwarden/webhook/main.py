@@ -22,6 +22,8 @@ from pgwarden.webhook import settings as settings_module
 from pgwarden.webhook.cache import Store
 from pgwarden.webhook.certificates import Certificates
 from pgwarden.webhook.handlers import Handlers, Judge, Verdict
+from pgwarden.webhook.pods import Pod
+from pgwarden.webhook.review import Typed
 from pgwarden.webhook.server import Server
 from pgwarden.webhook.settings import Settings
 
@@ -74,7 +76,11 @@ def assemble(client: KubeClient, settings: Settings, tls_secret: str, judge: Cal
     certificates = Certificates(client, settings.namespace, tls_secret)
     handlers = Handlers(settings, store.find_repository, judge(store), store.repository)
     server = Server(
-        {"/mutate": handlers.mutate_pods, "/check": handlers.check_kinds, "/validate": handlers.check_kinds},
+        {
+            "/mutate": Typed(handlers.mutate_pods, Pod),
+            "/check": handlers.check_kinds,
+            "/validate": handlers.check_kinds,
+        },
         lambda: {"certificate": certificates.loaded, "caches": store.synced},
     )
     return Parts(server, store, certificates)

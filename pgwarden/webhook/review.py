@@ -6,7 +6,7 @@ A body that is no review gets an HTTP error (the API server then follows failure
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 import structlog
@@ -18,6 +18,7 @@ API_VERSION = "admission.k8s.io/v1"
 MAX_BODY = 12 * 1024 * 1024
 _WARNINGS_TOTAL = 4000  # characters; the API server cuts warnings off at 4096
 _NOTHING = msgspec.Raw(b"null")
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -27,8 +28,8 @@ class Kind(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
-class Request(msgspec.Struct, frozen=True, rename="camel"):
-    """The part of an AdmissionRequest that is looked at; the objects stay raw until a handler wants them."""
+class Request(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
+    """The part of an AdmissionRequest that is looked at. `object` is raw, or what a Typed handler asked for."""
 
     uid: str
     operation: str = ""
@@ -36,15 +37,15 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
     sub_resource: str = ""
     name: str = ""
     namespace: str = ""
-    object: msgspec.Raw = _NOTHING
+    object: T = _NOTHING  # type: ignore[assignment]  # raw, where a Typed one is missing
     old_object: msgspec.Raw = _NOTHING
     dry_run: bool | None = None
 
 
-class _Review(msgspec.Struct, frozen=True, rename="camel"):
+class _Review(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     api_version: str
     kind: str
-    request: Request
+    request: Request[T]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,15 +65,32 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     body: bytes
     outcome: str
-    request: Request | None = None
+    request: Request[Any] | None = None
     answer: Answer | None = None
 
 
 #: An answer, or where something must be asked first, the promise of one.
-Handler = Callable[[Request], Answer | Awaitable[Answer]]
-_decode = msgspec.json.Decoder(_Review).decode
+Handler = Callable[[Request[Any]], Answer | Awaitable[Answer]]
+_decode = msgspec.json.Decoder(_Review[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 _HEAD = b'{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":'
+
+
+class Typed:
+    """A handler that gets the object decoded in one pass with the review, as a *kind*; raw where it is none."""
+
+    def __init__(self, handler: Handler, kind: type[msgspec.Struct]) -> None:
+        self._handler = handler
+        self._decode = msgspec.json.Decoder(_Review[kind]).decode  # type: ignore[valid-type]
+
+    def __call__(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
+        return self._handler(request)
+
+    def decode(self, body: bytes) -> _Review[Any]:
+        try:
+            return self._decode(body)
+        except ValueError:
+            return _decode(body)  # which says whether the review is at fault, or the object
 
 
 def answer(body: bytes, handler: Handler) -> Reply | Awaitable[Reply]:
@@ -80,7 +98,7 @@ def answer(body: bytes, handler: Handler) -> Reply | Awaitable[Reply]:
     if len(body) > MAX_BODY:
         return too_large()
     try:
-        review = _decode(body)
+        review = handler.decode(body) if isinstance(handler, Typed) else _decode(body)
     except (ValueError, RecursionError) as error:  # msgspec's errors and broken UTF-8 are ValueErrors
         return malformed(f"no AdmissionReview: {error}")
     if review.api_version != API_VERSION or review.kind != "AdmissionReview":
@@ -89,7 +107,7 @@ def answer(body: bytes, handler: Handler) -> Reply | Awaitable[Reply]:
     try:
         found = handler(request)
         return _reply(request, found) if isinstance(found, Answer) else _later(request, found)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is logged, and the API server is answered
         return _failed(request, error)
 
 
@@ -98,26 +116,26 @@ async def respond(body: bytes, handler: Handler) -> Reply:
     return reply if isinstance(reply, Reply) else await reply
 
 
-async def _later(request: Request, promise: Awaitable[Answer]) -> Reply:
+async def _later(request: Request[Any], promise: Awaitable[Answer]) -> Reply:
     try:
         return _reply(request, await promise)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  whatever it is, it is logged, and the API server is answered
         return _failed(request, error)
 
 
-def _reply(request: Request, answer: Answer) -> Reply:
+def _reply(request: Request[Any], answer: Answer) -> Reply:
     body = b"%b%b,%b}}" % (_HEAD, _encode(request.uid), answer.encoded or _rest_of(answer))
     return Reply(status=200, body=body, outcome=answer.outcome, request=request, answer=answer)
 
 
-def _failed(request: Request, error: Exception) -> Reply:
+def _failed(request: Request[Any], error: Exception) -> Reply:
     if isinstance(error, msgspec.DecodeError | UnicodeDecodeError | RecursionError):
         return malformed(f"request.object: {error}", request)
     log.error("handler failed", uid=request.uid, kind=request.kind.kind, namespace=request.namespace, exc_info=error)
     return Reply(status=500, body=b'{"error":"internal error"}', outcome="error", request=request)
 
 
-def malformed(reason: str, request: Request | None = None) -> Reply:
+def malformed(reason: str, request: Request[Any] | None = None) -> Reply:
     return Reply(status=400, body=_encode({"error": reason[:500]}), outcome="malformed", request=request)
 
 

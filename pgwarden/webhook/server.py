@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from pgwarden.webhook import logs, metrics
 from pgwarden.webhook.connection import Connection
-from pgwarden.webhook.review import Answer, Handler, Reply, Request
+from pgwarden.webhook.review import Handler, Reply
 
 READ_SECONDS = 10.0  # within which a body must have come; the API server sends it at once
 _SHUTDOWN_SECONDS = 10.0  # for reviews being answered when the server stops
