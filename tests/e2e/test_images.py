@@ -31,7 +31,7 @@ def cases(installed, space: Kubectl) -> Iterator[dict[str, Case]]:
     other = space.within(f"{space.namespace}-restricted")
     space.run("create", "namespace", other.namespace)
     space.run("label", "namespace", other.namespace, RESTRICTED)
-    space.apply(repository(), *statefulset(MUSL), client(installed.postgres_image))
+    space.apply(repository(), *musl(), client(installed.postgres_image))
     other.apply(repository(), *restricted(installed.postgres_image))
     made = {"musl": Case(space, Postgres(space, client="client")), "restricted": Case(other, Postgres(other))}
     for case in made.values():
@@ -91,6 +91,16 @@ def test_the_backup_after_a_restore_begins_the_new_timeline(restored, cases: dic
     again = cases[name].space.get("pgb", restored[name][2]["status"]["backup"])
     assert (again["status"]["phase"], again["status"]["type"]) == ("Completed", "full")
     assert again["status"]["walStart"].startswith("00000002")
+
+
+def musl() -> list[dict]:
+    """The demo's StatefulSet on an image that has no pg_isready either."""
+    documents = statefulset(MUSL)
+    documents[-1]["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {
+        "tcpSocket": {"port": 5432},
+        "periodSeconds": 2,
+    }
+    return documents
 
 
 def restricted(image: str) -> list[dict]:

@@ -101,10 +101,7 @@ class ScheduleController:
         now: datetime,
     ) -> None:
         before = obj.get("status") or {}
-        missed = [
-            *before.get("missed", []),
-            *({"time": conditions.timestamp(m.time), "reason": m.reason} for m in plan.missed),
-        ]
+        missed = _listed(before.get("missed", []), plan.missed)
         active = [b["metadata"]["name"] for b in backups if not operations.is_over(b)]
         if made and made not in active:
             active.append(made)
@@ -118,7 +115,7 @@ class ScheduleController:
             "lastBackup": made or before.get("lastBackup"),
             "lastSuccessfulTime": max(times) or None,
             "nextScheduleTimes": [conditions.timestamp(t) for t in upcoming],
-            "missed": missed[-KEPT_MISSED:],
+            "missed": missed,
             "active": sorted(active),
             "conditions": conditions.put(
                 before.get("conditions", []),
@@ -142,6 +139,13 @@ class ScheduleController:
             ]
             for name in decide.expendable(ended, limit):
                 await self._context.client.delete(paths.of("backups", namespace, name))
+
+
+def _listed(before: list[Object], missed: tuple[decide.Missed, ...]) -> list[Object]:
+    """status.missed: the newest. Of runs that a suspension passed over the last alone, so that the others stay."""
+    found = [*before, *({"time": conditions.timestamp(m.time), "reason": m.reason} for m in missed)]
+    over = [one for one in found if one["reason"] == "Suspended"][:-1]
+    return [one for one in found if one not in over][-KEPT_MISSED:]
 
 
 def _since(obj: Object) -> datetime:

@@ -1,0 +1,199 @@
+"""Storage local,s3, encrypted: every WAL segment in both, backups to and restores from either, one of them down."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import pytest
+
+from harness.kubectl import Kubectl, condition, is_true, phase
+from harness.objects import backup, in_host, info, restore
+from harness.postgres import Postgres, statefulset
+from harness.s3 import Store, repository, secret_of
+from harness.s3_steps import figure, says, segments, switch_wal
+from harness.waiting import until
+
+ENCRYPTED = b"Salted__"  # how OpenSSL's and pgBackRest's encrypted files begin
+STORAGES = {"local": 1, "s3": 2}
+
+
+@pytest.fixture(scope="module")
+def store(installed) -> Store:
+    return Store(installed.cluster._own())
+
+
+@pytest.fixture(scope="module")
+def bucket(store: Store) -> str:
+    return store.make_bucket(f"both-{uuid.uuid4().hex[:6]}")
+
+
+@pytest.fixture(scope="module")
+def postgres(installed, space: Kubectl, store: Store, bucket: str) -> Postgres:
+    """With one full backup in each storage."""
+    space.apply(*store.secrets(), secret_of("passphrase", {"cipher-pass": uuid.uuid4().hex}))
+    mine = repository("local,s3", bucket, encryption={"secretRef": {"name": "passphrase"}}, local={"size": "2Gi"})
+    space.apply(mine, *statefulset(installed.postgres_image))
+    found = Postgres(space)
+    found.wait_ready()
+    space.until("pgrepo", "hippo", is_true("Archiving"), "archives", 120)
+    for storage, number in STORAGES.items():
+        space.apply(backup(f"to-{storage}", type="full", storage=storage))
+        done = space.until("pgb", f"to-{storage}", phase("Completed", "Failed"), "ends", 180)
+        assert done["status"]["phase"] == "Completed", done["status"]["message"]
+        assert (done["status"]["storage"], done["status"]["repo"]) == (storage, number)
+    return found
+
+
+def test_each_backup_is_in_the_storage_that_it_names_and_only_there(postgres: Postgres, space: Kubectl):
+    wanted = {(space.get("pgb", f"to-{name}")["status"]["label"], number) for name, number in STORAGES.items()}
+    assert {(one["label"], one["database"]["repo-key"]) for one in info(space)["backup"]} == wanted
+
+
+def test_every_segment_arrives_in_both_with_archive_async_on(postgres: Postgres, space: Kubectl):
+    assert "archive-async=y" in space.get("configmap", "hippo-pgbackrest")["data"]["pod.conf"].splitlines()
+    walked = [switch_wal(postgres, 20000) for _ in range(8)]
+    _wait_both(space, set(walked))
+    local, s3 = segments(space, 1), segments(space, 2)
+    figure(f"segments: {len(local)} in local, {len(s3)} in s3; {len(walked)} of them just now")
+    assert local == s3
+    assert set(walked) <= local
+
+
+def test_both_storages_hold_nothing_but_what_is_encrypted(
+    postgres: Postgres, space: Kubectl, store: Store, bucket: str
+):
+    objects = store.objects(bucket)
+    assert len(objects) > 20
+    assert [path for path in objects if not store.content(bucket, path).startswith(ENCRYPTED)] == []
+    look = (
+        "import pathlib; files = [p for p in pathlib.Path('/pgwarden/repo').rglob('*') if p.is_file() and not p.is_symlink()]; "
+        f"print(len(files), sum(p.read_bytes()[:8] != {ENCRYPTED!r} for p in files))"
+    )
+    count, plain = in_host(space, "python3", "-c", look).split()
+    assert int(count) > 20
+    assert plain == "0"
+
+
+def test_the_encryption_of_a_stanza_that_holds_data_cannot_be_changed(postgres: Postgres, space: Kubectl, bucket: str):
+    for encryption in ({}, {"encryption": {"secretRef": {"name": "another"}}}):
+        said = space.refused(repository("local,s3", bucket, local={"size": "2Gi"}, **encryption))
+        assert "encryption" in said
+        assert "cannot be changed" in said
+        assert "create a new Repository" in said
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_restore_from_either_storage_brings_back_the_rows(postgres: Postgres, space: Kubectl, storage: str):
+    postgres.sql(
+        "CREATE TABLE IF NOT EXISTS accounts AS SELECT i AS id, md5(i::text) AS name FROM generate_series(1, 9000) i"
+    )
+    rows = postgres.rows("accounts")
+    moment = postgres.sql("SELECT clock_timestamp()")
+    postgres.sql("DROP TABLE accounts")
+    space.apply(restore(f"from-{storage}", {"time": moment}, storage=storage))
+    done = space.until("pgr", f"from-{storage}", phase("Completed", "Failed"), "ends", 300)
+    assert done["status"]["phase"] == "Completed", done["status"]["message"]
+    postgres.wait_ready()
+    assert postgres.rows("accounts") == rows
+
+
+def test_while_the_store_is_down_wal_queues_and_afterwards_nothing_is_lost(
+    postgres: Postgres, space: Kubectl, store: Store
+):
+    space.until("pgrepo", "hippo", is_true("Archiving"), "archives", 120)
+    postgres.sql("CREATE TABLE drill (id int)")
+    began, before = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())"), time.monotonic()
+    _wait_both(space, {began})
+    at_first = {number: segments(space, number) for number in (1, 2)}
+    store.stop()
+    try:
+        stopped = time.monotonic()
+        told = space.until(
+            "pgrepo", "hippo", says("Reachable", "False", "storage s3: cannot connect to"), "is down", 45
+        )
+        noticed = time.monotonic() - stopped
+        assert condition(told, "Reachable")["reason"] == "CannotConnect"
+        assert condition(told, "Reachable")["message"].endswith("Connection refused; storage local answers")
+        walked = []
+        for n in range(10):
+            postgres.sql(f"INSERT INTO drill SELECT generate_series({n * 1000}, {n * 1000 + 999})")
+            walked.append(postgres.sql("SELECT pg_walfile_name(pg_switch_wal())"))
+        told = space.until("pgrepo", "hippo", _queues(len(walked)), "has a queue", 60)
+        failing = space.until(
+            "pgrepo", "hippo", says("Archiving", "False", "storage s3: cannot connect"), "says which", 90
+        )
+        queued = failing["status"]["unarchivedWAL"]
+        _finish_backup(space, "meanwhile")
+    finally:
+        store.start()
+    started = time.monotonic()
+    _wait_both(space, set(walked))
+    drained = time.monotonic() - started
+    until(lambda: _waiting(postgres) == "0", "pg_wal's queue is empty", 90, lambda: _waiting(postgres))
+    both = {number: segments(space, number) for number in (1, 2)}
+    figure(
+        f"outage drill: {len(at_first[1])} and {len(at_first[2])} segments before, {queued} queued at most of "
+        f"{len(walked)} written, {len(both[1])} and {len(both[2])} after; noticed after {noticed:.0f} s, "
+        f"drained {drained:.0f} s after the store was back, the whole {time.monotonic() - before:.0f} s"
+    )
+    assert both[1] == both[2]
+    assert set(walked) <= both[2] - at_first[2]
+    assert postgres.sql("SELECT count(*), sum(id) FROM drill") == f"10000|{sum(range(10000))}"
+    space.until("pgrepo", "hippo", is_true("Archiving"), "archives again", 90)
+
+
+def test_what_was_written_during_the_outage_can_be_restored_from_the_storage_that_was_down(
+    postgres: Postgres, space: Kubectl
+):
+    space.apply(restore("after-the-outage", storage="s3"))
+    done = space.until("pgr", "after-the-outage", phase("Completed", "Failed"), "ends", 300)
+    assert done["status"]["phase"] == "Completed", done["status"]["message"]
+    postgres.wait_ready()
+    assert postgres.sql("SELECT count(*), sum(id) FROM drill") == f"10000|{sum(range(10000))}"
+
+
+def test_another_cluster_under_the_same_repository_is_refused_and_nothing_is_upgraded(
+    installed, postgres: Postgres, space: Kubectl
+):
+    """The user deletes StatefulSet and volume, and makes new ones: an empty cluster with another identity."""
+    before = info(space)
+    mine = space.get("pgrepo", "hippo")["status"]["systemIdentifier"]
+    space.delete("statefulset", "postgres")
+    space.run("wait", "--for=delete", "pod/postgres-0", "--timeout=60s", check=False)
+    space.delete("pvc", "data-postgres-0")
+    space.apply(*statefulset(installed.postgres_image))
+    postgres.wait_ready()
+    other = postgres.sql("SELECT system_identifier FROM pg_control_system()")
+    assert other != mine
+    told = space.until("pgrepo", "hippo", says("StanzaCreated", "False", mine, other), "refuses it", 60)
+    assert condition(told, "StanzaCreated")["reason"] == "SystemIdentifierMismatch"
+    assert condition(told, "Ready")["reason"] == "SystemIdentifierMismatch"
+    assert told["status"]["phase"] == "Failed"
+    switch_wal(postgres)
+    until(lambda: postgres.sql("SELECT failed_count > 0 FROM pg_stat_archiver") == "t", "its WAL is refused", 90)
+    after = info(space)
+    assert after["db"] == before["db"]
+    assert after["archive"] == before["archive"]
+
+
+def _wait_both(space: Kubectl, wanted: set[str]) -> None:
+    def missing() -> str:
+        return str({number: sorted(wanted - segments(space, number)) for number in (1, 2)})
+
+    until(lambda: wanted <= segments(space, 1) & segments(space, 2), f"{len(wanted)} segments in both", 150, missing)
+
+
+def _queues(least: int):
+    return lambda repository: repository["status"].get("unarchivedWAL", 0) >= least
+
+
+def _waiting(postgres: Postgres) -> str:
+    return postgres.sql("SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'")
+
+
+def _finish_backup(space: Kubectl, name: str) -> None:
+    """Into the storage that is there."""
+    space.apply(backup(name, type="incr", storage="local"))
+    done = space.until("pgb", name, phase("Completed", "Failed"), "ends", 240)
+    assert done["status"]["phase"] == "Completed", done["status"]["message"]
