@@ -24,7 +24,7 @@ from pgwarden.agent.settings import Role, Settings
 from pgwarden.agent.supervisor import Supervisor
 from pgwarden.agent.sync import Syncer, source_token
 from pgwarden.api import names
-from pgwarden.pgbackrest import commands, config
+from pgwarden.pgbackrest import commands, config, identity
 from pgwarden.pgbackrest.trouble import by_repo, explain
 
 if TYPE_CHECKING:
@@ -131,10 +131,11 @@ class Agent:
         from pgwarden.agent.postgres import PostgresError
 
         stanza = self._settings.stanza
+        role = os.environ.get(identity.ROLE, "") if os.environ.get(identity.TOKEN) == identity.TOKEN_FILE else ""
         wanted = {
             "archive_mode": "on",
-            "archive_command": commands.archive_command(stanza),
-            "restore_command": commands.restore_command(stanza),
+            "archive_command": commands.archive_command(stanza, role),
+            "restore_command": commands.restore_command(stanza, role),
         }
         said = ""
         while True:

@@ -33,7 +33,8 @@ class S3Storage(Model, frozen=True, kw_only=True):
     uri_style: str = "host"
     verify_tls: bool = msgspec.field(default=True, name="verifyTLS")
     ca_secret_ref: SecretKeyRef | None = None
-    key_type: str = "shared"
+    key_type: str = "shared"  # shared | auto | web-id
+    role_arn: str = msgspec.field(default="", name="roleARN")
     credentials_secret_ref: SecretKeyRef | None = None
 
 

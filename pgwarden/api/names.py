@@ -63,6 +63,7 @@ WORK_DIR = "/pgwarden/work"  # spool, lock and log folders; on disk
 SPOOL_DIR = f"{WORK_DIR}/spool"
 LOCK_DIR = f"{WORK_DIR}/lock"
 LOG_DIR = f"{WORK_DIR}/log"
+TOKEN_DIR = "/pgwarden/token"  # noqa: S105  of the service account, with keyType web-id
 REPO_DIR = "/pgwarden/repo"  # the local storage's volume, in the host and in backup Jobs
 
 VOLUME_TOOLS = "pgwarden-tools"
@@ -72,6 +73,7 @@ VOLUME_WORK = "pgwarden-work"
 VOLUME_SOCKET = "pgwarden-socket"
 VOLUME_REPO = "pgwarden-repo"
 VOLUME_TMP = "pgwarden-tmp"
+VOLUME_TOKEN = "pgwarden-token"  # noqa: S105  a volume's name
 CONTAINER_TOOLS = "pgwarden-tools"
 CONTAINER_SIDECAR = "pgwarden"
 

@@ -7,6 +7,7 @@ from typing import Any
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import identity
 
 DEFAULT_RESOURCES: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
 
@@ -78,7 +79,7 @@ def host_volumes(repository: str, spec: RepositorySpec) -> list[Object]:
         volumes.append(
             {"name": names.VOLUME_REPO, "persistentVolumeClaim": {"claimName": names.repo_claim(repository)}}
         )
-    return volumes
+    return volumes + identity.volumes(identity.role(spec))
 
 
 def host_mounts(spec: RepositorySpec) -> list[Object]:
@@ -90,11 +91,13 @@ def host_mounts(spec: RepositorySpec) -> list[Object]:
     ]
     if "local" in spec.storages:
         mounts.append({"name": names.VOLUME_REPO, "mountPath": names.REPO_DIR})
-    return mounts
+    return mounts + identity.mounts(identity.role(spec))
 
 
-def environment(values: dict[str, str]) -> list[Object]:
-    return [{"name": name, "value": value} for name, value in sorted(values.items())]
+def environment(values: dict[str, str], spec: RepositorySpec) -> list[Object]:
+    """*values*, and what pgBackRest needs to find a web identity."""
+    both = values | identity.environment(identity.role(spec))
+    return [{"name": name, "value": value} for name, value in sorted(both.items())]
 
 
 def resources(spec: RepositorySpec) -> dict[str, Any]:

@@ -6,12 +6,15 @@ configuration in front.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreTarget
 from pgwarden.api.options import ParsedOptions
 from pgwarden.api.target import pgbackrest_time
+from pgwarden.pgbackrest import identity
 
 #: How long `info` waits for one answer of a storage. It is the probe of the condition Reachable.
 PROBE_SECONDS = 8
@@ -47,6 +50,7 @@ def restore_argv(
     delta: bool = False,
     data_directory: str = "",
     options: ParsedOptions | None = None,
+    role_arn: str = "",
 ) -> list[str]:
     """*data_directory* restores there instead of to the configured pg1-path, by a process that stands beside it."""
     argv = [f"--stanza={stanza}"]
@@ -61,7 +65,7 @@ def restore_argv(
         argv.append("--delta")
     # Left alone, pgBackRest writes its own command line into postgresql.auto.conf, with this Job's --repo and
     # --pg1-path, which are wrong in the pod that PostgreSQL then starts in.
-    argv.append(f"--recovery-option=restore_command={restore_command(stanza)}")
+    argv.append(f"--recovery-option=restore_command={restore_command(stanza, role_arn)}")
     argv += target_arguments(target, timeline)
     if options:
         argv += options.arguments
@@ -103,14 +107,28 @@ def expire_argv(stanza: str, *, backup_set: str = "", repo: int | None = None) -
     return [f"--stanza={stanza}", *chosen, *removed, "expire"]
 
 
-def archive_command(stanza: str) -> str:
-    """PostgreSQL replaces %p by a path relative to its data directory and runs the whole by a shell."""
-    return _for_postgres(stanza, "archive-push", '"%p"')
+def archive_command(stanza: str, role_arn: str = "") -> str:
+    """PostgreSQL replaces %p by a path relative to its data directory and runs the whole by a shell.
+
+    With a role (web identity) the shell sets what pgBackRest reads from its environment: PostgreSQL's own, and what a
+    cloud's webhook may have put there, stay as they are.
+    """
+    return _for_postgres(stanza, role_arn, "archive-push", '"%p"')
 
 
-def restore_command(stanza: str) -> str:
-    return _for_postgres(stanza, "archive-get", "%f", '"%p"')
+def restore_command(stanza: str, role_arn: str = "") -> str:
+    return _for_postgres(stanza, role_arn, "archive-get", "%f", '"%p"')
 
 
-def _for_postgres(stanza: str, command: str, *files: str) -> str:
-    return " ".join([*command_line([f"--stanza={stanza}", command], names.PGBACKREST_ARCHIVE), *files])
+def is_for_postgres(command: str) -> bool:
+    """Whether *command* is one of these two, for whatever stanza."""
+    return _OURS.match(command) is not None
+
+
+_OURS = re.compile(rf"(?:{identity.ROLE}=\S+ {identity.TOKEN}=\S+ )?{re.escape(names.PGBACKREST_ARCHIVE)} ")
+
+
+def _for_postgres(stanza: str, role_arn: str, command: str, *files: str) -> str:
+    variables = [f"{name}={shlex.quote(value)}" for name, value in identity.environment(role_arn).items()]
+    argv = command_line([f"--stanza={stanza}", command], names.PGBACKREST_ARCHIVE)
+    return " ".join([*variables, *argv, *files])

@@ -14,6 +14,7 @@ import msgspec
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
 from pgwarden.api.kinds import PodFacts, PostgresAccess, RepositorySpec, SecretKeyRef
+from pgwarden.pgbackrest import identity
 from pgwarden.webhook import arguments, find, pods
 from pgwarden.webhook.pods import Pod, VolumeMount
 from pgwarden.webhook.settings import Settings
@@ -32,6 +33,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     environment: bytes = b"[]"  # JSON: variables that a subPathExpr of these mounts asks for
     password: SecretKeyRef | None = None
     resources: bytes = b""  # JSON of spec.sidecarResources; empty: the default
+    role_arn: str = ""  # web identity: the role that PostgreSQL's container takes
+    service_account: str = ""  # that the pod is to run as; empty: its own
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +43,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     repository: str
     access: PostgresAccess
     resources: bytes  # JSON of spec.sidecarResources; empty: the default
+    role_arn: str = ""
+    service_account: str = ""  # of pods that name none, with keyType web-id
 
 
 class Inject(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +100,13 @@ def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
     except msgspec.ValidationError as error:
         return Fault(_label(), name, f"the Repository of this name cannot be read: {error}", "repository")
     resources = msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b""
-    return Terms(repository=name, access=spec.postgres, resources=resources)
+    return Terms(
+        repository=name,
+        access=spec.postgres,
+        resources=resources,
+        role_arn=identity.role(spec),
+        service_account=spec.service_account_name if identity.by_service_account(spec) else "",
+    )
 
 
 def _label() -> str:
@@ -133,8 +144,10 @@ def examine(pod: Pod, terms: Terms, settings: Settings) -> Inject | Refuse:
         environment=msgspec.json.encode(environment),
         password=access.password_secret_ref,
         resources=terms.resources,
+        role_arn=terms.role_arn,
+        service_account=terms.service_account if _has_no_account(pod, terms) else "",
     )
-    return Inject(recipe=recipe, container=index, warnings=_warnings(pod, mount))
+    return Inject(recipe=recipe, container=index, warnings=_warnings(pod, mount, terms))
 
 
 def _sound(found: T | Fault, faults: list[Fault]) -> T | None:
@@ -170,7 +183,18 @@ def _facts(
     )
 
 
-def _warnings(pod: Pod, mount: VolumeMount) -> tuple[str, ...]:
-    if pod.volume(mount.name).empty_dir is None:
-        return ()
-    return (f"the data directory is on emptyDir {mount.name}: it goes with the pod, and no Restore can reach it",)
+def _has_no_account(pod: Pod, terms: Terms) -> bool:
+    """None of its own: the API server has put `default` there before us, an earlier look perhaps the Repository's."""
+    return pod.spec.service_account_name in {"", "default", terms.service_account}
+
+
+def _warnings(pod: Pod, mount: VolumeMount, terms: Terms) -> tuple[str, ...]:
+    said = []
+    if pod.volume(mount.name).empty_dir is not None:
+        said.append(
+            f"the data directory is on emptyDir {mount.name}: it goes with the pod, and no Restore can reach it"
+        )
+    if terms.service_account and not _has_no_account(pod, terms):
+        own = pod.spec.service_account_name
+        said.append(f"keyType web-id: the pod runs as service account {own}, which needs the role of the bucket too")
+    return tuple(said)

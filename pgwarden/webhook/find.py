@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
 from pgwarden.api.kinds import PostgresAccess
+from pgwarden.pgbackrest import commands
 from pgwarden.webhook import arguments, pods
 from pgwarden.webhook.arguments import Setting
 from pgwarden.webhook.pods import Container, EnvVar, Pod, VolumeMount
@@ -157,8 +158,7 @@ def taken(pod: Pod, index: int) -> Iterator[Fault]:
 
 def is_ours(setting: Setting) -> bool:
     """True for an archive_command or restore_command that an earlier look at this pod put there."""
-    commands = {"archive_command", "restore_command"}
-    return setting.name in commands and setting.value.startswith(f"{names.PGBACKREST_ARCHIVE} ")
+    return setting.name in {"archive_command", "restore_command"} and commands.is_for_postgres(setting.value)
 
 
 def has_ours(container: Container) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pgwarden.api import names
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, identity
 from pgwarden.webhook.decide import Recipe
 from pgwarden.webhook.pods import VolumeMount, normal
 
@@ -39,12 +39,15 @@ class Fragments(msgspec.Struct, frozen=True, kw_only=True):
     containers: dict[str, msgspec.Raw]  # of initContainers, in order
     volumes: dict[str, msgspec.Raw]
     mounts: dict[str, msgspec.Raw]  # of the main container
+    service_account: str  # to run as; empty: the pod's own
     settings: tuple[tuple[str, str], ...]  # server settings to append as arguments; empty for ALTER SYSTEM
     annotations: dict[str, str]
 
 
 def render(recipe: Recipe) -> Fragments:
-    size = len(recipe.environment) + sum(len(mount.mount_path) + len(mount.sub_path_expr or "") for mount in recipe.mounts)
+    size = len(recipe.environment) + sum(
+        len(mount.mount_path) + len(mount.sub_path_expr or "") for mount in recipe.mounts
+    )
     return _remembered(recipe) if size + len(recipe.facts.data_directory) < _CACHED_SIZE else _render(recipe)
 
 
@@ -52,25 +55,34 @@ def _render(recipe: Recipe) -> Fragments:
     containers = {each["name"]: _raw(each) for each in (_tools(recipe), _sidecar(recipe))}
     volumes = {each["name"]: _raw(each) for each in _volumes(recipe)}
     mounts = {each["name"]: _raw(each) for each in _main_mounts(recipe)}
-    settings = server_settings(recipe.repository) if recipe.facts.configured_by == "Arguments" else ()
+    settings = server_settings(recipe.repository, recipe.role_arn) if recipe.facts.configured_by == "Arguments" else ()
     parts = [*containers.values(), *volumes.values(), *mounts.values(), msgspec.json.encode(settings)]
+    if recipe.service_account:
+        parts.append(recipe.service_account.encode())
     digest = hashlib.sha256(b"\n".join(bytes(part) for part in parts)).hexdigest()[:16]
     annotations = {
         names.ANNOTATION_INJECTED: digest,
         names.ANNOTATION_POSTGRES: msgspec.json.encode(recipe.facts).decode(),
     }
-    return Fragments(containers=containers, volumes=volumes, mounts=mounts, settings=settings, annotations=annotations)
+    return Fragments(
+        containers=containers,
+        volumes=volumes,
+        mounts=mounts,
+        service_account=recipe.service_account,
+        settings=settings,
+        annotations=annotations,
+    )
 
 
 _remembered = lru_cache(maxsize=_CACHED)(_render)
 
 
-def server_settings(stanza: str) -> tuple[tuple[str, str], ...]:
+def server_settings(stanza: str, role_arn: str = "") -> tuple[tuple[str, str], ...]:
     """The server settings that make PostgreSQL archive, and replicas replay what has left the primary."""
     return (
         ("archive_mode", "on"),
-        ("archive_command", commands.archive_command(stanza)),
-        ("restore_command", commands.restore_command(stanza)),
+        ("archive_command", commands.archive_command(stanza, role_arn)),
+        ("restore_command", commands.restore_command(stanza, role_arn)),
     )
 
 
@@ -133,7 +145,7 @@ def _environment(recipe: Recipe) -> list[Object]:
         "PGWARDEN_PG_USER": facts.user,
         "PGWARDEN_PG_DATABASE": facts.database,
         "PGWARDEN_CONFIGURE_BY": facts.configured_by,
-    }
+    } | identity.environment(recipe.role_arn)
     # The kubelet would expand $(…).
     environment: list[Object] = [{"name": name, "value": value.replace("$(", "$$(")} for name, value in values.items()]
     if recipe.password is not None:
@@ -151,6 +163,7 @@ def _main_mounts(recipe: Recipe) -> list[Object]:
         {"name": names.VOLUME_CONF, "mountPath": names.CONF_DIR, "readOnly": True},
         {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},
     ]
+    mounts += identity.mounts(recipe.role_arn)
     if recipe.socket is None:
         mounts.append({"name": names.VOLUME_SOCKET, "mountPath": recipe.facts.socket_directory})
     return mounts
@@ -163,6 +176,7 @@ def _sidecar_mounts(recipe: Recipe) -> list[Object]:
         {"name": names.VOLUME_CONF, "mountPath": names.CONF_DIR},
         {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},
     ]
+    mounts += identity.mounts(recipe.role_arn)
     mounts += [_as_mounted(mount) | {"readOnly": True} for mount in recipe.mounts]
     if recipe.socket is None:
         mounts.append({"name": names.VOLUME_SOCKET, "mountPath": recipe.facts.socket_directory})
@@ -197,6 +211,7 @@ def _volumes(recipe: Recipe) -> list[Object]:
         {"name": names.VOLUME_WORK, "emptyDir": {}},
         {"name": names.VOLUME_TMP, "emptyDir": {}},
     ]
+    volumes += identity.volumes(recipe.role_arn)
     if recipe.socket is None:
         volumes.append({"name": names.VOLUME_SOCKET, "emptyDir": {}})
     return volumes

@@ -36,6 +36,7 @@ def patch(pod: Pod, injection: Inject) -> list[Operation]:
         *_named(f"{main}/volumeMounts", fragments.mounts, _names_of_mounts(container)),
         *_arguments(main, container, fragments),
         *_last_words(main, container),
+        *_account(pod, fragments),
         *_annotations(pod, fragments),
     ]
 
@@ -120,6 +121,11 @@ def _last_words(main: str, container: Container) -> Iterator[Operation]:
     """What PostgreSQL logged before it died stays in the pod's status: a Restore that failed tells it."""
     if container.termination_message_policy != LAST_WORDS:
         yield _add(f"{main}/terminationMessagePolicy", LAST_WORDS)
+
+
+def _account(pod: Pod, fragments: Fragments) -> Iterator[Operation]:
+    if fragments.service_account and pod.spec.service_account_name != fragments.service_account:
+        yield _add("/spec/serviceAccountName", fragments.service_account)
 
 
 def _annotations(pod: Pod, fragments: Fragments) -> Iterator[Operation]:

@@ -22,6 +22,7 @@ OWN_VOLUMES = frozenset(
         names.VOLUME_WORK,
         names.VOLUME_SOCKET,
         names.VOLUME_TMP,
+        names.VOLUME_TOKEN,
     }
 )
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -113,6 +114,7 @@ class Spec(_View, frozen=True, kw_only=True):
     containers: tuple[Container, ...]
     init_containers: tuple[Container, ...] | None = None
     volumes: tuple[Volume, ...] | None = None
+    service_account_name: str = ""
     security_context: SecurityContext | None = None
 
 

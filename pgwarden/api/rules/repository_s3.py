@@ -125,6 +125,10 @@ def _check_credentials(case: Case) -> None:
     if kind in {"auto", "web-id"} and has_reference:
         message = f"is not used with keyType {kind}: leave it out, or set keyType to shared"
         case.refuse(field, None, message, "credentials")
+    role = case.get(str, "s3", "roleARN")
+    if kind != "web-id" and role:
+        message = f"is not used with keyType {kind}: leave it out, or set keyType to web-id"
+        case.refuse("spec.s3.roleARN", role, message, "credentials")
     if kind == "web-id" and not case.get(str, "serviceAccountName"):
         case.warn(
             "keyType web-id: spec.serviceAccountName is empty, so host and Jobs run as the default service account"

@@ -30,7 +30,9 @@ def job(
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["job", "backup", "--", *argv],
-        "env": render.environment({"PGWARDEN_ROLE": "repository", "PGWARDEN_STANZA": names.stanza(repo_name)}),
+        "env": render.environment(
+            {"PGWARDEN_ROLE": "repository", "PGWARDEN_STANZA": names.stanza(repo_name)}, repo_spec
+        ),
         "resources": render.resources(repo_spec),
         "securityContext": render.container_security(),
         "volumeMounts": render.host_mounts(repo_spec),

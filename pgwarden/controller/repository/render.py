@@ -96,7 +96,7 @@ def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> 
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["agent"],
-        "env": render.environment({"PGWARDEN_ROLE": "repository", "PGWARDEN_STANZA": names.stanza(name)}),
+        "env": render.environment({"PGWARDEN_ROLE": "repository", "PGWARDEN_STANZA": names.stanza(name)}, spec),
         "ports": [
             {"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"},
             {"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"},

@@ -13,7 +13,7 @@ from pgwarden.controller.restore import target
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.settings import Settings
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, identity
 
 RETRIES = 3
 #: A hung Job ends at last; a large cluster is not cut off.
@@ -145,7 +145,7 @@ def job(
     pod: Object = {
         "restartPolicy": "Never",
         "containers": [_container(plan, spec, repo_spec, settings)],
-        "volumes": _volumes(plan),
+        "volumes": _volumes(plan, repo_spec),
         "securityContext": _pod_security(plan),
         "enableServiceLinks": False,
     }
@@ -180,6 +180,7 @@ def arguments(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> list[
         repo=target.repo_number(spec, repo_spec),
         data_directory=plan.facts.data_directory,
         options=options,
+        role_arn=identity.role(repo_spec),
     )
 
 
@@ -199,7 +200,7 @@ def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, setting
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "args": [*own, "--", *arguments(plan, spec, repo_spec)],
-        "env": render.environment(_environment(plan)),
+        "env": render.environment(_environment(plan), repo_spec),
         "resources": render.resources(repo_spec),
         "securityContext": render.container_security()
         | {"runAsNonRoot": True, "runAsUser": plan.facts.run_as_user, "runAsGroup": plan.facts.run_as_group},
@@ -209,6 +210,7 @@ def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, setting
             {"name": names.VOLUME_CONF, "mountPath": names.CONF_DIR},
             {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},
             {"name": names.VOLUME_TMP, "mountPath": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
+            *identity.mounts(identity.role(repo_spec)),
         ],
     }
 
@@ -262,7 +264,7 @@ def _data_mounts(plan: Plan) -> list[Object]:
     return [dict(mount) | {"name": VOLUME_DATA} for mount in plan.mounts]
 
 
-def _volumes(plan: Plan) -> list[Object]:
+def _volumes(plan: Plan, repo_spec: RepositorySpec) -> list[Object]:
     """A PostgreSQL pod's view of the Repository: through the host for a local storage, else straight to S3."""
     pod_conf = {"key": names.KEY_POD_CONF, "path": names.KEY_POD_CONF}
     sources = [
@@ -275,4 +277,5 @@ def _volumes(plan: Plan) -> list[Object]:
         {"name": names.VOLUME_CONF, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
         {"name": names.VOLUME_WORK, "emptyDir": {}},
         {"name": names.VOLUME_TMP, "emptyDir": {}},
+        *identity.volumes(identity.role(repo_spec)),
     ]
