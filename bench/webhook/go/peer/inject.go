@@ -39,6 +39,7 @@ func inject(pod *corev1.Pod, stanza string, s spec, image string) error {
 	pod.Spec.InitContainers = append([]corev1.Container{tools, sidecar}, pod.Spec.InitContainers...)
 	pod.Spec.Volumes = append(pod.Spec.Volumes, volumes...)
 	mainMounts(container, found, socket == nil)
+	container.TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
 	if found.ConfiguredBy == "Arguments" {
 		configure(container, stanza)
 	}
