@@ -68,8 +68,8 @@ def _instance_faults(environment: Mapping[str, str]) -> list[str]:
         faults.append("PGWARDEN_PG_DATA must be an absolute path")
     if not environment.get("PGWARDEN_PG_PORT", "5432").isdecimal():
         faults.append("PGWARDEN_PG_PORT must be a number")
-    if environment.get("PGWARDEN_CONFIGURE_BY", "Arguments") not in {"Arguments", "AlterSystem"}:
-        faults.append("PGWARDEN_CONFIGURE_BY must be Arguments or AlterSystem")
+    if environment.get("PGWARDEN_CONFIGURE_BY", "Arguments") not in {"Arguments", "AlterSystem", "Patroni"}:
+        faults.append("PGWARDEN_CONFIGURE_BY must be Arguments, AlterSystem or Patroni")
     return faults
 
 

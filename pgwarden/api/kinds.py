@@ -50,7 +50,7 @@ class PostgresAccess(Model, frozen=True, kw_only=True):
     password_secret_ref: SecretKeyRef | None = None
     run_as_user: int | None = None  # default: securityContext, else the official image's habit (999, Alpine 70)
     run_as_group: int | None = None
-    configure_by: str = "Auto"  # Auto | Arguments | AlterSystem
+    configure_by: str = "Auto"  # Auto | Arguments | AlterSystem | Patroni
 
 
 class Retention(Model, frozen=True, kw_only=True):
@@ -128,6 +128,29 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     recovery_timeout_seconds: int = 3600
 
 
+class InstanceStorage(Model, frozen=True, kw_only=True):
+    storage_class_name: str | None = None
+    size: str = "10Gi"
+
+
+class Instances(Model, frozen=True, kw_only=True):
+    """All instances of a PostgresCluster: one primary, the others replicas."""
+
+    replicas: int = 1
+    storage: InstanceStorage = msgspec.field(default_factory=InstanceStorage)
+    resources: dict[str, Any] | None = None
+
+
+class PostgresClusterSpec(Model, frozen=True, kw_only=True):
+    instances: Instances = msgspec.field(default_factory=Instances)
+    postgres_version: int = 17
+    image: str = ""  # default: the operator's; a user's own must have Patroni, and PostgreSQL as uid 999
+    parameters: dict[str, str | int] = {}
+    autofail: bool = True
+    synchronous: bool = False
+    repository: dict[str, Any] = {}  # a Repository's spec without `postgres`, handed on as it is
+
+
 class PodFacts(Model, frozen=True, kw_only=True):
     """What the webhook found out of a PostgreSQL pod and wrote on it: how to reach PostgreSQL there."""
 
@@ -139,5 +162,5 @@ class PodFacts(Model, frozen=True, kw_only=True):
     database: str
     run_as_user: int
     run_as_group: int
-    configured_by: str  # Arguments | AlterSystem
+    configured_by: str  # Arguments | AlterSystem | Patroni
     data_volume: str  # name of the pod's volume that holds the data directory

@@ -41,8 +41,12 @@ ANNOTATION_CONFIG_HASH = f"{GROUP}/config-hash"
 ANNOTATION_STOPPED_BY = f"{GROUP}/stopped-by"
 #: Set on a claim while a Restore waits until it is bound: when the binder was last reminded of it.
 ANNOTATION_NUDGED = f"{GROUP}/nudged"
+#: Set by a user on a Repository, to `true`: it may be deleted although pods or Backups use it.
+ANNOTATION_DELETE_IN_USE = f"{GROUP}/delete-in-use"
 #: Set on a Backup made by a schedule: the time it was due, RFC 3339.
 ANNOTATION_DUE = f"{GROUP}/due"
+#: On an instance's pod template: hash of all that takes a new pod to come into force.
+ANNOTATION_TEMPLATE = f"{GROUP}/template"
 #: On an instance's pod template: raised to restart it for parameters that need that.
 ANNOTATION_RESTARTED = f"{GROUP}/restarted"
 #: pgBackRest's own annotation on a backup set: the uid of the Backup object that asked for it.

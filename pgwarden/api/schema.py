@@ -18,7 +18,7 @@ from jsonschema.exceptions import ValidationError
 from pgwarden.api.faults import Fault
 from pgwarden.api.names import API_VERSION, GROUP
 
-KINDS = ("Repository", "Backup", "BackupSchedule", "Restore")
+KINDS = ("Repository", "Backup", "BackupSchedule", "Restore", "PostgresCluster")
 _TYPES = {
     "object": "an object",
     "array": "a list",

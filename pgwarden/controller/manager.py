@@ -7,6 +7,7 @@ import asyncio
 from pgwarden.api import names
 from pgwarden.controller import operations
 from pgwarden.controller.backup.reconcile import BackupController
+from pgwarden.controller.cluster.reconcile import ClusterController
 from pgwarden.controller.context import Context
 from pgwarden.controller.repository.reconcile import RepositoryController
 from pgwarden.controller.repository.secret_watch import SecretWatch
@@ -18,7 +19,7 @@ from pgwarden.kube.client import Object
 
 
 class Manager:
-    """The four controllers and their workers. `run()` starts with every object there is."""
+    """The controllers and their workers. `run()` starts with every object there is."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -27,12 +28,14 @@ class Manager:
         self.schedules = Worker("BackupSchedule", ScheduleController(context).reconcile)
         self._restorer = RestoreController(context)
         self.restores = Worker("Restore", self._restorer.reconcile)
+        self.clusters = Worker("PostgresCluster", ClusterController(context).reconcile)
         caches = context.caches
         self._own = (
             (caches.repositories, self.repositories),
             (caches.backups, self.backups),
             (caches.schedules, self.schedules),
             (caches.restores, self.restores),
+            (caches.clusters, self.clusters),
         )
 
     async def run(self) -> None:
@@ -45,6 +48,8 @@ class Manager:
         caches.postgres_pods.listen(self._postgres_pod_changed)
         for cache in (caches.own_pods, caches.jobs, caches.deployments):
             cache.listen(self._ours_changed)
+        for cache in (caches.instances, caches.patroni, caches.postgres_pods, caches.repositories, caches.backups):
+            cache.listen(self._of_cluster_changed)
         for cache, worker in self._own:
             for key in list(cache.items):
                 worker.queue.add(key)
@@ -86,6 +91,13 @@ class Manager:
             self._wake(self._context.caches.restores, self.restores, namespace, repository)
         else:
             self.repositories.queue.add((namespace, repository))
+
+    def _of_cluster_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
+        """What belongs to a PostgresCluster says so, but for the Backups that users make of its Repository."""
+        namespace, labels = obj["metadata"]["namespace"], obj["metadata"].get("labels", {})
+        name = labels.get(names.LABEL_CLUSTER) or obj.get("spec", {}).get("repository", "")
+        if isinstance(name, str) and self._context.caches.clusters.get(namespace, name) is not None:
+            self.clusters.queue.add((namespace, name))
 
     def _wake_operations(self, namespace: str, repository: str) -> None:
         self._wake(self._context.caches.backups, self.backups, namespace, repository)

@@ -10,7 +10,7 @@ from pgwarden.api.defaults import OperatorDefaults
 
 @dataclass(frozen=True)
 class Settings:
-    """`image` runs repository hosts, Jobs and sidecars: the controller's own image."""
+    """`image` runs repository hosts, Jobs and sidecars: our own. `postgres_image` runs PostgresClusters."""
 
     image: str
     image_pull_policy: str
@@ -23,6 +23,7 @@ class Settings:
     defaults: OperatorDefaults
     http_port: int
     lease: str
+    postgres_image: str = "pgwarden-patroni:17"
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -44,4 +45,5 @@ class Settings:
             ),
             http_port=int(get("PGWARDEN_HTTP_PORT", "8080")),
             lease=get("PGWARDEN_LEASE", f"{release}-controller"),
+            postgres_image=get("PGWARDEN_POSTGRES_IMAGE", cls.postgres_image),
         )

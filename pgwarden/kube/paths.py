@@ -15,6 +15,10 @@ _PREFIX = {
     "events": "/api/v1",
     "persistentvolumeclaims": "/api/v1",
     "persistentvolumes": "/api/v1",
+    "serviceaccounts": "/api/v1",
+    "roles": "/apis/rbac.authorization.k8s.io/v1",
+    "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
     "deployments": "/apis/apps/v1",
     "statefulsets": "/apis/apps/v1",
     "replicasets": "/apis/apps/v1",
@@ -27,6 +31,7 @@ _PREFIX = {
     "backups": f"/apis/{names.API_VERSION}",
     "backupschedules": f"/apis/{names.API_VERSION}",
     "restores": f"/apis/{names.API_VERSION}",
+    "postgresclusters": f"/apis/{names.API_VERSION}",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
-from pgwarden.api.rules import backup, repository, restore, schedule
+from pgwarden.api.rules import backup, cluster, repository, restore, schedule
 from pgwarden.api.rules.common import Case, Lookup, Verdict, get
 from pgwarden.api.schema import schema_faults
 
@@ -19,6 +19,7 @@ _RULES: dict[str, Callable[[Case], None]] = {
     "Backup": backup.check,
     "BackupSchedule": schedule.check,
     "Restore": restore.check,
+    "PostgresCluster": cluster.check,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.crds import CRDS, embedded
 from pgwarden.api import kinds
 from pgwarden.api.names import GROUP, VERSION
 from pgwarden.api.schema import KINDS, crds
@@ -17,8 +18,9 @@ SPECS = {
     "Backup": kinds.BackupSpec,
     "BackupSchedule": kinds.BackupScheduleSpec,
     "Restore": kinds.RestoreSpec,
+    "PostgresCluster": kinds.PostgresClusterSpec,
 }
-SHORT = {"Repository": "pgrepo", "Backup": "pgb", "BackupSchedule": "pgbs", "Restore": "pgr"}
+SHORT = {"Repository": "pgrepo", "Backup": "pgb", "BackupSchedule": "pgbs", "Restore": "pgr", "PostgresCluster": "pgc"}
 
 
 def version(kind: str) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def test_the_kind_is_served_with_its_names_and_a_status(kind):
     assert (spec["group"], version(kind)["name"], spec["scope"]) == (GROUP, VERSION, "Namespaced")
     assert spec["names"]["shortNames"] == [SHORT[kind]]
     assert spec["names"]["categories"] == ["pgwarden"]
-    assert version(kind)["subresources"] == {"status": {}}
+    assert version(kind)["subresources"]["status"] == {}
 
 
 @pytest.mark.parametrize("kind", ["Backup", "BackupSchedule", "Restore"])
@@ -93,3 +95,12 @@ def compare(model: type[msgspec.Struct], node: dict[str, Any], path: str) -> Non
 @pytest.mark.parametrize("kind", KINDS)
 def test_fields_and_defaults_are_those_of_the_types(kind):
     compare(SPECS[kind], schema(kind)["properties"]["spec"], "spec")
+
+
+def test_the_repository_in_a_cluster_has_the_schema_of_a_repository():
+    """Where it has not: python3 -m harness.crds."""
+    assert embedded() == (CRDS / "postgrescluster.yaml").read_text(encoding="utf-8")
+    whole = schema("Repository")["properties"]["spec"]
+    part = schema("PostgresCluster")["properties"]["spec"]["properties"]["repository"]
+    assert part["x-kubernetes-validations"] == whole["x-kubernetes-validations"]
+    assert part["properties"] == {name: one for name, one in whole["properties"].items() if name != "postgres"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-KINDS = ["repositories", "backups", "backupschedules", "restores"]
+KINDS = ["repositories", "backups", "backupschedules", "restores", "postgresclusters"]
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-KINDS = ("repositories", "backups", "backupschedules", "restores")
+READ_BY_WEBHOOK = ("repositories", "backups", "backupschedules", "restores")
+KINDS = (*READ_BY_WEBHOOK, "postgresclusters")
 READ = {"get", "list", "watch"}
 OURS = {f"pgwarden.io/{kind}": READ | {"patch"} for kind in KINDS}
 
@@ -24,7 +25,9 @@ def rights(role):
 
 def test_webhook(render):
     rendered = render()
-    assert rights(rendered.one("ClusterRole", "pgwarden-webhook")) == {f"pgwarden.io/{kind}": READ for kind in KINDS}
+    assert rights(rendered.one("ClusterRole", "pgwarden-webhook")) == {
+        f"pgwarden.io/{kind}": READ for kind in READ_BY_WEBHOOK
+    }
     assert rights(rendered.one("Role", "pgwarden-webhook")) == {"secrets[pgwarden-webhook-tls]": READ}
 
 
@@ -32,16 +35,21 @@ def test_controller(render):
     rendered = render()
     assert rights(rendered.one("ClusterRole", "pgwarden-controller")) == OURS | {
         "pgwarden.io/backups": READ | {"patch", "create", "delete"},
+        "pgwarden.io/repositories": READ | {"patch", "create"},
         **{f"pgwarden.io/{kind}/status": {"update", "patch"} for kind in KINDS},
         **{f"pgwarden.io/{kind}/finalizers": {"update"} for kind in KINDS},
         "pods": READ | {"patch"},
         "services": {"get", "create", "patch"},
-        "configmaps": {"get", "create", "patch"},
+        "configmaps": READ | {"create", "patch", "update", "delete"},
+        "serviceaccounts": {"get", "create", "patch"},
+        "rbac.authorization.k8s.io/roles": {"get", "create", "patch"},
+        "rbac.authorization.k8s.io/rolebindings": {"get", "create", "patch"},
+        "policy/poddisruptionbudgets": {"get", "create", "patch"},
         "secrets": {"get", "create", "patch"},
         "persistentvolumeclaims": READ | {"create", "patch", "delete"},
         "persistentvolumes": READ | {"patch"},
         "storage.k8s.io/storageclasses": {"get"},
-        "apps/deployments": READ | {"create", "patch"},
+        "apps/deployments": READ | {"create", "patch", "delete"},
         "apps/statefulsets": READ | {"patch"},
         "apps/statefulsets/scale": {"get", "patch"},
         "apps/statefulsets/finalizers": {"update"},
@@ -67,7 +75,10 @@ def test_users(render):
     rendered = render()
     view, edit = rendered.one("ClusterRole", "pgwarden-view"), rendered.one("ClusterRole", "pgwarden-edit")
     assert rights(view) == {f"pgwarden.io/{kind}": READ for kind in KINDS}
-    assert rights(edit) == {f"pgwarden.io/{kind}": {"create", "update", "patch", "delete", "deletecollection"} for kind in KINDS}
+    assert rights(edit) == {
+        **{f"pgwarden.io/{kind}": {"create", "update", "patch", "delete", "deletecollection"} for kind in KINDS},
+        "pgwarden.io/postgresclusters/scale": {"get", "update", "patch"},
+    }
     aggregated = {
         role["metadata"]["name"]: {key.rsplit("-", 1)[1] for key in role["metadata"]["labels"] if "/aggregate-to-" in key}
         for role in rendered.all("ClusterRole")

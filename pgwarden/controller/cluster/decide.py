@@ -1,0 +1,208 @@
+"""What is to be done next for a PostgresCluster: at most one thing at a time. Pure.
+
+The order is the order of `STEPS`: instances that are missing, instances too many, templates and restarts (replicas
+first, then a switchover, then who was the primary), Patroni's configuration, the first backup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pgwarden.api import names
+from pgwarden.api.target import parse_time
+from pgwarden.controller import operations
+from pgwarden.controller.cluster import patroni
+from pgwarden.controller.cluster.facts import Facts, Instance
+from pgwarden.controller.runtime import conditions
+from pgwarden.kube.client import Object
+
+#: Seconds after a first backup has failed until the next is asked for.
+BACKUP_PAUSE = 60
+
+
+@dataclass(frozen=True)
+class Make:
+    number: int
+    restarted: str = ""  # the mark that restarts it
+
+
+@dataclass(frozen=True)
+class Remove:
+    instance: Instance
+
+
+@dataclass(frozen=True)
+class Switch:
+    leader: str
+    candidate: str
+
+
+@dataclass(frozen=True)
+class Configure:
+    config: Object
+
+
+@dataclass(frozen=True)
+class BackUp:
+    name: str
+
+
+Action = Make | Remove | Switch | Configure | BackUp
+
+
+@dataclass(frozen=True)
+class Decision:
+    action: Action | None
+    message: str  # what is going on, in a sentence; empty where nothing is
+
+
+def decide(facts: Facts) -> Decision:
+    if facts.fault or facts.restoring:
+        return Decision(None, facts.fault or "a Restore is at work")
+    waiting = ""
+    for step in STEPS:
+        decision = step(facts)
+        if decision is not None and decision.action is not None:
+            return decision
+        waiting = waiting or (decision.message if decision else "")
+    return Decision(None, waiting)
+
+
+# --- instances ---------------------------------------------------------------------------------------------------
+
+
+def missing(facts: Facts) -> Decision | None:
+    present = {one.number for one in facts.instances}
+    lacking = [number for number in range(1, facts.spec.instances.replicas + 1) if number not in present]
+    if not lacking:
+        return None
+    name = names.instance(facts.name, lacking[0])
+    if not facts.instances:
+        return Decision(Make(lacking[0]), f"making instance {name}")
+    if facts.primary is None:
+        return Decision(None, f"instance {name} is made once there is a primary")
+    if facts.store.paused:
+        return Decision(None, f"instance {name} is made once autofail is on: Patroni makes no replica while it is off")
+    if not facts.has_backup and not first_backup_failed(facts):
+        return Decision(None, f"instance {name} is made from the first backup, once there is one")
+    unready = [one.name for one in facts.instances if not one.ready]
+    if unready:
+        return Decision(None, f"instance {name} is made once {' and '.join(unready)} is ready")
+    return Decision(Make(lacking[0]), f"making instance {name}")
+
+
+def surplus(facts: Facts) -> Decision | None:
+    """The highest numbers go, and never the primary: another one that stays takes over first."""
+    wanted = facts.spec.instances.replicas
+    beyond = [one for one in facts.instances if one.number > wanted]
+    if not beyond:
+        return None
+    primary = facts.primary
+    if primary is None:
+        return Decision(None, "instances are removed once there is a primary")
+    removable = [one for one in beyond if one is not primary]
+    if removable:
+        last = max(removable, key=lambda one: one.number)
+        return Decision(Remove(last), f"removing instance {last.name}")
+    return _switch(facts, primary, [one for one in facts.instances if one.number <= wanted])
+
+
+# --- templates and restarts --------------------------------------------------------------------------------------
+
+
+def outdated(facts: Facts) -> Decision | None:
+    """One at a time, replicas first; the next only when the one before is ready again."""
+    old = [one for one in facts.instances if one.digest != facts.digest or one.member.pending_restart]
+    if not old:
+        return None
+    moving = [one for one in facts.instances if not one.settled]
+    stuck = [one for one in moving if one.digest != facts.digest]  # not ready, and what is new may be the cure
+    if stuck and stuck[0] is not facts.primary:
+        return _renew(facts, stuck[0])
+    if moving:
+        return Decision(None, f"rolling: waiting for {moving[0].name}")
+    replicas = [one for one in old if one is not facts.primary]
+    if replicas:
+        return _renew(facts, max(replicas, key=lambda one: one.number))
+    primary = old[0]
+    others = [one for one in facts.instances if one is not primary and one.member.follows]
+    return _switch(facts, primary, others) if others else _renew(facts, primary)
+
+
+def _renew(facts: Facts, one: Instance) -> Decision:
+    mark = one.restarted
+    if one.digest == facts.digest:
+        mark = conditions.timestamp(facts.now)
+    return Decision(Make(one.number, mark), f"rolling: renewing instance {one.name}")
+
+
+def _switch(facts: Facts, primary: Instance, others: list[Instance]) -> Decision:
+    if facts.store.switching:
+        return Decision(None, f"switching over from {primary.name}")
+    able = [one for one in others if one.ready and one.member.follows]
+    if facts.spec.synchronous:
+        able = [one for one in able if one.pod_name in facts.store.synchronous]
+    if not able:
+        return Decision(None, f"no replica is ready to take over from {primary.name}")
+    best = min(able, key=lambda one: (one.member.replication != "streaming", one.number))
+    text = f"switching over from {primary.name} to {best.name}"
+    return Decision(Switch(primary.pod_name, best.pod_name), text)
+
+
+# --- Patroni's configuration -------------------------------------------------------------------------------------
+
+
+def configuration(facts: Facts) -> Decision | None:
+    if facts.store.config is None:
+        return None  # the first instance brings it
+    wanted = patroni.dynamic(facts.name, facts.spec, paused=paused(facts))
+    if wanted == facts.store.config:
+        return None
+    turned = wanted.get("pause", False) != facts.store.paused
+    what = f"turning autofail {'off' if wanted.get('pause') else 'on'}" if turned else "configuring PostgreSQL"
+    return Decision(Configure(wanted), what)
+
+
+def paused(facts: Facts) -> bool:
+    """Autofail goes off only when the cluster is complete: Patroni makes no replica after that."""
+    if facts.spec.autofail:
+        return False
+    complete = len(facts.instances) >= facts.spec.instances.replicas and all(one.ready for one in facts.instances)
+    return facts.store.paused or complete
+
+
+# --- the first backup --------------------------------------------------------------------------------------------
+
+
+def first_backup(facts: Facts) -> Decision | None:
+    if facts.has_backup or facts.primary is None or facts.repository is None:
+        return None
+    if not conditions.is_true(facts.repository, "Ready"):
+        return Decision(None, "the first backup is taken once the Repository is ready")
+    running = [one for one in facts.backups if not operations.is_over(one)]
+    if running:
+        return Decision(None, f"waiting for Backup {running[0]['metadata']['name']}")
+    done = [one for one in facts.backups if operations.phase(one) == "Completed"]
+    if done:
+        return Decision(None, "the first backup is completed; the Repository will list it")
+    ended = _ended(facts)
+    if ended and (facts.now - parse_time(ended)).total_seconds() < BACKUP_PAUSE:
+        return Decision(None, "the first backup has failed; it is tried again in a minute")
+    taken = {one["metadata"]["name"] for one in facts.backups}
+    attempt = next(n for n in range(1, len(taken) + 2) if names.first_backup(facts.name, n) not in taken)
+    name = names.first_backup(facts.name, attempt)
+    return Decision(BackUp(name), f"taking the first backup, {name}")
+
+
+def first_backup_failed(facts: Facts) -> bool:
+    return any(operations.phase(one) == "Failed" for one in facts.backups)
+
+
+def _ended(facts: Facts) -> str:
+    times = [str((one.get("status") or {}).get("completionTime") or "") for one in facts.backups]
+    return max(filter(None, times), default="")
+
+
+Step = Callable[[Facts], Decision | None]
+STEPS: tuple[Step, ...] = (missing, surplus, configuration, outdated, first_backup)

@@ -1,0 +1,88 @@
+"""What is known of a PostgresCluster at one moment. Plain values: gathered by reconcile, judged by decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pgwarden.api import names
+from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.controller.cluster.patroni import Member, Store
+from pgwarden.kube.client import Object
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One that there is: its Deployment, and the newest of its pods."""
+
+    name: str
+    number: int
+    deployment: Object
+    pod: Object | None = None
+    member: Member = field(default_factory=Member)
+
+    @property
+    def pod_name(self) -> str:
+        return str(self.pod["metadata"]["name"]) if self.pod else ""
+
+    @property
+    def ready(self) -> bool:
+        if self.pod is None or "deletionTimestamp" in self.pod["metadata"]:
+            return False
+        listed = self.pod.get("status", {}).get("conditions", [])
+        return any(one["type"] == "Ready" and one["status"] == "True" for one in listed)
+
+    @property
+    def digest(self) -> str:
+        """Of the pod template that its Deployment has."""
+        return _annotation(self.deployment["spec"]["template"], names.ANNOTATION_TEMPLATE)
+
+    @property
+    def restarted(self) -> str:
+        return _annotation(self.deployment["spec"]["template"], names.ANNOTATION_RESTARTED)
+
+    @property
+    def settled(self) -> bool:
+        """Ready, and its pod is the one that its Deployment asks for now."""
+        return self.ready and self.pod is not None and _marks(self.pod) == _marks(self.deployment["spec"]["template"])
+
+
+@dataclass(frozen=True)
+class Facts:
+    cluster: Object
+    spec: PostgresClusterSpec
+    now: datetime
+    digest: str  # of the pod template as it should be
+    instances: tuple[Instance, ...] = ()
+    store: Store = field(default_factory=Store)
+    repository: Object | None = None
+    backups: Sequence[Object] = ()  # Backup objects of the Repository
+    restoring: bool = False
+    fault: str = ""  # what has to be put right by hand before anything can be done
+
+    @property
+    def name(self) -> str:
+        return str(self.cluster["metadata"]["name"])
+
+    @property
+    def primary(self) -> Instance | None:
+        """The instance whose pod holds Patroni's lock and takes connections."""
+        return next((one for one in self.instances if one.pod_name == self.store.leader and one.ready), None)
+
+    @property
+    def initialized(self) -> bool:
+        """Whether it has had a primary."""
+        return self.primary is not None or bool((self.cluster.get("status") or {}).get("initialized"))
+
+    @property
+    def has_backup(self) -> bool:
+        return bool(((self.repository or {}).get("status") or {}).get("backups"))
+
+
+def _annotation(obj: Object, name: str) -> str:
+    return str((obj.get("metadata", {}).get("annotations") or {}).get(name, ""))
+
+
+def _marks(obj: Object) -> tuple[str, str]:
+    return _annotation(obj, names.ANNOTATION_TEMPLATE), _annotation(obj, names.ANNOTATION_RESTARTED)

@@ -1,0 +1,67 @@
+"""Reading what a PostgresCluster is made of, from the caches. Decides nothing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pgwarden.api import names
+from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.controller.cluster import instance, patroni
+from pgwarden.controller.cluster.facts import Facts, Instance
+from pgwarden.controller.context import Context
+from pgwarden.kube.client import Object
+
+
+def gather(context: Context, cluster: Object) -> Facts:
+    namespace, name = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
+    caches = context.caches
+    spec = msgspec.convert(cluster["spec"], PostgresClusterSpec)
+    repository = caches.repositories.get(namespace, name)
+    maps = caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, name)
+    return Facts(
+        cluster=cluster,
+        spec=spec,
+        now=context.clock(),
+        digest=instance.digest(cluster, spec, context.settings),
+        instances=tuple(_instances(context, namespace, name)),
+        store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if is_owned(one, cluster)}),
+        repository=repository,
+        backups=caches.of_repository(caches.backups, namespace, name),
+        fault=_fault(cluster, repository),
+    )
+
+
+def is_owned(obj: Object, cluster: Object) -> bool:
+    """Whether *obj* is this very cluster's, or nobody's yet: one of an earlier cluster of the name is neither."""
+    owners = [one for one in obj["metadata"].get("ownerReferences", []) if one.get("kind") == "PostgresCluster"]
+    return not owners or any(one["uid"] == cluster["metadata"]["uid"] for one in owners)
+
+
+def _instances(context: Context, namespace: str, cluster: str) -> list[Instance]:
+    caches = context.caches
+    pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_CLUSTER, cluster)
+    found = []
+    for deployment in caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, cluster):
+        name = deployment["metadata"]["name"]
+        number = name.rpartition("-")[2]
+        if not number.isdecimal() or "deletionTimestamp" in deployment["metadata"]:
+            continue
+        mine = [pod for pod in pods if pod["metadata"]["labels"].get(names.LABEL_INSTANCE) == name]
+        pod = max(mine, key=_newest, default=None)
+        member = patroni.member(pod) if pod else patroni.Member()
+        found.append(Instance(name, int(number), deployment, pod, member))
+    return sorted(found, key=lambda one: one.number)
+
+
+def _newest(pod: Object) -> tuple[bool, str]:
+    return "deletionTimestamp" not in pod["metadata"], str(pod["metadata"]["creationTimestamp"])
+
+
+def _fault(cluster: Object, repository: Object | None) -> str:
+    if repository is None:
+        return ""
+    owners = [one["uid"] for one in repository["metadata"].get("ownerReferences", [])]
+    if cluster["metadata"]["uid"] in owners:
+        return ""
+    name = repository["metadata"]["name"]
+    return f"there is a Repository {name} that is not this cluster's; rename the cluster, or delete that Repository"

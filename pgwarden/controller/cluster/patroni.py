@@ -1,0 +1,214 @@
+"""Patroni's side: the configuration that it is given, and what it says of itself in ConfigMaps and on pods. Pure.
+
+Patroni keeps its state in four ConfigMaps (CLUSTER-config, -leader, -failover, -sync) and each member's in an
+annotation of its pod. We read those, and write two of them as its own command line tool would: the dynamic
+configuration and the request for a switchover.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgwarden.api import names
+from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import commands
+
+CONFIG, LEADER, FAILOVER, SYNC = "config", "leader", "failover", "sync"
+STATUS = "status"  # the annotation of a pod in which its member is
+SUPERUSER, REPLICATOR, REWINDER, APPLICATION = "postgres", "replicator", "rewind", "app"
+SOCKET = "/var/run/postgresql"
+#: Seconds until a leader that is silent has lost its lock, between two looks, and for retries: Patroni's own defaults.
+TTL, LOOP_WAIT, RETRY_TIMEOUT = 30, 10, 10
+#: Of an asynchronous cluster: a replica that is further behind does not take over. It bounds what a failover can lose.
+MAXIMUM_LAG = 1024 * 1024
+#: Users' parameters win over these, and these over Patroni's.
+DEFAULTS: dict[str, str | int] = {
+    "archive_timeout": "60s",
+    "password_encryption": "scram-sha-256",
+    "wal_level": "replica",
+}
+#: Local connections as the superuser are the sidecar's and Patroni's own: same user id, no password.
+ACCESS = [
+    f"local all {SUPERUSER} peer",
+    "local all all scram-sha-256",
+    f"local replication {REPLICATOR} scram-sha-256",
+    f"host replication {REPLICATOR} all scram-sha-256",
+    "host all all all scram-sha-256",
+]
+
+
+# --- what it is given --------------------------------------------------------------------------------------------
+
+
+def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
+    """The configuration that all members share. Patroni's pause is autofail off."""
+    parameters = DEFAULTS | dict(sorted(spec.parameters.items()))
+    parameters |= {
+        "archive_mode": "on",
+        "archive_command": commands.archive_command(names.stanza(cluster)),
+        "unix_socket_directories": SOCKET,
+    }
+    made: Object = {
+        "ttl": TTL,
+        "loop_wait": LOOP_WAIT,
+        "retry_timeout": RETRY_TIMEOUT,
+        "maximum_lag_on_failover": MAXIMUM_LAG,
+        "synchronous_mode": spec.synchronous,
+        "postgresql": {
+            "use_pg_rewind": True,
+            # A replica that was away reads what it missed from the repository: the primary keeps no WAL for it.
+            "use_slots": False,
+            "parameters": {name: str(value) for name, value in parameters.items()},
+            "pg_hba": ACCESS,
+        },
+    }
+    return made | {"pause": True} if paused else made
+
+
+def local(cluster: str, spec: PostgresClusterSpec) -> str:
+    """patroni.yml (JSON is YAML): what does not change while an instance runs. Names and passwords are variables."""
+    restore = commands.restore_command(names.stanza(cluster))
+    made = {
+        "scope": cluster,
+        "kubernetes": {
+            "labels": {names.MANAGED_BY: "pgwarden"},
+            "scope_label": names.LABEL_CLUSTER,
+            "role_label": names.LABEL_ROLE,
+            "leader_label_value": "primary",
+            "follower_label_value": "replica",
+            "standby_leader_label_value": "primary",
+        },
+        "restapi": {"listen": f"0.0.0.0:{names.PORT_PATRONI}"},
+        "postgresql": {
+            "listen": f"*:{names.PORT_POSTGRES}",
+            "bin_dir": f"/usr/lib/postgresql/{spec.postgres_version}/bin",
+            "use_unix_socket": True,
+            "pgpass": "/tmp/pgpass",  # noqa: S108  an emptyDir of the pod's own
+            "authentication": {
+                "superuser": {"username": SUPERUSER},
+                "replication": {"username": REPLICATOR},
+                "rewind": {"username": REWINDER},
+            },
+            # A primary that went its own way is rewound; where that cannot be, it is restored, not copied.
+            "remove_data_directory_on_rewind_failure": True,
+            "remove_data_directory_on_diverged_timelines": True,
+            "create_replica_methods": ["pgbackrest", "basebackup"],
+            "pgbackrest": {"command": " ".join(_replica(cluster)), "keep_data": True, "no_params": True},
+            "basebackup": {"checkpoint": "fast"},
+            "recovery_conf": {"restore_command": restore},
+        },
+    }
+    return _text(made)
+
+
+def bootstrap(cluster: str, spec: PostgresClusterSpec) -> str:
+    """bootstrap.yml: read once, by the instance that is the first of all."""
+    made = {
+        "bootstrap": {
+            "dcs": dynamic(cluster, spec, paused=False),
+            "initdb": [{"encoding": "UTF8"}, {"auth-host": "scram-sha-256"}, {"auth-local": "peer"}, "data-checksums"],
+            "post_bootstrap": f"{names.CLUSTER_CONF}/after-initdb.sh",
+        }
+    }
+    return _text(made)
+
+
+def _replica(cluster: str) -> list[str]:
+    """From the repository, not from the primary: only what has changed since the last backup comes by WAL."""
+    argv = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
+    return commands.command_line([f"--stanza={names.stanza(cluster)}", *argv, "restore"])
+
+
+def _text(made: Object) -> str:
+    return json.dumps(made, indent=2, sort_keys=True) + "\n"
+
+
+# --- what it says ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Member:
+    """What Patroni in one pod says of itself."""
+
+    state: str = ""
+    role: str = ""
+    timeline: int | None = None
+    pending_restart: bool = False
+    replication: str = ""
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is a replica that takes the primary's WAL, from wherever."""
+        return self.role == "replica" and self.state in {"running", "streaming", "in archive recovery"}
+
+
+@dataclass(frozen=True)
+class Store:
+    """Patroni's ConfigMaps."""
+
+    leader: str = ""  # name of the pod that holds, or last held, the lock
+    system_identifier: str = ""  # empty until the first instance has initialised the cluster
+    config: Object | None = None  # the dynamic configuration
+    switching: bool = False  # a switchover that has been asked for
+    synchronous: frozenset[str] = field(default_factory=frozenset)  # pods that commits wait for
+
+    @property
+    def paused(self) -> bool:
+        return bool((self.config or {}).get("pause"))
+
+
+def member(pod: Object) -> Member:
+    said = _json(pod["metadata"].get("annotations", {}).get(STATUS))
+    return Member(
+        state=str(said.get("state", "")),
+        role={"master": "primary"}.get(str(said.get("role", "")), str(said.get("role", ""))),
+        timeline=said["timeline"] if isinstance(said.get("timeline"), int) else None,
+        pending_restart=bool(said.get("pending_restart")),
+        replication=str(said.get("replication_state", "")),
+    )
+
+
+def store(cluster: str, maps: Mapping[str, Object]) -> Store:
+    """*maps* are the ConfigMaps by name."""
+
+    def annotations(key: str) -> dict[str, str]:
+        found = maps.get(names.patroni_object(cluster, key), {})
+        return dict(found.get("metadata", {}).get("annotations") or {})
+
+    config, failover = annotations(CONFIG), annotations(FAILOVER)
+    return Store(
+        leader=annotations(LEADER).get("leader", ""),
+        system_identifier=config.get("initialize", ""),
+        config=_json(config[CONFIG]) if CONFIG in config else None,
+        switching=bool(failover.get("leader") or failover.get("member")),
+        synchronous=frozenset(filter(None, annotations(SYNC).get("sync_standby", "").split(","))),
+    )
+
+
+def config_patch(config: Object) -> Object:
+    return {"metadata": {"annotations": {CONFIG: json.dumps(config, separators=(",", ":"), sort_keys=True)}}}
+
+
+def switchover(cluster: str, leader: str, candidate: str) -> Object:
+    """The ConfigMap by which a switchover is asked for."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": names.patroni_object(cluster, FAILOVER),
+            "labels": {names.MANAGED_BY: "pgwarden", names.LABEL_CLUSTER: cluster},
+            "annotations": {"leader": leader, "member": candidate},
+        },
+    }
+
+
+def _json(text: Any) -> Object:
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

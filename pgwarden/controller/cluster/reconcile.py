@@ -1,0 +1,190 @@
+"""gather → decide → apply for a PostgresCluster: what always stands is applied, then one thing is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+
+import msgspec
+import structlog
+
+from pgwarden.api import names
+from pgwarden.controller import admission
+from pgwarden.controller.cluster import instance, patroni, render, report
+from pgwarden.controller.cluster.decide import (
+    Action,
+    BackUp,
+    Configure,
+    Decision,
+    Make,
+    Remove,
+    Switch,
+    decide,
+    paused,
+)
+from pgwarden.controller.cluster.facts import Facts, Instance
+from pgwarden.controller.cluster.gather import gather, is_owned
+from pgwarden.controller.context import Context
+from pgwarden.controller.runtime import conditions, status
+from pgwarden.kube import errors, paths
+from pgwarden.kube.cache import Key
+from pgwarden.kube.client import Object
+
+log = structlog.get_logger()
+STEADY = 30.0  # seconds between looks; Patroni's own news come by the watch
+UNSETTLED = 3.0
+#: An object that was applied and has not changed is looked for again after this long.
+TRUSTED_SECONDS = 120.0
+
+
+class ClusterController:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        #: path → digest of what was applied last, and when it was last seen.
+        self._applied: dict[str, tuple[str, float]] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        cluster = self._context.caches.clusters.get(*key)
+        if cluster is None or "deletionTimestamp" in cluster["metadata"]:
+            return None
+        if not await admission.accepted(self._context, "postgresclusters", cluster):
+            return None
+        facts = gather(self._context, cluster)
+        if not facts.fault:
+            facts = await self._stand(facts)
+        decision = decide(facts)
+        if decision.action is not None:
+            await self._act(facts, decision.action)
+            await self._tell(facts, decision)
+        await self._report(facts, decision)
+        return STEADY if not decision.message and facts.primary else UNSETTLED
+
+    # --- what always stands ----------------------------------------------------------------------------------------
+
+    async def _stand(self, facts: Facts) -> Facts:
+        cluster, spec = facts.cluster, facts.spec
+        await self._own_patroni(facts)
+        for plural, obj in render.account(cluster):
+            await self._apply(plural, obj)
+        for service in render.services(cluster):
+            await self._apply("services", service)
+        await self._apply("poddisruptionbudgets", render.disruption_budget(cluster))
+        await self._apply("repositories", render.repository(cluster, spec))
+        fault = await self._credentials(facts)
+        primary = facts.primary.name if facts.primary else await self._last_primary(facts)
+        await self._apply("configmaps", render.config_map(cluster, spec, paused=paused(facts), primary=primary))
+        return dataclasses.replace(facts, fault=fault)
+
+    async def _last_primary(self, facts: Facts) -> str:
+        """While there is none, who was it: the status is remembered longer than a pod."""
+        path = self._path("configmaps", facts, names.cluster_patroni(facts.name))
+        found = await self._context.client.find(path)
+        return str(((found or {}).get("data") or {}).get("primary", ""))
+
+    async def _own_patroni(self, facts: Facts) -> None:
+        """Patroni makes its ConfigMaps itself; they must go with the cluster. Those of an earlier one go now."""
+        caches, cluster = self._context.caches, facts.cluster
+        namespace = cluster["metadata"]["namespace"]
+        for one in caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, facts.name):
+            path = paths.of("configmaps", namespace, one["metadata"]["name"])
+            if not is_owned(one, cluster):
+                await self._context.client.delete(path, uid=one["metadata"]["uid"])
+            elif not one["metadata"].get("ownerReferences"):
+                owner = render.metadata(cluster, "")["ownerReferences"]
+                await self._context.client.merge(path, {"metadata": {"ownerReferences": owner}})
+
+    async def _credentials(self, facts: Facts) -> str:
+        """A fault where they are gone: new ones would not be PostgreSQL's."""
+        name = names.cluster_credentials(facts.name)
+        if await self._context.client.find(self._path("secrets", facts, name)) is not None:
+            return ""
+        if facts.initialized or facts.instances:
+            return f"Secret {name} is gone, and PostgreSQL's passwords were in it; make it again as it was"
+        try:
+            namespace = facts.cluster["metadata"]["namespace"]
+            await self._context.client.create(paths.of("secrets", namespace), render.new_credentials(facts.cluster))
+        except errors.Conflict:
+            log.info("the Secret is there already", name=name)
+        return ""
+
+    async def _apply(self, plural: str, obj: Object) -> None:
+        path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
+        digest = hashlib.sha256(msgspec.json.encode(obj)).hexdigest()
+        known, seen = self._applied.get(path, ("", 0.0))
+        if known == digest:
+            if time.monotonic() - seen < TRUSTED_SECONDS:
+                return
+            if await self._context.client.find(path) is not None:
+                self._applied[path] = digest, time.monotonic()
+                return
+        await self._context.client.apply(path, obj)
+        self._applied[path] = digest, time.monotonic()
+
+    # --- one thing -----------------------------------------------------------------------------------------------
+
+    async def _act(self, facts: Facts, action: Action) -> None:
+        client, namespace = self._context.client, facts.cluster["metadata"]["namespace"]
+        match action:
+            case Make(number, restarted):
+                await self._make(facts, number, restarted)
+            case Remove(one):
+                await self._remove(facts, one)
+            case Configure(config):
+                name = names.patroni_object(facts.name, patroni.CONFIG)
+                await client.merge(self._path("configmaps", facts, name), patroni.config_patch(config))
+            case Switch(leader, candidate):
+                await self._switch(facts, leader, candidate)
+            case BackUp(name):
+                try:
+                    await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
+                except errors.Conflict:
+                    log.info("the Backup is there already", name=name)
+
+    async def _make(self, facts: Facts, number: int, restarted: str) -> None:
+        cluster, spec = facts.cluster, facts.spec
+        claim = instance.claim(cluster, spec, number)
+        path = self._path("persistentvolumeclaims", facts, claim["metadata"]["name"])
+        found = await self._context.client.find(path)
+        if found is None:
+            await self._context.client.create(path.rpartition("/")[0], claim)
+        deployment = instance.deployment(cluster, spec, self._context.settings, number, restarted)
+        await self._context.client.apply(self._path("deployments", facts, deployment["metadata"]["name"]), deployment)
+
+    async def _remove(self, facts: Facts, one: Instance) -> None:
+        uid = one.deployment["metadata"]["uid"]
+        await self._context.client.delete(self._path("deployments", facts, one.name), uid=uid)
+        # The claim goes when its pod has gone: Kubernetes protects it until then.
+        await self._context.client.delete(self._path("persistentvolumeclaims", facts, one.name))
+
+    async def _switch(self, facts: Facts, leader: str, candidate: str) -> None:
+        asked = patroni.switchover(facts.name, leader, candidate)
+        path = self._path("configmaps", facts, asked["metadata"]["name"])
+        if await self._context.client.find(path) is None:
+            asked["metadata"]["ownerReferences"] = render.metadata(facts.cluster, "")["ownerReferences"]
+            await self._context.client.create(path.rpartition("/")[0], asked)
+        else:
+            await self._context.client.merge(path, {"metadata": {"annotations": asked["metadata"]["annotations"]}})
+
+    # --- what is said --------------------------------------------------------------------------------------------
+
+    async def _tell(self, facts: Facts, decision: Decision) -> None:
+        action = decision.action
+        reason = type(action).__name__ if action is not None else "Waiting"
+        await self._context.recorder.normal(facts.cluster, reason, decision.message)
+
+    async def _report(self, facts: Facts, decision: Decision) -> None:
+        after = report.status(facts, decision)
+        before = facts.cluster.get("status") or {}
+        for one in after["conditions"]:
+            old = conditions.find(before.get("conditions", []), one["type"])
+            if one["type"] == "Ready" and old is not None and old["status"] != one["status"]:
+                tell = self._context.recorder.normal if one["status"] == "True" else self._context.recorder.warning
+                await tell(facts.cluster, one["reason"], one["message"])
+        primary, was = after.get("primary"), before.get("primary")
+        if primary and was and primary != was:
+            await self._context.recorder.normal(facts.cluster, "NewPrimary", f"{primary} is the primary, after {was}")
+        await status.write(self._context.client, "postgresclusters", facts.cluster, after)
+
+    def _path(self, plural: str, facts: Facts, name: str) -> str:
+        return paths.of(plural, facts.cluster["metadata"]["namespace"], name)

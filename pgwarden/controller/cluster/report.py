@@ -1,0 +1,166 @@
+"""The status of a PostgresCluster: `kubectl get pgc` as a status board. Pure."""
+
+from __future__ import annotations
+
+from pgwarden.controller.cluster import decide
+from pgwarden.controller.cluster.decide import Decision
+from pgwarden.controller.cluster.facts import Facts, Instance
+from pgwarden.controller.runtime import conditions
+from pgwarden.kube.client import Object
+
+
+def status(facts: Facts, decision: Decision) -> Object:
+    before = facts.cluster.get("status") or {}
+    generation = facts.cluster["metadata"]["generation"]
+    listed = [one for one in before.get("conditions", []) if one["type"] != "Rejected"]
+    for kind, (value, reason, message) in {
+        "Ready": _ready(facts),
+        "Complete": _complete(facts, decision),
+        "Autofail": _autofail(facts),
+        "BackedUp": _backed_up(facts),
+    }.items():
+        listed = conditions.put(listed, kind, value, reason, message, now=facts.now, generation=generation)
+    phase = _phase(facts, listed)
+    ready = [one for one in facts.instances if one.ready]
+    primary = facts.primary
+    return (
+        before
+        | {
+            "observedGeneration": generation,
+            "phase": phase,
+            "message": _message(facts, listed),
+            "conditions": listed,
+            "primary": primary.name if primary else None,
+            "ready": f"{len(ready)}/{facts.spec.instances.replicas}",
+            "readyInstances": len(ready),
+            "autofail": _autofail_word(facts),
+            "timeline": primary.member.timeline if primary else before.get("timeline"),
+            "instances": [_instance(facts, one) for one in sorted(facts.instances, key=lambda one: one.number)],
+            "initialized": facts.initialized or None,
+            "systemIdentifier": facts.store.system_identifier or before.get("systemIdentifier"),
+        }
+        | _of_repository(facts)
+    )
+
+
+def _of_repository(facts: Facts) -> Object:
+    found = (facts.repository or {}).get("status") or {}
+    window: Object = next(iter(found.get("recoveryWindow") or []), {})
+    return {
+        "lastBackup": found.get("lastBackup"),
+        "recoveryWindow": {key: window[key] for key in ("earliest", "latest") if key in window} or None,
+    }
+
+
+def _instance(facts: Facts, one: Instance) -> Object:
+    role = "primary" if one is facts.primary else one.member.role or "unknown"
+    if role == "primary" and one is not facts.primary:
+        role = "unknown"  # it has said so before it lost the lock
+    notes = []
+    if one.digest != facts.digest:
+        notes.append("its pod is to be renewed")
+    if one.member.pending_restart:
+        notes.append("it is to be restarted for changed parameters")
+    return {
+        "name": one.name,
+        "role": role,
+        "ready": one.ready,
+        "pod": one.pod_name or None,
+        "state": one.member.replication or one.member.state or None,
+        "timeline": one.member.timeline,
+        "message": "; ".join(notes) or None,
+    }
+
+
+Judgement = tuple[bool | None, str, str]
+
+
+def _ready(facts: Facts) -> Judgement:
+    if facts.fault:
+        return False, "Fault", facts.fault
+    primary = facts.primary
+    if primary is not None:
+        return True, "HasPrimary", f"{primary.name} takes reads and writes"
+    if not facts.initialized:
+        return False, "Creating", "the first instance is being made"
+    return False, "NoPrimary", _why_no_primary(facts)
+
+
+def _why_no_primary(facts: Facts) -> str:
+    if facts.store.paused:
+        return "there is no primary, and autofail is off: no replica takes over until spec.autofail is true"
+    running = [one for one in facts.instances if one.pod is not None]
+    if not running:
+        return "there is no primary: no instance has a pod"
+    said = "; ".join(f"{one.name}: {one.member.state or 'starting'}" for one in running)
+    return f"there is no primary at the moment ({said})"
+
+
+def _complete(facts: Facts, decision: Decision) -> Judgement:
+    wanted = facts.spec.instances.replicas
+    ready = sum(one.ready for one in facts.instances)
+    if decision.message:
+        return False, "Working", decision.message
+    if ready < wanted:
+        unready = ", ".join(one.name for one in facts.instances if not one.ready)
+        return False, "NotReady", f"{ready} of {wanted} instances are ready; not ready: {unready}"
+    return True, "AsSpecified", f"all {wanted} instances are as specified"
+
+
+def _autofail_word(facts: Facts) -> str:
+    wanted_off, is_off = not facts.spec.autofail, facts.store.paused
+    if wanted_off == is_off:
+        return "off" if is_off else "on"
+    return "turning off" if wanted_off else "turning on"
+
+
+def _autofail(facts: Facts) -> Judgement:
+    word = _autofail_word(facts)
+    if word == "off":
+        return False, "Off", "spec.autofail is false: no replica takes over by itself"
+    if word == "turning off":
+        return True, "TurningOff", "it goes off once all instances are ready"
+    if word == "turning on":
+        return False, "TurningOn", "spec.autofail is true"
+    others = [one for one in facts.instances if one is not facts.primary and one.ready and one.member.follows]
+    if facts.primary is not None and not others:
+        return True, "NoReplica", "it is on, but there is no replica that could take over"
+    return True, "On", f"{len(others)} replica{'s' if len(others) != 1 else ''} can take over"
+
+
+def _backed_up(facts: Facts) -> Judgement:
+    last = ((facts.repository or {}).get("status") or {}).get("lastBackup")
+    if last:
+        return True, "HasBackup", f"the last backup is {last.get('label')}"
+    if decide.first_backup_failed(facts):
+        failed = [one for one in facts.backups if (one.get("status") or {}).get("phase") == "Failed"]
+        said = (failed[-1].get("status") or {}).get("message", "")
+        return False, "FirstBackupFailed", f"Backup {failed[-1]['metadata']['name']} failed: {said}"
+    return False, "NoBackup", "there is no backup yet"
+
+
+def _phase(facts: Facts, listed: list[Object]) -> str:
+    if facts.fault:
+        return "Failed"
+    if facts.primary is None:
+        return "Down" if facts.initialized else "Creating"
+    good = {one["type"] for one in listed if one["status"] == "True"}
+    archiving = facts.repository is not None and (facts.repository.get("status") or {}).get("phase") == "Ready"
+    if {"Ready", "Complete", "BackedUp"} <= good and archiving:
+        return "Ready"
+    return (
+        "Degraded" if (facts.cluster.get("status") or {}).get("phase") in {"Ready", "Degraded", "Down"} else "Creating"
+    )
+
+
+def _message(facts: Facts, listed: list[Object]) -> str:
+    for kind in ("Ready", "BackedUp", "Complete"):
+        found = conditions.find(listed, kind)
+        if found is not None and found["status"] != "True":
+            return str(found["message"])
+    repository = (facts.repository or {}).get("status") or {}
+    for kind in ("Ready", "Archiving"):
+        found = conditions.find(repository.get("conditions", []), kind)
+        if found is not None and found["status"] == "False":
+            return f"Repository: {found['message']}"
+    return "all is as specified"

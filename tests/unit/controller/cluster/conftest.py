@@ -1,0 +1,91 @@
+"""A PostgresCluster with instances in any state, as the decisions see it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.controller.cluster import patroni
+from pgwarden.controller.cluster.facts import Facts, Instance
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+CURRENT, OLD = "current", "old"
+
+
+def spec(**given: Any) -> PostgresClusterSpec:
+    import msgspec
+
+    instances = {"replicas": given.pop("replicas", 3)}
+    return msgspec.convert({"instances": instances} | given, PostgresClusterSpec)
+
+
+def instance(
+    number: int,
+    role: str = "replica",
+    *,
+    ready: bool = True,
+    digest: str = CURRENT,
+    of_pod: str = "",
+    pending_restart: bool = False,
+    replication: str = "streaming",
+    restarted: str = "",
+) -> Instance:
+    """One whose pod is of *of_pod*'s template, which is its Deployment's unless it is given."""
+    name = f"hippo-{number}"
+    state = {"role": role, "state": "running", "timeline": 1}
+    if role == "replica":
+        state["replication_state"] = replication
+    if pending_restart:
+        state["pending_restart"] = True
+    marks = {"pgwarden.io/template": digest} | ({"pgwarden.io/restarted": restarted} if restarted else {})
+    pod = {
+        "metadata": {
+            "name": f"{name}-pod",
+            "annotations": marks | {"pgwarden.io/template": of_pod or digest, "status": json.dumps(state)},
+        },
+        "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
+    }
+    deployment = {
+        "metadata": {"name": name, "uid": f"u{number}"},
+        "spec": {"template": {"metadata": {"annotations": marks}}},
+    }
+    return Instance(name, number, deployment, pod, patroni.member(pod))
+
+
+def facts(*instances: Instance, **given: Any) -> Facts:
+    """Archived, with one backup, led by the first that says it is the primary, configured as it should be."""
+    wanted = given.pop("spec", None) or spec()
+    leader = next((one.pod_name for one in instances if one.member.role == "primary"), "")
+    paused = given.pop("paused", False)
+    store = {
+        "leader": given.pop("leader", leader),
+        "system_identifier": "7",
+        "config": given.pop("config", patroni.dynamic("hippo", wanted, paused=paused)),
+        "switching": given.pop("switching", False),
+        "synchronous": frozenset(given.pop("synchronous", ())),
+    }
+    ready = [{"type": "Ready", "status": "True"}]
+    listed = given.pop("listed", [{"label": "F"}])
+    repository = {"metadata": {"name": "hippo"}, "status": {"phase": "Ready", "conditions": ready, "backups": listed}}
+    repository["status"]["lastBackup"] = listed[0] if listed else None
+    cluster = {"metadata": {"name": "hippo", "namespace": "ns", "uid": "c", "generation": 3}, "spec": {}}
+    values: dict[str, Any] = {
+        "cluster": cluster | {"status": given.pop("status", {})},
+        "spec": wanted,
+        "now": NOW,
+        "digest": CURRENT,
+        "instances": instances,
+        "store": patroni.Store(**store),
+        "repository": repository,
+    }
+    return Facts(**(values | given))
+
+
+@pytest.fixture
+def whole() -> Facts:
+    """Three instances, nothing to do."""
+    return facts(instance(1, "primary"), instance(2), instance(3))

@@ -1,0 +1,181 @@
+"""One thing at a time, and the right one: tables of states and what is done next."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pgwarden.controller.cluster import patroni
+from pgwarden.controller.cluster.decide import BackUp, Configure, Make, Remove, Switch, decide, paused
+
+from .conftest import OLD, facts, instance, spec
+
+FAILED = {"kind": "Backup", "metadata": {"name": "hippo-first"}}
+
+
+def primary(number=1, **given):
+    return instance(number, "primary", **given)
+
+
+def backup(phase, ended="2026-11-23T11:00:00Z", name="hippo-first"):
+    status = {"phase": phase, "completionTime": ended}
+    return {"kind": "Backup", "metadata": {"name": name}, "status": status}
+
+
+def test_nothing_to_do(whole):
+    assert decide(whole).action is None
+    assert decide(whole).message == ""
+
+
+MAKING = {
+    "the first of all": (facts(), Make(1)),
+    "the next from the first backup": (facts(primary()), Make(2)),
+    "the one that is missing in between": (facts(primary(), instance(3)), Make(2)),
+    "after the first backup has failed all the same": (
+        facts(primary(), listed=[], backups=[backup("Failed", "2026-11-23T11:59:50Z")]), Make(2),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MAKING)
+def test_an_instance_is_made(case):
+    found, action = MAKING[case]
+    assert decide(found).action == action
+
+
+WAITING = {
+    "no backup yet": (facts(primary(), listed=[], backups=[backup("Running")]), "from the first backup"),
+    "no primary": (facts(instance(1)), "once there is a primary"),
+    "another is not ready": (facts(primary(), instance(2, ready=False)), "once hippo-2 is ready"),
+    "autofail is off": (
+        facts(primary(), spec=spec(autofail=False), paused=True), "once autofail is on",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WAITING)
+def test_an_instance_is_not_made_yet(case):
+    found, words = WAITING[case]
+    assert decide(found).action is None
+    assert words in decide(found).message
+
+
+SHRINKING = {
+    "the highest replica goes": (facts(primary(), instance(2), instance(3), spec=spec(replicas=1)), Remove, 3),
+    "the primary stays while it is too many": (
+        facts(instance(1), primary(3), spec=spec(replicas=1)), Switch, "hippo-1-pod",
+    ),
+    "replicas beyond go before the primary is moved": (
+        facts(instance(1), primary(2), instance(3), spec=spec(replicas=1)), Remove, 3,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SHRINKING)
+def test_scaling_down_never_removes_the_primary(case):
+    found, kind, which = SHRINKING[case]
+    action = decide(found).action
+    assert isinstance(action, kind)
+    assert which == (action.instance.number if isinstance(action, Remove) else action.candidate)
+
+
+ROLLING = {
+    "replicas first, the highest": ((primary(digest=OLD), instance(2, digest=OLD), instance(3, digest=OLD)), Make(3)),
+    "then the other": ((primary(digest=OLD), instance(2, digest=OLD), instance(3)), Make(2)),
+    "then a switchover": ((primary(digest=OLD), instance(2), instance(3)), Switch("hippo-1-pod", "hippo-2-pod")),
+    "then who was the primary": ((instance(1, digest=OLD), primary(2), instance(3)), Make(1)),
+    "a restart for parameters": (
+        (primary(), instance(2), instance(3, pending_restart=True)), Make(3, "2026-11-23T12:00:00Z"),
+    ),
+    "the mark of an earlier restart stays": (
+        (primary(), instance(2), instance(3, digest=OLD, restarted="2026-01-01T00:00:00Z")),
+        Make(3, "2026-01-01T00:00:00Z"),
+    ),
+    "one that does not come up may need just this": (
+        (primary(digest=OLD), instance(2), instance(3, digest=OLD, ready=False)), Make(3),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ROLLING)
+def test_changes_roll(case):
+    instances, action = ROLLING[case]
+    assert decide(facts(*instances)).action == action
+
+
+def test_the_next_is_renewed_only_when_the_last_is_back():
+    going = instance(3, of_pod=OLD)
+    assert decide(facts(primary(digest=OLD), instance(2, digest=OLD), going)).action is None
+    starting = instance(3, ready=False)
+    assert decide(facts(primary(digest=OLD), instance(2, digest=OLD), starting)).action is None
+
+
+def test_a_single_instance_is_renewed_in_its_place():
+    assert decide(facts(primary(digest=OLD), spec=spec(replicas=1))).action == Make(1)
+
+
+def test_no_second_switchover_while_one_is_under_way():
+    found = facts(primary(digest=OLD), instance(2), instance(3), switching=True)
+    assert decide(found).action is None
+    assert "switching over" in decide(found).message
+
+
+def test_with_synchronous_only_a_replica_that_commits_wait_for_takes_over():
+    found = facts(
+        primary(digest=OLD), instance(2), instance(3), spec=spec(synchronous=True), synchronous=["hippo-3-pod"]
+    )
+    assert decide(found).action == Switch("hippo-1-pod", "hippo-3-pod")
+
+
+def test_a_streaming_replica_takes_over_before_one_that_replays_from_the_archive():
+    found = facts(primary(digest=OLD), instance(2, replication="in archive recovery"), instance(3))
+    assert decide(found).action == Switch("hippo-1-pod", "hippo-3-pod")
+
+
+def test_changed_parameters_are_configured_before_anything_restarts():
+    wanted = spec(parameters={"work_mem": "8MB"})
+    before = patroni.dynamic("hippo", spec(), paused=False)
+    action = decide(facts(primary(digest=OLD), instance(2), instance(3), spec=wanted, config=before)).action
+    assert isinstance(action, Configure)
+    assert action.config["postgresql"]["parameters"]["work_mem"] == "8MB"
+
+
+AUTOFAIL = {
+    "off once all are there": (facts(primary(), instance(2), instance(3), spec=spec(autofail=False)), True),
+    "not while one is missing": (facts(primary(), instance(2), spec=spec(autofail=False)), False),
+    "not while one is not ready": (
+        facts(primary(), instance(2), instance(3, ready=False), spec=spec(autofail=False)), False,
+    ),
+    "it stays off when one fails": (
+        facts(primary(), instance(2, ready=False), instance(3), spec=spec(autofail=False), paused=True), True,
+    ),
+    "on": (facts(primary(), instance(2), instance(3), paused=True), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", AUTOFAIL)
+def test_autofail(case):
+    found, off = AUTOFAIL[case]
+    assert paused(found) is off
+
+
+BACKUPS = {
+    "when the Repository is ready": ((), BackUp("hippo-first")),
+    "not while one runs": ((backup("Running"),), None),
+    "not again when one is done": ((backup("Completed"),), None),
+    "not at once after a failure": ((backup("Failed", "2026-11-23T11:59:50Z"),), None),
+    "after a minute under another name": ((backup("Failed"),), BackUp("hippo-first-2")),
+}
+
+
+@pytest.mark.parametrize("case", BACKUPS)
+def test_the_first_backup_is_taken_by_itself(case):
+    taken, action = BACKUPS[case]
+    assert decide(facts(primary(), spec=spec(replicas=1), listed=[], backups=taken)).action == action
+
+
+def test_nothing_is_done_while_something_has_to_be_put_right(whole):
+    decision = decide(dataclasses.replace(whole, fault="the Secret is gone", instances=()))
+    assert decision.action is None
+    assert decision.message == "the Secret is gone"

@@ -1,0 +1,80 @@
+"""Patroni's configuration as we render it, and its ConfigMaps and pods as we read them."""
+
+from __future__ import annotations
+
+import json
+
+from pgwarden.api import names
+from pgwarden.controller.cluster import patroni
+from pgwarden.pgbackrest import commands
+
+from .conftest import spec
+
+
+def test_it_archives_by_the_command_that_the_webhook_would_set():
+    parameters = patroni.dynamic("hippo", spec(), paused=False)["postgresql"]["parameters"]
+    assert parameters["archive_mode"] == "on"
+    assert parameters["archive_command"] == commands.archive_command("hippo")
+    assert names.PGBACKREST_ARCHIVE in parameters["archive_command"]
+    local = json.loads(patroni.local("hippo", spec()))
+    assert local["postgresql"]["recovery_conf"] == {"restore_command": commands.restore_command("hippo")}
+
+
+def test_replicas_come_from_the_repository_before_they_come_from_the_primary():
+    local = json.loads(patroni.local("hippo", spec()))["postgresql"]
+    assert local["create_replica_methods"] == ["pgbackrest", "basebackup"]
+    words = local["pgbackrest"]["command"].split()
+    assert words[0] == names.PGBACKREST
+    assert words[-1] == "restore"
+    assert {"--delta", "--type=standby", "--stanza=hippo"} <= set(words)
+
+
+def test_what_users_set_wins_but_not_over_the_archive():
+    given = spec(parameters={"archive_timeout": "5min", "work_mem": 4096})
+    parameters = patroni.dynamic("hippo", given, paused=False)["postgresql"]["parameters"]
+    assert parameters["archive_timeout"] == "5min"
+    assert parameters["work_mem"] == "4096"
+
+
+def test_pause_is_there_only_while_autofail_is_off():
+    assert "pause" not in patroni.dynamic("hippo", spec(), paused=False)
+    assert patroni.dynamic("hippo", spec(), paused=True)["pause"] is True
+
+
+def test_no_password_is_in_the_configuration():
+    text = patroni.local("hippo", spec()) + patroni.bootstrap("hippo", spec())
+    assert "password" not in text.replace("password_encryption", "")
+
+
+def config_map(key, **annotations):
+    return {"metadata": {"name": f"hippo-{key}", "annotations": annotations}}
+
+
+def test_the_store_is_read():
+    config = {"ttl": 30, "pause": True}
+    maps = [
+        config_map("config", config=json.dumps(config), initialize="741"),
+        config_map("leader", leader="hippo-1-x"),
+        config_map("failover", leader="hippo-1-x"),
+        config_map("sync", sync_standby="hippo-2-y"),
+    ]
+    found = patroni.store("hippo", {one["metadata"]["name"]: one for one in maps})
+    assert found.leader == "hippo-1-x"
+    assert found.system_identifier == "741"
+    assert found.config == config
+    assert found.paused
+    assert found.switching
+    assert found.synchronous == {"hippo-2-y"}
+
+
+def test_an_empty_store_and_broken_annotations_are_read_too():
+    assert patroni.store("hippo", {}) == patroni.Store()
+    assert patroni.member({"metadata": {"annotations": {"status": "{"}}}) == patroni.Member()
+    assert patroni.member({"metadata": {}}) == patroni.Member()
+
+
+def test_what_is_patched_is_what_is_read_back():
+    config = patroni.dynamic("hippo", spec(), paused=True)
+    patch = patroni.config_patch(config)
+    read = patroni.store("hippo", {"hippo-config": {"metadata": patch["metadata"]}})
+    assert read.config == config

@@ -1,0 +1,74 @@
+"""The status board: what `kubectl get pgc` says in which state."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pgwarden.controller.cluster import report
+from pgwarden.controller.cluster.decide import decide
+
+from .conftest import OLD, facts, instance, spec
+
+
+def status(found):
+    return report.status(found, decide(found))
+
+
+def condition(of, kind):
+    return next(one for one in of["conditions"] if one["type"] == kind)
+
+
+def test_all_is_well(whole):
+    said = status(whole)
+    assert (said["phase"], said["primary"], said["ready"], said["autofail"]) == ("Ready", "hippo-1", "3/3", "on")
+    assert [one["role"] for one in said["instances"]] == ["primary", "replica", "replica"]
+    assert said["message"] == "all is as specified"
+    assert condition(said, "Autofail")["message"] == "2 replicas can take over"
+
+
+READY = {"phase": "Ready", "initialized": True}
+PHASES = {
+    "nothing yet": (facts(leader="", listed=[]), "Creating", "the first instance is being made"),
+    "no primary any more": (facts(instance(1), instance(2), instance(3), status=READY), "Down", "no primary"),
+    "a replica is missing": (
+        facts(instance(1, "primary"), instance(2), instance(3, ready=False), status=READY), "Degraded", "hippo-3",
+    ),
+    "being rolled": (
+        facts(instance(1, "primary", digest=OLD), instance(2), instance(3), status=READY), "Degraded", "switching over",
+    ),
+    "replicas still being made": (
+        facts(instance(1, "primary"), listed=[]), "Creating", "no backup yet",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PHASES)
+def test_phases(case):
+    found, phase, words = PHASES[case]
+    said = status(found)
+    assert said["phase"] == phase
+    assert words in said["message"]
+
+
+def test_autofail_says_why_it_is_off_and_what_follows():
+    instances = (instance(1, "primary"), instance(2), instance(3))
+    off = status(facts(*instances, spec=spec(autofail=False), paused=True))
+    assert off["autofail"] == "off"
+    assert "spec.autofail is false" in condition(off, "Autofail")["message"]
+    assert status(facts(*instances, spec=spec(autofail=False)))["autofail"] == "turning off"
+    assert status(facts(*instances, paused=True))["autofail"] == "turning on"
+    down = status(facts(instance(1), spec=spec(autofail=False), paused=True, status=READY))
+    assert "autofail is off" in down["message"]
+
+
+def test_a_fault_is_told_and_the_phase_is_failed(whole):
+    said = status(dataclasses.replace(whole, fault="Secret hippo-credentials is gone"))
+    assert said["phase"] == "Failed"
+    assert said["message"] == "Secret hippo-credentials is gone"
+
+
+def test_a_member_that_lost_the_lock_is_no_primary():
+    said = status(facts(instance(1, "primary"), instance(2, "primary"), instance(3)))
+    assert [one["role"] for one in said["instances"]] == ["primary", "unknown", "replica"]
