@@ -113,42 +113,44 @@ def read(file: str, text: str) -> list[Document]:
     try:
         for node in yaml.compose_all(text, Loader=_Loader):
             if node is not None:
-                found += _documents(file, node)
+                found += _documents(file, node, text)
     except yaml.YAMLError as error:
-        found.append(_broken(file, error))
+        found.append(_broken(file, text, error))
     except RecursionError:
         found.append(Document(file, None, None, ((1, Fault("", None, "is nested too deeply", "yaml")),)))
     return found
 
 
-def _broken(file: str, error: yaml.YAMLError) -> Document:
+def _broken(file: str, text: str, error: yaml.YAMLError) -> Document:
     mark = getattr(error, "problem_mark", None)
     said = getattr(error, "problem", None) or str(error)
-    snippet = mark.buffer if mark is not None and mark.buffer else ""
-    hint = "; is it a template? render it first (helm template … | pgwarden lint -)" if "{{" in snippet else ""
-    return Document(
-        file, None, None, ((mark.line + 1 if mark else 1, Fault("", None, f"is no YAML: {said}{hint}", "yaml")),)
-    )
+    fault = Fault("", None, f"is no YAML: {said}{_template_hint(text)}", "yaml")
+    return Document(file, None, None, ((mark.line + 1 if mark else 1, fault),))
 
 
-def _documents(file: str, node: yaml.Node) -> Iterator[Document]:
+def _template_hint(text: str) -> str:
+    return "; is it a template? render it first (helm template … | pgwarden lint -)" if "{{" in text else ""
+
+
+def _documents(file: str, node: yaml.Node, text: str) -> Iterator[Document]:
     """One, or where it is a List its items."""
     if _nodes(node, {}) > MOST_NODES:
-        text = "its aliases stand for more than can be read, or for themselves"
-        yield Document(file, None, None, ((node.start_mark.line + 1, Fault("", None, text, "yaml")),))
+        said = "its aliases stand for more than can be read, or for themselves"
+        yield Document(file, None, None, ((node.start_mark.line + 1, Fault("", None, said, "yaml")),))
         return
     if isinstance(node, yaml.MappingNode) and _scalar(node, "kind").endswith("List"):
         items = next((value for key, value in node.value if key.value == "items"), None)
         if isinstance(items, yaml.SequenceNode):
             for item in items.value:
-                yield from _documents(file, item)
+                yield from _documents(file, item, text)
             return
     faults = [*_repeated(node, "")]
     try:
         obj = json.loads(json.dumps(_construct(node)))
     except (TypeError, ValueError, yaml.YAMLError) as error:
-        said = getattr(error, "problem", None) or str(error)
-        faults.append((node.start_mark.line + 1, Fault("", None, f"cannot be written as JSON: {said}", "yaml")))
+        mark = getattr(error, "problem_mark", None) or node.start_mark
+        said = f"{getattr(error, 'problem', None) or error}{_template_hint(text)}"
+        faults.append((mark.line + 1, Fault("", None, f"cannot be written as JSON: {said}", "yaml")))
         obj = None
     yield Document(file, obj, node, tuple(faults))
 
@@ -186,7 +188,8 @@ def _repeated(node: yaml.Node, path: str) -> Iterator[tuple[int, Fault]]:
     for key, value in node.value:
         field = f"{path}.{key.value}" if path else str(key.value)
         line = key.start_mark.line + 1
-        if key.value in seen and key.value != "<<":
-            yield line, Fault(field, None, f"stands twice, first on line {seen[key.value]}", "yaml")
-        seen.setdefault(str(key.value), line)
+        name = key.value if isinstance(key, yaml.ScalarNode) else ""
+        if name and name in seen and name != "<<":
+            yield line, Fault(field, None, f"stands twice, first on line {seen[name]}", "yaml")
+        seen.setdefault(name, line)
         yield from _repeated(value, field)

@@ -13,7 +13,7 @@ from pgwarden.api.schema import with_defaults
 from pgwarden.cli import output
 from pgwarden.cli.documents import Document, read_all
 from pgwarden.cli.lint import is_ours
-from pgwarden.cli.lookup import Objects
+from pgwarden.cli.lookup import Objects, placed
 from pgwarden.cli.problem import OK, WRONG, refused
 from pgwarden.cli.terminal import Terminal
 from pgwarden.cli.workloads import decision, injected, misplaced_label, template_of
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     if broken:
         raise refused("the input", broken)
     namespace = args.namespace or "default"
-    ours = [with_defaults(each.obj) for each in documents if is_ours(each.obj)]
+    ours = [placed(with_defaults(each.obj), namespace) for each in documents if is_ours(each.obj)]
     lookup = Objects(ours, namespace, args.repository or ())
     after: list[tuple[Document, Object]] = []
     faults: list[str] = []

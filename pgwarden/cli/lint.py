@@ -15,7 +15,7 @@ from pgwarden.api.rules.common import get
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import report
 from pgwarden.cli.documents import Document, read_all
-from pgwarden.cli.lookup import Objects
+from pgwarden.cli.lookup import Objects, placed
 from pgwarden.cli.problem import OK, WRONG
 from pgwarden.cli.terminal import Terminal
 from pgwarden.cli.workloads import decision, misplaced_label, template_of
@@ -61,7 +61,7 @@ def lint(
     now: datetime,
 ) -> list[report.Finding]:
     """In the order of files and lines."""
-    ours = [with_defaults(each.obj) for each in documents if is_ours(each.obj)]
+    ours = [placed(with_defaults(each.obj), namespace) for each in documents if is_ours(each.obj)]
     case = Case(documents, Objects(ours, namespace, assumed), namespace, now, defaults)
     found = [finding for document in documents for finding in _of(document, case)]
     found += _twice(documents, namespace)
@@ -103,9 +103,7 @@ def _ours(document: Document, case: Case) -> Iterator[report.Finding]:
     metadata = get(document.obj, dict, "metadata") or {}
     if not metadata.get("name") and not metadata.get("generateName"):
         yield report.finding(document, Fault("metadata.name", None, "is required", "name"))
-    obj = with_defaults(document.obj)
-    if isinstance(obj.get("metadata"), dict):
-        obj["metadata"].setdefault("namespace", case.namespace)
+    obj = placed(with_defaults(document.obj), case.namespace)
     verdict = rules.validate(obj, old=None, lookup=case.lookup, now=case.now, defaults=case.defaults)
     for fault in verdict.faults:
         yield report.finding(document, fault)

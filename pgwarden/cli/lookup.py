@@ -51,6 +51,14 @@ class Objects:
         return get(obj, str, "metadata", "namespace") or self._namespace
 
 
+def placed(obj: Object, namespace: str) -> Object:
+    """*obj* with the namespace that it goes to where it names none."""
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("namespace"):
+        return obj
+    return obj | {"metadata": metadata | {"namespace": namespace}}
+
+
 def assumed(namespace: str, name: str) -> Object:
     """A Repository of which only the name is known: it has every storage, and some retention."""
     return {

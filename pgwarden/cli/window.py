@@ -1,9 +1,9 @@
 """The recovery window as a picture: a time axis with the backups on it, and how far the WAL goes. Pure.
 
-F           I     I           F
-●━━━━━━━━━━━●━━━━━●━━━━━━━━━━━●━━━━━━━━━┫╌╌
-╵                 ╵                 ╵
-11-01             11-08             11-15
+F              D   I      F       I
+●━━━━━━━━━━━━━━●━━━●━━━━━━●━━━━━━━●━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┫╌╌╌╌
+    ╵                         ╵                         ╵
+    11-02                     11-09                     11-16
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def picture(window: Window, now: datetime, width: int, glyphs: Glyphs = UNICODE)
         f"storage {window.storage}: any moment from {clock(window.earliest)}",
         f"  to {clock(window.latest)} ({span(window.latest - window.earliest)}); {_count(window.marks)}",
         *(f"{' ' * _MARGIN}{row}".rstrip() for row in rows),
-        *_legend(rows, window, now, glyphs),
+        *_legend(rows, window, now, width, glyphs),
     ]
 
 
@@ -133,13 +133,19 @@ def _count(marks: Sequence[Mark]) -> str:
     return f"{total} ({said})" if said else total
 
 
-def _legend(rows: Sequence[str], window: Window, now: datetime, glyphs: Glyphs) -> list[str]:
+def _legend(rows: Sequence[str], window: Window, now: datetime, width: int, glyphs: Glyphs) -> list[str]:
+    """What the signs mean, as many in a line as there is room for."""
     parts = [f"{kind[0].upper()} {kind}" for kind in _RANK if kind[0].upper() in rows[0]]
     parts.append(f"{glyphs.covered} recoverable")
     if now > window.latest:
-        since = span(now - window.latest)
-        if window.archiving:
-            parts.append(f"{glyphs.pending} of the last {since}, not archived yet")
+        sign, word = (glyphs.pending, "not archived yet") if window.archiving else (glyphs.broken, "NOT archived")
+        shown = f"{sign} " if sign in rows[1] else ""  # shorter than a column
+        parts.append(f"{shown}last {span(now - window.latest)}: {word}")
+    lines = [parts[0]]
+    for part in parts[1:]:
+        longer = f"{lines[-1]}   {part}"
+        if _MARGIN + len(longer) <= min(max(width, NARROWEST), WIDEST):
+            lines[-1] = longer
         else:
-            parts.append(f"{glyphs.broken} of the last {since}, NOT archived")
-    return [" " * _MARGIN + "   ".join(parts)]
+            lines.append(part)
+    return [f"{' ' * _MARGIN}{line}" for line in lines]

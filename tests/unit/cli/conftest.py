@@ -1,0 +1,101 @@
+"""A terminal of strings, a command line of words, and objects with defaults to override."""
+
+from __future__ import annotations
+
+import copy
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pgwarden.cli.main import main
+from pgwarden.cli.terminal import Terminal
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class Typed(io.StringIO):
+    """Standard input of somebody who is there."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No kubeconfig of the machine is read by a test."""
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("PGWARDEN_DEBUG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    return Terminal(io.StringIO(), io.StringIO(), io.StringIO(), width=80)
+
+
+@pytest.fixture
+def someone() -> Callable[[str], Terminal]:
+    """A terminal with somebody at it who types *text*."""
+    return lambda text: Terminal(io.StringIO(), Screen(), Typed(text), width=80)
+
+
+@pytest.fixture
+def run() -> Callable[..., Outcome]:
+    """A command line, as the shell would hand it over."""
+
+    def call(*words: str, stdin: str = "") -> Outcome:
+        where = Terminal(io.StringIO(), io.StringIO(), io.StringIO(stdin), width=80)
+        code = main(words, where)
+        return Outcome(code, where.out.getvalue(), where.err.getvalue())
+
+    return call
+
+
+@pytest.fixture
+def make() -> Callable[..., dict[str, Any]]:
+    def build(kind: str, name: str = "one", namespace: str = "zoo", status: Any = None, **spec: Any) -> dict[str, Any]:
+        metadata = {"name": name, "namespace": namespace}
+        obj = {"apiVersion": "pgwarden.io/v1alpha1", "kind": kind, "metadata": metadata, "spec": copy.deepcopy(spec)}
+        return obj | ({"status": copy.deepcopy(status)} if status is not None else {})
+
+    return build
+
+
+@pytest.fixture
+def healthy() -> dict[str, Any]:
+    """The status of a Repository that archives, with one full backup of 1 November and a diff of the 5th."""
+
+    def entry(label: str, kind: str, stop: str, lsn: str) -> dict[str, Any]:
+        return {"label": label, "type": kind, "storage": "local", "repo": 1, "stopTime": stop, "lsnStop": lsn}
+
+    full = entry("20261101-000000F", "full", "2026-11-01T00:10:00Z", "0/3000060")
+    diff = entry("20261101-000000F_20261105-000000D", "diff", "2026-11-05T00:10:00Z", "0/9000060")
+    return {
+        "phase": "Ready",
+        "conditions": [
+            {"type": kind, "status": "True", "reason": "Well", "message": f"{kind} it is"}
+            for kind in ("Ready", "Reachable", "Archiving")
+        ],
+        "recoveryWindow": [
+            {"storage": "local", "repo": 1, "earliest": "2026-11-01T00:10:00Z", "latest": "2026-11-23T11:55:00Z"}
+        ],
+        "backups": [diff, full],
+        "lastBackup": {"label": diff["label"], "type": "diff", "stopTime": diff["stopTime"]},
+        "pods": [{"name": "hippo-0", "role": "primary", "reachable": True, "injected": True}],
+    }

@@ -1,0 +1,228 @@
+"""Words in, resource or refusal out; the seed's own command lines among them."""
+
+import pytest
+import yaml
+
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.rules import validate
+from pgwarden.api.schema import with_defaults
+from pgwarden.cli.commands import COMMANDS
+from pgwarden.cli.lookup import Objects
+from pgwarden.cli.parser import build, parse
+from tests.unit.cli.conftest import NOW
+
+BACKUP_FULL = {"repository": "hippo", "type": "full", "options": ["--repo1-retention-full=7"]}
+SCHEDULE = {
+    "repository": "hippo",
+    "schedule": "0 1 * * *",
+    "timeZone": "UTC",
+    "type": "full",
+    "options": ["--repo1-retention-full=21"],
+}
+RESOURCES = {
+    "the seed's backup": (["backup", "hippo"], "Backup", {"repository": "hippo", "type": "incr"}),
+    "the seed's full backup": (
+        ["backup", "hippo", "--backup-opts=--type=full --repo1-retention-full=7"],
+        "Backup",
+        BACKUP_FULL,
+    ),
+    "options in a word of their own": (
+        ["backup", "hippo", "--backup-opts", "--type=full --repo1-retention-full=7"],
+        "Backup",
+        BACKUP_FULL,
+    ),
+    "one option in a word of its own": (
+        ["backup", "hippo", "--backup-opts", "--type=full"],
+        "Backup",
+        {"repository": "hippo", "type": "full"},
+    ),
+    "a type among the options wins": (
+        ["backup", "hippo", "--pgbackrest-backup-type=diff", "--backup-opts=--type=full"],
+        "Backup",
+        {"repository": "hippo", "type": "full"},
+    ),
+    "a value with a space stays one option": (
+        ["backup", "hippo", "--backup-opts=--annotation='why=before the move'"],
+        "Backup",
+        {"repository": "hippo", "type": "incr", "options": ["'--annotation=why=before the move'"]},
+    ),
+    "a backup to S3": (
+        ["backup", "hippo", "--pgbackrest-storage-type", "s3"],
+        "Backup",
+        {"repository": "hippo", "type": "incr", "storage": "s3"},
+    ),
+    "the seed's schedule": (
+        [
+            "create",
+            "schedule",
+            "hippo",
+            "--schedule=0 1 * * *",
+            "--schedule-type=pgbackrest",
+            "--pgbackrest-backup-type=full",
+            "--schedule-opts=--repo1-retention-full=21",
+        ],
+        "BackupSchedule",
+        SCHEDULE,
+    ),
+    "a schedule of a zone, suspended": (
+        ["create", "schedule", "hippo", "--schedule", "0 */3 * * *", "--timezone=Europe/Berlin", "--suspend"],
+        "BackupSchedule",
+        {
+            "repository": "hippo",
+            "schedule": "0 */3 * * *",
+            "timeZone": "Europe/Berlin",
+            "type": "incr",
+            "suspend": True,
+        },
+    ),
+    "the seed's restore": (["restore", "hippo"], "Restore", {"repository": "hippo"}),
+    "the seed's restore to a moment": (
+        ["restore", "hippo", "--pitr-target=2026-11-23 10:00:00+00"],
+        "Restore",
+        {"repository": "hippo", "target": {"time": "2026-11-23 10:00:00+00"}},
+    ),
+    "the seed's type beside its target": (
+        ["restore", "hippo", "--pitr-target=2026-11-23 10:00:00+00", "--backup-opts=--type=time --process-max=2"],
+        "Restore",
+        {"repository": "hippo", "target": {"time": "2026-11-23 10:00:00+00"}, "options": ["--process-max=2"]},
+    ),
+    "a restore to a WAL position": (
+        ["restore", "hippo", "--target-lsn=0/3000060", "--target-timeline=2", "--set=20261123-010000F"],
+        "Restore",
+        {
+            "repository": "hippo",
+            "target": {"lsn": "0/3000060"},
+            "targetTimeline": "2",
+            "set": "20261123-010000F",
+        },
+    ),
+    "a restore to the end of the backup": (
+        ["restore", "hippo", "--immediate", "--delete-old-volume"],
+        "Restore",
+        {"repository": "hippo", "target": {"immediate": True}, "keepOldVolume": False},
+    ),
+    "a restore beside": (
+        ["restore", "hippo", "--volume-claim=look-at-this"],
+        "Restore",
+        {"repository": "hippo", "volumeClaim": "look-at-this"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "kind", "spec"), RESOURCES.values(), ids=RESOURCES)
+def test_a_dry_run_prints_exactly_the_resource(run, words, kind, spec):
+    """With nothing but the words: no cluster is asked. What is printed keeps every rule."""
+    done = run(*words, "--dry-run", "-o", "yaml", "-n", "zoo")
+    obj = yaml.safe_load(done.out)
+    assert (done.code, done.err, obj["kind"], obj["spec"]) == (0, "", kind, spec)
+    assert obj["metadata"]["namespace"] == "zoo"
+    lookup = Objects([], "zoo", assumed=["hippo"])
+    verdict = validate(with_defaults(obj), old=None, lookup=lookup, now=NOW, defaults=OperatorDefaults())
+    assert verdict.faults == []
+
+
+REFUSALS = {
+    "no words name no command": (["bakup", "hippo"], 2, "there is no command bakup; did you mean backup?"),
+    "a command of another tool": (["teleport"], 2, "there is no command teleport; `pgwarden --help` lists them"),
+    "create of nothing": (["create"], 2, "create what? one of schedule"),
+    "create of what is unknown": (["create", "shedule", "h"], 2, "create knows schedule, not shedule; did you mean"),
+    "show of what is unknown": (["show", "bakcups"], 2, "did you mean backup?"),
+    "a missing name": (["backup"], 2, "the following arguments are required: REPOSITORY"),
+    "a mistyped option": (["restore", "h", "--pitr-taget=x"], 2, "no option --pitr-taget; did you mean --pitr-target?"),
+    "an option before the command": (["--namspace=x", "backup"], 2, "no option --namspace=x before a command"),
+    "a target without quotes": (["restore", "h", "--pitr-target=2026-11-23", "10:00"], 2, "has no use for 10:00"),
+    "two targets": (["restore", "h", "--immediate", "--target-xid=5"], 2, "not allowed with argument"),
+    "a storage that is none": (["backup", "h", "--pgbackrest-storage-type=gcs"], 2, "invalid choice: 'gcs'"),
+    "a schedule type that is none": (
+        ["create", "schedule", "h", "--schedule=0 1 * * *", "--schedule-type=policy"],
+        2,
+        "invalid choice: 'policy'",
+    ),
+    "a timeout without waiting": (["backup", "h", "--timeout=5"], 2, "give --wait too"),
+    "no kubeconfig": (["status"], 2, "there is no kubeconfig: set KUBECONFIG or --kubeconfig"),
+    "a kubeconfig that is not there": (
+        ["status", "--kubeconfig=/nowhere"],
+        2,
+        "--kubeconfig names /nowhere, and there is",
+    ),
+    "a zone is missing": (["restore", "h", "--pitr-target=2026-11-23 10:00:00", "--dry-run"], 1, "needs a time zone"),
+    "a cron that is none": (
+        ["create", "schedule", "h", "--schedule=0 1 * *", "--dry-run"],
+        1,
+        "has 4 fields instead of five",
+    ),
+    "an unknown time zone": (
+        ["create", "schedule", "h", "--schedule=0 1 * * *", "--timezone=Europe/Berln", "--dry-run"],
+        1,
+        "did you mean Europe/Berlin?",
+    ),
+    "an option of pgBackRest that runs programs": (
+        ["backup", "h", "--backup-opts=--pg1-path=/x", "--dry-run"],
+        1,
+        "is set by pgwarden; use spec.postgres of the Repository",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "code", "said"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_says_the_way_out_and_nothing_else(run, words, code, said):
+    done = run(*words)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def test_all_faults_of_the_options_are_told_each_on_a_line(run):
+    done = run("backup", "h", "--backup-opts=--typ=full --process-max=0 --stanza=x", "--dry-run")
+    heads, *faults = done.err.splitlines()
+    assert heads == "pgwarden: Backup is refused, 3 faults:"
+    assert [fault.split(": ")[1] for fault in faults] == ['"--typ=full"', '"--process-max=0"', '"--stanza=x"']
+
+
+def test_global_options_stand_before_or_after_the_command():
+    before = parse(["-n", "zoo", "--context=c", "show", "backups", "hippo"])
+    after = parse(["show", "backup", "hippo", "-n", "zoo", "--context=c"])
+    assert before == after
+    assert before[1].namespace == "zoo"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.title)
+def test_every_command_can_be_run_and_explains_itself(run, command):
+    """Its function exists, and its help names every option."""
+    import importlib
+
+    module, _, name = command.run.partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+    done = run(*command.words, "--help")
+    assert done.code == 0
+    assert all(option.flags[0] in done.out and option.help.split()[0] in done.out for option in command.options)
+    assert build(command).prog.endswith(command.title)
+
+
+def test_help_lists_every_command(run):
+    out = run("--help").out
+    assert all(f"  {command.title} " in out for command in COMMANDS)
+
+
+def test_namespace_comes_from_the_context(run, tmp_path):
+    """As with kubectl; without a flag it is written into the resource."""
+    config = {
+        "current-context": "b",
+        "contexts": [
+            {"name": "a", "context": {"cluster": "x", "user": "y"}},
+            {"name": "b", "context": {"cluster": "x", "user": "y", "namespace": "zoo"}},
+        ],
+    }
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config), "utf-8")
+
+    def namespace(*words):
+        done = run("backup", "hippo", "--dry-run", f"--kubeconfig={path}", *words)
+        return yaml.safe_load(done.out)["metadata"]["namespace"] if done.code == 0 else done.err
+
+    assert namespace() == "zoo"
+    assert namespace("--context=a") == "default"
+    assert namespace("-n", "other") == "other"
+    assert "has no context bb; did you mean b" in namespace("--context=bb") or "there are a, b" in namespace(
+        "--context=bb"
+    )
