@@ -36,20 +36,28 @@ class Verdict(Protocol):
 
 #: (object, the object before or None, now) → Verdict
 Judge = Callable[[Object, Object | None, datetime], Verdict]
+#: (Repository, who deletes it) → Verdict
+Deletable = Callable[[Object, str], Verdict]
 
 
 class Handlers:
-    """*known* is the cache; *find_repository* asks the API server too, for what that does not hold; *judge* is the rules.
+    """*known* is the cache; *find_repository* asks the API server too, for what is not in it. *judge* is the rules.
 
     A handler answers at once where memory is enough, which it nearly always is, and else promises an answer.
     """
 
     def __init__(
-        self, settings: Settings, find_repository: FindRepository, judge: Judge, known: Known = lambda *_: None
+        self,
+        settings: Settings,
+        find_repository: FindRepository,
+        judge: Judge,
+        known: Known = lambda *_: None,
+        deletable: Deletable | None = None,
     ) -> None:
         self._known = known
         self._find_repository = find_repository
         self._judge = judge
+        self._deletable = deletable
         self._injections = Injections(settings)
 
     def mutate_pods(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
@@ -75,7 +83,11 @@ class Handlers:
 
     def check_kinds(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
         """Also asked before the schema has been applied, so that the object may be anything that is JSON."""
-        if request.operation not in {"CREATE", "UPDATE"} or request.sub_resource:
+        if request.sub_resource:
+            return _PASSED
+        if request.operation == "DELETE" and request.kind.kind == "Repository" and self._deletable:
+            return _verdict(self._deletable(_decode_object(request.old_object), request.user_info.username))
+        if request.operation not in {"CREATE", "UPDATE"}:
             return _PASSED
         obj = _decode_object(request.object)
         old = _decode_object(request.old_object) if request.operation == "UPDATE" else None
@@ -93,9 +105,12 @@ class Handlers:
         return self._judged(obj, old)
 
     def _judged(self, obj: Object, old: Object | None) -> Answer:
-        verdict = self._judge(obj, old, datetime.now(UTC))
-        warnings = tuple(verdict.warnings)
-        return refused(verdict.faults, warnings) if verdict.faults else Answer(outcome="allowed", warnings=warnings)
+        return _verdict(self._judge(obj, old, datetime.now(UTC)))
+
+
+def _verdict(verdict: Verdict) -> Answer:
+    warnings = tuple(verdict.warnings)
+    return refused(verdict.faults, warnings) if verdict.faults else Answer(outcome="allowed", warnings=warnings)
 
 
 def _names(obj: Object) -> str:

@@ -21,7 +21,7 @@ from pgwarden.webhook import logs
 from pgwarden.webhook import settings as settings_module
 from pgwarden.webhook.cache import Store
 from pgwarden.webhook.certificates import Certificates
-from pgwarden.webhook.handlers import Handlers, Judge, Verdict
+from pgwarden.webhook.handlers import Deletable, Handlers, Judge, Verdict
 from pgwarden.webhook.pods import Pod
 from pgwarden.webhook.review import Typed
 from pgwarden.webhook.server import Server
@@ -74,7 +74,7 @@ def assemble(client: KubeClient, settings: Settings, tls_secret: str, judge: Cal
     """Everything, bound together and not yet started."""
     store = Store(client)
     certificates = Certificates(client, settings.namespace, tls_secret)
-    handlers = Handlers(settings, store.find_repository, judge(store), store.repository)
+    handlers = Handlers(settings, store.find_repository, judge(store), store.repository, deletions(store))
     server = Server(
         {
             "/mutate": Typed(handlers.mutate_pods, Pod),
@@ -123,6 +123,13 @@ async def _drain(server: Server, seconds: float) -> None:
     await asyncio.sleep(seconds)
     await server.stop()
     log.info("stopped")
+
+
+def deletions(store: Store) -> Deletable:
+    """Whether a Repository may be deleted, by what the caches know of its use."""
+    from pgwarden.api.rules import deletion
+
+    return lambda repository, user: deletion.deletable(repository, lookup=store, user=user)
 
 
 def rules(store: Store, settings: Settings) -> Judge:

@@ -94,7 +94,10 @@ class Container(_View, frozen=True, kw_only=True):
 
     @property
     def mounts(self) -> list[VolumeMount]:
-        """The user's own: ours would make a second look at an injected pod differ from the first; a token holds no data."""
+        """The user's own, without those of ours: a second look at an injected pod must not differ from the first.
+
+        Nor that of the token, which is no place for data and has another name in every pod.
+        """
         return [
             mount
             for mount in self.volume_mounts or ()
@@ -166,24 +169,16 @@ def likeness(pod: Pod, index: int) -> Likeness:
         mounts = tuple([_TOKEN_MOUNT if mount.mount_path == _SERVICE_ACCOUNT else mount for mount in mounts])
     kept = OWN_VOLUMES.union([mount.name for mount in mounts or ()])
     variables = _that_matter(main, mounts or ())
-    like = Container(
-        name=main.name,
-        image=main.image,
-        command=main.command,
-        args=main.args,
-        volume_mounts=mounts,
-        ports=main.ports,
-        security_context=main.security_context,
-    )
+    like = _replace(main, env=None, volume_mounts=mounts)  # a field that is added to the view one day counts by itself
     containers = [Container(name=each.name, ports=each.ports) for each in spec.containers]
     containers[index] = like
     inits, volumes, annotations = spec.init_containers, spec.volumes, pod.metadata.annotations
     return Likeness(
-        Spec(
+        _replace(
+            spec,
             containers=tuple(containers),
             init_containers=inits and tuple([Container(name=each.name) for each in inits]),
             volumes=volumes and tuple([each if each.name in kept else _OTHER_VOLUME for each in volumes]),
-            security_context=spec.security_context,
         ),
         _encode(variables) if variables else b"",
         None if annotations is None else tuple([(key, annotations[key]) for key in _OURS if key in annotations]),

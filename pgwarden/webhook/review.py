@@ -28,6 +28,10 @@ class Kind(msgspec.Struct, frozen=True):
     kind: str = ""
 
 
+class UserInfo(msgspec.Struct, frozen=True):
+    username: str = ""
+
+
 class Request(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     """The part of an AdmissionRequest that is looked at. `object` is raw, or what a Typed handler asked for."""
 
@@ -40,6 +44,7 @@ class Request(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     object: T = _NOTHING  # type: ignore[assignment]  # raw, where a Typed one is missing
     old_object: msgspec.Raw = _NOTHING
     dry_run: bool | None = None
+    user_info: UserInfo = UserInfo()
 
 
 class _Review(msgspec.Struct, Generic[T], frozen=True, rename="camel"):

@@ -13,6 +13,7 @@ from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
 from pgwarden.api.option_table import Command
 from pgwarden.api.options import ParsedOptions, parse_options
+from pgwarden.api.target import TargetError, parse_time
 
 T = TypeVar("T")
 Object = dict[str, Any]
@@ -83,6 +84,14 @@ def get(obj: Any, kind: type[T], *path: str) -> T | None:
 def objects(obj: Any, *path: str) -> list[Object]:
     """The objects in the list at *path*."""
     return [entry for entry in get(obj, list, *path) or [] if isinstance(entry, dict)]
+
+
+def moment(text: Any) -> datetime | None:
+    """A time in a status; None where it is none."""
+    try:
+        return parse_time(text) if isinstance(text, str) else None
+    except TargetError:
+        return None
 
 
 def condition(obj: Any, kind: str) -> str:

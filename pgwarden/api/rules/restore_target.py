@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from pgwarden.api.rules.common import Case, Object, condition, get, objects
+from pgwarden.api.rules import restore_timeline
+from pgwarden.api.rules.common import Case, Object, condition, get, moment, objects
 from pgwarden.api.target import TargetError, parse_lsn, parse_time, rfc3339
 
 KINDS = ("time", "lsn", "xid", "name", "immediate")
@@ -25,6 +26,7 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def check(case: Case, repository: Object | None) -> None:
+    restore_timeline.check(case, eligible(case, repository), repository)
     target = case.get(dict, "target")
     if target is None:
         return
@@ -76,7 +78,7 @@ def _check_lsn(case: Case, target: dict[str, Any], repository: Object | None) ->
         case.refuse("spec.target.lsn", text[:50], str(error), "target")
         return
     stops = {}
-    for entry in _eligible(case, repository):
+    for entry in eligible(case, repository):
         stop = get(entry, str, "lsnStop")
         if stop:
             try:
@@ -140,14 +142,14 @@ def _windows(case: Case, repository: Object) -> list[Window]:
     storage = case.get(str, "storage")
     windows = []
     for entry in objects(repository, "status", "recoveryWindow"):
-        earliest, latest = _moment(entry.get("earliest")), _moment(entry.get("latest"))
+        earliest, latest = moment(entry.get("earliest")), moment(entry.get("latest"))
         name = get(entry, str, "storage") or ""
         if earliest is not None and storage in {None, "", name}:
             windows.append(Window(name, earliest, latest))
     return windows
 
 
-def _eligible(case: Case, repository: Object | None) -> list[Object]:
+def eligible(case: Case, repository: Object | None) -> list[Object]:
     """The backup sets that this Restore may begin from."""
     storage, wanted = case.get(str, "storage"), case.get(str, "set")
     return [
@@ -161,12 +163,5 @@ def _eligible(case: Case, repository: Object | None) -> list[Object]:
 def _set_stop(case: Case, repository: Object) -> datetime | None:
     if case.get(str, "set") in {None, "", "latest"}:
         return None
-    stops = [stop for entry in _eligible(case, repository) if (stop := _moment(entry.get("stopTime")))]
+    stops = [stop for entry in eligible(case, repository) if (stop := moment(entry.get("stopTime")))]
     return min(stops, default=None)
-
-
-def _moment(text: Any) -> datetime | None:
-    try:
-        return parse_time(text) if isinstance(text, str) else None
-    except TargetError:
-        return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from pgwarden.api import cron
 from pgwarden.api.options import parse_options
@@ -13,10 +14,15 @@ from pgwarden.api.rules.common import (
     check_storage,
     get,
     has_full_retention,
+    moment,
+    objects,
     repository_of,
     storages_of,
 )
 from pgwarden.api.zones import zone_of, zone_problem
+
+_LOOKED_AT = 8  # coming runs, for the shortest time between two
+_LOOKED_BACK = 3  # backups of the same kind, for the longest time that one took
 
 
 def check(case: Case) -> None:
@@ -29,6 +35,7 @@ def check(case: Case) -> None:
     options = check_options(case, "backup", storages_of(repository) if repository else None)
     if repository is None:
         return
+    _warn_of_haste(case, repository, options.type or case.get(str, "type") or "incr", zone)
     name = get(repository, str, "metadata", "name") or ""
     if not has_full_retention(repository, options):
         case.warn(
@@ -39,6 +46,39 @@ def check(case: Case) -> None:
             f"no BackupSchedule of Repository {name} makes full backups: after the first one every backup builds on "
             "it, and retention never removes any"
         )
+
+
+def _warn_of_haste(case: Case, repository: Object, kind: str, zone: str | None) -> None:
+    """Runs that come before the one before them is done wait for it, and are never made up for."""
+    parsed = cron.parse(case.get(str, "schedule"))
+    took = _longest(repository, kind)
+    if isinstance(parsed, list) or zone is None or took is None or case.get(bool, "suspend"):
+        return
+    runs = parsed.next_runs(case.now, zone, _LOOKED_AT)
+    gap = min(later - run for run, later in pairwise(runs))
+    if gap < took:
+        article = "an" if kind == "incr" else "a"
+        case.warn(
+            f"the schedule comes round after {_duration(gap)}, but {article} {kind} backup of Repository "
+            f"{get(repository, str, 'metadata', 'name')} took {_duration(took)}: runs will wait for each other"
+        )
+
+
+def _longest(repository: Object, kind: str) -> timedelta | None:
+    """What the slowest of the last few backups of that kind took."""
+    same = [entry for entry in objects(repository, "status", "backups") if entry.get("type") == kind]
+    times = [(moment(entry.get("startTime")), moment(entry.get("stopTime"))) for entry in same[-_LOOKED_BACK:]]
+    return max((stop - start for start, stop in times if start and stop), default=None)
+
+
+def _duration(length: timedelta) -> str:
+    """In its two largest units: 1h 20m."""
+    rest, parts = int(length.total_seconds()), []
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        if rest >= size:
+            parts.append(f"{rest // size}{unit}")
+        rest %= size
+    return " ".join(parts[:2]) or "no time"
 
 
 def _others(case: Case, repository: str) -> list[Object]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pgwarden.api.rules import deletion
+
 KINDS = ["repositories", "backups", "backupschedules", "restores", "postgresclusters"]
 
 
@@ -13,8 +15,8 @@ def webhooks(render):
     mutating = rendered.one("MutatingWebhookConfiguration", "pgwarden")["webhooks"]
     validating = rendered.one("ValidatingWebhookConfiguration", "pgwarden")["webhooks"]
     assert [w["name"] for w in mutating] == ["pods.pgwarden.io", "check.pgwarden.io"]
-    assert [w["name"] for w in validating] == ["validate.pgwarden.io"]
-    return {w["name"]: w for w in mutating + validating}
+    assert [w["name"] for w in validating] == ["validate.pgwarden.io", "deletion.pgwarden.io"]
+    return {w["name"]: w for w in mutating + validating if w["name"] != "deletion.pgwarden.io"}
 
 
 def test_paths(webhooks):
@@ -69,7 +71,7 @@ def test_failure_policy_is_a_value_for_pods_only(render):
     rendered = render("--set", "webhook.failurePolicy=Ignore,webhook.timeoutSeconds=3")
     mutating = rendered.one("MutatingWebhookConfiguration", "pgwarden")["webhooks"]
     validating = rendered.one("ValidatingWebhookConfiguration", "pgwarden")["webhooks"]
-    assert [w["failurePolicy"] for w in mutating + validating] == ["Ignore", "Fail", "Fail"]
+    assert [w["failurePolicy"] for w in mutating + validating] == ["Ignore", "Fail", "Fail", "Ignore"]
     assert {w["timeoutSeconds"] for w in mutating + validating} == {3}
 
 
@@ -77,3 +79,15 @@ def test_more_namespaces_can_be_excluded(render):
     rendered = render("--set", "webhook.excludedNamespaces={legacy,kube-system}", namespace="elsewhere")
     selector = rendered.one("MutatingWebhookConfiguration", "pgwarden")["webhooks"][0]["namespaceSelector"]
     assert selector["matchExpressions"][0]["values"] == ["kube-system", "elsewhere", "legacy"]
+
+
+def test_the_deletion_of_a_repository_is_asked_about_but_never_depends_on_the_answer(render):
+    webhook = render().one("ValidatingWebhookConfiguration", "pgwarden")["webhooks"][1]
+    assert webhook["clientConfig"]["service"]["path"] == "/validate"
+    assert webhook["failurePolicy"] == "Ignore"
+    assert webhook["rules"] == [
+        {"apiGroups": ["pgwarden.io"], "apiVersions": ["v1alpha1"], "resources": ["repositories"], "operations": ["DELETE"], "scope": "Namespaced"},
+    ]
+    (condition,) = webhook["matchConditions"]
+    for cleaner in deletion.CLEANERS:
+        assert f"'{cleaner}'" in condition["expression"]

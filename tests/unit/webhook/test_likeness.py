@@ -11,8 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from bench.webhook import shapes
-from pgwarden.webhook import pods
-from pgwarden.webhook.decide import Inject, decide
+from pgwarden.api.faults import Fault
+from pgwarden.webhook import find, pods
+from pgwarden.webhook.decide import Inject, decide, terms_of
 from pgwarden.webhook.injection import Injections
 from pgwarden.webhook.patch import patch
 
@@ -33,18 +34,17 @@ def alone(pod, repository, settings):
 
 
 def by_likeness(pod, repository, settings):
-    """The same, on the example that stands for all pods like it."""
+    """The same, on the example that stands for all pods like it. A pod in which no container is found is asked itself."""
     seen = pods.read(pod)
-    found = decide(pod, repository, settings)
-    index = found.container if isinstance(found, Inject) else 0
-    return alone_of(pods.example(pods.likeness(seen, index), index), seen, repository, settings)
-
-
-def alone_of(example, seen, repository, settings):
-    named = pods._replace(example, metadata=pods._replace(seen.metadata, annotations=example.metadata.annotations))
-    decision = decide(named, repository, settings)
+    index = find.container(seen, terms_of(repository, "x").access)
+    if isinstance(index, Fault):
+        return alone(pod, repository, settings)
+    example = pods.example(pods.likeness(seen, index), index)
+    labelled = pods._replace(seen.metadata, annotations=example.metadata.annotations)
+    example = pods._replace(example, metadata=labelled)
+    decision = decide(example, repository, settings)
     if isinstance(decision, Inject):
-        return patch(named, decision), decision.warnings
+        return patch(example, decision), decision.warnings
     return [str(fault) for fault in decision.faults]
 
 

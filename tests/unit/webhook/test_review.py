@@ -220,3 +220,23 @@ def test_any_json_in_a_pod_gets_an_answer(field, value, handlers, review_of, pod
     odd["spec"][field] = value
     reply = asyncio.run(review.respond(review_of(odd), handlers.mutate_pods))
     assert reply.status in {200, 400}
+
+
+async def test_the_deletion_of_a_repository_is_judged_by_its_use_and_by_who_asks(settings, review_of):
+    """The object is the old one: a DELETE carries no new one."""
+    asked = []
+
+    def deletable(obj, user):
+        asked.append((obj["metadata"]["name"], user))
+        return Verdict([Fault("status.pods", ["db-0"], "is in use", "in-use")] if user == "u" else [])
+
+    handlers = Handlers(settings, None, None, deletable=deletable)
+    old = {"kind": "Repository", "metadata": {"name": "hippo"}}
+    kind = {"group": "pgwarden.io", "version": "v1alpha1", "kind": "Repository"}
+    for user, allowed in (("u", False), ("cleaner", True)):
+        body = review_of(None, operation="DELETE", old=old, kind=kind, userInfo={"username": user})
+        _, answer = await _respond(body, handlers.check_kinds)
+        assert answer["response"]["allowed"] == allowed
+    assert asked == [("hippo", "u"), ("hippo", "cleaner")]
+    _, answer = await _respond(review_of(None, operation="DELETE", old=old), handlers.check_kinds)
+    assert answer["response"]["allowed"]
