@@ -109,8 +109,10 @@ class Handlers:
 
 
 def _verdict(verdict: Verdict) -> Answer:
-    warnings = tuple(verdict.warnings)
-    return refused(verdict.faults, warnings) if verdict.faults else Answer(outcome="allowed", warnings=warnings)
+    """With a refusal no warnings: they would tell what becomes of an object that is not made."""
+    if verdict.faults:
+        return refused(verdict.faults)
+    return Answer(outcome="allowed", warnings=tuple(verdict.warnings))
 
 
 def _names(obj: Object) -> str:
