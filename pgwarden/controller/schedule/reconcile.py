@@ -20,17 +20,21 @@ from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
 KEPT_MISSED = 10  # entries of status.missed
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class ScheduleController:
     def __init__(self, context: Context) -> None:
         self._context = context
+        #: uid → the time up to which runs were dealt with here: the cache may still show the status of before.
+        self._dealt: dict[str, datetime] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         context = self._context
         obj = context.caches.schedules.get(*key)
         if obj is None or "deletionTimestamp" in obj["metadata"]:
             return None
+        uid = obj["metadata"]["uid"]
         if not await admission.accepted(context, "backupschedules", obj):
             return None
         spec = msgspec.convert(obj["spec"], BackupScheduleSpec)
@@ -47,13 +51,15 @@ class ScheduleController:
         busy = next((b["metadata"]["name"] for b in backups if not operations.is_over(b)), "")
         plan = decide.plan(
             next_run,
-            _since(obj),
+            max(_since(obj, backups), self._dealt.get(uid, NEVER)),
             now,
             suspended=spec.suspend,
             starting_deadline=spec.starting_deadline_seconds,
             busy_with=busy,
         )
         made = await self._start(obj, spec, plan.due) if plan.due else ""
+        if plan.due or plan.missed:
+            self._dealt[uid] = now
         if not spec.suspend:  # what was asked for is no news: status.missed has it
             for missed in plan.missed:
                 text = f"the run due {conditions.timestamp(missed.time)} was not started: {missed.why}"
@@ -111,8 +117,7 @@ class ScheduleController:
         after = before | {
             "observedGeneration": obj["metadata"]["generation"],
             "phase": "Suspended" if spec.suspend else "Active",
-            "lastScheduleTime": conditions.timestamp(plan.due) if plan.due else before.get("lastScheduleTime"),
-            "lastBackup": made or before.get("lastBackup"),
+            **_last(before, backups, plan, made),
             "lastSuccessfulTime": max(times) or None,
             "nextScheduleTimes": [conditions.timestamp(t) for t in upcoming],
             "missed": missed,
@@ -148,12 +153,30 @@ def _listed(before: list[Object], missed: tuple[decide.Missed, ...]) -> list[Obj
     return [one for one in found if one not in over][-KEPT_MISSED:]
 
 
-def _since(obj: Object) -> datetime:
-    """The last run that was dealt with: started, or missed and said so; else the creation."""
+def _since(obj: Object, backups: list[Object]) -> datetime:
+    """The last run that was dealt with: started, or missed and said so; else the creation.
+
+    A Backup speaks for its run even where the controller died before it could write the status.
+    """
     known = obj.get("status") or {}
     times = [obj["metadata"]["creationTimestamp"], known.get("lastScheduleTime") or ""]
     times += [missed["time"] for missed in known.get("missed", [])]
+    times += [_due(backup) for backup in backups]
     return datetime.fromisoformat(max(times)).astimezone(UTC)
+
+
+def _due(backup: Object) -> str:
+    return str(backup["metadata"].get("annotations", {}).get(names.ANNOTATION_DUE, ""))
+
+
+def _last(before: Object, backups: list[Object], plan: decide.Plan, made: str) -> Object:
+    """lastScheduleTime and lastBackup: of the run just started, or of the latest that is known."""
+    if plan.due:
+        return {"lastScheduleTime": conditions.timestamp(plan.due), "lastBackup": made}
+    newest = max(backups, key=_due, default=None)
+    if newest is not None and _due(newest) > (before.get("lastScheduleTime") or ""):
+        return {"lastScheduleTime": _due(newest), "lastBackup": newest["metadata"]["name"]}
+    return {"lastScheduleTime": before.get("lastScheduleTime"), "lastBackup": before.get("lastBackup")}
 
 
 def _following(first: datetime | None, next_run: decide.NextRun, count: int) -> list[datetime]:
