@@ -1,49 +1,57 @@
 """Keeps the webhook's certificate: the Secret that its replicas watch, and the caBundle that the API server trusts.
 
 Done by the leader. The chart renders neither, so that rendering twice gives the same bytes and `helm upgrade`
-never takes a certificate from under running pods. On a new CA the old one stays in the bundle until the next renewal.
+never takes a certificate from under running pods. On a new CA the old one stays in the bundle until the next renewal,
+and the API server is told of the new one before any replica can serve it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+from collections.abc import Sequence
+from datetime import datetime
 
 import aiohttp
 import structlog
 
 from pgwarden.api import names
 from pgwarden.controller import certificates
-from pgwarden.controller.certificates import Pair
+from pgwarden.controller.certificates import Pair, expires
 from pgwarden.controller.context import Context
 from pgwarden.kube import errors, paths
+from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
-PERIOD = 10.0  # seconds; a fresh install or a reverted caBundle must not block longer
+PERIOD = 10.0  # seconds between looks that no change of a configuration has asked for
 KEY_BUNDLE = "ca-bundle.crt"
 
 
 async def keep(context: Context) -> None:
-    """Look each PERIOD; never ends. A failure is logged and tried again."""
-    while True:
-        try:
-            await reconcile(context)
-        except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("the webhook's certificate could not be checked", error=str(error))
-        await asyncio.sleep(PERIOD)
+    """Look each PERIOD, and at once when a configuration is made or changed. Never ends; a failure is tried again."""
+    changed = asyncio.Event()
+    caches = [
+        WatchCache(context.client, paths.of(plural), field_selector=f"metadata.name={name}")
+        for plural, name in _configurations(context)
+    ]
+    async with asyncio.TaskGroup() as group:
+        for cache in caches:
+            cache.listen(lambda *_: changed.set())
+            group.create_task(cache.run())
+        while True:
+            changed.clear()
+            try:
+                await reconcile(context)
+            except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                log.warning("the webhook's certificate could not be checked", error=str(error))
+                await asyncio.sleep(1)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), PERIOD)
 
 
 async def reconcile(context: Context) -> None:
-    bundle = await _ensure_secret(context)
-    for plural, name in (
-        ("mutatingwebhookconfigurations", context.settings.mutating_webhook),
-        ("validatingwebhookconfigurations", context.settings.validating_webhook),
-    ):
-        await _ensure_bundle(context, paths.of(plural, "", name), bundle)
-
-
-async def _ensure_secret(context: Context) -> bytes:
     settings, now = context.settings, context.clock()
     path = paths.of("secrets", settings.namespace, settings.tls_secret)
     found = await context.client.find(path)
@@ -52,36 +60,50 @@ async def _ensure_secret(context: Context) -> bytes:
         f"{settings.webhook_service}.{settings.namespace}.svc",
         f"{settings.webhook_service}.{settings.namespace}.svc.cluster.local",
     ]
+    content = decide(data, dns, now)
+    for plural, name in _configurations(context):
+        await _ensure_bundle(context, paths.of(plural, "", name), content[KEY_BUNDLE])
+    if content != data:
+        await context.client.apply(path, _secret(settings.namespace, settings.tls_secret, content))
+        log.info("wrote the webhook's certificate", dns=dns[0], expires=str(expires(content[names.KEY_TLS_CERT])))
+
+
+def decide(data: dict[str, bytes], dns: Sequence[str], now: datetime) -> dict[str, bytes]:
+    """What the Secret has to hold, given what it holds: the same where that is good for longer."""
     ca = Pair(data.get(names.KEY_CA_CERT, b""), data.get(names.KEY_CA_KEY, b""))
     leaf = Pair(data.get(names.KEY_TLS_CERT, b""), data.get(names.KEY_TLS_KEY, b""))
-    bundle = data.get(KEY_BUNDLE, b"")
-    if certificates.still_good(leaf, ca, dns[0], dns, now):
-        return bundle or ca.cert
-    if not certificates.authority_good(ca, now):
-        ca = certificates.new_ca("pgwarden webhook", now)
-        bundle = ca.cert + data.get(names.KEY_CA_CERT, b"")
-    leaf = certificates.issue(ca, dns[0], dns, now)
-    content = {
+    bundle = data.get(KEY_BUNDLE, b"") or ca.cert
+    if not certificates.still_good(leaf, ca, dns[0], dns, now):
+        bundle = ca.cert
+        if not certificates.authority_good(ca, now):
+            ca = certificates.new_ca("pgwarden webhook", now)
+            bundle = ca.cert + data.get(names.KEY_CA_CERT, b"")
+        leaf = certificates.issue(ca, dns[0], dns, now)
+    return {
         names.KEY_CA_CERT: ca.cert,
         names.KEY_CA_KEY: ca.key,
         names.KEY_TLS_CERT: leaf.cert,
         names.KEY_TLS_KEY: leaf.key,
-        KEY_BUNDLE: bundle or ca.cert,
+        KEY_BUNDLE: bundle,
     }
-    body: Object = {
+
+
+def _secret(namespace: str, name: str, content: dict[str, bytes]) -> Object:
+    return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {
-            "name": settings.tls_secret,
-            "namespace": settings.namespace,
-            "labels": {names.MANAGED_BY: "pgwarden"},
-        },
+        "metadata": {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY: "pgwarden"}},
         "type": "Opaque",
         "data": {key: base64.b64encode(value).decode() for key, value in content.items()},
     }
-    await context.client.apply(path, body)
-    log.info("issued the webhook's certificate", dns=dns[0], expires=str(certificates.expires(leaf.cert)))
-    return content[KEY_BUNDLE]
+
+
+def _configurations(context: Context) -> tuple[tuple[str, str], ...]:
+    settings = context.settings
+    return (
+        ("mutatingwebhookconfigurations", settings.mutating_webhook),
+        ("validatingwebhookconfigurations", settings.validating_webhook),
+    )
 
 
 async def _ensure_bundle(context: Context, path: str, bundle: bytes) -> None:
