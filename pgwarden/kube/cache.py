@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from pgwarden.kube.client import KubeClient, Object
 Key = tuple[str, str]
 Listener = Callable[[str, Object, Object | None], None]
 PAGE = 500
+LASTING = 5.0  # seconds; a watch that ends before was cut by something on the way, and is not resumed without a pause
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between attempts while the API server does not answer
 log = structlog.get_logger()
 
@@ -65,19 +67,26 @@ class WatchCache:
     async def run(self) -> None:
         failures = 0
         while True:
+            began, trouble = time.monotonic(), ""
             try:
                 if not self._version:
                     self._version = await self._list()
-                    failures = 0
                 await self._watch()
-                failures = 0
-            except errors.Gone:
-                self._version = ""
+            except errors.Gone as error:
+                self._version, trouble = "", str(error)
             except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-                wait = BACKOFF[min(failures, len(BACKOFF) - 1)]
+                trouble = str(error)
+            if time.monotonic() - began >= LASTING:
+                failures = 0
+            if trouble or time.monotonic() - began < LASTING:  # the normal end comes after minutes
+                await self._pause(failures, trouble)
                 failures += 1
-                log.warning("watch broke, trying again", path=self.path, error=str(error), seconds=wait)
-                await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311  spread, not secrecy
+
+    async def _pause(self, failures: int, trouble: str) -> None:
+        wait = BACKOFF[min(failures, len(BACKOFF) - 1)]
+        if trouble:
+            log.warning("watch broke, trying again", path=self.path, error=trouble, seconds=wait)
+        await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311  spread, not secrecy
 
     async def _list(self) -> str:
         seen: set[Key] = set()

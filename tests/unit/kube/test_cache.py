@@ -1,0 +1,134 @@
+"""The watch cache against a scripted server: listing, resuming, listing again, and telling each change once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from pgwarden.kube import cache as module
+from pgwarden.kube.cache import WatchCache
+from tests.unit.kube.conftest import Script, event, gone, listed, pod
+
+PATH = "/api/v1/pods"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(module, "BACKOFF", (0.01,))
+
+
+@asynccontextmanager
+async def running(client, **options):
+    """A cache that runs, and what its listener was told, as (kind, name, version)."""
+    cache, told = WatchCache(client, PATH, **options), []
+    cache.listen(lambda kind, obj, _: told.append((kind, obj["metadata"]["name"], obj["metadata"]["resourceVersion"])))
+    task = asyncio.create_task(cache.run())
+    try:
+        yield cache, told
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def eventually(look):
+    async with asyncio.timeout(20):
+        while not look():  # noqa: ASYNC110  what is looked at is a plain list
+            await asyncio.sleep(0.005)
+
+
+async def test_all_pages_are_listed_before_it_is_in_step(connect, script: Script):
+    pages = {"": listed(9, pod("a", 1), **{"continue": "next"}), "next": listed(9, pod("b", 2))}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query:
+            return await script.answer(request)
+        return web.json_response(pages[request.query.get("continue", "")])
+
+    async with running(await connect(answer), label_selector="l=v", field_selector="f=v") as (cache, told):
+        await cache.synced.wait()
+        assert sorted(cache.items) == [("ns", "a"), ("ns", "b")]
+        await eventually(lambda: script.asked)
+    assert told == [("ADDED", "a", "1"), ("ADDED", "b", "2")]
+    (query,) = script.queries(watch=True)
+    assert query["resourceVersion"] == "9"
+    assert (query["labelSelector"], query["fieldSelector"]) == ("l=v", "f=v")
+    assert query["allowWatchBookmarks"] == "true"
+
+
+async def test_changes_are_told_once_with_what_was_before(connect, script: Script):
+    script.lists = [listed(5, pod("a", 5))]
+    before_seen = []
+    async with running(await connect(script.answer)) as (cache, told):
+        cache.listen(lambda _kind, _obj, before: before_seen.append(before and before["metadata"]["resourceVersion"]))
+        await cache.synced.wait()
+        for one in (event("MODIFIED", pod("a", 6)), event("MODIFIED", pod("a", 6)), event("ADDED", pod("b", 7))):
+            script.more.put_nowait(one)
+        script.more.put_nowait(event("DELETED", pod("a", 8)))
+        await eventually(lambda: len(told) >= 4)
+    assert told == [("ADDED", "a", "5"), ("MODIFIED", "a", "6"), ("ADDED", "b", "7"), ("DELETED", "a", "6")]
+    assert before_seen == [None, "5", None, "6"]
+    assert list(cache.items) == [("ns", "b")]
+
+
+async def test_a_watch_that_ends_is_resumed_where_it_was_without_another_list(connect, script: Script):
+    script.lists = [listed(5)]
+    bookmark = event("BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": "80"}})
+    script.watches = [[event("ADDED", pod("a", 6))], [bookmark]]
+    async with running(await connect(script.answer)) as (_, told):
+        await eventually(lambda: len(script.queries(watch=True)) == 3)
+    assert [one["resourceVersion"] for one in script.queries(watch=True)] == ["5", "6", "80"]
+    assert len(script.queries(watch=False)) == 1
+    assert told == [("ADDED", "a", "6")]
+
+
+async def test_a_version_that_is_too_old_is_listed_again_and_the_difference_told(connect, script: Script):
+    script.lists = [listed(5, pod("stays", 1), pod("changes", 2), pod("goes", 3)),
+                    listed(50, pod("stays", 1), pod("changes", 40), pod("comes", 41))]  # fmt: skip
+    script.watches = [[gone()]]
+    async with running(await connect(script.answer)) as (_, told):
+        await eventually(lambda: len(script.queries(watch=True)) == 2)
+    assert told[3:] == [("MODIFIED", "changes", "40"), ("ADDED", "comes", "41"), ("DELETED", "goes", "3")]
+    assert script.queries(watch=True)[1]["resourceVersion"] == "50"
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, 503])
+async def test_a_server_in_trouble_is_asked_again_until_it_answers(connect, script: Script, status):
+    broken = web.Response(status=status, text="{}")
+    script.lists = [broken, listed(5, pod("a", 1))]
+    async with running(await connect(script.answer)) as (cache, told):
+        await asyncio.wait_for(cache.synced.wait(), 5)
+    assert told == [("ADDED", "a", "1")]
+
+
+async def test_a_line_that_is_no_json_breaks_the_watch_and_not_the_cache(connect, script: Script):
+    script.lists = [listed(5)]
+    script.watches = [[b"{broken\n"], [event("ADDED", pod("a", 6))]]
+    async with running(await connect(script.answer)) as (_, told):
+        await eventually(lambda: told == [("ADDED", "a", "6")])
+
+
+@pytest.mark.parametrize("ending", [[], [gone()]], ids=["cut", "too old"])
+async def test_watches_that_end_at_once_are_not_asked_for_without_a_pause(connect, script: Script, monkeypatch, ending):
+    """A proxy that cuts every stream, or a version that is always too old, must not become a flood of requests."""
+    monkeypatch.setattr(module, "BACKOFF", (0.05,))
+    script.lists = [listed(5)]
+    script.watches = [list(ending) for _ in range(50)]
+    began = time.monotonic()
+    async with running(await connect(script.answer)):
+        await eventually(lambda: len(script.queries(watch=True)) > 10)
+    assert time.monotonic() - began > 10 * 0.05 * 0.8
+
+
+async def test_managed_fields_are_not_kept(connect, script: Script):
+    obj = pod("a", 1)
+    obj["metadata"]["managedFields"] = [{"manager": "x"}]
+    script.lists = [listed(5, obj)]
+    async with running(await connect(script.answer)) as (cache, _):
+        await cache.synced.wait()
+        assert "managedFields" not in cache.get("ns", "a")["metadata"]
+        assert [one["metadata"]["name"] for one in cache.in_namespace("ns")] == ["a"]
+        assert list(cache.in_namespace("other")) == []
