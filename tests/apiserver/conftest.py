@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+
 from harness.install import Helm, wait_admission
 from harness.kubectl import Kubectl
 from localcluster.pytest_plugin import ClusterHandle
 from localcluster.tools import Tools
-
 from tests.apiserver.release import WEBHOOK_PROBES, Controllers, Program, Release
 
 

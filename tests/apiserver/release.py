@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from harness.install import CHART, NAMESPACE, ROOT, Helm
 from harness.kubectl import Kubectl
 from harness.waiting import until

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from harness.install import CHART, NAMESPACE
 
+from harness.install import CHART, NAMESPACE
 from tests.apiserver.release import Release
 
 COMBINATIONS = sorted((CHART / "ci").glob("*-values.yaml"))

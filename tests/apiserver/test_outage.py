@@ -6,9 +6,9 @@ import json
 
 import pytest
 import yaml
+
 from harness.install import wait_admission
 from harness.kubectl import Kubectl
-
 from tests.apiserver.manifests import backup, postgres_pod, repository
 
 

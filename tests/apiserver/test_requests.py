@@ -8,9 +8,9 @@ import stat
 
 import pytest
 import yaml
+
 from harness.kubectl import Kubectl
 from harness.waiting import until
-
 from tests.apiserver.manifests import backup, postgres_pod, repository, schedule
 
 

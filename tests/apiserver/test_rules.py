@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from harness.install import ROOT
 from harness.kubectl import Kubectl
-
 from tests.apiserver.manifests import S3, backup, made, repository, restore, schedule
 
 Object = dict[str, Any]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import yaml
+
 from harness.kubectl import Kubectl, condition
 from harness.waiting import until
-
 from tests.apiserver.manifests import backup, repository, restore, schedule
 from tests.apiserver.release import CONFIGURATIONS
 
