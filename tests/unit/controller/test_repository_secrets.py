@@ -1,0 +1,124 @@
+"""Users' Secrets: noticed when they change, and refused with a way out where they cannot be used."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import pytest
+
+from pgwarden.api.kinds import RepositorySpec
+from pgwarden.controller.repository import secret_watch
+from pgwarden.controller.repository.secrets import MissingSecretError, read_credentials
+from pgwarden.kube import errors, paths
+from pgwarden.kube.access import Access
+from pgwarden.kube.cache import WatchCache
+from pgwarden.kube.client import KubeClient
+
+SPEC = {
+    "storageType": "s3",
+    "s3": {"credentialsSecretRef": {"name": "keys"}, "caSecretRef": {"name": "ca"}},
+    "encryption": {"secretRef": {"name": "cipher"}},
+}
+
+
+class Fake(KubeClient):
+    """Secrets by name: a version, and what is in them."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("http://fake", None))
+        self.versions: dict[str, str] = {}
+        self.data: dict[str, dict[str, bytes]] = {}
+        self.asked: list[str] = []
+
+    async def request(self, method: str, path: str, **more: Any) -> Any:
+        name = path.rpartition("/")[2]
+        if name not in self.versions:
+            raise errors.NotFound(404, "NotFound", name)
+        self.asked.append(more.get("accept", ""))
+        data = {key: base64.b64encode(value).decode() for key, value in self.data.get(name, {}).items()}
+        return {"metadata": {"name": name, "resourceVersion": self.versions[name]}, "data": data}
+
+
+@pytest.fixture
+def client():
+    return Fake()
+
+
+@pytest.fixture
+def watch(client):
+    cache = WatchCache(client, paths.of("repositories"))
+    cache.items[("ns", "hippo")] = {"metadata": {"namespace": "ns", "name": "hippo"}, "spec": SPEC}
+    cache.items[("ns", "plain")] = {"metadata": {"namespace": "ns", "name": "plain"}, "spec": {"storageType": "local"}}
+    told: list[tuple[str, str]] = []
+    made = secret_watch.SecretWatch(client, cache, told.append)
+    made.told = told
+    return made
+
+
+def test_the_three_secrets_of_a_repository_are_known():
+    assert list(secret_watch.named({"spec": SPEC})) == ["keys", "ca", "cipher"]
+    assert list(secret_watch.named({"spec": {"storageType": "local"}})) == []
+
+
+@pytest.mark.parametrize("changed", ["keys", "ca", "cipher"])
+async def test_a_change_of_any_of_them_is_told_once(watch, client, changed):
+    client.versions = {"keys": "1", "ca": "1", "cipher": "1"}
+    await watch.look()
+    await watch.look()
+    assert watch.told == []
+    client.versions[changed] = "2"
+    await watch.look()
+    await watch.look()
+    assert watch.told == [("ns", "hippo")]
+
+
+async def test_a_secret_that_comes_or_goes_is_a_change(watch, client):
+    client.versions = {"ca": "1", "cipher": "1"}
+    await watch.look()
+    client.versions["keys"] = "1"
+    await watch.look()
+    del client.versions["keys"]
+    await watch.look()
+    assert watch.told == [("ns", "hippo")] * 2
+
+
+async def test_the_content_is_never_asked_for(watch, client):
+    client.versions = {"keys": "1", "ca": "1", "cipher": "1"}
+    await watch.look()
+    assert len(client.asked) == 3
+    assert all("as=PartialObjectMetadata" in accept for accept in client.asked)
+
+
+KEYS = {"s3-key": b"key", "s3-key-secret": b"secret"}
+UNUSABLE = [
+    ("no key", {"s3-key": b"key"}, "Secret keys has no key s3-key-secret; it has s3-key"),
+    (
+        "two lines",
+        KEYS | {"s3-key-secret": b"a\nrepo1-path=/etc"},
+        "key s3-key-secret of Secret keys must be one line without",
+    ),
+    ("empty", KEYS | {"s3-key": b" \n"}, "key s3-key of Secret keys is empty"),
+    ("not text", KEYS | {"s3-key": b"\xff\xfe"}, "key s3-key of Secret keys is not text"),
+]
+
+
+@pytest.mark.parametrize(("data", "sentence"), [row[1:] for row in UNUSABLE], ids=[row[0] for row in UNUSABLE])
+async def test_a_secret_that_cannot_be_used_is_told_without_what_is_in_it(client, data, sentence):
+    client.versions, client.data = {"keys": "1", "ca": "1", "cipher": "1"}, {"keys": data}
+    with pytest.raises(MissingSecretError) as caught:
+        await read_credentials(client, "ns", msgspec.convert(SPEC, RepositorySpec))
+    assert sentence in str(caught.value)
+    assert "/etc" not in str(caught.value)
+
+
+async def test_line_breaks_at_the_end_do_not_count_and_other_usual_names_of_keys_do(client):
+    client.versions = {"keys": "1", "ca": "1", "cipher": "1"}
+    client.data = {
+        "keys": {"AWS_ACCESS_KEY_ID": b"key\n", "AWS_SECRET_ACCESS_KEY": b"secret\n"},
+        "ca": {"ca.crt": b"-----BEGIN"},
+        "cipher": {"cipher-pass": b"pass phrase\n"},
+    }
+    found = await read_credentials(client, "ns", msgspec.convert(SPEC, RepositorySpec))
+    assert (found.s3_key, found.s3_secret, found.cipher_pass) == ("key", "secret", "pass phrase")

@@ -1,0 +1,163 @@
+"""What the conditions of a Repository say of its storages, judged over plain facts."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from pgwarden.api.defaults import OperatorDefaults, effective_s3
+from pgwarden.api.kinds import RepositorySpec
+from pgwarden.controller.repository import decide, report
+from pgwarden.controller.repository.facts import Facts, PodView
+from pgwarden.pgbackrest.info import parse_info
+
+TEXTS = json.loads((Path(__file__).parents[1] / "pgbackrest" / "data" / "trouble-2.60.json").read_text("utf-8"))
+MINE, OTHER = "7401234567890123456", "7400000000000000001"
+S3 = {"uriStyle": "path", "credentialsSecretRef": {"name": "keys"}}
+DEFAULTS = OperatorDefaults(s3_bucket="backups", s3_endpoint="s3.example:7070", s3_region="us-east-1")
+LOCATION = {"local": "persistentvolumeclaim/x", "s3": "y"}
+
+
+def info(*repos: dict[str, Any]) -> Any:
+    """Each of *repos*: code, message, system identifier, newest segment; what is left out is well."""
+    entry: dict[str, Any] = {
+        "name": "hippo",
+        "status": {"code": 0, "message": "ok"},
+        "archive": [],
+        "db": [],
+        "repo": [],
+    }
+    for number, repo in enumerate(repos, 1):
+        status = {"code": repo.get("code", 0), "message": repo.get("message", "ok")}
+        entry["repo"].append({"key": number, "cipher": "none", "status": status})
+        if not status["code"]:
+            base = {"id": 1, "repo-key": number}
+            entry["db"].append(base | {"system-id": repo.get("system", MINE), "version": "17"})
+            entry["archive"].append({"database": base, "id": "17-1", "min": "0" * 24, "max": repo.get("max", "A" * 24)})
+    return parse_info([entry], "hippo")
+
+
+def facts(
+    found: Any = None, storage_type: str = "local,s3", answer: dict[str, Any] | None = None, **more: Any
+) -> Facts:
+    spec = msgspec.convert({"storageType": storage_type, "s3": S3}, RepositorySpec)
+    postgres = {"reachable": True, "systemIdentifier": MINE, "archiveMode": "on", "archiveCommand": "/pgwarden/x"}
+    pod = PodView("db-0", "10.0.0.1", None, {"postgres": postgres, "archiver": {}} | (answer or {}))
+    repository = {"metadata": {"name": "hippo", "namespace": "ns", "generation": 3}}
+    values = {
+        "repository": repository, "spec": spec, "now": datetime(2026, 11, 23, tzinfo=UTC), "pods": (pod,), "host_ready": True,
+        "info": found, "s3": effective_s3(spec, DEFAULTS, "ns", "hippo"), "location": LOCATION,
+    }  # fmt: skip
+    return Facts(**(values | more))
+
+
+def told(kind: str, given: Facts) -> tuple[str, str, str]:
+    listed = report.status(given, {})["conditions"]
+    found = next(one for one in listed if one["type"] == kind)
+    return found["status"], found["reason"], found["message"]
+
+
+def test_the_storage_that_is_down_is_named_and_so_is_the_one_that_answers():
+    given = facts(info({}, {"code": 99, "message": TEXTS["down"]}))
+    sentence = (
+        "storage s3: cannot connect to s3.pgwarden-s3.svc.cluster.local:7070: Connection refused; storage local answers"
+    )
+    assert told("Reachable", given) == ("False", "CannotConnect", sentence)
+
+
+def test_names_of_bucket_and_secret_are_in_the_sentence():
+    given = facts(info({"code": 99, "message": TEXTS["nobucket"]}), "s3")
+    assert told("Reachable", given)[2].startswith(
+        "storage s3: bucket backups does not exist at s3.example:7070; create it"
+    )
+    given = facts(info({"code": 99, "message": TEXTS["badkey"]}), "s3")
+    assert "correct s3-key in Secret keys" in told("Reachable", given)[2]
+
+
+def test_while_a_storage_cannot_be_read_nothing_is_claimed_of_stanza_and_wal():
+    given = facts(info({}, {"code": 99, "message": TEXTS["down"]}))
+    unknown = ("Unknown", "StorageNotReadable", "not known while storage s3 cannot be read")
+    assert told("StanzaCreated", given) == unknown
+    assert told("Archiving", given) == unknown
+    assert not decide.needs_fence(given)
+
+
+def test_what_took_wal_before_is_degraded_and_what_never_did_is_pending():
+    down = info({}, {"code": 99, "message": TEXTS["down"]})
+    before = {
+        "metadata": {"name": "hippo", "namespace": "ns", "generation": 3},
+        "status": {"archive": {"max": "A" * 24}},
+    }
+    assert decide.phase(facts(down)) == "Pending"
+    assert decide.phase(facts(down, repository=before)) == "Degraded"
+
+
+def test_why_archive_command_fails_is_told_storage_by_storage():
+    error = f"archive-push command encountered error(s):\nrepo2: {TEXTS['down']}"
+    archiver = {
+        "lastFailedTime": "2026-11-23T10:00:05Z",
+        "lastArchivedTime": "2026-11-23T10:00:00Z",
+        "lastFailedWal": "B" * 24,
+    }
+    given = facts(info({}, {}), answer={"archiver": archiver, "unarchived": 7, "archiveError": error})
+    status, reason, message = told("Archiving", given)
+    assert (status, reason) == ("False", "ArchiveCommandFailing")
+    assert "7 segments wait in pg_wal of pod db-0" in message
+    assert message.endswith(": storage s3: cannot connect to s3.pgwarden-s3.svc.cluster.local:7070: Connection refused")
+
+
+def test_wal_is_archived_up_to_what_is_in_every_storage():
+    given = facts(info({"max": "B" * 24}, {"max": "A" * 24}))
+    assert told("Archiving", given) == ("True", "WALArchived", f"WAL up to {'A' * 24} is in local and s3")
+
+
+@pytest.mark.parametrize("foreign", ["local", "s3"])
+def test_a_stanza_of_another_cluster_in_either_storage_is_never_touched(foreign):
+    repos = [
+        {"system": OTHER} if name == foreign else {"code": 1, "message": "missing stanza path"}
+        for name in ("local", "s3")
+    ]
+    given = facts(info(*repos))
+    status, reason, message = told("StanzaCreated", given)
+    assert (status, reason) == ("False", "SystemIdentifierMismatch")
+    assert f"storage {foreign} holds stanza hippo of cluster {OTHER}" in message
+    assert not decide.wants_stanza(given)
+    assert decide.phase(given) == "Failed"
+
+
+def test_a_stanza_is_made_where_every_storage_answers_and_one_has_none():
+    missing = {"code": 1, "message": "missing stanza path"}
+    assert decide.wants_stanza(facts(info({}, missing)))
+    assert not decide.wants_stanza(facts(info({}, {})))
+    assert not decide.wants_stanza(facts(info(missing, {"code": 99, "message": TEXTS["down"]})))
+    assert not decide.wants_stanza(facts(info(missing, missing), pods=()))
+
+
+def test_the_status_has_each_storage_with_all_defaults_filled_in():
+    shown = report.status(facts(info({}, {"code": 99, "message": TEXTS["badca"]})), {})["storages"]
+    assert shown[0] == {
+        "name": "local", "repo": 1, "type": "posix", "location": "persistentvolumeclaim/x",
+        "reachable": True, "message": "", "lastWal": "A" * 24,
+    }  # fmt: skip
+    place = {"bucket": "backups", "endpoint": "s3.example:7070", "region": "us-east-1", "path": "/pgwarden/ns/hippo"}
+    assert {key: shown[1][key] for key in place} == place
+    assert shown[1]["reachable"] is False
+    assert shown[1]["message"].startswith("the certificate of s3.pgwarden-s3.svc.cluster.local:7070 is not trusted")
+
+
+def test_while_no_host_answers_nothing_is_said_of_a_storage():
+    shown = report.status(facts(None, host_ready=False), {})["storages"]
+    assert all("reachable" not in storage for storage in shown)
+
+
+def test_an_answer_that_is_late_is_told_as_such():
+    given = facts(None, "s3", info_error="pgbackrest info takes longer than 10 s")
+    assert told("Reachable", given)[1:] == (
+        "CannotConnect",
+        "storage s3: no answer in time: pgbackrest info takes longer than 10 s",
+    )
