@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 
@@ -34,6 +35,7 @@ def bucket(installed, store: Store):
 def postgres(installed, space: Kubectl, store: Store, bucket: str) -> Postgres:
     space.apply(*store.secrets())
     mine = repository("s3", s3={"region": None, "endpoint": ENDPOINT}, retention={"full": 1})
+    _wait_for_defaults(space, mine)
     space.apply(mine, *statefulset(installed.postgres_image))
     found = Postgres(space)
     found.wait_ready()
@@ -152,6 +154,16 @@ def _restore(space: Kubectl, postgres: Postgres, name: str, target: dict | None)
     done = space.until("pgr", name, phase("Completed", "Failed"), "ends", 300)
     assert done["status"]["phase"] == "Completed", done["status"]["message"]
     postgres.wait_ready()
+
+
+def _wait_for_defaults(space: Kubectl, made: dict) -> None:
+    """A webhook of before, which ends, may answer a few seconds longer."""
+
+    def dry_run() -> str:
+        done = space.run("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(made), check=False)
+        return "" if done.returncode == 0 else done.stderr
+
+    until(lambda: not dry_run(), "every webhook knows the new defaults", 60, dry_run)
 
 
 def _sidecar(space: Kubectl) -> str:

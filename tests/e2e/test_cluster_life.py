@@ -1,0 +1,84 @@
+"""The life of a PostgresCluster: made, written to, killed, held, changed and made smaller."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cluster import Cluster, manifest
+from harness.kubectl import Kubectl, condition
+from harness.waiting import until
+
+
+@pytest.fixture(scope="module")
+def hippo(installed, space: Kubectl) -> Cluster:
+    space.apply(manifest(synchronous=True))
+    found = Cluster(space)
+    found.wait_ready(300)
+    return found
+
+
+def test_it_is_archived_and_backed_up_by_itself(hippo: Cluster, space: Kubectl):
+    status = hippo.status()
+    assert (status["primary"], status["ready"], status["autofail"]) == ("hippo-1", "2/2", "on")
+    assert status["lastBackup"]["type"] == "full"
+    assert status["recoveryWindow"]["latest"] >= status["recoveryWindow"]["earliest"]
+    repository = space.get("pgrepo", "hippo")
+    assert condition(repository, "Archiving")["status"] == "True"
+    assert all(pod["injected"] for pod in repository["status"]["pods"])
+
+
+def test_the_replica_was_restored_from_the_repository(hippo: Cluster, space: Kubectl):
+    log = space.run("logs", "deployment/hippo-2", "-c", "postgres").stdout
+    assert "replica has been created using pgbackrest" in log
+    assert "restored log file" in log  # what came after the backup, from the archive
+    assert "pg_basebackup" not in log
+    assert hippo.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1"
+
+
+def test_the_primary_killed_under_load_loses_no_acknowledged_row(hippo: Cluster, record_property):
+    hippo.start_writing()
+    before = hippo.primary()
+    hippo.kill(before)
+    until(lambda: hippo.primary() not in {before, ""}, "another instance is the primary", 120)
+    hippo.wait_written(50)
+    acknowledged, outage = hippo.stop_writing()
+    record_property("seconds without a write", round(outage, 1))
+    status = hippo.wait_ready()
+    assert acknowledged <= hippo.rows()
+    assert status["timeline"] == 2
+    assert {one["role"] for one in status["instances"]} == {"primary", "replica"}
+    until(lambda: hippo.rows(before) == hippo.rows(), f"{before} has the same rows", 60)
+
+
+def test_with_autofail_off_the_primary_comes_back_and_nobody_takes_over(hippo: Cluster):
+    hippo.change(autofail=False)
+    until(lambda: hippo.status()["autofail"] == "off", "autofail is off", 60)
+    before, timeline, rows = hippo.primary(), hippo.status()["timeline"], hippo.rows()
+    pod = hippo.pod(before)
+    hippo.kill(before)
+    until(lambda: hippo.primary() == before and hippo.pod(before) != pod, f"{before} is the primary again", 180)
+    assert hippo.rows() == rows
+    hippo.sql("CREATE TABLE after_the_hold AS SELECT 1 AS one")
+    assert hippo.status()["timeline"] == timeline
+    hippo.change(autofail=True)
+    until(lambda: hippo.status()["autofail"] == "on", "autofail is on", 60)
+    hippo.wait_ready()
+
+
+def test_parameters_that_need_a_restart_roll_the_replica_and_then_switch_over(hippo: Cluster):
+    before = hippo.primary()
+    hippo.change(parameters={"max_connections": 77, "work_mem": "5MB"})
+    until(lambda: hippo.primary() not in {before, ""}, "another instance is the primary", 240)
+    status = hippo.wait_ready()
+    for one in status["instances"]:
+        assert hippo.sql("SHOW max_connections", one["name"]) == "77"
+        assert hippo.sql("SHOW work_mem", one["name"]) == "5MB"
+
+
+def test_made_smaller_it_keeps_its_data_whoever_is_the_primary(hippo: Cluster, space: Kubectl):
+    rows = hippo.rows()
+    space.run("scale", "pgc", "hippo", "--replicas=1")
+    status = hippo.wait_ready()
+    assert (status["primary"], status["ready"]) == ("hippo-1", "1/1")
+    assert hippo.rows() == rows
+    until(lambda: space.get("pvc", "hippo-2") is None, "the volume of hippo-2 is gone", 60)
