@@ -180,8 +180,10 @@ def dry(space: Kubectl, pod: dict) -> dict:
 def reviews(space: Kubectl) -> int:
     """Pods that all replicas of the webhook together have been asked about, by their own metrics."""
     total = 0
-    for pod in space.within(NAMESPACE).list("pods", "app.kubernetes.io/component=webhook"):
-        name = pod["metadata"]["name"]
+    system = space.within(NAMESPACE)
+    system.run("rollout", "status", "deployment/pgwarden-webhook", "--timeout=60s")
+    pods = system.list("pods", "app.kubernetes.io/component=webhook")
+    for name in [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]:
         text = space.run("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{name}:8080/proxy/metrics").stdout
         lines = (line for line in text.splitlines() if line.startswith("pgwarden_webhook_requests_total"))
         total += sum(int(float(line.rpartition(" ")[2])) for line in lines if 'path="/mutate"' in line)
