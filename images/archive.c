@@ -10,6 +10,13 @@
  * The answer of pgBackRest itself is given at once, as its own exit code or signal. It stays in the process
  * group of the caller, so PostgreSQL's signals reach it as before.
  *
+ * The other thing that PostgreSQL gets wrong: during recovery it takes each failure of restore_command with an exit code
+ * up to 125 for the end of the WAL. A repository that cannot be reached for a moment, or a sidecar that is still
+ * starting, would end a recovery too early, and PostgreSQL would take writes with transactions missing. pgBackRest tells
+ * the two apart: 1 is "there is no such file", more is an error. So where this server recovers to take writes
+ * (recovery.signal, no standby.signal), an error is tried again, and at last ends PostgreSQL instead of its recovery.
+ * A standby goes on trying by itself.
+ *
  * Linked statically: it runs in images without a C library.
  */
 #define _GNU_SOURCE
@@ -17,15 +24,27 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef PROGRAM
 #define PROGRAM "/pgwarden/tools/bin/pgbackrest"
 #endif
 
+/* Seconds for which an error of archive-get is tried again, and between two tries. */
+#ifndef PATIENCE
+#define PATIENCE 600
+#endif
+#ifndef PAUSE
+#define PAUSE 1
+#endif
+
+/* More than 125: PostgreSQL ends instead of taking it for the end of the WAL. */
 enum { CANNOT_START = 126 };
+enum { NO_SUCH_FILE = 1 };
 
 static void let_go_of_the_caller(void)
 {
@@ -78,18 +97,22 @@ static void adopt(char **arguments, int answer)
 	}
 }
 
-int main(int count, char **arguments)
+/* One run of pgBackRest; its wait status, or -1 where it left none. */
+static int run(char **arguments)
 {
 	int ends[2];
 	int status;
 	ssize_t got;
 	pid_t adopter;
 
-	if (count < 1 || pipe2(ends, O_CLOEXEC) != 0)
-		return CANNOT_START;
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -1;
 	adopter = fork();
-	if (adopter < 0)
-		return CANNOT_START;
+	if (adopter < 0) {
+		close(ends[0]);
+		close(ends[1]);
+		return -1;
+	}
 	if (adopter == 0) {
 		close(ends[0]);
 		adopt(arguments, ends[1]);
@@ -100,7 +123,55 @@ int main(int count, char **arguments)
 	do
 		got = read(ends[0], &status, sizeof(status));
 	while (got < 0 && errno == EINTR);
-	if (got != sizeof(status))
+	close(ends[0]);
+	return got == sizeof(status) ? status : -1;
+}
+
+/* Whether PostgreSQL asks for WAL to recover from and to take writes after. It calls from its data folder. */
+static int recovers(int count, char **arguments)
+{
+	int index;
+
+	for (index = 1; index < count; index++)
+		if (strcmp(arguments[index], "archive-get") == 0)
+			return access("recovery.signal", F_OK) == 0 && access("standby.signal", F_OK) != 0;
+	return 0;
+}
+
+static int answers(int status)
+{
+	if (status == -1)
+		return 0;
+	if (!WIFEXITED(status))
+		return 1; /* A signal: somebody wants an end. */
+	return WEXITSTATUS(status) == EXIT_SUCCESS || WEXITSTATUS(status) == NO_SUCH_FILE;
+}
+
+static long now(void)
+{
+	struct timespec moment;
+
+	clock_gettime(CLOCK_MONOTONIC, &moment);
+	return moment.tv_sec;
+}
+
+int main(int count, char **arguments)
+{
+	int status;
+	long deadline = now() + PATIENCE;
+
+	if (count < 1)
+		return CANNOT_START;
+	status = run(arguments);
+	if (recovers(count, arguments)) {
+		while (!answers(status) && now() < deadline) {
+			sleep(PAUSE);
+			status = run(arguments);
+		}
+		if (!answers(status))
+			return CANNOT_START;
+	}
+	if (status == -1)
 		return CANNOT_START;
 	if (WIFSIGNALED(status)) {
 		signal(WTERMSIG(status), SIG_DFL);

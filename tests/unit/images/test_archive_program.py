@@ -24,10 +24,8 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
 def program(tmp_path: Path) -> Path:
     """The program, running `backrest` in the test's folder instead of pgBackRest."""
     target = tmp_path / "pgbackrest-archive"
-    subprocess.run(
-        [str(COMPILER), "-Wall", "-Wextra", "-Werror", f'-DPROGRAM="{tmp_path}/backrest"', "-o", target, SOURCE],
-        check=True,
-    )
+    names = [f'-DPROGRAM="{tmp_path}/backrest"', "-DPATIENCE=2"]
+    subprocess.run([str(COMPILER), "-Wall", "-Wextra", "-Werror", *names, "-o", target, SOURCE], check=True)
     return target
 
 
@@ -109,3 +107,49 @@ def test_signal_to_the_group_ends_the_program_and_pgbackrest(program: Path, tmp_
     os.killpg(running.pid, signal.SIGQUIT)
     assert running.wait(10) == -signal.SIGQUIT
     assert orphans() == [0]
+
+
+# --- restore_command: PostgreSQL takes what fails for the end of the WAL --------------------------------------------
+
+GET = ["--stanza=main", "archive-get", "000000010000000000000001", "pg_wal/RECOVERYXLOG"]
+
+
+def get(program: Path, data: Path, *signals: str) -> int:
+    """archive-get as PostgreSQL calls it: from its data folder, with these signal files in it."""
+    data.mkdir()
+    for name in signals:
+        (data / name).touch()
+    return subprocess.run([program, *GET], check=False, cwd=data).returncode
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_recovery_gets_the_answer_at_once(program: Path, tmp_path: Path, code: int, process_one: None) -> None:
+    pretend(program, f"echo >> {tmp_path}/tries; exit {code}")
+    assert get(program, tmp_path / "data", "recovery.signal") == code
+    assert (tmp_path / "tries").read_text() == "\n"
+    assert orphans() == [0]
+
+
+def test_recovery_outlasts_an_error(program: Path, tmp_path: Path) -> None:
+    pretend(program, f"test -e {tmp_path}/second && exit 0; touch {tmp_path}/second; exit 103")
+    assert get(program, tmp_path / "data", "recovery.signal") == 0
+
+
+def test_recovery_ends_postgresql_and_not_itself_where_an_error_stays(program: Path, tmp_path: Path) -> None:
+    pretend(program, "exit 103")
+    assert get(program, tmp_path / "data", "recovery.signal") == 126
+
+
+@pytest.mark.parametrize("signals", [("standby.signal",), ("standby.signal", "recovery.signal"), ()])
+def test_a_standby_gets_the_error_at_once(program: Path, tmp_path: Path, signals: tuple[str, ...]) -> None:
+    pretend(program, f"echo >> {tmp_path}/tries; exit 103")
+    assert get(program, tmp_path / "data", *signals) == 103
+    assert (tmp_path / "tries").read_text() == "\n"
+
+
+def test_archive_push_is_not_tried_again(program: Path, tmp_path: Path) -> None:
+    pretend(program, f"echo >> {tmp_path}/tries; exit 103")
+    (tmp_path / "recovery.signal").touch()
+    done = subprocess.run([program, "--stanza=main", "archive-push", "x"], check=False, cwd=tmp_path)
+    assert done.returncode == 103
+    assert (tmp_path / "tries").read_text() == "\n"
