@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 from collections.abc import Sequence
 
 from pgwarden.cli.commands import COMMANDS, GLOBAL
@@ -17,7 +18,7 @@ from pgwarden.cli.spec import Argument, Command, Option
 from pgwarden.cli.terminal import Terminal
 
 WORD = "__complete"
-_SECONDS = 1.0
+_SECONDS = 1.0  # for the cluster's answer
 _BASH = """\
 _pgwarden() {
     local current="${COMP_WORDS[COMP_CWORD]}" line
@@ -158,6 +159,7 @@ def _names(plural: str, words: list[str]) -> list[str]:
             if flag in option.flags and not option.switch:
                 setattr(values, option.dest, value if equals else rest.pop(0) if rest else "")
     try:
+        importlib.import_module("kubernetes.aio.config")  # before the clock runs
         return asyncio.run(_listed(plural, values))
     except Exception:  # noqa: BLE001
         return []

@@ -21,7 +21,7 @@ EXPECTED = [
     ("deeper/workloads.yml", 9, "StatefulSet", "metadata.labels[pgwarden.io/repository]", "misplaced-label"),
     ("deeper/workloads.yml", 26, "Deployment", "spec.template.spec.containers[0].volumeMounts", "data-volume"),
     ("deeper/workloads.yml", 30, "Deployment", "spec.template.spec.containers[0].args[1]", "archive-mode"),
-    ("deeper/workloads.yml", 37, "Pod", "metadata.labels[pgwarden.io/repository]", "no-repository"),
+    ("deeper/workloads.yml", 38, "Pod", "metadata.labels[pgwarden.io/repository]", "no-repository"),
     ("repository.json", 5, "Repository", "spec.retention.full", "schema"),
     ("template.yaml", 2, "", "", "yaml"),
 ]
