@@ -40,6 +40,8 @@ FENCE_SECONDS = 20
 class RepositoryController:
     def __init__(self, context: Context) -> None:
         self._context = context
+        #: uid → the conditions that Events were written of last.
+        self._told: dict[str, list[Object]] = {}
         #: path → digest of what was applied last, so that a look that changes nothing writes nothing.
         self._applied: dict[str, str] = {}
         #: Repository → until when its pods may still be on the way to a new configuration.
@@ -242,8 +244,10 @@ class RepositoryController:
 
     async def _tell(self, facts: Facts, after: Object) -> None:
         """An Event for each condition that turned. What Ready says while it is False, another has said."""
-        recorder = self._context.recorder
-        before = (facts.repository.get("status") or {}).get("conditions", [])
+        recorder, uid = self._context.recorder, facts.repository["metadata"]["uid"]
+        # The cache may still show the conditions from before the last look: they must not be told twice.
+        before = self._told.get(uid, (facts.repository.get("status") or {}).get("conditions", []))
+        self._told[uid] = after["conditions"]
         for condition in after["conditions"]:
             old = conditions.find(before, condition["type"])
             if old is not None and (old["status"], old["reason"]) == (condition["status"], condition["reason"]):
