@@ -48,7 +48,7 @@ class Injections:
         pod = pods.example(like, index)
         decision = examine(pod, terms, self._settings)
         if isinstance(decision, Refuse):
-            answer = prepared(refused(decision.faults))
+            answer = refused(decision.faults)  # encoded each time: it names the pod
         else:
             answer = prepared(_injected(pod, terms, decision))
         if len(answer.encoded) + len(msgspec.json.encode(like)) <= _LARGE:

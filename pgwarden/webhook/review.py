@@ -129,7 +129,7 @@ async def _later(request: Request[Any], promise: Awaitable[Answer]) -> Reply:
 
 
 def _reply(request: Request[Any], answer: Answer) -> Reply:
-    body = b"%b%b,%b}}" % (_HEAD, _encode(request.uid), answer.encoded or _rest_of(answer))
+    body = b"%b%b,%b}}" % (_HEAD, _encode(request.uid), answer.encoded or _rest_of(answer, request))
     return Reply(status=200, body=body, outcome=answer.outcome, request=request, answer=answer)
 
 
@@ -153,12 +153,11 @@ def prepared(answer: Answer) -> Answer:
     return msgspec.structs.replace(answer, encoded=_rest_of(answer), patch=b"")
 
 
-def _rest_of(answer: Answer) -> bytes:
+def _rest_of(answer: Answer, request: Request[Any] | None = None) -> bytes:
     """The response but for its uid, and without braces."""
     response: dict[str, Any] = {"allowed": not answer.faults}
     if answer.faults:
-        message = summary(answer.faults)
-        response["status"] = {"status": "Failure", "code": 422, "reason": "Invalid", "message": message}
+        response["status"] = _status(answer.faults, request)
     elif answer.patch:
         response["patchType"] = "JSONPatch"
         response["patch"] = answer.patch  # bytes: msgspec writes base64, as the API asks
@@ -168,6 +167,23 @@ def _rest_of(answer: Answer) -> bytes:
     if answer.audit:
         response["auditAnnotations"] = answer.audit
     return _encode(response)[1:-1]
+
+
+def _status(faults: tuple[Fault, ...], request: Request[Any] | None) -> dict[str, Any]:
+    """As the API server words what it finds invalid itself: kubectl prints kind, name and the causes line by line.
+
+    `kubectl edit` shows the causes alone. The message is for who reads nothing else: controllers, Events, Terraform.
+    """
+    details: dict[str, Any] = {
+        "causes": [
+            {"reason": "FieldValueInvalid", "field": one.field, "message": str(one).removeprefix(f"{one.field}: ")}
+            for one in faults
+        ]
+    }
+    if request is not None:
+        details |= {"group": request.kind.group, "kind": request.kind.kind, "name": request.name}
+    status = {"status": "Failure", "code": 422, "reason": "Invalid"}
+    return status | {"message": summary(faults), "details": details}
 
 
 def _within_limit(warnings: tuple[str, ...]) -> list[str]:

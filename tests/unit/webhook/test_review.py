@@ -240,3 +240,28 @@ async def test_the_deletion_of_a_repository_is_judged_by_its_use_and_by_who_asks
     assert asked == [("hippo", "u"), ("hippo", "cleaner")]
     _, answer = await _respond(review_of(None, operation="DELETE", old=old), handlers.check_kinds)
     assert answer["response"]["allowed"]
+
+
+async def test_a_refusal_names_the_object_and_each_cause_as_kubectl_edit_shows_them():
+    """kubectl edit prints the causes of an Invalid answer and nothing else."""
+    faults = (
+        Fault("spec.type", "fulll", "must be full", "schema"),
+        Fault("spec.storage", None, "is required", "storage"),
+    )
+
+    async def handler(_):
+        return Answer(outcome="refused", faults=faults)
+
+    request = {"uid": "1", "name": "one", "kind": {"group": "pgwarden.io", "version": "v1alpha1", "kind": "Backup"}}
+    body = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+    status = json.loads((await review.respond(body, handler)).body)["response"]["status"]
+    assert status["reason"] == "Invalid"
+    assert status["details"] == {
+        "group": "pgwarden.io",
+        "kind": "Backup",
+        "name": "one",
+        "causes": [
+            {"reason": "FieldValueInvalid", "field": "spec.type", "message": '"fulll": must be full'},
+            {"reason": "FieldValueInvalid", "field": "spec.storage", "message": "is required"},
+        ],
+    }
