@@ -10,10 +10,13 @@ def difference(before: Object, after: Object) -> Object:
     """The merge patch that turns status *before* into *after*: lists whole, what is gone as None."""
     patch: Object = {key: None for key in before if key not in after or after[key] is None}
     for key, value in after.items():
-        if value is None or before.get(key) == value:
-            continue
         old = before.get(key)
-        patch[key] = difference(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        if value is None or old == value:
+            continue
+        if not (isinstance(old, dict) and isinstance(value, dict)):
+            patch[key] = value
+        elif nested := difference(old, value):  # none where they differ by what is None alone: it is not stored
+            patch[key] = nested
     return patch
 
 
