@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+#: Every shell script, whatever its name: what git tracks and what begins as one.
+SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
 .DEFAULT_GOAL := help
 .PHONY: help venv cluster cluster-down images demo test check unit bench clean
@@ -38,11 +40,14 @@ test: venv check ## every test: unit, API server, and end to end on the real clu
 unit: venv ## the tests that need nothing but Python
 	@$(BIN)/python -m pytest tests/unit
 
-check: venv ## lint, types, layers, generated files
+check: venv ## lint, types, layers, shell scripts, and the chart under every combination of values
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/shellcheck $(SCRIPTS)
+	@$(BIN)/python -m localcluster tools --only helm
+	@$(BIN)/python -m pytest --quiet tests/unit/chart
 
 bench: venv ## backup and restore through pgwarden beside the same pgBackRest commands by hand
 	@$(BIN)/python -m bench.backup_restore
