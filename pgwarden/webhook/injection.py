@@ -47,10 +47,8 @@ class Injections:
         like, index, terms = question
         pod = pods.example(like, index)
         decision = examine(pod, terms, self._settings)
-        if isinstance(decision, Refuse):
-            answer = refused(decision.faults)  # encoded each time: it names the pod
-        else:
-            answer = prepared(_injected(pod, terms, decision))
+        # A refusal names the pod, so it is encoded each time.
+        answer = refused(decision.faults) if isinstance(decision, Refuse) else prepared(_injected(pod, terms, decision))
         if len(answer.encoded) + len(msgspec.json.encode(like)) <= _LARGE:
             if len(self._answers) >= _REMEMBERED:
                 del self._answers[next(iter(self._answers))]  # the oldest
