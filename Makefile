@@ -7,13 +7,14 @@ BIN    := $(VENV)/bin
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test check unit bench clean
+.PHONY: help venv cluster cluster-down images demo test check unit bench bench-webhook clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.stamp: requirements-dev.lock
 	@echo "== Python environment: installing the locked packages into $(VENV)"
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -q && apt-get install -y -q python3-venv; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
@@ -51,6 +52,9 @@ check: venv ## lint, types, layers, shell scripts, and the chart under every com
 
 bench: venv ## backup and restore through pgwarden beside the same pgBackRest commands by hand
 	@$(BIN)/python -m bench.backup_restore
+
+bench-webhook: venv ## the webhook beside a standard Go webhook that makes the same pods
+	@$(BIN)/python -m bench.webhook
 
 clean: ## remove what this checkout made (the cache outside of it stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

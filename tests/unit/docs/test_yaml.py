@@ -39,8 +39,16 @@ class OnlyHippo:
     schedules = restores = backups
 
 
+class Nothing(OnlyHippo):
+    """A namespace for a PostgresCluster, which brings its own Repository."""
+
+    def repository(self, namespace: str, name: str) -> dict | None:
+        return None
+
+
 def faults(obj: dict) -> list:
-    return validate(obj, old=None, lookup=OnlyHippo(), now=NOW, defaults=OperatorDefaults()).faults
+    lookup = Nothing() if obj["kind"] == "PostgresCluster" else OnlyHippo()
+    return validate(obj, old=None, lookup=lookup, now=NOW, defaults=OperatorDefaults()).faults
 
 
 def ours(texts: list[str]) -> list[dict]:
