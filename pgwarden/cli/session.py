@@ -99,6 +99,7 @@ async def _access(args: argparse.Namespace) -> access.Access:
         if inside is None:
             raise CliError("there is no kubeconfig: set KUBECONFIG or --kubeconfig; lint and inject need none")
         return inside
+    kubeconfig.namespace(args.kubeconfig, args.context)  # says which contexts there are, where this one is not
     if not args.context:
         try:
             return await access.from_kubeconfig(args.kubeconfig or None)
