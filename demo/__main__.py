@@ -56,7 +56,7 @@ def _next(tell: Narrator, ground: Ground) -> None:
         first = f"export KUBECONFIG={tell.environment['KUBECONFIG']}"
         last = [
             f"kubectl delete namespace {ground.namespace}; helm uninstall pgwarden -n {NAMESPACE}",
-            "# everything of it",
+            "# all of it but the CRDs",
         ]
     lines = [
         (first, ""),
