@@ -24,6 +24,8 @@ INFO_LIMIT_SECONDS = 300.0
 STANZA_CREATE_SECONDS = 300.0
 #: Of stanza-create's output that is answered.
 OUTPUT_CHARACTERS = 8192
+#: An error of archive-push is told for so long; PostgreSQL pauses for one minute of it between tries.
+REMEMBERED_SECONDS = 180.0
 #: pgBackRest's code for "other": the storage could not be read.
 TROUBLE = 99
 
@@ -38,9 +40,16 @@ class State:
     pgbackrest_version: str = ""
     sync_error: str = ""
     spool: Path | None = None  # beside PostgreSQL
+    _seen: tuple[float, str] = (0.0, "")
 
     def archive_error(self) -> str:
-        return spool.archive_error(self.spool, self.settings.stanza) if self.spool else ""
+        """Remembered, as pgBackRest clears it at each new try: else it would be seen by chance only."""
+        found = spool.archive_error(self.spool, self.settings.stanza) if self.spool else ""
+        now = time.monotonic()
+        if found:
+            self._seen = (now, found)
+        seen, error = self._seen
+        return error if now - seen < REMEMBERED_SECONDS else ""
 
     def answer(self) -> Answer:
         own = {"archiveError": self.archive_error()} if self.spool else {}

@@ -59,7 +59,8 @@ def by_repo(text: str) -> list[tuple[int, str]]:
     parts = _REPO.split(text)
     if len(parts) == 1:
         return [(0, text)]
-    return [(int(number), said.strip()) for number, said in zip(parts[1::2], parts[2::2], strict=True)]
+    found = [(int(number), said.strip()) for number, said in zip(parts[1::2], parts[2::2], strict=True)]
+    return list(dict.fromkeys(found))
 
 
 def explain(text: str, place: Place | None = None) -> Trouble:

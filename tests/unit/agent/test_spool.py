@@ -48,3 +48,17 @@ def test_the_status_beside_postgresql_has_it_and_the_hosts_has_not(out, tmp_path
 
     assert State(settings, Running(), spool=tmp_path).answer()["archiveError"] == SAID
     assert "archiveError" not in State(settings, Running()).answer()
+
+
+def test_an_error_is_remembered_while_the_next_try_has_cleared_it_but_not_for_ever(out, tmp_path, monkeypatch):
+    state = State(Settings(Role.REPOSITORY, "hippo"), None, spool=tmp_path)
+    now = [100000.0]
+    monkeypatch.setattr("pgwarden.agent.calls.time.monotonic", lambda: now[0])
+    assert state.archive_error() == ""
+    (out / "global.error").write_text(f"103\n{SAID}")
+    assert state.archive_error() == SAID
+    (out / "global.error").unlink()
+    now[0] += 120
+    assert state.archive_error() == SAID
+    now[0] += 61
+    assert state.archive_error() == ""

@@ -99,4 +99,5 @@ def test_the_errors_of_archive_push_are_parted_by_storage():
         (1, "[HostConnectError] unable to connect to 'a:1': [111] Connection refused"),
         (2, TEXTS["down"]),
     ]
+    assert by_repo("errors:\nrepo2: down\nrepo2: down\n") == [(2, "down")]
     assert by_repo("WAL segment is not there") == [(0, "WAL segment is not there")]
