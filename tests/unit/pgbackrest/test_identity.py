@@ -8,16 +8,24 @@ import subprocess
 import msgspec
 import pytest
 
-from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.api.kinds import BackupSpec, PodFacts, RepositorySpec, RestoreSpec
 from pgwarden.api.options import parse_options
 from pgwarden.controller.backup import render as backup_render
 from pgwarden.controller.repository import render as repository_render
+from pgwarden.controller.restore import render as restore_render
+from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.settings import Settings
 from pgwarden.pgbackrest import commands, identity
 
 ROLE = "arn:aws:iam::1:role/backups"
 WEB_ID = {"keyType": "web-id", "bucket": "b", "endpoint": "e", "region": "r", "uriStyle": "path"}
 REPOSITORY = {"kind": "Repository", "metadata": {"name": "hippo", "namespace": "ns", "uid": "u"}}
+RESTORE = {"kind": "Restore", "metadata": {"name": "r", "namespace": "ns", "uid": "x"}}
+DATA = {"name": "data", "mountPath": "/var/lib/postgresql/data"}
+FACTS = PodFacts(
+    container="postgres", data_directory="/var/lib/postgresql/data/pgdata", port=5432, user="postgres", database="postgres",
+    socket_directory="/var/run/postgresql", run_as_user=999, run_as_group=999, configured_by="Arguments", data_volume="data",
+)  # fmt: skip
 BACKUP = {"kind": "Backup", "metadata": {"name": "one", "namespace": "ns", "uid": "b"}}
 
 
@@ -29,10 +37,13 @@ def pods(given: RepositorySpec) -> dict:
     settings = Settings.from_environment()
     host = repository_render.deployment(REPOSITORY, given, settings)
     job = backup_render.job(BACKUP, BackupSpec(repository="hippo"), REPOSITORY, given, ["backup"], settings)
-    return {"host": host["spec"]["template"]["spec"], "backup": job["spec"]["template"]["spec"]}
+    plan = Plan(restore="r", restore_uid="x", repository="hippo", new_claim="c", facts=FACTS, mounts=[DATA])
+    restore = restore_render.job(RESTORE, plan, RestoreSpec(repository="hippo"), given, settings, 1)
+    found = {"host": host, "backup": job, "restore": restore}
+    return {name: made["spec"]["template"]["spec"] for name, made in found.items()}
 
 
-@pytest.mark.parametrize("where", ["host", "backup"])
+@pytest.mark.parametrize("where", ["host", "backup", "restore"])
 def test_host_and_jobs_run_as_the_service_account_with_role_and_token(where):
     pod = pods(spec(roleARN=ROLE))[where]
     container = pod["containers"][0]
@@ -42,7 +53,9 @@ def test_host_and_jobs_run_as_the_service_account_with_role_and_token(where):
     assert variables["AWS_WEB_IDENTITY_TOKEN_FILE"] == "/pgwarden/token/token"
     assert {"name": "pgwarden-token", "mountPath": "/pgwarden/token", "readOnly": True} in container["volumeMounts"]
     source = next(one for one in pod["volumes"] if one["name"] == "pgwarden-token")["projected"]["sources"][0]
-    assert source == {"serviceAccountToken": {"path": "token", "audience": "sts.amazonaws.com", "expirationSeconds": 3600}}
+    assert source == {
+        "serviceAccountToken": {"path": "token", "audience": "sts.amazonaws.com", "expirationSeconds": 3600}
+    }
 
 
 @pytest.mark.parametrize("given", [{}, {"keyType": "auto"}, {"keyType": "shared"}], ids=["no role", "auto", "shared"])
@@ -60,7 +73,11 @@ def test_the_commands_for_postgresql_set_the_variables_for_themselves_alone(tmp_
     program.chmod(0o755)
     for command in (commands.archive_command("hippo", ROLE), commands.restore_command("hippo", ROLE)):
         assert commands.is_for_postgres(command)
-        shown = command.replace("/pgwarden/tools/bin/pgbackrest-archive", str(program)).replace("%f", "F").replace("%p", "P")
+        shown = (
+            command.replace("/pgwarden/tools/bin/pgbackrest-archive", str(program))
+            .replace("%f", "F")
+            .replace("%p", "P")
+        )
         done = subprocess.run(shown, shell=True, text=True, capture_output=True, check=True, env=dict(os.environ))
         assert done.stdout.startswith(f"{ROLE} /pgwarden/token/token ")
     assert commands.archive_command("hippo").startswith("/pgwarden/tools/bin/pgbackrest-archive ")
