@@ -21,6 +21,8 @@ KIND_OF = {"backup": "a backup", "restore": "a restore", "repository": "a Reposi
 _NUMBERED = re.compile(r"(repo|pg)([0-9]*)-(.+)")
 _RETENTION = re.compile(r"repo[0-9]+-retention-(?:full|diff|archive|history)")
 _SECRET = re.compile(r"key|secret|token|pass", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_QUOTES = re.compile(r"['\"\\]")
 Storages = Sequence[str]
 
 
@@ -107,17 +109,22 @@ def _given(options: Sequence[Any], field: str, command: Command, faults: list[Fa
         if not isinstance(entry, str):
             faults.append(Fault(where, _brief(entry), "must be a string such as --process-max=4", "options"))
             continue
-        if any(ord(letter) < 32 or ord(letter) == 127 for letter in entry):
+        if _CONTROL.search(entry):
             faults.append(Fault(where, _brief(entry), "must be one line without control characters", "options"))
             continue
         try:
-            words = shlex.split(entry)
+            words = _split(entry)
         except ValueError as error:
             faults.append(Fault(where, _brief(entry), f"has a quotation mark that is not closed ({error})", "options"))
             continue
         if not words:
             faults.append(Fault(where, entry, "is empty", "options"))
         yield from _words(words, where, command, faults)
+
+
+def _split(entry: str) -> list[str]:
+    """As a shell would. Where nothing is quoted that is at the spaces, which is a hundred times faster to find out."""
+    return shlex.split(entry) if _QUOTES.search(entry) else [word for word in entry.split(" ") if word]
 
 
 def _words(words: list[str], where: str, command: Command, faults: list[Fault]) -> Iterator[_Given]:

@@ -11,12 +11,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from pgwarden.api.faults import Fault
 from pgwarden.api.names import API_VERSION, GROUP
+from pgwarden.api.schema_types import type_of
 
 KINDS = ("Repository", "Backup", "BackupSchedule", "Restore", "PostgresCluster")
 _TYPES = {
@@ -48,6 +50,20 @@ def validators() -> Mapping[str, Draft202012Validator]:
     return {kind: Draft202012Validator(_strict(_schema(crd), root=True)) for kind, crd in crds().items()}
 
 
+@lru_cache(maxsize=1)
+def _types() -> Mapping[str, Any]:
+    return {kind: type_of(_strict(_schema(crd), root=True), kind) for kind, crd in crds().items()}
+
+
+def _fits(obj: dict[str, Any], kind: str) -> bool:
+    """True where nothing is wrong for certain: most objects, and quickly."""
+    try:
+        msgspec.convert(obj, _types()[kind])
+    except (msgspec.ValidationError, ValueError, RecursionError):
+        return False
+    return True
+
+
 def schema_faults(obj: Any) -> list[Fault]:
     """What the schema of *obj*'s kind says against it. `status` is ours and is not looked at."""
     if not isinstance(obj, dict):
@@ -59,6 +75,8 @@ def schema_faults(obj: Any) -> list[Fault]:
     if not isinstance(kind, str) or kind not in validators():
         return [*faults, Fault("kind", _brief(kind), f"must be one of {', '.join(KINDS)} (group {GROUP})", "schema")]
     seen = {key: value for key, value in obj.items() if key != "status"}
+    if _fits(seen, kind):
+        return faults
     for error in validators()[kind].iter_errors(seen):
         faults += _faults(error)
     return _unique(faults)

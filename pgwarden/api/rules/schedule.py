@@ -50,9 +50,11 @@ def check(case: Case) -> None:
 
 def _warn_of_haste(case: Case, repository: Object, kind: str, zone: str | None) -> None:
     """Runs that come before the one before them is done wait for it, and are never made up for."""
-    parsed = cron.parse(case.get(str, "schedule"))
     took = _longest(repository, kind)
-    if isinstance(parsed, list) or zone is None or took is None or case.get(bool, "suspend"):
+    if took is None or zone is None or case.get(bool, "suspend"):
+        return
+    parsed = cron.parse(case.get(str, "schedule"))
+    if isinstance(parsed, list):
         return
     runs = parsed.next_runs(case.now, zone, _LOOKED_AT)
     gap = min(later - run for run, later in pairwise(runs))
