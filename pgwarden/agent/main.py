@@ -16,8 +16,8 @@ def main(argv: list[str]) -> int:
     if argv:
         sys.stderr.write(f"pgwarden agent: --check or nothing, not {' '.join(argv)}\n")
         return 2
-    # Process 1 of a container has no default action: a SIGTERM during the imports, which take seconds on a busy node, would
-    # be lost, and the pod would end only with its grace period.
+    # Process 1 of a container has no default action: a SIGTERM during the imports, which take seconds on a busy node,
+    # would be lost, and the pod would end only with its grace period.
     signal.signal(signal.SIGTERM, _end)
     from pgwarden.agent import log, process
     from pgwarden.agent.settings import Settings, SettingsError

@@ -126,6 +126,7 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     volume_claim: str = ""  # restore into a new PVC of this name and touch nothing else
     keep_old_volume: bool = True
     recovery_timeout_seconds: int = 3600
+    reenable_autofail: bool = False
 
 
 class InstanceStorage(Model, frozen=True, kw_only=True):

@@ -48,7 +48,9 @@ class Manager:
         caches.postgres_pods.listen(self._postgres_pod_changed)
         for cache in (caches.own_pods, caches.jobs, caches.deployments):
             cache.listen(self._ours_changed)
-        for cache in (caches.instances, caches.patroni, caches.postgres_pods, caches.repositories, caches.backups):
+        for cache in (caches.instances, caches.patroni, caches.postgres_pods):
+            cache.listen(self._of_cluster_changed)
+        for cache in (caches.repositories, caches.backups, caches.restores):
             cache.listen(self._of_cluster_changed)
         for cache, worker in self._own:
             for key in list(cache.items):

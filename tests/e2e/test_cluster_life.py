@@ -67,11 +67,11 @@ def test_with_autofail_off_the_primary_comes_back_and_nobody_takes_over(hippo: C
 
 def test_parameters_that_need_a_restart_roll_the_replica_and_then_switch_over(hippo: Cluster):
     before = hippo.primary()
-    hippo.change(parameters={"max_connections": 77, "work_mem": "5MB"})
+    hippo.change(parameters={"max_connections": 123, "work_mem": "5MB"})
     until(lambda: hippo.primary() not in {before, ""}, "another instance is the primary", 240)
     status = hippo.wait_ready()
     for one in status["instances"]:
-        assert hippo.sql("SHOW max_connections", one["name"]) == "77"
+        assert hippo.sql("SHOW max_connections", one["name"]) == "123"
         assert hippo.sql("SHOW work_mem", one["name"]) == "5MB"
 
 

@@ -43,6 +43,15 @@ RESERVED = {
     "wal_log_hints": "pg_rewind needs it on",
 }
 
+#: What a replica needs at least as much of as its primary → Patroni's default.
+AT_LEAST_THE_PRIMARYS = {
+    "max_connections": 100,
+    "max_locks_per_transaction": 64,
+    "max_prepared_transactions": 0,
+    "max_wal_senders": 10,
+    "max_worker_processes": 8,
+}
+
 
 def check(case: Case) -> None:
     _check_name(case)
@@ -54,6 +63,7 @@ def check(case: Case) -> None:
         _check_taken(case)
     else:
         _check_change(case, case.old)
+        _check_lowered(case, case.old)
     replicas = case.get(int, "instances", "replicas")
     if case.get(bool, "synchronous") and (replicas or 1) < 2:
         case.warn("spec.synchronous has no effect with one instance: there is no replica that a commit could wait for")
@@ -170,6 +180,27 @@ def _check_change(case: Case, old: Object) -> None:
     if sizes[0] is not None and sizes[1] is not None and sizes[1] < sizes[0]:
         message = "cannot become smaller: a volume can only grow"
         case.refuse("spec.instances.storage.size", case.get(str, "instances", "storage", "size"), message, "immutable")
+
+
+def _check_lowered(case: Case, old: Object) -> None:
+    """Replicas restart first, and one with less than its primary does not start."""
+    if (case.get(int, "instances", "replicas") or 1) < 2:
+        return
+    for name, default in AT_LEAST_THE_PRIMARYS.items():
+        before, after = (_number(get(one, dict, "spec", "parameters") or {}, name, default) for one in (old, case.obj))
+        if before is not None and after is not None and after < before:
+            message = (
+                f"cannot be lowered from {before} while there are replicas, and one needs what its primary has; "
+                "scale to 1, lower it, and scale back"
+            )
+            case.refuse(f"spec.parameters.{name}", after, message, "lowered")
+
+
+def _number(parameters: dict[str, Any], name: str, default: int) -> int | None:
+    value = parameters.get(name, default)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12 else None
 
 
 def _brief(value: Any) -> Any:

@@ -58,8 +58,10 @@ class Decision:
 
 
 def decide(facts: Facts) -> Decision:
-    if facts.fault or facts.restoring:
-        return Decision(None, facts.fault or "a Restore is at work")
+    if facts.fault:
+        return Decision(None, facts.fault)
+    if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
+        return configuration(facts) or Decision(None, "a Restore is at work")
     waiting = ""
     for step in STEPS:
         decision = step(facts)
@@ -166,6 +168,8 @@ def configuration(facts: Facts) -> Decision | None:
 
 def paused(facts: Facts) -> bool:
     """Autofail goes off only when the cluster is complete: Patroni makes no replica after that."""
+    if facts.restoring:
+        return True
     if facts.spec.autofail:
         return False
     complete = len(facts.instances) >= facts.spec.instances.replicas and all(one.ready for one in facts.instances)

@@ -6,6 +6,7 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.controller import operations
 from pgwarden.controller.cluster import instance, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.context import Context
@@ -27,6 +28,7 @@ def gather(context: Context, cluster: Object) -> Facts:
         store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if is_owned(one, cluster)}),
         repository=repository,
         backups=caches.of_repository(caches.backups, namespace, name),
+        restoring=_restoring(context, namespace, name),
         fault=_fault(cluster, repository),
     )
 
@@ -51,6 +53,19 @@ def _instances(context: Context, namespace: str, cluster: str) -> list[Instance]
         member = patroni.member(pod) if pod else patroni.Member()
         found.append(Instance(name, int(number), deployment, pod, member))
     return sorted(found, key=lambda one: one.number)
+
+
+def _restoring(context: Context, namespace: str, cluster: str) -> bool:
+    """Whether a Restore in place is at work, or one that is gone has left an instance stopped."""
+    caches = context.caches
+    at_work = [
+        one
+        for one in caches.of_repository(caches.restores, namespace, cluster)
+        if operations.phase(one) == "Running" and not one["spec"].get("volumeClaim")
+    ]
+    stopped = caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, cluster)
+    left = [one for one in stopped if names.ANNOTATION_STOPPED_BY in one["metadata"].get("annotations", {})]
+    return bool(at_work or left)
 
 
 def _newest(pod: Object) -> tuple[bool, str]:

@@ -116,8 +116,10 @@ def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Set
             {"name": "patroni", "containerPort": names.PORT_PATRONI, "protocol": "TCP"},
         ],
         "lifecycle": {"preStop": {"exec": {"command": [f"{names.CLUSTER_CONF}/stop.sh"]}}},
+        # Patroni answers only when a Restore's recovery has ended, which takes as long as it takes: a day at most.
+        "startupProbe": probe("/liveness", periodSeconds=3, failureThreshold=28800),
         "readinessProbe": probe("/readiness", periodSeconds=3, failureThreshold=3),
-        "livenessProbe": probe("/liveness", initialDelaySeconds=30, periodSeconds=10, failureThreshold=6),
+        "livenessProbe": probe("/liveness", periodSeconds=10, failureThreshold=6),
         "resources": spec.instances.resources or DEFAULT_RESOURCES,
         "securityContext": render.container_security(),
         "volumeMounts": [

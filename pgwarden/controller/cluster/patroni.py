@@ -97,7 +97,7 @@ def local(cluster: str, spec: PostgresClusterSpec) -> str:
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
             "create_replica_methods": ["pgbackrest", "basebackup"],
-            "pgbackrest": {"command": " ".join(_replica(cluster)), "keep_data": True, "no_params": True},
+            "pgbackrest": {"command": f"{names.CLUSTER_CONF}/replica.sh", "keep_data": True, "no_params": True},
             "basebackup": {"checkpoint": "fast"},
             "recovery_conf": {"restore_command": restore},
         },
@@ -115,12 +115,6 @@ def bootstrap(cluster: str, spec: PostgresClusterSpec) -> str:
         }
     }
     return _text(made)
-
-
-def _replica(cluster: str) -> list[str]:
-    """From the repository, not from the primary: only what has changed since the last backup comes by WAL."""
-    argv = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
-    return commands.command_line([f"--stanza={names.stanza(cluster)}", *argv, "restore"])
 
 
 def _text(made: Object) -> str:

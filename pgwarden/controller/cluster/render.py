@@ -96,7 +96,7 @@ def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, prim
         "primary": primary,
     }
     made = metadata(cluster, names.cluster_patroni(name))
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made, "data": data | scripts.files()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made, "data": data | scripts.files(name)}
 
 
 def new_credentials(cluster: Object) -> Object:

@@ -1,10 +1,22 @@
-"""The three scripts that an instance runs; they are in the cluster's ConfigMap. Pure text."""
+"""The scripts that an instance runs; they are in the cluster's ConfigMap. Pure text."""
 
 from __future__ import annotations
 
 from pgwarden.api import names
 from pgwarden.controller.cluster.patroni import APPLICATION
+from pgwarden.pgbackrest import commands
 
+#: The sidecar writes pgBackRest's configuration in its first seconds, beside which we start.
+_CONFIGURED = "until [ -s {file} ]; do sleep 0.2; done"
+
+#: From the repository, not from the primary: only what has changed since the last backup comes by WAL.
+_REPLICA = """\
+#!/bin/sh
+{wait}
+exec {command}
+"""
+
+#: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
 #: While autofail is off (Patroni's pause) Patroni starts no PostgreSQL, and leaves one running at its own end. So an
 #: instance whose pod was replaced is started here: the one that was the primary, or a replica. Any other that has no
 #: standby.signal stays down, as it could be a second primary.
@@ -12,10 +24,18 @@ _START = """\
 #!/bin/sh
 set -eu
 data=$PATRONI_POSTGRESQL_DATA_DIR
-if [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
+if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
+  {wait}
+  rm -f "$data/postmaster.pid"
+  "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 86400 start || exit 1
+  while [ -e "$data/recovery.signal" ]; do
+    "$PGWARDEN_BIN/pg_ctl" -D "$data" status > /dev/null || {{ echo "PostgreSQL ended during recovery" >&2; exit 1; }}
+    sleep 1
+  done
+elif [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
   if [ -e "$data/standby.signal" ] || [ "$(cat {conf}/primary)" = "$PGWARDEN_INSTANCE" ]; then
     rm -f "$data/postmaster.pid"  # of a container that is gone: the volume is this instance's alone
-    "$PGWARDEN_BIN/pg_ctl" -D "$data" -w -t 3600 start || echo "PostgreSQL did not start; Patroni shows its state" >&2
+    "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
   fi
 fi
 exec patroni {conf}
@@ -40,10 +60,14 @@ SQL
 """
 
 
-def files() -> dict[str, str]:
+def files(cluster: str) -> dict[str, str]:
     """Name → text, for the ConfigMap."""
+    wait = _CONFIGURED.format(file=names.CONF_FILE)
+    options = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
+    restore = commands.command_line([f"--stanza={names.stanza(cluster)}", *options, "restore"])
     return {
-        "start.sh": _START.format(conf=names.CLUSTER_CONF),
+        "start.sh": _START.format(conf=names.CLUSTER_CONF, wait=wait),
+        "replica.sh": _REPLICA.format(wait=wait, command=" ".join(restore)),
         "stop.sh": _STOP.format(conf=names.CLUSTER_CONF),
         "after-initdb.sh": _AFTER_INITDB.format(user=APPLICATION),
     }

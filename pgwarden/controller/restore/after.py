@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pgwarden.api import names
-from pgwarden.controller.restore import render
+from pgwarden.controller.restore import cluster, render
 from pgwarden.controller.restore.facts import Facts
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.restore.switch import running_pod
@@ -119,4 +119,8 @@ def backed_up(facts: Facts) -> Verdict:
     if not facts.spec.keep_old_volume and kept is not None and "deletionTimestamp" not in kept["metadata"]:
         delete = Delete("persistentvolumeclaims", facts.namespace, plan.kept_claim, kept["metadata"]["uid"])
         return act(delete, "Removing", f"removing claim {plan.kept_claim} (keepOldVolume: false)", keptClaim=None)
+    if facts.spec.reenable_autofail and facts.members:
+        turned = cluster.turn_on(facts, facts.members)
+        if turned:
+            return turned
     return done("BackedUp", f"Backup {name} is completed", backup=name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +16,9 @@ from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.runtime import conditions
 from pgwarden.controller.settings import Settings
 from pgwarden.kube.client import Object
+
+if TYPE_CHECKING:
+    from pgwarden.controller.restore.cluster import Members
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Facts:
     repository: Object | None = None
     repo_spec: RepositorySpec = field(default_factory=RepositorySpec)
     operations: tuple[Object, ...] = ()
-    workloads: tuple[Object, ...] = ()  # StatefulSets: the planned one, else all that may be meant
+    workloads: tuple[Object, ...] = ()  # StatefulSets and Deployments: the planned one, else all that may be meant
+    members: Members | None = None  # of the PostgresCluster that the Repository belongs to
     pods: tuple[Object, ...] = ()  # all of the namespace that matter: labelled, or using a claim
     claims: Mapping[str, Object] = field(default_factory=dict)
     volumes: Mapping[str, Object] = field(default_factory=dict)
@@ -68,10 +73,14 @@ class Facts:
 
 
 def owner(pod: Object) -> tuple[str, str]:
-    """Kind and name of the controller of *pod*."""
+    """Kind and name of what runs *pod*: of a ReplicaSet, the Deployment that it is named after."""
     for reference in pod["metadata"].get("ownerReferences", []):
         if reference.get("controller"):
-            return reference["kind"], reference["name"]
+            kind, name = reference["kind"], reference["name"]
+            suffix = f"-{pod['metadata'].get('labels', {}).get('pod-template-hash', '')}"
+            if kind == "ReplicaSet" and len(suffix) > 1 and name.endswith(suffix):
+                return "Deployment", name.removesuffix(suffix)
+            return kind, name
     return "", ""
 
 

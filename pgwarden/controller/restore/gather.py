@@ -10,9 +10,11 @@ import msgspec
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.controller.agents import AgentError
+from pgwarden.controller.cluster import patroni
 from pgwarden.controller.context import Context
+from pgwarden.controller.restore import cluster, workload
 from pgwarden.controller.restore import plan as plans
-from pgwarden.controller.restore import workload
+from pgwarden.controller.restore.cluster import Members
 from pgwarden.controller.restore.decide import stage
 from pgwarden.controller.restore.facts import Facts, claims_of, pod_ip, pods_of
 from pgwarden.controller.restore.plan import Plan
@@ -23,6 +25,8 @@ from pgwarden.kube.client import Object
 _ALL_PODS = frozenset({"Validated", "Stopped", "Swapped"})
 #: Steps that need the repository host: for what it holds, or because PostgreSQL is about to need it.
 _HOST = frozenset({"Validated", "Stopped", "Started"})
+#: Steps that look at the other instances of a PostgresCluster.
+_MEMBERS = frozenset({"Validated", "Stopped", "BackedUp"})
 
 
 async def gather(context: Context, restore: Object, answers: Mapping[str, Object]) -> Facts:
@@ -59,6 +63,7 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
         backup=await read.find("backups", names.restore_backup(plan.restore)) if plan and step == "BackedUp" else None,
         info=info,
         info_error=info_error,
+        members=await read.members(repository) if step in _MEMBERS else None,
         agent=agent,
         agent_error=agent_error,
         answers=answers,
@@ -101,11 +106,36 @@ class _Reader:
 
     async def workloads(self, plan: Plan | None) -> list[Object]:
         if plan is None:
-            return await self.items(workload.PLURALS[workload.KIND])
+            listed = [(kind, await self.items(plural)) for kind, plural in workload.PLURALS.items()]
+            return [{"kind": kind} | one for kind, items in listed for one in items]
         if not plan.in_place:
             return []
         found = await self.find(workload.PLURALS[plan.workload_kind], plan.workload)
         return [found] if found else []
+
+    async def members(self, repository: Object | None) -> Members | None:
+        """The PostgresCluster that *repository* belongs to, and its instances."""
+        owners = (repository or {}).get("metadata", {}).get("ownerReferences", [])
+        name = next((one["name"] for one in owners if one["kind"] == cluster.KIND), "")
+        found = await self.find("postgresclusters", name) if name else None
+        if found is None:
+            return None
+        selector = f"{names.LABEL_CLUSTER}={name}"
+        maps = {one["metadata"]["name"]: one for one in await self.items("configmaps", labelSelector=selector)}
+        store = patroni.store(name, maps)
+        pods = {one["metadata"]["name"]: one for one in await self.items("pods", labelSelector=selector)}
+        holder = pods.get(store.leader, {}).get("metadata", {}).get("labels", {})
+        last = (maps.get(names.cluster_patroni(name), {}).get("data") or {}).get("primary", "")
+        return Members(
+            cluster=found,
+            primary=holder.get(names.LABEL_INSTANCE) or last,
+            lock=store.leader,
+            paused=store.paused,
+            deployments=tuple(await self.items("deployments", labelSelector=f"{selector},{names.LABEL_INSTANCE}")),
+            claims=tuple(
+                await self.items("persistentvolumeclaims", labelSelector=f"{selector},{names.LABEL_INSTANCE}")
+            ),
+        )
 
     async def pods(self, repository: str | None) -> list[Object]:
         if repository is None:

@@ -98,15 +98,20 @@ class RestoreController:
 
     async def orphans(self) -> list[Key]:
         """Restores that stopped a workload and do not exist any more: to be reconciled when the controller starts."""
-        page: Any = await self._context.client.get(paths.of(workload.PLURALS[workload.KIND]))
-        left = [(one["metadata"]["namespace"], plan) for one in page["items"] if (plan := plans.of_workload(one))]
+        workloads = await self._workloads()
+        left = [(one["metadata"]["namespace"], plan) for one in workloads if (plan := plans.of_workload(one))]
         keys = [(namespace, plan.restore) for namespace, plan in left]
         return [key for key in keys if await self._context.client.find(paths.of("restores", *key)) is None]
 
+    async def _workloads(self, namespace: str = "") -> list[Object]:
+        client = self._context.client
+        pages: list[Any] = [await client.get(paths.of(plural, namespace)) for plural in workload.PLURALS.values()]
+        return [one for page in pages for one in page["items"]]
+
     async def _vanished(self, key: Key) -> float | None:
         """Put back what Restore *key* has left of itself: the workload's claims, or the claim it was writing into."""
-        page: Any = await self._context.client.get(paths.of(workload.PLURALS[workload.KIND], key[0]))
-        plan = next((p for one in page["items"] if (p := plans.of_workload(one)) and p.restore == key[1]), None)
+        workloads = await self._workloads(key[0])
+        plan = next((p for one in workloads if (p := plans.of_workload(one)) and p.restore == key[1]), None)
         if plan is None:
             await self._remove_claim(key)
             return None

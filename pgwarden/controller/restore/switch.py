@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pgwarden.api import names
-from pgwarden.controller.restore import render, swap, workload
+from pgwarden.controller.restore import cluster, render, swap, workload
 from pgwarden.controller.restore.facts import (
     Facts,
     claims_of,
@@ -29,11 +29,14 @@ def stopped(facts: Facts) -> Verdict:
         changed = _changed(facts, plan) or _job_gone(facts, plan)
         if changed:
             return changed
+        held = cluster.hold(facts, facts.members, plan) if facts.members else None
+        if held:
+            return held
         # Before anything stops: a StatefulSet may delete the claims of the pods that it scales away.
         change = swap.protect([v for v in (plan.old_volume, plan.new_volume) if v], facts.volumes)
         if change and change.action:
             return act(change.action, "Protecting", change.message)
-    held = hold(facts, plan)
+    held = hold(facts, plan) or (cluster.release(facts, facts.members) if facts.members else None)
     return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods are gone")
 
 

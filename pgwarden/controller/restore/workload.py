@@ -1,4 +1,4 @@
-"""The workload that runs PostgreSQL, behind what a restore needs of it. StatefulSets for now; pure.
+"""The workload that runs PostgreSQL, behind what a restore needs of it: a StatefulSet or a Deployment. Pure.
 
 Another kind needs the same four: find it, what stops it, what starts it, whether it stands as planned.
 """
@@ -9,19 +9,24 @@ from dataclasses import dataclass
 
 from pgwarden.api import names
 from pgwarden.controller.restore import plan as plans
+from pgwarden.controller.restore.cluster import Members
 from pgwarden.controller.restore.facts import Facts, owner, pods_of
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.restore.verdict import Merge, Verdict, fail, wait
 from pgwarden.kube.client import Object
 
-KIND = "StatefulSet"
-PLURALS = {KIND: "statefulsets"}
+PLURALS = {"StatefulSet": "statefulsets", "Deployment": "deployments"}
+_KINDS = " or ".join(PLURALS)
 
 
 @dataclass(frozen=True)
 class Found:
     workload: Object
     pod: Object
+
+    @property
+    def kind(self) -> str:
+        return _key(self.workload)[0]
 
 
 def title(plan: Plan) -> str:
@@ -33,36 +38,52 @@ def replicas(workload: Object) -> int:
 
 
 def find(facts: Facts) -> Found | Verdict:
-    """The one StatefulSet of the Repository's pods and its one pod, or why a restore in place cannot begin."""
+    """The one workload of the Repository's pods and its one pod, or why a restore in place cannot begin."""
+    if facts.members is not None:
+        return _primary(facts, facts.members)
     pods = facts.labelled_pods()
     owners = {owner(pod) for pod in pods}
-    strangers = sorted(pod["metadata"]["name"] for pod in pods if owner(pod)[0] != KIND)
+    strangers = sorted(pod["metadata"]["name"] for pod in pods if owner(pod)[0] not in PLURALS)
     if strangers:
-        kind, name = next(o for o in sorted(owners) if o[0] != KIND)
+        kind, name = next(o for o in sorted(owners) if o[0] not in PLURALS)
         by = f"{kind} {name}" if kind else "nothing"
         return fail(
             "WorkloadNotSupported",
-            f"pod {strangers[0]} is run by {by}; a restore in place needs a {KIND}. "
+            f"pod {strangers[0]} is run by {by}; a restore in place needs a {_KINDS}. "
             f"Set spec.volumeClaim to restore into a claim of its own",
         )
-    candidates = {name for _, name in owners} or {w["metadata"]["name"] for w in facts.workloads if _is_meant(w, facts)}
+    candidates = owners or {_key(w) for w in facts.workloads if _is_meant(w, facts)}
     if not candidates:
         return wait(
             "NoWorkload",
-            f"no pod and no {KIND} has the label {names.LABEL_REPOSITORY}={facts.spec.repository} in this namespace; "
-            f"create the {KIND}, or label its pod template",
+            f"no pod and no {_KINDS} has the label {names.LABEL_REPOSITORY}={facts.spec.repository} in this namespace; "
+            f"create it, or label its pod template",
             pending=True,
         )
     if len(candidates) > 1:
         return fail(
             "SeveralWorkloads",
-            f"{len(candidates)} StatefulSets carry the label {names.LABEL_REPOSITORY}={facts.spec.repository}: "
-            f"{', '.join(sorted(candidates))}. Only one can be restored in place; take the label off the others",
+            f"{len(candidates)} workloads carry the label {names.LABEL_REPOSITORY}={facts.spec.repository}: "
+            f"{', '.join(sorted(name for _, name in candidates))}. Only one can be restored in place; take the label "
+            f"off the others",
         )
-    workload = facts.workload(candidates.pop())
+    wanted = candidates.pop()
+    workload = next((one for one in facts.workloads if _key(one) == wanted), None)
     if workload is None:
-        return wait("NoWorkload", "the pods' StatefulSet is not there", pending=True)
+        return wait("NoWorkload", f"the pods' {wanted[0]} is not there", pending=True)
     return _single(facts, workload)
+
+
+def _primary(facts: Facts, members: Members) -> Found | Verdict:
+    """Of a PostgresCluster: the primary's Deployment, also where it is down; the replicas are not restored."""
+    workload = next((one for one in members.deployments if one["metadata"]["name"] == members.primary), None)
+    if workload is None:
+        return wait("NoPrimary", f"PostgresCluster {members.name} has no instance that is the primary", pending=True)
+    return _single(facts, {"kind": "Deployment"} | workload)
+
+
+def _key(workload: Object) -> tuple[str, str]:
+    return workload.get("kind", "StatefulSet"), workload["metadata"]["name"]
 
 
 def _is_meant(workload: Object, facts: Facts) -> bool:
@@ -71,23 +92,23 @@ def _is_meant(workload: Object, facts: Facts) -> bool:
 
 
 def _single(facts: Facts, workload: Object) -> Found | Verdict:
-    name, count = workload["metadata"]["name"], replicas(workload)
+    (kind, name), count = _key(workload), replicas(workload)
     if count > 1:
         return fail(
             "SeveralReplicas",
-            f"{KIND} {name} has {count} replicas; a restore in place replaces one volume. Scale it to 1, restore, "
+            f"{kind} {name} has {count} replicas; a restore in place replaces one volume. Scale it to 1, restore, "
             f"and let the others start anew from empty claims",
         )
-    pods = pods_of(facts.labelled_pods(), KIND, name)
+    pods = pods_of(facts.labelled_pods(), kind, name)
     if not pods:
         return wait(
             "NoPod",
-            f"{KIND} {name} has no pod that pgwarden could read the data directory and its volume from; "
+            f"{kind} {name} has no pod that pgwarden could read the data directory and its volume from; "
             f"scale it to 1 so that pgwarden can see its pod (it need not become ready)",
             pending=True,
         )
     if len(pods) > 1:
-        return wait("SeveralPods", f"{KIND} {name} still has {len(pods)} pods", pending=True)
+        return wait("SeveralPods", f"{kind} {name} still has {len(pods)} pods", pending=True)
     return Found(workload, pods[0])
 
 

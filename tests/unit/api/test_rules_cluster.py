@@ -67,9 +67,17 @@ def test_what_cannot_be_changed(judge, case):
     assert field in fields(judge(new, old))
 
 
+def test_what_replicas_need_as_much_of_as_the_primary_is_lowered_only_without_them(judge):
+    old = build("PostgresCluster", "rhino", instances={"replicas": 2})
+    new = build("PostgresCluster", "rhino", instances={"replicas": 2}, parameters={"max_connections": "77"})
+    assert "cannot be lowered from 100" in fields(judge(new, old))["spec.parameters.max_connections"]
+    alone = build("PostgresCluster", "rhino", instances={"replicas": 1}, parameters={"max_connections": "77"})
+    assert judge(alone, old).ok
+
+
 def test_more_instances_and_other_parameters_can_be_asked_for(judge):
     old = build("PostgresCluster", "hippo", instances={"replicas": 1})
     new = build(
-        "PostgresCluster", "hippo", instances={"replicas": 3}, parameters={"work_mem": "8MB", "max_connections": 50}
+        "PostgresCluster", "hippo", instances={"replicas": 3}, parameters={"work_mem": "8MB", "max_connections": 150}
     )
     assert judge(new, old).ok

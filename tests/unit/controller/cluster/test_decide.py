@@ -179,3 +179,13 @@ def test_nothing_is_done_while_something_has_to_be_put_right(whole):
     decision = decide(dataclasses.replace(whole, fault="the Secret is gone", instances=()))
     assert decision.action is None
     assert decision.message == "the Secret is gone"
+
+
+def test_while_a_restore_is_at_work_patroni_is_paused_and_nothing_else_is_done():
+    running = facts(primary(digest=OLD), restoring=True)
+    action = decide(running).action
+    assert isinstance(action, Configure)
+    assert action.config["pause"] is True
+    held = facts(primary(digest=OLD), restoring=True, paused=True)
+    assert decide(held).action is None
+    assert "Restore" in decide(held).message

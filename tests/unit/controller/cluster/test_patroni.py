@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 from pgwarden.api import names
-from pgwarden.controller.cluster import patroni
+from pgwarden.controller.cluster import patroni, scripts
 from pgwarden.pgbackrest import commands
 
 from .conftest import spec
@@ -23,7 +24,8 @@ def test_it_archives_by_the_command_that_the_webhook_would_set():
 def test_replicas_come_from_the_repository_before_they_come_from_the_primary():
     local = json.loads(patroni.local("hippo", spec()))["postgresql"]
     assert local["create_replica_methods"] == ["pgbackrest", "basebackup"]
-    words = local["pgbackrest"]["command"].split()
+    script = scripts.files("hippo")[local["pgbackrest"]["command"].rpartition("/")[2]]
+    words = script.split("exec ")[1].split()
     assert words[0] == names.PGBACKREST
     assert words[-1] == "restore"
     assert {"--delta", "--type=standby", "--stanza=hippo"} <= set(words)
@@ -78,3 +80,12 @@ def test_what_is_patched_is_what_is_read_back():
     patch = patroni.config_patch(config)
     read = patroni.store("hippo", {"hippo-config": {"metadata": patch["metadata"]}})
     assert read.config == config
+
+
+def test_scripts_are_whole_shell_scripts(tmp_path):
+    for name, text in scripts.files("hippo").items():
+        assert text.startswith("#!/bin/sh\n")
+        path = tmp_path / name
+        path.write_text(text)
+        assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
+        assert "{" not in text.replace("{ echo", "")

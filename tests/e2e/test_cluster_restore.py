@@ -1,0 +1,85 @@
+"""A PostgresCluster restored in place, in the seed's order, to a moment; and clusters whose volume is a Deployment's."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cluster import Cluster, manifest
+from harness.kubectl import Kubectl, condition, phase
+from harness.waiting import until
+
+FINGERPRINT = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM accounts"
+ORDER = ["Fenced", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp"]
+
+
+@pytest.fixture(scope="module")
+def hippo(installed, space: Kubectl) -> Cluster:
+    space.apply(manifest())
+    found = Cluster(space)
+    found.wait_ready(300)
+    return found
+
+
+def restore(title: str, **target: str) -> dict:
+    spec = {"repository": "hippo"} | ({"target": target} if target else {})
+    return {"apiVersion": "pgwarden.io/v1alpha1", "kind": "Restore", "metadata": {"name": title}, "spec": spec}
+
+
+def ended(space: Kubectl, name: str) -> dict:
+    done = space.until("pgr", name, phase("Completed", "Failed"), "ends", 400)
+    assert done["status"]["phase"] == "Completed", done["status"]["message"]
+    return done
+
+
+def test_a_restore_to_a_moment_in_the_seeds_order(hippo: Cluster, space: Kubectl, record_property):
+    hippo.sql("CREATE TABLE accounts AS SELECT i AS id, md5(i::text) AS name FROM generate_series(1, 20000) AS i")
+    rows, moment = hippo.sql(FINGERPRINT), hippo.sql("SELECT clock_timestamp()")
+    hippo.sql("INSERT INTO accounts VALUES (0, 'too late'); DROP TABLE accounts")
+    space.apply(restore("rewind", time=moment))
+    done = ended(space, "rewind")
+    assert hippo.sql(FINGERPRINT) == rows
+    times = [condition(done, step)["lastTransitionTime"] for step in ORDER]
+    assert times == sorted(times)
+    record_property("seconds", f"{done['status']['startTime']} to {done['status']['completionTime']}")
+    backup = space.get("pgb", done["status"]["backup"])
+    assert backup["status"]["phase"] == "Completed"
+    assert space.get("pvc", done["status"]["keptClaim"])["status"]["phase"] == "Bound"
+
+
+def test_autofail_is_off_and_replicas_are_gone_until_it_is_turned_on(hippo: Cluster, space: Kubectl):
+    status = until(lambda: (now := hippo.status()).get("autofail") == "off" and now, "autofail is off", 60)
+    assert status["ready"] == "1/2"
+    assert condition({"status": status}, "Autofail")["reason"] == "Off"
+    assert "once autofail is on" in condition({"status": status}, "Complete")["message"]
+    assert space.get("deployment", "hippo-2") is None
+    hippo.change(autofail=True)
+    status = hippo.wait_ready(300)
+    assert (status["autofail"], status["ready"]) == ("on", "2/2")
+    log = space.run("logs", "deployment/hippo-2", "-c", "postgres").stdout
+    assert "replica has been created using pgbackrest" in log
+    assert hippo.sql(FINGERPRINT, "hippo-2") == hippo.sql(FINGERPRINT, "hippo-1")
+
+
+def test_a_restore_after_a_failover_goes_to_the_latest_wal(hippo: Cluster, space: Kubectl):
+    before = hippo.primary()
+    hippo.kill(before)
+    until(lambda: hippo.primary() not in {before, ""}, "another instance is the primary", 120)
+    hippo.wait_ready()
+    hippo.sql("INSERT INTO accounts VALUES (-1, 'after the failover')")
+    rows, primary = hippo.sql(FINGERPRINT), hippo.primary()
+    asked = restore("latest")
+    asked["spec"]["reenableAutofail"] = True
+    space.apply(asked)
+    ended(space, "latest")
+    status = hippo.wait_ready(300)
+    assert (status["primary"], status["ready"], status["autofail"]) == (primary, "2/2", "on")
+    assert hippo.sql(FINGERPRINT) == rows
+
+
+def test_a_target_that_is_never_reached_leaves_everything_as_it_was(hippo: Cluster, space: Kubectl):
+    rows, primary = hippo.sql(FINGERPRINT), hippo.primary()
+    space.apply(restore("nowhere", name="no-such-restore-point"))
+    done = space.until("pgr", "nowhere", phase("Completed", "Failed"), "ends", 400)
+    assert done["status"]["phase"] == "Failed"
+    until(lambda: hippo.primary() == primary, f"{primary} is the primary again", 120)
+    assert hippo.sql(FINGERPRINT) == rows
