@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test check unit bench bench-webhook clean
+.PHONY: help venv cluster cluster-down images demo test check lint unit bench bench-webhook clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,21 +34,23 @@ images: venv ## build the container images into the cache
 demo: venv ## the whole story: install, archive, back up, lose a table, restore to a point in time
 	@$(BIN)/python -m demo
 
-test: venv check ## every test: unit, API server, and end to end on the real cluster
+test: venv lint ## every test: unit, API server, and end to end on the real cluster
 	@$(BIN)/python -m localcluster tools
 	@$(BIN)/python -m pytest tests
 
 unit: venv ## the tests that need nothing but Python
 	@$(BIN)/python -m pytest tests/unit
 
-check: venv ## lint, types, layers, shell scripts, and the chart under every combination of values
+check: lint ## lint, and the chart under every combination of values
+	@$(BIN)/python -m localcluster tools --only helm
+	@$(BIN)/python -m pytest --quiet tests/unit/chart
+
+lint: venv ## style, types, layers, shell scripts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck $(SCRIPTS)
-	@$(BIN)/python -m localcluster tools --only helm
-	@$(BIN)/python -m pytest --quiet tests/unit/chart
 
 bench: venv ## backup and restore through pgwarden beside the same pgBackRest commands by hand
 	@$(BIN)/python -m bench.backup_restore
