@@ -51,14 +51,14 @@ def validators() -> Mapping[str, Draft202012Validator]:
 
 
 @lru_cache(maxsize=1)
-def _types() -> Mapping[str, Any]:
+def types() -> Mapping[str, Any]:
     return {kind: type_of(_strict(_schema(crd), root=True), kind) for kind, crd in crds().items()}
 
 
 def _fits(obj: dict[str, Any], kind: str) -> bool:
     """True where nothing is wrong for certain: most objects, and quickly."""
     try:
-        msgspec.convert(obj, _types()[kind])
+        msgspec.convert(obj, types()[kind])
     except (msgspec.ValidationError, ValueError, RecursionError):
         return False
     return True

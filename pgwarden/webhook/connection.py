@@ -7,6 +7,7 @@ response objects of a web framework: those cost several times what the answer do
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -26,6 +27,13 @@ from pgwarden.webhook.review import Handler, Reply
 IDLE_SECONDS = 120.0
 _LINGER_SECONDS = 5.0  # what a refused client still sends is read and thrown away, so that it sees the refusal
 _PIPELINED = 16  # questions that may wait for their turn
+_FRAMING = rb"content-length|transfer-encoding|connection|expect|upgrade|te|trailer"
+_HEADER = rb"(?:\r\n(?!(?i:" + _FRAMING + rb")[ \t]*:)[A-Za-z0-9-]+: [ -~]*)*"
+#: A request line and headers: Content-Length is there once, and no other says how long a body is or what follows it.
+_PLAIN = re.compile(
+    rb"POST (/[a-z]+)(?:\?[!-~]*)? HTTP/1\.1" + _HEADER + rb"\r\n(?i:content-length): ([0-9]{1,7})" + _HEADER
+)
+_PLAIN_HEAD = 4096  # bytes
 Told = Callable[[str, Reply, float], None]
 
 
@@ -41,17 +49,20 @@ class Connection(BaseProtocol):
         self._handlers, self._told, self._connections = handlers, told, connections
         self._read_seconds = read_seconds
         limit = review.MAX_BODY + 65_536
-        self._parser = HttpRequestParser(self, loop, limit, auto_decompress=False)
+        self._http = HttpRequestParser(self, loop, limit, auto_decompress=False)
         self._questions: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._promised: asyncio.Task[None] | None = None
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None  # for what was begun and is not there yet
         self._idle: asyncio.TimerHandle | None = None
         self._heard = 0.0
+        self._plain = True  # as long as the parser was not needed: once it has seen a byte, all are for it
+        self._part: list[bytes] = []  # of a plain question
+        self._missing = 0  # bytes of it
 
     @property
     def busy(self) -> bool:
-        return bool(self._questions) or self._promised is not None
+        return bool(self._questions) or bool(self._part) or self._promised is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -69,6 +80,7 @@ class Connection(BaseProtocol):
         if self._promised is not None:
             self._promised.cancel()
         self._questions.clear()
+        self._part.clear()
 
     def pause_writing(self) -> None:
         """A client that does not read its answers is not heard either."""
@@ -83,8 +95,19 @@ class Connection(BaseProtocol):
         if self._closing:
             return
         self._heard = self._loop.time()
+        if self._plain:
+            if self._part:
+                self._part.append(data)
+                self._missing -= len(data)
+                if self._missing > 0:
+                    return
+                data = b"".join(self._part)
+                self._part = []
+            if self._is_plain(data):
+                return
+            self._plain = False
         try:
-            found, upgraded, _ = self._parser.feed_data(data)
+            found, upgraded, _ = self._http.feed_data(data)
         except HttpProcessingError as error:
             self._give("", review.malformed(f"HTTP: {error.message}"), last=True)
             return
@@ -99,6 +122,29 @@ class Connection(BaseProtocol):
         if not self.busy:
             self._close()
 
+    def _is_plain(self, data: bytes) -> bool:
+        """Answer *data* if it is one plain question, or wait for the rest of it.
+
+        That is what the API server sends, nearly always. Whatever is in any way else (another header that frames a
+        body, half a head, two questions at once) is the parser's, and so is all that follows it.
+        """
+        end = data.find(b"\r\n\r\n", 0, _PLAIN_HEAD)
+        plain = _PLAIN.fullmatch(data, 0, end) if end >= 0 and self._promised is None else None
+        if plain is None:
+            return False
+        path, length = plain[1].decode("ascii"), int(plain[2])
+        handler = self._handlers.get(path)
+        missing = end + 4 + length - len(data)
+        if handler is None or missing < 0:
+            return False
+        if missing:
+            self._part, self._missing = [data], missing
+            self._wait(path)
+        else:
+            self._stop_waiting()
+            self._answer(path, handler, data[end + 4 :], last=False)
+        return True
+
     def _go_on(self) -> None:
         while self._questions and self._promised is None and not self._closing:
             head, body = self._questions[0]
@@ -109,7 +155,7 @@ class Connection(BaseProtocol):
                 self._give(path if handler else "", refusal, last=True)
                 return
             if not body.is_eof():
-                self._wait_for(head)
+                self._wait(path, head)
                 return
             self._stop_waiting()
             self._questions.popleft()
@@ -145,20 +191,21 @@ class Connection(BaseProtocol):
             unread = began is None
             self._timer = self._loop.call_later(_LINGER_SECONDS if unread else 0.0, self._close)
 
-    def _wait_for(self, head: RawRequestMessage) -> None:
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._read_seconds, self._too_slow)
-            if head.headers.get("Expect", "").lower() == "100-continue":
-                cast(asyncio.Transport, self.transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    def _wait(self, path: str, head: RawRequestMessage | None = None) -> None:
+        if self._timer is not None:
+            return
+        self._timer = self._loop.call_later(self._read_seconds, self._too_slow, path)
+        if head is not None and head.headers.get("Expect", "").lower() == "100-continue":
+            cast(asyncio.Transport, self.transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _too_slow(self) -> None:
+    def _too_slow(self, path: str) -> None:
         reply = Reply(status=408, body=b'{"error":"the body did not come in time"}', outcome="timeout")
-        self._give(self._questions[0][0].path.partition("?")[0], reply, last=True)
+        self._give(path, reply, last=True)
 
     def _look_after(self) -> None:
         """One timer for the life of the connection: it looks when something was last heard."""
@@ -171,7 +218,7 @@ class Connection(BaseProtocol):
     def _close(self) -> None:
         self._closing = True
         if self.transport is not None:
-            cast(asyncio.Transport, self.transport).close()
+            self.transport.close()
 
 
 def _refusal(head: RawRequestMessage, body: StreamReader, handler: Handler | None) -> Reply | None:

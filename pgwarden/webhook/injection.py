@@ -20,7 +20,7 @@ from pgwarden.webhook.settings import Settings
 
 Object = dict[str, Any]
 Question = tuple[Likeness, int, Terms]
-_REMEMBERED = 256  # answers of some 8 kB
+_REMEMBERED = 128  # answers of some 12 kB
 _LARGE = 24_576  # bytes: what is larger could be made to fill memory, and is worked out each time
 _REPOSITORIES = 2048  # whose terms are kept
 

@@ -137,7 +137,7 @@ def rules(store: Store, settings: Settings) -> Judge:
     from pgwarden.api import rules as of_kinds
     from pgwarden.api import schema
 
-    schema.validators()  # read and compiled now: some 100 ms that the first review would wait for
+    _ = schema.validators(), schema.types()  # read and compiled now: some 100 ms that the first review would wait for
 
     def judge(obj: dict[str, Any], old: dict[str, Any] | None, now: datetime) -> Verdict:
         return of_kinds.validate(obj, old=old, lookup=store, now=now, defaults=settings.defaults)

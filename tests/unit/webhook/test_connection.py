@@ -1,0 +1,162 @@
+"""HTTP on one connection: what is read the short way gets the answers that the parser's way gives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pgwarden.webhook import connection
+from pgwarden.webhook.connection import Connection
+from pgwarden.webhook.review import Answer
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written, and whether it was closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.sent = b""
+        self.closed = False
+
+    def write(self, data):
+        assert not self.closed
+        self.sent += data
+
+    def close(self):
+        self.closed = True
+
+    def is_closing(self):
+        return self.closed
+
+    def pause_reading(self):
+        pass
+
+    def resume_reading(self):
+        pass
+
+
+def body(number):
+    request = {"uid": f"u{number}", "operation": "CREATE"}
+    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+
+
+def allow(request):
+    return Answer(outcome="allowed", audit={"for": request.uid})
+
+
+async def slowly(request):
+    await asyncio.sleep(0)
+    return allow(request)
+
+
+async def exchange(pieces, *, plain, handler=allow, read_seconds=5.0):
+    """What comes back for *pieces*, and whether the short way was still open at the end."""
+    wire, told = Wire(), []
+    talk = Connection({"/check": handler}, lambda *facts: told.append(facts), set(), read_seconds)
+    talk.connection_made(wire)
+    talk._plain = plain
+    for piece in pieces:
+        talk.data_received(piece)
+        await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    open_still = talk._plain
+    talk.connection_lost(None)
+    return re.sub(rb"Date: [^\r]*", b"", wire.sent), len(told), open_still
+
+
+def question(number=1, head="", content=None, line="POST /check?timeout=5s HTTP/1.1"):
+    content = body(number) if content is None else content
+    return f"{line}\r\nHost: x\r\n{head}Content-Length: {len(content)}\r\nAccept: */*\r\n\r\n".encode() + content
+
+
+async def test_plain_questions_never_need_the_parser_however_they_are_cut():
+    whole = question(1)
+    for cut in (len(whole) - 1, len(whole) - 40, whole.index(b"\r\n\r\n") + 4):
+        sent, told, plain = await exchange([whole[:cut], whole[cut:], question(2)], plain=True)
+        assert (sent.count(b"HTTP/1.1 200 OK"), told, plain) == (2, 2, True)
+        assert sent.index(b'"uid":"u1"') < sent.index(b'"uid":"u2"')
+
+
+ODD_HEADS = {
+    "chunked": b"POST /check HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + f"{len(body(1)):x}".encode() + b"\r\n" + body(1) + b"\r\n0\r\n\r\n",
+    "both lengths": b"POST /check HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+    "two lengths": b"POST /check HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+    "a length that is none": b"POST /check HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\n{}",
+    "a folded header": b"POST /check HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}",
+    "last one": question(1, head="Connection: close\r\n"),
+    "old HTTP": question(1, line="POST /check HTTP/1.0"),
+    "another method": question(1, line="PUT /check HTTP/1.1"),
+    "another path": question(1, line="POST /nowhere HTTP/1.1"),
+    "upgrade": question(1, head="Connection: upgrade\r\nUpgrade: websocket\r\n"),
+    "two at once": question(1) + question(2),
+    "one and a half": question(1) + question(2)[:50],
+    "noise": b"\x16\x03\x01" * 20,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", ODD_HEADS.values(), ids=ODD_HEADS.keys())
+async def test_what_is_not_plain_is_the_parsers(data):
+    short, parsed = await exchange([data], plain=True), await exchange([data], plain=False)
+    assert short == (*parsed[:2], False)
+
+
+PARTS = st.lists(
+    st.sampled_from([question(1), question(2), question(3, head="X-a: b\r\n"), *ODD_HEADS.values()]),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts=PARTS, cuts=st.lists(st.integers(1, 1000), max_size=4), slow=st.booleans())
+def test_both_ways_give_the_same_answers_to_anything_cut_anyhow(parts, cuts, slow):
+    whole = b"".join(parts)
+    places = sorted({0, len(whole), *(cut % len(whole) for cut in cuts)})
+    pieces = [whole[start:end] for start, end in pairwise(places)]
+    handler = slowly if slow else allow
+
+    async def both():
+        return [(await exchange(pieces, plain=plain, handler=handler))[:2] for plain in (True, False)]
+
+    short, parsed = asyncio.run(both())
+    assert short == parsed
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_promised_answer_comes_in_its_turn(plain):
+    """The second question was there before the first was answered."""
+    sent, told, _ = await exchange([question(1), question(2)], plain=plain, handler=slowly)
+    assert told == 2
+    assert sent.index(b'"uid":"u1"') < sent.index(b'"uid":"u2"')
+
+
+async def test_a_body_that_stops_coming_is_given_up_on_the_short_way_too():
+    wire = Wire()
+    talk = Connection({"/check": allow}, lambda *_: None, set(), 0.01)
+    talk.connection_made(wire)
+    talk.data_received(question(1)[:-5])
+    assert talk.busy
+    await asyncio.sleep(0.05)
+    assert b" 408 " in wire.sent
+    talk.connection_lost(None)
+
+
+async def test_an_idle_connection_is_closed(monkeypatch):
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.01)
+    wire = Wire()
+    talk = Connection({"/check": allow}, lambda *_: None, set(), 1)
+    talk.connection_made(wire)
+    await asyncio.sleep(0.05)
+    assert wire.closed
+
+
+async def test_too_many_questions_at_once_are_refused():
+    sent, _, _ = await exchange([question(1), b"".join(question(n) for n in range(30))], plain=True, handler=slowly)
+    assert sent.count(b" 400 ") == 1
