@@ -242,7 +242,8 @@ class Store:
         self.buildah(
             "bud", "--isolation", "chroot", "--layers", "--force-rm", "-v", f"{pip}:{PIP_MOUNT}:ro",
             *(["--target", image.target] if image.target else []),
-            "--build-arg", f"BASE={base}", "--build-arg", f"POSTGRES_BASE={base}", "--build-arg", f"PIP_CONFIG_FILE={PIP_MOUNT}/pip.conf",
+            "--build-arg", f"BASE={base}", "--build-arg", f"POSTGRES_BASE={base}",
+            "--build-arg", f"PIP_CONFIG_FILE={PIP_MOUNT}/pip.conf",
             *proxy_arguments(), "-t", image.tag, "-f", context / image.dockerfile, context,
             log=self.logs / f"{image.name}.log", limit=BUILD_LIMIT,
         )

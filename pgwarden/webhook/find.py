@@ -115,11 +115,8 @@ def persistent_mounts(pod: Pod, container: Container, data: VolumeMount | None) 
     """The data directory's mount, and those of other persistent volumes: table spaces and WAL may be linked there."""
     if data is None:
         return ()
-    kept = [data]
-    for mount in container.mounts:
-        if mount is not data and (mount.name == data.name or pod.volume(mount.name).persistent):
-            kept.append(mount)
-    return tuple(kept)
+    others = (mount for mount in container.mounts if mount is not data)
+    return (data, *(mount for mount in others if mount.name == data.name or pod.volume(mount.name).persistent))
 
 
 def expansions(container: Container, mounts: tuple[VolumeMount, ...], index: int) -> list[EnvVar] | Fault:
