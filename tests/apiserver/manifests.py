@@ -33,6 +33,12 @@ def restore(name: str, **spec: Any) -> Object:
     return made("Restore", name, **({"repository": "hippo"} | spec))
 
 
+def cluster(name: str, **spec: Any) -> Object:
+    """A PostgresCluster."""
+    instances = {"replicas": 1, "storage": {"size": "1Gi"}}
+    return made("PostgresCluster", name, **({"instances": instances, "repository": {"storageType": "local"}} | spec))
+
+
 def postgres_pod(name: str, repository: str = "hippo") -> Object:
     """A pod that nothing is wrong with; without a *repository* it carries no label of ours."""
     labels = {"app": "postgres"} | ({"pgwarden.io/repository": repository} if repository else {})

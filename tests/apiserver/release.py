@@ -118,7 +118,7 @@ class Release:
         self.programs.append(program)
         return program
 
-    def wait_ready(self, program: Program, seconds: float = 30) -> None:
+    def wait_ready(self, program: Program, seconds: float = 90) -> None:
         def look() -> bool:
             assert program.alive, program.log.read_text()[-3000:]
             return self.ask(program.port, "/readyz") == "ok\n"

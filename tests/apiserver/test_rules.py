@@ -12,7 +12,7 @@ import yaml
 
 from harness.install import ROOT
 from harness.kubectl import Kubectl
-from tests.apiserver.manifests import S3, backup, made, repository, restore, schedule
+from tests.apiserver.manifests import S3, backup, cluster, made, postgres_pod, repository, restore, schedule
 
 Object = dict[str, Any]
 
@@ -60,6 +60,11 @@ NEW = [
     Refusal("timeline", restore("x", target={"immediate": True}, targetTimeline="3"), ("spec.targetTimeline",)),
     Refusal("window", restore("x", target={"time": "2019-01-01 00:00:00+00"}), ("spec.target.time", "2019")),
     Refusal("window", restore("x", target={"lsn": "0/10"}), ("spec.target.lsn", "0/3000060")),
+    Refusal("image", cluster("x", postgresVersion=16), ("spec.postgresVersion: 16", "set spec.image")),
+    Refusal("reserved", cluster("x", parameters={"archive_mode": "off"}), ("spec.parameters.archive_mode", "cannot be set")),
+    Refusal("wal-level", cluster("x", parameters={"wal_level": "minimal"}), ("spec.parameters.wal_level", "logical")),
+    Refusal("control", cluster("x", parameters={"search_path": "a\x01b"}), ("spec.parameters.search_path", "control")),
+    Refusal("taken", cluster("hippo"), ("metadata.name", "a Repository of this name exists already")),
 ]  # fmt: skip
 
 
@@ -131,9 +136,22 @@ def test_a_change_is_refused_with_field_and_reason(prepared: Kubectl, case: Chan
     assert prepared.get(kind, name)["metadata"]["generation"] == generation
 
 
+def test_a_repository_in_use_is_not_deleted(prepared: Kubectl):
+    """The rule in-use."""
+    prepared.apply(repository("used"))
+    prepared.apply(postgres_pod("database", "used"))
+    prepared.until("pgrepo", "used", lambda o: o.get("status", {}).get("pods"), "knows its pod", 30)
+    done = prepared.run("delete", "pgrepo", "used", "--wait=false", check=False)
+    assert done.returncode != 0
+    assert "is in use" in done.stderr
+    prepared.run("delete", "pod", "database", "--force", "--grace-period=0")
+    prepared.until("pgrepo", "used", lambda o: not o["status"]["pods"], "has no pod", 30)
+    prepared.delete("pgrepo", "used")
+
+
 def test_no_rule_of_the_code_is_missing_above():
     """A rule added to pgwarden/api has to be shown here as well."""
-    shown = {case.rule for case in NEW} | {case.rule for case in CHANGES}
+    shown = {case.rule for case in NEW} | {case.rule for case in CHANGES} | {"in-use"}
     assert _rules_in_code() == shown
 
 

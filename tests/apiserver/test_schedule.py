@@ -67,11 +67,11 @@ def test_each_second_is_one_backup_or_one_missed_run_across_a_kill(
     seen: Seen, space: Kubectl, controllers: Controllers
 ):
     space.apply(schedule("second", schedule="* * * * * *", successfulHistoryLimit=2))
-    until(lambda: len(seen.uids) >= 4, "four Backups are made", 30)
+    until(lambda: len(seen.uids) >= 4, "four Backups are made", 90, lambda: str(seen.due))
     leader, _standby = controllers.leader(), controllers.start()
     made = len(seen.uids)
     leader.kill()
-    until(lambda: len(seen.uids) >= made + 3, "the next leader goes on", 60, lambda: str(seen.due[-3:]))
+    until(lambda: len(seen.uids) >= made + 3, "the next leader goes on", 120, lambda: str(seen.due[-3:]))
     space.run("patch", "pgbs", "second", "--type=merge", "-p", '{"spec":{"suspend":true}}')
     space.until("pgbs", "second", lambda o: o["status"].get("phase") == "Suspended", "is suspended", 10)
 
