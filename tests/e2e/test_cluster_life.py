@@ -8,10 +8,14 @@ from harness.cluster import Cluster, manifest
 from harness.kubectl import Kubectl, condition
 from harness.waiting import until
 
+LITTLE_WAL = {"wal_keep_size": "16MB", "min_wal_size": "32MB", "max_wal_size": "64MB"}
+OLDEST_SEGMENT = "SELECT min(name) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
+
 
 @pytest.fixture(scope="module")
 def hippo(installed, space: Kubectl) -> Cluster:
-    space.apply(manifest(synchronous=True))
+    # Little WAL is kept, so that a replica that is away for a moment has missed some.
+    space.apply(manifest(synchronous=True, parameters=LITTLE_WAL))
     found = Cluster(space)
     found.wait_ready(300)
     return found
@@ -50,6 +54,27 @@ def test_the_primary_killed_under_load_loses_no_acknowledged_row(hippo: Cluster,
     until(lambda: hippo.rows(before) == hippo.rows(), f"{before} has the same rows", 60)
 
 
+def test_a_replica_that_was_away_reads_what_it_missed_from_the_archive(hippo: Cluster, space: Kubectl):
+    away = next(one["name"] for one in hippo.wait_ready()["instances"] if one["role"] == "replica")
+    pod = hippo.pod(away)
+    space.run("scale", "deployment", away, "--replicas=0")
+    until(lambda: space.get("pod", pod) is None, f"{away} is down", 120)
+    stopped_at = hippo.sql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+    for number in range(6):
+        hippo.sql(f"CREATE TABLE missed_{number} AS SELECT {number} AS i; SELECT pg_switch_wal()")
+    until(
+        lambda: hippo.sql(f"CHECKPOINT; {OLDEST_SEGMENT}").split()[-1] > stopped_at,
+        "the primary has not the WAL any more",
+        120,
+    )
+    space.run("scale", "deployment", away, "--replicas=1")
+    until(lambda: hippo.status()["ready"] == "2/2", f"{away} is back", 180)
+    assert hippo.sql("SELECT i FROM missed_5", away) == "5"
+    log = space.run("logs", f"deployment/{away}", "-c", "postgres").stdout
+    assert "restored log file" in log
+    assert "replica has been created" not in log
+
+
 def test_with_autofail_off_the_primary_comes_back_and_nobody_takes_over(hippo: Cluster):
     hippo.change(autofail=False)
     until(lambda: hippo.status()["autofail"] == "off", "autofail is off", 60)
@@ -67,7 +92,7 @@ def test_with_autofail_off_the_primary_comes_back_and_nobody_takes_over(hippo: C
 
 def test_parameters_that_need_a_restart_roll_the_replica_and_then_switch_over(hippo: Cluster):
     before = hippo.primary()
-    hippo.change(parameters={"max_connections": 123, "work_mem": "5MB"})
+    hippo.change(parameters=LITTLE_WAL | {"max_connections": 123, "work_mem": "5MB"})
     until(lambda: hippo.primary() not in {before, ""}, "another instance is the primary", 240)
     status = hippo.wait_ready()
     for one in status["instances"]:

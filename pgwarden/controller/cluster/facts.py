@@ -67,8 +67,9 @@ class Facts:
 
     @property
     def primary(self) -> Instance | None:
-        """The instance whose pod holds Patroni's lock and takes connections."""
-        return next((one for one in self.instances if one.pod_name == self.store.leader and one.ready), None)
+        """The instance whose pod holds Patroni's lock and takes writes: it holds the lock before it is promoted."""
+        led = (one for one in self.instances if one.pod_name == self.store.leader)
+        return next((one for one in led if one.ready and one.member.role == "primary"), None)
 
     @property
     def initialized(self) -> bool:

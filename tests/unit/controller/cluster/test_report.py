@@ -69,6 +69,10 @@ def test_a_fault_is_told_and_the_phase_is_failed(whole):
     assert said["message"] == "Secret hippo-credentials is gone"
 
 
+def test_who_holds_the_lock_is_the_primary_only_when_promoted():
+    assert status(facts(instance(1, "primary", ready=False), instance(2), leader="hippo-2-pod"))["primary"] is None
+
+
 def test_a_member_that_lost_the_lock_is_no_primary():
     said = status(facts(instance(1, "primary"), instance(2, "primary"), instance(3)))
     assert [one["role"] for one in said["instances"]] == ["primary", "unknown", "replica"]
