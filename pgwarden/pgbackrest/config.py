@@ -76,10 +76,6 @@ def host_conf(
         "process-max": str(_processes(spec.resources)),
         "start-fast": "y",
     }
-    if len(spec.storages) > 1:
-        # While one of two is down, PostgreSQL's archiver pauses a minute after each third failure, and WAL comes to the
-        # other one that much later. A backup into that one waits for its WAL.
-        settings["archive-timeout"] = "180"
     for number, storage in enumerate(spec.storages, 1):
         settings |= _local(number) if storage == "local" else _s3(number, s3)
         settings |= _kept(number, spec)

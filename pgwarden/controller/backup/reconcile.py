@@ -48,7 +48,7 @@ class BackupController:
         if operations.phase(backup) == "Running":
             # The Job that the status speaks of has gone (deleted by hand, or expired): it is not known what it did.
             return await self._lost(backup, spec, repository)
-        if not _takes_backups(repository, spec.storage):
+        if not conditions.is_true(repository, "Ready"):
             found = conditions.find((repository.get("status") or {}).get("conditions", []), "Ready")
             return await self._wait(
                 backup, "RepositoryNotReady", found["message"] if found else "Repository is not ready yet"
@@ -160,14 +160,3 @@ class BackupController:
             await status.write(self._context.client, "backups", backup, after | {"observedGeneration": generation})
             await self._context.recorder.normal(backup, reason, message)
         return POLL
-
-
-def _takes_backups(repository: Object, storage: str) -> bool:
-    """Ready, or with one of two storages down, a Backup into the other."""
-    if conditions.is_true(repository, "Ready"):
-        return True
-    after = repository.get("status") or {}
-    stanza = conditions.find(after.get("conditions", []), "StanzaCreated")
-    asked = [one for one in after.get("storages", []) if storage in {"", one["name"]}][:1]
-    known = stanza is not None and stanza["reason"] == "StorageNotReadable"
-    return known and any(one.get("reachable") for one in asked)

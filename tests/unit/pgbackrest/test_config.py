@@ -330,10 +330,3 @@ ENDPOINTS = [
 @pytest.mark.parametrize(("endpoint", "parts"), ENDPOINTS, ids=[row[0] for row in ENDPOINTS])
 def test_an_endpoint_is_a_host_and_maybe_a_port(endpoint, parts):
     assert split_endpoint(endpoint) == parts
-
-
-@pytest.mark.parametrize(("storages", "seconds"), [("local", 60), ("s3", 60), ("local,s3", 180)])
-def test_a_backup_waits_longer_for_its_wal_where_the_other_storage_may_hold_it_up(storages, seconds):
-    given = spec(storageType=storages, s3=S3)
-    assert f"archive-timeout={seconds}" in host(given).splitlines()
-    assert "archive-timeout=60" in pod(given).splitlines()
