@@ -9,7 +9,7 @@ from pgwarden.controller.repository import decide, storages
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest.info import BackupSet, recovery_window
+from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 
 LISTED_BACKUPS = 50  # the newest; all of them are in `pgbackrest info`
 
@@ -64,38 +64,51 @@ def _of_primary(facts: Facts) -> Object:
 
 
 def _of_repository(facts: Facts, before: Object, backup_names: Mapping[str, str]) -> Object:
+    """What is in the storages. Of one that cannot be read now, what was known last."""
     if facts.info is None:
         return {}
     archiver = facts.primary.archiver if facts.primary else {}
     known = before.get("archive") or {}
     latest = _whole_seconds(archiver.get("lastArchivedTime")) or known.get("lastArchivedTime")
-    newest = list(reversed(facts.info.backups))[:LISTED_BACKUPS]
-    archive = facts.info.archive(1)
-    named = facts.spec.storages
-    window = recovery_window(facts.info)
+    named, archive = facts.spec.storages, facts.info.archive(1)
+    gone = {storage.name for storage in storages.unreadable(facts)}
+    listed = [_backup(one, named, backup_names) for one in facts.info.backups if one.repo <= len(named)]
+    listed = sorted(listed + _kept(before, "backups", gone), key=lambda one: str(one["stopTime"]))
+    newest = list(reversed(listed))[:LISTED_BACKUPS]
     last = newest[0] if newest else None
+    stale = named[0] in gone
     return {
         "archive": {
-            "min": archive.min if archive else None,
-            "max": archive.max if archive else None,
+            "min": known.get("min") if stale else archive and archive.min,
+            "max": known.get("max") if stale else archive and archive.max,
             "lastArchivedWal": archiver.get("lastArchivedWal") or known.get("lastArchivedWal"),
             "lastArchivedTime": latest,
         },
-        "recoveryWindow": [
-            {
-                "storage": named[number - 1],
-                "repo": number,
-                "earliest": conditions.timestamp(earliest),
-                "latest": max(latest or "", conditions.timestamp(earliest)),
-            }
-            for number, earliest in sorted(window.items())
-            if number <= len(named)
-        ],
-        "backups": [_backup(one, named, backup_names) for one in newest if one.repo <= len(named)],
-        "lastBackup": {"label": last.label, "type": last.type, "stopTime": conditions.timestamp(last.stop)}
-        if last
-        else None,
+        "recoveryWindow": sorted(
+            [*_windows(facts, facts.info, latest or ""), *_kept(before, "recoveryWindow", gone)],
+            key=lambda w: int(w["repo"]),
+        ),
+        "backups": newest,
+        "lastBackup": {key: last[key] for key in ("label", "type", "stopTime")} if last else None,
     }
+
+
+def _kept(before: Object, field: str, gone: set[str]) -> list[Object]:
+    return [entry for entry in before.get(field) or [] if entry.get("storage") in gone]
+
+
+def _windows(facts: Facts, info: Info, latest: str) -> list[Object]:
+    named = facts.spec.storages
+    return [
+        {
+            "storage": named[number - 1],
+            "repo": number,
+            "earliest": conditions.timestamp(earliest),
+            "latest": max(latest, conditions.timestamp(earliest)),
+        }
+        for number, earliest in sorted(recovery_window(info).items())
+        if number <= len(named)
+    ]
 
 
 def _backup(one: BackupSet, named: tuple[str, ...], backup_names: Mapping[str, str]) -> Object:

@@ -161,3 +161,31 @@ def test_an_answer_that_is_late_is_told_as_such():
         "CannotConnect",
         "storage s3: no answer in time: pgbackrest info takes longer than 10 s",
     )
+
+
+def test_of_a_storage_that_cannot_be_read_what_was_known_of_it_stays():
+    def entry(storage: str, repo: int, hour: int) -> dict[str, Any]:
+        return {
+            "label": f"of-{storage}",
+            "type": "full",
+            "storage": storage,
+            "repo": repo,
+            "stopTime": f"2026-11-23T{hour}:00:00Z",
+        }
+
+    known = {
+        "archive": {"min": "0" * 24, "max": "B" * 24},
+        "backups": [entry("s3", 2, 11), entry("local", 1, 10)],
+        "recoveryWindow": [
+            {"storage": name, "repo": n, "earliest": "e", "latest": "l"} for n, name in ((1, "local"), (2, "s3"))
+        ],
+    }
+    repository = {"metadata": {"name": "hippo", "namespace": "ns", "generation": 3}, "status": known}
+    down = {"code": 99, "message": TEXTS["down"]}
+    after = report.status(facts(info({}, down), repository=repository), {})
+    assert [one["label"] for one in after["backups"]] == ["of-s3"]
+    assert [one["storage"] for one in after["recoveryWindow"]] == ["s3"]
+    assert after["lastBackup"] == {"label": "of-s3", "type": "full", "stopTime": "2026-11-23T11:00:00Z"}
+    assert after["archive"]["max"] == "A" * 24
+    alone = report.status(facts(info(down), "s3", repository=repository), {})
+    assert (alone["archive"]["max"], alone["phase"]) == ("B" * 24, "Degraded")
