@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ def _line(record: dict[str, Any], **_: object) -> bytes:
     return msgspec.json.encode(record, enc_hook=repr)
 
 
+_GATHERED_SECONDS = 0.01
+_lines: list[bytes] = []
 _levels = {"level": logging.INFO}
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
@@ -25,13 +28,25 @@ def informs() -> bool:
 
 
 def inform(event: str, facts: dict[str, Any]) -> None:
-    """The same line that structlog would write, at a tenth of its price: for what is written with every review."""
+    """The same line that structlog would write, at a tenth of its price: for what is written with every review.
+
+    Lines of a few milliseconds are written at once: a system call for each would cost more than the line.
+    """
     facts["event"] = event
     facts["level"] = "info"
     facts["timestamp"] = datetime.now(UTC)
-    out = sys.stdout.buffer
-    out.write(_encode(facts) + b"\n")
-    out.flush()
+    _lines.append(_encode(facts))
+    if len(_lines) == 1:
+        asyncio.get_running_loop().call_later(_GATHERED_SECONDS, flush)
+
+
+def flush() -> None:
+    """Write what has been gathered."""
+    if _lines:
+        out = sys.stdout.buffer
+        out.write(b"\n".join(_lines) + b"\n")
+        out.flush()
+        _lines.clear()
 
 
 class _Libraries(logging.Formatter):

@@ -122,6 +122,7 @@ async def _drain(server: Server, seconds: float) -> None:
     log.info("draining", seconds=seconds)
     await asyncio.sleep(seconds)
     await server.stop()
+    logs.flush()
     log.info("stopped")
 
 
