@@ -52,20 +52,36 @@ IMAGES = {
     image.name: image
     for image in (
         Image(
-            "pgwarden", "localhost/pgwarden:dev", "forky", "Dockerfile",
+            "pgwarden",
+            "localhost/pgwarden:dev",
+            "forky",
+            "Dockerfile",
             ("Dockerfile", ".dockerignore", "images", "requirements.lock", "crds", "pgwarden"),
         ),
         Image(
-            "pgwarden-patroni", "localhost/pgwarden-patroni:17", "trixie", "Dockerfile", ("Dockerfile",),
+            "pgwarden-patroni",
+            "localhost/pgwarden-patroni:17",
+            "trixie",
+            "Dockerfile",
+            ("Dockerfile",),
             target="postgres",
         ),
         Image(
-            "postgres", "localhost/postgres:17", "trixie", "postgres-glibc/Dockerfile",
-            ("postgres-glibc", "docker-entrypoint.sh"), context="tests/images",
+            "postgres",
+            "localhost/postgres:17",
+            "trixie",
+            "postgres-glibc/Dockerfile",
+            ("postgres-glibc", "docker-entrypoint.sh"),
+            context="tests/images",
         ),
         Image(
-            "postgres-musl", "localhost/postgres:17-alpine", "trixie", "postgres-musl/Dockerfile",
-            ("postgres-musl", "docker-entrypoint.sh"), context="tests/images", jar=MUSL_POSTGRES,
+            "postgres-musl",
+            "localhost/postgres:17-alpine",
+            "trixie",
+            "postgres-musl/Dockerfile",
+            ("postgres-musl", "docker-entrypoint.sh"),
+            context="tests/images",
+            jar=MUSL_POSTGRES,
         ),
     )
 }

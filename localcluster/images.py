@@ -49,8 +49,10 @@ BUILD_LIMIT = 3600.0
 NEEDED_PROGRAMS = {"buildah": "buildah", "debootstrap": "debootstrap"}
 # The machine's apt settings without which its mirror cannot be used from inside a build either.
 APT_SETTINGS = (
-    "Acquire::Check-Valid-Until", "Acquire::Check-Date",
-    "Acquire::http::Proxy", "Acquire::https::Proxy",
+    "Acquire::Check-Valid-Until",
+    "Acquire::Check-Date",
+    "Acquire::http::Proxy",
+    "Acquire::https::Proxy",
 )
 # As in the official images: packages and package caches would stay in the layers.
 APT_KEEPS_NOTHING = """\
@@ -65,7 +67,8 @@ PIP_MOUNT = "/mnt"
 # What a damaged layer store says, as opposed to a failing step of a Dockerfile.
 STORE_DAMAGE = re.compile(
     r"layer not known|image not known|identifier is not|locating item named|creating build container"
-    r"|mounting (new|build) container|readlink \S*overlay|unlinkat|layers\.json|images\.json", re.IGNORECASE,
+    r"|mounting (new|build) container|readlink \S*overlay|unlinkat|layers\.json|images\.json",
+    re.IGNORECASE,
 )
 
 
@@ -81,8 +84,11 @@ def require(programs: dict[str, str]) -> None:
         return
     with step(f"installing {', '.join(missing)}"):
         run(["apt-get", "update", "-q"], limit=300)
-        run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing],
-            env={"DEBIAN_FRONTEND": "noninteractive"}, limit=900)
+        run(
+            ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing],
+            env={"DEBIAN_FRONTEND": "noninteractive"},
+            limit=900,
+        )
 
 
 def apt_mirror() -> str:
@@ -150,8 +156,15 @@ class Store:
     def _command(self, driver: str) -> list[str]:
         # State of running builds lives in /run: after a reboot no mount of it is left either.
         state = f"/run/pgwarden-images-{digest(str(self.root.resolve()))}-{driver}"
-        return ["buildah", "--root", str(self.root / f"layers-{driver}"), "--runroot", state,
-                "--storage-driver", driver]
+        return [
+            "buildah",
+            "--root",
+            str(self.root / f"layers-{driver}"),
+            "--runroot",
+            state,
+            "--storage-driver",
+            driver,
+        ]
 
     def forget_layers(self) -> None:
         layers = self.root / f"layers-{self.driver()}"
@@ -180,8 +193,11 @@ class Store:
         shutil.rmtree(folder, ignore_errors=True)
         scripts = Path("/usr/share/debootstrap/scripts")
         script = scripts / (release if (scripts / release).exists() else "sid")
-        run(["debootstrap", "--variant=minbase", release, folder, mirror, script],
-            limit=1800, log=self.logs / f"debootstrap-{release}.log")
+        run(
+            ["debootstrap", "--variant=minbase", release, folder, mirror, script],
+            limit=1800,
+            log=self.logs / f"debootstrap-{release}.log",
+        )
         slim(folder, settings)
         temporary = path.with_name(f".{path.name}.tmp")
         run(["tar", "-C", folder, "--numeric-owner", "-I", "gzip -1", "-cf", temporary, "."], limit=600)
@@ -197,8 +213,18 @@ class Store:
         recipe = self.bases / f".{release}.Dockerfile"
         recipe.write_text(f'FROM scratch\nADD {archive.name} /\nCMD ["bash"]\n')
         with step(f"importing {tag}"):
-            self.buildah("bud", "--isolation", "chroot", "-t", tag, "-f", recipe, self.bases,
-                         log=self.logs / f"base-{release}.log", limit=BUILD_LIMIT)
+            self.buildah(
+                "bud",
+                "--isolation",
+                "chroot",
+                "-t",
+                tag,
+                "-f",
+                recipe,
+                self.bases,
+                log=self.logs / f"base-{release}.log",
+                limit=BUILD_LIMIT,
+            )
         return tag
 
     # ---- images ----
@@ -240,12 +266,28 @@ class Store:
         machine_pip(pip)
         self.buildah("rm", "--all")
         self.buildah(
-            "bud", "--isolation", "chroot", "--layers", "--force-rm", "-v", f"{pip}:{PIP_MOUNT}:ro",
+            "bud",
+            "--isolation",
+            "chroot",
+            "--layers",
+            "--force-rm",
+            "-v",
+            f"{pip}:{PIP_MOUNT}:ro",
             *(["--target", image.target] if image.target else []),
-            "--build-arg", f"BASE={base}", "--build-arg", f"POSTGRES_BASE={base}",
-            "--build-arg", f"PIP_CONFIG_FILE={PIP_MOUNT}/pip.conf",
-            *proxy_arguments(), "-t", image.tag, "-f", context / image.dockerfile, context,
-            log=self.logs / f"{image.name}.log", limit=BUILD_LIMIT,
+            "--build-arg",
+            f"BASE={base}",
+            "--build-arg",
+            f"POSTGRES_BASE={base}",
+            "--build-arg",
+            f"PIP_CONFIG_FILE={PIP_MOUNT}/pip.conf",
+            *proxy_arguments(),
+            "-t",
+            image.tag,
+            "-f",
+            context / image.dockerfile,
+            context,
+            log=self.logs / f"{image.name}.log",
+            limit=BUILD_LIMIT,
         )
         temporary = archive.with_name(f".{image.name}.tmp")
         temporary.unlink(missing_ok=True)
@@ -260,9 +302,19 @@ class Store:
             return path
         require({"mvn": "maven"})
         with step(f"fetching {jar.file_name}"):
-            run(["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={jar.coordinates}:jar",
-                 "-Dmdep.overWriteReleases=true", f"-DoutputDirectory={path.parent}"],
-                cwd=self.root, limit=600)
+            run(
+                [
+                    "mvn",
+                    "-q",
+                    "-B",
+                    "dependency:copy",
+                    f"-Dartifact={jar.coordinates}:jar",
+                    "-Dmdep.overWriteReleases=true",
+                    f"-DoutputDirectory={path.parent}",
+                ],
+                cwd=self.root,
+                limit=600,
+            )
         if sha256(path) != jar.checksum:
             raise LocalClusterError(f"{jar.file_name} has another checksum than expected")
         return path

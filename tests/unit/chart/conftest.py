@@ -41,7 +41,8 @@ class Rendered:
 
     def one(self, kind: str, name: str, namespace: str | None = None) -> Object:
         found = [
-            obj for obj in self.all(kind)
+            obj
+            for obj in self.all(kind)
             if obj["metadata"]["name"] == name and namespace in (None, obj["metadata"].get("namespace"))
         ]
         assert len(found) == 1, f"{kind} {name}: {len(found)} of them"
@@ -64,12 +65,20 @@ class Helm:
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self.program, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120,
+            [self.program, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
 
     def template(
-        self, *arguments: str | Path, release: str = "pgwarden", namespace: str = NAMESPACE,
-        kubernetes: str = KUBERNETES, chart: Path = CHART,
+        self,
+        *arguments: str | Path,
+        release: str = "pgwarden",
+        namespace: str = NAMESPACE,
+        kubernetes: str = KUBERNETES,
+        chart: Path = CHART,
     ) -> subprocess.CompletedProcess[str]:
         return self.run("template", release, chart, "--namespace", namespace, "--kube-version", kubernetes, *arguments)
 

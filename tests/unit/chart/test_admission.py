@@ -40,11 +40,19 @@ def test_common_fields(webhooks):
 def test_pods(webhooks):
     webhook = webhooks["pods.pgwarden.io"]
     assert webhook["rules"] == [
-        {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"], "scope": "Namespaced"},
+        {
+            "apiGroups": [""],
+            "apiVersions": ["v1"],
+            "resources": ["pods"],
+            "operations": ["CREATE"],
+            "scope": "Namespaced",
+        },
     ]
     assert webhook["objectSelector"] == {"matchExpressions": [{"key": "pgwarden.io/repository", "operator": "Exists"}]}
     assert webhook["namespaceSelector"] == {
-        "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "pgwarden-system"]}],
+        "matchExpressions": [
+            {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "pgwarden-system"]}
+        ],
     }
 
 
@@ -53,7 +61,13 @@ def test_own_kinds(webhooks, name):
     webhook = webhooks[name]
     # No subresource: "backups" does not match "backups/status".
     assert webhook["rules"] == [
-        {"apiGroups": ["pgwarden.io"], "apiVersions": ["v1alpha1"], "resources": KINDS, "operations": ["CREATE", "UPDATE"], "scope": "Namespaced"},
+        {
+            "apiGroups": ["pgwarden.io"],
+            "apiVersions": ["v1alpha1"],
+            "resources": KINDS,
+            "operations": ["CREATE", "UPDATE"],
+            "scope": "Namespaced",
+        },
     ]
     assert "objectSelector" not in webhook
     assert "namespaceSelector" not in webhook
@@ -86,7 +100,13 @@ def test_the_deletion_of_a_repository_is_asked_about_but_never_depends_on_the_an
     assert webhook["clientConfig"]["service"]["path"] == "/validate"
     assert webhook["failurePolicy"] == "Ignore"
     assert webhook["rules"] == [
-        {"apiGroups": ["pgwarden.io"], "apiVersions": ["v1alpha1"], "resources": ["repositories"], "operations": ["DELETE"], "scope": "Namespaced"},
+        {
+            "apiGroups": ["pgwarden.io"],
+            "apiVersions": ["v1alpha1"],
+            "resources": ["repositories"],
+            "operations": ["DELETE"],
+            "scope": "Namespaced",
+        },
     ]
     (condition,) = webhook["matchConditions"]
     for cleaner in deletion.CLEANERS:

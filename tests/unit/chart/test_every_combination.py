@@ -10,7 +10,11 @@ import pytest
 
 QUANTITY = re.compile(r"^[0-9.]+(m|Ki|Mi|Gi)?$")
 CLUSTER_SCOPED = {
-    "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
 }
 API_VERSIONS = {
     "ClusterRole": "rbac.authorization.k8s.io/v1",
@@ -111,7 +115,8 @@ def test_deployments_select_their_own_pods_only(rendered):
     for deployment in deployments:
         selector = deployment["spec"]["selector"]["matchLabels"]
         matching = [
-            other["metadata"]["name"] for other in deployments
+            other["metadata"]["name"]
+            for other in deployments
             if selector.items() <= other["spec"]["template"]["metadata"]["labels"].items()
         ]
         assert matching == [deployment["metadata"]["name"]]
@@ -119,11 +124,18 @@ def test_deployments_select_their_own_pods_only(rendered):
 
 def test_what_selects_pods_selects_the_right_ones(rendered):
     labels = {
-        deployment["metadata"]["name"]: deployment["spec"]["template"]["metadata"]["labels"] for deployment in rendered.all("Deployment")
+        deployment["metadata"]["name"]: deployment["spec"]["template"]["metadata"]["labels"]
+        for deployment in rendered.all("Deployment")
     }
     selectors = {(o["kind"], o["metadata"]["name"]): o["spec"]["selector"] for o in rendered.all("Service")}
-    selectors |= {(o["kind"], o["metadata"]["name"]): o["spec"]["selector"]["matchLabels"] for o in rendered.all("PodDisruptionBudget")}
-    selectors |= {(o["kind"], o["metadata"]["name"]): o["spec"]["podSelector"]["matchLabels"] for o in rendered.all("NetworkPolicy")}
+    selectors |= {
+        (o["kind"], o["metadata"]["name"]): o["spec"]["selector"]["matchLabels"]
+        for o in rendered.all("PodDisruptionBudget")
+    }
+    selectors |= {
+        (o["kind"], o["metadata"]["name"]): o["spec"]["podSelector"]["matchLabels"]
+        for o in rendered.all("NetworkPolicy")
+    }
     assert selectors
     for (_, name), selector in selectors.items():
         assert [pod for pod, pod_labels in labels.items() if selector.items() <= pod_labels.items()] == [name]
@@ -138,7 +150,9 @@ def test_tokens_are_mounted_by_those_who_need_one_alone(rendered):
 
 
 def test_bindings_bind_what_is_there(rendered):
-    accounts = {("ServiceAccount", a["metadata"]["name"], a["metadata"]["namespace"]) for a in rendered.all("ServiceAccount")}
+    accounts = {
+        ("ServiceAccount", a["metadata"]["name"], a["metadata"]["namespace"]) for a in rendered.all("ServiceAccount")
+    }
     for kind in ("Role", "ClusterRole"):
         for binding in rendered.all(f"{kind}Binding"):
             assert binding["roleRef"]["apiGroup"] == "rbac.authorization.k8s.io"
@@ -156,7 +170,9 @@ def test_nothing_restarts_pods_without_need(rendered):
 
 def test_own_pods_start_while_no_webhook_answers(rendered):
     """Whole-cluster stop and start with failurePolicy Fail: our pods never match our own webhook, for two reasons each."""
-    webhook = next(w for w in rendered.all("MutatingWebhookConfiguration")[0]["webhooks"] if w["name"] == "pods.pgwarden.io")
+    webhook = next(
+        w for w in rendered.all("MutatingWebhookConfiguration")[0]["webhooks"] if w["name"] == "pods.pgwarden.io"
+    )
     (label,) = webhook["objectSelector"]["matchExpressions"]
     (namespaces,) = webhook["namespaceSelector"]["matchExpressions"]
     assert (label["key"], label["operator"]) == ("pgwarden.io/repository", "Exists")
@@ -180,7 +196,9 @@ def test_no_key_material(rendered):
 
 
 def test_lint(helm, chart, combination):
-    result = helm.run("lint", "--strict", chart, "--namespace", "pgwarden-system", "--kube-version", "1.35.0", "--values", combination)
+    result = helm.run(
+        "lint", "--strict", chart, "--namespace", "pgwarden-system", "--kube-version", "1.35.0", "--values", combination
+    )
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -212,6 +230,8 @@ def test_chart_without_its_crds_says_so(helm, chart, tmp_path):
 
 
 def test_templates_compute_nothing_that_differs_between_two_runs(chart):
-    forbidden = re.compile(r"{{[^}]*\b(lookup|gen[A-Z]\w+|rand\w+|uuidv4|now|htpasswd|bcrypt|encryptAES|derivePassword|shuffle)\b")
+    forbidden = re.compile(
+        r"{{[^}]*\b(lookup|gen[A-Z]\w+|rand\w+|uuidv4|now|htpasswd|bcrypt|encryptAES|derivePassword|shuffle)\b"
+    )
     for file in (chart / "templates").rglob("*.*"):
         assert not forbidden.search(file.read_text()), file.name

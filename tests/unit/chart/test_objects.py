@@ -49,6 +49,7 @@ def test_names_of_all_objects(render):
         ("CustomResourceDefinition", "", "backups.pgwarden.io"),
         ("CustomResourceDefinition", "", "backupschedules.pgwarden.io"),
         ("CustomResourceDefinition", "", "restores.pgwarden.io"),
+        ("CustomResourceDefinition", "", "postgresclusters.pgwarden.io"),
         # Only while `helm test` runs:
         ("ServiceAccount", system, "pgwarden-selftest"),
         ("ConfigMap", system, "pgwarden-selftest"),
@@ -60,9 +61,13 @@ def test_names_of_all_objects(render):
     }
 
 
+#: What only one of them is told: the image of the clusters that the controller runs.
+OF_ITS_OWN = {"webhook": {}, "controller": {"PGWARDEN_POSTGRES_IMAGE": "pgwarden-patroni:17"}}
+
+
 @pytest.mark.parametrize("component", ["webhook", "controller"])
 def test_environment(render, component):
-    assert environment(render(), component) == {
+    assert environment(render(), component) == OF_ITS_OWN[component] | {
         "PGWARDEN_IMAGE": "pgwarden:0.1.0",
         "PGWARDEN_IMAGE_PULL_POLICY": "IfNotPresent",
         "PGWARDEN_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
@@ -94,7 +99,9 @@ def test_webhook_deployment(render):
     assert webhook["command"] == ["python3", "-m", "pgwarden", "webhook"]
     assert {p["name"]: p["containerPort"] for p in webhook["ports"]} == {"https": 10250, "http": 8080}
     assert webhook["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
-    assert webhook["startupProbe"]["httpGet"] == webhook["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
+    assert (
+        webhook["startupProbe"]["httpGet"] == webhook["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "http"}
+    )
     assert webhook["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
 
 
@@ -107,8 +114,12 @@ def test_controller_deployment(render):
 
 
 def test_prestop_where_the_sleep_action_is_not_there_yet(render):
-    assert container(render(kubernetes="1.29.4"), "webhook")["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "5"]}}}
-    assert container(render(kubernetes="v1.30.2-gke.100"), "webhook")["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert container(render(kubernetes="1.29.4"), "webhook")["lifecycle"] == {
+        "preStop": {"exec": {"command": ["sleep", "5"]}}
+    }
+    assert container(render(kubernetes="v1.30.2-gke.100"), "webhook")["lifecycle"] == {
+        "preStop": {"sleep": {"seconds": 5}}
+    }
 
 
 def test_kubernetes_older_than_1_29_is_refused(helm):
@@ -151,7 +162,11 @@ def test_user_id(render):
 
 def test_s3_defaults(render, chart):
     env = environment(render("--values", chart / "ci" / "s3-values.yaml"), "controller")
-    assert [env[f"PGWARDEN_S3_{name}"] for name in ("BUCKET", "ENDPOINT", "REGION")] == ["backups", "minio.storage.svc:9000", "eu-central-1"]
+    assert [env[f"PGWARDEN_S3_{name}"] for name in ("BUCKET", "ENDPOINT", "REGION")] == [
+        "backups",
+        "minio.storage.svc:9000",
+        "eu-central-1",
+    ]
 
 
 def test_high_availability(render, chart):
@@ -186,7 +201,9 @@ def test_monitoring(render, chart):
         assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
         assert labels[wanted["key"]] in wanted["values"]
         metrics = rendered.one("NetworkPolicy", f"pgwarden-{name}")["spec"]["ingress"][-1]
-        assert metrics["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+        assert metrics["from"] == [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+        ]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +227,12 @@ def test_names_follow_the_release(render, release, arguments, name):
     assert rendered.one("Service", env["PGWARDEN_WEBHOOK_SERVICE"])
     for configuration in rendered.all("MutatingWebhookConfiguration") + rendered.all("ValidatingWebhookConfiguration"):
         assert {w["clientConfig"]["service"]["name"] for w in configuration["webhooks"]} == {f"{name}-webhook"}
-    assert all(label == release for o in rendered.objects for k, label in o["metadata"]["labels"].items() if k == "app.kubernetes.io/instance")
+    assert all(
+        label == release
+        for o in rendered.objects
+        for k, label in o["metadata"]["labels"].items()
+        if k == "app.kubernetes.io/instance"
+    )
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "kube-public", "kube-node-lease"])
@@ -225,7 +247,10 @@ def test_a_release_that_no_service_can_be_named_after_is_refused(helm, release):
 
 def test_grace_period_must_cover_the_drain(helm):
     message = helm.refusal("--set", "webhook.terminationGracePeriodSeconds=10")
-    assert "webhook.terminationGracePeriodSeconds (10) must be more than webhook.preStopSeconds + webhook.timeoutSeconds (5 + 5)" in message
+    assert (
+        "webhook.terminationGracePeriodSeconds (10) must be more than webhook.preStopSeconds + webhook.timeoutSeconds (5 + 5)"
+        in message
+    )
     assert helm.text("--set", "webhook.terminationGracePeriodSeconds=11")
 
 
@@ -238,11 +263,20 @@ def crd_files(root):
 
 def test_crds_are_the_top_level_files(render, root):
     files = crd_files(root)
-    assert set(files) == {"repository.yaml", "backup.yaml", "backupschedule.yaml", "restore.yaml"}
+    assert set(files) == {
+        "repository.yaml",
+        "backup.yaml",
+        "backupschedule.yaml",
+        "restore.yaml",
+        "postgrescluster.yaml",
+    }
     for crd in files.values():
         rendered = render().one("CustomResourceDefinition", crd["metadata"]["name"])
         assert rendered["spec"] == crd["spec"]
-        assert rendered["metadata"]["annotations"] == {**crd["metadata"].get("annotations", {}), "helm.sh/resource-policy": "keep"}
+        assert rendered["metadata"]["annotations"] == {
+            **crd["metadata"].get("annotations", {}),
+            "helm.sh/resource-policy": "keep",
+        }
 
 
 def test_crds_can_be_given_up_at_uninstall(render):
@@ -258,7 +292,9 @@ def notes(helm, chart, tmp_path_factory):
     """NOTES.txt as Helm prints it: `helm template` leaves it out, so a copy of the chart renders it as an object."""
     copy = shutil.copytree(chart, tmp_path_factory.mktemp("notes") / "pgwarden")
     shutil.move(copy / "templates" / "NOTES.txt", copy / "files" / "NOTES.txt")
-    (copy / "templates" / "notes.yaml").write_text('{{ dict "kind" "Notes" "metadata" (dict "name" "x") "text" (tpl (.Files.Get "files/NOTES.txt") .) | toYaml }}\n')
+    (copy / "templates" / "notes.yaml").write_text(
+        '{{ dict "kind" "Notes" "metadata" (dict "name" "x") "text" (tpl (.Files.Get "files/NOTES.txt") .) | toYaml }}\n'
+    )
 
     def render_notes(*arguments, **options):
         return helm.render(*arguments, chart=copy, **options).one("Notes", "x")["text"]
@@ -268,7 +304,10 @@ def notes(helm, chart, tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")  # Python about a pattern of the CRDs
 def test_the_example_in_the_notes_is_valid(notes, root):
-    kinds = {crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for crd in crd_files(root).values()}
+    kinds = {
+        crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        for crd in crd_files(root).values()
+    }
     text = notes()
     examples = [yaml.safe_load(textwrap.dedent(part.split("YAML\n", 1)[0])) for part in text.split("<<'YAML'\n")[1:]]
     assert [example["kind"] for example in examples] == ["Repository", "Backup"]

@@ -80,7 +80,9 @@ def test_users(render):
         "pgwarden.io/postgresclusters/scale": {"get", "update", "patch"},
     }
     aggregated = {
-        role["metadata"]["name"]: {key.rsplit("-", 1)[1] for key in role["metadata"]["labels"] if "/aggregate-to-" in key}
+        role["metadata"]["name"]: {
+            key.rsplit("-", 1)[1] for key in role["metadata"]["labels"] if "/aggregate-to-" in key
+        }
         for role in rendered.all("ClusterRole")
     }
     assert aggregated == {
@@ -101,7 +103,9 @@ def test_selftest(render):
 def test_the_code_has_the_rights_it_uses(render, root, component):
     """What is named in the code is in a role; what it keeps a cache of can be listed and watched."""
     rendered = render()
-    granted = rights(rendered.one("ClusterRole", f"pgwarden-{component}")) | rights(rendered.one("Role", f"pgwarden-{component}"))
+    granted = rights(rendered.one("ClusterRole", f"pgwarden-{component}")) | rights(
+        rendered.one("Role", f"pgwarden-{component}")
+    )
     verbs = {}
     for resource, allowed in granted.items():
         plural = re.sub(r"\[.*\]", "", resource).split("/", 1)[-1]

@@ -12,7 +12,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-NO_REPOSITORY = '{field}: "pgwarden-selftest-absent": there is no Repository of this name in namespace default; create it'
+NO_REPOSITORY = (
+    '{field}: "pgwarden-selftest-absent": there is no Repository of this name in namespace default; create it'
+)
 OURS = ("pods.pgwarden.io", ("there is no Repository", "pgwarden-selftest-absent"))
 
 
@@ -94,9 +96,28 @@ def test_only_dry_runs(script, monkeypatch, tmp_path):
     (tmp_path / "token").write_text("abc\n")
     certificate, key = tmp_path / "ca.crt", tmp_path / "tls.key"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=x",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=x",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
+        check=True,
+        capture_output=True,
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -128,7 +149,9 @@ def test_needs_the_standard_library_only(chart):
 
 def test_the_pod_runs_this_file(render, chart):
     rendered = render()
-    assert rendered.one("ConfigMap", "pgwarden-selftest")["data"]["selftest.py"].rstrip("\n") == (chart / "files" / "selftest.py").read_text().rstrip("\n")
+    assert rendered.one("ConfigMap", "pgwarden-selftest")["data"]["selftest.py"].rstrip("\n") == (
+        chart / "files" / "selftest.py"
+    ).read_text().rstrip("\n")
     pod = rendered.one("Pod", "pgwarden-selftest")["spec"]
     assert pod["restartPolicy"] == "Never"
     assert pod["activeDeadlineSeconds"] > 60
@@ -160,6 +183,10 @@ def test_everything_of_it_is_a_test_hook_and_its_rights_go_with_it(render):
 )
 def test_no_pod_is_asked_for_where_none_is_injected(render, arguments, namespace):
     rendered = render(*arguments, namespace=namespace)
-    assert [role["metadata"]["namespace"] for role in rendered.all("Role") if role["metadata"]["name"] == "pgwarden-selftest"] == [namespace]
+    assert [
+        role["metadata"]["namespace"]
+        for role in rendered.all("Role")
+        if role["metadata"]["name"] == "pgwarden-selftest"
+    ] == [namespace]
     env = {e["name"]: e.get("value") for e in rendered.one("Pod", "pgwarden-selftest")["spec"]["containers"][0]["env"]}
     assert env["SELFTEST_NAMESPACE"] == ""

@@ -122,7 +122,9 @@ def test_every_value_is_explained(chart):
     lines = (chart / "values.yaml").read_text().splitlines()
     parents = {"webhook", "controller", "image", "s3", "crds", "rbac", "monitoring", "networkPolicy", "test"}
     for number, line in enumerate(lines):
-        if (field := re.match(r"^( {0,4})(\w+):", line)) and not re.match(r"^ {4}(requests|limits|cpu|memory)|^ {6}", line):
+        if (field := re.match(r"^( {0,4})(\w+):", line)) and not re.match(
+            r"^ {4}(requests|limits|cpu|memory)|^ {6}", line
+        ):
             if field[2] in parents or field[2] == "podDisruptionBudget":
                 continue
             above = lines[number - 1].strip()
@@ -134,4 +136,6 @@ def test_s3_defaults_follow_the_crds_rules(schema, root):
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     known = spec["properties"]["s3"]["properties"]
     for name, rule in schema["properties"]["s3"]["properties"].items():
-        assert {key: rule[key] for key in ("pattern", "maxLength")} == {key: known[name][key] for key in ("pattern", "maxLength")}, name
+        assert {key: rule[key] for key in ("pattern", "maxLength")} == {
+            key: known[name][key] for key in ("pattern", "maxLength")
+        }, name
