@@ -55,8 +55,8 @@ PGBACKREST_ANNOTATION_UID = "pgwarden-uid"
 # --- in a PostgreSQL pod, a repository host and a Job: the same paths everywhere -----------------------------
 TOOLS_DIR = "/pgwarden/tools"  # self-contained pgBackRest; its interpreter and rpath point here
 PGBACKREST = f"{TOOLS_DIR}/bin/pgbackrest"
-#: What PostgreSQL itself calls (archive_command, restore_command). It adopts pgBackRest's asynchronous child: else PID 1
-#: does, and where that is the postmaster, a child that failed makes it end every session (images/archive.c).
+#: What PostgreSQL itself calls (archive_command, restore_command). It adopts pgBackRest's asynchronous child: else
+#: PID 1 does, and where that is the postmaster, a child that failed makes it end every session (images/archive.c).
 PGBACKREST_ARCHIVE = f"{TOOLS_DIR}/bin/pgbackrest-archive"
 TOOLS_CA_BUNDLE = f"{TOOLS_DIR}/etc/ca-certificates.crt"
 SOURCE_DIR = "/pgwarden/source"  # projected ConfigMap + Secret, read only, mounted in our own containers alone
