@@ -120,7 +120,8 @@ def test_a_key_whose_secret_part_is_wrong_is_told_apart(postgres: Postgres, spac
     told = space.until("pgrepo", "hippo", says("Reachable", "False", "the secret key does not belong to"), "knows", 60)
     assert condition(told, "Reachable")["reason"] == "BadKey"
     wal = switch_wal(postgres)
-    failing = space.until("pgrepo", "hippo", says("Archiving", "Unknown"), "waits", 60)
+    why = says("Archiving", "False", "storage s3: the secret key does not belong to the access key")
+    failing = space.until("pgrepo", "hippo", why, "says why WAL waits", 90)
     assert failing["status"]["phase"] == "Degraded"
     until(lambda: "secret key" in _sidecar(space), "the sidecar says why", 60, lambda: _sidecar(space)[-2000:])
     space.apply(*store.secrets())

@@ -41,13 +41,14 @@ def reached(installed, space: Kubectl, store: Store, bucket: str) -> dict:
     return space.until("pgrepo", "hippo", is_true("Reachable"), "is reached", 90)
 
 
+#: No two neighbours have the same words: what is seen is of this change, not of the one before.
 TROUBLES = [
     pytest.param({"bucket": "no-such-bucket"}, "NoSuchBucket", "bucket no-such-bucket does not exist at", id="no bucket"),
     pytest.param({"credentialsSecretRef": {"name": "unknown-key"}}, "BadKey", "does not know the access key; correct s3-key in Secret unknown-key", id="unknown key"),
     pytest.param({"credentialsSecretRef": {"name": "wrong-secret"}}, "BadKey", "the secret key does not belong to the access key; correct s3-key-secret in Secret wrong-secret", id="wrong secret key"),
     pytest.param({"caSecretRef": None}, "BadCertificate", "is not trusted: unable to get local issuer certificate; give the CA that signed it in spec.s3.caSecretRef", id="public CAs alone"),
-    pytest.param({"caSecretRef": {"name": "another-ca"}}, "BadCertificate", "is not trusted: ", id="another CA"),
     pytest.param({"region": "eu-central-1"}, "WrongRegion", "region eu-central-1 is wrong, it is us-east-1", id="wrong region"),
+    pytest.param({"caSecretRef": {"name": "another-ca"}}, "BadCertificate", "is not trusted: ", id="another CA"),
     pytest.param({"endpoint": ENDPOINT.replace(":7070", ":7071")}, "CannotConnect", "cannot connect to s3.pgwarden-s3.svc.cluster.local:7071", id="wrong port"),
     pytest.param({"endpoint": "s3.nowhere.invalid"}, "CannotConnect", "the name s3.nowhere.invalid cannot be resolved", id="wrong name"),
     pytest.param({"uriStyle": "host"}, "CannotConnect", ".s3.pgwarden-s3.svc.cluster.local cannot be resolved", id="bucket in the host name"),

@@ -1,0 +1,83 @@
+"""The local cluster's S3 store as a user meets it: an address, a bucket, a CA and a key; and its outages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from harness.kubectl import Object
+from localcluster import s3
+from localcluster.config import S3_HOST, S3_PORT, Cluster
+from localcluster.pki import write_private
+
+ENDPOINT = f"{S3_HOST}:{S3_PORT}"
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Store:
+    cluster: Cluster
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Access key and secret key."""
+        return s3.credentials(self.cluster)
+
+    @property
+    def ca(self) -> str:
+        return (self.cluster.s3 / "ca.crt").read_text()
+
+    def make_bucket(self, bucket: str) -> str:
+        s3.make_bucket(self.cluster, bucket)
+        return bucket
+
+    def stop(self) -> None:
+        self._command("stop")
+
+    def start(self) -> None:
+        self._command("start")
+
+    def rotate(self, key: str, secret: str) -> None:
+        """The store takes this key from now on, and no other."""
+        self.stop()
+        write_private(self.cluster.s3 / "credentials", f"AWS_ACCESS_KEY_ID={key}\nAWS_SECRET_ACCESS_KEY={secret}\n")
+        self.start()
+
+    def objects(self, bucket: str) -> list[str]:
+        """Every object of the bucket by its path, from the store's own disk: that works while it is down, too."""
+        root = self.cluster.s3 / "buckets" / bucket
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+    def content(self, bucket: str, path: str) -> bytes:
+        return (self.cluster.s3 / "buckets" / bucket / path).read_bytes()
+
+    def secrets(self) -> list[Object]:
+        """What a user makes of it: a Secret with the key, one with the CA."""
+        key, secret = self.keys
+        return [secret_of("s3-keys", {"s3-key": key, "s3-key-secret": secret}), secret_of("s3-ca", {"ca.crt": self.ca})]
+
+    def _command(self, command: str) -> None:
+        argv = [sys.executable, "-m", "localcluster", "s3", "--name", self.cluster.name, command]
+        subprocess.run(argv, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+def secret_of(name: str, data: dict[str, str]) -> Object:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+
+
+def repository(storage_type: str, bucket: str = "", *, name: str = "hippo", **spec: object) -> Object:
+    """A Repository on the store; *spec* over it, and its `s3` over ours (None takes a field out)."""
+    ours: Object = {
+        "bucket": bucket,
+        "endpoint": ENDPOINT,
+        "region": REGION,
+        "uriStyle": "path",
+        "caSecretRef": {"name": "s3-ca"},
+        "credentialsSecretRef": {"name": "s3-keys"},
+    }
+    given = spec.pop("s3", None) or {}
+    assert isinstance(given, dict)
+    place = {key: value for key, value in (ours | given).items() if value not in (None, "")}
+    body = {"storageType": storage_type, "s3": place} | spec
+    return {"apiVersion": "pgwarden.io/v1alpha1", "kind": "Repository", "metadata": {"name": name}, "spec": body}
