@@ -1,4 +1,4 @@
-"""Both webhooks make the same pods: their patches, applied to the same pod, differ in the hash of the injection alone."""
+"""Both webhooks make the same pods: their patches, applied to one pod, differ in the injection's hash alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def check(world: World, ours: Server, peer: Server) -> int:
 
 
 def _injected(pod: Any, answer: bytes) -> Any:
-    """The pod with the answer's patch applied, and in place of the hash, whose making is each one's own, that it is one."""
+    """The pod with the answer's patch applied, and in place of the hash, which each makes its own way, that it is one."""
     response = json.loads(answer)["response"]
     assert response["allowed"], response
     made = apply(pod, json.loads(base64.b64decode(response["patch"])))

@@ -38,7 +38,7 @@ def repositories() -> list[Object]:
 
 
 def pods() -> list[Object]:
-    """Every image, every way to start it, every Repository; variations of volumes and neighbours dealt out over them."""
+    """Every image, every way to start it, every Repository; volumes and neighbours are varied over them."""
     starts = list(STARTS)
     combinations = itertools.product(range(len(IMAGES)), range(len(starts)), ("hippo", "rhino", "lynx", "zebra"))
     return [

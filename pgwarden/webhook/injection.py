@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from pgwarden.api.faults import Fault
 from pgwarden.webhook import find, pods
 from pgwarden.webhook.decide import Inject, Refuse, Terms, examine, terms_of
 from pgwarden.webhook.patch import encode, patch
-from pgwarden.webhook.pods import Likeness, Pod
+from pgwarden.webhook.pods import Pod
 from pgwarden.webhook.review import Answer, prepared
 from pgwarden.webhook.settings import Settings
 
 Object = dict[str, Any]
-Question = tuple[Likeness, int, Terms]
+Question = tuple[bytes, Terms]  # the likeness of a pod, and what its Repository says
 _REMEMBERED = 128  # answers of some 12 kB
 _LARGE = 24_576  # bytes: what is larger could be made to fill memory, and is worked out each time
 _REPOSITORIES = 2048  # whose terms are kept
@@ -39,17 +37,17 @@ class Injections:
         index = find.container(pod, terms.access)
         if isinstance(index, Fault):
             return refused([index])
-        question = pods.likeness(pod, index), index, terms
+        question = pods.likeness(pod, index), terms
         known = self._answers.get(question)
         return known if known is not None else self._work_out(question)
 
     def _work_out(self, question: Question) -> Answer:
-        like, index, terms = question
-        pod = pods.example(like, index)
+        like, terms = question
+        pod = pods.example(like)
         decision = examine(pod, terms, self._settings)
         # A refusal names the pod, so it is encoded each time.
         answer = refused(decision.faults) if isinstance(decision, Refuse) else prepared(_injected(pod, terms, decision))
-        if len(answer.encoded) + len(msgspec.json.encode(like)) <= _LARGE:
+        if len(answer.encoded) + len(like) <= _LARGE:
             if len(self._answers) >= _REMEMBERED:
                 del self._answers[next(iter(self._answers))]  # the oldest
             self._answers[question] = answer

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,10 +15,8 @@ def _line(record: dict[str, Any], **_: object) -> bytes:
     return msgspec.json.encode(record, enc_hook=repr)
 
 
-_GATHERED_SECONDS = 0.01
-_lines: list[bytes] = []
 _levels = {"level": logging.INFO}
-_encode = msgspec.json.Encoder(enc_hook=repr).encode
+_encode_lines = msgspec.json.Encoder(enc_hook=repr).encode_lines
 
 
 def informs() -> bool:
@@ -27,26 +24,20 @@ def informs() -> bool:
     return _levels["level"] <= logging.INFO
 
 
-def inform(event: str, facts: dict[str, Any]) -> None:
-    """The same line that structlog would write, at a tenth of its price: for what is written with every review.
+class Line(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The same line that structlog would write, at a tenth of its price: for what is written with every review."""
 
-    Lines of a few milliseconds are written at once: a system call for each would cost more than the line.
-    """
-    facts["event"] = event
-    facts["level"] = "info"
-    facts["timestamp"] = datetime.now(UTC)
-    _lines.append(_encode(facts))
-    if len(_lines) == 1:
-        asyncio.get_running_loop().call_later(_GATHERED_SECONDS, flush)
+    event: str
+    level: str
+    timestamp: datetime
 
 
-def flush() -> None:
-    """Write what has been gathered."""
-    if _lines:
+def write(lines: list[Line]) -> None:
+    """One system call for all of them."""
+    if lines:
         out = sys.stdout.buffer
-        out.write(b"\n".join(_lines) + b"\n")
+        out.write(_encode_lines(lines))
         out.flush()
-        _lines.clear()
 
 
 class _Libraries(logging.Formatter):

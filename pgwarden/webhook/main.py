@@ -97,6 +97,7 @@ async def serve(settings: Settings, options: Options) -> None:
         log.info("serving", port=options.port, http_port=options.http_port, image=settings.image)
         _keep_freed_memory()
         gc.freeze()  # what is there now stays: collections need not look at it again
+        gc.set_threshold(50_000, 20, 100)  # reviews leave no cycles behind; watches leave few
         waiting = [asyncio.create_task(each) for each in (store.run(), certificates.cache.run(), stopping.wait())]
         try:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -122,7 +123,6 @@ async def _drain(server: Server, seconds: float) -> None:
     log.info("draining", seconds=seconds)
     await asyncio.sleep(seconds)
     await server.stop()
-    logs.flush()
     log.info("stopped")
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from pgwarden.webhook import logs, metrics
+from pgwarden.webhook import telling
 from pgwarden.webhook.connection import Connection
-from pgwarden.webhook.review import Handler, Reply
+from pgwarden.webhook.review import Handler
 
 READ_SECONDS = 10.0  # within which a body must have come; the API server sends it at once
 _SHUTDOWN_SECONDS = 10.0  # for reviews being answered when the server stops
@@ -41,7 +41,7 @@ class Server:
         self._reviews = await loop.create_server(self._connection, host, port, ssl=tls, backlog=1024)
 
     def _connection(self) -> Connection:
-        connection = Connection(self._handlers, _tell, self._connections, READ_SECONDS)
+        connection = Connection(self._handlers, telling.tell, self._connections, READ_SECONDS)
         connection.draining = self._draining
         return connection
 
@@ -72,6 +72,7 @@ class Server:
             async with asyncio.timeout(_SHUTDOWN_SECONDS):
                 while any(connection.busy for connection in self._connections):  # noqa: ASYNC110  many, and for seconds
                     await asyncio.sleep(0.01)
+        telling.flush()
         if self._runner is not None:  # probes last
             await self._runner.cleanup()
 
@@ -95,24 +96,3 @@ class Server:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-def _tell(path: str, reply: Reply, seconds: float) -> None:
-    """One line a decision. Fields and rules of faults, never the values: a user may have put a secret there."""
-    metrics.count(path, reply, seconds)
-    if not logs.informs():
-        return
-    facts: dict[str, object] = {"path": path, "outcome": reply.outcome, "milliseconds": round(seconds * 1000, 3)}
-    request, answer = reply.request, reply.answer
-    if request is not None:
-        facts["uid"] = request.uid
-        facts["kind"] = request.kind.kind
-        facts["operation"] = request.operation
-        facts["namespace"] = request.namespace
-        facts["name"] = request.name
-        facts["dry_run"] = bool(request.dry_run)
-    if answer is not None:
-        facts |= answer.audit
-        if answer.faults:
-            facts["faults"] = [f"{fault.field} ({fault.rule})" for fault in answer.faults]
-    logs.inform("review", facts)

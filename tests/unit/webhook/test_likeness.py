@@ -39,7 +39,7 @@ def by_likeness(pod, repository, settings):
     index = find.container(seen, terms_of(repository, "x").access)
     if isinstance(index, Fault):
         return alone(pod, repository, settings)
-    example = pods.example(pods.likeness(seen, index), index)
+    example = pods.example(pods.likeness(seen, index))
     labelled = pods._replace(seen.metadata, annotations=example.metadata.annotations)
     example = pods._replace(example, metadata=labelled)
     decision = decide(example, repository, settings)
