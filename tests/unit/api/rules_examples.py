@@ -136,6 +136,14 @@ CLUSTER = [
             ("wal-level", "wal_level", "minimal"), ("control", "search_path", "a\nb"),
         )
     ),
+    (
+        "lowered",
+        "spec.parameters.max_connections",
+        (
+            {"instances": {"replicas": 2}, "parameters": {"max_connections": 50}},
+            {"instances": {"replicas": 2}, "parameters": {"max_connections": 100}},
+        ),
+    ),
     ("storageType", "spec.repository.storageType", {"repository": {"storageType": "posix"}}),
     ("immutable", "spec.postgresVersion", ({"postgresVersion": 16, "image": "x"}, {"image": "x"})),
     (
