@@ -104,8 +104,12 @@ def test_a_rotated_key_is_taken_up_without_a_restart(postgres: Postgres, space: 
         wal, rotated = switch_wal(postgres), time.monotonic()
         space.apply(*store.secrets())
         space.until("pgrepo", "hippo", is_true("Reachable"), "is reached with the new key", 60)
+        reached = time.monotonic() - rotated
         until(lambda: wal in segments(space, 1), f"{wal} arrives", 120, lambda: str(sorted(segments(space, 1))))
-        figure(f"key rotated: reached and archived {time.monotonic() - rotated:.1f} s after the Secret changed")
+        # PostgreSQL's archiver pauses for a minute after its third failure; nothing of ours is waited for.
+        figure(
+            f"key rotated: reached {reached:.1f} s, archived {time.monotonic() - rotated:.1f} s after the Secret changed"
+        )
         assert started(postgres) == before
     finally:
         store.rotate(*old)
