@@ -23,7 +23,7 @@ async def check(world: World, ours: Server, peer: Server) -> int:
 
 
 def _injected(pod: Any, answer: bytes) -> Any:
-    """The pod with the answer's patch applied, and in place of the hash, which each makes its own way, that it is one."""
+    """The pod with the answer's patch applied. Of the hash, which each makes in its own way, only the length."""
     response = json.loads(answer)["response"]
     assert response["allowed"], response
     made = apply(pod, json.loads(base64.b64decode(response["patch"])))
