@@ -78,6 +78,12 @@ class Change:
 
 
 CHANGES = [
+    Change(
+        "lowered",
+        cluster("c-lowered", instances={"replicas": 2}, parameters={"max_connections": 200}),
+        cluster("c-lowered", instances={"replicas": 2}, parameters={"max_connections": 100}),
+        ("spec.parameters.max_connections: 100", "cannot be lowered from 200"),
+    ),
     Change("immutable", backup("c-backup"), backup("c-backup", type="full"), ("a Backup cannot be changed",)),
     Change("immutable", restore("c-restore"), restore("c-restore", set="latest"), ("a Restore cannot be changed",)),
     Change("immutable", repository("c-class"), repository("c-class", local={"storageClassName": "fast"}), ("spec.local.storageClassName",)),

@@ -105,8 +105,8 @@ def test_a_rotated_key_is_taken_up_without_a_restart(postgres: Postgres, space: 
         space.apply(*store.secrets())
         space.until("pgrepo", "hippo", is_true("Reachable"), "is reached with the new key", 60)
         reached = time.monotonic() - rotated
+        switch_wal(postgres)  # wakes PostgreSQL's archiver, which pauses for a minute after its third failure
         until(lambda: wal in segments(space, 1), f"{wal} arrives", 120, lambda: str(sorted(segments(space, 1))))
-        # PostgreSQL's archiver pauses for a minute after its third failure; nothing of ours is waited for.
         figure(
             f"key rotated: reached {reached:.1f} s, archived {time.monotonic() - rotated:.1f} s after the Secret changed"
         )
@@ -130,6 +130,7 @@ def test_a_key_whose_secret_part_is_wrong_is_told_apart(postgres: Postgres, spac
     until(lambda: "secret key" in _sidecar(space), "the sidecar says why", 60, lambda: _sidecar(space)[-2000:])
     space.apply(*store.secrets())
     space.until("pgrepo", "hippo", is_true("Ready"), "is ready again", 60)
+    switch_wal(postgres)
     until(lambda: wal in segments(space, 1), f"{wal} arrives", 120, lambda: str(sorted(segments(space, 1))))
 
 

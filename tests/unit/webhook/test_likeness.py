@@ -15,7 +15,7 @@ from pgwarden.api.faults import Fault
 from pgwarden.webhook import find, pods
 from pgwarden.webhook.decide import Inject, decide, terms_of
 from pgwarden.webhook.injection import Injections
-from pgwarden.webhook.patch import patch
+from pgwarden.webhook.patch import encode, patch
 
 REPOSITORIES = {each["metadata"]["name"]: each for each in shapes.repositories()}
 
@@ -29,7 +29,7 @@ def alone(pod, repository, settings):
     """Faults or operations, worked out on the pod itself."""
     decision = decide(pod, repository, settings)
     if isinstance(decision, Inject):
-        return patch(pods.read(pod), decision), decision.warnings
+        return encode(patch(pods.read(pod), decision)), decision.warnings
     return [str(fault) for fault in decision.faults]
 
 
@@ -44,7 +44,7 @@ def by_likeness(pod, repository, settings):
     example = pods._replace(example, metadata=labelled)
     decision = decide(example, repository, settings)
     if isinstance(decision, Inject):
-        return patch(example, decision), decision.warnings
+        return encode(patch(example, decision)), decision.warnings
     return [str(fault) for fault in decision.faults]
 
 
