@@ -19,6 +19,7 @@ from pgwarden.controller.cluster.decide import (
     Decision,
     Make,
     Remove,
+    Rename,
     Switch,
     decide,
     paused,
@@ -135,6 +136,8 @@ class ClusterController:
                 await client.merge(self._path("configmaps", facts, name), patroni.config_patch(config))
             case Switch(leader, candidate):
                 await self._switch(facts, leader, candidate)
+            case Rename(leader, standbys):
+                await self._rename(facts, leader, standbys)
             case BackUp(name):
                 try:
                     await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
@@ -165,6 +168,15 @@ class ClusterController:
             await self._context.client.create(path.rpartition("/")[0], asked)
         else:
             await self._context.client.merge(path, {"metadata": {"annotations": asked["metadata"]["annotations"]}})
+
+    async def _rename(self, facts: Facts, leader: str, standbys: tuple[str, ...]) -> None:
+        path = self._path("configmaps", facts, names.patroni_object(facts.name, patroni.SYNC))
+        try:
+            await self._context.client.merge(
+                path, patroni.synchronous_patch(leader, standbys, facts.store.synchronous_version)
+            )
+        except errors.Conflict:
+            log.info("Patroni has written it meanwhile", name=facts.name)
 
     # --- what is said --------------------------------------------------------------------------------------------
 
