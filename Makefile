@@ -36,7 +36,7 @@ demo: venv ## the whole story: install, archive, back up, lose a table, restore 
 
 test: venv lint ## every test: unit, API server, and end to end on the real cluster
 	@$(BIN)/python -m localcluster tools
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests/unit tests/hostile tests/apiserver tests/e2e
 
 unit: venv ## the tests that need nothing but Python
 	@$(BIN)/python -m pytest tests/unit
