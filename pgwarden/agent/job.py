@@ -100,8 +100,12 @@ class Job:
     async def _work(self) -> Result:
         await self._configure()
         args = _with_command(self._args, self._flags.kind)
-        if self._flags.kind == "restore":
-            args = self._restore_args(args)
+        if self._flags.kind != "restore":
+            return await self._pgbackrest(args)
+        async with volume.alone(self._flags.volume_root):
+            return await self._pgbackrest(self._restore_args(args))
+
+    async def _pgbackrest(self, args: list[str]) -> Result:
         return await self._runner.run(args, None, self._line, keep=KEPT_CHARACTERS)
 
     async def _configure(self) -> None:
