@@ -146,10 +146,9 @@ def volume_ready(facts: Facts) -> Verdict:
 
 
 def is_ours(facts: Facts, claim: Object) -> bool:
-    """Whether this very Restore has made *claim*: labelled with its name, and not older than it."""
-    metadata = claim["metadata"]
-    labelled = metadata.get("labels", {}).get(names.LABEL_RESTORE) == facts.name
-    return bool(labelled and metadata["creationTimestamp"] >= facts.restore["metadata"]["creationTimestamp"])
+    """Whether this very Restore has made *claim*, and not an earlier one of its name."""
+    made_by = claim["metadata"].get("annotations", {}).get(names.ANNOTATION_RESTORE_UID)
+    return bool(made_by == facts.restore["metadata"]["uid"])
 
 
 # --- Restored ----------------------------------------------------------------------------------------------------

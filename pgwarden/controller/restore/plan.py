@@ -51,6 +51,10 @@ class Plan(Model, frozen=True, kw_only=True):
     claim_owners: list[dict[str, Any]] = msgspec.field(default_factory=list)
     old_volume: Volume | None = None
     new_claim: str
+    #: Chosen free: what an earlier Restore of this name has kept is not in the way. Empty in plans of version 0.1.
+    kept: str = ""
+    failed: str = ""
+    backup: str = ""
     new_volume: Volume | None = None  # known when the Job has bound it
     facts: PodFacts
     mounts: list[dict[str, Any]]  # of the data volume, in the PostgreSQL container
@@ -68,12 +72,16 @@ class Plan(Model, frozen=True, kw_only=True):
 
     @property
     def kept_claim(self) -> str:
-        return names.kept_claim(self.claim, self.restore)
+        return self.kept or names.kept_claim(self.claim, self.restore)
 
     @property
     def failed_claim(self) -> str:
         """The claim under which a volume is kept that was restored, and on which recovery failed."""
-        return names.short(f"{self.claim}-failed-{self.restore}", 63)
+        return self.failed or names.failed_claim(self.claim, self.restore)
+
+    @property
+    def backup_after(self) -> str:
+        return self.backup or names.restore_backup(self.restore)
 
     def dump(self) -> str:
         return msgspec.json.encode(self).decode()

@@ -89,7 +89,14 @@ def _from_pod(
         replicas=workload.replicas(found.workload) or 1,
         old_volume=Volume(name=volume["metadata"]["name"], reclaim=swap.policy(volume)),
         new_claim=names.restored_claim(facts.name),
+        kept=names.free(names.kept_claim(claim["metadata"]["name"], facts.name), facts.claims),
+        failed=names.free(names.failed_claim(claim["metadata"]["name"], facts.name), facts.claims),
+        backup=names.free(names.restore_backup(facts.name), _backups(facts)),
     )
+
+
+def _backups(facts: Facts) -> set[str]:
+    return {one["metadata"]["name"] for one in facts.operations if one["kind"] == "Backup"}
 
 
 def _claim_name(pod: Object, known: PodFacts) -> str:

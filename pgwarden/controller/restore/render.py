@@ -43,7 +43,9 @@ def labels(plan: Plan) -> dict[str, str]:
 def restored_claim(plan: Plan, namespace: str) -> Object:
     """What the Job restores into, like the claim it will replace. It has no owner, as it is to stay."""
     own = labels(plan) | {names.LABEL_COMPONENT: IN_BETWEEN if plan.in_place else COPY}
-    return _claim(plan.new_claim, namespace, dict(plan.claim_spec), own)
+    body = _claim(plan.new_claim, namespace, dict(plan.claim_spec), own)
+    body["metadata"]["annotations"] = {names.ANNOTATION_RESTORE_UID: plan.restore_uid}
+    return body
 
 
 def user_claim(plan: Plan, namespace: str, volume: str) -> Object:
@@ -105,7 +107,7 @@ def backup(plan: Plan, spec: RestoreSpec, namespace: str) -> Object:
         "apiVersion": names.API_VERSION,
         "kind": "Backup",
         "metadata": {
-            "name": names.restore_backup(plan.restore),
+            "name": plan.backup_after,
             "namespace": namespace,
             "labels": {
                 names.MANAGED_BY: "pgwarden",

@@ -242,6 +242,11 @@ def test_nothing_stops_when_something_has_come_in_between(planned):
 
 
 def test_both_volumes_are_kept_before_anything_stops(planned):
+    noted = switch.stopped(planned)
+    assert "spec" not in noted.action.body
+    annotation = noted.action.body["metadata"]["annotations"][names.ANNOTATION_STOPPED_BY]
+    assert json.loads(annotation)["replicas"] == 1
+    planned = replace(planned, workloads=(merged(planned.workloads[0], {"metadata": noted.action.body["metadata"]}),))
     first = switch.stopped(planned)
     assert (first.reason, first.action.plural) == ("Protecting", "persistentvolumes")
     retained = {
@@ -250,8 +255,6 @@ def test_both_volumes_are_kept_before_anything_stops(planned):
     }
     second = switch.stopped(replace(planned, volumes=retained))
     assert second.action.body["spec"] == {"replicas": 0}
-    annotation = second.action.body["metadata"]["annotations"][names.ANNOTATION_STOPPED_BY]
-    assert json.loads(annotation)["replicas"] == 1
 
 
 def test_stopped_waits_for_pods_and_job(planned):
