@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Iterable
+
 import msgspec
 
 from pgwarden.api import names
@@ -99,9 +102,31 @@ def fenced(facts: Facts) -> Verdict:
             return _archived_only(facts, "no PostgreSQL pod is running")
         call = Call(pod_ip(pod), f"fence?timeout={FENCE_SECONDS}", FENCE_SECONDS + 15, "fence")
         return act(call, "Fencing", f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all that it has")
+    elsewhere = _tablespace_elsewhere(facts.planned, answer.get("tablespaces") or ())
+    if elsewhere:
+        return elsewhere
     if answer.get("ok"):
+        ahead = target.beyond(facts.spec, str(answer.get("lsn") or ""))
+        if ahead:
+            return ahead
         return done("Archived", f"all up to {answer.get('time')} is archived (segment {answer.get('wal')})")
     return _archived_only(facts, str(answer.get("error", "")))
+
+
+def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Object]) -> Verdict | None:
+    """One volume is restored: tablespaces in folders of it come back, others would go nowhere."""
+    root = render.volume_root(plan)
+    for one in tablespaces:
+        location = posixpath.normpath(str(one.get("location", "")))
+        # A relative one is in the data directory (allow_in_place_tablespaces).
+        if location.startswith("/") and posixpath.commonpath([root, location]) != posixpath.normpath(root):
+            return fail(
+                "TablespaceElsewhere",
+                f"tablespace {one.get('name')} is in {location}, and a restore brings back the one volume at {root}. "
+                f"Move it into a folder of that volume (CREATE TABLESPACE there, ALTER … SET TABLESPACE), or restore "
+                f"by hand",
+            )
+    return None
 
 
 def _primary(facts: Facts) -> Object | None:

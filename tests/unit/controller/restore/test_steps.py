@@ -143,6 +143,10 @@ def other_pod(kind, name):
         ({"target": RestoreTarget(lsn="0/2FFFFFF")}, "TargetTooEarly", "the earliest reachable is 0/3000050"),
         ({"target": RestoreTarget(lsn="1/0")}, "", ""),
         ({"set": "20261123-110000F"}, "", ""),
+        ({"target_timeline": "1"}, "", ""),
+        ({"target_timeline": "current"}, "", ""),
+        ({"target_timeline": "9"}, "NoSuchTimeline", "the newest timeline is 1"),
+        ({"target_timeline": "0x0"}, "NoSuchTimeline", "is before 1"),
         ({"set": "20261101-110000F"}, "NoSuchSet", "there are 20261123-110000F"),
         ({"storage": "s3"}, "NoBackup", "storage s3 holds no backup"),
     ],
@@ -162,6 +166,31 @@ def test_target(begin, spec, reason, words):
 
 def test_the_primary_is_asked_to_archive_all_it_has(planned):
     assert before.fenced(planned).action == Call("10.0.0.7", "fence?timeout=60", 75, "fence")
+
+
+@pytest.mark.parametrize(
+    ("location", "verdict"),
+    [
+        ("/var/lib/postgresql/data/fast", ("done", "Archived")),
+        ("pg_tblspc/16384", ("done", "Archived")),
+        ("/var/lib/postgresql/database", ("fail", "TablespaceElsewhere")),
+        ("/fast", ("fail", "TablespaceElsewhere")),
+    ],
+)
+def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned, location, verdict):
+    answer = {"ok": True, "lsn": "0/9000000", "tablespaces": [{"name": "fast", "location": location}]}
+    found = before.fenced(replace(planned, answers={"fence": answer}))
+    assert said(found) == verdict
+    assert found.kind == "done" or f"tablespace fast is in {location}" in found.message
+
+
+@pytest.mark.parametrize(("wanted", "kind"), [("0/9000000", "done"), ("0/9000001", "fail"), ("2/0", "fail")])
+def test_a_position_that_is_not_written_yet_is_refused_before_anything_stops(planned, wanted, kind):
+    spec = RestoreSpec(repository="hippo", target=RestoreTarget(lsn=wanted))
+    answer = {"ok": True, "lsn": "0/9000000", "wal": "000000010000000000000008", "time": "2026-11-23T12:00:00Z"}
+    found = before.fenced(replace(planned, spec=spec, answers={"fence": answer}))
+    assert found.kind == kind
+    assert found.kind == "done" or wanted in found.message
 
 
 @pytest.mark.parametrize(
