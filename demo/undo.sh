@@ -14,8 +14,8 @@ claim=$(of pgr "$restore" '{.status.claim}') kept=$(of pgr "$restore" '{.status.
 old=$(of pgr "$restore" '{.status.oldVolume}') new=$(of pgr "$restore" '{.status.newVolume}')
 cluster=$(of "$kind" "$name" '{.metadata.labels.pgwarden\.io/cluster}')
 reclaim=$(kubectl get pv "$old" -o 'jsonpath={.spec.persistentVolumeReclaimPolicy}')
-files=$(mktemp -d)
-trap 'rm -r "$files"' EXIT
+claim_file=$(mktemp)
+trap 'rm "$claim_file"' EXIT
 
 # 1. Of a PostgresCluster: nobody takes over, and nobody follows. From here on no volume goes with its claim.
 if [ -n "$cluster" ]; then
@@ -32,7 +32,7 @@ $k wait pod -l "pgwarden.io/repository=$repository" --for=delete --timeout=300s
 
 # 3. Both claims go, their volumes stay; each volume is promised to its new claim, and that claim is made: like the one
 #    of its name, in the old one's class and size.
-$k get pvc "$claim" -o json > "$files/claim"
+$k get pvc "$claim" -o json > "$claim_file"
 like_kept='{"spec":{"storageClassName":"'$(of pvc "$kept" '{.spec.storageClassName}')'","resources":{"requests":{
   "storage":"'$(of pvc "$kept" '{.spec.resources.requests.storage}')'"}}}}'
 $k delete pvc "$claim" "$kept"
@@ -40,10 +40,12 @@ bind() {
   kubectl patch pv "$1" --type merge -p \
     '{"spec":{"claimRef":{"namespace":"'"$namespace"'","name":"'"$2"'","uid":null,"resourceVersion":null}}}'
   kubectl wait pv "$1" --for=jsonpath='{.status.phase}'=Available --timeout=60s
-  kubectl patch --local -f "$files/claim" --type merge -o json -p "$3" |
-    kubectl patch --local -f - --type merge -o json -p '{"metadata":{"uid":null,"resourceVersion":null,
-      "creationTimestamp":null,"finalizers":null,"annotations":{"pv.kubernetes.io/bind-completed":null,
-      "pv.kubernetes.io/bound-by-controller":null}},"spec":{"volumeName":"'"$1"'"},"status":null}' | $k create -f -
+  made=$(kubectl patch --local -f "$claim_file" --type merge -o json -p "$3")
+  made=$(printf '%s' "$made" | kubectl patch --local -f - --type merge -o json -p '{"metadata":{"uid":null,
+    "resourceVersion":null,"creationTimestamp":null,"finalizers":null,"annotations":{
+    "pv.kubernetes.io/bind-completed":null,"pv.kubernetes.io/bound-by-controller":null}},
+    "spec":{"volumeName":"'"$1"'"},"status":null}')
+  printf '%s' "$made" | $k create -f -
   $k wait pvc "$2" --for=jsonpath='{.status.phase}'=Bound --timeout=60s
 }
 bind "$old" "$claim" "$like_kept"

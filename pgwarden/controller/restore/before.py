@@ -47,7 +47,9 @@ def validated(facts: Facts) -> Verdict:
         return wait("NoInfo", "the repository host has no answer yet", pending=True)
     if facts.info is None:
         return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}", pending=True)
-    problem = target.unreachable(facts.spec, facts.repo_spec, _info(facts), facts.now)
+    info = _info(facts)
+    problem = target.unreachable(facts.spec, facts.repo_spec, info, facts.now)
+    problem = problem or target.too_small(facts.spec, facts.repo_spec, info)
     if problem:
         return problem
     plan = planning.make(facts)

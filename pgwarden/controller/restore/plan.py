@@ -46,6 +46,8 @@ class Plan(Model, frozen=True, kw_only=True):
     claim: str = ""
     claim_uid: str = ""
     claim_spec: dict[str, Any] = msgspec.field(default_factory=dict)
+    #: The restored volume's claim, where it is not to be like the old one.
+    new_spec: dict[str, Any] = msgspec.field(default_factory=dict)
     claim_labels: dict[str, str] = msgspec.field(default_factory=dict)
     claim_annotations: dict[str, str] = msgspec.field(default_factory=dict)
     claim_owners: list[dict[str, Any]] = msgspec.field(default_factory=list)
@@ -69,6 +71,10 @@ class Plan(Model, frozen=True, kw_only=True):
     @property
     def in_place(self) -> bool:
         return bool(self.workload)
+
+    @property
+    def restored_spec(self) -> dict[str, Any]:
+        return self.new_spec or self.claim_spec
 
     @property
     def kept_claim(self) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pgwarden.api import target as forms
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.quantity import parse_quantity
 from pgwarden.controller.restore.verdict import Verdict, fail
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
@@ -92,6 +93,21 @@ def _too_early(spec: RestoreSpec, sets: list[BackupSet], info: Info | None, mome
                 f"the earliest reachable is {first}",
             )
     return None
+
+
+def too_small(spec: RestoreSpec, repository: RepositorySpec, info: Info | None) -> Verdict | None:
+    """Whether spec.newVolume is smaller than the data of the smallest set that may be restored."""
+    size = parse_quantity(spec.new_volume.size) if spec.new_volume and spec.new_volume.size else None
+    repo = repo_number(spec, repository)
+    sets = (
+        [one for one in info.backups if repo in {None, one.repo} and spec.set in {"", "latest", one.label}]
+        if info
+        else []
+    )
+    if size is None or not sets or size >= (smallest := min(one.database_size for one in sets)):
+        return None
+    text = f"spec.newVolume.size: {spec.new_volume and spec.new_volume.size} is less than the {smallest} bytes of data"
+    return fail("VolumeTooSmall", text)
 
 
 def archived_until(repository: Object | None, spec: RestoreSpec) -> datetime | None:

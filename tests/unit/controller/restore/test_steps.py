@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pgwarden.api import names
-from pgwarden.api.kinds import RepositorySpec, RestoreSpec, RestoreTarget
+from pgwarden.api.kinds import NewVolume, RepositorySpec, RestoreSpec, RestoreTarget
 from pgwarden.controller.restore import after, before, planning, switch, target, workload
 from pgwarden.controller.restore.facts import Facts
 from pgwarden.controller.restore.plan import Plan, Volume
@@ -159,6 +159,14 @@ def test_target(begin, spec, reason, words):
     )
     assert (found.reason if found else "") == reason
     assert not found or words in found.message
+
+
+@pytest.mark.parametrize(("size", "reason"), [("1Gi", ""), ("0.5", "VolumeTooSmall"), (None, "")])
+def test_a_new_volume_holds_the_data(begin, size, reason):
+    wanted = RestoreSpec(repository="hippo", new_volume=NewVolume(size=size))
+    found = target.too_small(wanted, RepositorySpec(), parse_info([begin.info], "hippo"))
+    assert (found.reason if found else "") == reason
+    assert not found or "0.5 is less than the 1 bytes of data" in found.message
 
 
 # --- Fenced ------------------------------------------------------------------------------------------------------

@@ -267,6 +267,23 @@ async def test_deleted_when_postgres_takes_writes_already_it_is_left_there(clust
     assert not cluster.objects["statefulsets", "ns", "pg"]["metadata"].get("annotations")
 
 
+@pytest.mark.parametrize("recovers", [True, False], ids=["recovers", "rolled back"])
+async def test_onto_another_class_and_size_each_volume_keeps_its_own(run, cluster, recovers):
+    def asked(name):
+        spec = cluster.objects["persistentvolumeclaims", "ns", name]["spec"]
+        return spec["storageClassName"], spec["resources"]["requests"]["storage"]
+
+    run.agents.recovers = recovers
+    run.create(newVolume={"storageClassName": "fast", "size": "5Gi"}, recoveryTimeoutSeconds=60)
+    status = await run.until_over()
+    assert status["phase"] == ("Completed" if recovers else "Failed"), status
+    old, new = ("standard", "1Gi"), ("fast", "5Gi")
+    if recovers:
+        assert (asked("data-pg-0"), asked("data-pg-0-before-back")) == (new, old)
+    else:
+        assert (asked("data-pg-0"), asked("data-pg-0-failed-back")) == (old, new)
+
+
 async def test_a_restore_of_the_same_name_loses_nothing_that_the_first_one_kept(cluster, run):
     run.create()
     assert (await run.until_over())["phase"] == "Completed"
