@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -69,6 +69,13 @@ def prepare(pg_data: Path, root: Path, uid: str) -> list[str]:
     for name in present:
         _remove(pg_data / name)
     return []
+
+
+def make_folders(folders: Iterable[Path], root: Path) -> None:
+    """Folders of tablespaces on the volume: PostgreSQL that replays CREATE TABLESPACE does not make them itself."""
+    for folder in folders:
+        if root in folder.parents and not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
 
 
 def _claim(pg_data: Path, root: Path, uid: str) -> None:

@@ -43,6 +43,29 @@ def test_a_wrong_target_is_refused_before_anything_happens(postgres, space: Kube
     assert space.get("pgr", "wrong") is None
 
 
+@pytest.mark.parametrize(
+    ("spec", "reason", "sentence"),
+    [
+        pytest.param({"target": {"lsn": "FF/0"}}, "TargetNotReachable", "is not written yet", id="a later position"),
+        pytest.param({}, "TablespaceElsewhere", "tablespace elsewhere is in /tmp/elsewhere", id="another volume"),
+    ],
+)
+def test_what_only_postgresql_knows_is_refused_before_anything_is_made(
+    postgres: Postgres, space: Kubectl, spec: dict, reason: str, sentence: str
+):
+    if reason == "TablespaceElsewhere":
+        space.run("exec", postgres.pod, "-c", "postgres", "--", "install", "-d", "-o", "postgres", "/tmp/elsewhere")
+        postgres.sql("CREATE TABLESPACE elsewhere LOCATION '/tmp/elsewhere'")
+    pod = space.get("pod", postgres.pod)["metadata"]["uid"]
+    space.apply(restore(reason.lower(), **spec))
+    done = space.until("pgr", reason.lower(), phase("Completed", "Failed"), "ends", 120)
+    assert (done["status"]["phase"], done["status"]["step"], done["status"]["reason"]) == ("Failed", "Fenced", reason)
+    assert sentence in done["status"]["message"]
+    assert space.get("pod", postgres.pod)["metadata"]["uid"] == pod
+    assert space.get("pvc", f"{reason.lower()}-restored") is None
+    postgres.sql("DROP TABLESPACE IF EXISTS elsewhere")
+
+
 def test_a_target_that_is_never_reached_ends_in_a_reason_and_the_old_data_is_served(postgres: Postgres, space: Kubectl):
     postgres.sql("INSERT INTO notes VALUES (2, 'before the wrong restore')")
     rows, volume = postgres.rows("notes"), volume_of(space)
@@ -77,7 +100,7 @@ def test_a_restore_goes_on_after_each_death_of_the_controller(postgres: Postgres
     rows = postgres.rows("notes")
     moment = postgres.sql("SELECT clock_timestamp()")
     postgres.sql("INSERT INTO notes VALUES (6, 'undone')")
-    space.apply(restore("haunted", {"time": moment}))
+    space.apply(restore("haunted", {"time": moment}, newVolume={"storageClassName": "standard-2", "size": "5Gi"}))
     died_at = []
     for steps in (("Restored",), ("Stopped", "Swapped"), ("Started", "Recovered"), ("BackedUp",)):
         at = space.until("pgr", "haunted", at_step(*steps), f"is at {' or '.join(steps)}", 240)
@@ -87,6 +110,9 @@ def test_a_restore_goes_on_after_each_death_of_the_controller(postgres: Postgres
     assert len(set(died_at)) == 4
     assert postgres.rows("notes") == rows
     assert len(space.list("pgb", "pgwarden.io/restore=haunted")) == 1
+    assert done["status"]["timeline"] >= 3  # a restore after a restore
+    claim = space.get("pvc", "data-postgres-0")["spec"]
+    assert (claim["storageClassName"], claim["resources"]["requests"]["storage"]) == ("standard-2", "5Gi")
     steps = [one["type"] for one in done["status"]["conditions"] if one["status"] == "True"]
     assert steps == [
         "Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp",

@@ -104,15 +104,22 @@ def fenced(facts: Facts) -> Verdict:
             return _archived_only(facts, "no PostgreSQL pod is running")
         call = Call(pod_ip(pod), f"fence?timeout={FENCE_SECONDS}", FENCE_SECONDS + 15, "fence")
         return act(call, "Fencing", f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all that it has")
-    elsewhere = _tablespace_elsewhere(facts.planned, answer.get("tablespaces") or ())
+    plan, tablespaces = facts.planned, answer.get("tablespaces") or ()
+    elsewhere = _tablespace_elsewhere(plan, tablespaces)
     if elsewhere:
         return elsewhere
+    plan = msgspec.structs.replace(plan, tablespaces=_folders(tablespaces))
     if answer.get("ok"):
         ahead = target.beyond(facts.spec, str(answer.get("lsn") or ""))
         if ahead:
             return ahead
-        return done("Archived", f"all up to {answer.get('time')} is archived (segment {answer.get('wal')})")
+        text = f"all up to {answer.get('time')} is archived (segment {answer.get('wal')})"
+        return done("Archived", text, plan=plan)
     return _archived_only(facts, str(answer.get("error", "")))
+
+
+def _folders(tablespaces: Iterable[Object]) -> list[str]:
+    return [location for one in tablespaces if (location := str(one.get("location", ""))).startswith("/")]
 
 
 def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Object]) -> Verdict | None:

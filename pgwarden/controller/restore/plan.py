@@ -65,6 +65,7 @@ class Plan(Model, frozen=True, kw_only=True):
     )  # nodeSelector, affinity, tolerations … of the Job's pod
     security: dict[str, Any] = msgspec.field(default_factory=dict)  # the pod's own securityContext
     own_volume: bool = False  # whether root must give the new volume to PostgreSQL's user first
+    tablespaces: list[str] = msgspec.field(default_factory=list)  # their folders, on the data volume
     last_replay: str = ""
     ending: Ending | None = None
 

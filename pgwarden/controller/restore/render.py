@@ -199,6 +199,7 @@ def volume_root(plan: Plan) -> str:
 def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, settings: Settings) -> Object:
     own = ["job", "restore", "--pg-data", plan.facts.data_directory, "--volume-root", volume_root(plan)]
     own += ["--uid", plan.restore_uid]
+    own += [word for folder in plan.tablespaces for word in ("--tablespace", folder)]
     return {
         "name": "pgbackrest",
         "image": settings.image,

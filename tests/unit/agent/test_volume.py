@@ -105,6 +105,15 @@ def test_the_root_of_a_used_volume_is_kept(root, monkeypatch):
     volume.own(root, os.getuid(), os.getgid())  # but what is right already is no fault
 
 
+def test_folders_of_tablespaces_are_made_on_the_volume_alone(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "fast"
+    fill(root / "old", "16384")
+    volume.make_folders([root / "old", root / "spaces/fast", elsewhere], root)
+    assert stat.S_IMODE((root / "spaces/fast").stat().st_mode) == 0o700
+    assert (root / "old/16384").exists()
+    assert not elsewhere.exists()
+
+
 async def test_a_volume_that_another_writes_to_is_refused_after_a_while(root):
     async with volume.alone(root):
         with pytest.raises(volume.VolumeError, match="another pod has been writing"):

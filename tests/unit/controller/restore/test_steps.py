@@ -190,6 +190,7 @@ def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned
     found = before.fenced(replace(planned, answers={"fence": answer}))
     assert said(found) == verdict
     assert found.kind == "done" or f"tablespace fast is in {location}" in found.message
+    assert found.kind == "fail" or found.plan.tablespaces == [location] * location.startswith("/")
 
 
 @pytest.mark.parametrize(("wanted", "kind"), [("0/9000000", "done"), ("0/9000001", "fail"), ("2/0", "fail")])
