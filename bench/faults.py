@@ -121,7 +121,7 @@ def main() -> int:
     steps = [step for step in STEPS if step in os.environ.get("FAULTS_STEPS", ",".join(STEPS)).split(",")]
     chosen = os.environ.get("FAULTS_ONLY", ",".join(FAULTS)).split(",")
     faults = [fault for fault in FAULTS if fault in chosen and fault != "none"]
-    kubectl = ground.install("pgwarden", "postgres", "patroni")
+    kubectl = ground.install("pgwarden", "pgwarden-patroni", "postgres")
     name = f"faults-{uuid.uuid4().hex[:5]}"
     kubectl.run("create", "namespace", name)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,16 @@ class Kubectl:
         if check and done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(args)}: exit {done.returncode}\n{done.stderr.strip()}")
         return done
+
+    def lines(self, *args: str) -> Iterator[str]:
+        """What kubectl prints, as it comes; it is ended when nobody asks for more."""
+        argv = [self.program, f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *args]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+            try:
+                assert process.stdout is not None
+                yield from process.stdout
+            finally:
+                process.terminate()
 
     def script(self, path: Path, *args: str, seconds: float = 600) -> str:
         """A shell script of ours that calls kubectl."""

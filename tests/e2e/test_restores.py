@@ -5,8 +5,6 @@ The tests build on one another: each leaves a PostgreSQL that runs and archives.
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from harness.install import kill_controller
@@ -85,7 +83,8 @@ def test_a_target_that_is_never_reached_ends_in_a_reason_and_the_old_data_is_ser
 def test_the_next_restore_brings_the_latest_rows_though_its_pod_is_killed(postgres: Postgres, space: Kubectl):
     postgres.sql("INSERT INTO notes VALUES (4, 'a moment before the restore')")
     rows, accounts = postgres.rows("notes"), digest(postgres)
-    space.apply(restore("latest"))
+    # One file after the other: there is time to be caught at.
+    space.apply(restore("latest", options=["--process-max=1"]))
     killed = filling(space, "latest")
     space.run("delete", "pod", killed, "--force", "--grace-period=0")
     retried = until(lambda: [one for one in job_pods(space, "latest") if one != killed], "another pod restores", 90)
@@ -189,15 +188,12 @@ def job_pods(space: Kubectl, name: str) -> list[str]:
 
 
 def filling(space: Kubectl, name: str) -> str:
-    """The Restore's pod, once pgBackRest in it has begun to write files; it has not ended."""
+    """The Restore's pod, at the moment at which pgBackRest in it begins to write files."""
 
-    def look() -> str:
-        for pod in job_pods(space, name):
-            said = space.run("logs", pod, "-c", "pgbackrest", check=False).stdout
-            if "restore backup set" in said:
-                states = json.loads(space.run("get", "pod", pod, "-o", "json").stdout)["status"]["phase"]
-                assert states == "Running", "too late: the data is too small"
-                return pod
-        return ""
+    def running() -> str:
+        pods = space.list("pods", f"pgwarden.io/restore={name}")
+        return next((pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"), "")
 
-    return until(look, f"the pod of Restore {name} writes", 90, pause=0.1)
+    pod = until(running, f"the pod of Restore {name} runs", 90, pause=0.1)
+    assert any("restore backup set" in line for line in space.lines("logs", "--follow", pod, "-c", "pgbackrest"))
+    return pod
