@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test check lint unit bench bench-webhook clean
+.PHONY: help venv cluster cluster-down images demo test check lint unit bench bench-webhook faults clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: venv ## backup and restore through pgwarden beside the same pgBackRest co
 
 bench-webhook: venv ## the webhook beside a standard Go webhook that makes the same pods
 	@$(BIN)/python -m bench.webhook
+
+faults: venv ## a restore under fire: each fault at each step, rows compared (an hour)
+	@$(BIN)/python -m bench.faults
 
 clean: ## remove what this checkout made (the cache outside of it stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -116,6 +116,13 @@ class RestoreTarget(Model, frozen=True, kw_only=True):
     immediate: bool | None = None
 
 
+class NewVolume(Model, frozen=True, kw_only=True):
+    """Where a restore writes; None is like the old volume."""
+
+    storage_class_name: str | None = None
+    size: str | None = None
+
+
 class RestoreSpec(Model, frozen=True, kw_only=True):
     repository: str
     target: RestoreTarget | None = None
@@ -124,6 +131,7 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     storage: str = ""
     options: list[str] = []
     volume_claim: str = ""  # restore into a new PVC of this name and touch nothing else
+    new_volume: NewVolume | None = None
     keep_old_volume: bool = True
     recovery_timeout_seconds: int = 3600
     reenable_autofail: bool = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections.abc import Container
 from datetime import datetime
 
 GROUP = "pgwarden.io"
@@ -41,6 +43,8 @@ ANNOTATION_CONFIG_HASH = f"{GROUP}/config-hash"
 ANNOTATION_STOPPED_BY = f"{GROUP}/stopped-by"
 #: Set on a claim while a Restore waits until it is bound: when the binder was last reminded of it.
 ANNOTATION_NUDGED = f"{GROUP}/nudged"
+#: On a claim that a Restore has made: the uid of that Restore.
+ANNOTATION_RESTORE_UID = f"{GROUP}/restore-uid"
 #: Set by a user on a Repository, to `true`: it may be deleted although pods or Backups use it.
 ANNOTATION_DELETE_IN_USE = f"{GROUP}/delete-in-use"
 #: Set on a Backup made by a schedule: the time it was due, RFC 3339.
@@ -151,6 +155,17 @@ def restored_claim(restore: str) -> str:
 def kept_claim(claim: str, restore: str) -> str:
     """The claim under which the old volume is kept."""
     return short(f"{claim}-before-{restore}", 63)
+
+
+def failed_claim(claim: str, restore: str) -> str:
+    """The claim under which a volume is kept that was restored, and on which PostgreSQL did not recover."""
+    return short(f"{claim}-failed-{restore}", 63)
+
+
+def free(name: str, taken: Container[str], limit: int = 63) -> str:
+    """*name*, or the first of NAME-2, NAME-3 … that is not *taken*."""
+    candidates = itertools.chain([name], (f"{short(name, limit - 4)}-{n}" for n in itertools.count(2)))
+    return next(one for one in candidates if one not in taken)
 
 
 # --- PostgresCluster: its Repository has its name ---------------------------------------------------------------

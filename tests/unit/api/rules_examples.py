@@ -104,6 +104,7 @@ RESTORE = [
         for value in ("--target=x", "--target-timeline=2", "--set=x", "--repo1-retention-full=2", "--start-fast")
     ),
     ("volumeClaim", "spec.volumeClaim", {"volumeClaim": "hippo-pgbackrest-repo"}),
+    *(("size", "spec.newVolume.size", {"newVolume": {"size": value}}) for value in ("ten", "10")),
     ("set", "spec.set", {"set": "20261102-000000F"}),
     ("target", "spec.target", {"target": {"xid": "1234", "immediate": True}}),
     ("target", "spec.target", {"target": {}}),
