@@ -28,7 +28,7 @@ def check(case: Case) -> None:
     restore_target.check(case, repository)
     _check_claim(case)
     if repository is not None:
-        _check_set(case, repository)
+        check_set(case, repository)
         _warn_queue(case)
 
 
@@ -39,7 +39,7 @@ def _check_claim(case: Case) -> None:
         case.refuse("spec.volumeClaim", claim, message, "volumeClaim")
 
 
-def _check_set(case: Case, repository: Object) -> None:
+def check_set(case: Case, repository: Object) -> None:
     wanted = case.get(str, "set")
     if not wanted or wanted == "latest":
         return
