@@ -174,6 +174,11 @@ def instance(cluster: str, number: int) -> str:
     return f"{cluster}-{number}"
 
 
+def instance_of_pod(pod: str) -> str:
+    """The Deployment that a pod of that name is of, be it still there or not."""
+    return pod.rsplit("-", 2)[0]
+
+
 def cluster_primary(cluster: str) -> str:
     return f"{cluster}-primary"
 

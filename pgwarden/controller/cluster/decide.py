@@ -1,7 +1,7 @@
 """What is to be done next for a PostgresCluster: at most one thing at a time. Pure.
 
-The order is the order of `STEPS`: instances that are missing, instances too many, templates and restarts (replicas
-first, then a switchover, then who was the primary), Patroni's configuration, the first backup.
+The order is the order of `STEPS`: names that pods have lost, instances that are missing, instances too many, Patroni's
+configuration, templates and restarts (replicas first, then a switchover, then who was the primary), the first backup.
 """
 
 from __future__ import annotations
@@ -65,7 +65,15 @@ class EndClone:
     instance: Instance | None = None
 
 
-Action = Make | Remove | Switch | Configure | BackUp | Clone | KeepClone | EndClone
+@dataclass(frozen=True)
+class Rename:
+    """Patroni's note of who has every acknowledged commit, by the names that their pods have now."""
+
+    leader: str
+    standbys: tuple[str, ...]
+
+
+Action = Make | Remove | Switch | Configure | BackUp | Rename | Clone | KeepClone | EndClone
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,33 @@ def cloning(facts: Facts) -> Decision:
     if facts.source is None or problem is not None:
         return Decision(None, problem.message if problem else f"looking at {which}")
     return Decision(Clone(), f"cloning {which}")
+
+
+# --- names -------------------------------------------------------------------------------------------------------
+
+
+def renamed(facts: Facts) -> Decision | None:
+    """In synchronous mode none takes over but those that Patroni has noted by name, and a new pod has a new name.
+
+    Where none of them is left to take over, the cluster would be down for ever. What is noted is true of their
+    volumes, and those are the instances': so it is told by the names of today's pods.
+    """
+    noted, leader = facts.store.synchronous, facts.store.synchronous_leader
+    if not (facts.spec.synchronous and leader) or facts.primary is not None:
+        return None
+    pods = {one.pod_name: one for one in facts.instances}
+    if facts.store.leader in pods or any(name in pods and pods[name].ready for name in (leader, *noted)):
+        return None
+    today = {one.name: one.pod_name for one in facts.instances if one.pod_name}
+
+    def now(pod: str) -> str:
+        return pod if pod in pods else today.get(names.instance_of_pod(pod), pod)
+
+    found = Rename(now(leader), tuple(sorted(now(name) for name in noted)))
+    if found == Rename(leader, tuple(sorted(noted))):
+        return None
+    able = " and ".join(names.instance_of_pod(name) for name in (found.leader, *found.standbys))
+    return Decision(found, f"{able} may take over: their pods are new, and Patroni knew the old ones")
 
 
 # --- instances ---------------------------------------------------------------------------------------------------
@@ -258,4 +293,4 @@ def _ended(facts: Facts) -> str:
 
 
 Step = Callable[[Facts], Decision | None]
-STEPS: tuple[Step, ...] = (missing, surplus, configuration, outdated, first_backup)
+STEPS: tuple[Step, ...] = (renamed, missing, surplus, configuration, outdated, first_backup)

@@ -74,6 +74,11 @@ class Facts:
         return next((one for one in led if one.ready and one.member.role == "primary"), None)
 
     @property
+    def synchronous(self) -> list[Instance]:
+        """Replicas that the primary's commits wait for."""
+        return [one for one in self.instances if one.pod_name in self.store.synchronous and one.ready]
+
+    @property
     def initialized(self) -> bool:
         """Whether it has had a primary."""
         return self.primary is not None or bool((self.cluster.get("status") or {}).get("initialized"))

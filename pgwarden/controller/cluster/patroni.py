@@ -8,7 +8,7 @@ configuration and the request for a switchover.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,6 +160,8 @@ class Store:
     config: Object | None = None  # the dynamic configuration
     switching: bool = False  # a switchover that has been asked for
     synchronous: frozenset[str] = field(default_factory=frozenset)  # pods that commits wait for
+    synchronous_leader: str = ""  # pod of the primary that these were named for
+    synchronous_version: str = ""  # resource version of what says so
 
     @property
     def paused(self) -> bool:
@@ -184,18 +186,27 @@ def store(cluster: str, maps: Mapping[str, Object]) -> Store:
         found = maps.get(names.patroni_object(cluster, key), {})
         return dict(found.get("metadata", {}).get("annotations") or {})
 
-    config, failover = annotations(CONFIG), annotations(FAILOVER)
+    config, failover, sync = annotations(CONFIG), annotations(FAILOVER), annotations(SYNC)
+    sync_map = maps.get(names.patroni_object(cluster, SYNC), {})
     return Store(
         leader=annotations(LEADER).get("leader", ""),
         system_identifier=config.get("initialize", ""),
         config=_json(config[CONFIG]) if CONFIG in config else None,
         switching=bool(failover.get("leader") or failover.get("member")),
-        synchronous=frozenset(filter(None, annotations(SYNC).get("sync_standby", "").split(","))),
+        synchronous=frozenset(filter(None, sync.get("sync_standby", "").split(","))),
+        synchronous_leader=sync.get("leader", ""),
+        synchronous_version=str(sync_map.get("metadata", {}).get("resourceVersion", "")),
     )
 
 
 def config_patch(config: Object) -> Object:
     return {"metadata": {"annotations": {CONFIG: json.dumps(config, separators=(",", ":"), sort_keys=True)}}}
+
+
+def synchronous_patch(leader: str, standbys: Sequence[str], version: str) -> Object:
+    """Who has every acknowledged commit, by the names of now. Refused where Patroni has written it meanwhile."""
+    annotations = {"leader": leader, "sync_standby": ",".join(standbys) or None}
+    return {"metadata": {"resourceVersion": version, "annotations": annotations}}
 
 
 def switchover(cluster: str, leader: str, candidate: str) -> Object:

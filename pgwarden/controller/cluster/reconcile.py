@@ -22,6 +22,7 @@ from pgwarden.controller.cluster.decide import (
     KeepClone,
     Make,
     Remove,
+    Rename,
     Switch,
     decide,
     paused,
@@ -154,6 +155,8 @@ class ClusterController:
                     await self._remove(facts, left)
             case Switch(leader, candidate):
                 await self._switch(facts, leader, candidate)
+            case Rename(leader, standbys):
+                await self._rename(facts, leader, standbys)
             case BackUp(name):
                 try:
                     await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
@@ -192,6 +195,15 @@ class ClusterController:
             await self._context.client.create(path.rpartition("/")[0], asked)
         else:
             await self._context.client.merge(path, {"metadata": {"annotations": asked["metadata"]["annotations"]}})
+
+    async def _rename(self, facts: Facts, leader: str, standbys: tuple[str, ...]) -> None:
+        path = self._path("configmaps", facts, names.patroni_object(facts.name, patroni.SYNC))
+        try:
+            await self._context.client.merge(
+                path, patroni.synchronous_patch(leader, standbys, facts.store.synchronous_version)
+            )
+        except errors.Conflict:
+            log.info("Patroni has written it meanwhile", name=facts.name)
 
     # --- what is said --------------------------------------------------------------------------------------------
 

@@ -125,6 +125,9 @@ def _complete(facts: Facts, decision: Decision) -> Judgement:
     if ready < wanted:
         unready = ", ".join(one.name for one in facts.instances if not one.ready)
         return False, "NotReady", f"{ready} of {wanted} instances are ready; not ready: {unready}"
+    if facts.spec.synchronous and wanted > 1 and not facts.synchronous:
+        said = "no replica is synchronous at the moment: what is committed now is on the primary alone"
+        return False, "NotSynchronous", said
     return True, "AsSpecified", f"all {wanted} instances are as specified"
 
 
