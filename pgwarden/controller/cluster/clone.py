@@ -123,6 +123,8 @@ def attempt(pod: Object | None) -> Attempt:
         ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
         match = _SAID.search(str(ended.get("message") or ""))
         number = int(status.get("restartCount", 0)) + 1
+        if match is None and ended:
+            return Attempt(number, f"its container ended ({ended.get('reason')}, exit code {ended.get('exitCode')})")
         if match is None:
             return Attempt(number)
         kind, code, words = match.groups()

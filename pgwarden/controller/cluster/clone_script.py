@@ -60,7 +60,7 @@ rm -rf "$PATRONI_POSTGRESQL_DATA_DIR.failed"
 if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
   delta=
   if [ -s "$clone/PG_VERSION" ] || [ -e "$clone/backup.manifest" ]; then delta=--delta; else rm -rf "$clone"; fi
-  mkdir -p -m 700 "$clone"
+  mkdir -p "$clone" && chmod 700 "$clone"
   rm -f "$clone/postmaster.pid"
   {restore} > "$log" 2>&1 &
   echo $! > {pid}

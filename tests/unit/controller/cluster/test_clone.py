@@ -90,7 +90,7 @@ def told(found):
 
 def ended(message: str, restarts: int = 1):
     one = member(1, "", ready=False)
-    state = {"terminated": {"exitCode": 1, "message": message}}
+    state = {"terminated": {"exitCode": 1, "reason": "OOMKilled", "message": message}}
     one.pod["status"]["containerStatuses"] = [{"name": "postgres", "restartCount": restarts, "lastState": state}]
     return one
 
@@ -102,6 +102,7 @@ ENDS = {
         ended("clone: restore 124: ERROR: [124]: unable to connect"), "Cloning", "attempt 2; the last one ended: pgbackrest",
     ),
     "a repository that stays away": (ended("clone: restore 124: ERROR: [124]: no route", 5), "CloneFailed", "no route"),
+    "too little memory, for the fifth time": (ended("", 5), "CloneFailed", "its container ended (OOMKilled, exit code 1)"),
     "a target that was never reached": (ended(FATAL), "CloneFailed", "recovery ended before configured"),
     "a backup that is not there": (ended("clone: restore 75: ERROR: [075]: no backup set"), "CloneFailed", "no backup set"),
     "WAL that could not be fetched": (
