@@ -74,6 +74,7 @@ class RepositorySpec(Model, frozen=True, kw_only=True):
     resources: dict[str, Any] | None = None  # of the host and of backup and restore Jobs
     sidecar_resources: dict[str, Any] | None = None
     service_account_name: str = ""
+    cloneable_from: list[str] = []  # namespaces besides its own; "*" is all
 
     @property
     def storages(self) -> tuple[str, ...]:
@@ -137,6 +138,28 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     reenable_autofail: bool = False
 
 
+class DataSource(Model, frozen=True, kw_only=True):
+    """Where a PostgresCluster begins as a copy from, and at which point: the fields of a Restore."""
+
+    repository: str
+    namespace: str = ""  # default: the cluster's own
+    target: RestoreTarget | None = None
+    target_timeline: str = ""
+    set: str = ""
+    storage: str = ""
+    options: list[str] = []
+
+    def as_restore(self) -> RestoreSpec:
+        return RestoreSpec(
+            repository=self.repository,
+            target=self.target,
+            target_timeline=self.target_timeline,
+            set=self.set,
+            storage=self.storage,
+            options=self.options,
+        )
+
+
 class InstanceStorage(Model, frozen=True, kw_only=True):
     storage_class_name: str | None = None
     size: str = "10Gi"
@@ -157,6 +180,7 @@ class PostgresClusterSpec(Model, frozen=True, kw_only=True):
     parameters: dict[str, str | int] = {}
     autofail: bool = True
     synchronous: bool = False
+    data_source: DataSource | None = None
     repository: dict[str, Any] = {}  # a Repository's spec without `postgres`, handed on as it is
 
 

@@ -173,6 +173,13 @@ CLUSTER_NAME_LIMIT = 40
 CLUSTER_DATA = "/pgdata"  # the instance's volume
 CLUSTER_PGDATA = f"{CLUSTER_DATA}/data"
 CLUSTER_CONF = "/etc/pgwarden-cluster"  # what we render for Patroni
+#: What a clone is restored from: the source's pgBackRest configuration (a Secret that is empty but while the clone is
+#: made), and where it is restored to, before Patroni is told.
+CLONE_SOURCE = "/etc/pgwarden-source"
+CLONE_CONF_FILE = f"{CLONE_SOURCE}/pgbackrest.conf"
+CLONE_PGDATA = f"{CLUSTER_DATA}/clone"
+CLONE_WORK_DIR = f"{WORK_DIR}/clone"
+KEY_CLONE_CONF = "pgbackrest.conf"
 PORT_POSTGRES = 5432
 PORT_PATRONI = 8008
 
@@ -212,6 +219,11 @@ def patroni_object(cluster: str, key: str) -> str:
 def cluster_account(cluster: str) -> str:
     """ServiceAccount, Role and RoleBinding of the instances."""
     return f"{cluster}-instance"
+
+
+def clone_secret(cluster: str) -> str:
+    """The Secret with the configuration by which a cluster's data source is read."""
+    return f"{cluster}-source"
 
 
 def first_backup(cluster: str, attempt: int = 1) -> str:

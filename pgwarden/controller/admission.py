@@ -22,7 +22,8 @@ async def accepted(context: Context, plural: str, obj: Object) -> bool:
     if not verdict.faults:
         if rejected is not None and rejected["status"] == "True":
             listed = [one for one in before["conditions"] if one["type"] != "Rejected"]
-            await status.write(context.client, plural, obj, before | {"conditions": listed, "phase": "Pending"})
+            phase = "Creating" if plural == "postgresclusters" else "Pending"  # each kind's first one
+            await status.write(context.client, plural, obj, before | {"conditions": listed, "phase": phase})
         return True
     message = faults.summary(verdict.faults)
     if rejected is not None and rejected["message"] == message:

@@ -7,13 +7,16 @@ import yaml
 
 from harness.kubectl import Kubectl, condition
 from harness.waiting import until
-from tests.apiserver.manifests import backup, repository, restore, schedule
+from tests.apiserver.manifests import backup, cluster, repository, restore, schedule
 from tests.apiserver.release import CONFIGURATIONS
 
 
 @pytest.fixture(scope="module")
 def bypassed(webhook, release, controllers, space: Kubectl):
-    space.apply(repository("hippo"), backup("fixed"), restore("fixed"), repository("fixed", local={"size": "20Gi"}))
+    copy = cluster("fixed-copy", dataSource={"repository": "hippo"})
+    space.apply(
+        repository("hippo"), backup("fixed"), restore("fixed"), repository("fixed", local={"size": "20Gi"}), copy
+    )
     controllers.leader()
     for kind in CONFIGURATIONS:
         space.run("delete", kind, "pgwarden")
@@ -50,6 +53,8 @@ CHANGED = [
         "encryption cannot be changed",
     ),
     (repository("fixed", local={"size": "20Gi", "storageClassName": "fast"}), "storageClassName"),
+    (cluster("fixed-copy"), "dataSource can be neither added nor removed"),
+    (cluster("fixed-copy", dataSource={"repository": "hippo", "storage": "local"}), "dataSource cannot be changed"),
 ]
 
 
@@ -63,6 +68,7 @@ FAULTS = [
     backup("rejected", repository="hipo"),
     schedule("rejected", timeZone="Europe/Berln", schedule="0 25 * * *"),
     restore("rejected", volumeClaim="hippo-pgbackrest-repo"),
+    cluster("rejected", dataSource={"repository": "hippo", "namespace": "elsewhere"}),
 ]
 
 

@@ -30,7 +30,7 @@ def check(case: Case) -> None:
     _check_claim(case)
     _check_size(case)
     if repository is not None:
-        _check_set(case, repository)
+        check_set(case, repository)
         _warn_queue(case)
 
 
@@ -53,7 +53,7 @@ def _check_size(case: Case) -> None:
         case.refuse("spec.newVolume.size", size[:50], message, "size")
 
 
-def _check_set(case: Case, repository: Object) -> None:
+def check_set(case: Case, repository: Object) -> None:
     wanted = case.get(str, "set")
     if not wanted or wanted == "latest":
         return

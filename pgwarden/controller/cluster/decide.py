@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pgwarden.api import names
 from pgwarden.api.target import parse_time
 from pgwarden.controller import operations
-from pgwarden.controller.cluster import patroni
+from pgwarden.controller.cluster import clone, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
@@ -49,6 +49,23 @@ class BackUp:
 
 
 @dataclass(frozen=True)
+class Clone:
+    """Make the first instance, with what it needs to read its source."""
+
+
+@dataclass(frozen=True)
+class KeepClone:
+    """Keep that as it must be while the clone is being made."""
+
+
+@dataclass(frozen=True)
+class EndClone:
+    """Take that back; of a clone that has failed, what there is of it as well."""
+
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True)
 class Rename:
     """Patroni's note of who has every acknowledged commit, by the names that their pods have now."""
 
@@ -56,7 +73,7 @@ class Rename:
     standbys: tuple[str, ...]
 
 
-Action = Make | Remove | Switch | Configure | BackUp | Rename
+Action = Make | Remove | Switch | Configure | BackUp | Rename | Clone | KeepClone | EndClone
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,10 @@ class Decision:
 def decide(facts: Facts) -> Decision:
     if facts.fault:
         return Decision(None, facts.fault)
+    if facts.cloning:
+        return cloning(facts)
+    if facts.spec.data_source is not None and clone.said(facts.cluster) != clone.CLONED:
+        return Decision(EndClone(), "the clone is made: it reads its source no more")
     if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
         return configuration(facts) or Decision(None, "a Restore is at work")
     waiting = ""
@@ -77,6 +98,34 @@ def decide(facts: Facts) -> Decision:
             return decision
         waiting = waiting or (decision.message if decision else "")
     return Decision(None, waiting)
+
+
+# --- the copy of another cluster ------------------------------------------------------------------------------
+
+
+def cloning(facts: Facts) -> Decision:
+    """Nothing else is done before there is a primary: one that has failed leaves no instance."""
+    source = facts.spec.data_source
+    if source is None:
+        return Decision(None, "")
+    namespace = facts.cluster["metadata"]["namespace"]
+    if clone.said(facts.cluster) == clone.FAILED:
+        left = next(iter(facts.instances), None)
+        return Decision(EndClone(left) if left else None, clone.message(facts.cluster))
+    which = clone.title(source, namespace)
+    if facts.instances:
+        first = facts.instances[0]
+        found = clone.attempt(first.pod)
+        if clone.has_failed(found):
+            return Decision(None, found.message)
+        if first.digest != facts.digest:
+            return Decision(Make(first.number), f"renewing instance {first.name}")
+        return Decision(KeepClone(), clone.progress(found, which, first.name))
+    problem = clone.hindrance(source, namespace, facts.source, facts.now) if facts.source else None
+    problem = problem or clone.taken(facts.repository)
+    if facts.source is None or problem is not None:
+        return Decision(None, problem.message if problem else f"looking at {which}")
+    return Decision(Clone(), f"cloning {which}")
 
 
 # --- names -------------------------------------------------------------------------------------------------------

@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from pgwarden.api import names
-from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, identity
 
 CONFIG, LEADER, FAILOVER, SYNC = "config", "leader", "failover", "sync"
 STATUS = "status"  # the annotation of a pod in which its member is
@@ -44,12 +46,17 @@ ACCESS = [
 # --- what it is given --------------------------------------------------------------------------------------------
 
 
+def role(spec: PostgresClusterSpec) -> str:
+    """The web identity by which PostgreSQL's container reaches the bucket; empty where it takes none."""
+    return identity.role(msgspec.convert(spec.repository, RepositorySpec))
+
+
 def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
     """The configuration that all members share. Patroni's pause is autofail off."""
     parameters = DEFAULTS | dict(sorted(spec.parameters.items()))
     parameters |= {
         "archive_mode": "on",
-        "archive_command": commands.archive_command(names.stanza(cluster)),
+        "archive_command": commands.archive_command(names.stanza(cluster), role(spec)),
         "unix_socket_directories": SOCKET,
     }
     made: Object = {
@@ -71,7 +78,7 @@ def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
 
 def local(cluster: str, spec: PostgresClusterSpec) -> str:
     """patroni.yml (JSON is YAML): what does not change while an instance runs. Names and passwords are variables."""
-    restore = commands.restore_command(names.stanza(cluster))
+    restore = commands.restore_command(names.stanza(cluster), role(spec))
     made = {
         "scope": cluster,
         "kubernetes": {
@@ -107,14 +114,18 @@ def local(cluster: str, spec: PostgresClusterSpec) -> str:
 
 def bootstrap(cluster: str, spec: PostgresClusterSpec) -> str:
     """bootstrap.yml: read once, by the instance that is the first of all."""
-    made = {
-        "bootstrap": {
-            "dcs": dynamic(cluster, spec, paused=False),
-            "initdb": [{"encoding": "UTF8"}, {"auth-host": "scram-sha-256"}, {"auth-local": "peer"}, "data-checksums"],
-            "post_bootstrap": f"{names.CLUSTER_CONF}/after-initdb.sh",
-        }
+    made: Object = {
+        "dcs": dynamic(cluster, spec, paused=False),
+        "post_bootstrap": f"{names.CLUSTER_CONF}/after-bootstrap.sh",
     }
-    return _text(made)
+    if spec.data_source is None:
+        auth = [{"auth-host": "scram-sha-256"}, {"auth-local": "peer"}]
+        made["initdb"] = [{"encoding": "UTF8"}, *auth, "data-checksums"]
+    else:
+        # start.sh has restored and recovered it by then: only its folder is put in place, which is done at once.
+        made["method"] = "clone"
+        made["clone"] = {"command": f"{names.CLUSTER_CONF}/take-clone.sh", "no_params": True}
+    return _text({"bootstrap": made})
 
 
 def _text(made: Object) -> str:
