@@ -129,11 +129,12 @@ def parse(expression: object, field: str = "spec.schedule") -> Schedule | list[F
 def _shape_problem(expression: str, words: list[str]) -> str:
     if len(expression) > 256:
         return "has more than 256 characters"
-    if words and words[0].startswith("@"):
-        instead = _MACROS.get(words[0].lower())
+    first = words[0].lower() if words else ""
+    if first.startswith("@"):
+        instead = _MACROS.get(first)
         hint = f'; write "{instead}"' if instead else ""
         return f"names such as @daily are not known here{hint}"
-    if words and words[0].upper().startswith(("TZ=", "CRON_TZ=")):
+    if first.startswith(("tz=", "cron_tz=")):
         return "a time zone is not part of the expression; set spec.timeZone"
     if len(words) not in {5, 6}:
         count = "1 field" if len(words) == 1 else f"{len(words)} fields"

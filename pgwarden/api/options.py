@@ -61,7 +61,8 @@ class _Given(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """As a refusal may show it: the API server and its audit log keep what a webhook answers."""
-        return f"--{self.name[:100]}=…" if _SECRET.search(self.name) and self.value is not None else _brief(self.written)
+        secret = self.value is not None and _SECRET.search(self.name)
+        return f"--{self.name[:100]}=…" if secret else _brief(self.written)
 
 
 def parse_options(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from pgwarden.api.defaults import OperatorDefaults, s3_path
 from pgwarden.api.rules.common import Case, Object, get, objects, storages_of
 
