@@ -49,6 +49,7 @@ class Case(msgspec.Struct):
     lookup: Lookup
     now: datetime
     defaults: OperatorDefaults
+    standing: bool = False  # the object is in the API server: its status is ours
     faults: list[Fault] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
 
