@@ -16,7 +16,12 @@ async def accepted(context: Context, plural: str, obj: Object) -> bool:
         # Decided when it began. What has become of the world since (a window that moved on) must not stop it halfway.
         return True
     verdict = rules.validate(
-        obj, old=None, lookup=CacheLookup(context.caches), now=context.clock(), defaults=context.settings.defaults
+        obj,
+        old=None,
+        lookup=CacheLookup(context.caches),
+        now=context.clock(),
+        defaults=context.settings.defaults,
+        standing=True,
     )
     rejected = conditions.find(before.get("conditions", []), "Rejected")
     if not verdict.faults:

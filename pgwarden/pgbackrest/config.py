@@ -132,6 +132,12 @@ def stanza_section(stanza: str, facts: PostgresFacts) -> str:
     return _section(stanza, _postgres(1, facts))
 
 
+def retention(spec: RepositorySpec, number: int) -> Settings:
+    """What host.conf says of how long storage *number* keeps backups: `full-type` → `time`. Empty: for ever."""
+    settings, prefix = _with_options(_kept(number, spec), spec), f"repo{number}-retention-"
+    return {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
+
+
 def credentials_conf(repos: Mapping[int, RepoCredentials]) -> str:
     """The secrets, by pgBackRest's number of the storage. A line break that ends a value is not part of it."""
     settings: Settings = {}
