@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgwarden.cli import cluster_commands
 from pgwarden.cli.spec import Argument, Command, Option
 
 TYPES = ("full", "diff", "incr")
@@ -129,10 +130,22 @@ def _show(word: str, summary: str, names: str, *options: Option) -> Command:
 COMMANDS = (
     _BACKUP,
     _RESTORE,
+    cluster_commands.CREATE,
     _CREATE_SCHEDULE,
+    cluster_commands.UPDATE,
+    cluster_commands.SCALE,
+    cluster_commands.DELETE,
     _delete("schedule", "end schedules; their backups stay", "backupschedules"),
     _delete("backup", "remove Backup resources; a running one is stopped, finished backup sets stay", "backups"),
     _show("backup", "backups, and a picture of what can be recovered", "repositories", *_WAITING),
+    Command(
+        ("show", "cluster"),
+        "PostgresClusters, their instances and what is wrong",
+        "pgwarden.cli.show:run",
+        (Argument("name", "one of them by its name; default is all", "?", "postgresclusters"),),
+        (_OUTPUT, *_WAITING),
+        preset={"what": "cluster"},
+    ),
     _show("schedule", "schedules, with their last and next runs", "repositories"),
     _show("repository", "Repositories and their conditions", "repositories"),
     _show("restore", "restores and where they are", "repositories", *_WAITING),
