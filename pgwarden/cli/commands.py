@@ -105,13 +105,13 @@ _CREATE_SCHEDULE = Command(
 )
 
 
-def _delete(word: str, summary: str, names: str) -> Command:
+def _delete(word: str, summary: str, names: str, *options: Option) -> Command:
     return Command(
         ("delete", word),
         summary,
         "pgwarden.cli.delete:run",
         (Argument("name", f"names, as `show {word}` lists them", "+", names),),
-        (_YES, Option(("--dry-run",), "delete nothing and say what would go", switch=True, default=False)),
+        (_YES, Option(("--dry-run",), "delete nothing and say what would go", switch=True, default=False), *options),
         preset={"what": word},
     )
 
@@ -136,7 +136,12 @@ COMMANDS = (
     cluster_commands.SCALE,
     cluster_commands.DELETE,
     _delete("schedule", "end schedules; their backups stay", "backupschedules"),
-    _delete("backup", "remove Backup resources; a running one is stopped, finished backup sets stay", "backups"),
+    _delete(
+        "backup",
+        "remove Backup resources; a running one is stopped, finished backup sets stay",
+        "backups",
+        Option(("--expire-set",), "expire its backup set too, and what builds on it (deletionPolicy)", switch=True),
+    ),
     _show("backup", "backups, and a picture of what can be recovered", "repositories", *_WAITING),
     Command(
         ("show", "cluster"),
