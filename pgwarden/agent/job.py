@@ -1,4 +1,4 @@
-"""`python3 -m pgwarden job backup|restore [own flags] -- ARGS…`, and `job own` for a fresh volume.
+"""`python3 -m pgwarden job backup|expire|restore [own flags] -- ARGS…`, and `job own` for a fresh volume.
 
 pgBackRest's lines go to stdout as they come; the result is a JSON object in the container's termination message.
 """
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pgwarden job")
     kinds = parser.add_subparsers(dest="kind", required=True)
     kinds.add_parser("backup", help="run `pgbackrest ARGS… backup`")
+    kinds.add_parser("expire", help="run `pgbackrest ARGS… expire`")
     restore = kinds.add_parser("restore", help="fill a volume by `pgbackrest ARGS… restore`")
     restore.add_argument("--pg-data", type=Path, required=True, help="the data directory to fill")
     restore.add_argument("--volume-root", type=Path, required=True, help="where the volume is mounted")
@@ -145,6 +146,8 @@ class Job:
         result: dict[str, Any] = {"ok": code == 0}
         if self._flags.kind == "backup":
             result |= {"label": self._seen.label, "exitCode": code, "error": error, "expired": self._seen.expired}
+        elif self._flags.kind == "expire":
+            result |= {"exitCode": code, "error": error, "expired": self._seen.expired}
         else:
             result |= {"exitCode": code, "error": error, "set": self._seen.set}
         text = message(result | {"seconds": seconds})

@@ -92,6 +92,7 @@ class BackupSpec(Model, frozen=True, kw_only=True):
     storage: str = ""
     options: list[str] = []
     active_deadline_seconds: int | None = None
+    deletion_policy: str = "Retain"  # Retain | Delete: what becomes of the set when the object is deleted
 
 
 class BackupScheduleSpec(Model, frozen=True, kw_only=True):

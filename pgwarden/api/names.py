@@ -21,7 +21,7 @@ LABEL_OWNER_REPOSITORY = f"{GROUP}/for-repository"
 LABEL_BACKUP = f"{GROUP}/backup"
 LABEL_SCHEDULE = f"{GROUP}/schedule"
 LABEL_RESTORE = f"{GROUP}/restore"
-#: host | backup | restore, on the pods that pgwarden runs for a Repository.
+#: host | backup | expire | restore, on the pods that pgwarden runs for a Repository.
 LABEL_COMPONENT = f"{GROUP}/component"
 #: On a volume claim that a Restore replaced and kept.
 LABEL_KEPT_BY = f"{GROUP}/kept-by"
@@ -53,6 +53,8 @@ ANNOTATION_DUE = f"{GROUP}/due"
 ANNOTATION_TEMPLATE = f"{GROUP}/template"
 #: On an instance's pod template: raised to restart it for parameters that need that.
 ANNOTATION_RESTARTED = f"{GROUP}/restarted"
+#: Finalizer on a Backup with deletionPolicy Delete: its set is expired before the object goes.
+FINALIZER_EXPIRE = f"{GROUP}/expire"
 #: pgBackRest's own annotation on a backup set: the uid of the Backup object that asked for it.
 PGBACKREST_ANNOTATION_UID = "pgwarden-uid"
 
@@ -132,6 +134,10 @@ def repo_claim(repository: str) -> str:
 
 def backup_job(backup: str) -> str:
     return f"{short(backup, 56)}-backup"
+
+
+def expire_job(backup: str) -> str:
+    return f"{short(backup, 56)}-expire"
 
 
 def restore_job(restore: str, attempt: int = 1) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgwarden.cli import cluster_commands
 from pgwarden.cli.spec import Argument, Command, Option
 
 TYPES = ("full", "diff", "incr")
@@ -104,13 +105,13 @@ _CREATE_SCHEDULE = Command(
 )
 
 
-def _delete(word: str, summary: str, names: str) -> Command:
+def _delete(word: str, summary: str, names: str, *options: Option) -> Command:
     return Command(
         ("delete", word),
         summary,
         "pgwarden.cli.delete:run",
         (Argument("name", f"names, as `show {word}` lists them", "+", names),),
-        (_YES, Option(("--dry-run",), "delete nothing and say what would go", switch=True, default=False)),
+        (_YES, Option(("--dry-run",), "delete nothing and say what would go", switch=True, default=False), *options),
         preset={"what": word},
     )
 
@@ -129,10 +130,27 @@ def _show(word: str, summary: str, names: str, *options: Option) -> Command:
 COMMANDS = (
     _BACKUP,
     _RESTORE,
+    cluster_commands.CREATE,
     _CREATE_SCHEDULE,
+    cluster_commands.UPDATE,
+    cluster_commands.SCALE,
+    cluster_commands.DELETE,
     _delete("schedule", "end schedules; their backups stay", "backupschedules"),
-    _delete("backup", "remove Backup resources; a running one is stopped, finished backup sets stay", "backups"),
+    _delete(
+        "backup",
+        "remove Backup resources; a running one is stopped, finished backup sets stay",
+        "backups",
+        Option(("--expire-set",), "expire its backup set too, and what builds on it (deletionPolicy)", switch=True),
+    ),
     _show("backup", "backups, and a picture of what can be recovered", "repositories", *_WAITING),
+    Command(
+        ("show", "cluster"),
+        "PostgresClusters, their instances and what is wrong",
+        "pgwarden.cli.show:run",
+        (Argument("name", "one of them by its name; default is all", "?", "postgresclusters"),),
+        (_OUTPUT, *_WAITING),
+        preset={"what": "cluster"},
+    ),
     _show("schedule", "schedules, with their last and next runs", "repositories"),
     _show("repository", "Repositories and their conditions", "repositories"),
     _show("restore", "restores and where they are", "repositories", *_WAITING),

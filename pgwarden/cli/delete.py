@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from pgwarden.api import names
+from pgwarden.api.rules.deletion import of_backup
+from pgwarden.cli.lookup import Objects
 from pgwarden.cli.operate import sure
 from pgwarden.cli.problem import OK, CliError, unknown
 from pgwarden.cli.session import KINDS, Session, connect, names_of
@@ -20,13 +23,17 @@ async def run(args: argparse.Namespace, terminal: Terminal) -> int:
     async with connect(args) as session:
         chosen = [await _named(session, plural, name) for name in dict.fromkeys(args.name)]
         for obj in chosen:
-            terminal.note(f"{obj['kind']} {obj['metadata']['name']}: {consequence(obj)}")
+            with_set = plural == "backups" and (args.expire_set or _expires(obj))
+            said = await _of_set(session, obj) if with_set else consequence(obj)
+            terminal.note(f"{obj['kind']} {obj['metadata']['name']}: {said}")
         if args.dry_run:
             terminal.note("dry run: nothing was deleted")
             return OK
         sure(args, terminal, f"Delete {'it' if len(chosen) == 1 else f'these {len(chosen)}'}? [y/N] ", "y")
         for obj in chosen:
             name = obj["metadata"]["name"]
+            if plural == "backups" and args.expire_set and not _expires(obj):
+                await _make_expire(session, obj)
             gone = await session.client.delete(paths.of(plural, session.namespace, name), uid=obj["metadata"]["uid"])
             terminal.say(f"{obj['kind']} {name} {'deleted' if gone else 'was gone already'}")
     return OK
@@ -41,6 +48,27 @@ async def _named(session: Session, plural: str, name: str) -> Object:
     if own:
         raise CliError(f"{name} is a Repository, not a {KINDS[plural]}; it has {', '.join(own[:20])}", code=1)
     raise unknown(KINDS[plural], name, session.namespace, names_of(there))
+
+
+def _expires(backup: Object) -> bool:
+    return (backup.get("spec") or {}).get("deletionPolicy") == "Delete"
+
+
+async def _of_set(session: Session, backup: Object) -> str:
+    """The webhook's own words of what goes with it."""
+    repository = await session.find("repositories", backup["spec"]["repository"])
+    lookup = Objects([repository] if repository else [], session.namespace)
+    judged = backup | {"spec": backup["spec"] | {"deletionPolicy": "Delete"}}
+    return "; ".join(of_backup(judged, lookup=lookup).warnings) or consequence(backup)
+
+
+async def _make_expire(session: Session, backup: Object) -> None:
+    """With the finalizer at once: the controller would put it on, and the deletion might come first."""
+    metadata = backup["metadata"]
+    finalizers = [*metadata.get("finalizers", []), names.FINALIZER_EXPIRE]
+    change = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"], "finalizers": finalizers}
+    path = paths.of("backups", session.namespace, metadata["name"])
+    await session.client.merge(path, {"metadata": change, "spec": {"deletionPolicy": "Delete"}})
 
 
 def consequence(obj: Object) -> str:

@@ -12,7 +12,8 @@ from pgwarden.cli.output import clock, moment, span
 Object = dict[str, Any]
 
 
-def of_restore(restore: Object, repository: Object, now: datetime) -> list[str]:
+def of_restore(restore: Object, repository: Object, now: datetime, cluster: Object | None = None) -> list[str]:
+    """*cluster* is the PostgresCluster of the Repository, where pgwarden runs it."""
     spec = restore["spec"]
     target = spec.get("target") or {}
     pods = [str(pod.get("name")) for pod in objects(repository, "status", "pods")]
@@ -23,6 +24,7 @@ def of_restore(restore: Object, repository: Object, now: datetime) -> list[str]:
         *_row("lost", _lost(target, repository, now)),
         *_row("begins with", _begins(spec, target, repository)),
         *_row("reachable", _windows(repository)),
+        *_row("deleted", _replicas(cluster)),
         *_row("stopped", "PostgreSQL, from the end of the copy until recovery has reached the target"),
         *_row(
             "old data",
@@ -30,8 +32,18 @@ def of_restore(restore: Object, repository: Object, now: datetime) -> list[str]:
             if kept
             else "DELETED once the restore has succeeded (--delete-old-volume): a wrong target cannot be undone",
         ),
-        *_row("afterwards", "a new full backup is taken"),
+        *_row("afterwards", "a new full backup is taken" + (_autofail(cluster) if cluster else "")),
     ]
+
+
+def _replicas(cluster: Object | None) -> str:
+    count = (get(cluster, int, "spec", "instances", "replicas") or 1) - 1 if cluster else 0
+    return f"{count} replica{'s' if count > 1 else ''} with {'their' if count > 1 else 'its'} data" if count else ""
+
+
+def _autofail(cluster: Object) -> str:
+    turn = f"kubectl pgwarden update cluster {cluster['metadata']['name']} --autofail=true"
+    return f"; autofail stays off, and there are no replicas, until {turn}"
 
 
 def _row(head: str, text: str) -> list[str]:

@@ -16,23 +16,24 @@ Object = dict[str, Any]
 
 
 async def backup(args: argparse.Namespace, terminal: Terminal) -> int:
-    _settle(args)
+    settle(args)
     return await submit(args, terminal, make.backup(args, datetime.now(UTC)))
 
 
 async def create_schedule(args: argparse.Namespace, terminal: Terminal) -> int:
-    _settle(args)
+    settle(args)
     return await submit(args, terminal, make.schedule(args))
 
 
 async def restore(args: argparse.Namespace, terminal: Terminal) -> int:
-    _settle(args)
+    settle(args)
 
     async def confirm(session: Session, obj: Object) -> None:
         if args.volume_claim:
             return  # nothing that is there is touched
         repository = await session.repository(args.repository)
-        for line in loss.of_restore(obj, repository, datetime.now(UTC)):
+        cluster = await session.find("postgresclusters", args.repository)
+        for line in loss.of_restore(obj, repository, datetime.now(UTC), cluster):
             terminal.note(line)
         sure(args, terminal, f"Type the Repository's name ({args.repository}) to go on: ", args.repository)
 
@@ -49,6 +50,6 @@ def sure(args: argparse.Namespace, terminal: Terminal, question: str, answer: st
         raise CliError("nothing was changed", code=WRONG)
 
 
-def _settle(args: argparse.Namespace) -> None:
+def settle(args: argparse.Namespace) -> None:
     """The namespace goes into the resource, so that a dry run prints where it would be."""
     args.namespace = known_namespace(args)

@@ -10,6 +10,7 @@ from typing import Any
 from pgwarden.api.options import parse_options
 from pgwarden.api.rules.common import get, has_full_retention, objects
 from pgwarden.cli.output import clock, moment, span
+from pgwarden.cli.protection_cluster import in_words, notes_of_cluster, of_cluster
 
 Object = dict[str, Any]
 #: A due run is taken up within seconds: this late, nobody takes it up.
@@ -27,11 +28,25 @@ class Protection:
     upcoming: datetime | None
     wrong: tuple[str, ...]
     notes: tuple[str, ...]
+    cluster: str = ""  # its PostgresCluster in a few words, where pgwarden runs it
 
 
 def judge(there: dict[str, list[Object]], now: datetime) -> list[Protection]:
     """*there* are all objects of our kinds by plural, as Session.everything reads them."""
-    return [_of(repository, there, now) for repository in there["repositories"]]
+    found = [_of(repository, there, now) for repository in there["repositories"]]
+    known = {(one.namespace, one.repository) for one in found}
+    bare = [one for one in there.get("postgresclusters", []) if _place(one) not in known]
+    return [*found, *map(_without_repository, bare)]
+
+
+def _place(obj: Object) -> tuple[str, str]:
+    return str(obj["metadata"].get("namespace", "")), str(obj["metadata"]["name"])
+
+
+def _without_repository(cluster: Object) -> Protection:
+    namespace, name = _place(cluster)
+    wrong = tuple(of_cluster(cluster)) or ("it has no Repository",)
+    return Protection(namespace, name, None, None, {}, None, wrong, (), in_words(cluster))
 
 
 def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Protection:
@@ -40,7 +55,12 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
     starts = [time for one in windows if (time := moment(one.get("earliest")))]
     ends = [time for one in windows if (time := moment(one.get("latest")))]
     due = [time for one in schedules for text in _upcoming(one)[:1] if (time := moment(text))]
+    cluster = next((one for one in there.get("postgresclusters", []) if _place(one) == _place(repository)), None)
     wrong = [*_of_status(repository), *_of_backups(backups), *_of_restores(restores), *_of_schedules(schedules, now)]
+    notes = [*_notes(repository, schedules, backups, restores)]
+    if cluster is not None:
+        wrong = [*of_cluster(cluster), *wrong]
+        notes += notes_of_cluster(cluster)
     return Protection(
         namespace=str(repository["metadata"].get("namespace", "")),
         repository=str(repository["metadata"]["name"]),
@@ -49,7 +69,8 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
         last=get(repository, dict, "status", "lastBackup") or {},
         upcoming=min(due, default=None),
         wrong=tuple(dict.fromkeys(wrong)),
-        notes=tuple(_notes(repository, schedules, backups, restores)),
+        notes=tuple(notes),
+        cluster=in_words(cluster) if cluster is not None else "",
     )
 
 

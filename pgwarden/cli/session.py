@@ -17,12 +17,13 @@ from pgwarden.cli.problem import UNABLE, CliError, unknown
 from pgwarden.kube import access, errors, paths
 from pgwarden.kube.client import KubeClient, Object
 
-#: plural → kind, of what the rules look up.
+#: plural → kind, of all that is ours.
 KINDS = {
     "repositories": "Repository",
     "backups": "Backup",
     "backupschedules": "BackupSchedule",
     "restores": "Restore",
+    "postgresclusters": "PostgresCluster",
 }
 
 

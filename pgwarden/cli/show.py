@@ -1,4 +1,4 @@
-"""show backup, schedule, repository and restore: of all, of one Repository, or one by its name."""
+"""show backup, schedule, repository, restore and cluster: of all, of one Repository, or one by its name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pgwarden.api.rules.common import condition, get, objects
-from pgwarden.cli import output, wait, window
+from pgwarden.cli import output, show_cluster, wait, window
 from pgwarden.cli.output import clock, moment, size
 from pgwarden.cli.problem import OK, CliError, unknown
 from pgwarden.cli.session import KINDS, Session, connect, names_of
@@ -20,6 +20,7 @@ _PLURALS = {
     "schedule": "backupschedules",
     "repository": "repositories",
     "restore": "restores",
+    "cluster": "postgresclusters",
 }
 
 
@@ -45,7 +46,7 @@ def _is_one(args: argparse.Namespace, found: list[Object]) -> bool:
 
 def _one(args: argparse.Namespace, found: list[Object]) -> Object:
     """What --wait looks at: the one that was named, else the newest of the Repository that is not over."""
-    alive = [obj for obj in found if (obj.get("status") or {}).get("phase") not in {"Completed", "Failed"}]
+    alive = [obj for obj in found if (obj.get("status") or {}).get("phase") not in wait.ends(obj)]
     chosen = found if _is_one(args, found) else alive
     if not chosen:
         raise CliError(f"no {args.what} is under way to wait for")
@@ -57,9 +58,9 @@ async def _chosen(session: Session, what: str, name: str) -> list[Object]:
     if not name:
         return there
     exactly = [obj for obj in there if obj["metadata"]["name"] == name]
-    if what == "repository":
+    if what in {"repository", "cluster"}:
         if not exactly:
-            raise unknown("Repository", name, session.namespace, names_of(there))
+            raise unknown(KINDS[_PLURALS[what]], name, session.namespace, names_of(there))
         return exactly
     of_repository = [obj for obj in there if get(obj, str, "spec", "repository") == name]
     if of_repository:
@@ -224,4 +225,5 @@ _RENDER: dict[str, Callable[[list[Object], list[Object], argparse.Namespace, Ter
     "schedule": _schedules,
     "repository": _repositories,
     "restore": _restores,
+    "cluster": lambda found, _, args, __: show_cluster.lines(found, whole=bool(args.name)),
 }

@@ -41,6 +41,8 @@ def as_text(one: Protection, now: datetime, *, with_namespace: bool = False) -> 
     else:
         since = f"{name}: protected since {clock(one.since)} ({span(now - one.since)})"
         lines = [f"{since}, up to {clock(one.until)} ({span(now - one.until)} ago)"]
+    if one.cluster:
+        lines.append(f"  cluster      {one.cluster}")
     if one.last:
         lines.append(
             f"  last backup  {one.last.get('type')} {one.last.get('label')}, {clock(moment(one.last.get('stopTime')))}"
@@ -60,6 +62,7 @@ def as_data(one: Protection) -> dict[str, Any]:
         "since": rfc3339(one.since) if one.since else None,
         "until": rfc3339(one.until) if one.until else None,
         "lastBackup": one.last or None,
+        "cluster": one.cluster or None,
         "nextBackup": rfc3339(one.upcoming) if one.upcoming else None,
         "wrong": list(one.wrong),
         "notes": list(one.notes),

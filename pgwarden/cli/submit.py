@@ -21,6 +21,7 @@ Object = dict[str, Any]
 PLURALS = {kind: plural for plural, kind in KINDS.items()}
 #: Asked between the judgement and the creation; CliError stops it there.
 Confirm = Callable[[Session, Object], Awaitable[None]]
+WORDS = {"Backup": "backup", "Restore": "restore", "BackupSchedule": "schedule", "PostgresCluster": "cluster"}
 _TRIES = 20  # names tried where somebody made one in the same second
 
 
@@ -31,32 +32,35 @@ async def submit(args: argparse.Namespace, terminal: Terminal, obj: Object, conf
     async with connect(args) as session:
         obj = obj | {"metadata": obj["metadata"] | {"namespace": session.namespace}}
         there = await session.for_rules(args.repository)
-        _judge(obj, Objects(there, session.namespace), terminal)
+        judge(obj, Objects(there, session.namespace), terminal)
         if confirm is not None and not args.dry_run:
             await confirm(session, obj)
         made = await _create(session, args, obj)
-        terminal.say(_answer(made, args))
+        terminal.say(answer(made, args))
         if args.dry_run:
             return OK
         if getattr(args, "wait", False):
             return await wait.until_over(session, terminal, PLURALS[obj["kind"]], made, args.timeout)
         if not args.output:
-            terminal.note(_look(made))
+            terminal.note(look(made))
     return OK
 
 
 def _dry(args: argparse.Namespace, terminal: Terminal, obj: Object) -> None:
     """No cluster is asked: the Repository is taken to be there."""
     lookup = Objects([], args.namespace or known_namespace(args) or "default", assumed=[args.repository])
-    _judge(obj, lookup, None)
+    judge(obj, lookup, None)
     terminal.say(output.formatted(obj, args.output or "yaml"))
 
 
-def _judge(obj: Object, lookup: Objects, terminal: Terminal | None) -> None:
+def judge(
+    obj: Object,
+    lookup: Objects,
+    terminal: Terminal | None,
+    defaults: OperatorDefaults = OperatorDefaults(),  # noqa: B008  it is immutable
+) -> None:
     """The webhook's own rules, before anything is asked or sent. *terminal* gets the warnings."""
-    verdict = rules.validate(
-        with_defaults(obj), old=None, lookup=lookup, now=datetime.now(UTC), defaults=OperatorDefaults()
-    )
+    verdict = rules.validate(with_defaults(obj), old=None, lookup=lookup, now=datetime.now(UTC), defaults=defaults)
     if verdict.faults:
         raise refused(f"{obj['kind']} {obj['metadata']['name']}", verdict.faults)
     if terminal is not None:
@@ -66,11 +70,10 @@ def _judge(obj: Object, lookup: Objects, terminal: Terminal | None) -> None:
 
 async def _create(session: Session, args: argparse.Namespace, obj: Object) -> Object:
     path = paths.of(PLURALS[obj["kind"]], session.namespace)
-    params = {"fieldManager": names.FIELD_MANAGER} | ({"dryRun": "All"} if args.dry_run else {})
     wanted = obj
     for number in range(2, _TRIES):
         try:
-            made: Object = await session.client.request("POST", path, body=wanted, params=params)
+            made: Object = await session.client.request("POST", path, body=wanted, params=params(dry=args.dry_run))
         except errors.Conflict:
             if args.name or obj["kind"] == "BackupSchedule":
                 raise
@@ -83,14 +86,19 @@ async def _create(session: Session, args: argparse.Namespace, obj: Object) -> Ob
     )
 
 
-def _answer(made: Object, args: argparse.Namespace) -> str:
+def params(*, dry: object = False) -> dict[str, str]:
+    """Of a request that changes something; with *dry* the cluster only says whether it would."""
+    return {"fieldManager": names.FIELD_MANAGER} | ({"dryRun": "All"} if dry else {})
+
+
+def answer(made: Object, args: argparse.Namespace) -> str:
     if args.output:
         return output.formatted(made, args.output)
     how = " (dry run: the cluster would take it)" if args.dry_run else " created"
     return f"{made['kind']} {made['metadata']['name']}{how}"
 
 
-def _look(made: Object) -> str:
-    word = {"Backup": "backup", "Restore": "restore", "BackupSchedule": "schedule"}[made["kind"]]
+def look(made: Object) -> str:
+    word = WORDS[made["kind"]]
     following = "" if word == "schedule" else " --wait"
     return wait.again(word, made, following)

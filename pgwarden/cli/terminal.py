@@ -46,6 +46,24 @@ class Terminal:
         self.err.flush()
         return self.source.readline().strip()
 
+    def ask_unseen(self, question: str) -> str:
+        """As `ask`, without showing what is typed."""
+        try:
+            import termios
+
+            number = self.source.fileno()
+            before = termios.tcgetattr(number)
+        except (ImportError, OSError):  # another system, or no terminal of its
+            return self.ask(question)
+        unseen = [*before]
+        unseen[3] &= ~termios.ECHO
+        termios.tcsetattr(number, termios.TCSAFLUSH, unseen)
+        try:
+            return self.ask(question)
+        finally:
+            termios.tcsetattr(number, termios.TCSAFLUSH, before)
+            self.note("")
+
     def overwrite(self, text: str) -> None:
         """Progress, in place of the line before; empty clears it. Only where `live`."""
         line = clean(text).replace("\n", " ")

@@ -22,7 +22,10 @@ Object = dict[str, Any]
 POLL = 1.0  # seconds between two looks
 STEPS = ("Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp")
 _LABELS = {"backups": names.LABEL_BACKUP, "restores": names.LABEL_RESTORE}
-_WORDS = {"backups": "backup", "restores": "restore"}
+_WORDS = {"backups": "backup", "restores": "restore", "postgresclusters": "cluster"}
+#: Phases that end the waiting, and whether well. A cluster that is Failed may be mended by a change of its spec.
+_ENDS = {"Completed": True, "Failed": False}
+_CLUSTER_ENDS = {"Ready": True, "Failed": False}
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)%")
 _LOG_LINE = re.compile(r"P\d\d\s+(?:INFO|DETAIL|WARN|ERROR): (.*)")
 _LOG_LINES = "40"
@@ -81,7 +84,7 @@ async def _follow(session: Session, terminal: Terminal, plural: str, obj: Object
                 terminal.note(f"{obj['kind']} {obj['metadata']['name']} has been deleted")
                 return WRONG
             obj |= found
-            if _phase(obj) in {"Completed", "Failed"}:
+            if _phase(obj) in ends(obj):
                 return _over(terminal, obj)
             log = await read_log(session, plural, obj)
         except (errors.ApiError, aiohttp.ClientError, OSError) as error:
@@ -131,7 +134,12 @@ def _over(terminal: Terminal, obj: Object) -> int:
     took = f" after {output.span(ended - began)}" if began and ended else ""
     said = status.get("message") or status.get("reason") or ""
     terminal.say(f"{obj['kind']} {obj['metadata']['name']} {_phase(obj)}{took}: {said}")
-    return OK if _phase(obj) == "Completed" else WRONG
+    return OK if ends(obj)[_phase(obj)] else WRONG
+
+
+def ends(obj: Object) -> dict[str, bool]:
+    """The phases at which *obj* need not be waited for any more, and whether each is a good one."""
+    return _CLUSTER_ENDS if obj["kind"] == "PostgresCluster" else _ENDS
 
 
 def _phase(obj: Object) -> str:
@@ -141,6 +149,8 @@ def _phase(obj: Object) -> str:
 
 async def read_log(session: Session, plural: str, obj: Object) -> Log:
     """The end of the log of the Job's newest pod; nothing where there is none, or no right to read it."""
+    if plural not in _LABELS:
+        return Log()
     name = names.short(obj["metadata"]["name"], 63)
     selector = {"labelSelector": f"{_LABELS[plural]}={name},{names.LABEL_COMPONENT}={_WORDS[plural]}"}
     try:

@@ -11,6 +11,8 @@ from pgwarden.api import names
 from pgwarden.kube.client import Object
 
 TERMINAL = ("Completed", "Failed")
+#: status.reason of a deleted Backup while the Job runs that expires its set.
+EXPIRING = "Expiring"
 
 
 def phase(obj: Object) -> str:
@@ -24,9 +26,25 @@ def is_over(obj: Object) -> bool:
 
 def holder(operations: Iterable[Object]) -> Object | None:
     """The one that may run: it runs already, or it is the oldest that waits."""
-    alive = [o for o in operations if not is_over(o) and not _refused(o) and "deletionTimestamp" not in o["metadata"]]
-    running = [o for o in alive if phase(o) == "Running"]
+    alive = [o for o in operations if is_expiring(o) or _is_alive(o)]
+    running = [o for o in alive if _runs(o)]
     return min(running or alive, key=_age, default=None)
+
+
+def _is_alive(obj: Object) -> bool:
+    return not is_over(obj) and not _refused(obj) and "deletionTimestamp" not in obj["metadata"]
+
+
+def is_expiring(obj: Object) -> bool:
+    """A deleted Backup whose set is to be expired before it goes: that is an operation on the stanza as well."""
+    metadata = obj["metadata"]
+    return "deletionTimestamp" in metadata and names.FINALIZER_EXPIRE in metadata.get("finalizers", [])
+
+
+def _runs(obj: Object) -> bool:
+    if is_expiring(obj):
+        return bool(obj.get("status", {}).get("reason") == EXPIRING)
+    return phase(obj) == "Running"
 
 
 def may_run(obj: Object, operations: Iterable[Object]) -> bool:
@@ -39,11 +57,14 @@ def may_run(obj: Object, operations: Iterable[Object]) -> bool:
 
 
 def title(obj: Object) -> str:
-    return f"{obj['kind']} {obj['metadata']['name']}"
+    found = f"{obj['kind']} {obj['metadata']['name']}"
+    return f"the expiry of the set of {found}" if is_expiring(obj) else found
 
 
 def _age(obj: Object) -> tuple[str, str]:
-    return str(obj["metadata"]["creationTimestamp"]), str(obj["metadata"]["name"])
+    """Since when it waits, and its name."""
+    metadata = obj["metadata"]
+    return str(metadata["deletionTimestamp" if is_expiring(obj) else "creationTimestamp"]), str(metadata["name"])
 
 
 def _refused(obj: Object) -> bool:

@@ -36,7 +36,7 @@ class Verdict(Protocol):
 
 #: (object, the object before or None, now) → Verdict
 Judge = Callable[[Object, Object | None, datetime], Verdict]
-#: (Repository, who deletes it) → Verdict
+#: (Repository or Backup, who deletes it) → Verdict
 Deletable = Callable[[Object, str], Verdict]
 
 
@@ -85,7 +85,7 @@ class Handlers:
         """Also asked before the schema has been applied, so that the object may be anything that is JSON."""
         if request.sub_resource:
             return _PASSED
-        if request.operation == "DELETE" and request.kind.kind == "Repository" and self._deletable:
+        if request.operation == "DELETE" and request.kind.kind in {"Repository", "Backup"} and self._deletable:
             return _verdict(self._deletable(_decode_object(request.old_object), request.user_info.username))
         if request.operation not in {"CREATE", "UPDATE"}:
             return _PASSED

@@ -130,7 +130,7 @@ def deletions(store: Store) -> Deletable:
     """Whether a Repository may be deleted, by what the caches know of its use."""
     from pgwarden.api.rules import deletion
 
-    return lambda repository, user: deletion.deletable(repository, lookup=store, user=user)
+    return lambda obj, user: deletion.judge(obj, lookup=store, user=user)
 
 
 def rules(store: Store, settings: Settings) -> Judge:

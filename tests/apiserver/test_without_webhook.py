@@ -45,7 +45,7 @@ def test_the_schema_refuses_alone(bypassed: Kubectl, obj, said):
 
 
 CHANGED = [
-    (backup("fixed", type="full"), "a Backup cannot be changed; create another one"),
+    (backup("fixed", type="full"), "a Backup cannot be changed, but for its deletionPolicy; create another one"),
     (restore("fixed", set="latest"), "a Restore cannot be changed; create another one"),
     (repository("fixed", local={"size": "1Gi"}), "the size can grow, but a volume cannot shrink"),
     (

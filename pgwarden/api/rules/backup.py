@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from pgwarden.api.rules.common import Case, check_options, check_storage, get, objects, repository_of, storages_of
+from pgwarden.api.rules.common import (
+    Case,
+    Object,
+    check_options,
+    check_storage,
+    get,
+    objects,
+    repository_of,
+    storages_of,
+)
 
 
 def check(case: Case) -> None:
     if case.old is not None:
-        case.refuse("spec", None, "a Backup cannot be changed; create another one", "immutable")
+        if _but_deletion_policy(case.old) != _but_deletion_policy(case.obj):
+            message = "a Backup cannot be changed, but for its deletionPolicy; create another one"
+            case.refuse("spec", None, message, "immutable")
         return
     _check_name(case)
     repository = repository_of(case)
@@ -20,6 +31,10 @@ def check(case: Case) -> None:
     if get(repository, dict, "status") and not any(entry.get("type") == "full" for entry in known):
         name = case.get(str, "repository")
         case.warn(f"Repository {name} has no full backup yet: pgBackRest makes this {kind} a full one")
+
+
+def _but_deletion_policy(backup: Object) -> Object:
+    return {key: value for key, value in (get(backup, dict, "spec") or {}).items() if key != "deletionPolicy"}
 
 
 def _check_name(case: Case) -> None:

@@ -1,4 +1,4 @@
-"""What must be true before a Repository may be deleted: nothing depends on it any more.
+"""What must be true before a Repository may be deleted: nothing depends on it any more. And what goes with a Backup.
 
 Only people are held up. What the cluster itself cleans up (a namespace that goes, an owner that is gone) cannot be
 refused: its namespace would hang for ever on a status that nobody brings up to date any more.
@@ -7,6 +7,7 @@ refused: its namespace would hang for ever on a status that nobody brings up to 
 from __future__ import annotations
 
 from pgwarden.api import names
+from pgwarden.api.dependents import dependents, is_only_full, set_of
 from pgwarden.api.faults import Fault
 from pgwarden.api.rules.common import Lookup, Object, Verdict, get, objects
 
@@ -19,6 +20,13 @@ CLEANERS = frozenset(
     }
 )
 _FINAL = ("Completed", "Failed")
+
+
+def judge(obj: Object, *, lookup: Lookup, user: str = "") -> Verdict:
+    """Of a Repository or a Backup that *user* deletes."""
+    if get(obj, str, "kind") == "Backup":
+        return of_backup(obj, lookup=lookup, user=user)
+    return deletable(obj, lookup=lookup, user=user)
 
 
 def deletable(repository: Object, *, lookup: Lookup, user: str = "") -> Verdict:
@@ -42,6 +50,25 @@ def deletable(repository: Object, *, lookup: Lookup, user: str = "") -> Verdict:
             message = f"is in use by a {kind} that is not done; wait for it, or delete it first{_anyway(name)}"
             faults.append(Fault(f"{kind.lower()}s", _some(running), message, "in-use"))
     return Verdict(faults)
+
+
+def of_backup(backup: Object, *, lookup: Lookup, user: str = "") -> Verdict:
+    """Never refused. Warnings say what goes with it, where deletionPolicy is Delete."""
+    label, repo = set_of(backup)
+    if user in CLEANERS or get(backup, str, "spec", "deletionPolicy") != "Delete" or not label:
+        return Verdict()
+    namespace = get(backup, str, "metadata", "namespace") or "default"
+    repository = lookup.repository(namespace, get(backup, str, "spec", "repository") or "")
+    if repository is None:
+        return Verdict(warnings=[f"backup set {label} stays where it is: its Repository is gone"])
+    if is_only_full(repository, label, repo):
+        why = "pgBackRest never expires the only full one"
+        return Verdict(warnings=[f"backup set {label} stays in the repository: {why}"])
+    with_it = dependents(repository, label, repo)
+    if not with_it:
+        return Verdict(warnings=[f"backup set {label} is expired; no other builds on it"])
+    which = ", ".join(_some(with_it))
+    return Verdict(warnings=[f"backup set {label} is expired, and with it {len(with_it)} that build on it: {which}"])
 
 
 def _anyway(name: str) -> str:

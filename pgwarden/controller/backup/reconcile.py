@@ -9,7 +9,7 @@ from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.api.options import parse_options
 from pgwarden.controller import admission, jobs, operations
-from pgwarden.controller.backup import render, report
+from pgwarden.controller.backup import expire, render, report, turn
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
 from pgwarden.kube import errors, paths
@@ -28,7 +28,13 @@ class BackupController:
 
     async def reconcile(self, key: Key) -> float | None:
         backup = self._context.caches.backups.get(*key)
-        if backup is None or "deletionTimestamp" in backup["metadata"] or operations.is_over(backup):
+        if backup is None:
+            return None
+        if "deletionTimestamp" in backup["metadata"]:
+            return await expire.Expiry(self._context, backup).look() if expire.has_finalizer(backup) else None
+        if await expire.keep_finalizer(self._context, backup):
+            return None  # the change comes back as one more look
+        if operations.is_over(backup):
             return None
         if not await admission.accepted(self._context, "backups", backup):
             return None
@@ -59,7 +65,7 @@ class BackupController:
             )
         async with self._context.lock(namespace, spec.repository):
             # Two that look at once decide alike; the lock covers the moment before the first is seen to run.
-            listed = await self._operations(namespace, spec.repository)
+            listed = await turn.listed(self._context.client, namespace, spec.repository)
             if not operations.may_run(backup, listed):
                 held_by = operations.holder(listed)
                 title = operations.title(held_by) if held_by else "another operation"
@@ -68,14 +74,6 @@ class BackupController:
                 )
             await self._start(backup, spec, repository)
         return None
-
-    async def _operations(self, namespace: str, repository: str) -> list[Object]:
-        """All Backups and Restores of the Repository, read fresh."""
-        found: list[Object] = []
-        for plural, kind in (("backups", "Backup"), ("restores", "Restore")):
-            listed = await self._context.client.get(paths.of(plural, namespace))
-            found += [{"kind": kind} | o for o in listed["items"] if o.get("spec", {}).get("repository") == repository]
-        return found
 
     async def _start(self, backup: Object, spec: BackupSpec, repository: Object) -> None:
         name, namespace = backup["metadata"]["name"], backup["metadata"]["namespace"]

@@ -12,6 +12,7 @@ from pgwarden.kube.client import Object
 
 RETRIES = 2  # a Job's pod that was killed is made again; pgBackRest resumes what it had copied
 DEADLINE = 24 * 3600  # seconds, where the Backup names none
+EXPIRE_DEADLINE = 1800  # seconds to remove a set's files
 
 
 def job(
@@ -61,6 +62,21 @@ def job(
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },
     }
+
+
+def expire_job(
+    backup: Object, repository: Object, repo_spec: RepositorySpec, argv: Sequence[str], settings: Settings
+) -> Object:
+    """The Job that expires the set of a deleted Backup: the backup's own Job with another command."""
+    name = backup["metadata"]["name"]
+    made = job(backup, BackupSpec(repository=repository["metadata"]["name"]), repository, repo_spec, argv, settings)
+    template = made["spec"]["template"]
+    template["spec"]["containers"][0]["args"] = ["job", "expire", "--", *argv]
+    for metadata in (made["metadata"], template["metadata"]):
+        metadata["labels"] = metadata["labels"] | {names.LABEL_COMPONENT: "expire"}
+    made["metadata"]["name"] = names.expire_job(name)
+    made["spec"]["activeDeadlineSeconds"] = EXPIRE_DEADLINE
+    return made
 
 
 def _beside_host(repository: str) -> Object:

@@ -119,10 +119,16 @@ def _over(
         "lsnStart": found.lsn_start,
         "lsnStop": found.lsn_stop,
         "expired": expired or None,
-        "conditions": conditions.put(
-            before.get("conditions", []), "Completed", True, "Completed", message, now=now, generation=generation
-        ),
+        "conditions": _completed(before, found, message, now, generation),
     }
+
+
+def _completed(before: Object, found: BackupSet, message: str, now: datetime, generation: int) -> list[Object]:
+    listed = conditions.put(
+        before.get("conditions", []), "Completed", True, "Completed", message, now=now, generation=generation
+    )
+    text = f"set {found.label} is in the repository"
+    return conditions.put(listed, "Available", True, "InRepository", text, now=now, generation=generation)
 
 
 def _failed(backup: Object, reason: str, message: str, now: datetime) -> Object:

@@ -16,6 +16,7 @@ from pgwarden.api.defaults import effective_s3
 from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
 from pgwarden.controller import admission, operations
 from pgwarden.controller.agents import AgentError
+from pgwarden.controller.backup import available
 from pgwarden.controller.context import Context
 from pgwarden.controller.repository import decide, metrics, render, report, secrets
 from pgwarden.controller.repository.facts import Facts, PodView
@@ -239,6 +240,7 @@ class RepositoryController:
         }
         after = report.status(facts, uids)
         await self._tell(facts, after)
+        await available.tell(self._context, facts.repository, after)  # before the list that says what was there goes
         await status.write(self._context.client, "repositories", facts.repository, after)
         metrics.show(key, after)
 

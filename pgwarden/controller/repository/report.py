@@ -127,6 +127,8 @@ def _backup(one: BackupSet, named: tuple[str, ...], backup_names: Mapping[str, s
         "lsnStop": one.lsn_stop,
         "error": one.error,
     }
+    if one.prior:
+        listed["prior"] = one.prior
     name = backup_names.get(one.annotations.get(names.PGBACKREST_ANNOTATION_UID, ""))
     return listed | {"backup": name} if name else listed
 

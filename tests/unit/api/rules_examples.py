@@ -234,3 +234,13 @@ PODS = [
     ("archive-mode", "spec.containers[0].args[1]", {"args": ["-c", "archive_mode=always"]}, {}),
     ("wal-level", "spec.containers[0].args[1]", {"args": ["-c", "wal_level=minimal"]}, {}),
 ]  # fmt: skip
+
+_FULL, _LATER = {"label": "1F", "type": "full"}, {"label": "3F", "type": "full"}
+_INCR = {"label": "1F_2I", "type": "incr", "prior": "1F"}
+#: Repository, the sets in it, and the set of a Backup that is deleted with deletionPolicy Delete.
+DELETED_BACKUPS: list[tuple[str, list[dict[str, str]], str]] = [
+    ("hippo", [_FULL, _INCR, _LATER], "1F"),
+    ("hippo", [_FULL, _INCR, _LATER], "1F_2I"),
+    ("hippo", [_FULL, _INCR], "1F"),
+    ("gone", [], "1F"),
+]

@@ -11,7 +11,7 @@ from typing import Any
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
 from pgwarden.api.rules import Verdict, validate
-from pgwarden.api.rules.deletion import deletable
+from pgwarden.api.rules.deletion import deletable, of_backup
 from pgwarden.webhook.decide import Refuse, decide
 from pgwarden.webhook.settings import Settings
 from tests.unit.api import rules_examples as examples
@@ -105,6 +105,12 @@ def warnings() -> Iterator[tuple[str, Any, str]]:
         said = [text for text in judged(kind, spec).warnings if text.startswith(beginning)]
         assert said, f"{kind} {spec} is not warned of with {beginning}"
         yield kind, spec, said[0]
+    for repository, sets, label in examples.DELETED_BACKUPS:
+        there = Cluster(build("Repository", "hippo", status={"backups": [{"repo": 1} | one for one in sets]}))
+        status = {"label": label, "repo": 1}
+        deleted = build("Backup", repository=repository, deletionPolicy="Delete", status=status)
+        (text,) = of_backup(deleted, lookup=there).warnings
+        yield "Backup, deleted", {"deletionPolicy": "Delete"}, text
 
 
 def document() -> str:

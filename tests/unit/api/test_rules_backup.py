@@ -47,14 +47,18 @@ def test_options_are_held_to_the_storages_of_the_repository(make, refusal):
     )
 
 
-def test_a_backup_cannot_be_changed_but_its_labels_can(make, refusal):
+def test_a_backup_cannot_be_changed_but_its_labels_and_its_deletion_policy_can(make, refusal):
     old = make("Backup", repository="hippo", type="incr")
     new = copy.deepcopy(old)
     new["spec"]["type"] = "full"
-    assert refusal(new, old) == "spec: a Backup cannot be changed; create another one"
+    assert refusal(new, old) == "spec: a Backup cannot be changed, but for its deletionPolicy; create another one"
     new = copy.deepcopy(old)
     new["metadata"]["labels"] = {"a": "b"}
     assert refusal(new, old) == ""
+    new["spec"]["deletionPolicy"] = "Delete"
+    assert refusal(new, old) == ""
+    new["spec"]["deletionPolicy"] = "Shred"
+    assert refusal(new, old) == 'spec.deletionPolicy: "Shred": must be one of Retain, Delete'
 
 
 @pytest.mark.parametrize("kind", ["Backup", "BackupSchedule", "Restore"])

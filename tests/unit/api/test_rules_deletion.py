@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pgwarden.api import names
-from pgwarden.api.rules.deletion import CLEANERS, deletable
+from pgwarden.api.rules.deletion import CLEANERS, deletable, judge
 
 PODS = {"pods": [{"name": "db-1"}, {"name": "db-0"}]}
 
@@ -64,3 +64,42 @@ def test_a_status_of_any_shape_gets_a_verdict(make, cluster, status):
     repository = make("Repository", "hippo")
     repository["status"] = status
     assert deletable(repository, lookup=cluster).warnings == []
+
+
+SETS = [
+    {"label": "1F", "type": "full", "repo": 1, "stopTime": "1"},
+    {"label": "1F_2D", "type": "diff", "repo": 1, "stopTime": "2", "prior": "1F"},
+    {"label": "1F_3I", "type": "incr", "repo": 1, "stopTime": "3", "prior": "1F_2D"},
+    {"label": "1F_4I", "type": "incr", "repo": 1, "stopTime": "4", "prior": "1F_3I"},
+    {"label": "1F_5D", "type": "diff", "repo": 1, "stopTime": "5", "prior": "1F"},
+    {"label": "6F", "type": "full", "repo": 1, "stopTime": "6"},
+    {"label": "6F", "type": "full", "repo": 2, "stopTime": "6"},
+]
+WARNED = {
+    "a full one": ("1F", 1, "backup set 1F is expired, and with it 4 that build on it: 1F_2D, 1F_3I, 1F_4I, 1F_5D"),
+    "a diff": ("1F_2D", 1, "backup set 1F_2D is expired, and with it 2 that build on it: 1F_3I, 1F_4I"),
+    "an incr": ("1F_4I", 1, "backup set 1F_4I is expired; no other builds on it"),
+    "a full one alone": ("6F", 1, "backup set 6F is expired; no other builds on it"),
+    "the only full one of a storage": (
+        "6F",
+        2,
+        "backup set 6F stays in the repository: pgBackRest never expires the only full one",
+    ),
+}
+
+
+@pytest.mark.parametrize(("label", "repo", "said"), WARNED.values(), ids=WARNED)
+def test_who_deletes_a_backup_with_its_set_is_told_what_goes_with_it(make, cluster, label, repo, said):
+    cluster.present[:] = [make("Repository", "hippo", status={"backups": SETS})]
+    status = {"phase": "Completed", "label": label, "repo": repo}
+    backup = make("Backup", repository="hippo", deletionPolicy="Delete", status=status)
+    verdict = judge(backup, lookup=cluster)
+    assert (verdict.faults, verdict.warnings) == ([], [said])
+    backup["spec"]["deletionPolicy"] = "Retain"
+    assert judge(backup, lookup=cluster).warnings == []
+
+
+def test_a_set_whose_repository_is_gone_stays(make, cluster):
+    cluster.present.clear()
+    backup = make("Backup", repository="hippo", deletionPolicy="Delete", status={"label": "1F", "repo": 1})
+    assert judge(backup, lookup=cluster).warnings == ["backup set 1F stays where it is: its Repository is gone"]

@@ -95,7 +95,7 @@ def test_more_namespaces_can_be_excluded(render):
     assert selector["matchExpressions"][0]["values"] == ["kube-system", "elsewhere", "legacy"]
 
 
-def test_the_deletion_of_a_repository_is_asked_about_but_never_depends_on_the_answer(render):
+def test_the_deletion_of_a_repository_or_backup_is_asked_about_but_never_depends_on_the_answer(render):
     webhook = render().one("ValidatingWebhookConfiguration", "pgwarden")["webhooks"][1]
     assert webhook["clientConfig"]["service"]["path"] == "/validate"
     assert webhook["failurePolicy"] == "Ignore"
@@ -103,7 +103,7 @@ def test_the_deletion_of_a_repository_is_asked_about_but_never_depends_on_the_an
         {
             "apiGroups": ["pgwarden.io"],
             "apiVersions": ["v1alpha1"],
-            "resources": ["repositories"],
+            "resources": ["repositories", "backups"],
             "operations": ["DELETE"],
             "scope": "Namespaced",
         },

@@ -124,8 +124,12 @@ def test_a_dry_run_prints_exactly_the_resource(run, words, kind, spec):
 REFUSALS = {
     "no words name no command": (["bakup", "hippo"], 2, "there is no command bakup; did you mean backup?"),
     "a command of another tool": (["teleport"], 2, "there is no command teleport; `pgwarden --help` lists them"),
-    "create of nothing": (["create"], 2, "create what? one of schedule"),
-    "create of what is unknown": (["create", "shedule", "h"], 2, "create knows schedule, not shedule; did you mean"),
+    "create of nothing": (["create"], 2, "create what? one of cluster, schedule"),
+    "create of what is unknown": (
+        ["create", "shedule", "h"],
+        2,
+        "create knows cluster, schedule, not shedule; did you mean",
+    ),
     "show of what is unknown": (["show", "bakcups"], 2, "did you mean backup?"),
     "a missing name": (["backup"], 2, "the following arguments are required: REPOSITORY"),
     "a mistyped option": (["restore", "h", "--pitr-taget=x"], 2, "no option --pitr-taget; did you mean --pitr-target?"),

@@ -104,7 +104,7 @@ def test_deleting_says_what_it_means(make):
 
 CANDIDATES = {
     "commands": (["re"], ["restore"]),
-    "things": (["create", ""], ["schedule"]),
+    "things": (["create", ""], ["cluster", "schedule"]),
     "things begun": (["show", "re"], ["repository", "restore"]),
     "options": (["restore", "hippo", "--pitr"], ["--pitr-target"]),
     "an option once": (["backup", "hippo", "--wait", "--w"], []),

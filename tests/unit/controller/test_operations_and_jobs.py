@@ -33,6 +33,25 @@ def test_what_is_over_refused_or_being_deleted_holds_up_nobody():
     assert operations.holder([*over, refused, leaving, waits]) is waits
 
 
+def expiring(name: str, minute: int, **status):
+    found = operation("Backup", name, "Completed", **status)
+    leaving = {"deletionTimestamp": f"2026-11-23T10:{minute:02}:00Z", "finalizers": ["pgwarden.io/expire"]}
+    return found | {"metadata": found["metadata"] | leaving}
+
+
+def test_the_expiry_of_a_deleted_backups_set_takes_its_turn_as_well():
+    """It is as old as its deletion, and holds the stanza while its Job runs."""
+    early, late = operation("Backup", "early", minute=4), operation("Backup", "late", minute=6)
+    waits = expiring("gone", 5)
+    assert operations.holder([late, waits, early]) is early
+    assert operations.holder([late, waits]) is waits
+    assert operations.may_run(waits, [late, waits])
+    runs = expiring("gone", 59, reason="Expiring")
+    assert operations.holder([early, late, runs]) is runs
+    assert operations.title(runs) == "the expiry of the set of Backup gone"
+    assert not operations.may_run(early, [early, runs])
+
+
 def test_the_backup_that_a_restore_has_asked_for_runs_in_its_turn():
     restore = operation("Restore", "r", "Running")
     asked = operation("Backup", "r-after", labels={"pgwarden.io/restore": "r"}, minute=5)

@@ -242,6 +242,14 @@ async def test_the_deletion_of_a_repository_is_judged_by_its_use_and_by_who_asks
     assert answer["response"]["allowed"]
 
 
+async def test_the_deletion_of_a_backup_is_answered_with_what_goes_with_it(settings, review_of):
+    handlers = Handlers(settings, None, None, deletable=lambda *_: Verdict([], ["set 1F is expired"]))
+    kind = {"group": "pgwarden.io", "version": "v1alpha1", "kind": "Backup"}
+    body = review_of(None, operation="DELETE", old={"kind": "Backup", "metadata": {"name": "one"}}, kind=kind)
+    _, answer = await _respond(body, handlers.check_kinds)
+    assert (answer["response"]["allowed"], answer["response"]["warnings"]) == (True, ["set 1F is expired"])
+
+
 async def test_a_refusal_names_the_object_and_each_cause_as_kubectl_edit_shows_them():
     """kubectl edit prints the causes of an Invalid answer and nothing else."""
     faults = (

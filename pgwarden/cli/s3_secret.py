@@ -1,0 +1,86 @@
+"""The Secret with the S3 keys of a new cluster: found, or made of the keys that were given."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from pgwarden.cli import keys, make_cluster, submit
+from pgwarden.cli.problem import UNABLE, WRONG, CliError
+from pgwarden.cli.session import Session
+from pgwarden.cli.terminal import Terminal
+from pgwarden.kube import paths
+
+Object = dict[str, Any]
+
+
+@dataclass
+class S3Secret:
+    session: Session
+    wanted: Object | None  # what is to be made; None where nothing is
+    made: bool = False
+
+    @classmethod
+    async def of(cls, args: argparse.Namespace, terminal: Terminal, session: Session) -> S3Secret:
+        """CliError where there are no keys, or a Secret of the name has others."""
+        if not make_cluster.uses_s3(args):
+            return cls(session, None)
+        name = make_cluster.secret_name(args)
+        there = await session.client.find(paths.of("secrets", session.namespace, name))
+        if args.pgbackrest_s3_secret:
+            if there is None:
+                raise CliError(f"there is no Secret {name} in namespace {session.namespace}", code=WRONG)
+            _complete(there)
+            return cls(session, None)
+        given = keys.read(args, terminal) if there is None or _any_given(args) else None
+        if there is None and given is None:
+            raise CliError(
+                "S3 needs keys: --pgbackrest-s3-keys-from FILE (- is standard input), or --pgbackrest-s3-secret NAME",
+                code=UNABLE,
+            )
+        if there is None:
+            return cls(session, make_cluster.secret(args, given)) if given else cls(session, None)
+        _complete(there)
+        if given is not None and given != _held(there):
+            raise CliError(
+                f"Secret {name} is there with other keys; give --pgbackrest-s3-secret={name} to use it, "
+                f"or delete it first: kubectl delete secret {name} -n {session.namespace}",
+                code=WRONG,
+            )
+        terminal.note(f"note: the S3 keys are those of Secret {name}, which is there already")
+        return cls(session, None)
+
+    async def put(self, terminal: Terminal) -> None:
+        if self.wanted is None:
+            return
+        path = paths.of("secrets", self.session.namespace)
+        await self.session.client.request("POST", path, body=self.wanted, params=submit.params())
+        self.made = True
+        terminal.say(f"Secret {self.wanted['metadata']['name']} created")
+
+    async def take_back(self) -> None:
+        """The cluster was not made: neither is its Secret."""
+        if self.made and self.wanted is not None:
+            name = self.wanted["metadata"]["name"]
+            await self.session.client.delete(paths.of("secrets", self.session.namespace, name))
+
+
+def _any_given(args: argparse.Namespace) -> bool:
+    return bool(args.pgbackrest_s3_keys_from or args.pgbackrest_s3_key or args.pgbackrest_s3_key_secret)
+
+
+def _held(secret: Object) -> keys.Keys:
+    data = secret.get("data") or {}
+    key, hidden = (
+        base64.b64decode(data.get(name) or "").decode(errors="replace").strip()
+        for name in (make_cluster.KEY, make_cluster.KEY_SECRET)
+    )
+    return keys.Keys(key, hidden)
+
+
+def _complete(secret: Object) -> None:
+    absent = [key for key in (make_cluster.KEY, make_cluster.KEY_SECRET) if not (secret.get("data") or {}).get(key)]
+    if absent:
+        raise CliError(f"Secret {secret['metadata']['name']} has no {' and no '.join(absent)}", code=WRONG)

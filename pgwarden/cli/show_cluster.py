@@ -1,0 +1,65 @@
+"""show cluster: clusters as a table; of one alone also its instances and conditions. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgwarden.api.rules.common import get, objects
+from pgwarden.cli import output
+from pgwarden.cli.output import clock, moment
+
+Object = dict[str, Any]
+_HEADS = (
+    "CLUSTER",
+    "PHASE",
+    "PRIMARY",
+    "READY",
+    "AUTOFAIL",
+    "LAST BACKUP",
+    "RECOVERABLE FROM",
+    "RECOVERABLE TO",
+    "MESSAGE",
+)
+
+
+def lines(found: list[Object], *, whole: bool) -> list[str]:
+    if not found:
+        return []
+    rows = [_row(obj) for obj in found]
+    return output.table(_HEADS, rows) + [line for obj in found if whole for line in ("", *_details(obj))]
+
+
+def _row(obj: Object) -> tuple[Any, ...]:
+    status = obj.get("status") or {}
+    window = status.get("recoveryWindow") or {}
+    return (
+        obj["metadata"]["name"],
+        status.get("phase") or "Pending",
+        status.get("primary"),
+        status.get("ready"),
+        status.get("autofail"),
+        get(obj, str, "status", "lastBackup", "label"),
+        clock(moment(window.get("earliest"))),
+        clock(moment(window.get("latest"))),
+        status.get("message"),
+    )
+
+
+def _details(obj: Object) -> list[str]:
+    instances = [
+        (
+            one.get("name"),
+            one.get("role"),
+            "yes" if one.get("ready") else "no",
+            one.get("state"),
+            one.get("timeline"),
+            one.get("pod"),
+            one.get("message"),
+        )
+        for one in objects(obj, "status", "instances")
+    ]
+    heads = ("INSTANCE", "ROLE", "READY", "STATE", "TIMELINE", "POD", "NOTE")
+    told = [
+        f"  {one.get('type')} {one.get('status')}: {one.get('message')}" for one in objects(obj, "status", "conditions")
+    ]
+    return [*(output.table(heads, instances) if instances else []), *told]

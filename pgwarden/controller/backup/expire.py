@@ -1,0 +1,194 @@
+"""A deleted Backup with deletionPolicy Delete: its set is expired by a Job, in its turn, and then the object may go.
+
+The finalizer never holds a namespace up for ever: it comes off where the namespace or the Repository is going, where
+pgBackRest refuses, and in any case after an hour. What then stays in the repository, an Event says.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from pgwarden.api import names
+from pgwarden.api.dependents import dependents, set_of
+from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.controller import jobs, operations
+from pgwarden.controller.backup import render, report, turn
+from pgwarden.controller.context import Context
+from pgwarden.controller.runtime import conditions, status
+from pgwarden.kube import errors, paths
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import commands
+
+log = structlog.get_logger()
+POLL = 2.0  # seconds between looks
+LONGEST = timedelta(hours=1)  # from the deletion on; then the set stays
+
+
+def has_finalizer(backup: Object) -> bool:
+    return names.FINALIZER_EXPIRE in backup["metadata"].get("finalizers", [])
+
+
+def wants_finalizer(backup: Object) -> bool:
+    """Of one that is over without a set there is nothing to expire."""
+    may_have_set = not operations.is_over(backup) or bool(set_of(backup)[0])
+    return backup["spec"].get("deletionPolicy") == "Delete" and may_have_set
+
+
+async def keep_finalizer(context: Context, backup: Object) -> bool:
+    """Put the finalizer on, or take it off, as spec.deletionPolicy has it. True where that was to be done."""
+    if has_finalizer(backup) == wants_finalizer(backup):
+        return False
+    await _set_finalizer(context, backup, there=wants_finalizer(backup))
+    return True
+
+
+async def _set_finalizer(context: Context, backup: Object, *, there: bool) -> None:
+    metadata = backup["metadata"]
+    others = [one for one in metadata.get("finalizers", []) if one != names.FINALIZER_EXPIRE]
+    change = {
+        "uid": metadata["uid"],
+        "resourceVersion": metadata["resourceVersion"],  # a list is replaced whole: nobody else's may be lost
+        "finalizers": [*others, *([names.FINALIZER_EXPIRE] if there else [])],
+    }
+    await context.client.merge(paths.of("backups", metadata["namespace"], metadata["name"]), {"metadata": change})
+
+
+class Expiry:
+    """One deleted Backup. `look()` does what is next and returns when to look again; None once the object may go."""
+
+    def __init__(self, context: Context, backup: Object) -> None:
+        self._context = context
+        self._backup = backup
+        self._namespace = backup["metadata"]["namespace"]
+        self._spec = msgspec.convert(backup["spec"], BackupSpec)
+        self._repository = context.caches.repositories.get(self._namespace, self._spec.repository)
+
+    async def look(self) -> float | None:
+        if self._spec.deletion_policy != "Delete":
+            return await self._release()
+        repository = self._repository
+        if repository is None or "deletionTimestamp" in repository["metadata"]:
+            return await self._release("SetKept", "its Repository is gone, or goes")
+        if await self._still_stopping():
+            return POLL
+        label, repo = await self._set(repository)
+        if not label or repo is None:
+            return await self._release()
+        job = await self._context.client.find(self._job_path())
+        if job is not None:
+            return await self._follow(repository, job, label)
+        if self._context.clock() - _deleted(self._backup) > LONGEST:
+            return await self._release("SetKept", f"it could not be expired within {LONGEST}")
+        return await self._begin(repository, label, repo)
+
+    async def _still_stopping(self) -> bool:
+        """Whether the backup's own Job, or a pod of it, is still there. It is stopped first."""
+        name = self._backup["metadata"]["name"]
+        path = paths.of("jobs", self._namespace, names.backup_job(name))
+        job = await self._context.client.find(path)
+        if job is not None and not jobs.finished(job):
+            await self._context.client.delete(path, uid=job["metadata"]["uid"])
+            return True
+        caches = self._context.caches
+        pods = caches.labelled(caches.own_pods, self._namespace, names.LABEL_BACKUP, names.short(name, 63))
+        return any(
+            pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "backup"
+            and pod.get("status", {}).get("phase") in {"Pending", "Running"}
+            for pod in pods
+        )
+
+    async def _set(self, repository: Object) -> tuple[str, int | None]:
+        """Of one that was deleted before it was over, what `info` has by its uid."""
+        label, repo = set_of(self._backup)
+        if label or not self._backup.get("status", {}).get("job"):
+            return label, repo
+        spec = msgspec.convert(repository["spec"], RepositorySpec)
+        found = await report.find_set(self._context, self._backup, self._spec, spec)
+        return (found.label, found.repo) if found is not None else ("", None)
+
+    def _job_path(self) -> str:
+        return paths.of("jobs", self._namespace, names.expire_job(self._backup["metadata"]["name"]))
+
+    async def _begin(self, repository: Object, label: str, repo: int) -> float | None:
+        argv = commands.expire_argv(names.stanza(self._spec.repository), backup_set=label, repo=repo)
+        spec = msgspec.convert(repository["spec"], RepositorySpec)
+        job = render.expire_job(self._backup, repository, spec, argv, self._context.settings)
+        path = paths.of("jobs", self._namespace)
+        with_it = dependents(repository, label, repo)
+        more = f", and with it what builds on it: {', '.join(with_it)}" if with_it else ""
+        try:
+            # A namespace that is going takes no Job any more: better to know that before waiting for anything.
+            await self._context.client.request("POST", path, body=job, params={"dryRun": "All"})
+            waits = _not_ready(repository)
+            if waits:
+                return await self._wait("RepositoryNotReady", waits)
+            async with self._context.lock(self._namespace, self._spec.repository):
+                waits = await self._turn()
+                if waits:
+                    return await self._wait("WaitingForTurn", waits)
+                await self._write(operations.EXPIRING, f"set {label} is being expired{more}")
+                await self._context.client.create(path, job)
+        except errors.Terminating:
+            return await self._release("SetKept", "the namespace is being deleted")
+        except errors.Conflict:
+            log.info("the Job is there already", job=job["metadata"]["name"])
+        await self._context.recorder.normal(self._backup, "Expiring", f"expires set {label}{more}")
+        return POLL
+
+    async def _turn(self) -> str:
+        """For what it waits; empty where it is its turn."""
+        listed = await turn.listed(self._context.client, self._namespace, self._spec.repository)
+        if operations.may_run(self._backup, listed):
+            return ""
+        held_by = operations.holder(listed)
+        title = operations.title(held_by) if held_by else "another operation"
+        return f"its set is to be expired; waits until {title} is over: one at a time on a stanza"
+
+    async def _follow(self, repository: Object, job: Object, label: str) -> float | None:
+        ended = jobs.finished(job)
+        if not ended:
+            return POLL
+        caches = self._context.caches
+        value = names.short(self._backup["metadata"]["name"], 63)
+        pods = caches.labelled(caches.own_pods, self._namespace, names.LABEL_BACKUP, value)
+        result = jobs.result(pod for pod in pods if pod["metadata"]["labels"][names.LABEL_COMPONENT] == "expire")
+        if ended == "Failed":
+            return await self._release("SetKept", str(result.get("error") or jobs.failure(job)))
+        gone = ", ".join(result.get("expired") or [label])
+        text = f"Backup {self._backup['metadata']['name']} was deleted: expired {gone}"
+        await self._context.recorder.normal(repository, "SetExpired", text)
+        return await self._release()
+
+    async def _wait(self, reason: str, message: str) -> float:
+        if await self._write(reason, message):
+            await self._context.recorder.normal(self._backup, reason, message)
+        return POLL
+
+    async def _write(self, reason: str, message: str) -> bool:
+        before = self._backup.get("status") or {}
+        after = before | {"reason": reason, "message": message}
+        return await status.write(self._context.client, "backups", self._backup, after)
+
+    async def _release(self, reason: str = "", why: str = "") -> float | None:
+        """Take the finalizer off. With a *reason* the set stays, and the Repository's Events say why."""
+        label, _ = set_of(self._backup)
+        if reason and label:
+            text = f"Backup {self._backup['metadata']['name']} was deleted, its set {label} stays: {why}"
+            await self._context.recorder.warning(self._repository or self._backup, reason, text)
+        await _set_finalizer(self._context, self._backup, there=False)
+        return None
+
+
+def _not_ready(repository: Object) -> str:
+    if conditions.is_true(repository, "Ready"):
+        return ""
+    found = conditions.find((repository.get("status") or {}).get("conditions", []), "Ready")
+    why = found["message"] if found else "it has not been looked at"
+    return f"its set is to be expired; the Repository is not ready: {why}"
+
+
+def _deleted(backup: Object) -> datetime:
+    return datetime.fromisoformat(backup["metadata"]["deletionTimestamp"])

@@ -1,0 +1,341 @@
+"""The commands about PostgresClusters: words in, resource or refusal out; S3 keys that are never shown; what is lost."""
+
+import argparse
+import copy
+
+import pytest
+import yaml
+
+from pgwarden.cli import cluster_loss, completion, keys, loss, show_cluster, status
+from pgwarden.cli.problem import CliError
+from pgwarden.cli.protection import judge
+from tests.unit.cli.conftest import NOW
+
+KEY, HIDDEN = "AKIAEXAMPLE", "wJalrXUtnFEMI"
+SEED = [
+    "create",
+    "cluster",
+    "hippo",
+    "--pgbackrest-storage-type=local,s3",
+    "--pgbackrest-s3-bucket",
+    "backups",
+    "--pgbackrest-s3-endpoint",
+    "s3.eu-central-1.amazonaws.com",
+    "--pgbackrest-s3-key",
+    KEY,
+    "--pgbackrest-s3-key-secret",
+    HIDDEN,
+    "--pgbackrest-s3-region",
+    "eu-central-1",
+    "--pgbackrest-storage-class",
+    "slow",
+]
+S3 = {
+    "bucket": "backups",
+    "endpoint": "s3.eu-central-1.amazonaws.com",
+    "region": "eu-central-1",
+    "credentialsSecretRef": {"name": "hippo-s3"},
+}
+RESOURCES = {
+    "nothing but a name": (
+        ["create", "cluster", "hippo"],
+        {"instances": {"replicas": 1}, "repository": {"storageType": "local"}},
+    ),
+    "the seed's cluster": (
+        SEED,
+        {
+            "instances": {"replicas": 1},
+            "repository": {"storageType": "local,s3", "local": {"storageClassName": "slow"}, "s3": S3},
+        },
+    ),
+    "the seed's replica count": (
+        ["create", "cluster", "hippo", "--replica-count=2", "--storage-class=fast", "--pvc-size=2Gi"],
+        {
+            "instances": {"replicas": 3, "storage": {"storageClassName": "fast", "size": "2Gi"}},
+            "repository": {"storageType": "local"},
+        },
+    ),
+    "instances in all": (
+        ["create", "cluster", "hippo", "--replicas", "3", "--pgbackrest-pvc-size=5Gi"],
+        {"instances": {"replicas": 3}, "repository": {"storageType": "local", "local": {"size": "5Gi"}}},
+    ),
+    "S3 where all but the keys is the operator's": (
+        ["create", "cluster", "hippo", "--pgbackrest-storage-type=s3", "--pgbackrest-s3-secret=keys"],
+        {
+            "instances": {"replicas": 1},
+            "repository": {"storageType": "s3", "s3": {"credentialsSecretRef": {"name": "keys"}}},
+        },
+    ),
+    "a service with a CA of its own": (
+        [
+            *["create", "cluster", "hippo", "--pgbackrest-storage-type=s3", "--pgbackrest-s3-secret=keys"],
+            *["--pgbackrest-s3-uri-style=path", "--pgbackrest-s3-ca-secret=ca", "--pgbackrest-s3-path=/pg"],
+        ],
+        {
+            "instances": {"replicas": 1},
+            "repository": {
+                "storageType": "s3",
+                "s3": {
+                    "path": "/pg",
+                    "uriStyle": "path",
+                    "caSecretRef": {"name": "ca"},
+                    "credentialsSecretRef": {"name": "keys"},
+                },
+            },
+        },
+    ),
+    "the seed's autofail": (["update", "cluster", "hippo", "--autofail=true"], {"autofail": True}),
+    "autofail off": (["update", "cluster", "hippo", "--autofail", "false"], {"autofail": False}),
+    "scale": (["scale", "hippo", "--replicas=3"], {"instances": {"replicas": 3}}),
+}
+
+
+@pytest.mark.parametrize(("words", "spec"), RESOURCES.values(), ids=RESOURCES)
+def test_a_dry_run_prints_the_cluster_and_no_keys(run, words, spec):
+    done = run(*words, "--dry-run", "-o", "yaml", "-n", "zoo")
+    assert done.code == 0, done.err
+    (obj,) = yaml.safe_load_all(done.out)
+    assert (obj["kind"], obj["metadata"]) == ("PostgresCluster", {"name": "hippo", "namespace": "zoo"})
+    assert obj["spec"] == spec
+    assert KEY not in done.out + done.err
+    assert HIDDEN not in done.out + done.err
+
+
+def test_a_dry_run_says_how_the_secret_is_made(run):
+    said = run(*SEED, "--dry-run").err
+    assert "kubectl create secret generic hippo-s3 --from-file=s3-key=FILE --from-file=s3-key-secret=FILE" in said
+
+
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_keys_are_printed_only_when_that_is_asked(run, form):
+    """As the Secret that the command would make, before the cluster that needs it."""
+    done = run(*SEED, "--dry-run", "-o", form, "--show-keys")
+    printed = list(yaml.safe_load_all(done.out))
+    secret, cluster = printed[0]["items"] if form == "json" else printed
+    assert secret["metadata"]["name"] == "hippo-s3"
+    assert secret["stringData"] == {"s3-key": KEY, "s3-key-secret": HIDDEN}
+    assert cluster["kind"] == "PostgresCluster"
+
+
+REFUSALS = {
+    "S3 words without S3": (["--pgbackrest-s3-bucket=x"], "is of use with --pgbackrest-storage-type s3"),
+    "a volume without a local storage": (
+        ["--pgbackrest-storage-type=s3", "--pgbackrest-storage-class=x"],
+        "s3 has no volume",
+    ),
+    "keys twice": (
+        ["--pgbackrest-storage-type=s3", "--pgbackrest-s3-secret=a", "--pgbackrest-s3-key=b"],
+        "names a Secret that has the keys; leave --pgbackrest-s3-key out",
+    ),
+    "keys from two places": (
+        ["--pgbackrest-storage-type=s3", "--pgbackrest-s3-keys-from=-", "--pgbackrest-s3-key=b"],
+        "has both keys; leave --pgbackrest-s3-key out",
+    ),
+    "replicas twice": (["--replicas=2", "--replica-count=1"], "not allowed with argument"),
+    "less than nothing": (["--replica-count=-1"], "is less than nothing"),
+    "a storage that is none": (["--pgbackrest-storage-type=s3,local"], "invalid choice: 's3,local'"),
+    "keys of nothing": (["--show-keys", "--pgbackrest-storage-type=s3"], "no keys were given"),
+    "a file that is not there": (
+        ["--show-keys", "--pgbackrest-storage-type=s3", "--pgbackrest-s3-keys-from=/nowhere"],
+        "--pgbackrest-s3-keys-from /nowhere: No such file",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), REFUSALS.values(), ids=REFUSALS)
+def test_contradictions_are_told_before_a_cluster_is_asked(run, words, said):
+    done = run("create", "cluster", "hippo", *words, "--dry-run")
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_all_faults_of_the_cluster_are_told(run):
+    done = run("create", "cluster", "Hippo", "--pvc-size=ten", "--pgbackrest-pvc-size=0", "--dry-run")
+    assert done.code == 1
+    assert [line.split(":")[0] for line in done.err.splitlines()[1:]] == [
+        "  - metadata.name",
+        "  - spec.instances.storage.size",
+        "  - spec.repository.local.size",
+    ]
+
+
+@pytest.mark.parametrize(
+    "words", [["scale", "hippo"], ["scale", "hippo", "--replicas=-1"], ["update", "cluster", "hippo"]], ids=" ".join
+)
+def test_a_change_to_nothing_is_no_change(run, words):
+    assert run(*words, "--dry-run").code == 2
+
+
+READ = {
+    "two lines": f"{KEY}\n{HIDDEN}\n",
+    "as the Secret has them": f"s3-key-secret={HIDDEN}\ns3-key={KEY}\n",
+    "the only profile": f"[backups]\naws_access_key_id = {KEY}\naws_secret_access_key = {HIDDEN}\nregion = x\n",
+    "the default profile": (
+        "[other]\naws_access_key_id = a\naws_secret_access_key = b\n\n# mine\n"
+        f"[default]\naws_access_key_id={KEY}\naws_secret_access_key={HIDDEN}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", READ.values(), ids=READ)
+def test_keys_are_read_in_the_forms_in_which_people_have_them(text):
+    assert keys.parse(text, "f") == keys.Keys(KEY, HIDDEN)
+
+
+UNREADABLE = {
+    "one line": (f"{HIDDEN}\n", "f must have two lines"),
+    "a key is missing": (f"[x]\naws_secret_access_key={HIDDEN}\n", "f: the access key is missing"),
+    "several profiles": (
+        f"[a]\naws_access_key_id=1\naws_secret_access_key={HIDDEN}\n[b]\naws_access_key_id=1\n",
+        "several profiles and none is named default: a, b",
+    ),
+    "a space in it": (f"a b\n{HIDDEN}\n", "f: the access key has spaces"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_is_no_pair_of_keys_is_refused_without_repeating_it(text, said):
+    with pytest.raises(CliError, match="f") as caught:
+        keys.parse(text, "f")
+    assert said in caught.value.message
+    assert HIDDEN not in caught.value.message
+
+
+def given(**values):
+    empty = {"pgbackrest_s3_keys_from": "", "pgbackrest_s3_key": "", "pgbackrest_s3_key_secret": ""}
+    return argparse.Namespace(**(empty | values))
+
+
+def test_keys_are_asked_for_where_somebody_is_there(someone):
+    terminal = someone(f"{KEY}\n{HIDDEN}\n")
+    assert keys.read(given(), terminal) == keys.Keys(KEY, HIDDEN)
+    assert "S3 secret key (not shown): " in terminal.err.getvalue()
+    assert keys.read(given(pgbackrest_s3_key=KEY), someone(f"{HIDDEN}\n")) == keys.Keys(KEY, HIDDEN)
+
+
+def test_keys_come_from_standard_input(terminal):
+    terminal.source.write(f"{KEY}\n{HIDDEN}\n")
+    terminal.source.seek(0)
+    assert keys.read(given(pgbackrest_s3_keys_from="-"), terminal) == keys.Keys(KEY, HIDDEN)
+
+
+def test_nobody_there_and_no_keys_is_none(terminal):
+    assert keys.read(given(), terminal) is None
+
+
+def test_keys_do_not_show_in_a_traceback():
+    assert HIDDEN not in repr(keys.Keys(KEY, HIDDEN))
+
+
+@pytest.fixture
+def cluster(make):
+    def build(replicas=3, phase="Ready", repository=None, autofail=True, **changes):
+        instances = [{"name": f"hippo-{n}", "role": "replica", "ready": True} for n in range(1, replicas + 1)]
+        instances[-1]["role"] = "primary"
+        known = {
+            "phase": phase,
+            "message": "all is as specified",
+            "primary": f"hippo-{replicas}",
+            "ready": f"{replicas}/{replicas}",
+            "autofail": "on" if autofail else "off",
+            "instances": instances,
+            "conditions": [{"type": "Ready", "status": "True", "message": "hippo-3 takes reads and writes"}],
+        }
+        spec = {"instances": {"replicas": replicas, "storage": {"size": "2Gi"}}, "autofail": autofail}
+        return make(
+            "PostgresCluster",
+            "hippo",
+            status=known | changes,
+            repository=repository or {"storageType": "local"},
+            **spec,
+        )
+
+    return build
+
+
+def test_scaling_down_names_what_goes_and_never_the_primary(cluster):
+    assert cluster_loss.of_scale(cluster(), 3) == cluster_loss.of_scale(cluster(), 5) == []
+    (line,) = cluster_loss.of_scale(cluster(), 1)
+    assert line == "2 instances go, each with its volume (hippo-1, hippo-2); the primary and the backups stay."
+
+
+def test_a_deletion_says_what_is_lost_and_what_stays(cluster, make, healthy):
+    repository = make("Repository", "hippo", status=healthy)
+    running = make("Backup", "now", status={"phase": "Running"}, repository="hippo")
+    both = cluster(repository={"storageType": "local,s3", "s3": S3})
+    text = "\n".join(cluster_loss.of_deletion(both, repository, [running], NOW))
+    assert "3 instances with their data (volumes of 2Gi), Services, and Secret hippo-credentials" in text
+    assert "what was committed after 2026-11-23 11:55:00Z (5 min ago)" in text
+    assert "Backup now, which is Running" in text
+    assert "2 backup sets and their WAL: claim hippo-pgbackrest-repo and bucket backups, with Secret hippo-s3" in text
+
+
+@pytest.mark.parametrize("repository", [None, {}], ids=["no Repository", "a Repository without backups"])
+def test_a_deletion_without_a_backup_loses_everything(cluster, make, repository):
+    found = None if repository is None else make("Repository", "hippo", status=repository)
+    assert "EVERYTHING: there is no finished backup" in "\n".join(cluster_loss.of_deletion(cluster(1), found, [], NOW))
+
+
+def test_a_restore_says_that_replicas_go_and_autofail_stays_off(cluster, make, healthy):
+    restore, repository = make("Restore", "back", repository="hippo"), make("Repository", "hippo", status=healthy)
+    text = "\n".join(loss.of_restore(restore, repository, NOW, cluster()))
+    assert "2 replicas with their data" in text
+    assert "until kubectl pgwarden update cluster hippo --autofail=true" in text
+    assert "replica" not in "\n".join(loss.of_restore(restore, repository, NOW))
+
+
+@pytest.fixture
+def there(make, healthy):
+    def build(*clusters, repositories=("hippo",)):
+        found = [
+            make("Repository", name, status=copy.deepcopy(healthy), retention={"full": 7}) for name in repositories
+        ]
+        empty = {"backups": [], "backupschedules": [], "restores": []}
+        return {"repositories": found, "postgresclusters": list(clusters), **empty}
+
+    return build
+
+
+def test_status_has_the_cluster_beside_its_repository(there, cluster):
+    (one,) = judge(there(cluster(autofail=False)), NOW)
+    assert one.wrong == ()
+    assert "  cluster      Ready, primary hippo-3, 3/3 instances ready, autofail off" in status.as_text(one, NOW)
+    assert any("update cluster hippo --autofail=true turns it on" in note for note in one.notes)
+    assert status.as_data(one)["cluster"].startswith("Ready, primary hippo-3")
+
+
+def test_a_cluster_that_is_down_is_wrong_before_all_else(there, cluster):
+    (one,) = judge(there(cluster(phase="Down", message="there is no primary", primary=None)), NOW)
+    assert one.wrong[0] == "PostgresCluster hippo is Down: there is no primary"
+
+
+def test_a_cluster_without_a_repository_is_not_protected(there, cluster):
+    (one,) = judge(there(cluster(phase="Creating"), repositories=()), NOW)
+    assert status.as_text(one, NOW)[0] == "hippo: NOT PROTECTED"
+    assert one.wrong
+
+
+def test_show_has_instances_of_one_and_rows_of_all(cluster):
+    all_of_them = show_cluster.lines([cluster()], whole=False)
+    assert len(all_of_them) == 2
+    assert all_of_them[1].split()[:5] == ["hippo", "Ready", "hippo-3", "3/3", "on"]
+    one = show_cluster.lines([cluster()], whole=True)
+    assert any(line.startswith("hippo-1   replica") for line in one)
+    assert one[-1] == "  Ready True: hippo-3 takes reads and writes"
+    assert show_cluster.lines([], whole=True) == []
+
+
+COMPLETIONS = {
+    "the words": (["create", ""], {"cluster", "schedule"}),
+    "a choice": (["update", "cluster", "hippo", "--autofail="], {"--autofail=true", "--autofail=false"}),
+    "the flags": (
+        ["create", "cluster", "h", "--pgbackrest-s3-k"],
+        {"--pgbackrest-s3-key", "--pgbackrest-s3-key-secret", "--pgbackrest-s3-keys-from"},
+    ),
+    "both storages": (["create", "cluster", "h", "--pgbackrest-storage-type", "local"], {"local", "local,s3"}),
+}
+
+
+@pytest.mark.parametrize(("words", "found"), COMPLETIONS.values(), ids=COMPLETIONS)
+def test_completion_knows_them(words, found):
+    assert found <= set(completion.candidates(words))
