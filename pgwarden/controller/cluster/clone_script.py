@@ -69,7 +69,7 @@ if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
   show
   [ $code = 0 ] || fail "{failed_restore} $code" "$(words)"
   : > "$log"
-  : > /tmp/clone_hba.conf
+  echo 'local all all reject' > /tmp/clone_hba.conf
   : > /tmp/clone_ident.conf
   "$PGWARDEN_BIN/pg_ctl" -D "$clone" -s -w -t 86400 -l "$log" -o {options} start > /dev/null 2>&1
   code=$?
