@@ -89,14 +89,13 @@ if [ -s {pid} ]; then
 fi
 """
 
-#: What Patroni calls when it may initialise the cluster.
+#: What Patroni calls when it may initialise the cluster. It keeps its own variables (PATRONI_…) from what it calls.
 _TAKE = """\
 #!/bin/sh
 set -e
-data=$PATRONI_POSTGRESQL_DATA_DIR
 [ -e {clone}.recovered ]
-rmdir "$data" 2> /dev/null || true
-mv -T {clone} "$data"
+rmdir {data} 2> /dev/null || true
+mv -T {clone} {data}
 rm -f {clone}.recovered
 """
 
@@ -131,4 +130,4 @@ def files(source: DataSource, wait: str) -> dict[str, str]:
         not_ours=_NOT_OURS,
         pid=PID_FILE,
     )
-    return {"clone.sh": text, "take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA)}
+    return {"clone.sh": text, "take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA, data=names.CLUSTER_PGDATA)}
