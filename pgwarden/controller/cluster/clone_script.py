@@ -25,7 +25,6 @@ PID_FILE = "/tmp/clone.pid"  # noqa: S108
 _SERVER = {
     "archive_command": "",
     "archive_mode": "on",
-    "external_pid_file": "",
     "hba_file": "/tmp/clone_hba.conf",  # noqa: S108  an emptyDir of the pod's own
     "hot_standby": "off",
     "ident_file": "/tmp/clone_ident.conf",  # noqa: S108
