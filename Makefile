@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test check lint unit bench bench-webhook faults clean
+.PHONY: help venv cluster cluster-down images demo test check lint unit bench bench-webhook bench-schedules faults clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ lint: venv ## style, types, layers, shell scripts
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck $(SCRIPTS)
 
-bench: venv ## backup and restore through pgwarden beside the same pgBackRest commands by hand
+bench: venv ## backup and restore beside pgBackRest by hand (see also bench-webhook, bench-schedules)
 	@$(BIN)/python -m bench.backup_restore
 
 bench-webhook: venv ## the webhook beside a standard Go webhook that makes the same pods
@@ -60,6 +60,10 @@ bench-webhook: venv ## the webhook beside a standard Go webhook that makes the s
 
 faults: venv ## a restore under fire: each fault at each step, rows compared (an hour)
 	@$(BIN)/python -m bench.faults
+
+bench-schedules: venv ## ten thousand BackupSchedules beside as many CronJobs and kopf timers (a quarter of an hour)
+	@$(BIN)/python -m localcluster tools
+	@$(BIN)/python -m bench.schedules
 
 clean: ## remove what this checkout made (the cache outside of it stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

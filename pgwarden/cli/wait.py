@@ -84,7 +84,7 @@ async def _follow(session: Session, terminal: Terminal, plural: str, obj: Object
                 terminal.note(f"{obj['kind']} {obj['metadata']['name']} has been deleted")
                 return WRONG
             obj |= found
-            if _phase(obj) in ends(obj):
+            if _phase(obj) in ends(obj) and _is_current(obj):
                 return _over(terminal, obj)
             log = await read_log(session, plural, obj)
         except (errors.ApiError, aiohttp.ClientError, OSError) as error:
@@ -135,6 +135,12 @@ def _over(terminal: Terminal, obj: Object) -> int:
     said = status.get("message") or status.get("reason") or ""
     terminal.say(f"{obj['kind']} {obj['metadata']['name']} {_phase(obj)}{took}: {said}")
     return OK if ends(obj)[_phase(obj)] else WRONG
+
+
+def _is_current(obj: Object) -> bool:
+    """A cluster's status may still speak of the spec of before."""
+    generation = obj["metadata"].get("generation")
+    return obj["kind"] != "PostgresCluster" or (obj.get("status") or {}).get("observedGeneration") in {None, generation}
 
 
 def ends(obj: Object) -> dict[str, bool]:

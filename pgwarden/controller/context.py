@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from pgwarden.api import names
 from pgwarden.controller.agents import Agents
 from pgwarden.controller.settings import Settings
-from pgwarden.kube import paths
+from pgwarden.kube import index, paths
 from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import KubeClient, Object
 from pgwarden.kube.events import Recorder
+
+#: The index by spec.repository, of Backups, BackupSchedules and Restores.
+REPOSITORY = "repository"
 
 
 class Caches:
@@ -22,14 +25,17 @@ class Caches:
     def __init__(self, client: KubeClient) -> None:
         ours = names.LABEL_OWNER_REPOSITORY
         self.repositories = WatchCache(client, paths.of("repositories"))
-        self.backups = WatchCache(client, paths.of("backups"))
-        self.schedules = WatchCache(client, paths.of("backupschedules"))
-        self.restores = WatchCache(client, paths.of("restores"))
+        by_repository = {REPOSITORY: index.repository}
+        by_schedule = {names.LABEL_SCHEDULE: index.label(names.LABEL_SCHEDULE)}
+        by_backup = {names.LABEL_BACKUP: index.label(names.LABEL_BACKUP)}
+        self.backups = WatchCache(client, paths.of("backups"), indexes=by_repository | by_schedule)
+        self.schedules = WatchCache(client, paths.of("backupschedules"), indexes=by_repository)
+        self.restores = WatchCache(client, paths.of("restores"), indexes=by_repository)
         self.clusters = WatchCache(client, paths.of("postgresclusters"))
         self.instances = WatchCache(client, paths.of("deployments"), label_selector=names.LABEL_CLUSTER)
         self.patroni = WatchCache(client, paths.of("configmaps"), label_selector=names.LABEL_CLUSTER)
         self.postgres_pods = WatchCache(client, paths.of("pods"), label_selector=names.LABEL_REPOSITORY)
-        self.own_pods = WatchCache(client, paths.of("pods"), label_selector=ours)
+        self.own_pods = WatchCache(client, paths.of("pods"), label_selector=ours, indexes=by_backup)
         self.jobs = WatchCache(client, paths.of("jobs"), label_selector=ours)
         self.deployments = WatchCache(client, paths.of("deployments"), label_selector=ours)
 
@@ -38,11 +44,14 @@ class Caches:
 
     def of_repository(self, cache: WatchCache, namespace: str, repository: str) -> list[Object]:
         """The Backups, BackupSchedules or Restores of one Repository."""
-        return [obj for obj in cache.in_namespace(namespace) if obj.get("spec", {}).get("repository") == repository]
+        return cache.by(REPOSITORY, (namespace, repository))
 
     def labelled(self, cache: WatchCache, namespace: str, label: str, value: str) -> list[Object]:
         """The objects in *namespace* whose *label* is *value*, by name."""
-        found = [o for o in cache.in_namespace(namespace) if o["metadata"].get("labels", {}).get(label) == value]
+        if cache.has_index(label):
+            found = cache.by(label, (namespace, value))
+        else:
+            found = [o for o in cache.in_namespace(namespace) if o["metadata"].get("labels", {}).get(label) == value]
         return sorted(found, key=lambda o: str(o["metadata"]["name"]))
 
 

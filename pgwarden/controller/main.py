@@ -89,7 +89,8 @@ async def _lead(context: Context, state: health.State) -> None:
             group.create_task(webhook_certificate.keep(context))
             group.create_task(Manager(context).run())
 
-    await leadership.run(context.client, context.settings.namespace, context.settings.lease, identity, work)
+    settings, timing = context.settings, leadership.Timing(context.settings.lease_seconds)
+    await leadership.run(context.client, settings.namespace, settings.lease, identity, work, timing)
     metrics.LEADER.set(0)
 
 

@@ -17,6 +17,9 @@ from pgwarden.controller.schedule.reconcile import ScheduleController
 from pgwarden.kube.cache import Listener, WatchCache, key_of
 from pgwarden.kube.client import Object
 
+#: Workers for BackupSchedules: many are due at the same second, and each run takes a few round trips.
+SCHEDULERS = 16
+
 
 class Manager:
     """The controllers and their workers. `run()` starts with every object there is."""
@@ -25,7 +28,7 @@ class Manager:
         self._context = context
         self.repositories = Worker("Repository", RepositoryController(context).reconcile)
         self.backups = Worker("Backup", BackupController(context).reconcile)
-        self.schedules = Worker("BackupSchedule", ScheduleController(context).reconcile)
+        self.schedules = Worker("BackupSchedule", ScheduleController(context).reconcile, count=SCHEDULERS)
         self._restorer = RestoreController(context)
         self.restores = Worker("Restore", self._restorer.reconcile)
         self.clusters = Worker("PostgresCluster", ClusterController(context).reconcile)
@@ -41,7 +44,7 @@ class Manager:
     async def run(self) -> None:
         caches = self._context.caches
         for cache, worker in self._own:
-            cache.listen(_enqueue(worker))
+            cache.listen(_enqueue(worker, own_status=worker is not self.schedules))
         caches.repositories.listen(self._repository_changed)
         caches.backups.listen(self._operation_changed)
         caches.restores.listen(self._operation_changed)
@@ -111,8 +114,16 @@ class Manager:
                 worker.queue.add(key_of(obj))
 
 
-def _enqueue(worker: Worker) -> Listener:
-    def changed(_kind: str, obj: Object, _before: Object | None) -> None:
-        worker.queue.add(key_of(obj))
+def _enqueue(worker: Worker, *, own_status: bool) -> Listener:
+    """*own_status* False: a change of nothing but the status is no news, as only we write it."""
+
+    def changed(kind: str, obj: Object, before: Object | None) -> None:
+        if own_status or kind != "MODIFIED" or before is None or _is_news(obj, before):
+            worker.queue.add(key_of(obj))
 
     return changed
+
+
+def _is_news(obj: Object, before: Object) -> bool:
+    after, old = obj["metadata"], before["metadata"]
+    return any(after.get(field) != old.get(field) for field in ("generation", "uid", "deletionTimestamp"))

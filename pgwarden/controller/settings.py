@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.controller.runtime.leadership import LEASE_SECONDS, SHORTEST_LEASE
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Settings:
     defaults: OperatorDefaults
     http_port: int
     lease: str
+    lease_seconds: int = LEASE_SECONDS
     postgres_image: str = "pgwarden-patroni:17"
 
     @classmethod
@@ -45,5 +47,6 @@ class Settings:
             ),
             http_port=int(get("PGWARDEN_HTTP_PORT", "8080")),
             lease=get("PGWARDEN_LEASE", f"{release}-controller"),
+            lease_seconds=max(SHORTEST_LEASE, int(get("PGWARDEN_LEASE_SECONDS", str(LEASE_SECONDS)))),
             postgres_image=get("PGWARDEN_POSTGRES_IMAGE", cls.postgres_image),
         )

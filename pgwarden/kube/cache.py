@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import aiohttp
 import structlog
 
-from pgwarden.kube import errors
+from pgwarden.kube import errors, index
 from pgwarden.kube.client import KubeClient, Object
 
 Key = tuple[str, str]
 Listener = Callable[[str, Object, Object | None], None]
 PAGE = 500
+NAMESPACE = "namespace"  # the index that every cache has
 LASTING = 5.0  # seconds; a watch that ends before was cut by something on the way, and is not resumed without a pause
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between attempts while the API server does not answer
 log = structlog.get_logger()
@@ -41,9 +42,12 @@ class WatchCache:
         label_selector: str = "",
         field_selector: str = "",
         transform: Callable[[Object], Object] | None = None,
+        indexes: Mapping[str, index.Value] | None = None,
     ) -> None:
         self.path = path
         self.items: dict[Key, Object] = {}
+        values = {NAMESPACE: index.namespace} | dict(indexes or {})
+        self._indexes = {name: index.Index(value) for name, value in values.items()}
         self.synced = asyncio.Event()
         self._client = client
         self._transform = transform or _slim
@@ -62,7 +66,14 @@ class WatchCache:
         return self.items.get((namespace, name))
 
     def in_namespace(self, namespace: str) -> Iterator[Object]:
-        return (obj for (where, _), obj in list(self.items.items()) if where == namespace)
+        return iter(self.by(NAMESPACE, namespace))
+
+    def has_index(self, name: str) -> bool:
+        return name in self._indexes
+
+    def by(self, name: str, value: Hashable) -> list[Object]:
+        """The objects that index *name* has under *value*, in no order."""
+        return self._indexes[name][value]
 
     async def run(self) -> None:
         failures = 0
@@ -120,11 +131,16 @@ class WatchCache:
         if before is not None and before["metadata"]["resourceVersion"] == obj["metadata"]["resourceVersion"]:
             return
         self.items[key] = obj
+        for one in self._indexes.values():
+            one.put(key, obj, before)
         self._tell("ADDED" if before is None else "MODIFIED", obj, before)
 
     def _drop(self, obj: Object) -> None:
-        before = self.items.pop(key_of(obj), None)
+        key = key_of(obj)
+        before = self.items.pop(key, None)
         if before is not None:
+            for one in self._indexes.values():
+                one.drop(key, before)
             self._tell("DELETED", before, before)
 
     def _tell(self, kind: str, obj: Object, before: Object | None) -> None:

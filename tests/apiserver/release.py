@@ -98,11 +98,14 @@ class Release:
         """GET on a port of plain HTTP inside the network; empty where nobody answers well."""
         return self.inside(sys.executable, "-c", _ASK, f"http://127.0.0.1:{port}{path}", check=False).stdout
 
-    def start(self, component: str, name: str, port: int) -> Program:
-        """`pgwarden webhook` or `pgwarden controller`, as the chart's Deployment of that component would."""
+    def start(self, component: str, name: str, port: int, **extra: str) -> Program:
+        """`pgwarden webhook` or `pgwarden controller`, as the chart's Deployment of that component would.
+
+        *extra* are variables besides.
+        """
         log = self.folder / f"{name}.log"
         environment = os.environ | self._environment(component, name)
-        environment |= {"KUBECONFIG": str(self._kubeconfig(component)), "PGWARDEN_HTTP_PORT": str(port)}
+        environment |= {"KUBECONFIG": str(self._kubeconfig(component)), "PGWARDEN_HTTP_PORT": str(port)} | extra
         if component == "webhook":
             environment["PGWARDEN_PORT"] = "443"
         with log.open("ab") as stream:
@@ -181,10 +184,11 @@ class Controllers:
     release: Release
     running: list[Program] = field(default_factory=list)
     count: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> Program:
         self.count += 1
-        program = self.release.start("controller", f"controller-{self.count}", 8080 + self.count)
+        program = self.release.start("controller", f"controller-{self.count}", 8080 + self.count, **self.extra)
         self.running.append(program)
         self.release.wait_ready(program)
         return program

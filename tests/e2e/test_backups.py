@@ -110,6 +110,14 @@ def test_the_eighth_full_backup_expires_the_first_with_all_that_builds_on_it(pos
     assert labels(repository) == [one["label"] for one in reversed(info(space)["backup"])]
 
 
+def test_a_backup_whose_set_was_expired_says_so_and_after_which(postgres, space: Kubectl):
+    gone = space.until("pgb", "full", is_false("Available"), "knows", 30)
+    label = gone["status"]["label"]
+    assert condition(gone, "Available")["message"] == f"set {label} was expired by the retention, after Backup full-8"
+    assert gone["status"]["phase"] == "Completed"
+    assert condition(space.get("pgb", "full-8"), "Available")["status"] == "True"
+
+
 def test_a_backup_whose_pod_is_killed_is_run_again_to_its_end(big: Postgres, space: Kubectl):
     space.apply(backup("pod-killed", *SLOW))
     killed = copying(space, "pod-killed")
@@ -134,6 +142,23 @@ def test_a_controller_that_dies_during_a_backup_finds_it_and_reports_it(big: Pos
     own = set_of(space, done)
     assert (done["status"]["label"], done["status"]["lsnStop"]) == (own["label"], own["lsn"]["stop"])
     assert len(pods_of(space, "orphan")) == 1
+
+
+def test_a_backup_deleted_with_its_set_takes_along_what_builds_on_it_and_nothing_else(big: Postgres, space: Kubectl):
+    """`pod-killed` is a full one, `next` an incr on it, `orphan` a full one after them."""
+    first, second = (space.get("pgb", name)["status"]["label"] for name in ("pod-killed", "next"))
+    before = [one["label"] for one in info(space)["backup"]]
+    space.run("patch", "pgb", "pod-killed", "--type=merge", "-p", '{"spec":{"deletionPolicy":"Delete"}}')
+    space.until("pgb", "pod-killed", lambda b: b["metadata"].get("finalizers"), "is held", 30)
+    said = space.run("delete", "pgb", "pod-killed", "--wait=false").stderr
+    assert f"backup set {first} is expired, and with it 1 that build on it: {second}" in said
+    until(lambda: space.get("pgb", "pod-killed") is None, "pod-killed is gone", 120)
+    assert [one["label"] for one in info(space)["backup"]] == [one for one in before if one not in {first, second}]
+    events = {one["reason"]: one["message"] for one in space.list("events") if one["involvedObject"]["name"] == "hippo"}
+    assert events["SetExpired"].startswith("Backup pod-killed was deleted: expired ")
+    assert {first, second} <= set(events["SetExpired"].replace(",", "").split())
+    gone = space.until("pgb", "next", is_false("Available"), "says that its set is gone", 60)
+    assert condition(gone, "Available")["message"] == f"set {second} is no longer in the repository"
 
 
 def test_while_the_repository_host_is_away_wal_waits_and_all_of_it_arrives_later(postgres, space: Kubectl):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -22,13 +23,35 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 LEASE_SECONDS = 15
-RENEW_SECONDS = 10
-RETRY_SECONDS = 2
+SHORTEST_LEASE = 3  # below, one slow answer of the API server would cost the lease
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of a lease: seconds it is good for, until when the holder tries to renew it, and between two looks."""
+
+    lease: int = LEASE_SECONDS
+
+    @property
+    def renew(self) -> float:
+        return self.lease * 2 / 3
+
+    @property
+    def retry(self) -> float:
+        return max(1.0, self.lease * 2 / 15)
+
+
+RETRY_SECONDS = Timing().retry
 _TROUBLE = (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError)
 
 
 async def run(
-    client: KubeClient, namespace: str, name: str, identity: str, work: Callable[[], Awaitable[None]]
+    client: KubeClient,
+    namespace: str,
+    name: str,
+    identity: str,
+    work: Callable[[], Awaitable[None]],
+    timing: Timing = Timing(),
 ) -> None:
     """Wait for the lease, run *work* while it is held, give it back, and return when it is lost or *work* has ended.
 
@@ -47,12 +70,12 @@ async def run(
         finally:
             ended.set()
 
-    lock = _lock(client, namespace, name, identity)
+    lock = _lock(client, namespace, name, identity, timing)
     election = electionconfig.Config(
         lock,
-        lease_duration=LEASE_SECONDS,
-        renew_deadline=RENEW_SECONDS,
-        retry_period=RETRY_SECONDS,
+        lease_duration=timing.lease,
+        renew_deadline=timing.renew,
+        retry_period=timing.retry,
         onstarted_leading=started,
         onstopped_leading=_nothing,
     )
@@ -71,7 +94,7 @@ async def run(
         raise failure[0]
 
 
-def _lock(client: KubeClient, namespace: str, name: str, identity: str):  # type: ignore[no-untyped-def]
+def _lock(client: KubeClient, namespace: str, name: str, identity: str, timing: Timing):  # type: ignore[no-untyped-def]
     """A BaseLock; built here so that the kubernetes package is imported only by who leads."""
     from kubernetes.aio.client.exceptions import ApiException
     from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
@@ -82,7 +105,7 @@ def _lock(client: KubeClient, namespace: str, name: str, identity: str):  # type
 
         async def get(self, name: str, namespace: str) -> tuple[bool, LeaderElectionRecord] | tuple[bool, Exception]:
             try:
-                lease = await client.get(paths.of("leases", namespace, name), seconds=RENEW_SECONDS / 2)
+                lease = await client.get(paths.of("leases", namespace, name), seconds=timing.renew / 2)
             except errors.NotFound:
                 absent = ApiException(status=404, reason="not found")
                 absent.body = json.dumps({"code": 404})
@@ -101,19 +124,19 @@ def _lock(client: KubeClient, namespace: str, name: str, identity: str):  # type
 
         async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
             body = _lease(name, namespace) | {"spec": _spec(election_record)}
-            return await _quietly(client.request("POST", paths.of("leases", namespace), body=body))
+            return await _quietly(client.request("POST", paths.of("leases", namespace), body=body), timing)
 
         async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
             body = _lease(name, namespace, self.version) | {"spec": _spec(updated_record)}
-            return await _quietly(client.request("PUT", paths.of("leases", namespace, name), body=body))
+            return await _quietly(client.request("PUT", paths.of("leases", namespace, name), body=body), timing)
 
     return Lock(name, namespace, identity)
 
 
-async def _quietly(call: Awaitable[object]) -> bool:
+async def _quietly(call: Awaitable[object], timing: Timing) -> bool:
     """Whether the call went well. Losing a race for the lease is no error, it is the point of it."""
     try:
-        await asyncio.wait_for(call, RENEW_SECONDS / 2)
+        await asyncio.wait_for(call, timing.renew / 2)
     except _TROUBLE as error:
         log.info("lease not written", error=str(error))
         return False

@@ -26,16 +26,20 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 class ScheduleController:
     def __init__(self, context: Context) -> None:
         self._context = context
-        #: uid → the time up to which runs were dealt with here: the cache may still show the status of before.
-        self._dealt: dict[str, datetime] = {}
+        #: Up to when runs of a schedule (uid) were dealt with here: the cache may still show the status of before.
+        self._dealt: dict[Key, tuple[str, datetime]] = {}
+        #: A schedule's uid, and generations of it and of its Repository, with which the rules were kept.
+        self._accepted: dict[Key, tuple[str, int, int]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         context = self._context
         obj = context.caches.schedules.get(*key)
         if obj is None or "deletionTimestamp" in obj["metadata"]:
+            self._dealt.pop(key, None)
+            self._accepted.pop(key, None)
             return None
         uid = obj["metadata"]["uid"]
-        if not await admission.accepted(context, "backupschedules", obj):
+        if not await self._is_accepted(key, obj):
             return None
         spec = msgspec.convert(obj["spec"], BackupScheduleSpec)
         now = context.clock()
@@ -51,7 +55,7 @@ class ScheduleController:
         busy = next((b["metadata"]["name"] for b in backups if not operations.is_over(b)), "")
         plan = decide.plan(
             next_run,
-            max(_since(obj, backups), self._dealt.get(uid, NEVER)),
+            max(_since(obj, backups), self._dealt_with(key, uid)),
             now,
             suspended=spec.suspend,
             starting_deadline=spec.starting_deadline_seconds,
@@ -59,7 +63,7 @@ class ScheduleController:
         )
         made = await self._start(obj, spec, plan.due) if plan.due else ""
         if plan.due or plan.missed:
-            self._dealt[uid] = now
+            self._dealt[key] = uid, now
         if not spec.suspend:  # what was asked for is no news: status.missed has it
             for missed in plan.missed:
                 text = f"the run due {conditions.timestamp(missed.time)} was not started: {missed.why}"
@@ -67,6 +71,24 @@ class ScheduleController:
         await self._write(obj, spec, plan, made, backups, next_run, now)
         await self._clear_history(key[0], spec, backups)
         return max(0.0, (plan.upcoming - context.clock()).total_seconds()) if plan.upcoming else None
+
+    def _dealt_with(self, key: Key, uid: str) -> datetime:
+        whose, until = self._dealt.get(key, ("", NEVER))
+        return until if whose == uid else NEVER
+
+    async def _is_accepted(self, key: Key, obj: Object) -> bool:
+        """The rules once for each generation: they cost more than all else of a look."""
+        metadata = obj["metadata"]
+        name = obj.get("spec", {}).get("repository")
+        repository = self._context.caches.repositories.get(metadata["namespace"], name) if name else None
+        judged = (metadata["uid"], metadata["generation"], repository["metadata"]["generation"] if repository else 0)
+        if self._accepted.get(key) == judged:
+            return True
+        if not await admission.accepted(self._context, "backupschedules", obj):
+            self._accepted.pop(key, None)
+            return False
+        self._accepted[key] = judged
+        return True
 
     async def _start(self, schedule: Object, spec: BackupScheduleSpec, due: datetime) -> str:
         """Make the Backup of the run due at *due*. Its name follows from both, so that it cannot be made twice."""

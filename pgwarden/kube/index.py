@@ -1,0 +1,58 @@
+"""Lookups in a watch cache by something other than the name, so that none has to pass over all objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+Object = dict[str, Any]
+Key = tuple[str, str]
+#: What an object is found by; None leaves it out.
+Value = Callable[[Object], Hashable | None]
+
+
+class Index:
+    def __init__(self, value: Value) -> None:
+        self._value = value
+        self._of: dict[Hashable, dict[Key, Object]] = {}
+
+    def put(self, key: Key, obj: Object, before: Object | None) -> None:
+        if before is not None:
+            self.drop(key, before)
+        value = self._value(obj)
+        if value is not None:
+            self._of.setdefault(value, {})[key] = obj
+
+    def drop(self, key: Key, obj: Object) -> None:
+        value = self._value(obj)
+        found = self._of.get(value)
+        if found is not None:
+            found.pop(key, None)
+            if not found:
+                del self._of[value]
+
+    def __getitem__(self, value: Hashable) -> list[Object]:
+        return list(self._of.get(value, {}).values())
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._of)
+
+
+def namespace(obj: Object) -> Hashable:
+    return str(obj["metadata"].get("namespace", ""))
+
+
+def repository(obj: Object) -> Hashable | None:
+    """Namespace and name of the Repository that spec.repository names."""
+    name = (obj.get("spec") or {}).get("repository")
+    return (namespace(obj), name) if isinstance(name, str) else None
+
+
+def label(name: str) -> Value:
+    """Namespace and value of that label."""
+
+    def value(obj: Object) -> Hashable | None:
+        found = obj["metadata"].get("labels", {}).get(name)
+        return None if found is None else (namespace(obj), found)
+
+    return value

@@ -1,0 +1,159 @@
+"""The seed's commands on the real cluster, as a user types them, in the order of a cluster's life.
+
+The tests build on one another. `pytest -s` shows the terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from harness.cluster import Cluster
+from harness.kubectl import Kubectl, phase
+from harness.s3 import ENDPOINT, REGION, Store
+from harness.waiting import until
+from localcluster.config import STORAGE_CLASSES
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+LABEL = re.compile(r"\d{8}-\d{6}F")
+
+
+def argv(space: Kubectl, *words: str) -> list[str]:
+    where = ["-n", space.namespace, f"--kubeconfig={space.kubeconfig}"]
+    return [sys.executable, "-m", "pgwarden.cli.main", *words, *where]
+
+
+@pytest.fixture(scope="module")
+def run(installed, space: Kubectl) -> Run:
+    """The command, whose exit code is 0 unless *code* says otherwise."""
+
+    def call(*words: str, code: int = 0, seconds: float = 240) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
+        done = subprocess.run(
+            argv(space, *words), env=environment, capture_output=True, text=True, timeout=seconds, check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        shown = [
+            word if "secret=" not in word or "ca-secret" in word else "--pgbackrest-s3-key-secret=…" for word in words
+        ]
+        print(f"\n$ kubectl pgwarden {' '.join(shown)}\n{done.stderr}{done.stdout}")  # noqa: T201  the terminal
+        assert done.returncode == code, done.stderr + done.stdout
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def hippo(run: Run, space: Kubectl, installed) -> Cluster:
+    """create cluster, with the seed's flags."""
+    store = Store(installed.cluster._own())
+    bucket = store.make_bucket(f"cli-{uuid.uuid4().hex[:6]}")
+    _, ca = store.secrets()
+    space.apply(ca)
+    key, secret = store.keys
+    done = run(
+        "create", "cluster", "hippo", "--pgbackrest-storage-type=local,s3", f"--pgbackrest-s3-bucket={bucket}",
+        f"--pgbackrest-s3-endpoint={ENDPOINT}", f"--pgbackrest-s3-key={key}", f"--pgbackrest-s3-key-secret={secret}",
+        f"--pgbackrest-s3-region={REGION}", f"--pgbackrest-storage-class={STORAGE_CLASSES[0]}", "--pvc-size=1Gi",
+        "--pgbackrest-pvc-size=2Gi", "--pgbackrest-s3-uri-style=path", "--pgbackrest-s3-ca-secret=s3-ca", "--wait",
+        seconds=300,
+    )  # fmt: skip
+    assert "Secret hippo-s3 created\nPostgresCluster hippo created\n" in done.stdout
+    assert "PostgresCluster hippo Ready: all is as specified" in done.stdout
+    assert secret not in done.stdout + done.stderr
+    return Cluster(space)
+
+
+def test_backup_with_the_seeds_options_shows_progress_until_its_end(hippo: Cluster, run: Run, space: Kubectl):
+    done = run("backup", "hippo", "--name=full", "--backup-opts=--type=full --repo1-retention-full=7", "--wait")
+    assert "Backup full Completed after " in done.stdout
+    assert re.search(r"^Running .* Job full-backup", done.stderr, re.MULTILINE)
+    assert space.get("pgb", "full")["spec"]["options"] == ["--repo1-retention-full=7"]
+
+
+def test_ctrl_c_leaves_the_backup_running_and_says_how_to_look_again(hippo: Cluster, run: Run, space: Kubectl):
+    options = "--type=full --compress-type=gz --compress-level=9 --process-max=1 --log-level-console=detail"
+    words = argv(space, "backup", "hippo", "--name=left", f"--backup-opts={options}", "--wait")
+    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as looking:
+        space.until("pgb", "left", phase("Running"), "runs", 180)
+        looking.send_signal(signal.SIGINT)
+        _, said = looking.communicate(timeout=30)
+    print(said)  # noqa: T201  the terminal
+    assert looking.returncode == 130
+    again = f"look again: kubectl pgwarden show backup left -n {space.namespace} --wait"
+    assert f"Backup left: it goes on in the cluster; {again}" in said
+    assert "Backup left Completed" in run("show", "backup", "left", "--wait").stdout
+
+
+def test_create_schedule_is_the_seeds_and_delete_ends_it(hippo: Cluster, run: Run, space: Kubectl):
+    run(
+        "create", "schedule", "hippo", "--schedule=0 1 * * *", "--schedule-type=pgbackrest",
+        "--pgbackrest-backup-type=full", "--schedule-opts=--repo1-retention-full=21",
+    )  # fmt: skip
+    spec = space.get("pgbs", "hippo-full")["spec"]
+    assert (spec["schedule"], spec["type"], spec["options"]) == ("0 1 * * *", "full", ["--repo1-retention-full=21"])
+    space.until("pgbs", "hippo-full", phase("Active"), "is active", 30)
+    assert "01:00:00Z" in run("show", "schedule", "hippo").stdout
+
+
+def test_update_cluster_turns_autofail_off_and_on(hippo: Cluster, run: Run):
+    run("update", "cluster", "hippo", "--autofail=false")
+    until(lambda: hippo.status()["autofail"] == "off", "autofail is off", 60)
+    assert "autofail is off" in run("status", "hippo").stdout
+    run("update", "cluster", "hippo", "--autofail=true")
+    until(lambda: hippo.status()["autofail"] == "on", "autofail is on", 60)
+
+
+def test_show_backup_draws_the_recovery_window_of_both_storages(hippo: Cluster, run: Run):
+    text = run("show", "backup", "hippo").stdout
+    assert "storage local: any moment from " in text
+    assert re.search(r"^  [● ]*●[●━]*┫?", text, re.MULTILINE)
+    assert len(set(LABEL.findall(text))) == 3  # the cluster's own first one, and two by hand
+    assert "F full" in text
+    assert run("show", "backup", "hippo", "--ascii").stdout.isascii()
+
+
+def test_status_is_well_and_shows_the_cluster(hippo: Cluster, run: Run):
+    text = run("status", "hippo").stdout
+    assert "hippo: protected since " in text
+    assert "cluster      Ready, primary hippo-1, 1/1 instances ready, autofail on" in text
+    assert "hippo-1" in run("show", "cluster", "hippo").stdout
+
+
+def test_restore_to_a_moment_loses_what_came_after_it(hippo: Cluster, run: Run):
+    hippo.sql("CREATE TABLE kept AS SELECT 1 AS i")
+    moment = datetime.fromisoformat(hippo.sql("SELECT now()")).astimezone(UTC)
+    hippo.sql("DROP TABLE kept")
+    words = ["restore", "hippo", f"--pitr-target={moment:%Y-%m-%d %H:%M:%S.%f}+00", "--name=back"]
+    asked = run(*words, code=2)  # nobody is there
+    assert "every transaction committed after" in asked.stderr
+    done = run(*words, "--yes", "--wait")
+    assert "Restore back Completed" in done.stdout
+    assert hippo.sql("SELECT i FROM kept") == "1"
+    assert "autofail is off" in run("status", "hippo").stdout
+    run("update", "cluster", "hippo", "--autofail=true")
+
+
+def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
+    assert "2 instances in all, 1 before" in run("scale", "hippo", "--replica-count=1").stdout
+    assert "PostgresCluster hippo Ready" in run("show", "cluster", "hippo", "--wait").stdout
+    assert "hippo-2" in run("show", "cluster", "hippo").stdout
+    assert "hippo-2" in run("scale", "hippo", "--replicas=1", code=2).stderr
+
+
+def test_delete_cluster_says_what_is_lost_and_leaves_the_backups(hippo: Cluster, run: Run, space: Kubectl):
+    assert "Type" not in run("delete", "cluster", "hippo", code=2).stdout
+    done = run("delete", "cluster", "hippo", "--yes")
+    assert "2 instances with their data" in done.stderr
+    assert "claim hippo-pgbackrest-repo and bucket " in done.stderr
+    until(lambda: space.get("deployment", "hippo-1") is None, "the instance is gone", 90)
+    assert space.get("pvc", "hippo-pgbackrest-repo") is not None
+    assert space.get("secret", "hippo-s3") is not None
