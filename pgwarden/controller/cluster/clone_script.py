@@ -72,7 +72,7 @@ if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
   : > /tmp/clone_ident.conf
   "$PGWARDEN_BIN/pg_ctl" -D "$clone" -s -w -t 86400 -l "$log" -o {options} start > /dev/null 2>&1
   code=$?
-  # Without hot_standby pg_ctl waits for the begin of recovery alone; a server that shuts down in it counts for a success.
+  # Without hot_standby pg_ctl waits for the begin of recovery alone; and a server that shuts down in it is a success.
   while [ $code = 0 ] && ! grep -q '^ready' "$clone/postmaster.pid" 2> /dev/null; do
     "$PGWARDEN_BIN/pg_ctl" -D "$clone" status > /dev/null || code=1
     sleep 1
