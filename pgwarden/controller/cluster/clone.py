@@ -117,7 +117,9 @@ def progress(found: Attempt, which: str, instance: str) -> str:
 
 def attempt(pod: Object | None) -> Attempt:
     """How far the pod of the first instance has come, by what its container left when it ended."""
-    for status in (pod or {}).get("status", {}).get("containerStatuses", []):
+    if pod is None or "deletionTimestamp" in pod["metadata"]:
+        return Attempt()  # of an earlier cluster of this name, perhaps
+    for status in pod.get("status", {}).get("containerStatuses", []):
         if status["name"] != "postgres":
             continue
         ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}

@@ -121,6 +121,12 @@ def test_how_it_goes_is_told_in_their_own_words(case):
     assert decide(found).action == (None if reason == "CloneFailed" else KeepClone())
 
 
+def test_the_pod_of_an_earlier_cluster_of_the_name_is_no_attempt_of_this_one():
+    one = ended(FATAL, 7)
+    one.pod["metadata"]["deletionTimestamp"] = "2026-11-23T11:59:00Z"
+    assert told(asked(one))["reason"] == "Cloning"
+
+
 def marked(found, reason):
     status = {"conditions": [{"type": "DataSource", "status": "False", "reason": reason, "message": "it broke"}]}
     return dataclasses.replace(found, cluster=found.cluster | {"status": status})
