@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -10,14 +11,17 @@ from harness.cluster import Cluster, manifest
 from harness.direct import direct
 from harness.faults import Scene, prepare, trial
 from harness.kubectl import Kubectl
+from harness.s3 import Store, repository
 
 
 @pytest.fixture(scope="module")
 def scene(installed, space: Kubectl) -> Iterator[Scene]:
-    """One cluster for all of them."""
-    space.apply(manifest(replicas=1))
+    """One cluster for all of them, its repository in S3."""
+    store = Store(installed.cluster._own())
+    bucket = store.make_bucket(f"faults-{uuid.uuid4().hex[:6]}")
+    space.apply(*store.secrets(), manifest(replicas=1, repository=repository("s3", bucket)["spec"]))
     with direct(space) as api:
-        found = Scene(Cluster(space), api)
+        found = Scene(Cluster(space), api, store)
         found.cluster.wait_ready(300)
         prepare(found)
         yield found
@@ -26,7 +30,9 @@ def scene(installed, space: Kubectl) -> Iterator[Scene]:
 @pytest.mark.parametrize(
     ("step", "fault", "phase", "rows"),
     [
-        pytest.param("Swapped", "deleted, applied again", "Completed", "the target's", id="applied again at the swap"),
+        pytest.param("Swapped", "controller killed", "Completed", "the target's", id="controller at the swap"),
+        pytest.param("Stopped", "deleted, applied again", "Completed", "the target's", id="applied again at the stop"),
+        pytest.param("Recovered", "S3 away for 30 s", "Completed", "the target's", id="S3 away at the recovery"),
         pytest.param("Swapped", "deleted", "Undone", "as before", id="deleted at the swap"),
     ],
 )

@@ -5,8 +5,6 @@ The tests build on one another: each leaves a PostgreSQL that runs and archives.
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from harness.install import kill_controller
@@ -78,7 +76,7 @@ def test_a_restore_goes_on_after_each_death_of_the_controller(postgres: Postgres
     rows = postgres.rows("notes")
     moment = postgres.sql("SELECT clock_timestamp()")
     postgres.sql("INSERT INTO notes VALUES (6, 'undone')")
-    space.apply(restore("haunted", {"time": moment}))
+    space.apply(restore("haunted", {"time": moment}, newVolume={"storageClassName": "standard-2", "size": "5Gi"}))
     died_at = []
     for steps in (("Restored",), ("Stopped", "Swapped"), ("Started", "Recovered"), ("BackedUp",)):
         at = space.until("pgr", "haunted", at_step(*steps), f"is at {' or '.join(steps)}", 240)
@@ -89,6 +87,8 @@ def test_a_restore_goes_on_after_each_death_of_the_controller(postgres: Postgres
     assert postgres.rows("notes") == rows
     assert len(space.list("pgb", "pgwarden.io/restore=haunted")) == 1
     assert done["status"]["timeline"] >= 3  # a restore after a restore
+    claim = space.get("pvc", "data-postgres-0")["spec"]
+    assert (claim["storageClassName"], claim["resources"]["requests"]["storage"]) == ("standard-2", "5Gi")
     steps = [one["type"] for one in done["status"]["conditions"] if one["status"] == "True"]
     assert steps == [
         "Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp",
@@ -189,15 +189,12 @@ def job_pods(space: Kubectl, name: str) -> list[str]:
 
 
 def filling(space: Kubectl, name: str) -> str:
-    """The Restore's pod, once pgBackRest in it has begun to write files; it has not ended."""
+    """The Restore's pod, at the moment at which pgBackRest in it begins to write files."""
 
-    def look() -> str:
-        for pod in job_pods(space, name):
-            said = space.run("logs", pod, "-c", "pgbackrest", check=False).stdout
-            if "restore backup set" in said:
-                states = json.loads(space.run("get", "pod", pod, "-o", "json").stdout)["status"]["phase"]
-                assert states == "Running", "too late: the data is too small"
-                return pod
-        return ""
+    def running() -> str:
+        pods = space.list("pods", f"pgwarden.io/restore={name}")
+        return next((pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"), "")
 
-    return until(look, f"the pod of Restore {name} writes", 90, pause=0.1)
+    pod = until(running, f"the pod of Restore {name} runs", 90, pause=0.1)
+    assert any("restore backup set" in line for line in space.lines("logs", "--follow", pod, "-c", "pgbackrest"))
+    return pod
