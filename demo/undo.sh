@@ -62,11 +62,15 @@ kubectl patch pv "$old" "$new" -p '{"spec":{"persistentVolumeReclaimPolicy":"'"$
 container=$(of pgr "$restore" '{.status.plan}' | sed 's/.*"container":"\([^"]*\)".*/\1/')
 sql() { $k exec "$kind/$name" -c "$container" -- psql -X -q -A -t -U postgres "$@" 2> /dev/null; }
 timeline=$(until sql -c 'SELECT timeline_id FROM pg_control_checkpoint()'; do sleep 1; done)
+fetch=$(sql -c "SELECT format('ALTER SYSTEM SET restore_command = %L', replace(current_setting('archive_command'),
+  'archive-push \"%p\"', 'archive-get %f \"%p\"')) WHERE current_setting('restore_command') = ''")
+test -z "$fetch" || sql -c "$fetch"
 sql -c "ALTER SYSTEM SET recovery_target_timeline = 'current'" \
   -c "COPY (SELECT) TO '$(sql -c 'SHOW data_directory')/recovery.signal'"
 $k delete pod -l "pgwarden.io/repository=$repository"
 until [ "$(sql -c "SELECT timeline_id > $timeline FROM pg_control_checkpoint()")" = t ]; do sleep 1; done
 sql -c 'ALTER SYSTEM RESET recovery_target_timeline'
+test -z "$fetch" || sql -c 'ALTER SYSTEM RESET restore_command'
 
 # 6. A full backup of what runs now. Then, of a PostgresCluster: spec.autofail may be true again, and replicas are made.
 $k apply -f - <<YAML
