@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test check lint unit bench bench-webhook bench-schedules clean
+.PHONY: help venv cluster cluster-down images demo test check lint unit bench bench-webhook bench-schedules faults clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ demo: venv ## the whole story: install, archive, back up, lose a table, restore 
 
 test: venv lint ## every test: unit, API server, and end to end on the real cluster
 	@$(BIN)/python -m localcluster tools
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests/unit tests/hostile tests/apiserver tests/e2e
 
 unit: venv ## the tests that need nothing but Python
 	@$(BIN)/python -m pytest tests/unit
@@ -61,6 +61,9 @@ bench-webhook: venv ## the webhook beside a standard Go webhook that makes the s
 bench-schedules: venv ## ten thousand BackupSchedules beside as many CronJobs and kopf timers (a quarter of an hour)
 	@$(BIN)/python -m localcluster tools
 	@$(BIN)/python -m bench.schedules
+
+faults: venv ## a restore under fire: each fault at each step, rows compared (an hour)
+	@$(BIN)/python -m bench.faults
 
 clean: ## remove what this checkout made (the cache outside of it stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

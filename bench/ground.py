@@ -37,8 +37,13 @@ class Ground:
 
 def lay(scale: int) -> Ground:
     """A namespace of its own with a Repository and a PostgreSQL of *scale* times 15 MB that archives its WAL."""
+    return _postgres(install("pgwarden", "postgres"), scale)
+
+
+def install(*images: str) -> Kubectl:
+    """The local cluster with *images* of this checkout, and pgwarden in it."""
     _localcluster("localcluster", "up")
-    _localcluster("localcluster.images", "build", "pgwarden", "postgres", "--load")
+    _localcluster("localcluster.images", "build", *images, "--load")
     tools, own = Tools(), cluster()
     kubectl = Kubectl(str(tools.path("kubectl")), own.kubeconfig)
     system = kubectl.within("pgwarden-system")
@@ -50,7 +55,7 @@ def lay(scale: int) -> Ground:
             system.run("rollout", "restart", f"deployment/{name}")
             system.run("rollout", "status", f"deployment/{name}", "--timeout=120s", seconds=150)
     wait_admission(kubectl)
-    return _postgres(kubectl, scale)
+    return kubectl
 
 
 def _localcluster(*words: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,32 @@ class Kubectl:
         if check and done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(args)}: exit {done.returncode}\n{done.stderr.strip()}")
         return done
+
+    def lines(self, *args: str) -> Iterator[str]:
+        """What kubectl prints, as it comes; it is ended when nobody asks for more."""
+        argv = [self.program, f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *args]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+            try:
+                assert process.stdout is not None
+                yield from process.stdout
+            finally:
+                process.terminate()
+
+    def script(self, path: Path, *args: str, seconds: float = 600) -> str:
+        """A shell script of ours that calls kubectl."""
+        search = f"{Path(self.program).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", str(path), *args],
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=seconds,
+            check=False,
+            env=os.environ | {"KUBECONFIG": str(self.kubeconfig), "PATH": search},
+        )
+        if done.returncode != 0:
+            raise KubectlError(f"{path.name} {' '.join(args)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
 
     def apply(self, *documents: Object | str, seconds: float = 60) -> str:
         text = "\n---\n".join(one if isinstance(one, str) else yaml.safe_dump(one) for one in documents)

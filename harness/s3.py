@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 
 from harness.kubectl import Object
 from localcluster import s3
@@ -31,6 +32,14 @@ class Store:
     def make_bucket(self, bucket: str) -> str:
         s3.make_bucket(self.cluster, bucket)
         return bucket
+
+    def make_account(self) -> tuple[str, str]:
+        """Access key and secret key of somebody who has no right on any bucket."""
+        return s3.make_account(self.cluster)
+
+    def answer(self, path: str, late: timedelta) -> tuple[int, str]:
+        """HTTP status and body of a signed GET, as from a machine whose clock is that *late*."""
+        return s3.request(self.cluster, "GET", path, late)
 
     def stop(self) -> None:
         self._command("stop")

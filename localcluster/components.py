@@ -240,6 +240,8 @@ def versitygw(cluster: Cluster, tools: Tools, access: str, secret: str) -> Compo
             f"{cluster.s3}/server.crt",
             "--key",
             f"{cluster.s3}/server.key",
+            "--iam-dir",
+            f"{cluster.s3}/iam",
             "--quiet",
             "posix",
             "--sidecar",

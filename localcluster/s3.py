@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import hmac
 import http.client
+import json
 import secrets
 import ssl
 
@@ -34,7 +35,7 @@ def credentials(cluster: Cluster) -> tuple[str, str]:
 
 def prepare(cluster: Cluster) -> tuple[str, str]:
     """Folders, certificates and keys the server needs before it starts."""
-    for folder in ("buckets", "metadata"):
+    for folder in ("buckets", "metadata", "iam"):
         (cluster.s3 / folder).mkdir(parents=True, exist_ok=True)
     pki.create_s3(cluster)
     return credentials(cluster)
@@ -42,6 +43,14 @@ def prepare(cluster: Cluster) -> tuple[str, str]:
 
 def _sign(key: bytes, text: str) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
+
+
+def make_account(cluster: Cluster) -> tuple[str, str]:
+    """Access and secret key of a user that the store knows from now on, and who may do nothing."""
+    access, secret = secrets.token_hex(10).upper(), secrets.token_hex(20)
+    account = {"access": access, "secret": secret, "role": "user"}
+    pki.write_private(cluster.s3 / "iam" / "users.json", json.dumps({"accessAccounts": {access: account}}))
+    return access, secret
 
 
 def _headers(method: str, path: str, access: str, secret: str, moment: str) -> dict[str, str]:
@@ -61,11 +70,11 @@ def _headers(method: str, path: str, access: str, secret: str, moment: str) -> d
     return {**signed, "authorization": authorization}
 
 
-def request(cluster: Cluster, method: str, path: str) -> tuple[int, str]:
-    """One signed request through the host's forwarder."""
+def request(cluster: Cluster, method: str, path: str, late: dt.timedelta = dt.timedelta()) -> tuple[int, str]:
+    """One signed request through the host's forwarder, as from a machine whose clock is that *late*."""
     access, secret = credentials(cluster)
     tls = ssl.create_default_context(cafile=str(cluster.s3 / "ca.crt"))
-    moment = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    moment = (dt.datetime.now(dt.UTC) - late).strftime("%Y%m%dT%H%M%SZ")
     connection = http.client.HTTPSConnection(
         "127.0.0.1", ports.remembered(cluster).get("s3", 0), timeout=10, context=tls
     )

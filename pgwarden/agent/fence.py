@@ -11,9 +11,13 @@ import re
 import time
 from typing import Any
 
-from pgwarden.agent.postgres import Postgres, PostgresError, one, stamp
+from pgwarden.agent.postgres import Postgres, PostgresError, one, rows, stamp
 
 POLL_SECONDS = 0.1
+_TABLESPACES = (
+    "SELECT spcname AS name, pg_tablespace_location(oid) AS location FROM pg_tablespace"
+    " WHERE pg_tablespace_location(oid) <> '' ORDER BY spcname"
+)
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 
 
@@ -24,12 +28,16 @@ def reached(archived: str | None, wal: str) -> bool:
 
 
 async def fence(postgres: Postgres, seconds: float) -> dict[str, Any]:
-    """`{ok, wal, lsn, time, error}`: each time up to *time* can be a target once *ok*."""
+    """`{ok, wal, lsn, time, error, tablespaces}`: each time up to *time* can be a target once *ok*.
+
+    *tablespaces* are name and folder of those besides the two that lie in the data directory.
+    """
     deadline = time.monotonic() + seconds
     answer: dict[str, Any] = {"ok": False, "wal": None, "lsn": None, "time": None, "error": ""}
     try:
         # Committing may wait for a synchronous standby: the statements get the whole time.
         async with postgres.connect(seconds + 1, statement_seconds=seconds) as connection:
+            answer["tablespaces"] = await rows(connection, _TABLESPACES)
             state = await one(
                 connection, "SELECT pg_is_in_recovery() AS standby, current_setting('archive_mode') AS archive_mode"
             )

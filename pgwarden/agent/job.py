@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("--pg-data", type=Path, required=True, help="the data directory to fill")
     restore.add_argument("--volume-root", type=Path, required=True, help="where the volume is mounted")
     restore.add_argument("--uid", required=True, help="uid of the Restore object, for the marker")
+    restore.add_argument(
+        "--tablespace", type=Path, action="append", default=[], help="a folder that WAL after the backup may need"
+    )
     own = kinds.add_parser("own", help="give a fresh volume's root to a user")
     own.add_argument("--path", type=Path, required=True)
     own.add_argument("--uid", type=int, required=True)
@@ -101,8 +104,15 @@ class Job:
     async def _work(self) -> Result:
         await self._configure()
         args = _with_command(self._args, self._flags.kind)
-        if self._flags.kind == "restore":
-            args = self._restore_args(args)
+        if self._flags.kind != "restore":
+            return await self._pgbackrest(args)
+        async with volume.alone(self._flags.volume_root):
+            result = await self._pgbackrest(self._restore_args(args))
+            if result.ok:
+                volume.make_folders(self._flags.tablespace, self._flags.volume_root)
+            return result
+
+    async def _pgbackrest(self, args: list[str]) -> Result:
         return await self._runner.run(args, None, self._line, keep=KEPT_CHARACTERS)
 
     async def _configure(self) -> None:

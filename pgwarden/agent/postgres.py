@@ -137,6 +137,10 @@ async def one(connection: Connection, query: str) -> dict[str, Any]:
     return row
 
 
+async def rows(connection: Connection, query: str) -> list[dict[str, Any]]:
+    return await (await connection.execute(query.encode())).fetchall()
+
+
 def _same(name: str, have: str | None, wanted: str) -> bool:
     return have == wanted or (name == "archive_mode" and have == "always")
 

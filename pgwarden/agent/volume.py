@@ -6,17 +6,53 @@ is ever deleted or overwritten: the volume may be somebody's cluster.
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import fcntl
 import os
 import shutil
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 MARKER = ".pgwarden-restore"
 MANIFEST, PG_VERSION = "backup.manifest", "PG_VERSION"
 _NOT_FILES = {"lost+found", MARKER}
+#: A pod that is deleted has its grace period (30 s by default) to end in, and its successor may start before that.
+LOCK_SECONDS = 150.0
+_BUSY = frozenset({errno.EWOULDBLOCK, errno.EACCES})
 
 
 class VolumeError(Exception):
     """The volume is not for us to write to. The message says why and the way out."""
+
+
+@asynccontextmanager
+async def alone(root: Path, seconds: float = LOCK_SECONDS) -> AsyncIterator[None]:
+    """Nobody else restores into the volume at *root* meanwhile. VolumeError where somebody does for *seconds*.
+
+    Kubernetes makes the next pod of a Job while one that was deleted still ends. Two pgBackRest at once would cut off
+    what the other has just written, and neither would notice. A file system that knows no locks is used without.
+    """
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + seconds
+        while not _locked(folder):
+            if time.monotonic() > deadline:
+                raise VolumeError(f"another pod has been writing to the volume at {root} for {seconds:g} s: end it")
+            await asyncio.sleep(0.2)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _locked(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in _BUSY
+    return True
 
 
 def prepare(pg_data: Path, root: Path, uid: str) -> list[str]:
@@ -33,6 +69,13 @@ def prepare(pg_data: Path, root: Path, uid: str) -> list[str]:
     for name in present:
         _remove(pg_data / name)
     return []
+
+
+def make_folders(folders: Iterable[Path], root: Path) -> None:
+    """Folders of tablespaces on the volume: PostgreSQL that replays CREATE TABLESPACE does not make them itself."""
+    for folder in folders:
+        if root in folder.parents and not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
 
 
 def _claim(pg_data: Path, root: Path, uid: str) -> None:

@@ -16,14 +16,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pgwarden.api.cron_fields import FIELDS, Field, parse_field
+from pgwarden.api.cron_fields import FIELDS, Values, parse_field
 from pgwarden.api.faults import Fault
 from pgwarden.api.zones import zone_of
 
-_SECOND = timedelta(seconds=1)
+_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
+_A_MONTH = timedelta(days=31)  # from the first of one into the next
 #: 29 February is at most eight years away (1896 to 1904, 2096 to 2104), and a month longer from inside one.
 _MOST_DAYS = 366 * 9
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_FIVE = ", ".join(f"{field.name} {field.low}-{field.high}" for field in FIELDS[1:])
 _MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -54,20 +56,20 @@ class Schedule(msgspec.Struct, frozen=True):
         A local time that a change to summer time skips comes once, at the end of the gap; one that a change back
         repeats comes once, the first time.
         """
+        return self.next_runs(after, zone, 1)[0]
+
+    def next_runs(self, after: datetime, zone: str | ZoneInfo = "UTC", count: int = 3) -> list[datetime]:
         where = zone if isinstance(zone, ZoneInfo) else zone_of(zone)
         local = after.astimezone(where).replace(tzinfo=None, fold=0)
+        runs: list[datetime] = []
         for wall in self._walls(local):
             moment = _moment(wall, where)
             if moment > after:
-                return moment
+                runs.append(moment)
+                if len(runs) == count:
+                    return runs
+                after = moment
         raise ValueError(f"{self.expression} does not come round before the calendar ends")
-
-    def next_runs(self, after: datetime, zone: str | ZoneInfo = "UTC", count: int = 3) -> list[datetime]:
-        runs: list[datetime] = []
-        for _ in range(count):
-            after = self.next_run(after, zone)
-            runs.append(after)
-        return runs
 
     def matches_day(self, day: date) -> bool:
         if day.month not in self.months:
@@ -81,11 +83,15 @@ class Schedule(msgspec.Struct, frozen=True):
         """Local times that match, later than *after*, in order; naive."""
         start = after.replace(microsecond=0) + _SECOND
         day, not_before = start.date(), start.time()
-        for _ in range(_MOST_DAYS):
+        fruitless = 0
+        while fruitless < _MOST_DAYS:
+            fruitless += 1
             if self.matches_day(day):
                 for moment in self._times(not_before):
+                    fruitless = 0
                     yield datetime.combine(day, moment)
-            day, not_before = day + timedelta(days=1), time.min
+            day = day + _DAY if day.month in self.months else (day.replace(day=1) + _A_MONTH).replace(day=1)
+            not_before = time.min
 
     def _times(self, first: time) -> Iterator[time]:
         for hour in self.hours[bisect_left(self.hours, first.hour) :]:
@@ -105,51 +111,50 @@ def parse(expression: object, field: str = "spec.schedule") -> Schedule | list[F
     shape = _shape_problem(expression, words)
     if shape:
         return [Fault(field, expression[:256], shape, "schedule")]
-    fields = FIELDS if len(words) == 6 else FIELDS[1:]
-    faults: list[Fault] = []
-    values: dict[str, frozenset[int]] = {"seconds": frozenset({0})}
-    restricted: dict[str, bool] = {}
-    for which, word in zip(fields, words, strict=True):
-        values[which.name], restricted[which.name], problems = parse_field(which, word)
-        faults += [Fault(field, value, f"{which.name}: {message}", "schedule") for value, message in problems]
+    if len(words) == 5:
+        words = ["0", *words]
+    parsed = [parse_field(which, word) for which, word in zip(FIELDS, words, strict=True)]
+    faults = [
+        Fault(field, value, f"{which.name}: {message}", "schedule")
+        for which, values in zip(FIELDS, parsed, strict=True)
+        for value, message in values.problems
+    ]
     if faults:
         return faults
-    schedule = _schedule(expression, values, restricted)
+    schedule = _schedule(expression, *parsed)
     never = _never(schedule)
     return [Fault(field, expression, never, "schedule")] if never else schedule
 
 
 def _shape_problem(expression: str, words: list[str]) -> str:
-    names = ", ".join(_with_range(field) for field in FIELDS[1:])
     if len(expression) > 256:
         return "has more than 256 characters"
-    if words and words[0].startswith("@"):
-        instead = _MACROS.get(words[0].lower())
+    first = words[0].lower() if words else ""
+    if first.startswith("@"):
+        instead = _MACROS.get(first)
         hint = f'; write "{instead}"' if instead else ""
         return f"names such as @daily are not known here{hint}"
-    if words and words[0].upper().startswith(("TZ=", "CRON_TZ=")):
+    if first.startswith(("tz=", "cron_tz=")):
         return "a time zone is not part of the expression; set spec.timeZone"
     if len(words) not in {5, 6}:
         count = "1 field" if len(words) == 1 else f"{len(words)} fields"
-        return f"has {count} instead of five ({names}) or six (with seconds first)"
+        return f"has {count} instead of five ({_FIVE}) or six (with seconds first)"
     return ""
 
 
-def _with_range(field: Field) -> str:
-    return f"{field.name} {field.low}-{field.high}"
-
-
-def _schedule(expression: str, values: dict[str, frozenset[int]], restricted: dict[str, bool]) -> Schedule:
+def _schedule(
+    expression: str, seconds: Values, minutes: Values, hours: Values, days: Values, months: Values, weekdays: Values
+) -> Schedule:
     return Schedule(
         expression=expression,
-        seconds=tuple(sorted(values["seconds"])),
-        minutes=tuple(sorted(values["minutes"])),
-        hours=tuple(sorted(values["hours"])),
-        days=values["day of month"],
-        months=values["month"],
-        weekdays=values["day of week"],
-        days_restricted=restricted["day of month"],
-        weekdays_restricted=restricted["day of week"],
+        seconds=seconds.sorted,
+        minutes=minutes.sorted,
+        hours=hours.sorted,
+        days=frozenset(days.sorted),
+        months=frozenset(months.sorted),
+        weekdays=frozenset(weekdays.sorted),
+        days_restricted=days.restricted,
+        weekdays_restricted=weekdays.restricted,
     )
 
 

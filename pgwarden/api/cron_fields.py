@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-_FOREIGN = ((".*#.*", "the n-th such weekday"), ("[0-9]*L|[A-Z]{3}L", "the last"), ("[0-9]*L?W", "the nearest weekday"))
+_FOREIGN = (
+    (re.compile(r".*#.*"), "the n-th such weekday"),
+    (re.compile(r"[0-9]*L|[A-Z]{3}L", re.IGNORECASE), "the last"),
+    (re.compile(r"[0-9]*L?W", re.IGNORECASE), "the nearest weekday"),
+)
 Problem = tuple[str, str]  # the part of the field, and what is wrong with it
 
 
@@ -40,8 +46,17 @@ class _BadPartError(Exception):
     """One part of a field is wrong; the text says how."""
 
 
-def parse_field(field: Field, text: str) -> tuple[frozenset[int], bool, list[Problem]]:
-    """The values of a field, whether they restrict anything, and what is wrong with it, part by part."""
+class Values(NamedTuple):
+    """What a field stands for, in order; whether that restricts anything; and what is wrong with it, part by part."""
+
+    sorted: tuple[int, ...]
+    restricted: bool
+    problems: tuple[Problem, ...]
+
+
+@lru_cache(maxsize=1024)
+def parse_field(field: Field, text: str) -> Values:
+    """Remembered, because the fields of all schedules are mostly the same few."""
     values: set[int] = set()
     problems: list[Problem] = []
     parts = text.split(",")
@@ -51,7 +66,7 @@ def parse_field(field: Field, text: str) -> tuple[frozenset[int], bool, list[Pro
         except _BadPartError as error:
             problems.append((part or text, str(error)))
     restricted = not any(part in {"*", "?", "*/1"} for part in parts)
-    return frozenset(values), restricted, list(dict.fromkeys(problems))
+    return Values(tuple(sorted(values)), restricted, tuple(dict.fromkeys(problems)))
 
 
 def _values(field: Field, part: str, *, alone: bool) -> set[int]:
@@ -120,7 +135,7 @@ def _not_a_number(field: Field, text: str) -> str:
     if not text:
         return f"a number is missing; {field.allowed}"
     for mark, meaning in _FOREIGN:
-        if re.fullmatch(mark, text, re.IGNORECASE):
+        if mark.fullmatch(text):
             return f"{text} ({meaning}, in other crons) is not known here; {field.allowed}"
     if field.names and text.isalpha():
         return f"{text} is not one of {', '.join(field.names)}"

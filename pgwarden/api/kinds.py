@@ -74,6 +74,7 @@ class RepositorySpec(Model, frozen=True, kw_only=True):
     resources: dict[str, Any] | None = None  # of the host and of backup and restore Jobs
     sidecar_resources: dict[str, Any] | None = None
     service_account_name: str = ""
+    cloneable_from: list[str] = []  # namespaces besides its own; "*" is all
 
     @property
     def storages(self) -> tuple[str, ...]:
@@ -117,6 +118,13 @@ class RestoreTarget(Model, frozen=True, kw_only=True):
     immediate: bool | None = None
 
 
+class NewVolume(Model, frozen=True, kw_only=True):
+    """Where a restore writes; None is like the old volume."""
+
+    storage_class_name: str | None = None
+    size: str | None = None
+
+
 class RestoreSpec(Model, frozen=True, kw_only=True):
     repository: str
     target: RestoreTarget | None = None
@@ -125,9 +133,32 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     storage: str = ""
     options: list[str] = []
     volume_claim: str = ""  # restore into a new PVC of this name and touch nothing else
+    new_volume: NewVolume | None = None
     keep_old_volume: bool = True
     recovery_timeout_seconds: int = 3600
     reenable_autofail: bool = False
+
+
+class DataSource(Model, frozen=True, kw_only=True):
+    """Where a PostgresCluster begins as a copy from, and at which point: the fields of a Restore."""
+
+    repository: str
+    namespace: str = ""  # default: the cluster's own
+    target: RestoreTarget | None = None
+    target_timeline: str = ""
+    set: str = ""
+    storage: str = ""
+    options: list[str] = []
+
+    def as_restore(self) -> RestoreSpec:
+        return RestoreSpec(
+            repository=self.repository,
+            target=self.target,
+            target_timeline=self.target_timeline,
+            set=self.set,
+            storage=self.storage,
+            options=self.options,
+        )
 
 
 class InstanceStorage(Model, frozen=True, kw_only=True):
@@ -150,6 +181,7 @@ class PostgresClusterSpec(Model, frozen=True, kw_only=True):
     parameters: dict[str, str | int] = {}
     autofail: bool = True
     synchronous: bool = False
+    data_source: DataSource | None = None
     repository: dict[str, Any] = {}  # a Repository's spec without `postgres`, handed on as it is
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections.abc import Container
 from datetime import datetime
 
 GROUP = "pgwarden.io"
@@ -41,6 +43,8 @@ ANNOTATION_CONFIG_HASH = f"{GROUP}/config-hash"
 ANNOTATION_STOPPED_BY = f"{GROUP}/stopped-by"
 #: Set on a claim while a Restore waits until it is bound: when the binder was last reminded of it.
 ANNOTATION_NUDGED = f"{GROUP}/nudged"
+#: On a claim that a Restore has made: the uid of that Restore.
+ANNOTATION_RESTORE_UID = f"{GROUP}/restore-uid"
 #: Set by a user on a Repository, to `true`: it may be deleted although pods or Backups use it.
 ANNOTATION_DELETE_IN_USE = f"{GROUP}/delete-in-use"
 #: Set on a Backup made by a schedule: the time it was due, RFC 3339.
@@ -159,11 +163,29 @@ def kept_claim(claim: str, restore: str) -> str:
     return short(f"{claim}-before-{restore}", 63)
 
 
+def failed_claim(claim: str, restore: str) -> str:
+    """The claim under which a volume is kept that was restored, and on which PostgreSQL did not recover."""
+    return short(f"{claim}-failed-{restore}", 63)
+
+
+def free(name: str, taken: Container[str], limit: int = 63) -> str:
+    """*name*, or the first of NAME-2, NAME-3 … that is not *taken*."""
+    candidates = itertools.chain([name], (f"{short(name, limit - 4)}-{n}" for n in itertools.count(2)))
+    return next(one for one in candidates if one not in taken)
+
+
 # --- PostgresCluster: its Repository has its name ---------------------------------------------------------------
 CLUSTER_NAME_LIMIT = 40
 CLUSTER_DATA = "/pgdata"  # the instance's volume
 CLUSTER_PGDATA = f"{CLUSTER_DATA}/data"
 CLUSTER_CONF = "/etc/pgwarden-cluster"  # what we render for Patroni
+#: What a clone is restored from: the source's pgBackRest configuration (a Secret that is empty but while the clone is
+#: made), and where it is restored to, before Patroni is told.
+CLONE_SOURCE = "/etc/pgwarden-source"
+CLONE_CONF_FILE = f"{CLONE_SOURCE}/pgbackrest.conf"
+CLONE_PGDATA = f"{CLUSTER_DATA}/clone"
+CLONE_WORK_DIR = f"{WORK_DIR}/clone"
+KEY_CLONE_CONF = "pgbackrest.conf"
 PORT_POSTGRES = 5432
 PORT_PATRONI = 8008
 
@@ -171,6 +193,11 @@ PORT_PATRONI = 8008
 def instance(cluster: str, number: int) -> str:
     """Deployment and volume claim of one instance; numbers begin at 1."""
     return f"{cluster}-{number}"
+
+
+def instance_of_pod(pod: str) -> str:
+    """The Deployment that a pod of that name is of, be it still there or not."""
+    return pod.rsplit("-", 2)[0]
 
 
 def cluster_primary(cluster: str) -> str:
@@ -198,6 +225,11 @@ def patroni_object(cluster: str, key: str) -> str:
 def cluster_account(cluster: str) -> str:
     """ServiceAccount, Role and RoleBinding of the instances."""
     return f"{cluster}-instance"
+
+
+def clone_secret(cluster: str) -> str:
+    """The Secret with the configuration by which a cluster's data source is read."""
+    return f"{cluster}-source"
 
 
 def first_backup(cluster: str, attempt: int = 1) -> str:

@@ -54,9 +54,15 @@ class _Given(msgspec.Struct, frozen=True):
     """One option as it was written. `value` is None for a flag."""
 
     field: str
-    text: str
+    written: str
     name: str
     value: str | None
+
+    @property
+    def text(self) -> str:
+        """As a refusal may show it: the API server and its audit log keep what a webhook answers."""
+        secret = self.value is not None and _SECRET.search(self.name)
+        return f"--{self.name[:100]}=…" if secret else _brief(self.written)
 
 
 def parse_options(
@@ -89,13 +95,13 @@ def parse_options(
         if _RETENTION.fullmatch(name):
             retention[name] = int(given.value or 0)
     parsed = ParsedOptions(type=kind, arguments=tuple(arguments), retention=retention)
-    return parsed, faults + _level_faults(parsed.settings, field)
+    return parsed, faults + _level_faults(parsed, field) if "compress-level" in seen else faults
 
 
-def _level_faults(settings: dict[str, str], field: str) -> list[Fault]:
+def _level_faults(parsed: ParsedOptions, field: str) -> list[Fault]:
     """Each compression type has levels of its own; where the type is given elsewhere, pgBackRest checks them."""
-    kind, level = settings.get("compress-type", ""), settings.get("compress-level")
-    if level is None or kind not in LEVELS:
+    kind, level = parsed.settings.get("compress-type", ""), parsed.settings["compress-level"]
+    if kind not in LEVELS:
         return []
     low, high = LEVELS[kind]
     if low <= int(level) <= high:
@@ -139,12 +145,12 @@ def _words(words: list[str], where: str, command: Command, faults: list[Fault]) 
             continue
         name, equals, value = word[2:].partition("=")
         if equals:
-            yield _Given(where, _without_secret(name, word), name, value)
+            yield _Given(where, word, name, value)
         elif rest and not rest[-1].startswith("--") and not _is_flag(name, command):
             value = rest.pop()
-            yield _Given(where, _without_secret(name, f"{word}={value}"), name, value)
+            yield _Given(where, f"{word}={value}", name, value)
         else:
-            yield _Given(where, _brief(word), name, None)
+            yield _Given(where, word, name, None)
 
 
 def _stray(word: str) -> str:
@@ -238,12 +244,7 @@ def _repeats(name: str) -> bool:
     return name in {"annotation", "db-include", "db-exclude"}
 
 
-def _without_secret(name: str, text: str) -> str:
-    """*text* as a refusal may show it: the API server and its audit log keep what a webhook answers."""
-    return f"--{name[:100]}=…" if _SECRET.search(name) else str(_brief(text))
-
-
-def _brief(value: Any) -> Any:
+def _brief(value: Any) -> str:
     """Enough of *value* to find it again."""
     text = value if isinstance(value, str) else f"({type(value).__name__})"
     return text if len(text) <= 120 else text[:117] + "…"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d)(?::?(\d\d))?)?", re.ASCII
 )
+_SEGMENT = re.compile(r"[0-9A-F]{24}")
 _LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
@@ -46,6 +48,18 @@ def parse_lsn(text: str) -> int:
     if match is None:
         raise TargetError("must be a WAL position such as 0/3000060")
     return (int(match[1], 16) << 32) + int(match[2], 16)
+
+
+def timeline_number(text: str) -> int | None:
+    """As PostgreSQL reads recovery_target_timeline; None for latest, current, and what is no number."""
+    if re.fullmatch(r"0x[0-9A-Fa-f]{1,8}", text):
+        return int(text, 16)
+    return int(text) if re.fullmatch(r"[0-9]{1,10}", text, re.ASCII) else None
+
+
+def timeline_of_segment(name: Any) -> int | None:
+    """A WAL segment's name begins with its timeline."""
+    return int(name[:8], 16) if isinstance(name, str) and _SEGMENT.fullmatch(name) else None
 
 
 def rfc3339(moment: datetime) -> str:

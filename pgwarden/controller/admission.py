@@ -16,13 +16,19 @@ async def accepted(context: Context, plural: str, obj: Object) -> bool:
         # Decided when it began. What has become of the world since (a window that moved on) must not stop it halfway.
         return True
     verdict = rules.validate(
-        obj, old=None, lookup=CacheLookup(context.caches), now=context.clock(), defaults=context.settings.defaults
+        obj,
+        old=None,
+        lookup=CacheLookup(context.caches),
+        now=context.clock(),
+        defaults=context.settings.defaults,
+        standing=True,
     )
     rejected = conditions.find(before.get("conditions", []), "Rejected")
     if not verdict.faults:
         if rejected is not None and rejected["status"] == "True":
             listed = [one for one in before["conditions"] if one["type"] != "Rejected"]
-            await status.write(context.client, plural, obj, before | {"conditions": listed, "phase": "Pending"})
+            phase = "Creating" if plural == "postgresclusters" else "Pending"  # each kind's first one
+            await status.write(context.client, plural, obj, before | {"conditions": listed, "phase": phase})
         return True
     message = faults.summary(verdict.faults)
     if rejected is not None and rejected["message"] == message:

@@ -51,8 +51,12 @@ def restore_argv(
     data_directory: str = "",
     options: ParsedOptions | None = None,
     role_arn: str = "",
+    recovery_command: str = "",
 ) -> list[str]:
-    """*data_directory* restores there instead of to the configured pg1-path, by a process that stands beside it."""
+    """*data_directory* restores there instead of to the configured pg1-path, by a process that stands beside it.
+
+    *recovery_command* is PostgreSQL's restore_command afterwards; by default that of a pod of this stanza.
+    """
     argv = [f"--stanza={stanza}"]
     if repo is not None:
         argv.append(f"--repo={repo}")
@@ -65,7 +69,7 @@ def restore_argv(
         argv.append("--delta")
     # Left alone, pgBackRest writes its own command line into postgresql.auto.conf, with this Job's --repo and
     # --pg1-path, which are wrong in the pod that PostgreSQL then starts in.
-    argv.append(f"--recovery-option=restore_command={restore_command(stanza, role_arn)}")
+    argv.append(f"--recovery-option=restore_command={recovery_command or restore_command(stanza, role_arn)}")
     argv += target_arguments(target, timeline)
     if options:
         argv += options.arguments
@@ -118,6 +122,12 @@ def archive_command(stanza: str, role_arn: str = "") -> str:
 
 def restore_command(stanza: str, role_arn: str = "") -> str:
     return _for_postgres(stanza, role_arn, "archive-get", "%f", '"%p"')
+
+
+def clone_restore_command(stanza: str) -> str:
+    """While a clone recovers: the WAL of its source, by a configuration of its own."""
+    argv = [names.PGBACKREST_ARCHIVE, f"--config={names.CLONE_CONF_FILE}", f"--stanza={stanza}", "archive-get"]
+    return " ".join([*argv, "%f", '"%p"'])
 
 
 def is_for_postgres(command: str) -> bool:

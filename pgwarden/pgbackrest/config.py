@@ -99,23 +99,60 @@ def pod_conf(repository: Mapping[str, Any], spec: RepositorySpec, s3: S3Storage 
     return _section("global", _with_options(settings, spec)) + _archiving(spec)
 
 
+def clone_conf(
+    source: Mapping[str, Any],
+    spec: RepositorySpec,
+    s3: S3Storage | None,
+    repos: Mapping[int, RepoCredentials],
+) -> str:
+    """The whole configuration of a clone that reads Repository *source*, with its secrets: the text is a Secret's.
+
+    All files are in the clone's own folders, so that nothing of it meets the configuration of the clone's Repository.
+    *repos* are the storages that it may use, by pgBackRest's number; those that are left out are not read.
+    """
+    name, namespace = source["metadata"]["name"], source["metadata"]["namespace"]
+    work = names.CLONE_WORK_DIR
+    folders = {"lock-path": f"{work}/lock", "log-path": f"{work}/log", "spool-path": f"{work}/spool"}
+    settings = _common() | folders | {"process-max": "2"}
+    for number, storage in enumerate(spec.storages, 1):
+        if number not in repos:
+            continue
+        if storage == "local":
+            settings |= _through_host(number, names.host_dns(name, namespace), names.CLONE_SOURCE)
+        else:
+            settings |= _s3(number, s3, names.CLONE_SOURCE) | _cipher(number, spec)
+            settings |= _secrets(number, repos[number])
+    wanted = {"io-timeout": str(ARCHIVE_IO_SECONDS), "log-level-console": "off", "log-level-stderr": "error"}
+    stanza = _section(names.stanza(name), {"pg1-path": names.CLONE_PGDATA})
+    return f"{_section('global', settings)}\n{_section('global:archive-get', wanted)}\n{stanza}"
+
+
 def stanza_section(stanza: str, facts: PostgresFacts) -> str:
     """The section of a pod's own PostgreSQL."""
     return _section(stanza, _postgres(1, facts))
+
+
+def retention(spec: RepositorySpec, number: int) -> Settings:
+    """What host.conf says of how long storage *number* keeps backups: `full-type` → `time`. Empty: for ever."""
+    settings, prefix = _with_options(_kept(number, spec), spec), f"repo{number}-retention-"
+    return {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
 
 
 def credentials_conf(repos: Mapping[int, RepoCredentials]) -> str:
     """The secrets, by pgBackRest's number of the storage. A line break that ends a value is not part of it."""
     settings: Settings = {}
     for number, credentials in sorted(repos.items()):
-        for option, value in (
-            ("s3-key", credentials.s3_key),
-            ("s3-key-secret", credentials.s3_secret),
-            ("cipher-pass", credentials.cipher_pass),
-        ):
-            if value.rstrip("\r\n"):
-                settings[f"repo{number}-{option}"] = value.rstrip("\r\n")
+        settings |= _secrets(number, credentials)
     return _section("global", settings)
+
+
+def _secrets(number: int, credentials: RepoCredentials) -> Settings:
+    given = (
+        ("s3-key", credentials.s3_key),
+        ("s3-key-secret", credentials.s3_secret),
+        ("cipher-pass", credentials.cipher_pass),
+    )
+    return {f"repo{number}-{option}": text for option, value in given if (text := value.rstrip("\r\n"))}
 
 
 def split_endpoint(endpoint: str) -> tuple[str, str]:
@@ -144,7 +181,7 @@ def _local(number: int) -> Settings:
     return {f"repo{number}-path": names.REPO_DIR, f"repo{number}-type": "posix"}
 
 
-def _s3(number: int, s3: S3Storage | None) -> Settings:
+def _s3(number: int, s3: S3Storage | None, folder: str = names.CONF_DIR) -> Settings:
     if s3 is None:
         raise ValueError("a Repository with storage s3 needs its effective S3 settings")
     host, port = split_endpoint(s3.endpoint)
@@ -156,7 +193,7 @@ def _s3(number: int, s3: S3Storage | None) -> Settings:
         "s3-key-type": s3.key_type,
         "s3-region": s3.region,
         "s3-uri-style": s3.uri_style,
-        "storage-ca-file": f"{names.CONF_DIR}/{names.KEY_STORAGE_CA}" if s3.ca_secret_ref else names.TOOLS_CA_BUNDLE,
+        "storage-ca-file": f"{folder}/{names.KEY_STORAGE_CA}" if s3.ca_secret_ref else names.TOOLS_CA_BUNDLE,
     }
     if port:
         settings["storage-port"] = port
@@ -180,23 +217,23 @@ def _cipher(number: int, spec: RepositorySpec) -> Settings:
     return {f"repo{number}-cipher-type": "aes-256-cbc"} if spec.encryption else {}
 
 
-def _through_host(number: int, host: str) -> Settings:
-    return {f"repo{number}-host{key}": value for key, value in _peer(host).items()}
+def _through_host(number: int, host: str, folder: str = names.CONF_DIR) -> Settings:
+    return {f"repo{number}-host{key}": value for key, value in _peer(host, folder).items()}
 
 
 def _pod(number: int, host: str, facts: PodFacts) -> Settings:
     return {f"pg{number}-host{key}": value for key, value in _peer(host).items()} | _postgres(number, facts)
 
 
-def _peer(host: str) -> Settings:
-    """The other side's pgBackRest server, and where it has its own configuration."""
+def _peer(host: str, folder: str = names.CONF_DIR) -> Settings:
+    """The other side's pgBackRest server, where it has its own configuration, and our certificate in *folder*."""
     return {
         "": host,
         "-type": "tls",
         "-port": str(names.PORT_PGBACKREST),
-        "-ca-file": f"{names.CONF_DIR}/{names.KEY_CA_CERT}",
-        "-cert-file": f"{names.CONF_DIR}/{names.KEY_TLS_CERT}",
-        "-key-file": f"{names.CONF_DIR}/{names.KEY_TLS_KEY}",
+        "-ca-file": f"{folder}/{names.KEY_CA_CERT}",
+        "-cert-file": f"{folder}/{names.KEY_TLS_CERT}",
+        "-key-file": f"{folder}/{names.KEY_TLS_KEY}",
         "-config": names.CONF_FILE,
         "-config-include-path": names.CONF_INCLUDE_DIR,
     }

@@ -179,7 +179,7 @@ class Connection(BaseProtocol):
     def _give(self, path: str, reply: Reply, *, last: bool, began: float | None = None) -> None:
         seconds = time.perf_counter() - began if began is not None else 0.0
         if path:
-            self._told(path, reply, seconds)
+            self._loop.call_soon(self._told, path, reply, seconds)  # once the answer is on its way
         if self.transport is None:
             return
         last = last or self.draining

@@ -94,9 +94,9 @@ class Handlers:
         if old is not None and _being_deleted(old):
             return _PASSED  # finalizers must come off whatever the rules say today
         _complete(obj, request.namespace)
-        name = _names(obj)
-        if name and self._known(request.namespace, name) is None:
-            return self._check_later(request.namespace, name, obj, old)
+        where, name = _names(obj, request.namespace)
+        if name and self._known(where, name) is None:
+            return self._check_later(where, name, obj, old)
         return self._judged(obj, old)
 
     async def _check_later(self, namespace: str, name: str, obj: Object, old: Object | None) -> Answer:
@@ -115,11 +115,13 @@ def _verdict(verdict: Verdict) -> Answer:
     return Answer(outcome="allowed", warnings=tuple(verdict.warnings))
 
 
-def _names(obj: Object) -> str:
-    """The Repository that one of our kinds names; empty where it names none."""
+def _names(obj: Object, namespace: str) -> tuple[str, str]:
+    """Namespace and name of the Repository that one of our kinds names; the name empty where it names none."""
     spec = obj.get("spec")
-    name = spec.get("repository") if isinstance(spec, dict) else None
-    return name if isinstance(name, str) else ""
+    source = spec.get("dataSource") if isinstance(spec, dict) else None
+    named = source if isinstance(source, dict) else spec if isinstance(spec, dict) else {}
+    name, where = named.get("repository"), named.get("namespace") if named is source else None
+    return (where if isinstance(where, str) and where else namespace), name if isinstance(name, str) else ""
 
 
 def _complete(obj: Object, namespace: str) -> None:

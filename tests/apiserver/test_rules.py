@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,9 @@ NEW = [
     Refusal("reserved", cluster("x", parameters={"archive_mode": "off"}), ("spec.parameters.archive_mode", "cannot be set")),
     Refusal("wal-level", cluster("x", parameters={"wal_level": "minimal"}), ("spec.parameters.wal_level", "logical")),
     Refusal("control", cluster("x", parameters={"search_path": "a\x01b"}), ("spec.parameters.search_path", "control")),
+    Refusal("dataSource", cluster("x", dataSource={"repository": "hipo"}), ("spec.dataSource.repository", "did you mean hippo?")),
+    Refusal("cloneableFrom", cluster("x", dataSource={"repository": "distant", "namespace": "default"}), ("spec.dataSource.namespace", "spec.cloneableFrom")),
+    Refusal("window", cluster("x", dataSource={"repository": "hippo", "target": {"time": "2019-01-01 00:00:00+00"}}), ("spec.dataSource.target.time", "2019")),
     Refusal("taken", cluster("hippo"), ("metadata.name", "a Repository of this name exists already")),
 ]  # fmt: skip
 
@@ -83,6 +87,12 @@ CHANGES = [
         cluster("c-lowered", instances={"replicas": 2}, parameters={"max_connections": 200}),
         cluster("c-lowered", instances={"replicas": 2}, parameters={"max_connections": 100}),
         ("spec.parameters.max_connections: 100", "cannot be lowered from 200"),
+    ),
+    Change(
+        "immutable",
+        cluster("c-source", dataSource={"repository": "hippo"}),
+        cluster("c-source"),
+        ("spec.dataSource", "create another PostgresCluster"),
     ),
     Change("immutable", backup("c-backup"), backup("c-backup", type="full"), ("a Backup cannot be changed",)),
     Change("immutable", restore("c-restore"), restore("c-restore", set="latest"), ("a Restore cannot be changed",)),
@@ -110,13 +120,15 @@ STATUS = {
 
 
 @pytest.fixture(scope="module")
-def prepared(webhook, space: Kubectl) -> Kubectl:
-    """A Repository with one backup, and one that lies in the bucket already."""
+def prepared(webhook, space: Kubectl) -> Iterator[Kubectl]:
+    """A Repository with one backup, one that lies in the bucket already, and one of another namespace."""
+    space.within("default").apply(repository("distant"))
     space.apply(repository("hippo"), repository("neighbour", storageType="s3", s3=s3(path="/taken")))
     space.run(
         "patch", "pgrepo", "hippo", "--subresource=status", "--type=merge", "-p", yaml.safe_dump({"status": STATUS})
     )
-    return space
+    yield space
+    space.within("default").delete("pgrepo", "distant")
 
 
 @pytest.mark.parametrize("case", NEW, ids=[f"{n}-{case.rule}" for n, case in enumerate(NEW)])

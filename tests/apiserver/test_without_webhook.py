@@ -7,13 +7,16 @@ import yaml
 
 from harness.kubectl import Kubectl, condition
 from harness.waiting import until
-from tests.apiserver.manifests import backup, repository, restore, schedule
+from tests.apiserver.manifests import S3, backup, cluster, repository, restore, schedule
 from tests.apiserver.release import CONFIGURATIONS
 
 
 @pytest.fixture(scope="module")
 def bypassed(webhook, release, controllers, space: Kubectl):
-    space.apply(repository("hippo"), backup("fixed"), restore("fixed"), repository("fixed", local={"size": "20Gi"}))
+    copy = cluster("fixed-copy", dataSource={"repository": "hippo"})
+    space.apply(
+        repository("hippo"), backup("fixed"), restore("fixed"), repository("fixed", local={"size": "20Gi"}), copy
+    )
     controllers.leader()
     for kind in CONFIGURATIONS:
         space.run("delete", kind, "pgwarden")
@@ -50,6 +53,8 @@ CHANGED = [
         "encryption cannot be changed",
     ),
     (repository("fixed", local={"size": "20Gi", "storageClassName": "fast"}), "storageClassName"),
+    (cluster("fixed-copy"), "dataSource can be neither added nor removed"),
+    (cluster("fixed-copy", dataSource={"repository": "hippo", "storage": "local"}), "dataSource cannot be changed"),
 ]
 
 
@@ -63,6 +68,7 @@ FAULTS = [
     backup("rejected", repository="hipo"),
     schedule("rejected", timeZone="Europe/Berln", schedule="0 25 * * *"),
     restore("rejected", volumeClaim="hippo-pgbackrest-repo"),
+    cluster("rejected", dataSource={"repository": "hippo", "namespace": "elsewhere"}),
 ]
 
 
@@ -94,6 +100,25 @@ def asked(release, obj) -> str:
     return json.loads(release.inside(sys.executable, "-c", program, json.dumps(review)).stdout)["response"]["status"][
         "message"
     ]
+
+
+def test_a_storage_that_holds_backups_is_not_left_out_unseen(bypassed: Kubectl):
+    """The schema cannot tell: what a storage holds is in the status."""
+    s3 = S3 | {"path": "/narrowed"}
+    bypassed.apply(repository("narrowed", storageType="local,s3", s3=s3))
+    bypassed.apply(repository("narrowed", storageType="s3", s3=s3))
+    held = yaml.safe_dump({"status": {"backups": [{"label": "20261101-000000F", "type": "full", "storage": "local"}]}})
+
+    def rejected() -> str:
+        """The controller may be writing the status just now."""
+        bypassed.run("patch", "pgrepo", "narrowed", "--subresource=status", "--type=merge", "-p", held)
+        found = condition(bypassed.get("pgrepo", "narrowed"), "Rejected")
+        return found["message"] if found else ""
+
+    said = until(rejected, "it is Rejected", 20)
+    assert said == (
+        'spec.storageType: "s3": storage local still holds a backup; a Repository with backups can only gain storages'
+    )
 
 
 def test_a_rejected_object_that_is_mended_goes_on(bypassed: Kubectl):

@@ -54,6 +54,17 @@ def test_the_primary_killed_under_load_loses_no_acknowledged_row(hippo: Cluster)
     until(lambda: hippo.rows(before) == hippo.rows(), f"{before} has the same rows", 60)
 
 
+def test_both_pods_replaced_at_once_lose_nothing_though_patroni_knew_them_by_name(hippo: Cluster):
+    """Synchronous: only those that Patroni noted may take over, and neither name is left."""
+    hippo.wait_ready()
+    rows, pods = hippo.rows(), {one["pod"] for one in hippo.status()["instances"]}
+    for one in ("hippo-1", "hippo-2"):
+        hippo.kill(one)
+    until(lambda: hippo.primary() and not {one["pod"] for one in hippo.status()["instances"]} & pods, "a primary", 180)
+    hippo.wait_ready()
+    assert hippo.rows() == rows
+
+
 def test_a_replica_that_was_away_reads_what_it_missed_from_the_archive(hippo: Cluster, space: Kubectl):
     away = next(one["name"] for one in hippo.wait_ready()["instances"] if one["role"] == "replica")
     pod = hippo.pod(away)

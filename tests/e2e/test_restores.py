@@ -5,8 +5,6 @@ The tests build on one another: each leaves a PostgreSQL that runs and archives.
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from harness.install import kill_controller
@@ -43,6 +41,29 @@ def test_a_wrong_target_is_refused_before_anything_happens(postgres, space: Kube
     assert space.get("pgr", "wrong") is None
 
 
+@pytest.mark.parametrize(
+    ("spec", "reason", "sentence"),
+    [
+        pytest.param({"target": {"lsn": "FF/0"}}, "TargetNotReachable", "is not written yet", id="a later position"),
+        pytest.param({}, "TablespaceElsewhere", "tablespace elsewhere is in /tmp/elsewhere", id="another volume"),
+    ],
+)
+def test_what_only_postgresql_knows_is_refused_before_anything_is_made(
+    postgres: Postgres, space: Kubectl, spec: dict, reason: str, sentence: str
+):
+    if reason == "TablespaceElsewhere":
+        space.run("exec", postgres.pod, "-c", "postgres", "--", "install", "-d", "-o", "postgres", "/tmp/elsewhere")
+        postgres.sql("CREATE TABLESPACE elsewhere LOCATION '/tmp/elsewhere'")
+    pod = space.get("pod", postgres.pod)["metadata"]["uid"]
+    space.apply(restore(reason.lower(), **spec))
+    done = space.until("pgr", reason.lower(), phase("Completed", "Failed"), "ends", 120)
+    assert (done["status"]["phase"], done["status"]["step"], done["status"]["reason"]) == ("Failed", "Fenced", reason)
+    assert sentence in done["status"]["message"]
+    assert space.get("pod", postgres.pod)["metadata"]["uid"] == pod
+    assert space.get("pvc", f"{reason.lower()}-restored") is None
+    postgres.sql("DROP TABLESPACE IF EXISTS elsewhere")
+
+
 def test_a_target_that_is_never_reached_ends_in_a_reason_and_the_old_data_is_served(postgres: Postgres, space: Kubectl):
     postgres.sql("INSERT INTO notes VALUES (2, 'before the wrong restore')")
     rows, volume = postgres.rows("notes"), volume_of(space)
@@ -62,7 +83,8 @@ def test_a_target_that_is_never_reached_ends_in_a_reason_and_the_old_data_is_ser
 def test_the_next_restore_brings_the_latest_rows_though_its_pod_is_killed(postgres: Postgres, space: Kubectl):
     postgres.sql("INSERT INTO notes VALUES (4, 'a moment before the restore')")
     rows, accounts = postgres.rows("notes"), digest(postgres)
-    space.apply(restore("latest"))
+    # One file after the other: there is time to be caught at.
+    space.apply(restore("latest", options=["--process-max=1"]))
     killed = filling(space, "latest")
     space.run("delete", "pod", killed, "--force", "--grace-period=0")
     retried = until(lambda: [one for one in job_pods(space, "latest") if one != killed], "another pod restores", 90)
@@ -77,7 +99,7 @@ def test_a_restore_goes_on_after_each_death_of_the_controller(postgres: Postgres
     rows = postgres.rows("notes")
     moment = postgres.sql("SELECT clock_timestamp()")
     postgres.sql("INSERT INTO notes VALUES (6, 'undone')")
-    space.apply(restore("haunted", {"time": moment}))
+    space.apply(restore("haunted", {"time": moment}, newVolume={"storageClassName": "standard-2", "size": "5Gi"}))
     died_at = []
     for steps in (("Restored",), ("Stopped", "Swapped"), ("Started", "Recovered"), ("BackedUp",)):
         at = space.until("pgr", "haunted", at_step(*steps), f"is at {' or '.join(steps)}", 240)
@@ -87,6 +109,9 @@ def test_a_restore_goes_on_after_each_death_of_the_controller(postgres: Postgres
     assert len(set(died_at)) == 4
     assert postgres.rows("notes") == rows
     assert len(space.list("pgb", "pgwarden.io/restore=haunted")) == 1
+    assert done["status"]["timeline"] >= 3  # a restore after a restore
+    claim = space.get("pvc", "data-postgres-0")["spec"]
+    assert (claim["storageClassName"], claim["resources"]["requests"]["storage"]) == ("standard-2", "5Gi")
     steps = [one["type"] for one in done["status"]["conditions"] if one["status"] == "True"]
     assert steps == [
         "Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp",
@@ -163,15 +188,12 @@ def job_pods(space: Kubectl, name: str) -> list[str]:
 
 
 def filling(space: Kubectl, name: str) -> str:
-    """The Restore's pod, once pgBackRest in it has begun to write files; it has not ended."""
+    """The Restore's pod, at the moment at which pgBackRest in it begins to write files."""
 
-    def look() -> str:
-        for pod in job_pods(space, name):
-            said = space.run("logs", pod, "-c", "pgbackrest", check=False).stdout
-            if "restore backup set" in said:
-                states = json.loads(space.run("get", "pod", pod, "-o", "json").stdout)["status"]["phase"]
-                assert states == "Running", "too late: the data is too small"
-                return pod
-        return ""
+    def running() -> str:
+        pods = space.list("pods", f"pgwarden.io/restore={name}")
+        return next((pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == "Running"), "")
 
-    return until(look, f"the pod of Restore {name} writes", 90, pause=0.1)
+    pod = until(running, f"the pod of Restore {name} runs", 90, pause=0.1)
+    assert any("restore backup set" in line for line in space.lines("logs", "--follow", pod, "-c", "pgbackrest"))
+    return pod

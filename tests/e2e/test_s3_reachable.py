@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from datetime import timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from harness.kubectl import Kubectl, condition, is_true
 from harness.s3 import ENDPOINT, Store, repository, secret_of
 from harness.s3_steps import figure, says
 from harness.waiting import until
+from pgwarden.pgbackrest.trouble import Place, explain
 
 SOON = 30  # seconds within which a change is in the condition
 
@@ -31,10 +33,12 @@ def bucket(store: Store) -> str:
 @pytest.fixture(scope="module")
 def reached(installed, space: Kubectl, store: Store, bucket: str) -> dict:
     key, _ = store.keys
+    stranger, secret = store.make_account()
     space.apply(
         *store.secrets(),
         secret_of("unknown-key", {"s3-key": "NOBODY", "s3-key-secret": "whatever"}),
         secret_of("wrong-secret", {"s3-key": key, "s3-key-secret": "whatever"}),
+        secret_of("no-rights", {"s3-key": stranger, "s3-key-secret": secret}),
         secret_of("another-ca", {"ca.crt": _another_ca()}),
         repository("s3", bucket),
     )
@@ -46,6 +50,7 @@ TROUBLES = [
     pytest.param({"bucket": "no-such-bucket"}, "NoSuchBucket", "bucket no-such-bucket does not exist at", id="no bucket"),
     pytest.param({"credentialsSecretRef": {"name": "unknown-key"}}, "BadKey", "does not know the access key; correct s3-key in Secret unknown-key", id="unknown key"),
     pytest.param({"credentialsSecretRef": {"name": "wrong-secret"}}, "BadKey", "the secret key does not belong to the access key; correct s3-key-secret in Secret wrong-secret", id="wrong secret key"),
+    pytest.param({"credentialsSecretRef": {"name": "no-rights"}}, "AccessDenied", "; it must list it, and get, put and delete objects in it", id="no rights"),
     pytest.param({"caSecretRef": None}, "BadCertificate", "is not trusted: unable to get local issuer certificate; give the CA that signed it in spec.s3.caSecretRef", id="public CAs alone"),
     pytest.param({"region": "eu-central-1"}, "WrongRegion", "region eu-central-1 is wrong, it is us-east-1", id="wrong region"),
     pytest.param({"caSecretRef": {"name": "another-ca"}}, "BadCertificate", "is not trusted: ", id="another CA"),
@@ -68,6 +73,17 @@ def test_each_trouble_is_told_in_plain_words_soon_after_the_change(
     assert found["reason"] == reason
     assert "***" not in found["message"]
     assert told["status"]["phase"] in {"Pending", "Failed"}
+
+
+def test_a_clock_that_is_late_is_told_by_the_store_and_put_in_plain_words(store: Store, bucket: str):
+    """The node's clock cannot be another one than the store's here: so this asks as a late node would."""
+    status, answer = store.answer(f"/{bucket}", late=timedelta(hours=1))
+    assert status == 403
+    said = f"[ProtocolError] HTTP request failed with {status} (Forbidden):\n*** Response Content ***:\n{answer}"
+    found = explain(said, Place(endpoint=ENDPOINT, bucket=bucket))
+    figure(f"{found.reason}: {found.sentence}")
+    assert found.reason == "ClockSkew"
+    assert "differ by more than 15 minutes; set the node's (the server says: " in found.sentence
 
 
 def test_without_verification_the_certificate_does_not_matter_and_admission_warns(reached, space: Kubectl, bucket: str):

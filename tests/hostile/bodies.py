@@ -55,6 +55,11 @@ _SPECS: dict[str, dict[str, Any]] = {
         "set": "latest",
         "targetTimeline": "2",
     },
+    "PostgresCluster": {
+        "instances": {"replicas": 2, "storage": {"size": "1Gi"}},
+        "repository": {"storageType": "local"},
+        "parameters": {"max_connections": 100, "work_mem": "4MB"},
+    },
 }
 _PODS = [json.dumps(pod) for pod in shapes.pods()]
 

@@ -23,11 +23,14 @@ _RULES: dict[str, Callable[[Case], None]] = {
 }
 
 
-def validate(obj: Any, *, old: Any, lookup: Lookup, now: datetime, defaults: OperatorDefaults) -> Verdict:
+def validate(
+    obj: Any, *, old: Any, lookup: Lookup, now: datetime, defaults: OperatorDefaults, standing: bool = False
+) -> Verdict:
     """Every fault and warning of *obj* at once. *old* is the object before an update, None where it is new.
 
     *obj* may be any JSON. An update that leaves the spec as it was is admitted: finalizers and labels must be removable
-    whatever became of the Repository meanwhile; so is one of an object that is being deleted.
+    whatever became of the Repository meanwhile; so is one of an object that is being deleted. *standing* is for an
+    object that the API server has: then its status says what it was, where no *old* does.
     """
     if _nothing_new(obj, old):
         return Verdict()
@@ -35,7 +38,8 @@ def validate(obj: Any, *, old: Any, lookup: Lookup, now: datetime, defaults: Ope
     kind = get(obj, str, "kind")
     if kind not in _RULES:
         return Verdict(faults)
-    case = Case(obj=obj, old=old if isinstance(old, dict) else None, lookup=lookup, now=now, defaults=defaults)
+    before = old if isinstance(old, dict) else None
+    case = Case(obj=obj, old=before, lookup=lookup, now=now, defaults=defaults, standing=standing)
     _RULES[kind](case)
     return Verdict(_merged(faults, case.faults), case.warnings)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.quantity import parse_quantity
-from pgwarden.api.rules import repository
+from pgwarden.api.rules import data_source, repository
 from pgwarden.api.rules.common import Case, Object, get
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -59,6 +59,7 @@ def check(case: Case) -> None:
     _check_image(case)
     _check_parameters(case)
     _check_repository(case)
+    data_source.check(case)
     if case.old is None:
         _check_taken(case)
     else:

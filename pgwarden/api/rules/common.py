@@ -49,6 +49,7 @@ class Case(msgspec.Struct):
     lookup: Lookup
     now: datetime
     defaults: OperatorDefaults
+    standing: bool = False  # the object is in the API server: its status is ours
     faults: list[Fault] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
 
@@ -74,7 +75,9 @@ class Case(msgspec.Struct):
 def get(obj: Any, kind: type[T], *path: str) -> T | None:
     """The value at *path* where it is of *kind*; None where anything on the way is missing or something else."""
     for part in path:
-        obj = obj.get(part) if isinstance(obj, dict) else None
+        if not isinstance(obj, dict):
+            return None
+        obj = obj.get(part)
     # bool is an int to Python, never to a user.
     if isinstance(obj, kind) and not (isinstance(obj, bool) and kind is not bool):
         return obj

@@ -21,6 +21,8 @@ def check(case: Case) -> None:
     _check_retention(case, options)
     if case.old is not None:
         _check_change(case, case.old, storages)
+    elif case.standing:
+        _check_kept(case, case.obj, storages)
     if "archive-push-queue-max" in options.settings:
         case.warn(
             "archive-push-queue-max makes pgBackRest drop WAL when the queue is full: after that, recovery to a point "
@@ -119,8 +121,13 @@ def _check_change(case: Case, old: dict[str, object], storages: tuple[str, ...] 
             new_class = case.get(str, "local", "storageClassName")
             case.refuse("spec.local.storageClassName", new_class, message, "immutable")
         _check_shrink(case, old)
-    kept = objects(old, "status", "backups")
-    for gone in [storage for storage in before if storages and storage not in storages]:
+    _check_kept(case, old, storages)
+
+
+def _check_kept(case: Case, known: dict[str, object], storages: tuple[str, ...] | None) -> None:
+    """No storage is left out that holds backups by the status of *known*."""
+    kept = objects(known, "status", "backups")
+    for gone in [storage for storage in STORAGES if storages and storage not in storages]:
         count = sum(entry.get("storage") == gone for entry in kept)
         if count:
             holds = f"{count} backups" if count > 1 else "a backup"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from pgwarden.api.defaults import OperatorDefaults, s3_path
 from pgwarden.api.rules.common import Case, Object, get, objects, storages_of
@@ -140,21 +139,18 @@ def _check_neighbours(case: Case) -> None:
     mine = _location(case.obj, case.defaults)
     if mine is None:
         return
-    for other, namespace, name in _others(case):
-        if _location(other, case.defaults) == mine:
+    for other in case.lookup.repositories():
+        # The bucket first: there may be thousands of Repositories, and few have the same one.
+        if effective(other, case.defaults, "bucket") != mine[1] or _location(other, case.defaults) != mine:
+            continue
+        namespace = get(other, str, "metadata", "namespace") or ""
+        name = get(other, str, "metadata", "name") or ""
+        if (namespace, name) != (case.namespace, case.name):
             message = (
                 f"endpoint, bucket and path are those of Repository {namespace}/{name}; give this one a path of its own"
             )
             case.refuse("spec.s3.path", mine[2], message, "s3.path")
             return
-
-
-def _others(case: Case) -> Iterator[tuple[Object, str, str]]:
-    for other in case.lookup.repositories():
-        namespace = get(other, str, "metadata", "namespace") or ""
-        name = get(other, str, "metadata", "name") or ""
-        if (namespace, name) != (case.namespace, case.name):
-            yield other, namespace, name
 
 
 def _location(repository: Object, defaults: OperatorDefaults) -> tuple[str, str, str] | None:

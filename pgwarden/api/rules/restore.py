@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgwarden.api import names
+from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.rules import restore_target
 from pgwarden.api.rules.common import (
     Case,
@@ -27,8 +28,9 @@ def check(case: Case) -> None:
     check_options(case, "restore", storages_of(repository) if repository else None)
     restore_target.check(case, repository)
     _check_claim(case)
+    _check_size(case)
     if repository is not None:
-        _check_set(case, repository)
+        check_set(case, repository)
         _warn_queue(case)
 
 
@@ -39,7 +41,19 @@ def _check_claim(case: Case) -> None:
         case.refuse("spec.volumeClaim", claim, message, "volumeClaim")
 
 
-def _check_set(case: Case, repository: Object) -> None:
+def _check_size(case: Case) -> None:
+    size = case.get(str, "newVolume", "size")
+    if size is None:
+        return
+    amount = parse_quantity(size)
+    if amount is None:
+        case.refuse("spec.newVolume.size", size[:50], "must be a quantity such as 10Gi or 500Mi", "size")
+    elif amount < 1024 * 1024:
+        message = "is less than a megabyte, which holds no PostgreSQL; did you mean Gi?"
+        case.refuse("spec.newVolume.size", size[:50], message, "size")
+
+
+def check_set(case: Case, repository: Object) -> None:
     wanted = case.get(str, "set")
     if not wanted or wanted == "latest":
         return

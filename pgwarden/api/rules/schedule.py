@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from pgwarden.api import cron
+from pgwarden.api.cron import Schedule
 from pgwarden.api.options import parse_options
 from pgwarden.api.rules.common import (
     Case,
@@ -21,6 +22,8 @@ from pgwarden.api.rules.common import (
 )
 from pgwarden.api.zones import zone_of, zone_problem
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_TOLD = 3  # coming runs
 _LOOKED_AT = 8  # coming runs, for the shortest time between two
 _LOOKED_BACK = 3  # backups of the same kind, for the longest time that one took
 
@@ -29,36 +32,41 @@ def check(case: Case) -> None:
     if len(case.name) > 63:
         case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
     zone = _check_zone(case)
-    _check_schedule(case, zone)
+    schedule = _check_schedule(case)
     repository = repository_of(case)
     check_storage(case, repository)
     options = check_options(case, "backup", storages_of(repository) if repository else None)
+    kind = options.type or case.get(str, "type") or "incr"
+    suspended = case.get(bool, "suspend")
+    if schedule is not None and zone is not None:
+        if suspended:
+            case.warn("the schedule is suspended: no backup is made until spec.suspend is false")
+        else:
+            _tell_runs(case, schedule, zone, repository, kind)
     if repository is None:
         return
-    _warn_of_haste(case, repository, options.type or case.get(str, "type") or "incr", zone)
     name = get(repository, str, "metadata", "name") or ""
     if not has_full_retention(repository, options):
         case.warn(
             f"backups of Repository {name} are kept forever: set spec.retention there, or --repo1-retention-full here"
         )
-    if not _makes_full(case.obj) and not any(_makes_full(other) for other in _others(case, name)):
+    full = kind == "full" and not suspended
+    if not full and not any(_makes_full(other) for other in _others(case, name)):
         case.warn(
             f"no BackupSchedule of Repository {name} makes full backups: after the first one every backup builds on "
             "it, and retention never removes any"
         )
 
 
-def _warn_of_haste(case: Case, repository: Object, kind: str, zone: str | None) -> None:
-    """Runs that come before the one before them is done wait for it, and are never made up for."""
+def _tell_runs(case: Case, schedule: Schedule, zone: str, repository: Object | None, kind: str) -> None:
+    """The next runs; and a warning where they come before the one before them is done: then each waits for the other,
+    and what is missed is never made up for.
+    """
     took = _longest(repository, kind)
-    if took is None or zone is None or case.get(bool, "suspend"):
-        return
-    parsed = cron.parse(case.get(str, "schedule"))
-    if isinstance(parsed, list):
-        return
-    runs = parsed.next_runs(case.now, zone, _LOOKED_AT)
+    runs = schedule.next_runs(case.now, zone, _TOLD if took is None else _LOOKED_AT)
+    case.warn(f"next backups: {', '.join(_local(run, zone) for run in runs[:_TOLD])} ({zone})")
     gap = min(later - run for run, later in pairwise(runs))
-    if gap < took:
+    if took is not None and gap < took:
         article = "an" if kind == "incr" else "a"
         case.warn(
             f"the schedule comes round after {_duration(gap)}, but {article} {kind} backup of Repository "
@@ -66,7 +74,7 @@ def _warn_of_haste(case: Case, repository: Object, kind: str, zone: str | None) 
         )
 
 
-def _longest(repository: Object, kind: str) -> timedelta | None:
+def _longest(repository: Object | None, kind: str) -> timedelta | None:
     """What the slowest of the last few backups of that kind took."""
     same = [entry for entry in objects(repository, "status", "backups") if entry.get("type") == kind]
     times = [(moment(entry.get("startTime")), moment(entry.get("stopTime"))) for entry in same[-_LOOKED_BACK:]]
@@ -107,24 +115,17 @@ def _check_zone(case: Case) -> str | None:
     return name
 
 
-def _check_schedule(case: Case, zone: str | None) -> None:
+def _check_schedule(case: Case) -> Schedule | None:
     expression = case.get(str, "schedule")
     if expression is None:  # the schema says so already
-        return
+        return None
     parsed = cron.parse(expression)
-    if isinstance(parsed, list):
-        case.faults += parsed
-        return
-    if zone is None:
-        return
-    if case.get(bool, "suspend"):
-        case.warn("the schedule is suspended: no backup is made until spec.suspend is false")
-        return
-    runs = parsed.next_runs(case.now, zone)
-    case.warn(f"next backups: {', '.join(_local(run, zone) for run in runs)} ({zone})")
+    if isinstance(parsed, Schedule):
+        return parsed
+    case.faults += parsed
+    return None
 
 
 def _local(run: datetime, zone: str) -> str:
-    local = run.astimezone(zone_of(zone))
-    seconds = ":%S" if local.second else ""
-    return local.strftime(f"%a %Y-%m-%d %H:%M{seconds}")
+    local = run.astimezone(zone_of(zone)).replace(tzinfo=None)
+    return f"{_DAYS[local.weekday()]} {local.isoformat(' ', 'seconds' if local.second else 'minutes')}"

@@ -28,6 +28,8 @@ def started(backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, now: da
     before = backup.get("status") or {}
     message = f"Job {names.backup_job(backup['metadata']['name'])} is being started"
     storage = spec.storage or repo_spec.storages[0]
+    options, _ = parse_options(spec.options, command="backup", storages=repo_spec.storages)
+    retention = [argument.removeprefix("--") for argument in options.arguments if "-retention-" in argument]
     return before | {
         "observedGeneration": generation,
         "phase": "Running",
@@ -38,6 +40,7 @@ def started(backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, now: da
         "type": asked_type(spec),
         "storage": storage,
         "repo": repo_spec.repo_number(storage),
+        "retention": retention or None,
         "conditions": conditions.put(
             before.get("conditions", []), "Completed", None, "JobStarting", message, now=now, generation=generation
         ),

@@ -1,7 +1,7 @@
 """What is to be done next for a PostgresCluster: at most one thing at a time. Pure.
 
-The order is the order of `STEPS`: instances that are missing, instances too many, templates and restarts (replicas
-first, then a switchover, then who was the primary), Patroni's configuration, the first backup.
+The order is the order of `STEPS`: names that pods have lost, instances that are missing, instances too many, Patroni's
+configuration, templates and restarts (replicas first, then a switchover, then who was the primary), the first backup.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pgwarden.api import names
 from pgwarden.api.target import parse_time
 from pgwarden.controller import operations
-from pgwarden.controller.cluster import patroni
+from pgwarden.controller.cluster import clone, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
@@ -48,7 +48,32 @@ class BackUp:
     name: str
 
 
-Action = Make | Remove | Switch | Configure | BackUp
+@dataclass(frozen=True)
+class Clone:
+    """Make the first instance, with what it needs to read its source."""
+
+
+@dataclass(frozen=True)
+class KeepClone:
+    """Keep that as it must be while the clone is being made."""
+
+
+@dataclass(frozen=True)
+class EndClone:
+    """Take that back; of a clone that has failed, what there is of it as well."""
+
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Patroni's note of who has every acknowledged commit, by the names that their pods have now."""
+
+    leader: str
+    standbys: tuple[str, ...]
+
+
+Action = Make | Remove | Switch | Configure | BackUp | Rename | Clone | KeepClone | EndClone
 
 
 @dataclass(frozen=True)
@@ -60,6 +85,10 @@ class Decision:
 def decide(facts: Facts) -> Decision:
     if facts.fault:
         return Decision(None, facts.fault)
+    if facts.cloning:
+        return cloning(facts)
+    if facts.spec.data_source is not None and clone.said(facts.cluster) != clone.CLONED:
+        return Decision(EndClone(), "the clone is made: it reads its source no more")
     if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
         return configuration(facts) or Decision(None, "a Restore is at work")
     waiting = ""
@@ -69,6 +98,61 @@ def decide(facts: Facts) -> Decision:
             return decision
         waiting = waiting or (decision.message if decision else "")
     return Decision(None, waiting)
+
+
+# --- the copy of another cluster ------------------------------------------------------------------------------
+
+
+def cloning(facts: Facts) -> Decision:
+    """Nothing else is done before there is a primary: one that has failed leaves no instance."""
+    source = facts.spec.data_source
+    if source is None:
+        return Decision(None, "")
+    namespace = facts.cluster["metadata"]["namespace"]
+    if clone.said(facts.cluster) == clone.FAILED:
+        left = next(iter(facts.instances), None)
+        return Decision(EndClone(left) if left else None, clone.message(facts.cluster))
+    which = clone.title(source, namespace)
+    if facts.instances:
+        first = facts.instances[0]
+        found = clone.attempt(first.pod)
+        if clone.has_failed(found):
+            return Decision(None, found.message)
+        if first.digest != facts.digest:
+            return Decision(Make(first.number), f"renewing instance {first.name}")
+        return Decision(KeepClone(), clone.progress(found, which, first.name))
+    problem = clone.hindrance(source, namespace, facts.source, facts.now) if facts.source else None
+    problem = problem or clone.taken(facts.repository)
+    if facts.source is None or problem is not None:
+        return Decision(None, problem.message if problem else f"looking at {which}")
+    return Decision(Clone(), f"cloning {which}")
+
+
+# --- names -------------------------------------------------------------------------------------------------------
+
+
+def renamed(facts: Facts) -> Decision | None:
+    """In synchronous mode none takes over but those that Patroni has noted by name, and a new pod has a new name.
+
+    Where none of them is left to take over, the cluster would be down for ever. What is noted is true of their
+    volumes, and those are the instances': so it is told by the names of today's pods.
+    """
+    noted, leader = facts.store.synchronous, facts.store.synchronous_leader
+    if not (facts.spec.synchronous and leader) or facts.primary is not None:
+        return None
+    pods = {one.pod_name: one for one in facts.instances}
+    if facts.store.leader in pods or any(name in pods and pods[name].ready for name in (leader, *noted)):
+        return None
+    today = {one.name: one.pod_name for one in facts.instances if one.pod_name}
+
+    def now(pod: str) -> str:
+        return pod if pod in pods else today.get(names.instance_of_pod(pod), pod)
+
+    found = Rename(now(leader), tuple(sorted(now(name) for name in noted)))
+    if found == Rename(leader, tuple(sorted(noted))):
+        return None
+    able = " and ".join(names.instance_of_pod(name) for name in (found.leader, *found.standbys))
+    return Decision(found, f"{able} may take over: their pods are new, and Patroni knew the old ones")
 
 
 # --- instances ---------------------------------------------------------------------------------------------------
@@ -209,4 +293,4 @@ def _ended(facts: Facts) -> str:
 
 
 Step = Callable[[Facts], Decision | None]
-STEPS: tuple[Step, ...] = (missing, surplus, configuration, outdated, first_backup)
+STEPS: tuple[Step, ...] = (renamed, missing, surplus, configuration, outdated, first_backup)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.controller.cluster import clone
 from pgwarden.controller.cluster.patroni import Member, Store
 from pgwarden.kube.client import Object
 
@@ -59,6 +60,7 @@ class Facts:
     repository: Object | None = None
     backups: Sequence[Object] = ()  # Backup objects of the Repository
     restoring: bool = False
+    source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet
     fault: str = ""  # what has to be put right by hand before anything can be done
 
     @property
@@ -72,9 +74,19 @@ class Facts:
         return next((one for one in led if one.ready and one.member.role == "primary"), None)
 
     @property
+    def synchronous(self) -> list[Instance]:
+        """Replicas that the primary's commits wait for."""
+        return [one for one in self.instances if one.pod_name in self.store.synchronous and one.ready]
+
+    @property
     def initialized(self) -> bool:
         """Whether it has had a primary."""
         return self.primary is not None or bool((self.cluster.get("status") or {}).get("initialized"))
+
+    @property
+    def cloning(self) -> bool:
+        """Whether it is still to become a copy of its data source."""
+        return self.spec.data_source is not None and not self.initialized
 
     @property
     def has_backup(self) -> bool:

@@ -8,14 +8,16 @@ configuration and the request for a switchover.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from pgwarden.api import names
-from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, identity
 
 CONFIG, LEADER, FAILOVER, SYNC = "config", "leader", "failover", "sync"
 STATUS = "status"  # the annotation of a pod in which its member is
@@ -44,12 +46,17 @@ ACCESS = [
 # --- what it is given --------------------------------------------------------------------------------------------
 
 
+def role(spec: PostgresClusterSpec) -> str:
+    """The web identity by which PostgreSQL's container reaches the bucket; empty where it takes none."""
+    return identity.role(msgspec.convert(spec.repository, RepositorySpec))
+
+
 def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
     """The configuration that all members share. Patroni's pause is autofail off."""
     parameters = DEFAULTS | dict(sorted(spec.parameters.items()))
     parameters |= {
         "archive_mode": "on",
-        "archive_command": commands.archive_command(names.stanza(cluster)),
+        "archive_command": commands.archive_command(names.stanza(cluster), role(spec)),
         "unix_socket_directories": SOCKET,
     }
     made: Object = {
@@ -71,7 +78,7 @@ def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
 
 def local(cluster: str, spec: PostgresClusterSpec) -> str:
     """patroni.yml (JSON is YAML): what does not change while an instance runs. Names and passwords are variables."""
-    restore = commands.restore_command(names.stanza(cluster))
+    restore = commands.restore_command(names.stanza(cluster), role(spec))
     made = {
         "scope": cluster,
         "kubernetes": {
@@ -107,14 +114,18 @@ def local(cluster: str, spec: PostgresClusterSpec) -> str:
 
 def bootstrap(cluster: str, spec: PostgresClusterSpec) -> str:
     """bootstrap.yml: read once, by the instance that is the first of all."""
-    made = {
-        "bootstrap": {
-            "dcs": dynamic(cluster, spec, paused=False),
-            "initdb": [{"encoding": "UTF8"}, {"auth-host": "scram-sha-256"}, {"auth-local": "peer"}, "data-checksums"],
-            "post_bootstrap": f"{names.CLUSTER_CONF}/after-initdb.sh",
-        }
+    made: Object = {
+        "dcs": dynamic(cluster, spec, paused=False),
+        "post_bootstrap": f"{names.CLUSTER_CONF}/after-bootstrap.sh",
     }
-    return _text(made)
+    if spec.data_source is None:
+        auth = [{"auth-host": "scram-sha-256"}, {"auth-local": "peer"}]
+        made["initdb"] = [{"encoding": "UTF8"}, *auth, "data-checksums"]
+    else:
+        # start.sh has restored and recovered it by then: only its folder is put in place, which is done at once.
+        made["method"] = "clone"
+        made["clone"] = {"command": f"{names.CLUSTER_CONF}/take-clone.sh", "no_params": True}
+    return _text({"bootstrap": made})
 
 
 def _text(made: Object) -> str:
@@ -149,6 +160,8 @@ class Store:
     config: Object | None = None  # the dynamic configuration
     switching: bool = False  # a switchover that has been asked for
     synchronous: frozenset[str] = field(default_factory=frozenset)  # pods that commits wait for
+    synchronous_leader: str = ""  # pod of the primary that these were named for
+    synchronous_version: str = ""  # resource version of what says so
 
     @property
     def paused(self) -> bool:
@@ -173,18 +186,27 @@ def store(cluster: str, maps: Mapping[str, Object]) -> Store:
         found = maps.get(names.patroni_object(cluster, key), {})
         return dict(found.get("metadata", {}).get("annotations") or {})
 
-    config, failover = annotations(CONFIG), annotations(FAILOVER)
+    config, failover, sync = annotations(CONFIG), annotations(FAILOVER), annotations(SYNC)
+    sync_map = maps.get(names.patroni_object(cluster, SYNC), {})
     return Store(
         leader=annotations(LEADER).get("leader", ""),
         system_identifier=config.get("initialize", ""),
         config=_json(config[CONFIG]) if CONFIG in config else None,
         switching=bool(failover.get("leader") or failover.get("member")),
-        synchronous=frozenset(filter(None, annotations(SYNC).get("sync_standby", "").split(","))),
+        synchronous=frozenset(filter(None, sync.get("sync_standby", "").split(","))),
+        synchronous_leader=sync.get("leader", ""),
+        synchronous_version=str(sync_map.get("metadata", {}).get("resourceVersion", "")),
     )
 
 
 def config_patch(config: Object) -> Object:
     return {"metadata": {"annotations": {CONFIG: json.dumps(config, separators=(",", ":"), sort_keys=True)}}}
+
+
+def synchronous_patch(leader: str, standbys: Sequence[str], version: str) -> Object:
+    """Who has every acknowledged commit, by the names of now. Refused where Patroni has written it meanwhile."""
+    annotations = {"leader": leader, "sync_standby": ",".join(standbys) or None}
+    return {"metadata": {"resourceVersion": version, "annotations": annotations}}
 
 
 def switchover(cluster: str, leader: str, candidate: str) -> Object:

@@ -11,20 +11,25 @@ import structlog
 
 from pgwarden.api import names
 from pgwarden.controller import admission
-from pgwarden.controller.cluster import instance, patroni, render, report
+from pgwarden.controller.cluster import clone, instance, patroni, render, report
 from pgwarden.controller.cluster.decide import (
     Action,
     BackUp,
+    Clone,
     Configure,
     Decision,
+    EndClone,
+    KeepClone,
     Make,
     Remove,
+    Rename,
     Switch,
     decide,
     paused,
 )
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.cluster.gather import gather, is_owned
+from pgwarden.controller.cluster.source import Sources
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
 from pgwarden.kube import errors, paths
@@ -41,6 +46,7 @@ TRUSTED_SECONDS = 120.0
 class ClusterController:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._sources = Sources(context)
         #: path → digest of what was applied last, and when it was last seen.
         self._applied: dict[str, tuple[str, float]] = {}
 
@@ -53,9 +59,14 @@ class ClusterController:
         facts = gather(self._context, cluster)
         if not facts.fault:
             facts = await self._stand(facts)
+        if facts.spec.data_source is not None and facts.cloning and not facts.instances:
+            read = await self._sources.read(facts.spec.data_source, key[0])
+            facts = dataclasses.replace(facts, source=read)
         decision = decide(facts)
         if decision.action is not None:
-            await self._act(facts, decision.action)
+            trouble = await self._act(facts, decision.action)
+            if trouble:
+                decision = Decision(None, trouble)
             await self._tell(facts, decision)
         await self._report(facts, decision)
         return STEADY if not decision.message and facts.primary else UNSETTLED
@@ -73,7 +84,9 @@ class ClusterController:
         await self._apply("repositories", render.repository(cluster, spec))
         fault = await self._credentials(facts)
         primary = facts.primary.name if facts.primary else await self._last_primary(facts)
-        await self._apply("configmaps", render.config_map(cluster, spec, paused=paused(facts), primary=primary))
+        to_fill = names.instance(facts.name, 1) if facts.cloning else ""
+        told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, clone=to_fill)
+        await self._apply("configmaps", told)
         return dataclasses.replace(facts, fault=fault)
 
     async def _last_primary(self, facts: Facts) -> str:
@@ -123,7 +136,8 @@ class ClusterController:
 
     # --- one thing -----------------------------------------------------------------------------------------------
 
-    async def _act(self, facts: Facts, action: Action) -> None:
+    async def _act(self, facts: Facts, action: Action) -> str:
+        """Why it could not be done for want of something, or nothing."""
         client, namespace = self._context.client, facts.cluster["metadata"]["namespace"]
         match action:
             case Make(number, restarted):
@@ -133,13 +147,29 @@ class ClusterController:
             case Configure(config):
                 name = names.patroni_object(facts.name, patroni.CONFIG)
                 await client.merge(self._path("configmaps", facts, name), patroni.config_patch(config))
+            case Clone() | KeepClone():
+                return await self._clone(facts, action)
+            case EndClone(left):
+                await self._sources.take_back(facts.cluster)
+                if left is not None:
+                    await self._remove(facts, left)
             case Switch(leader, candidate):
                 await self._switch(facts, leader, candidate)
+            case Rename(leader, standbys):
+                await self._rename(facts, leader, standbys)
             case BackUp(name):
                 try:
                     await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
                 except errors.Conflict:
                     log.info("the Backup is there already", name=name)
+        return ""
+
+    async def _clone(self, facts: Facts, action: Clone | KeepClone) -> str:
+        source = facts.spec.data_source
+        trouble = await self._sources.give(facts.cluster, source) if source is not None else ""
+        if not trouble and isinstance(action, Clone):
+            await self._make(facts, 1, "")
+        return trouble
 
     async def _make(self, facts: Facts, number: int, restarted: str) -> None:
         cluster, spec = facts.cluster, facts.spec
@@ -166,11 +196,22 @@ class ClusterController:
         else:
             await self._context.client.merge(path, {"metadata": {"annotations": asked["metadata"]["annotations"]}})
 
+    async def _rename(self, facts: Facts, leader: str, standbys: tuple[str, ...]) -> None:
+        path = self._path("configmaps", facts, names.patroni_object(facts.name, patroni.SYNC))
+        try:
+            await self._context.client.merge(
+                path, patroni.synchronous_patch(leader, standbys, facts.store.synchronous_version)
+            )
+        except errors.Conflict:
+            log.info("Patroni has written it meanwhile", name=facts.name)
+
     # --- what is said --------------------------------------------------------------------------------------------
 
     async def _tell(self, facts: Facts, decision: Decision) -> None:
         action = decision.action
-        reason = type(action).__name__ if action is not None else "Waiting"
+        if action is None or isinstance(action, KeepClone):
+            return
+        reason = type(action).__name__
         await self._context.recorder.normal(facts.cluster, reason, decision.message)
 
     async def _report(self, facts: Facts, decision: Decision) -> None:
@@ -178,7 +219,9 @@ class ClusterController:
         before = facts.cluster.get("status") or {}
         for one in after["conditions"]:
             old = conditions.find(before.get("conditions", []), one["type"])
-            if one["type"] == "Ready" and old is not None and old["status"] != one["status"]:
+            turned = one["type"] == "Ready" and old is not None and old["status"] != one["status"]
+            ended = one["reason"] in {clone.CLONED, clone.FAILED} and (old is None or old["reason"] != one["reason"])
+            if turned or ended:
                 tell = self._context.recorder.normal if one["status"] == "True" else self._context.recorder.warning
                 await tell(facts.cluster, one["reason"], one["message"])
         primary, was = after.get("primary"), before.get("primary")

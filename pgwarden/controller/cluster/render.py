@@ -86,8 +86,8 @@ def disruption_budget(cluster: Object) -> Object:
     }
 
 
-def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, primary: str) -> Object:
-    """Patroni's configuration and the scripts. `autofail` and `primary` are what the scripts ask for."""
+def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, primary: str, clone: str = "") -> Object:
+    """Patroni's configuration and the scripts. `autofail`, `primary` and `clone` are what the scripts ask for."""
     name = cluster["metadata"]["name"]
     data = {
         "patroni.yml": patroni.local(name, spec),
@@ -95,8 +95,10 @@ def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, prim
         "autofail": "off" if paused else "on",
         "primary": primary,
     }
+    if spec.data_source is not None:
+        data["clone"] = clone
     made = metadata(cluster, names.cluster_patroni(name))
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made, "data": data | scripts.files(name)}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made, "data": data | scripts.files(name, spec)}
 
 
 def new_credentials(cluster: Object) -> Object:

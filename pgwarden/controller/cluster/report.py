@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pgwarden.controller.cluster import decide
-from pgwarden.controller.cluster.decide import Decision
+from pgwarden.controller.cluster import clone, decide
+from pgwarden.controller.cluster.decide import Clone, Decision
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
@@ -13,12 +13,15 @@ def status(facts: Facts, decision: Decision) -> Object:
     before = facts.cluster.get("status") or {}
     generation = facts.cluster["metadata"]["generation"]
     listed = [one for one in before.get("conditions", []) if one["type"] != "Rejected"]
-    for kind, (value, reason, message) in {
+    judged = {
         "Ready": _ready(facts),
         "Complete": _complete(facts, decision),
         "Autofail": _autofail(facts),
         "BackedUp": _backed_up(facts),
-    }.items():
+    }
+    if facts.spec.data_source is not None and clone.said(facts.cluster) not in clone.FINAL:
+        judged[clone.CONDITION] = _data_source(facts, decision)
+    for kind, (value, reason, message) in judged.items():
         listed = conditions.put(listed, kind, value, reason, message, now=facts.now, generation=generation)
     phase = _phase(facts, listed)
     ready = [one for one in facts.instances if one.ready]
@@ -86,6 +89,24 @@ def _ready(facts: Facts) -> Judgement:
     return False, "NoPrimary", _why_no_primary(facts)
 
 
+def _data_source(facts: Facts, decision: Decision) -> Judgement:
+    source, namespace = facts.spec.data_source, facts.cluster["metadata"]["namespace"]
+    which = clone.title(source, namespace) if source else ""
+    if facts.initialized:
+        return True, clone.CLONED, f"it began as a copy of {which}"
+    if facts.instances:
+        found = clone.attempt(facts.instances[0].pod)
+        if clone.has_failed(found):
+            way_out = "nothing of the source was changed; delete this PostgresCluster and create another one"
+            return False, clone.FAILED, f"cloning {which}: {found.message}; {way_out}"
+        return False, clone.CLONING, decision.message
+    problem = clone.hindrance(source, namespace, facts.source, facts.now) if source and facts.source else None
+    problem = problem or clone.taken(facts.repository)
+    if isinstance(decision.action, Clone):
+        return False, clone.CLONING, decision.message
+    return False, problem.reason if problem else "SourceNotReachable", decision.message
+
+
 def _why_no_primary(facts: Facts) -> str:
     if facts.store.paused:
         return "there is no primary, and autofail is off: no replica takes over until spec.autofail is true"
@@ -104,6 +125,9 @@ def _complete(facts: Facts, decision: Decision) -> Judgement:
     if ready < wanted:
         unready = ", ".join(one.name for one in facts.instances if not one.ready)
         return False, "NotReady", f"{ready} of {wanted} instances are ready; not ready: {unready}"
+    if facts.spec.synchronous and wanted > 1 and not facts.synchronous:
+        said = "no replica is synchronous at the moment: what is committed now is on the primary alone"
+        return False, "NotSynchronous", said
     return True, "AsSpecified", f"all {wanted} instances are as specified"
 
 
@@ -140,7 +164,7 @@ def _backed_up(facts: Facts) -> Judgement:
 
 
 def _phase(facts: Facts, listed: list[Object]) -> str:
-    if facts.fault:
+    if facts.fault or _clone_failed(listed):
         return "Failed"
     if facts.primary is None:
         return "Down" if facts.initialized else "Creating"
@@ -153,8 +177,13 @@ def _phase(facts: Facts, listed: list[Object]) -> str:
     )
 
 
+def _clone_failed(listed: list[Object]) -> bool:
+    found = conditions.find(listed, clone.CONDITION)
+    return found is not None and found["reason"] == clone.FAILED
+
+
 def _message(facts: Facts, listed: list[Object]) -> str:
-    for kind in ("Ready", "BackedUp", "Complete"):
+    for kind in (clone.CONDITION, "Ready", "BackedUp", "Complete"):
         found = conditions.find(listed, kind)
         if found is not None and found["status"] != "True":
             return str(found["message"])

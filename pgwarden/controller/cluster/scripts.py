@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pgwarden.api import names
-from pgwarden.controller.cluster.patroni import APPLICATION
-from pgwarden.pgbackrest import commands
+from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.controller.cluster import clone_script
+from pgwarden.controller.cluster.patroni import APPLICATION, role
+from pgwarden.pgbackrest import commands, identity
 
 #: The sidecar writes pgBackRest's configuration in its first seconds, beside which we start.
 _CONFIGURED = "until [ -s {file} ]; do sleep 0.2; done"
@@ -13,7 +17,7 @@ _CONFIGURED = "until [ -s {file} ]; do sleep 0.2; done"
 _REPLICA = """\
 #!/bin/sh
 {wait}
-exec {command}
+{variables}exec {command}
 """
 
 #: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
@@ -24,7 +28,7 @@ _START = """\
 #!/bin/sh
 set -eu
 data=$PATRONI_POSTGRESQL_DATA_DIR
-if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
+{clone}if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
   {wait}
   rm -f "$data/postmaster.pid"
   "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 86400 start || exit 1
@@ -41,33 +45,46 @@ fi
 exec patroni {conf}
 """
 
+#: Only the first instance of a clone, and only until it has been made.
+_START_CLONE = """\
+if [ "$(cat {conf}/clone)" = "$PGWARDEN_INSTANCE" ] && [ ! -s "$data/PG_VERSION" ]; then
+  {conf}/clone.sh || exit 1
+fi
+"""
+
 _STOP = """\
 #!/bin/sh
-if [ "$(cat {conf}/autofail)" = off ]; then
+{clone}if [ "$(cat {conf}/autofail)" = off ]; then
   "$PGWARDEN_BIN/pg_ctl" -D "$PATRONI_POSTGRESQL_DATA_DIR" -m fast -w -t 100 stop
 fi
 exit 0
 """
 
-#: Patroni makes the roles that it needs; this one is for whoever uses the database.
-_AFTER_INITDB = """\
+#: Patroni makes the roles that it needs; this one is for whoever uses the database. A clone may have it already.
+_AFTER_BOOTSTRAP = """\
 #!/bin/sh
 exec "$PGWARDEN_BIN/psql" -X -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
 \\getenv password PGWARDEN_APP_PASSWORD
-CREATE ROLE {user} LOGIN PASSWORD :'password';
-CREATE DATABASE {user} OWNER {user};
+SELECT 'CREATE ROLE {user}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{user}') \\gexec
+ALTER ROLE {user} LOGIN PASSWORD :'password';
+SELECT 'CREATE DATABASE {user} OWNER {user}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{user}') \\gexec
 SQL
 """
 
 
-def files(cluster: str) -> dict[str, str]:
+def files(cluster: str, spec: PostgresClusterSpec) -> dict[str, str]:
     """Name → text, for the ConfigMap."""
     wait = _CONFIGURED.format(file=names.CONF_FILE)
     options = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
     restore = commands.command_line([f"--stanza={names.stanza(cluster)}", *options, "restore"])
-    return {
-        "start.sh": _START.format(conf=names.CLUSTER_CONF, wait=wait),
-        "replica.sh": _REPLICA.format(wait=wait, command=" ".join(restore)),
-        "stop.sh": _STOP.format(conf=names.CLUSTER_CONF),
-        "after-initdb.sh": _AFTER_INITDB.format(user=APPLICATION),
+    variables = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in identity.environment(role(spec)).items())
+    clone = (
+        clone_script.files(spec.data_source, _CONFIGURED.format(file=names.CLONE_CONF_FILE)) if spec.data_source else {}
+    )
+    begin = _START_CLONE.format(conf=names.CLUSTER_CONF) if clone else ""
+    return clone | {
+        "start.sh": _START.format(conf=names.CLUSTER_CONF, wait=wait, clone=begin),
+        "replica.sh": _REPLICA.format(wait=wait, command=" ".join(restore), variables=variables),
+        "stop.sh": _STOP.format(conf=names.CLUSTER_CONF, clone=clone_script.stop_lines() if clone else ""),
+        "after-bootstrap.sh": _AFTER_BOOTSTRAP.format(user=APPLICATION),
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest import info as pgbackrest_info
 from pgwarden.pgbackrest.trouble import Place, Trouble, by_repo, explain
 
@@ -79,8 +80,17 @@ def _entry(facts: Facts, storage: StorageView) -> Object:
         entry |= dict(_effective(facts))
     if storage.known:
         entry |= {"reachable": storage.trouble is None, "message": storage.trouble.sentence if storage.trouble else ""}
+    kept = config.retention(facts.spec, storage.number)
+    if kept:
+        entry["retention"] = {_camel(key): int(value) if value.isdigit() else value for key, value in kept.items()}
     archive = facts.info.archive(storage.number) if facts.info else None
     return entry | ({"lastWal": archive.max} if archive and archive.max else {})
+
+
+def _camel(key: str) -> str:
+    """full-type → fullType."""
+    first, *others = key.split("-")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _effective(facts: Facts) -> Iterator[tuple[str, str]]:

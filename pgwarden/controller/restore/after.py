@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pgwarden.api import names
-from pgwarden.controller.restore import cluster, render
+from pgwarden.controller.restore import cluster, render, workload
 from pgwarden.controller.restore.facts import Facts
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.restore.switch import running_pod
@@ -62,6 +61,9 @@ def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: dict[str, An
     if answer is None and pod is not None:
         call = Call(pod["status"]["podIP"], "clear-recovery", CLEAR_SECONDS, "clear")
         return act(call, "Recovered", "taking the recovery target out of PostgreSQL's configuration")
+    found = facts.workload(plan.workload)
+    if found is not None and workload.is_marked(plan, found):
+        return act(workload.unmark(plan, found), "Recovered", "PostgreSQL has recovered: there is no way back any more")
     reached = postgres.get("lastReplayTime") or plan.last_replay or "the end of the backup set"
     timeline = postgres.get("timeline")
     answer = answer or {}
@@ -102,7 +104,7 @@ def _crashes(pod: Object, plan: Plan) -> str:
 def backed_up(facts: Facts) -> Verdict:
     """A new timeline begins with a full backup. Should that fail, the restore has not."""
     plan, backup = facts.planned, facts.backup
-    name = names.restore_backup(plan.restore)
+    name = plan.backup_after
     if backup is None:
         body = render.backup(plan, facts.spec, facts.namespace)
         return act(Create("backups", body), "Starting", f"asking for Backup {name}", backup=name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Iterable
+
 import msgspec
 
 from pgwarden.api import names
@@ -44,7 +47,9 @@ def validated(facts: Facts) -> Verdict:
         return wait("NoInfo", "the repository host has no answer yet", pending=True)
     if facts.info is None:
         return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}", pending=True)
-    problem = target.unreachable(facts.spec, facts.repo_spec, _info(facts), facts.now)
+    info = _info(facts)
+    problem = target.unreachable(facts.spec, facts.repo_spec, info, facts.now)
+    problem = problem or target.too_small(facts.spec, facts.repo_spec, info)
     if problem:
         return problem
     plan = planning.make(facts)
@@ -99,9 +104,38 @@ def fenced(facts: Facts) -> Verdict:
             return _archived_only(facts, "no PostgreSQL pod is running")
         call = Call(pod_ip(pod), f"fence?timeout={FENCE_SECONDS}", FENCE_SECONDS + 15, "fence")
         return act(call, "Fencing", f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all that it has")
+    plan, tablespaces = facts.planned, answer.get("tablespaces") or ()
+    elsewhere = _tablespace_elsewhere(plan, tablespaces)
+    if elsewhere:
+        return elsewhere
+    plan = msgspec.structs.replace(plan, tablespaces=_folders(tablespaces))
     if answer.get("ok"):
-        return done("Archived", f"all up to {answer.get('time')} is archived (segment {answer.get('wal')})")
+        ahead = target.beyond(facts.spec, str(answer.get("lsn") or ""))
+        if ahead:
+            return ahead
+        text = f"all up to {answer.get('time')} is archived (segment {answer.get('wal')})"
+        return done("Archived", text, plan=plan)
     return _archived_only(facts, str(answer.get("error", "")))
+
+
+def _folders(tablespaces: Iterable[Object]) -> list[str]:
+    return [location for one in tablespaces if (location := str(one.get("location", ""))).startswith("/")]
+
+
+def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Object]) -> Verdict | None:
+    """One volume is restored: tablespaces in folders of it come back, others would go nowhere."""
+    root = render.volume_root(plan)
+    for one in tablespaces:
+        location = posixpath.normpath(str(one.get("location", "")))
+        # A relative one is in the data directory (allow_in_place_tablespaces).
+        if location.startswith("/") and posixpath.commonpath([root, location]) != posixpath.normpath(root):
+            return fail(
+                "TablespaceElsewhere",
+                f"tablespace {one.get('name')} is in {location}, and a restore brings back the one volume at {root}. "
+                f"Move it into a folder of that volume (CREATE TABLESPACE there, ALTER … SET TABLESPACE), or restore "
+                f"by hand",
+            )
+    return None
 
 
 def _primary(facts: Facts) -> Object | None:
@@ -146,10 +180,9 @@ def volume_ready(facts: Facts) -> Verdict:
 
 
 def is_ours(facts: Facts, claim: Object) -> bool:
-    """Whether this very Restore has made *claim*: labelled with its name, and not older than it."""
-    metadata = claim["metadata"]
-    labelled = metadata.get("labels", {}).get(names.LABEL_RESTORE) == facts.name
-    return bool(labelled and metadata["creationTimestamp"] >= facts.restore["metadata"]["creationTimestamp"])
+    """Whether this very Restore has made *claim*, and not an earlier one of its name."""
+    made_by = claim["metadata"].get("annotations", {}).get(names.ANNOTATION_RESTORE_UID)
+    return bool(made_by == facts.restore["metadata"]["uid"])
 
 
 # --- Restored ----------------------------------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from pgwarden.kube.client import Object
 _ALL_PODS = frozenset({"Validated", "Stopped", "Swapped"})
 #: Steps that need the repository host: for what it holds, or because PostgreSQL is about to need it.
 _HOST = frozenset({"Validated", "Stopped", "Started"})
+#: Steps at which it matters whether PostgreSQL has recovered.
+_AGENT = frozenset({"Recovered", "Ending"})
 #: Steps that look at the other instances of a PostgresCluster.
 _MEMBERS = frozenset({"Validated", "Stopped", "BackedUp"})
 
@@ -44,7 +46,8 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
     pods = await read.pods(None if step in _ALL_PODS | {"Ending"} else spec.repository)
     claims = await read.claims(plan)
     info, info_error = await read.info(spec.repository) if step in _HOST else (None, "")
-    agent, agent_error = await read.agent(spec.repository, plan, pods) if step == "Recovered" else (None, "")
+    asked = step in _AGENT or left is not None
+    agent, agent_error = await read.agent(spec.repository, operation, pods) if asked else (None, "")
     return Facts(
         now=context.clock(),
         settings=context.settings,
@@ -60,7 +63,7 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
         volumes=await read.volumes(_meant(claims, pods, operation), operation),
         job=job,
         job_pods=tuple(await read.job_pods(job_name)),
-        backup=await read.find("backups", names.restore_backup(plan.restore)) if plan and step == "BackedUp" else None,
+        backup=await read.find("backups", plan.backup_after) if plan and step == "BackedUp" else None,
         info=info,
         info_error=info_error,
         members=await read.members(repository) if step in _MEMBERS else None,

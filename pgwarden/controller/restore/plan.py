@@ -46,11 +46,17 @@ class Plan(Model, frozen=True, kw_only=True):
     claim: str = ""
     claim_uid: str = ""
     claim_spec: dict[str, Any] = msgspec.field(default_factory=dict)
+    #: The restored volume's claim, where it is not to be like the old one.
+    new_spec: dict[str, Any] = msgspec.field(default_factory=dict)
     claim_labels: dict[str, str] = msgspec.field(default_factory=dict)
     claim_annotations: dict[str, str] = msgspec.field(default_factory=dict)
     claim_owners: list[dict[str, Any]] = msgspec.field(default_factory=list)
     old_volume: Volume | None = None
     new_claim: str
+    #: Chosen free: what an earlier Restore of this name has kept is not in the way. Empty in plans of version 0.1.
+    kept: str = ""
+    failed: str = ""
+    backup: str = ""
     new_volume: Volume | None = None  # known when the Job has bound it
     facts: PodFacts
     mounts: list[dict[str, Any]]  # of the data volume, in the PostgreSQL container
@@ -59,6 +65,7 @@ class Plan(Model, frozen=True, kw_only=True):
     )  # nodeSelector, affinity, tolerations … of the Job's pod
     security: dict[str, Any] = msgspec.field(default_factory=dict)  # the pod's own securityContext
     own_volume: bool = False  # whether root must give the new volume to PostgreSQL's user first
+    tablespaces: list[str] = msgspec.field(default_factory=list)  # their folders, on the data volume
     last_replay: str = ""
     ending: Ending | None = None
 
@@ -67,13 +74,21 @@ class Plan(Model, frozen=True, kw_only=True):
         return bool(self.workload)
 
     @property
+    def restored_spec(self) -> dict[str, Any]:
+        return self.new_spec or self.claim_spec
+
+    @property
     def kept_claim(self) -> str:
-        return names.kept_claim(self.claim, self.restore)
+        return self.kept or names.kept_claim(self.claim, self.restore)
 
     @property
     def failed_claim(self) -> str:
         """The claim under which a volume is kept that was restored, and on which recovery failed."""
-        return names.short(f"{self.claim}-failed-{self.restore}", 63)
+        return self.failed or names.failed_claim(self.claim, self.restore)
+
+    @property
+    def backup_after(self) -> str:
+        return self.backup or names.restore_backup(self.restore)
 
     def dump(self) -> str:
         return msgspec.json.encode(self).decode()

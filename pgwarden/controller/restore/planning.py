@@ -77,6 +77,7 @@ def _from_pod(
         "own_volume": not _runs_as_user(pod, known, security),
     }
     base |= plans.claim_parts(claim)
+    base["new_spec"] = _new_spec(facts, base["claim_spec"])
     if found is None:
         return Plan(**base, new_claim=facts.spec.volume_claim)
     volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
@@ -89,7 +90,28 @@ def _from_pod(
         replicas=workload.replicas(found.workload) or 1,
         old_volume=Volume(name=volume["metadata"]["name"], reclaim=swap.policy(volume)),
         new_claim=names.restored_claim(facts.name),
+        kept=names.free(names.kept_claim(claim["metadata"]["name"], facts.name), facts.claims),
+        failed=names.free(names.failed_claim(claim["metadata"]["name"], facts.name), facts.claims),
+        backup=names.free(names.restore_backup(facts.name), _backups(facts)),
     )
+
+
+def _new_spec(facts: Facts, like: dict[str, Any]) -> dict[str, Any]:
+    """*like* with what spec.newVolume says; what belongs to one class alone does not go with another."""
+    wanted = facts.spec.new_volume
+    if wanted is None:
+        return {}
+    made = dict(like)
+    if wanted.storage_class_name and wanted.storage_class_name != like.get("storageClassName"):
+        made = {key: value for key, value in made.items() if key not in {"volumeAttributesClassName", "selector"}}
+        made["storageClassName"] = wanted.storage_class_name
+    if wanted.size:
+        made["resources"] = {"requests": {"storage": wanted.size}}
+    return made
+
+
+def _backups(facts: Facts) -> set[str]:
+    return {one["metadata"]["name"] for one in facts.operations if one["kind"] == "Backup"}
 
 
 def _claim_name(pod: Object, known: PodFacts) -> str:

@@ -137,7 +137,7 @@ class RestoreController:
 
 def _stub(key: Key, plan: Plan) -> Object:
     """As much of the vanished Restore as its undoing needs."""
-    ended = Ending(reason="Vanished", message="the Restore was deleted", step="")
+    ended = Ending(reason=undo.VANISHED, message="the Restore was deleted", step="")
     return {
         "apiVersion": names.API_VERSION,
         "kind": "Restore",

@@ -43,12 +43,16 @@ def labels(plan: Plan) -> dict[str, str]:
 def restored_claim(plan: Plan, namespace: str) -> Object:
     """What the Job restores into, like the claim it will replace. It has no owner, as it is to stay."""
     own = labels(plan) | {names.LABEL_COMPONENT: IN_BETWEEN if plan.in_place else COPY}
-    return _claim(plan.new_claim, namespace, dict(plan.claim_spec), own)
+    body = _claim(plan.new_claim, namespace, dict(plan.restored_spec), own)
+    body["metadata"]["annotations"] = {names.ANNOTATION_RESTORE_UID: plan.restore_uid}
+    return body
 
 
 def user_claim(plan: Plan, namespace: str, volume: str) -> Object:
-    """The claim under the user's name, with all that the user's had."""
-    body = _claim(plan.claim, namespace, plan.claim_spec | {"volumeName": volume}, plan.claim_labels)
+    """The claim under the user's name, with all that the user's had, for the old volume or for the restored one."""
+    restored = plan.new_volume is not None and plan.new_volume.name == volume
+    spec = plan.restored_spec if restored else plan.claim_spec
+    body = _claim(plan.claim, namespace, spec | {"volumeName": volume}, plan.claim_labels)
     if plan.claim_annotations:
         body["metadata"]["annotations"] = plan.claim_annotations
     if plan.claim_owners:
@@ -64,7 +68,7 @@ def kept_claim(plan: Plan, namespace: str, volume: str) -> Object:
         f"claims, and make claim {plan.claim} again with spec.volumeName {volume} (after removing uid from the "
         f"volume's claimRef). Delete this claim when the data is not needed any more."
     )
-    return _kept(plan, plan.kept_claim, namespace, volume, text)
+    return _kept(plan, plan.kept_claim, namespace, plan.claim_spec | {"volumeName": volume}, text)
 
 
 def failed_claim(plan: Plan, namespace: str, volume: str) -> Object:
@@ -72,16 +76,16 @@ def failed_claim(plan: Plan, namespace: str, volume: str) -> Object:
         f"What Restore {plan.restore} put in the place of claim {plan.claim}; PostgreSQL did not recover on it. "
         f"Delete this claim when it is not needed any more."
     )
-    return _kept(plan, plan.failed_claim, namespace, volume, text)
+    return _kept(plan, plan.failed_claim, namespace, plan.restored_spec | {"volumeName": volume}, text)
 
 
-def _kept(plan: Plan, name: str, namespace: str, volume: str, text: str) -> Object:
+def _kept(plan: Plan, name: str, namespace: str, spec: dict[str, Any], text: str) -> Object:
     kept = {
         names.MANAGED_BY: "pgwarden",
         names.LABEL_OWNER_REPOSITORY: plan.repository,
         names.LABEL_KEPT_BY: plan.restore,
     }
-    body = _claim(name, namespace, plan.claim_spec | {"volumeName": volume}, kept)
+    body = _claim(name, namespace, spec, kept)
     body["metadata"]["annotations"] = {DESCRIPTION: text}
     return body
 
@@ -105,7 +109,7 @@ def backup(plan: Plan, spec: RestoreSpec, namespace: str) -> Object:
         "apiVersion": names.API_VERSION,
         "kind": "Backup",
         "metadata": {
-            "name": names.restore_backup(plan.restore),
+            "name": plan.backup_after,
             "namespace": namespace,
             "labels": {
                 names.MANAGED_BY: "pgwarden",
@@ -195,6 +199,7 @@ def volume_root(plan: Plan) -> str:
 def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, settings: Settings) -> Object:
     own = ["job", "restore", "--pg-data", plan.facts.data_directory, "--volume-root", volume_root(plan)]
     own += ["--uid", plan.restore_uid]
+    own += [word for folder in plan.tablespaces for word in ("--tablespace", folder)]
     return {
         "name": "pgbackrest",
         "image": settings.image,

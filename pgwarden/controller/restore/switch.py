@@ -29,6 +29,10 @@ def stopped(facts: Facts) -> Verdict:
         changed = _changed(facts, plan) or _job_gone(facts, plan)
         if changed:
             return changed
+        if not workload.is_marked(plan, found):
+            return act(
+                workload.mark(plan, found), "Stopping", f"writing on {workload.title(plan)} how to undo all this"
+            )
         held = cluster.hold(facts, facts.members, plan) if facts.members else None
         if held:
             return held

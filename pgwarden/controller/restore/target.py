@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pgwarden.api import target as forms
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.quantity import parse_quantity
 from pgwarden.controller.restore.verdict import Verdict, fail
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
@@ -40,7 +41,36 @@ def unreachable(spec: RestoreSpec, repository: RepositorySpec, info: Info | None
         if not chosen:
             return fail("NoSuchSet", f"spec.set: {spec.set} is not in {where}; there are {_labels(sets)}")
         sets = chosen
-    return _too_early(spec, sets, info, moment)
+    return _no_timeline(spec, sets, info) or _too_early(spec, sets, info, moment)
+
+
+def _no_timeline(spec: RestoreSpec, sets: list[BackupSet], info: Info | None) -> Verdict | None:
+    wanted = forms.timeline_number(spec.target_timeline)
+    if wanted is None:
+        return None
+    begun = [timeline for one in sets if (timeline := forms.timeline_of_segment(one.wal_stop))]
+    repos = {one.repo for one in sets}
+    archives = [one.max for one in info.archives if one.repo in repos] if info else []
+    newest = max([*begun, *filter(None, map(forms.timeline_of_segment, archives))], default=0)
+    what = f"spec.targetTimeline: {spec.target_timeline}"
+    if newest and wanted > newest:
+        return fail("NoSuchTimeline", f"{what} has no WAL; the newest timeline is {newest}, which latest means")
+    if begun and wanted < min(begun):
+        return fail(
+            "NoSuchTimeline", f"{what} is before {min(begun)}, on which the backups are; no recovery leads back"
+        )
+    return None
+
+
+def beyond(spec: RestoreSpec, archived: str) -> Verdict | None:
+    """Whether the target is a WAL position after *archived*, the one up to which PostgreSQL has just archived all."""
+    wanted = spec.target.lsn if spec.target else None
+    try:
+        if not wanted or not archived or forms.parse_lsn(wanted) <= forms.parse_lsn(archived):
+            return None
+    except forms.TargetError:
+        return None
+    return fail("TargetNotReachable", f"spec.target.lsn: {wanted} is not written yet; PostgreSQL is at {archived}")
 
 
 def _too_early(spec: RestoreSpec, sets: list[BackupSet], info: Info | None, moment: datetime | None) -> Verdict | None:
@@ -63,6 +93,21 @@ def _too_early(spec: RestoreSpec, sets: list[BackupSet], info: Info | None, mome
                 f"the earliest reachable is {first}",
             )
     return None
+
+
+def too_small(spec: RestoreSpec, repository: RepositorySpec, info: Info | None) -> Verdict | None:
+    """Whether spec.newVolume is smaller than the data of the smallest set that may be restored."""
+    size = parse_quantity(spec.new_volume.size) if spec.new_volume and spec.new_volume.size else None
+    repo = repo_number(spec, repository)
+    sets = (
+        [one for one in info.backups if repo in {None, one.repo} and spec.set in {"", "latest", one.label}]
+        if info
+        else []
+    )
+    if size is None or not sets or size >= (smallest := min(one.database_size for one in sets)):
+        return None
+    text = f"spec.newVolume.size: {spec.new_volume and spec.new_volume.size} is less than the {smallest} bytes of data"
+    return fail("VolumeTooSmall", text)
 
 
 def archived_until(repository: Object | None, spec: RestoreSpec) -> datetime | None:

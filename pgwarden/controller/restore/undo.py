@@ -8,17 +8,38 @@ from __future__ import annotations
 
 from pgwarden.api import names
 from pgwarden.controller.restore import before, swap, switch, workload
-from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore.facts import Facts, is_going
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.restore.verdict import Delete, Merge, Verdict, act, done
 from pgwarden.kube.client import Object
 
+#: The reason of an ending that nobody has decided: the Restore is not there any more.
+VANISHED = "Vanished"
+
 
 def judge(facts: Facts) -> Verdict:
     """The next thing to do for `facts.plan`, or done: nothing of the restore is in the way any more."""
     plan = facts.planned
-    return put_back(facts, plan) if swap_has_begun(facts, plan) else give_up(facts, plan)
+    if not swap_has_begun(facts, plan):
+        return give_up(facts, plan)
+    return _recovered(facts, plan) or put_back(facts, plan)
+
+
+def _recovered(facts: Facts, plan: Plan) -> Verdict | None:
+    """A Restore that vanished when PostgreSQL took writes: the new timeline is archived, so nobody goes back."""
+    postgres = (facts.agent or {}).get("postgres") or {}
+    found = facts.workload(plan.workload)
+    failed = plan.ending is not None and plan.ending.reason != VANISHED
+    claim = facts.claims.get(plan.claim)
+    restored = (
+        claim is not None and plan.new_volume is not None and claim["spec"].get("volumeName") == plan.new_volume.name
+    )
+    if failed or not restored or found is None or not postgres.get("reachable") or postgres.get("inRecovery", True):
+        return None
+    what = f"PostgreSQL has recovered on the restored volume; the old one is kept as claim {plan.kept_claim}"
+    return (
+        act(workload.unmark(plan, found), "Recovered", what) if workload.is_marked(plan, found) else done("Kept", what)
+    )
 
 
 def swap_has_begun(facts: Facts, plan: Plan) -> bool:
@@ -63,10 +84,9 @@ def give_up(facts: Facts, plan: Plan) -> Verdict:
 def _start(facts: Facts, plan: Plan) -> Verdict | None:
     """Scaled back where it is us who stopped it."""
     found = facts.workload(plan.workload) if plan.in_place else None
-    by = plans.of_workload(found)
-    if found is None or by is None or by.restore_uid != plan.restore_uid:
+    if found is None or not workload.is_marked(plan, found):
         return None
-    return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
+    return act(workload.give_back(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
 
 
 def _is_ours(facts: Facts, plan: Plan, claim: Object) -> bool:

@@ -126,26 +126,46 @@ def _over(obj: Object) -> bool:
     return obj.get("status", {}).get("phase") in {"Completed", "Failed"}
 
 
+def mark(plan: Plan, workload: Object) -> Merge:
+    """The plan on the workload, before anything of the user's is changed: it is undone by that, should we vanish."""
+    return _patch(plan, workload, plan.dump(), None)
+
+
+def unmark(plan: Plan, workload: Object) -> Merge:
+    return _patch(plan, workload, None, None)
+
+
 def stop(plan: Plan, workload: Object) -> Merge:
     """One patch: the reason and the stop cannot be seen apart."""
     return _patch(plan, workload, plan.dump(), 0)
 
 
 def start(plan: Plan, workload: Object) -> Merge:
+    """On the restored volume; the mark stays until PostgreSQL has recovered on it."""
+    return _patch(plan, workload, plan.dump(), plan.replicas)
+
+
+def give_back(plan: Plan, workload: Object) -> Merge:
+    """As it was."""
     return _patch(plan, workload, None, plan.replicas)
 
 
-def _patch(plan: Plan, workload: Object, annotation: str | None, count: int) -> Merge:
+def _patch(plan: Plan, workload: Object, annotation: str | None, count: int | None) -> Merge:
     metadata = {"uid": workload["metadata"]["uid"], "annotations": {names.ANNOTATION_STOPPED_BY: annotation}}
-    body = {"metadata": metadata, "spec": {"replicas": count}}
+    body: Object = {"metadata": metadata} | ({} if count is None else {"spec": {"replicas": count}})
     return Merge(PLURALS[plan.workload_kind], workload["metadata"]["namespace"], plan.workload, body)
+
+
+def is_marked(plan: Plan, workload: Object) -> bool:
+    """Whether this very Restore is at work on it."""
+    by = plans.of_workload(workload)
+    return by is not None and by.restore_uid == plan.restore_uid
 
 
 def is_stopped(plan: Plan, workload: Object) -> bool:
     """Whether it is scaled to zero by this very Restore."""
-    by = plans.of_workload(workload)
-    return by is not None and by.restore_uid == plan.restore_uid and replicas(workload) == 0
+    return is_marked(plan, workload) and replicas(workload) == 0
 
 
 def is_started(plan: Plan, workload: Object) -> bool:
-    return plans.of_workload(workload) is None and replicas(workload) == plan.replicas
+    return replicas(workload) == plan.replicas

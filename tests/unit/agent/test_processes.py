@@ -133,3 +133,23 @@ def test_a_restore_over_files_of_others_does_not_start(job, paths, tmp_path):
     assert code == 1
     assert out == ""
     assert "choose an empty volume" in result["error"]
+
+
+def test_a_restore_begins_only_when_the_pod_before_it_has_ended(job, paths, tmp_path):
+    """Kubernetes makes a Job's next pod while the deleted one still ends."""
+    root = tmp_path / "volume"
+    root.mkdir()
+    flags = ["restore", "--pg-data", str(root / "data"), "--volume-root", str(root), "--uid", "u", "--"]
+    began = tmp_path / "began"
+    first = job(f"open({str(began)!r}, 'a').write('x'); time.sleep(60)", *flags, "restore")
+    assert first.stdout.readline().startswith("ARGS")
+    second = job(f"open({str(began)!r}, 'a').write('x')", *flags, "restore")
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(3)
+    assert began.read_text() == "x"
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=30)
+    assert first.returncode == 1
+    code, out, _ = finish(second, paths)
+    assert (code, began.read_text()) == (0, "xx")
+    assert "restore" in out

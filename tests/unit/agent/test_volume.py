@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 
@@ -101,3 +103,30 @@ def test_the_root_of_a_used_volume_is_kept(root, monkeypatch):
     with pytest.raises(volume.VolumeError, match="PG_VERSION"):
         volume.own(root, 4711, 4712)
     volume.own(root, os.getuid(), os.getgid())  # but what is right already is no fault
+
+
+def test_folders_of_tablespaces_are_made_on_the_volume_alone(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "fast"
+    fill(root / "old", "16384")
+    volume.make_folders([root / "old", root / "spaces/fast", elsewhere], root)
+    assert stat.S_IMODE((root / "spaces/fast").stat().st_mode) == 0o700
+    assert (root / "old/16384").exists()
+    assert not elsewhere.exists()
+
+
+async def test_a_volume_that_another_writes_to_is_refused_after_a_while(root):
+    async with volume.alone(root):
+        with pytest.raises(volume.VolumeError, match="another pod has been writing"):
+            async with volume.alone(root, 0.3):
+                pytest.fail("two at once")
+    async with volume.alone(root, 0.3):
+        pass
+
+
+async def test_a_file_system_without_locks_is_used_without(root, monkeypatch):
+    def unsupported(*_args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    async with volume.alone(root, 0):
+        pass

@@ -22,6 +22,10 @@ def s3(**changes: Any) -> Spec:
     return {"storageType": "s3", "s3": given, "retention": {"full": 7}}
 
 
+def source(**given: Any) -> Spec:
+    return {"dataSource": {"repository": "hippo"} | given}
+
+
 def option(text: Any) -> Spec:
     return {"options": [text]}
 
@@ -104,6 +108,7 @@ RESTORE = [
         for value in ("--target=x", "--target-timeline=2", "--set=x", "--repo1-retention-full=2", "--start-fast")
     ),
     ("volumeClaim", "spec.volumeClaim", {"volumeClaim": "hippo-pgbackrest-repo"}),
+    *(("size", "spec.newVolume.size", {"newVolume": {"size": value}}) for value in ("ten", "10")),
     ("set", "spec.set", {"set": "20261102-000000F"}),
     ("target", "spec.target", {"target": {"xid": "1234", "immediate": True}}),
     ("target", "spec.target", {"target": {}}),
@@ -156,6 +161,21 @@ CLUSTER = [
         "spec.instances.storage.size",
         ({"instances": {"storage": {"size": "1Gi"}}}, {"instances": {"storage": {"size": "2Gi"}}}),
     ),
+    ("dataSource", "spec.dataSource.repository", source(repository="one")),
+    ("dataSource", "spec.dataSource.repository", source(repository="hipo")),
+    ("dataSource", "spec.dataSource.repository", source(namespace="nowhere")),
+    ("cloneableFrom", "spec.dataSource.namespace", source(repository="elsewhere", namespace="apps")),
+    ("dataSource", "spec.dataSource.repository", source(repository="foreign")),
+    ("dataSource", "spec.postgresVersion", source(repository="foreign")),
+    ("dataSource", "spec.dataSource.storage", source(repository="identity")),
+    ("storage", "spec.dataSource.storage", source(storage="s3")),
+    ("options", "spec.dataSource.options[0]", source(options=["--start-fast"])),
+    ("set", "spec.dataSource.set", source(set="20261102-000000F")),
+    ("target", "spec.dataSource.target", source(target={})),
+    ("window", "spec.dataSource.target.time", source(target={"time": "2026-10-01T00:00:00Z"})),
+    ("timeline", "spec.dataSource.targetTimeline", source(targetTimeline="9")),
+    ("schema", "spec.dataSource.repository", {"dataSource": {"namespace": "apps"}}),
+    ("immutable", "spec.dataSource", (source(), source(repository="new"))),
 ]  # fmt: skip
 
 #: (kind, rule, name)
@@ -189,6 +209,8 @@ WARNINGS = [
     ("Restore", {"repository": "new", "set": "20261101-000000F"}, "the backups of Repository new are not known"),
     ("Restore", {"repository": "busy"}, "waits for Restore "),
     ("PostgresCluster", {"synchronous": True}, "spec.synchronous has no effect"),
+    ("PostgresCluster", source(repository="new", target={"time": "2026-11-15T10:00:00Z"}), "spec.dataSource: the recovery"),
+    ("PostgresCluster", source(repository="broken"), "spec.dataSource: Repository broken is not Ready"),
 ]  # fmt: skip
 
 #: Pods: (rule, field, container's fields, the Repository's spec.postgres)

@@ -25,6 +25,7 @@ KINDS = {
     "Restore": examples.RESTORE,
     "PostgresCluster": examples.CLUSTER,
 }
+IDENTITY = {key: value for key, value in examples.S3.items() if key != "credentialsSecretRef"} | {"keyType": "web-id"}
 Row = tuple[str, Fault]  # kind and what is refused
 
 
@@ -44,6 +45,9 @@ def world() -> Cluster:
         build("Repository", "new", status={"phase": "Ready"}),
         build("Repository", "busy", status={"phase": "Ready"}),
         build("Repository", "elsewhere", namespace="apps"),
+        build("Repository", "foreign", status={"postgresVersion": "16.4"}, postgres={"user": "admin"}),
+        build("Repository", "identity", storageType="s3", s3=IDENTITY),
+        build("Repository", "broken", status={"conditions": [{"type": "Ready", "status": "False"}]}),
         build("Repository", "owner", storageType="s3", s3=examples.S3 | {"path": "/taken"}),
         build("Restore", "first", repository="busy", status={"phase": "Running"}),
         build("Backup", "nightly", repository="busy", status={"phase": "Running"}),

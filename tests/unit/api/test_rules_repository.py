@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime
 
 import pytest
+
+from pgwarden.api.rules import OperatorDefaults, validate
 
 STORAGE_TYPES = [
     ("s3,local", "write local,s3: the local storage is always the first"),
@@ -223,3 +226,23 @@ def test_a_repository_is_no_neighbour_of_itself(make, judge, cluster, s3):
     old = make("Repository", "a", storageType="s3", s3=s3)
     cluster.present.append(old)
     assert judge(make("Repository", "a", storageType="s3", s3=s3, retention={"full": 3}), old).faults == []
+
+
+@pytest.mark.parametrize(
+    ("storage_type", "standing", "refused"), [("s3", True, True), ("s3", False, False), ("local,s3", True, False)]
+)
+def test_a_storage_with_backups_is_missed_by_the_status_alone_where_the_object_stands(
+    hippo, s3, cluster, storage_type, standing, refused
+):
+    """The controller knows no object before; and the status of one that is being made is not ours."""
+    hippo["spec"] |= {"storageType": storage_type, "s3": s3}
+    verdict = validate(
+        hippo,
+        old=None,
+        lookup=cluster,
+        now=datetime(2026, 11, 23, tzinfo=UTC),
+        defaults=OperatorDefaults(),
+        standing=standing,
+    )
+    text = "storage local still holds 2 backups; a Repository with backups can only gain storages"
+    assert [fault.message for fault in verdict.faults] == ([text] if refused else [])

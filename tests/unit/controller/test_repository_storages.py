@@ -150,6 +150,17 @@ def test_the_status_has_each_storage_with_all_defaults_filled_in():
     assert shown[1]["message"].startswith("the certificate of s3.pgwarden-s3.svc.cluster.local:7070 is not trusted")
 
 
+def test_the_status_has_how_long_each_storage_keeps_backups_in_one_spelling():
+    spec = {
+        "storageType": "local,s3", "s3": S3, "retention": {"full": 14, "fullType": "time"},
+        "options": ["--repo2-retention-history 7", "--repo1-retention-archive-type=diff"],
+    }  # fmt: skip
+    shown = report.status(facts(info({}, {}), spec=msgspec.convert(spec, RepositorySpec)), {})["storages"]
+    assert shown[0]["retention"] == {"full": 14, "fullType": "time", "archiveType": "diff"}
+    assert shown[1]["retention"] == {"full": 14, "fullType": "time", "history": 7}
+    assert all("retention" not in storage for storage in report.status(facts(info({}, {})), {})["storages"])
+
+
 def test_while_no_host_answers_nothing_is_said_of_a_storage():
     shown = report.status(facts(None, host_ready=False), {})["storages"]
     assert all("reachable" not in storage for storage in shown)

@@ -30,12 +30,20 @@ def program(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def process_one() -> Iterator[None]:
-    """Orphans become this process's children, as they become PostgreSQL's where it is process 1."""
+def process_one() -> Iterator[set[int]]:
+    """Orphans become this process's children, as they become PostgreSQL's where it is process 1.
+
+    Its value are the children that were there before (a cluster of other tests in this process): none of these tests'.
+    """
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    yield
+    yield children()
     libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def children() -> set[int]:
+    tasks = Path("/proc/self/task").iterdir()
+    return {int(pid) for task in tasks for pid in (task / "children").read_text("ascii").split()}
 
 
 def pretend(program: Path, script: str) -> None:
@@ -44,33 +52,33 @@ def pretend(program: Path, script: str) -> None:
     backrest.chmod(0o755)
 
 
-def orphans(limit: float = 10) -> list[int]:
-    """Exit statuses of every child that this process is left with."""
+def orphans(before: set[int], limit: float = 10) -> list[int]:
+    """Exit statuses of every child that this process is left with, but for those that were there *before*."""
     found: list[int] = []
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
+        left = children() - before
+        if not left:
             return found
-        if pid:
-            found.append(status)
-        else:
-            time.sleep(0.02)
+        for child in left:
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
+                found.append(status)
+        time.sleep(0.02)
     raise AssertionError("children are still running")
 
 
 @pytest.mark.parametrize("code", [0, 1, 25, 103])
-def test_exit_code_is_passed_on(program: Path, code: int, process_one: None) -> None:
+def test_exit_code_is_passed_on(program: Path, code: int, process_one: set[int]) -> None:
     pretend(program, f"exit {code}")
     assert subprocess.run([program], check=False).returncode == code
-    assert orphans() == [0]
+    assert orphans(process_one) == [0]
 
 
-def test_signal_is_passed_on(program: Path, process_one: None) -> None:
+def test_signal_is_passed_on(program: Path, process_one: set[int]) -> None:
     pretend(program, "kill -TERM $$")
     assert subprocess.run([program], check=False).returncode == -signal.SIGTERM
-    assert orphans() == [0]
+    assert orphans(process_one) == [0]
 
 
 def test_arguments_and_output_are_passed_on(program: Path) -> None:
@@ -80,33 +88,35 @@ def test_arguments_and_output_are_passed_on(program: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["exit 103", "kill -KILL $$"])
-def test_process_left_behind_ends_as_an_orphan_with_zero(program: Path, end: str, process_one: None) -> None:
+def test_process_left_behind_ends_as_an_orphan_with_zero(program: Path, end: str, process_one: set[int]) -> None:
     pretend(program, f"setsid sh -c 'sleep 0.5; {end}' > /dev/null 2>&1 &\nexit 0")
     began = time.monotonic()
     assert subprocess.run([program], check=False, capture_output=True).returncode == 0
     assert time.monotonic() - began < 0.45, "the answer waited for what was left behind"
-    assert orphans() == [0]
+    assert orphans(process_one) == [0]
 
 
-def test_process_left_behind_reaches_process_one_without_the_program(program: Path, process_one: None) -> None:
+def test_process_left_behind_reaches_process_one_without_the_program(program: Path, process_one: set[int]) -> None:
     pretend(program, "setsid sh -c 'exit 103' > /dev/null 2>&1 &\nexit 0")
     subprocess.run([program.with_name("backrest")], check=True)
-    assert [os.waitstatus_to_exitcode(status) for status in orphans()] == [103]
+    assert [os.waitstatus_to_exitcode(status) for status in orphans(process_one)] == [103]
 
 
-def test_program_that_cannot_start_is_a_failure(program: Path, process_one: None) -> None:
+def test_program_that_cannot_start_is_a_failure(program: Path, process_one: set[int]) -> None:
     assert subprocess.run([program], check=False).returncode == 126
-    assert orphans() == [0]
+    assert orphans(process_one) == [0]
 
 
-def test_signal_to_the_group_ends_the_program_and_pgbackrest(program: Path, tmp_path: Path, process_one: None) -> None:
+def test_signal_to_the_group_ends_the_program_and_pgbackrest(
+    program: Path, tmp_path: Path, process_one: set[int]
+) -> None:
     pretend(program, f"echo $$ > {tmp_path}/pid; exec sleep 30")
     running = subprocess.Popen([program], start_new_session=True)
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
         time.sleep(0.01)
     os.killpg(running.pid, signal.SIGQUIT)
     assert running.wait(10) == -signal.SIGQUIT
-    assert orphans() == [0]
+    assert orphans(process_one) == [0]
 
 
 # --- restore_command: PostgreSQL takes what fails for the end of the WAL --------------------------------------------
@@ -123,11 +133,11 @@ def get(program: Path, data: Path, *signals: str) -> int:
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_recovery_gets_the_answer_at_once(program: Path, tmp_path: Path, code: int, process_one: None) -> None:
+def test_recovery_gets_the_answer_at_once(program: Path, tmp_path: Path, code: int, process_one: set[int]) -> None:
     pretend(program, f"echo >> {tmp_path}/tries; exit {code}")
     assert get(program, tmp_path / "data", "recovery.signal") == code
     assert (tmp_path / "tries").read_text() == "\n"
-    assert orphans() == [0]
+    assert orphans(process_one) == [0]
 
 
 def test_recovery_outlasts_an_error(program: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.pgbackrest.config import (
     PodEndpoint,
     RepoCredentials,
+    clone_conf,
     credentials_conf,
     host_conf,
     pod_conf,
@@ -330,3 +331,44 @@ ENDPOINTS = [
 @pytest.mark.parametrize(("endpoint", "parts"), ENDPOINTS, ids=[row[0] for row in ENDPOINTS])
 def test_an_endpoint_is_a_host_and_maybe_a_port(endpoint, parts):
     assert split_endpoint(endpoint) == parts
+
+
+# --- a clone ------------------------------------------------------------------------------------------------------
+
+
+def clone(given: RepositorySpec, *numbers: int) -> dict[str, str]:
+    keys = RepoCredentials("AK", "SK", "phrase")
+    s3 = effective_s3(given, OperatorDefaults(), "ns", "hippo")
+    text = clone_conf(HIPPO, given, s3, dict.fromkeys(numbers, keys))
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def test_a_clone_reaches_a_local_storage_through_the_sources_host_with_a_certificate_of_its_own():
+    made = clone(spec(), 1)
+    assert made["repo1-host"] == "hippo-pgbackrest.ns.svc"
+    assert made["repo1-host-config"] == "/pgwarden/conf/pgbackrest.conf"  # on the host
+    for key, file in (("ca", "ca.crt"), ("cert", "tls.crt"), ("key", "tls.key")):
+        assert made[f"repo1-host-{key}-file"] == f"/etc/pgwarden-source/{file}"
+    assert not any("s3" in key or "cipher" in key for key in made)
+
+
+def test_a_clone_reads_a_bucket_itself_with_the_sources_credentials():
+    given = spec(storageType="local,s3", s3=S3, encryption={"secretRef": {"name": "x"}})
+    made = clone(given, 1, 2)
+    assert (made["repo2-s3-key"], made["repo2-s3-key-secret"], made["repo2-cipher-pass"]) == ("AK", "SK", "phrase")
+    assert made["repo2-path"] == "/pgwarden/ns/hippo"
+    assert "repo1-s3-key" not in made
+
+
+def test_a_storage_that_a_clone_does_not_use_is_not_in_its_configuration():
+    given = spec(storageType="local,s3", s3=S3)
+    assert not any(key.startswith("repo2") for key in clone(given, 1))
+    assert not any(key.startswith("repo1") for key in clone(given, 2))
+
+
+def test_nothing_of_a_clones_configuration_meets_that_of_its_own_repository():
+    made = clone(spec(storageType="local,s3", s3=S3 | {"caSecretRef": {"name": "x"}}), 1, 2)
+    ours = {key: value for key, value in made.items() if value.startswith("/pgwarden/") and "host-config" not in key}
+    assert set(ours) == {"lock-path", "log-path", "spool-path", "repo2-path"}
+    assert all(ours[key].startswith("/pgwarden/work/clone/") for key in ("lock-path", "log-path", "spool-path"))
+    assert made["pg1-path"] == "/pgdata/clone"

@@ -135,3 +135,26 @@ def test_settings(argv, expected):
 def test_folders(outer, inner, expected):
     """/var/run is /run in every image."""
     assert expected == pods.covers(outer, inner)
+
+
+def test_the_shape_that_a_widespread_chart_renders(pod, repository, settings, operations, applied):
+    """Bitnami's chart postgresql: a uid of its own, a read-only root, the data below the mount, the socket in /tmp."""
+    seen = pod(
+        name="postgresql",
+        image="bitnami/postgresql:17",
+        securityContext={"runAsUser": 1001, "readOnlyRootFilesystem": True},
+        env=[{"name": "PGDATA", "value": "/bitnami/postgresql/data"}],
+        volumeMounts=[{"name": "data", "mountPath": "/bitnami/postgresql"}, {"name": "tmp", "mountPath": "/tmp"}],
+    )
+    seen["spec"]["securityContext"] = {"fsGroup": 1001}
+    seen["spec"]["containers"].append({"name": "metrics", "image": "exporter"})
+    seen["spec"]["volumes"].append({"name": "tmp", "emptyDir": {}})
+    password = {"name": "release-postgresql", "key": "postgres-password"}
+    found = repository(postgres={"container": "postgresql", "socketDirectory": "/tmp", "passwordSecretRef": password})
+    facts = _facts(seen, found, settings)
+    assert (facts.container, facts.data_directory, facts.data_volume) == (
+        "postgresql", "/bitnami/postgresql/data", "data",
+    )  # fmt: skip
+    assert (facts.run_as_user, facts.run_as_group, facts.configured_by) == (1001, 1001, "AlterSystem")
+    sidecar = applied(seen, operations(seen, found))["spec"]["initContainers"][1]
+    assert {"name": "tmp", "mountPath": "/tmp"} in sidecar["volumeMounts"]  # where the socket is

@@ -62,6 +62,16 @@ def test_golden_pods_are_patched_by_their_likeness_as_by_themselves(golden, sett
     assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)
 
 
+def test_one_of_our_volumes_where_the_token_should_be_is_another_pod(settings):
+    """Found by the test below: such a mount was taken for the token's, which is passed over."""
+    pod = copy.deepcopy(TEMPLATES[0])
+    repository = REPOSITORIES[pod["metadata"]["labels"]["pgwarden.io/repository"]]
+    container = pod["spec"]["containers"][find.container(pods.read(pod), terms_of(repository, "x").access)]
+    token = next(each for each in container["volumeMounts"] if each["name"].startswith("kube-api-access"))
+    token["name"] = "pgwarden-conf"
+    assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)
+
+
 def leaves(value, path=()):
     """Every place of *value*, with its path."""
     if isinstance(value, dict):

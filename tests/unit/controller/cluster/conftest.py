@@ -67,6 +67,7 @@ def facts(*instances: Instance, **given: Any) -> Facts:
         "config": given.pop("config", patroni.dynamic("hippo", wanted, paused=paused)),
         "switching": given.pop("switching", False),
         "synchronous": frozenset(given.pop("synchronous", ())),
+        "synchronous_leader": given.pop("synchronous_leader", ""),
     }
     ready = [{"type": "Ready", "status": "True"}]
     listed = given.pop("listed", [{"label": "F"}])

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pgwarden.controller.cluster import patroni
-from pgwarden.controller.cluster.decide import BackUp, Configure, Make, Remove, Switch, decide, paused
+from pgwarden.controller.cluster.decide import BackUp, Configure, Make, Remove, Rename, Switch, decide, paused
 
 from .conftest import OLD, facts, instance, spec
 
@@ -126,6 +126,25 @@ def test_with_synchronous_only_a_replica_that_commits_wait_for_takes_over():
         primary(digest=OLD), instance(2), instance(3), spec=spec(synchronous=True), synchronous=["hippo-3-pod"]
     )
     assert decide(found).action == Switch("hippo-1-pod", "hippo-3-pod")
+
+
+GONE = ["hippo-1-5cc75b9b47-rww8t", "hippo-2-5f6955d7cb-9pl2c"]
+RENAMED = {
+    "both pods are new": ({}, Rename("hippo-1-pod", ("hippo-2-pod",))),
+    "no replica was noted yet, and the primary's pod is new": ({"synchronous": []}, Rename("hippo-1-pod", ())),
+    "the replica is there and takes over": ({"synchronous": ["hippo-2-pod"]}, None),
+    "the one that holds the lock is there": ({"leader": "hippo-1-pod"}, None),
+    "commits wait for nobody": ({"spec": spec(replicas=2)}, None),
+    "Patroni has noted nobody": ({"synchronous": [], "synchronous_leader": ""}, None),
+}
+
+
+@pytest.mark.parametrize("case", RENAMED)
+def test_new_names_of_those_that_may_take_over_are_told_to_patroni(case):
+    given, action = RENAMED[case]
+    given = {"leader": GONE[0], "synchronous": GONE[1:], "synchronous_leader": GONE[0]} | given
+    found = facts(instance(1), instance(2), **{"spec": spec(replicas=2, synchronous=True)} | given)
+    assert (decide(found).action if isinstance(decide(found).action, Rename) else None) == action
 
 
 def test_a_streaming_replica_takes_over_before_one_that_replays_from_the_archive():

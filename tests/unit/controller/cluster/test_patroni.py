@@ -21,10 +21,26 @@ def test_it_archives_by_the_command_that_the_webhook_would_set():
     assert local["postgresql"]["recovery_conf"] == {"restore_command": commands.restore_command("hippo")}
 
 
+def test_a_web_identity_is_set_by_each_command_that_reaches_the_bucket():
+    """PostgreSQL's own environment stays as it is; see pgbackrest/identity.py."""
+    arn = "arn:aws:iam::1:role/backups"
+    s3 = {"bucket": "b", "endpoint": "e", "region": "r", "keyType": "web-id", "roleARN": arn}
+    given = spec(repository={"storageType": "s3", "s3": s3})
+    parameters = patroni.dynamic("hippo", given, paused=False)["postgresql"]["parameters"]
+    local = json.loads(patroni.local("hippo", given))["postgresql"]
+    assert parameters["archive_command"] == commands.archive_command("hippo", arn)
+    assert local["recovery_conf"]["restore_command"] == commands.restore_command("hippo", arn)
+    replica = scripts.files("hippo", given)["replica.sh"]
+    for text in (parameters["archive_command"], local["recovery_conf"]["restore_command"], replica):
+        assert f"AWS_ROLE_ARN={arn}" in text
+        assert "AWS_WEB_IDENTITY_TOKEN_FILE=/pgwarden/token/token" in text
+    assert "AWS_" not in scripts.files("hippo", spec())["replica.sh"]
+
+
 def test_replicas_come_from_the_repository_before_they_come_from_the_primary():
     local = json.loads(patroni.local("hippo", spec()))["postgresql"]
     assert local["create_replica_methods"] == ["pgbackrest", "basebackup"]
-    script = scripts.files("hippo")[local["pgbackrest"]["command"].rpartition("/")[2]]
+    script = scripts.files("hippo", spec())[local["pgbackrest"]["command"].rpartition("/")[2]]
     words = script.split("exec ")[1].split()
     assert words[0] == names.PGBACKREST
     assert words[-1] == "restore"
@@ -83,7 +99,7 @@ def test_what_is_patched_is_what_is_read_back():
 
 
 def test_scripts_are_whole_shell_scripts(tmp_path):
-    for name, text in scripts.files("hippo").items():
+    for name, text in scripts.files("hippo", spec()).items():
         assert text.startswith("#!/bin/sh\n")
         path = tmp_path / name
         path.write_text(text)

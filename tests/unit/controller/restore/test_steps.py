@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from pgwarden.api import names
-from pgwarden.api.kinds import RepositorySpec, RestoreSpec, RestoreTarget
+from pgwarden.api.kinds import NewVolume, RepositorySpec, RestoreSpec, RestoreTarget
 from pgwarden.controller.restore import after, before, planning, switch, target, workload
 from pgwarden.controller.restore.facts import Facts
 from pgwarden.controller.restore.plan import Plan, Volume
@@ -143,6 +143,10 @@ def other_pod(kind, name):
         ({"target": RestoreTarget(lsn="0/2FFFFFF")}, "TargetTooEarly", "the earliest reachable is 0/3000050"),
         ({"target": RestoreTarget(lsn="1/0")}, "", ""),
         ({"set": "20261123-110000F"}, "", ""),
+        ({"target_timeline": "1"}, "", ""),
+        ({"target_timeline": "current"}, "", ""),
+        ({"target_timeline": "9"}, "NoSuchTimeline", "the newest timeline is 1"),
+        ({"target_timeline": "0x0"}, "NoSuchTimeline", "is before 1"),
         ({"set": "20261101-110000F"}, "NoSuchSet", "there are 20261123-110000F"),
         ({"storage": "s3"}, "NoBackup", "storage s3 holds no backup"),
     ],
@@ -157,11 +161,45 @@ def test_target(begin, spec, reason, words):
     assert not found or words in found.message
 
 
+@pytest.mark.parametrize(("size", "reason"), [("1Gi", ""), ("0.5", "VolumeTooSmall"), (None, "")])
+def test_a_new_volume_holds_the_data(begin, size, reason):
+    wanted = RestoreSpec(repository="hippo", new_volume=NewVolume(size=size))
+    found = target.too_small(wanted, RepositorySpec(), parse_info([begin.info], "hippo"))
+    assert (found.reason if found else "") == reason
+    assert not found or "0.5 is less than the 1 bytes of data" in found.message
+
+
 # --- Fenced ------------------------------------------------------------------------------------------------------
 
 
 def test_the_primary_is_asked_to_archive_all_it_has(planned):
     assert before.fenced(planned).action == Call("10.0.0.7", "fence?timeout=60", 75, "fence")
+
+
+@pytest.mark.parametrize(
+    ("location", "verdict"),
+    [
+        ("/var/lib/postgresql/data/fast", ("done", "Archived")),
+        ("pg_tblspc/16384", ("done", "Archived")),
+        ("/var/lib/postgresql/database", ("fail", "TablespaceElsewhere")),
+        ("/fast", ("fail", "TablespaceElsewhere")),
+    ],
+)
+def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned, location, verdict):
+    answer = {"ok": True, "lsn": "0/9000000", "tablespaces": [{"name": "fast", "location": location}]}
+    found = before.fenced(replace(planned, answers={"fence": answer}))
+    assert said(found) == verdict
+    assert found.kind == "done" or f"tablespace fast is in {location}" in found.message
+    assert found.kind == "fail" or found.plan.tablespaces == [location] * location.startswith("/")
+
+
+@pytest.mark.parametrize(("wanted", "kind"), [("0/9000000", "done"), ("0/9000001", "fail"), ("2/0", "fail")])
+def test_a_position_that_is_not_written_yet_is_refused_before_anything_stops(planned, wanted, kind):
+    spec = RestoreSpec(repository="hippo", target=RestoreTarget(lsn=wanted))
+    answer = {"ok": True, "lsn": "0/9000000", "wal": "000000010000000000000008", "time": "2026-11-23T12:00:00Z"}
+    found = before.fenced(replace(planned, spec=spec, answers={"fence": answer}))
+    assert found.kind == kind
+    assert found.kind == "done" or wanted in found.message
 
 
 @pytest.mark.parametrize(
@@ -242,6 +280,11 @@ def test_nothing_stops_when_something_has_come_in_between(planned):
 
 
 def test_both_volumes_are_kept_before_anything_stops(planned):
+    noted = switch.stopped(planned)
+    assert "spec" not in noted.action.body
+    annotation = noted.action.body["metadata"]["annotations"][names.ANNOTATION_STOPPED_BY]
+    assert json.loads(annotation)["replicas"] == 1
+    planned = replace(planned, workloads=(merged(planned.workloads[0], {"metadata": noted.action.body["metadata"]}),))
     first = switch.stopped(planned)
     assert (first.reason, first.action.plural) == ("Protecting", "persistentvolumes")
     retained = {
@@ -250,8 +293,6 @@ def test_both_volumes_are_kept_before_anything_stops(planned):
     }
     second = switch.stopped(replace(planned, volumes=retained))
     assert second.action.body["spec"] == {"replicas": 0}
-    annotation = second.action.body["metadata"]["annotations"][names.ANNOTATION_STOPPED_BY]
-    assert json.loads(annotation)["replicas"] == 1
 
 
 def test_stopped_waits_for_pods_and_job(planned):

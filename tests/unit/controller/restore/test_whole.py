@@ -34,7 +34,7 @@ async def test_latest_swaps_the_volumes_and_keeps_the_old_one(run, cluster):
     assert "step" not in status
     assert cluster.serves() == "restored"
     assert cluster.serves("data-pg-0-before-back") == "old"
-    assert run.agents.calls == ["fence", "status", "clear-recovery", "status"]
+    assert run.agents.calls == ["fence", "status", "clear-recovery", "status", "status"]
 
 
 async def test_the_claims_are_as_before_but_for_the_volume(run, cluster):
@@ -240,6 +240,64 @@ async def test_deleted_at_each_write_the_workload_runs_again(cluster, run):
         assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 1, n
         assert ("pods", "ns", "pg-0") in cluster.objects, n
         assert served in {"old", "restored"}, n
+        assert not cluster.objects["statefulsets", "ns", "pg"]["metadata"].get("annotations"), n
+        assert {v["spec"]["persistentVolumeReclaimPolicy"] for v in cluster.of("persistentvolumes")} == {"Delete"}, n
+
+
+async def test_deleted_before_postgres_has_recovered_it_is_undone(cluster, run):
+    run.agents.recovers = False
+    run.create()
+    await run.until_over(rounds=60)
+    assert (cluster.restore()["status"]["step"], cluster.serves()) == ("Recovered", "restored")
+    del cluster.objects["restores", "ns", "back"]
+    await run.until_over()
+    assert (cluster.serves(), cluster.serves("data-pg-0-failed-back")) == ("old", "restored")
+    assert ("pods", "ns", "pg-0") in cluster.objects
+
+
+async def test_deleted_when_postgres_takes_writes_already_it_is_left_there(cluster, run):
+    """The new timeline is in the archive by then: whoever went back would not be followed by the next Restore."""
+    run.agents.recovers = False
+    run.create()
+    await run.until_over(rounds=60)
+    run.agents.recovers = True
+    del cluster.objects["restores", "ns", "back"]
+    await run.until_over()
+    assert (cluster.serves(), cluster.serves("data-pg-0-before-back")) == ("restored", "old")
+    assert not cluster.objects["statefulsets", "ns", "pg"]["metadata"].get("annotations")
+
+
+@pytest.mark.parametrize("recovers", [True, False], ids=["recovers", "rolled back"])
+async def test_onto_another_class_and_size_each_volume_keeps_its_own(run, cluster, recovers):
+    def asked(name):
+        spec = cluster.objects["persistentvolumeclaims", "ns", name]["spec"]
+        return spec["storageClassName"], spec["resources"]["requests"]["storage"]
+
+    run.agents.recovers = recovers
+    run.create(newVolume={"storageClassName": "fast", "size": "5Gi"}, recoveryTimeoutSeconds=60)
+    status = await run.until_over()
+    assert status["phase"] == ("Completed" if recovers else "Failed"), status
+    old, new = ("standard", "1Gi"), ("fast", "5Gi")
+    if recovers:
+        assert (asked("data-pg-0"), asked("data-pg-0-before-back")) == (new, old)
+    else:
+        assert (asked("data-pg-0"), asked("data-pg-0-failed-back")) == (old, new)
+
+
+async def test_a_restore_of_the_same_name_loses_nothing_that_the_first_one_kept(cluster, run):
+    run.create()
+    assert (await run.until_over())["phase"] == "Completed"
+    del cluster.objects["restores", "ns", "back"]
+    for key in [key for key in cluster.objects if key[0] == "jobs"]:
+        del cluster.objects[key]
+    cluster.restored_data = "restored again"
+    run.create()
+    status = await run.until_over()
+    assert (status["phase"], status["keptClaim"]) == ("Completed", "data-pg-0-before-back-2")
+    assert status["backup"] == "back-after-2"
+    kept = (cluster.serves("data-pg-0-before-back"), cluster.serves("data-pg-0-before-back-2"))
+    assert (cluster.serves(), kept) == ("restored again", ("old", "restored"))
+    assert cluster.lost == []
 
 
 async def test_a_new_restore_first_undoes_what_a_vanished_one_has_left(run, cluster):

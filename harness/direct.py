@@ -1,0 +1,76 @@
+"""The API server without a process per question: for what has to happen within milliseconds of something else."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from harness.kubectl import Kubectl, Object
+
+CUSTOM = "/apis/pgwarden.io/v1alpha1"
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Through `kubectl proxy`, so with kubectl's own access."""
+
+    port: int
+
+    def get(self, path: str) -> Object | None:
+        status, body = self._ask("GET", path)
+        return body if status == 200 else None
+
+    def items(self, path: str, selector: str = "") -> list[Object]:
+        found = self.get(f"{path}?labelSelector={selector}" if selector else path)
+        return list((found or {}).get("items", []))
+
+    def create(self, path: str, body: Object) -> Object:
+        status, made = self._ask("POST", path, body)
+        if status not in {200, 201}:
+            raise AssertionError(f"POST {path}: {status} {made.get('message')}")
+        return made
+
+    def delete(self, path: str, *, at_once: bool = False) -> None:
+        """*at_once* leaves it no grace, as the loss of a node does."""
+        self._ask("DELETE", path, {"gracePeriodSeconds": 0} if at_once else None)
+
+    def watch(self, path: str, name: str, seconds: int) -> Iterator[Object]:
+        """The object *name* each time that it changes, beginning with how it is."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds + 10)
+        query = f"watch=1&fieldSelector=metadata.name%3D{name}&timeoutSeconds={seconds}"
+        try:
+            connection.request("GET", f"{path}?{query}")
+            for line in connection.getresponse():
+                yield json.loads(line)["object"]
+        finally:
+            connection.close()
+
+    def _ask(self, method: str, path: str, body: Object | None = None) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            text = json.dumps(body) if body is not None else None
+            connection.request(method, path, text, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read() or b"{}")
+        finally:
+            connection.close()
+
+
+@contextmanager
+def direct(kubectl: Kubectl) -> Iterator[Direct]:
+    argv = [kubectl.program, f"--kubeconfig={kubectl.kubeconfig}", "proxy", "--port=0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r":(\d+)", process.stdout.readline())
+            if found is None:
+                raise AssertionError("kubectl proxy does not say its port")
+            yield Direct(int(found[1]))
+        finally:
+            process.terminate()

@@ -1,0 +1,134 @@
+"""The script that makes a clone: restored from its source and recovered, before Patroni is started. Pure text.
+
+Patroni's own way (bootstrap.method) begins only when that is done, and moves the folder into place. A restore takes as
+long as it takes, and Patroni does not get over one that is killed half way: it would wait for ever for the instance
+that had begun (its key `initialize`). Here each start goes on where the one before ended.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from pgwarden.api import names
+from pgwarden.api.kinds import DataSource
+from pgwarden.api.options import parse_options
+from pgwarden.pgbackrest import commands
+
+#: How an attempt that failed says so in the pod's termination message; see clone.py.
+FAILED_RESTORE, FAILED_RECOVERY = "clone: restore", "clone: recovery"
+
+#: While it is there a clone is being made: stop.sh ends that.
+PID_FILE = "/tmp/clone.pid"  # noqa: S108
+
+#: What the source's server was set to and would do harm here: what connects it, archives and follows is this cluster's.
+#: archive_command empty: WAL of the new timeline waits in pg_wal until Patroni starts PostgreSQL with ours.
+_SERVER = {
+    "archive_command": "",
+    "archive_mode": "on",
+    "external_pid_file": "",
+    "hba_file": "/tmp/clone_hba.conf",  # noqa: S108  an emptyDir of the pod's own
+    "hot_standby": "off",
+    "ident_file": "/tmp/clone_ident.conf",  # noqa: S108
+    "listen_addresses": "",
+    "log_destination": "stderr",
+    "logging_collector": "off",
+    "unix_socket_directories": "/tmp",  # noqa: S108
+}
+#: Settings by ALTER SYSTEM that would win over Patroni's.
+_NOT_OURS = "archive_|restore_command|recovery_|primary_|synchronous_standby_names|cluster_name|listen_addresses|port"
+
+_CLONE = """\
+#!/bin/sh
+set -u
+clone={clone} log=/tmp/clone.log
+trap 'rm -f {pid}' EXIT
+show() {{  # an S3 service repeats keys and signed requests in its answers
+  sed -e '/<[A-Za-z]/d' -e '/[Cc]redential=/d' -e '/x-amz/d' "$log"
+}}
+fail() {{
+  printf '%s' "$1: $2" | tr '\\n' ' ' | head -c 3000 > /dev/termination-log
+  echo "$1: $2" >&2
+  exit 1
+}}
+words() {{  # pgBackRest's own, and PostgreSQL's
+  show | grep -E 'ERROR: \\[|HINT:' | sed -e 's/.*ERROR: /ERROR: /' -e 's/^ *//' | head -n 6
+  grep -o '<Code>[A-Za-z]*</Code>' "$log" | head -n 1
+  grep -E 'FATAL:|PANIC:' "$log" | sed -e 's/.*FATAL: /FATAL: /' -e 's/.*PANIC: /PANIC: /' | tail -n 2
+}}
+{wait}
+rm -rf "$PATRONI_POSTGRESQL_DATA_DIR.failed"
+if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
+  delta=
+  if [ -s "$clone/PG_VERSION" ] || [ -e "$clone/backup.manifest" ]; then delta=--delta; else rm -rf "$clone"; fi
+  mkdir -p "$clone" && chmod 700 "$clone"
+  rm -f "$clone/postmaster.pid"
+  {restore} > "$log" 2>&1 &
+  echo $! > {pid}
+  wait $!
+  code=$?
+  show
+  [ $code = 0 ] || fail "{failed_restore} $code" "$(words)"
+  : > "$log"
+  : > /tmp/clone_hba.conf
+  : > /tmp/clone_ident.conf
+  "$PGWARDEN_BIN/pg_ctl" -D "$clone" -s -w -t 86400 -l "$log" -o {options} start > /dev/null 2>&1
+  code=$?
+  show
+  [ $code = 0 ] || fail "{failed_recovery}" "$(words)"
+  "$PGWARDEN_BIN/pg_ctl" -D "$clone" -s -w -t 3600 -m fast stop || fail "{failed_recovery}" "it did not stop afterwards"
+  sed -i -E '/^ *({not_ours})/d' "$clone/postgresql.auto.conf"
+  : > "$clone.recovered"
+fi
+"""
+
+_STOP = """\
+if [ -s {pid} ]; then
+  kill "$(cat {pid})" 2> /dev/null
+  "$PGWARDEN_BIN/pg_ctl" -D {clone} -m immediate -w -t 60 stop
+  exit 0
+fi
+"""
+
+#: What Patroni calls when it may initialise the cluster.
+_TAKE = """\
+#!/bin/sh
+set -e
+data=$PATRONI_POSTGRESQL_DATA_DIR
+[ -e {clone}.recovered ]
+rmdir "$data" 2> /dev/null || true
+mv -T {clone} "$data"
+rm -f {clone}.recovered
+"""
+
+
+def stop_lines() -> str:
+    """What stop.sh does first."""
+    return _STOP.format(pid=PID_FILE, clone=names.CLONE_PGDATA)
+
+
+def files(source: DataSource, wait: str) -> dict[str, str]:
+    """Name → text. *wait* is the line that waits until pgBackRest has its configuration."""
+    options, _ = parse_options(source.options, command="restore")
+    argv = commands.restore_argv(
+        names.stanza(source.repository),
+        target=source.target,
+        timeline=source.target_timeline,
+        backup_set=source.set,
+        data_directory=names.CLONE_PGDATA,
+        options=options,
+        recovery_command=commands.clone_restore_command(names.stanza(source.repository)),
+    )
+    said = ["--log-level-console=info", "--log-level-stderr=off"]
+    line = [names.PGBACKREST, f"--config={names.CLONE_CONF_FILE}", *said, *argv[:-1]]
+    server = " ".join(f"-c {name}={value}" for name, value in _SERVER.items())
+    text = _CLONE.format(
+        clone=names.CLONE_PGDATA,
+        wait=wait,
+        restore=f"{shlex.join(line)} $delta restore",
+        options=shlex.quote(server),
+        failed_restore=FAILED_RESTORE,
+        failed_recovery=FAILED_RECOVERY,
+        not_ours=_NOT_OURS,
+        pid=PID_FILE,
+    )
+    return {"clone.sh": text, "take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA)}

@@ -1,0 +1,201 @@
+"""A cluster that begins as a copy: when it is begun, how its end is read, and what is made for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from pgwarden.api import names
+from pgwarden.controller.cluster import clone, instance, patroni, report, scripts
+from pgwarden.controller.cluster.clone import Source
+from pgwarden.controller.cluster.decide import Clone, EndClone, KeepClone, Make, decide
+from pgwarden.controller.settings import Settings
+from pgwarden.pgbackrest.info import BackupSet, Info, RepoStatus
+
+from .conftest import facts, spec
+from .conftest import instance as member
+
+SOURCE = {"repository": "rhino"}
+SETTINGS = Settings(*[""] * 7, validating_webhook="", defaults=None, http_port=0, lease="")  # type: ignore[arg-type]
+
+
+def info(*stops: datetime) -> Info:
+    """What `pgbackrest info` says of the source, with a full backup for each of *stops*."""
+    size = {"database_size": 1, "database_delta": 1, "repository_delta": 1}
+    sets = [BackupSet(label="F", type="full", repo=1, database_id=1, start=at, stop=at, **size) for at in stops]
+    repo = RepoStatus(repo=1, code=0, message="ok", cipher="none")
+    return Info(stanza="rhino", code=0, message="ok", backups=tuple(sets), repos=(repo,))
+
+
+def repository(latest: str = "2026-11-20T00:00:00Z", **given: Any) -> dict[str, Any]:
+    window = [{"storage": "local", "repo": 1, "earliest": "2026-11-01T00:00:00Z", "latest": latest}]
+    return {"metadata": {"name": "rhino", "namespace": "ns"}, "spec": given, "status": {"recoveryWindow": window}}
+
+
+GOOD = Source(repository(), info(datetime(2026, 11, 1, tzinfo=UTC)))
+#: The cluster's own Repository before the clone: reachable and empty.
+OWN = {"metadata": {"name": "hippo"}, "status": {"conditions": [{"type": "Reachable", "status": "True"}]}}
+
+
+def asked(*instances, source=GOOD, own=OWN, **data_source):
+    wanted = spec(dataSource=SOURCE | data_source)
+    return facts(*instances, spec=wanted, source=source, repository=own, leader="", status={})
+
+
+def test_it_is_begun_when_its_source_can_be_read():
+    assert decide(asked()).action == Clone()
+
+
+FULL = {**OWN, "status": OWN["status"] | {"archive": {"max": "0" * 24}}}
+WAITING = {
+    "the source is gone": ({"source": Source()}, "SourceMissing", "is not there"),
+    "the source is of another namespace and does not allow it": (
+        {"source": Source(repository() | {"metadata": {"name": "rhino", "namespace": "other"}}), "namespace": "other"},
+        "NotAllowed", "cloneableFrom",
+    ),
+    "its host does not answer": ({"source": Source(repository(), error="it is down")}, "SourceNotReachable", "it is down"),
+    "it holds no backup": ({"source": Source(repository(), info())}, "NoBackup", "holds no backup"),
+    "the target is before its oldest backup": (
+        {"target": {"time": "2026-10-01T00:00:00Z"}}, "TargetTooEarly", "spec.dataSource.target.time",
+    ),
+    "the target is not archived yet": (
+        {"target": {"time": "2026-11-20T00:00:01Z"}}, "TargetNotArchived", "archived up to 2026-11-20T00:00:00Z",
+    ),
+    "its own Repository is not there yet": ({"own": None}, "RepositoryNotReachable", "own Repository"),
+    "its own Repository holds WAL": ({"own": FULL}, "RepositoryNotEmpty", "hippo-pgbackrest-repo"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WAITING)
+def test_nothing_is_made_while(case):
+    given, reason, words = WAITING[case]
+    found = asked(**given)
+    decision = decide(found)
+    assert decision.action is None
+    assert words in decision.message
+    condition = told(found)
+    assert (condition["status"], condition["reason"]) == ("False", reason)
+    assert words in condition["message"]
+
+
+def told(found):
+    status = report.status(found, decide(found))
+    return next(one for one in status["conditions"] if one["type"] == "DataSource")
+
+
+def ended(message: str, restarts: int = 1):
+    one = member(1, "", ready=False)
+    state = {"terminated": {"exitCode": 1, "reason": "OOMKilled", "message": message}}
+    one.pod["status"]["containerStatuses"] = [{"name": "postgres", "restartCount": restarts, "lastState": state}]
+    return one
+
+
+FATAL = "clone: recovery: FATAL:  recovery ended before configured recovery target was reached"
+ENDS = {
+    "still at work": (member(1, "", ready=False), "Cloning", "restores and recovers"),
+    "a repository that was away": (
+        ended("clone: restore 124: ERROR: [124]: unable to connect"), "Cloning", "attempt 2; the last one ended: pgbackrest",
+    ),
+    "a repository that stays away": (ended("clone: restore 124: ERROR: [124]: no route", 5), "CloneFailed", "no route"),
+    "too little memory, for the fifth time": (ended("", 5), "CloneFailed", "its container ended (OOMKilled, exit code 1)"),
+    "a target that was never reached": (ended(FATAL), "CloneFailed", "recovery ended before configured"),
+    "a backup that is not there": (ended("clone: restore 75: ERROR: [075]: no backup set"), "CloneFailed", "no backup set"),
+    "WAL that could not be fetched": (
+        ended('clone: recovery: FATAL:  could not restore file "0" from archive: x'), "Cloning", "could not restore file",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_how_it_goes_is_told_in_their_own_words(case):
+    one, reason, words = ENDS[case]
+    found = asked(one)
+    assert told(found)["reason"] == reason
+    assert words in told(found)["message"]
+    assert report.status(found, decide(found))["phase"] == ("Failed" if reason == "CloneFailed" else "Creating")
+    assert decide(found).action == (None if reason == "CloneFailed" else KeepClone())
+
+
+def marked(found, reason):
+    status = {"conditions": [{"type": "DataSource", "status": "False", "reason": reason, "message": "it broke"}]}
+    return dataclasses.replace(found, cluster=found.cluster | {"status": status})
+
+
+def test_what_there_is_of_a_failed_clone_is_removed_and_it_is_not_tried_again():
+    one = ended(FATAL)
+    assert decide(marked(asked(one), "CloneFailed")).action == EndClone(one)
+    after = marked(asked(), "CloneFailed")
+    assert decide(after).action is None
+    assert decide(after).message == "it broke"
+    assert report.status(after, decide(after))["phase"] == "Failed"
+
+
+def test_a_clone_with_a_primary_reads_its_source_no_more():
+    done = facts(member(1, "primary"), spec=spec(dataSource=SOURCE, replicas=1), status={})
+    assert decide(done).action == EndClone()
+    assert told(done)["reason"] == "Cloned"
+    assert decide(marked(done, "Cloned")).action is None
+
+
+def test_an_instance_that_is_out_of_date_is_renewed_while_it_clones():
+    assert decide(asked(member(1, "", ready=False, digest="old"))).action == Make(1)
+
+
+def test_an_access_key_that_a_service_repeats_is_not_told():
+    said = clone.attempt(ended("clone: restore 39: ERROR: [039]: Credential=AKIA1/x refused").pod)
+    assert "AKIA1" not in said.message
+
+
+# --- what is made --------------------------------------------------------------------------------------------------
+
+
+def test_patroni_takes_the_restored_folder_and_the_clone_archives_to_its_own_repository():
+    wanted = spec(dataSource=SOURCE)
+    bootstrap = json.loads(patroni.bootstrap("hippo", wanted))["bootstrap"]
+    assert bootstrap["method"] == "clone"
+    assert bootstrap["clone"]["command"].rpartition("/")[2] in scripts.files("hippo", wanted)
+    assert "initdb" not in bootstrap
+    assert "--stanza=hippo" in bootstrap["dcs"]["postgresql"]["parameters"]["archive_command"]
+
+
+def test_the_scripts_read_the_source_by_its_own_configuration_alone(tmp_path):
+    moment = {"time": "2026-11-15T10:00:00Z"}
+    wanted = spec(dataSource=SOURCE | {"target": moment, "set": "F", "options": ["--db-include=mine"]})
+    made = scripts.files("hippo", wanted)
+    lines = [line for line in made["clone.sh"].splitlines() if line.strip().startswith(names.PGBACKREST)]
+    assert len(lines) == 1
+    for part in (
+        "--stanza=rhino",
+        names.CLONE_CONF_FILE,
+        "'--target=2026-11-15 10:00:00+00'",
+        "--set=F",
+        "--db-include=mine",
+    ):
+        assert part in lines[0]
+    assert names.CONF_FILE not in made["clone.sh"].replace(names.CLONE_CONF_FILE, "")
+    assert "clone.sh" in made["start.sh"]
+    for name, text in made.items():
+        path = tmp_path / name
+        path.write_text(text)
+        assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
+
+
+def test_a_cluster_that_is_no_copy_has_none_of_it():
+    made = scripts.files("hippo", spec())
+    assert "clone.sh" not in made
+    assert "clone" not in made["start.sh"] + made["stop.sh"]
+
+
+def test_the_end_of_cloning_restarts_nothing():
+    """The volume of the source stays in the template, of an instance that may read it and of all others."""
+    wanted = spec(dataSource=SOURCE)
+    cluster = {"metadata": {"name": "hippo", "namespace": "ns", "uid": "c"}, "kind": "PostgresCluster"}
+    pods = [instance.deployment(cluster, wanted, SETTINGS, n, "")["spec"]["template"]["spec"] for n in (1, 2)]
+    volumes = [[one for one in pod["volumes"] if one["name"] == "source"] for pod in pods]
+    assert volumes[0] == volumes[1]
+    assert volumes[0][0]["secret"]["optional"] is True
