@@ -48,12 +48,12 @@ async def measure_ours(place: World, sizes: list[int], runs: int) -> dict[int, d
     return found
 
 
-async def measure_cronjobs(place: World, size: int, runs: int) -> dict[int, dict[str, Any]]:
+async def measure_cronjobs(place: World, size: int, runs: int, rates: list[int]) -> dict[int, dict[str, Any]]:
     """Rate limit → figures; 0 is kube-controller-manager's own."""
     took = await place.each(peers.cronjobs(size))
     say(f"{size} CronJobs are there ({took:.0f} s)")
     found = {}
-    for rate in (0, 500):
+    for rate in rates:
         process = peers.controller_manager(place, rate)
         settled = await process.settled()
         figures = await process.steady(STEADY)
@@ -88,14 +88,14 @@ async def _tried(work: Coroutine[Any, Any, dict[Any, Any]], name: str, troubles:
 
 
 async def main(given: argparse.Namespace) -> int:
-    sizes = [int(one) for one in given.sizes.split(",")]
+    sizes, rates = ([int(one) for one in text.split(",")] for text in (given.sizes, given.rates))
     with tempfile.TemporaryDirectory(prefix="pgwarden-bench-", dir="/var/tmp") as folder:
         async with world(Path(folder)) as place:
             mine = await measure_ours(place, sizes, given.runs)
             troubles: list[str] = []
             jobs, timers = {}, {}
             if not given.only_ours:
-                jobs = await _tried(measure_cronjobs(place, sizes[-1], given.runs), "CronJobs", troubles)
+                jobs = await _tried(measure_cronjobs(place, sizes[-1], given.runs, rates), "CronJobs", troubles)
                 timers = await _tried(measure_kopf(place, sizes[-1], given.runs), "kopf", troubles)
     text = report.document(mine, jobs, timers, troubles)
     sys.stdout.write(text)
@@ -111,5 +111,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="make bench-schedules", description=__doc__)
     parser.add_argument("--sizes", default="100,1000,10000", help="how many schedules, growing")
     parser.add_argument("--runs", type=int, default=600, help="how many are due within one minute")
+    parser.add_argument("--rates", default="0,500", help="--kube-api-qps of kube-controller-manager, 0 is its own")
     parser.add_argument("--only-ours", action="store_true", help="no CronJobs, no kopf; writes no result file")
     sys.exit(asyncio.run(main(parser.parse_args())))

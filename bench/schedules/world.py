@@ -73,7 +73,7 @@ def _ahead(*pids: int) -> None:
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, int(task.name), -15)
+                os.sched_setscheduler(int(task.name), os.SCHED_RR, os.sched_param(1))
 
 
 class Process:

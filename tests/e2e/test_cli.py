@@ -83,7 +83,7 @@ def test_ctrl_c_leaves_the_backup_running_and_says_how_to_look_again(hippo: Clus
     options = "--type=full --compress-type=gz --compress-level=9 --process-max=1 --log-level-console=detail"
     words = argv(space, "backup", "hippo", "--name=left", f"--backup-opts={options}", "--wait")
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as looking:
-        space.until("pgb", "left", phase("Running"), "runs", 60)
+        space.until("pgb", "left", phase("Running"), "runs", 180)
         looking.send_signal(signal.SIGINT)
         _, said = looking.communicate(timeout=30)
     print(said)  # noqa: T201  the terminal
