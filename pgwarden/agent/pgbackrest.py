@@ -20,6 +20,7 @@ GRACE_SECONDS = 10.0
 #: Of each stream at most the last so many characters are kept: `info` of thousands of backups fits.
 KEPT_CHARACTERS = 32 * 1024 * 1024
 _ERROR = re.compile(r"(?:ERROR|ASSERT): \[(\d{3})\]: .*")
+_SUMMARY = "error(s), check the log file for details"
 _HEAD = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} P\d+ |(?:P\d+ +)?(?:ERROR|WARN|INFO|ASSERT|DETAIL|DEBUG|TRACE): "
 )
@@ -52,7 +53,10 @@ class Result:
 
 
 def error_line(output: str) -> str:
-    """pgBackRest's last `ERROR: [NNN]: …` with the lines that belong to it (its HINTs) as one line; else empty."""
+    """pgBackRest's last `ERROR: [NNN]: …` with the lines that belong to it (its HINTs) as one line; else empty.
+
+    Not the one that only counts those before it, as `expire` ends with.
+    """
     found = ""
     lines = iter(output.splitlines())
     for line in lines:
@@ -65,7 +69,8 @@ def error_line(output: str) -> str:
                     break
                 if following.strip():
                     parts.append(following.strip())
-            found = " ".join(parts)
+            if not (found and _SUMMARY in parts[0]):
+                found = " ".join(parts)
     return found
 
 

@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from harness.install import NAMESPACE
 from harness.kubectl import Kubectl
 from harness.runs_seen import RunsSeen
 from harness.waiting import until
 from tests.apiserver.manifests import repository, schedule
+from tests.apiserver.release import LEASE as LEASE_NAME
 from tests.apiserver.release import Controllers, Release
 
 KILLS = int(os.environ.get("PGWARDEN_KILLS", "4"))
@@ -29,12 +31,14 @@ LEASE = "3"
 def pool(webhook, release: Release, controllers: Controllers) -> Iterator[Controllers]:
     """Controllers with a short lease, and no others."""
     for program in controllers.running:
-        program.terminate()
+        program.kill()
+    release.kubectl.within(NAMESPACE).run("delete", "lease", LEASE_NAME, "--ignore-not-found")
     made = Controllers(release, count=100, extra={"PGWARDEN_LEASE_SECONDS": LEASE})
     made.start()
     yield made
     for program in made.running:
-        program.terminate()
+        program.kill()
+    release.kubectl.within(NAMESPACE).run("delete", "lease", LEASE_NAME, "--ignore-not-found")
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def seen(pool: Controllers, space: Kubectl) -> Iterator[RunsSeen]:
     with RunsSeen(space.kubeconfig, space.namespace) as watching:
         quick = {"type": "full", "successfulHistoryLimit": 1}
         space.apply(*(schedule(f"s{n:03}", schedule=f"{n % 10}-59/10 * * * * *", **quick) for n in range(SCHEDULES)))
-        until(lambda: len(watching.runs) >= SCHEDULES, "each has had a run", 120, lambda: str(len(watching.runs)))
+        until(lambda: len(watching.runs) >= SCHEDULES, "each has had a run", 180, lambda: str(len(watching.runs)))
         yield watching
         space.run("delete", "pgbs", "--all", "--wait=false", seconds=300)
 

@@ -36,9 +36,13 @@ TWO = """\
             TWO,
             "ERROR: [103]: unable to find a valid repository: repo1: [FileMissingError] unable to load info file",
         ),
+        (
+            "P00  ERROR: [075]: repo1: kept\nP00  ERROR: [104]: expire command encountered 1 error(s), check the log file for details",
+            "ERROR: [075]: repo1: kept",
+        ),
         ("P00  ERROR: [032]: 'x' is not valid for 'tls-server-port' option", "ERROR: [032]: 'x' is not valid for 'tls-server-port' option"),
     ],
-    ids=["nothing", "no error", "on stderr", "with a hint", "the last one", "without a time"],
+    ids=["nothing", "no error", "on stderr", "with a hint", "the last one", "not the count of those before", "without a time"],
 )  # fmt: skip
 def test_the_error_is_pgbackrests_last_with_its_hints(output, expected):
     assert error_line(output) == expected
