@@ -58,12 +58,12 @@ bench: venv ## backup and restore beside pgBackRest by hand (see also bench-webh
 bench-webhook: venv ## the webhook beside a standard Go webhook that makes the same pods
 	@$(BIN)/python -m bench.webhook
 
+faults: venv ## a restore under fire: each fault at each step, rows compared (an hour)
+	@$(BIN)/python -m bench.faults
+
 bench-schedules: venv ## ten thousand BackupSchedules beside as many CronJobs and kopf timers (a quarter of an hour)
 	@$(BIN)/python -m localcluster tools
 	@$(BIN)/python -m bench.schedules
-
-faults: venv ## a restore under fire: each fault at each step, rows compared (an hour)
-	@$(BIN)/python -m bench.faults
 
 clean: ## remove what this checkout made (the cache outside of it stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,15 +1,19 @@
 """A restore under fire: each step of a PostgresCluster's Restore, each fault at it, and the rows compared.
 
-FAULTS_STEPS and FAULTS_ONLY (comma-separated) choose; FAULTS_KEEP=1 keeps the namespace. An hour for all of it.
+FAULTS_STEPS and FAULTS_ONLY (separated by semicolons) choose. FAULTS_NAMESPACE is used where it is there and left, as
+a run may be made in pieces: what the file of results has already is kept. An hour for all of it.
 The table is written after each trial: a run that is ended early leaves what it has seen.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +26,7 @@ from harness.kubectl import Kubectl
 from harness.s3 import Store, repository
 from localcluster.config import cluster as local
 
+SEEN = Path(tempfile.gettempdir()) / "restore-faults.json"
 RESULT = Path(__file__).resolve().parent / "results" / "restore-faults.md"
 
 
@@ -44,19 +49,31 @@ def scenes(space: Kubectl, api: Direct, faults: list[str]) -> list[Scene]:
 
 
 def matrix(space: Kubectl, steps: list[str], faults: list[str]) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+    outcomes, run = earlier(), uuid.uuid4().hex[:3]
     with direct(space) as api:
         for scene in scenes(space, api, faults):
             for fault in faults:
                 for step in steps:
                     if not applies(step, fault, s3=scene.store is not None):
                         continue
-                    outcomes.append(one(scene, f"t{len(outcomes) + 1}", step, fault))
-                    RESULT.write_text(report(outcomes), encoding="utf-8")
-            last = one(scene, f"last-{scene.cluster.name}", STEPS[-1], "none")
-            outcomes.append(last)
-    RESULT.write_text(report(outcomes), encoding="utf-8")
+                    save(outcomes, one(scene, f"t{run}-{len(outcomes) + 1}", step, fault))
+            save(outcomes, one(scene, f"last-{run}-{scene.cluster.name}", STEPS[-1], "none"))
     return outcomes
+
+
+def earlier() -> list[Outcome]:
+    """What the pieces of this run before have seen."""
+    if "FAULTS_NAMESPACE" not in os.environ or not SEEN.exists():
+        return []
+    return [Outcome(**one) for one in json.loads(SEEN.read_text())]
+
+
+def save(outcomes: list[Outcome], found: Outcome) -> None:
+    """In the place of an earlier one of the same cell."""
+    outcomes[:] = [o for o in outcomes if (o.step, o.fault) != (found.step, found.fault) or o.fault == "none"]
+    outcomes.append(found)
+    SEEN.write_text(json.dumps([asdict(o) for o in outcomes]))
+    RESULT.write_text(report(outcomes), encoding="utf-8")
 
 
 def one(scene: Scene, name: str, step: str, fault: str) -> Outcome:
@@ -118,16 +135,17 @@ def _cell(outcomes: list[Outcome], step: str, fault: str) -> str:
 
 
 def main() -> int:
-    steps = [step for step in STEPS if step in os.environ.get("FAULTS_STEPS", ",".join(STEPS)).split(",")]
-    chosen = os.environ.get("FAULTS_ONLY", ",".join(FAULTS)).split(",")
+    steps = [step for step in STEPS if step in os.environ.get("FAULTS_STEPS", ";".join(STEPS)).split(";")]
+    chosen = os.environ.get("FAULTS_ONLY", ";".join(FAULTS)).split(";")
     faults = [fault for fault in FAULTS if fault in chosen and fault != "none"]
     kubectl = ground.install("pgwarden", "pgwarden-patroni", "postgres")
-    name = f"faults-{uuid.uuid4().hex[:5]}"
-    kubectl.run("create", "namespace", name)
+    given = os.environ.get("FAULTS_NAMESPACE", "")
+    name = given or f"faults-{uuid.uuid4().hex[:5]}"
+    kubectl.run("create", "namespace", name, check=not given)
     try:
         outcomes = matrix(kubectl.within(name), steps, faults)
     finally:
-        if os.environ.get("FAULTS_KEEP") != "1":
+        if not given:
             kubectl.run("delete", "namespace", name, "--wait=false")
     print(f"\n{RESULT.read_text(encoding='utf-8')}\nsaved as bench/results/{RESULT.name}")
     return 0 if all(o.good for o in outcomes) else 1

@@ -16,7 +16,7 @@ from pathlib import Path
 from harness.cluster import Cluster
 from harness.direct import CUSTOM, Direct
 from harness.install import NAMESPACE
-from harness.kubectl import Object, phase
+from harness.kubectl import Object, is_true, phase
 from harness.s3 import Store
 from harness.waiting import until
 
@@ -174,12 +174,16 @@ def _processes(pod_uid: str) -> Iterator[int]:
 
 
 def prepare(scene: Scene) -> None:
-    scene.cluster.sql("CREATE TABLE ledger (at timestamptz PRIMARY KEY DEFAULT clock_timestamp(), said text)")
+    scene.cluster.sql(
+        "CREATE TABLE IF NOT EXISTS ledger (at timestamptz PRIMARY KEY DEFAULT clock_timestamp(), said text)"
+    )
 
 
 def trial(scene: Scene, name: str, step: str, fault: str) -> Outcome:
     """A Restore to a moment, *fault* at *step*, and how it went. Leaves a cluster for the next one."""
     outcome = Outcome(step, fault)
+    # A moment that is not archived yet is refused while nobody archives, as just after another trial.
+    scene.cluster.kubectl.until("pgrepo", scene.cluster.name, is_true("Archiving"), "archives", LIMIT)
     write = f"INSERT INTO ledger (said) VALUES ('{name} {{}}')"  # noqa: S608  our own words
     said = scene.cluster.sql(
         f"{write.format('kept')}; {_FINGERPRINT}; SELECT clock_timestamp(); {write.format('undone')}; {_FINGERPRINT}"

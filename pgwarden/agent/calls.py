@@ -97,7 +97,8 @@ class Repository:
         try:
             result = await self._runner.run(commands.info_argv(self._stanza), INFO_LIMIT_SECONDS)
             self._error = result.error
-            self._info = next(iter(json.loads(result.stdout)), None) if result.ok else None
+            # Not strict: pgBackRest quotes what it cannot read as it is, control characters and all.
+            self._info = next(iter(json.loads(result.stdout, strict=False)), None) if result.ok else None
         except (OSError, ValueError) as error:
             self._info, self._error = None, f"pgbackrest info: {error}"
         self._read = time.monotonic()

@@ -119,7 +119,7 @@ def _step(field: Field, text: str) -> int:
 
 
 def _number(field: Field, text: str) -> int:
-    if text.upper() in field.names:
+    if text.isascii() and text.upper() in field.names:  # upper() makes ASCII of letters that are none
         return field.names.index(text.upper()) + field.low
     number = _digits(text)
     if number is None:

@@ -72,6 +72,7 @@ class Server:
             async with asyncio.timeout(_SHUTDOWN_SECONDS):
                 while any(connection.busy for connection in self._connections):  # noqa: ASYNC110  many, and for seconds
                     await asyncio.sleep(0.01)
+        await asyncio.sleep(0)  # the last answers are told of once they are sent
         telling.flush()
         if self._runner is not None:  # probes last
             await self._runner.cleanup()

@@ -67,14 +67,17 @@ def test_clones_have_the_rows_and_the_source_is_as_it_was(
 ):
     before = files(space)
     space.apply(copy_of("twin"), copy_of("nowhere", target={"name": "never-made"}))
-    far.apply(copy_of("past", 2, namespace=space.namespace, target={"time": moment["time"]}))
-    twin, past = Cluster(space, "twin"), Cluster(far, "past")
-    for clone, rows in ((twin, moment["latest"]), (past, moment["rows"])):
+    past = copy_of("past", 2, namespace=space.namespace, target={"time": moment["time"]})
+    past["spec"]["repository"] = {"local": {"size": "1Gi", "storageClassName": "standard-2"}}
+    far.apply(past)
+    twin, then = Cluster(space, "twin"), Cluster(far, "past")
+    for clone, rows in ((twin, moment["latest"]), (then, moment["rows"])):
         status = clone.wait_ready(400)
         assert clone.sql(FINGERPRINT) == rows
         assert condition({"status": status}, "DataSource")["reason"] == "Cloned"
-        assert (status["timeline"], status["lastBackup"]["type"]) == (2, "full")
-    assert past.sql(FINGERPRINT, "past-2") == moment["rows"]
+        assert status["timeline"] == source.status()["timeline"] + 1
+        assert status["lastBackup"]["type"] == "full"
+    assert then.sql(FINGERPRINT, "past-2") == moment["rows"]
     log = far.run("logs", "deployment/past-2", "-c", "postgres").stdout
     assert "replica has been created using pgbackrest" in log  # from the clone's own repository
     failed = space.until("pgc", "nowhere", phase("Failed"), "fails", 300)
@@ -91,8 +94,15 @@ def test_a_clone_goes_its_own_way(source: Cluster, moment: dict[str, str], space
     assert source.sql(FINGERPRINT) == moment["latest"]
     by_service = "PGPASSWORD=$PGWARDEN_APP_PASSWORD psql -X -A -t -h twin-primary -U app -d app -c 'SELECT 1'"
     assert twin.postgres().run("sh", "-c", by_service).strip() == "1"
-    history = in_host(space, "find", "/pgwarden/repo/archive/twin", "-name", "00000002.history", name="twin")
-    assert history.strip()
+    history = f"{twin.status()['timeline']:08X}.history"
+    assert in_host(space, "find", "/pgwarden/repo/archive/twin", "-name", history, name="twin").strip()
+
+
+def test_its_repository_has_a_storage_class_of_its_own_and_a_drain_takes_one_instance(far: Kubectl):
+    assert far.get("pvc", "past-pgbackrest-repo")["spec"]["storageClassName"] == "standard-2"
+    assert {far.get("pvc", f"past-{n}")["spec"]["storageClassName"] for n in (1, 2)} == {"standard"}
+    budget = far.get("pdb", "past")["status"]
+    assert (budget["expectedPods"], budget["disruptionsAllowed"]) == (2, 1)
 
 
 def test_nothing_is_left_of_what_a_clone_read_its_source_by(space: Kubectl):

@@ -135,22 +135,32 @@ def _check_credentials(case: Case) -> None:
 
 
 def _check_neighbours(case: Case) -> None:
-    """Two Repositories in one folder would mix the backups of two clusters."""
+    """Two Repositories in one folder would mix the backups of two clusters.
+
+    Of two that are there all the same (made past the webhook, or in one moment) the older one keeps the place.
+    """
     mine = _location(case.obj, case.defaults)
     if mine is None:
         return
+    settled = case.standing or (case.old is not None and _location(case.old, case.defaults) == mine)
     for other in case.lookup.repositories():
         # The bucket first: there may be thousands of Repositories, and few have the same one.
         if effective(other, case.defaults, "bucket") != mine[1] or _location(other, case.defaults) != mine:
             continue
         namespace = get(other, str, "metadata", "namespace") or ""
         name = get(other, str, "metadata", "name") or ""
-        if (namespace, name) != (case.namespace, case.name):
+        if (namespace, name) != (case.namespace, case.name) and not (settled and _age(case.obj) < _age(other)):
             message = (
                 f"endpoint, bucket and path are those of Repository {namespace}/{name}; give this one a path of its own"
             )
             case.refuse("spec.s3.path", mine[2], message, "s3.path")
             return
+
+
+def _age(repository: Object) -> tuple[str, str]:
+    """Smaller is older."""
+    created = get(repository, str, "metadata", "creationTimestamp") or ""
+    return created, get(repository, str, "metadata", "uid") or ""
 
 
 def _location(repository: Object, defaults: OperatorDefaults) -> tuple[str, str, str] | None:

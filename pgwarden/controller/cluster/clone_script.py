@@ -25,7 +25,6 @@ PID_FILE = "/tmp/clone.pid"  # noqa: S108
 _SERVER = {
     "archive_command": "",
     "archive_mode": "on",
-    "external_pid_file": "",
     "hba_file": "/tmp/clone_hba.conf",  # noqa: S108  an emptyDir of the pod's own
     "hot_standby": "off",
     "ident_file": "/tmp/clone_ident.conf",  # noqa: S108
@@ -69,7 +68,7 @@ if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
   show
   [ $code = 0 ] || fail "{failed_restore} $code" "$(words)"
   : > "$log"
-  : > /tmp/clone_hba.conf
+  echo 'local all all reject' > /tmp/clone_hba.conf
   : > /tmp/clone_ident.conf
   "$PGWARDEN_BIN/pg_ctl" -D "$clone" -s -w -t 86400 -l "$log" -o {options} start > /dev/null 2>&1
   code=$?
@@ -89,14 +88,13 @@ if [ -s {pid} ]; then
 fi
 """
 
-#: What Patroni calls when it may initialise the cluster.
+#: What Patroni calls when it may initialise the cluster. It keeps its own variables (PATRONI_…) from what it calls.
 _TAKE = """\
 #!/bin/sh
 set -e
-data=$PATRONI_POSTGRESQL_DATA_DIR
 [ -e {clone}.recovered ]
-rmdir "$data" 2> /dev/null || true
-mv -T {clone} "$data"
+rmdir {data} 2> /dev/null || true
+mv -T {clone} {data}
 rm -f {clone}.recovered
 """
 
@@ -131,4 +129,4 @@ def files(source: DataSource, wait: str) -> dict[str, str]:
         not_ours=_NOT_OURS,
         pid=PID_FILE,
     )
-    return {"clone.sh": text, "take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA)}
+    return {"clone.sh": text, "take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA, data=names.CLUSTER_PGDATA)}

@@ -36,6 +36,10 @@ def _recovered(facts: Facts, plan: Plan) -> Verdict | None:
     )
     if failed or not restored or found is None or not postgres.get("reachable") or postgres.get("inRecovery", True):
         return None
+    # Taking it back may have begun: the volumes' reclaim policies are what it changes first.
+    changed = switch.step(switch.forward(plan, facts.namespace), facts)
+    if changed:
+        return changed
     what = f"PostgreSQL has recovered on the restored volume; the old one is kept as claim {plan.kept_claim}"
     return (
         act(workload.unmark(plan, found), "Recovered", what) if workload.is_marked(plan, found) else done("Kept", what)

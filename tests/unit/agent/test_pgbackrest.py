@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from pgwarden.agent.calls import Repository
 from pgwarden.agent.children import Children
 from pgwarden.agent.pgbackrest import Runner, error_line
 
@@ -118,3 +119,12 @@ async def test_an_access_key_in_the_answer_of_a_server_is_in_neither_log_nor_res
     result = await program("print('<AWSAccessKeyId>AKIA123</AWSAccessKeyId>')").run([], 10, lines.append)
     assert lines == ["<AWSAccessKeyId><redacted></AWSAccessKeyId>"]
     assert "AKIA123" not in result.output
+
+
+async def test_info_is_read_though_it_quotes_what_was_deciphered_with_the_wrong_passphrase(program):
+    """As pgBackRest 2.60 does: control characters and broken UTF-8 inside of a JSON string."""
+    said = b'[{"name":"hippo","status":"key/value found outside of section at line 1: \x17\x0c]\xff"}]'
+    runner = program(f"sys.stdout.buffer.write({said!r})")
+    answer = await Repository("hippo", runner).status(refresh=True)
+    assert answer["infoError"] == ""
+    assert answer["info"]["status"].endswith("at line 1: \x17\x0c]\ufffd")

@@ -236,13 +236,24 @@ def test_a_storage_with_backups_is_missed_by_the_status_alone_where_the_object_s
 ):
     """The controller knows no object before; and the status of one that is being made is not ours."""
     hippo["spec"] |= {"storageType": storage_type, "s3": s3}
-    verdict = validate(
-        hippo,
-        old=None,
-        lookup=cluster,
-        now=datetime(2026, 11, 23, tzinfo=UTC),
-        defaults=OperatorDefaults(),
-        standing=standing,
-    )
     text = "storage local still holds 2 backups; a Repository with backups can only gain storages"
-    assert [fault.message for fault in verdict.faults] == ([text] if refused else [])
+    assert rejected(hippo, cluster, standing=standing) == ([text] if refused else [])
+
+
+def rejected(obj, lookup, *, standing=True):
+    """What the controller says against it, which knows no object before."""
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    verdict = validate(obj, old=None, lookup=lookup, now=now, defaults=OperatorDefaults(), standing=standing)
+    return [fault.message for fault in verdict.faults]
+
+
+def test_of_two_repositories_in_one_place_the_older_one_keeps_it(make, cluster, s3, refusal):
+    """Made past the webhook, or both in one moment: the one that works already must not be stopped."""
+    older, younger = (make("Repository", name, storageType="s3", s3=s3 | {"path": "/shared"}) for name in ("b", "a"))
+    older["metadata"] |= {"creationTimestamp": "2026-11-01T00:00:00Z", "uid": "2"}
+    younger["metadata"] |= {"creationTimestamp": "2026-11-02T00:00:00Z", "uid": "1"}
+    cluster.present += [older, younger]
+    assert rejected(older, cluster) == []
+    assert "are those of Repository ns/b" in rejected(younger, cluster)[0]
+    assert refusal(copy.deepcopy(older) | {"spec": older["spec"] | {"retention": {"full": 3}}}, older) == ""
+    assert "are those of Repository ns/a" in refusal(older)  # one that is being made has no age yet, whatever it says

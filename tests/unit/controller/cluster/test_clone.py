@@ -185,6 +185,11 @@ def test_the_scripts_read_the_source_by_its_own_configuration_alone(tmp_path):
         assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("name", ["take-clone.sh", "after-bootstrap.sh", "replica.sh"])
+def test_what_patroni_calls_uses_no_variable_that_patroni_keeps_to_itself(name):
+    assert "PATRONI_" not in scripts.files("hippo", spec(dataSource=SOURCE))[name]
+
+
 def test_a_cluster_that_is_no_copy_has_none_of_it():
     made = scripts.files("hippo", spec())
     assert "clone.sh" not in made
