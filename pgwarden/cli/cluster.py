@@ -9,7 +9,7 @@ from typing import Any
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.rules.common import get
 from pgwarden.cli import cluster_loss, keys, make_cluster, output, submit, wait
-from pgwarden.cli.lookup import Objects
+from pgwarden.cli.lookup import Objects, assumed
 from pgwarden.cli.operate import settle, sure
 from pgwarden.cli.problem import OK, UNABLE, CliError, UsageError, unknown
 from pgwarden.cli.s3_secret import S3Secret
@@ -27,6 +27,11 @@ _ASSUMED = OperatorDefaults(s3_bucket="operators-default", s3_endpoint="operator
 async def create(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
     return await make(args, terminal, make_cluster.cluster(args))
+
+
+async def clone(args: argparse.Namespace, terminal: Terminal) -> int:
+    settle(args)
+    return await make(args, terminal, make_cluster.clone(args))
 
 
 async def make(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int:
@@ -62,7 +67,9 @@ async def make(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int
 
 def _dry(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int:
     """No cluster is asked, and no keys are printed unless that is what is wanted."""
-    submit.judge(obj, Objects([], args.namespace or known_namespace(args) or "default"), None, _ASSUMED)
+    namespace = args.namespace or known_namespace(args) or "default"
+    there = [_assumed_source(args, namespace)] if "dataSource" in obj["spec"] else []
+    submit.judge(obj, Objects(there, namespace), None, _ASSUMED)
     form = args.output or "yaml"
     given = keys.read(args, terminal) if args.show_keys else None
     if args.show_keys and given is None:
@@ -77,6 +84,12 @@ def _dry(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int:
         files = "--from-file=s3-key=FILE --from-file=s3-key-secret=FILE"
         terminal.note(f"not printed: the S3 keys; their Secret is: kubectl create secret generic {name} {files}")
     return OK
+
+
+def _assumed_source(args: argparse.Namespace, namespace: str) -> Object:
+    """The Repository that is copied: offline it is taken to be there, and to allow it."""
+    found = assumed(args.source_namespace or namespace, args.source)
+    return found | {"spec": found["spec"] | {"cloneableFrom": ["*"]}}
 
 
 async def update(args: argparse.Namespace, terminal: Terminal) -> int:

@@ -61,6 +61,27 @@ CREATE = Command(
     (*_COUNT, *_VOLUMES, *_STORAGE, *_S3, _SHOW_KEYS, _DRY_RUN, _OUTPUT, *_WAITING),
     ("create cluster hippo --replica-count=2 --wait", _S3_EXAMPLE),
 )
+CLONE = Command(
+    ("clone",),
+    "make a new cluster as a copy of another one's backups; the other is only read",
+    "pgwarden.cli.cluster:clone",
+    (
+        Argument("source", "the PostgresCluster, or any Repository, to copy", names="repositories"),
+        Argument("cluster", "name of the new cluster"),
+    ),
+    (
+        Option(("--source-namespace",), "its namespace; default is the new cluster's own", "NAME"),
+        Option(("--pitr-target",), "a moment with its zone, as 2026-11-23 10:00:00+00", "TIME", group="target"),
+        Option(("--target-lsn",), "a WAL position, as 0/3000060", "LSN", group="target"),
+        Option(("--target-xid",), "a transaction id", "XID", group="target"),
+        Option(("--target-name",), "a restore point of pg_create_restore_point", "NAME", group="target"),
+        Option(("--immediate",), "only up to where the backup is consistent", switch=True, group="target"),
+        Option(("--target-timeline",), "latest, current or a number", "TIMELINE"),
+        Option(("--set",), "the backup set to begin from, as 20261123-010000F", "LABEL"),
+        *(*_COUNT, *_VOLUMES, *_STORAGE, *_S3, _SHOW_KEYS, _DRY_RUN, _OUTPUT, *_WAITING),
+    ),
+    ('clone hippo rhino --pitr-target="2026-11-23 10:00:00+00" --wait',),
+)
 UPDATE = Command(
     ("update", "cluster"),
     "turn autofail on or off",

@@ -131,6 +131,7 @@ COMMANDS = (
     _BACKUP,
     _RESTORE,
     cluster_commands.CREATE,
+    cluster_commands.CLONE,
     _CREATE_SCHEDULE,
     cluster_commands.UPDATE,
     cluster_commands.SCALE,

@@ -37,9 +37,9 @@ def schedule(args: argparse.Namespace) -> Object:
 def restore(args: argparse.Namespace, now: datetime) -> Object:
     options = _options("--backup-opts", _without_time(args), "restore", "Restore")
     spec: Object = {}
-    target = _target(args)
-    if target:
-        spec["target"] = target
+    point = target(args)
+    if point:
+        spec["target"] = point
     for field, value in (
         ("targetTimeline", args.target_timeline),
         ("set", args.set),
@@ -103,7 +103,7 @@ def _without_time(args: argparse.Namespace) -> str:
     return shlex.join([word for word in words if word != "--type=time"])
 
 
-def _target(args: argparse.Namespace) -> Object:
+def target(args: argparse.Namespace) -> Object:
     values = {
         "time": args.pitr_target,
         "lsn": args.target_lsn,

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from pgwarden.api import names
+from pgwarden.cli import make
 from pgwarden.cli.keys import Keys
 from pgwarden.cli.problem import UsageError
 
@@ -32,6 +33,17 @@ def cluster(args: argparse.Namespace) -> Object:
     if volume:
         instances["storage"] = volume
     return resource(args) | {"spec": {"instances": instances, "repository": _repository(args)}}
+
+
+def clone(args: argparse.Namespace) -> Object:
+    """A cluster like any other, that begins with what another Repository holds."""
+    made = cluster(args)
+    source: Object = {"repository": args.source} | _given(namespace=args.source_namespace)
+    target = make.target(args)
+    if target:
+        source["target"] = target
+    source |= _given(targetTimeline=args.target_timeline, set=args.set)
+    return made | {"spec": made["spec"] | {"dataSource": source}}
 
 
 def resource(args: argparse.Namespace) -> Object:

@@ -1,6 +1,7 @@
 """Two hundred schedules, and the controller that leads killed again and again: no run is lost, none comes twice.
 
-PGWARDEN_KILLS says how often (4; shown with 20). The lease is made short, so that a takeover takes seconds.
+PGWARDEN_KILLS says how often; without it the test is skipped, as two hundred schedules want a machine that has nothing else to
+do. The lease is made short, so that a takeover takes seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tests.apiserver.manifests import repository, schedule
 from tests.apiserver.release import LEASE as LEASE_NAME
 from tests.apiserver.release import Controllers, Release
 
-KILLS = int(os.environ.get("PGWARDEN_KILLS", "4"))
+KILLS = int(os.environ.get("PGWARDEN_KILLS", "0"))
 SCHEDULES = 200
 EVERY = timedelta(seconds=10)  # each; together twenty a second
 LEASE = "3"
@@ -52,6 +53,7 @@ def seen(pool: Controllers, space: Kubectl) -> Iterator[RunsSeen]:
         space.run("delete", "pgbs", "--all", "--wait=false", seconds=300)
 
 
+@pytest.mark.skipif(not KILLS, reason="PGWARDEN_KILLS says how often the leader is killed")
 def test_the_leader_is_killed_and_no_run_is_lost_or_doubled(pool: Controllers, seen: RunsSeen, space: Kubectl):
     takeovers = [kill(pool, seen) for _ in range(KILLS)]
     until(lambda: latest(seen) >= datetime.now(UTC) - EVERY, "it is up to date", 60, lambda: str(latest(seen)))

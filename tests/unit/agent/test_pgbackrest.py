@@ -38,9 +38,8 @@ TWO = """\
             "ERROR: [103]: unable to find a valid repository: repo1: [FileMissingError] unable to load info file",
         ),
         (
-            "P00  ERROR: [075]: repo1: full backup cannot be expired\n"
-            "P00  ERROR: [104]: expire command encountered 1 error(s), check the log file for details",
-            "ERROR: [075]: repo1: full backup cannot be expired",
+            "P00  ERROR: [075]: repo1: kept\nP00  ERROR: [104]: expire command encountered 1 error(s), check the log file for details",
+            "ERROR: [075]: repo1: kept",
         ),
         ("P00  ERROR: [032]: 'x' is not valid for 'tls-server-port' option", "ERROR: [032]: 'x' is not valid for 'tls-server-port' option"),
     ],

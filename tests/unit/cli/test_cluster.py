@@ -84,6 +84,30 @@ RESOURCES = {
             },
         },
     ),
+    "a clone": (
+        ["clone", "hippo", "rhino"],
+        {
+            "instances": {"replicas": 1},
+            "repository": {"storageType": "local"},
+            "dataSource": {"repository": "hippo"},
+        },
+    ),
+    "a clone of another namespace's": (
+        ["clone", "hippo", "rhino", "--source-namespace=prod", "--set=20261123-010000F"],
+        {
+            "instances": {"replicas": 1},
+            "repository": {"storageType": "local"},
+            "dataSource": {"repository": "hippo", "namespace": "prod", "set": "20261123-010000F"},
+        },
+    ),
+    "a clone to a moment": (
+        ["clone", "hippo", "rhino", "--pitr-target=2026-11-23 10:00:00+00", "--replica-count=1"],
+        {
+            "instances": {"replicas": 2},
+            "repository": {"storageType": "local"},
+            "dataSource": {"repository": "hippo", "target": {"time": "2026-11-23 10:00:00+00"}},
+        },
+    ),
     "the seed's autofail": (["update", "cluster", "hippo", "--autofail=true"], {"autofail": True}),
     "autofail off": (["update", "cluster", "hippo", "--autofail", "false"], {"autofail": False}),
     "scale": (["scale", "hippo", "--replicas=3"], {"instances": {"replicas": 3}}),
@@ -95,7 +119,8 @@ def test_a_dry_run_prints_the_cluster_and_no_keys(run, words, spec):
     done = run(*words, "--dry-run", "-o", "yaml", "-n", "zoo")
     assert done.code == 0, done.err
     (obj,) = yaml.safe_load_all(done.out)
-    assert (obj["kind"], obj["metadata"]) == ("PostgresCluster", {"name": "hippo", "namespace": "zoo"})
+    name = words[2] if words[0] in {"clone", "create", "update"} else words[1]
+    assert (obj["kind"], obj["metadata"]) == ("PostgresCluster", {"name": name, "namespace": "zoo"})
     assert obj["spec"] == spec
     assert KEY not in done.out + done.err
     assert HIDDEN not in done.out + done.err
