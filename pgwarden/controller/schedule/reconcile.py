@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -61,13 +62,12 @@ class ScheduleController:
             starting_deadline=spec.starting_deadline_seconds,
             busy_with=busy,
         )
+        if not spec.suspend:  # what was asked for is no news: status.missed has it
+            # Before the run that takes their place: once that is there, nobody looks for them again.
+            await asyncio.gather(*(self._tell(obj, missed) for missed in plan.missed))
         made = await self._start(obj, spec, plan.due) if plan.due else ""
         if plan.due or plan.missed:
             self._dealt[key] = uid, now
-        if not spec.suspend:  # what was asked for is no news: status.missed has it
-            for missed in plan.missed:
-                text = f"the run due {conditions.timestamp(missed.time)} was not started: {missed.why}"
-                await context.recorder.warning(obj, "RunMissed", text)
         await self._write(obj, spec, plan, made, backups, next_run, now)
         await self._clear_history(key[0], spec, backups)
         return max(0.0, (plan.upcoming - context.clock()).total_seconds()) if plan.upcoming else None
@@ -89,6 +89,10 @@ class ScheduleController:
             return False
         self._accepted[key] = judged
         return True
+
+    async def _tell(self, schedule: Object, missed: decide.Missed) -> None:
+        text = f"the run due {conditions.timestamp(missed.time)} was not started: {missed.why}"
+        await self._context.recorder.warning(schedule, "RunMissed", text)
 
     async def _start(self, schedule: Object, spec: BackupScheduleSpec, due: datetime) -> str:
         """Make the Backup of the run due at *due*. Its name follows from both, so that it cannot be made twice."""
