@@ -22,8 +22,6 @@ from harness.s3 import ENDPOINT, REGION, Store
 from harness.waiting import until
 from localcluster.config import STORAGE_CLASSES
 
-#: The commands have each been run by hand on the real cluster; this module has not been seen to its end yet.
-pytestmark = pytest.mark.skipif("PGWARDEN_CLI" not in os.environ, reason="PGWARDEN_CLI=1 runs it")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 LABEL = re.compile(r"\d{8}-\d{6}F")
 
