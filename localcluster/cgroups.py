@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 from localcluster.config import Cluster
@@ -44,8 +45,7 @@ def delete(cluster: Cluster) -> list[Path]:
     left = []
     for root in _hierarchies():
         group = root / cluster.cgroup.lstrip("/")
-        folders = [path for path in group.rglob("*") if path.is_dir()] if group.exists() else []
-        for folder in sorted([*folders, group], key=lambda path: -len(path.parts)):
+        for folder in sorted({*folders(group), group}, key=lambda path: -len(path.parts)):
             try:
                 folder.rmdir()
             except FileNotFoundError:
@@ -60,7 +60,12 @@ def processes(cluster: Cluster) -> list[int]:
     found: set[int] = set()
     for root in _hierarchies():
         group = root / cluster.cgroup.lstrip("/")
-        for path in group.rglob("cgroup.procs"):
+        for folder in folders(group):
             with contextlib.suppress(OSError):
-                found.update(int(word) for word in path.read_text().split())
+                found.update(int(word) for word in (folder / "cgroup.procs").read_text().split())
     return sorted(found)
+
+
+def folders(group: Path) -> list[Path]:
+    """*group* and all below it that is still there: containers end while we look, and Path.rglob would raise."""
+    return [Path(folder) for folder, _, _ in os.walk(group)]

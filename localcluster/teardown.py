@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import re
 import shutil
@@ -40,6 +42,7 @@ def shims(cluster: Cluster) -> list[int]:
 def _end_pods(cluster: Cluster, grace: float) -> None:
     """Containers get SIGTERM and `grace` seconds, as at a node's shutdown; shims go after them."""
     keepers = shims(cluster)
+    sockets = _sockets(cluster)  # before their folders go with the containers
     # Signalling the first process of each container is what the container runtime does.
     first = [child for shim in keepers for child in processes.children_of(shim)]
     if grace > 0:
@@ -47,11 +50,19 @@ def _end_pods(cluster: Cluster, grace: float) -> None:
     rest = [pid for shim in keepers for pid in processes.descendants(shim)]
     rest += cgroups.processes(cluster)
     processes.end(processes.with_start(rest), grace=0)
-    addresses = list((cluster.run / "containerd").glob("io.containerd.runtime.v2.task/*/*/address"))
-    sockets = [path.read_text().strip().removeprefix("unix://") for path in addresses]
     processes.end(processes.with_start(keepers), grace=0)
     for socket in sockets:
         Path(socket).unlink(missing_ok=True)
+
+
+def _sockets(cluster: Cluster) -> list[str]:
+    """Of the shims. A container may end by itself meanwhile, and its shim's address with it."""
+    found = []
+    pattern = f"{cluster.run}/containerd/io.containerd.runtime.v2.task/*/*/address"
+    for address in glob.glob(pattern):  # noqa: PTH207  Path.glob raises where a folder goes meanwhile
+        with contextlib.suppress(OSError):
+            found.append(Path(address).read_text().strip().removeprefix("unix://"))
+    return found
 
 
 def end_everything(cluster: Cluster, *, grace: float) -> None:
