@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pgwarden.cli.shared_options import RECOVERY_POINT, YES
 from pgwarden.cli.spec import Argument, Command, Option
 
 _CLUSTER = Argument("cluster", "name of the PostgresCluster", names="postgresclusters")
-_YES = Option(("-y", "--yes"), "do not ask", switch=True)
 _DRY_RUN = Option(
     ("--dry-run",),
     "change nothing and print the resource; `server` has the cluster check it too",
@@ -71,13 +71,7 @@ CLONE = Command(
     ),
     (
         Option(("--source-namespace",), "its namespace; default is the new cluster's own", "NAME"),
-        Option(("--pitr-target",), "a moment with its zone, as 2026-11-23 10:00:00+00", "TIME", group="target"),
-        Option(("--target-lsn",), "a WAL position, as 0/3000060", "LSN", group="target"),
-        Option(("--target-xid",), "a transaction id", "XID", group="target"),
-        Option(("--target-name",), "a restore point of pg_create_restore_point", "NAME", group="target"),
-        Option(("--immediate",), "only up to where the backup is consistent", switch=True, group="target"),
-        Option(("--target-timeline",), "latest, current or a number", "TIMELINE"),
-        Option(("--set",), "the backup set to begin from, as 20261123-010000F", "LABEL"),
+        *RECOVERY_POINT,
         *(*_COUNT, *_VOLUMES, *_STORAGE, *_S3, _SHOW_KEYS, _DRY_RUN, _OUTPUT, *_WAITING),
     ),
     ('clone hippo rhino --pitr-target="2026-11-23 10:00:00+00" --wait',),
@@ -107,7 +101,7 @@ SCALE = Command(
     (
         _COUNT[0],
         Option(("--replica-count",), "so many more than there are", "N", number=True, default=None, group="count"),
-        _YES,
+        YES,
         _DRY_RUN,
         _OUTPUT,
     ),
@@ -118,5 +112,5 @@ DELETE = Command(
     "end a cluster and delete its data; its backups stay",
     "pgwarden.cli.cluster:delete",
     (_CLUSTER,),
-    (_YES, Option(("--dry-run",), "delete nothing and say what would go", switch=True, default=False)),
+    (YES, Option(("--dry-run",), "delete nothing and say what would go", switch=True, default=False)),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgwarden.cli import cluster_commands
+from pgwarden.cli.shared_options import RECOVERY_POINT, YES
 from pgwarden.cli.spec import Argument, Command, Option
 
 TYPES = ("full", "diff", "incr")
@@ -26,7 +27,6 @@ _DRY_RUN = Option(
     choices=("client", "server"),
     bare="client",
 )
-_YES = Option(("-y", "--yes"), "do not ask", switch=True)
 _RESOURCE_OUTPUT = Option(("-o", "--output"), "print the resource itself", choices=("yaml", "json", "name"))
 _OUTPUT = Option(("-o", "--output"), "print the resources themselves", choices=("yaml", "json"))
 _WAITING = (
@@ -69,18 +69,12 @@ _RESTORE = Command(
     "pgwarden.cli.operate:restore",
     (_REPOSITORY,),
     (
-        Option(("--pitr-target",), "a moment with its zone, as 2026-11-23 10:00:00+00", "TIME", group="target"),
-        Option(("--target-lsn",), "a WAL position, as 0/3000060", "LSN", group="target"),
-        Option(("--target-xid",), "a transaction id", "XID", group="target"),
-        Option(("--target-name",), "a restore point of pg_create_restore_point", "NAME", group="target"),
-        Option(("--immediate",), "only up to where the backup is consistent", switch=True, group="target"),
-        Option(("--target-timeline",), "latest, current or a number", "TIMELINE"),
-        Option(("--set",), "the backup set to begin from, as 20261123-010000F", "LABEL"),
+        *RECOVERY_POINT,
         Option(("--backup-opts",), "options of pgBackRest, such as --db-include=NAME", "OPTIONS"),
         Option(("--volume-claim",), "restore into a new PersistentVolumeClaim and touch nothing else", "NAME"),
         Option(("--delete-old-volume",), "do not keep the volume that is replaced", switch=True),
         _STORAGE,
-        _YES,
+        YES,
         *_MAKING,
         *_WAITING,
     ),
@@ -111,7 +105,7 @@ def _delete(word: str, summary: str, names: str, *options: Option) -> Command:
         summary,
         "pgwarden.cli.delete:run",
         (Argument("name", f"names, as `show {word}` lists them", "+", names),),
-        (_YES, Option(("--dry-run",), "delete nothing and say what would go", switch=True, default=False), *options),
+        (YES, Option(("--dry-run",), "delete nothing and say what would go", switch=True, default=False), *options),
         preset={"what": word},
     )
 
