@@ -49,10 +49,13 @@ class ClusterController:
         self._sources = Sources(context)
         #: path → digest of what was applied last, and when it was last seen.
         self._applied: dict[str, tuple[str, float]] = {}
+        #: The status that Events were written of last. The cache may still show one from before the last look.
+        self._told: dict[Key, Object] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         cluster = self._context.caches.clusters.get(*key)
         if cluster is None or "deletionTimestamp" in cluster["metadata"]:
+            self._told.pop(key, None)
             return None
         if not await admission.accepted(self._context, "postgresclusters", cluster):
             return None
@@ -216,7 +219,9 @@ class ClusterController:
 
     async def _report(self, facts: Facts, decision: Decision) -> None:
         after = report.status(facts, decision)
-        before = facts.cluster.get("status") or {}
+        key = facts.cluster["metadata"]["namespace"], facts.name
+        before = self._told.get(key) or facts.cluster.get("status") or {}
+        self._told[key] = after
         for one in after["conditions"]:
             old = conditions.find(before.get("conditions", []), one["type"])
             turned = one["type"] == "Ready" and old is not None and old["status"] != one["status"]

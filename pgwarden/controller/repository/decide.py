@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pgwarden.controller.repository import storages
 from pgwarden.controller.repository.facts import Facts
+from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import info as pgbackrest_info
 from pgwarden.pgbackrest.trouble import explain
 
+#: Seconds between looks at a Repository that is well. With what `info` waits for a dead storage
+#: (commands.PROBE_SECONDS) an outage is in the condition within half a minute.
+STEADY = 15.0
+UNSETTLED = 3.0  # while it is not, at first
+#: What has been out of order for long is looked at after this part of that time: 15 s from five minutes on.
+PATIENCE = 1 / 20
 #: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
 BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet"})
 
@@ -144,6 +152,14 @@ def phase(facts: Facts) -> str:
 def settled(facts: Facts) -> bool:
     """Nothing is being waited for. Without a primary that answers something is, unless no pod is to be protected."""
     return phase(facts) == "Ready" and (facts.primary is not None or not facts.pods)
+
+
+def pause(facts: Facts, conditions: list[Object]) -> float:
+    """Seconds until the next look. Storage and PostgreSQL send no events; all else wakes the controller by a watch."""
+    if settled(facts) or not conditions:
+        return STEADY if settled(facts) else UNSETTLED
+    turned = max(datetime.fromisoformat(one["lastTransitionTime"]) for one in conditions)
+    return min(STEADY, max(UNSETTLED, (facts.now - turned).total_seconds() * PATIENCE))
 
 
 def needs_fence(facts: Facts) -> bool:

@@ -28,10 +28,6 @@ from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 log = structlog.get_logger()
-#: Seconds between looks at a Repository that is well. With what `info` waits for a dead storage
-#: (commands.PROBE_SECONDS) an outage is in the condition within half a minute.
-STEADY = 15.0
-UNSETTLED = 3.0  # while it is not
 #: The kubelet, and then the agent, see a changed configuration within this time.
 MOVING = timedelta(seconds=20)
 STANZA_CREATE_SECONDS = 60.0
@@ -67,9 +63,9 @@ class RepositoryController:
             facts = dataclasses.replace(facts, secret_error=str(error))
         facts = await self._gather(facts)
         facts = await self._advance(key, facts)
-        await self._report(key, facts)
+        conditions_now = await self._report(key, facts)
         on_the_way = self._moving.get(key, context.clock()) > context.clock()
-        return STEADY if decide.settled(facts) and not on_the_way else UNSETTLED
+        return decide.UNSETTLED if on_the_way else decide.pause(facts, conditions_now)
 
     # --- apply ---------------------------------------------------------------------------------------------------
 
@@ -232,7 +228,8 @@ class RepositoryController:
                 return str(pod["status"]["podIP"])
         return ""
 
-    async def _report(self, key: Key, facts: Facts) -> None:
+    async def _report(self, key: Key, facts: Facts) -> list[Object]:
+        """Write the status; its conditions."""
         caches = self._context.caches
         uids = {
             backup["metadata"]["uid"]: backup["metadata"]["name"]
@@ -243,6 +240,8 @@ class RepositoryController:
         await available.tell(self._context, facts.repository, after)  # before the list that says what was there goes
         await status.write(self._context.client, "repositories", facts.repository, after)
         metrics.show(key, after)
+        told: list[Object] = after["conditions"]
+        return told
 
     async def _tell(self, facts: Facts, after: Object) -> None:
         """An Event for each condition that turned. What Ready says while it is False, another has said."""

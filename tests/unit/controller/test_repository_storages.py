@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +200,28 @@ def test_of_a_storage_that_cannot_be_read_what_was_known_of_it_stays():
     assert after["archive"]["max"] == "A" * 24
     alone = report.status(facts(info(down), "s3", repository=repository), {})
     assert (alone["archive"]["max"], alone["phase"]) == ("B" * 24, "Degraded")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds"),
+    [
+        pytest.param(0, 3.0, id="it has just turned"),
+        pytest.param(1, 3.0, id="a minute ago"),
+        pytest.param(4, 12.0, id="four minutes ago"),
+        pytest.param(600, 15.0, id="it has been so for hours"),
+    ],
+)
+def test_what_stays_out_of_order_is_looked_at_less_and_less_often(minutes: int, seconds: float):
+    given = facts(host_ready=False)
+    turned = (given.now - timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    listed = [
+        {"type": "Ready", "status": "False", "lastTransitionTime": turned},
+        {"type": "Stanza", "status": "Unknown", "lastTransitionTime": "2026-11-20T00:00:00Z"},
+    ]
+    assert decide.pause(given, listed) == seconds
+
+
+def test_a_repository_that_is_well_is_looked_at_each_quarter_of_a_minute():
+    given = facts(info({"max": "A" * 24}), "local", pods=())
+    listed = report.status(given, {})["conditions"]
+    assert (decide.settled(given), decide.pause(given, listed)) == (True, 15.0)
