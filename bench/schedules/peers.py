@@ -48,7 +48,7 @@ def controller_manager(world: World, rate: int) -> Process:
         "--secure-port=0",
         *limits,
     ]
-    return Process(f"kube-controller-manager-{rate}", argv, {}, world.folder)
+    return world.start(f"kube-controller-manager-{rate}", argv, {})
 
 
 async def due_at_once(world: World, size: int, count: int) -> Result:
@@ -123,4 +123,4 @@ def operator(world: World) -> Process:
     program = world.folder / "operator_.py"
     program.write_text(OPERATOR)
     argv = [str(kopf_python(world.folder)), "-m", "kopf", "run", "--all-namespaces", "--standalone", str(program)]
-    return Process("kopf", argv, {"KUBECONFIG": str(world.kubeconfig)}, world.folder)
+    return world.start("kopf", argv, {"KUBECONFIG": str(world.kubeconfig)})

@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ class World:
     kubectl: Kubectl
     kubeconfig: Path
     folder: Path
+    processes: list[Process] = field(default_factory=list)
+
+    def start(self, name: str, argv: Sequence[str], environment: dict[str, str]) -> Process:
+        """A process under test, which ends with the world at the latest."""
+        self.processes.append(Process(name, argv, environment, self.folder))
+        return self.processes[-1]
 
     async def each(self, requests: Iterable[tuple[str, str, Object]]) -> float:
         """Send (method, path, body), AT_ONCE at a time; seconds."""
@@ -62,7 +68,12 @@ async def world(folder: Path) -> AsyncIterator[World]:
             kubectl.run("create", "namespace", name)
         _ahead(os.getpid(), *(one.pid for one in all_running(own).values()))
         async with KubeClient(await access.from_kubeconfig(str(own.kubeconfig))) as client:
-            yield World(client, kubectl, own.kubeconfig, folder)
+            made = World(client, kubectl, own.kubeconfig, folder)
+            try:
+                yield made
+            finally:
+                for one in made.processes:
+                    one.stop()
     finally:
         with lifecycle.locked(own):
             teardown.down(own)

@@ -18,6 +18,7 @@ import pytest
 
 from harness.cluster import Cluster
 from harness.kubectl import Kubectl, phase
+from harness.objects import archived
 from harness.s3 import ENDPOINT, REGION, Store
 from harness.waiting import until
 from localcluster.config import STORAGE_CLASSES
@@ -126,6 +127,21 @@ def test_status_is_well_and_shows_the_cluster(hippo: Cluster, run: Run):
     assert "hippo: protected since " in text
     assert "cluster      Ready, primary hippo-1, 1/1 instances ready, autofail on" in text
     assert "hippo-1" in run("show", "cluster", "hippo").stdout
+
+
+def test_clone_is_a_cluster_with_the_rows_of_a_moment(hippo: Cluster, run: Run, space: Kubectl):
+    hippo.sql("CREATE TABLE copied AS SELECT i FROM generate_series(1, 1000) AS i")
+    moment = datetime.fromisoformat(hippo.sql("SELECT clock_timestamp()")).astimezone(UTC)
+    hippo.sql("DROP TABLE copied")
+    last = hippo.sql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+    hippo.sql("SELECT pg_switch_wal()")
+    until(lambda: last in archived(space), "all is archived", 60)
+    words = ["clone", "hippo", "rhino", f"--pitr-target={moment:%Y-%m-%d %H:%M:%S.%f}+00", "--pvc-size=1Gi"]
+    assert "dataSource:\n    repository: hippo\n" in run(*words, "--dry-run", "-o", "yaml").stdout
+    assert "PostgresCluster rhino Ready" in run(*words, "--pgbackrest-pvc-size=2Gi", "--wait", seconds=300).stdout
+    assert Cluster(space, "rhino").sql("SELECT count(*), sum(i) FROM copied") == "1000|500500"
+    assert hippo.sql("SELECT to_regclass('copied')") == ""
+    run("delete", "cluster", "rhino", "--yes")
 
 
 def test_restore_to_a_moment_loses_what_came_after_it(hippo: Cluster, run: Run):
