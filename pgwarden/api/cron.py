@@ -3,7 +3,7 @@
 Five fields (minutes, hours, day of month, month, day of week), or six with seconds first. Where both day fields are
 restricted, a day on which either matches is due: cron's rule. A field is restricted unless `*`, `?` or `*/1` is in it.
 
-The search is written here, not taken from croniter: that reads seconds as the *last* field, takes 7, L, # and @daily,
+The search is written here, not taken from croniter: that takes 7, L and #, reads 0-0 as the whole range,
 and leaves gaps and folds to its caller. This one is exact: it walks days, then looks up the first time of day.
 """
 
