@@ -122,7 +122,7 @@ def bootstrap(cluster: str, spec: PostgresClusterSpec) -> str:
         auth = [{"auth-host": "scram-sha-256"}, {"auth-local": "peer"}]
         made["initdb"] = [{"encoding": "UTF8"}, *auth, "data-checksums"]
     else:
-        # start.sh has restored and recovered it by then: only its folder is put in place, which is done at once.
+        # begin.sh has restored and recovered it by then: only its folder is put in place, which is done at once.
         made["method"] = "clone"
         made["clone"] = {"command": f"{names.CLUSTER_CONF}/take-clone.sh", "no_params": True}
     return _text({"bootstrap": made})

@@ -20,11 +20,28 @@ _REPLICA = """\
 {variables}exec {command}
 """
 
+#: The kernel keeps from process 1 each signal that it has no handler for, so a pod that is ended in its first seconds,
+#: or while it recovers, would run on to the end of its grace. This shell has handlers, and all that works is its child;
+#: with it ends the rest. While it waits it also buries the processes that nobody else waits for.
+_START = """\
+#!/bin/sh
+child= ended=
+trap 'ended=yes; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' TERM INT
+{conf}/begin.sh &
+child=$!
+[ -z "$ended" ] || kill -TERM "$child"
+code=0
+while kill -0 "$child" 2> /dev/null; do
+  if wait "$child"; then code=0; else code=$?; fi
+done
+exit "$code"
+"""
+
 #: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
 #: While autofail is off (Patroni's pause) Patroni starts no PostgreSQL, and leaves one running at its own end. So an
 #: instance whose pod was replaced is started here: the one that was the primary, or a replica. Any other that has no
 #: standby.signal stays down, as it could be a second primary.
-_START = """\
+_BEGIN = """\
 #!/bin/sh
 set -eu
 data=$PATRONI_POSTGRESQL_DATA_DIR
@@ -46,7 +63,7 @@ exec patroni {conf}
 """
 
 #: Only the first instance of a clone, and only until it has been made.
-_START_CLONE = """\
+_BEGIN_CLONE = """\
 if [ "$(cat {conf}/clone)" = "$PGWARDEN_INSTANCE" ] && [ ! -s "$data/PG_VERSION" ]; then
   {conf}/clone.sh || exit 1
 fi
@@ -81,9 +98,10 @@ def files(cluster: str, spec: PostgresClusterSpec) -> dict[str, str]:
     clone = (
         clone_script.files(spec.data_source, _CONFIGURED.format(file=names.CLONE_CONF_FILE)) if spec.data_source else {}
     )
-    begin = _START_CLONE.format(conf=names.CLUSTER_CONF) if clone else ""
+    begin = _BEGIN_CLONE.format(conf=names.CLUSTER_CONF) if clone else ""
     return clone | {
-        "start.sh": _START.format(conf=names.CLUSTER_CONF, wait=wait, clone=begin),
+        "start.sh": _START.format(conf=names.CLUSTER_CONF),
+        "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, clone=begin),
         "replica.sh": _REPLICA.format(wait=wait, command=" ".join(restore), variables=variables),
         "stop.sh": _STOP.format(conf=names.CLUSTER_CONF, clone=clone_script.stop_lines() if clone else ""),
         "after-bootstrap.sh": _AFTER_BOOTSTRAP.format(user=APPLICATION),

@@ -184,7 +184,7 @@ def test_the_scripts_read_the_source_by_its_own_configuration_alone(tmp_path):
     ):
         assert part in lines[0]
     assert names.CONF_FILE not in made["clone.sh"].replace(names.CLONE_CONF_FILE, "")
-    assert "clone.sh" in made["start.sh"]
+    assert "clone.sh" in made["begin.sh"]
     for name, text in made.items():
         path = tmp_path / name
         path.write_text(text)
@@ -199,7 +199,7 @@ def test_what_patroni_calls_uses_no_variable_that_patroni_keeps_to_itself(name):
 def test_a_cluster_that_is_no_copy_has_none_of_it():
     made = scripts.files("hippo", spec())
     assert "clone.sh" not in made
-    assert "clone" not in made["start.sh"] + made["stop.sh"]
+    assert "clone" not in made["begin.sh"] + made["stop.sh"]
 
 
 def test_the_end_of_cloning_restarts_nothing():
