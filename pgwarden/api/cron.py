@@ -150,9 +150,9 @@ def _schedule(
         seconds=seconds.sorted,
         minutes=minutes.sorted,
         hours=hours.sorted,
-        days=frozenset(days.sorted),
-        months=frozenset(months.sorted),
-        weekdays=frozenset(weekdays.sorted),
+        days=days.set,
+        months=months.set,
+        weekdays=weekdays.set,
         days_restricted=days.restricted,
         weekdays_restricted=weekdays.restricted,
     )

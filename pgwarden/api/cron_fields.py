@@ -47,9 +47,10 @@ class _BadPartError(Exception):
 
 
 class Values(NamedTuple):
-    """What a field stands for, in order; whether that restricts anything; and what is wrong with it, part by part."""
+    """What a field stands for, in order and as a set; whether that restricts anything; what is wrong, part by part."""
 
     sorted: tuple[int, ...]
+    set: frozenset[int]
     restricted: bool
     problems: tuple[Problem, ...]
 
@@ -66,7 +67,7 @@ def parse_field(field: Field, text: str) -> Values:
         except _BadPartError as error:
             problems.append((part or text, str(error)))
     restricted = not any(part in {"*", "?", "*/1"} for part in parts)
-    return Values(tuple(sorted(values)), restricted, tuple(dict.fromkeys(problems)))
+    return Values(tuple(sorted(values)), frozenset(values), restricted, tuple(dict.fromkeys(problems)))
 
 
 def _values(field: Field, part: str, *, alone: bool) -> set[int]:

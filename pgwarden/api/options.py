@@ -24,6 +24,9 @@ _SECRET = re.compile(r"key|secret|token|pass", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _QUOTES = re.compile(r"['\"\\]")
 Storages = Sequence[str]
+_REMEMBERED = 256  # lists of options without a fault
+_LONG = 1024  # characters: what is longer could be made to fill memory, and is parsed each time
+_good: dict[tuple[object, ...], ParsedOptions] = {}
 
 
 class ParsedOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,13 +72,38 @@ def parse_options(
     options: Any, *, command: Command, storages: Storages | None = None, field: str = "spec.options"
 ) -> tuple[ParsedOptions, list[Fault]]:
     """Every fault at once, and what of *options* is good. *storages* (None: unknown) bounds the N of repoN-…."""
-    faults: list[Fault] = []
     if options is None:
-        return ParsedOptions(), faults
+        return ParsedOptions(), []
     if not isinstance(options, list | tuple):
         return ParsedOptions(), [
             Fault(field, _brief(options), "must be a list of strings such as --process-max=4", "options")
         ]
+    question = _question(options, command, storages)
+    known = _good.get(question) if question else None
+    if known is not None:
+        return known, []
+    parsed, faults = _parse(options, command, storages, field)
+    if question and not faults:
+        if len(_good) >= _REMEMBERED:
+            del _good[next(iter(_good))]  # the oldest
+        _good[question] = parsed
+    return parsed, faults
+
+
+def _question(options: Sequence[Any], command: Command, storages: Storages | None) -> tuple[object, ...]:
+    """All that the parsed options depend on, where they are good; empty where they are not to be remembered.
+
+    The same list comes at least twice: /check and /validate ask of it, and the rules of what else names the Repository.
+    """
+    if not set(map(type, options)) <= {str} or sum(map(len, options)) > _LONG:
+        return ()
+    return command, None if storages is None else tuple(storages), *options
+
+
+def _parse(
+    options: Sequence[Any], command: Command, storages: Storages | None, field: str
+) -> tuple[ParsedOptions, list[Fault]]:
+    faults: list[Fault] = []
     seen: dict[str, str] = {}
     arguments: list[str] = []
     kind, retention = "", dict[str, int]()

@@ -20,11 +20,12 @@ def parse_quantity(value: Any) -> Fraction | None:
     match = _FORM.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
-    number, exponent, suffix = Fraction(match[1]), match[2], match[3] or ""
+    exponent, suffix = match[2], match[3] or ""
+    number = Fraction(match[1]) if "." in match[1] else int(match[1])  # a whole one is multiplied much faster
     if exponent:
         return number * _power_of_ten(int(exponent[1:]))
     if suffix in _BINARY:
-        return number * Fraction(1 << _BINARY[suffix])
+        return Fraction(number * (1 << _BINARY[suffix]))
     return number * _power_of_ten(_DECIMAL[suffix])
 
 

@@ -28,6 +28,8 @@ _TYPES = {
     "integer": "a whole number",
     "boolean": "true or false",
 }
+#: Both make the same of a CRD; the one in C takes a third of the time, at the start of every command and webhook.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARK = "x-pgwarden-description"
 
 
@@ -41,7 +43,7 @@ def crd_files() -> list[Traversable]:
 @lru_cache(maxsize=1)
 def crds() -> Mapping[str, dict[str, Any]]:
     """Kind → CustomResourceDefinition."""
-    loaded = (yaml.safe_load(entry.read_text(encoding="utf-8")) for entry in crd_files())
+    loaded = (yaml.load(entry.read_text(encoding="utf-8"), Loader=LOADER) for entry in crd_files())  # noqa: S506  safe
     return {crd["spec"]["names"]["kind"]: crd for crd in loaded}
 
 

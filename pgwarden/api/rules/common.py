@@ -78,6 +78,8 @@ def get(obj: Any, kind: type[T], *path: str) -> T | None:
         if not isinstance(obj, dict):
             return None
         obj = obj.get(part)
+    if type(obj) is kind:
+        return obj
     # bool is an int to Python, never to a user.
     if isinstance(obj, kind) and not (isinstance(obj, bool) and kind is not bool):
         return obj

@@ -10,6 +10,7 @@ from pgwarden.api.rules.common import Case, Object, get, objects, storages_of
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_PATH = re.compile(r"[A-Za-z0-9!_.*()@=/-]*")
 _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PLACE = ("bucket", "endpoint", "region")
 
@@ -43,13 +44,14 @@ def _check_place(case: Case) -> None:
 
 
 def _check_forms(case: Case) -> None:
+    given = case.get(dict, "s3")
     for field, problem_of in (
         ("bucket", _bucket_problem),
         ("endpoint", _endpoint_problem),
         ("region", _region_problem),
         ("path", _path_problem),
     ):
-        value = case.get(str, "s3", field)
+        value = get(given, str, field)
         if not value:
             continue
         problem = problem_of(value)
@@ -105,11 +107,9 @@ def _region_problem(region: str) -> str:
 def _path_problem(path: str) -> str:
     if not path.startswith("/"):
         return f"begins with a slash: write /{_brief(path)}"
-    if any(part in {".", ".."} for part in path.split("/")):
+    if not {".", ".."}.isdisjoint(path.split("/")):
         return "must not contain . or .. as a folder"
-    return (
-        "" if re.fullmatch(r"[A-Za-z0-9!_.*()@=/-]*", path) else "may hold letters, digits and ! _ . * ( ) @ = / - only"
-    )
+    return "" if _PATH.fullmatch(path) else "may hold letters, digits and ! _ . * ( ) @ = / - only"
 
 
 def _check_credentials(case: Case) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 
 from pgwarden.api import cron
 from pgwarden.api.cron import Schedule
 from pgwarden.api.options import parse_options
+from pgwarden.api.rules.coming import TOLD, coming
 from pgwarden.api.rules.common import (
     Case,
     Object,
@@ -20,10 +21,8 @@ from pgwarden.api.rules.common import (
     repository_of,
     storages_of,
 )
-from pgwarden.api.zones import zone_of, zone_problem
+from pgwarden.api.zones import zone_problem
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_TOLD = 3  # coming runs
 _LOOKED_AT = 8  # coming runs, for the shortest time between two
 _LOOKED_BACK = 3  # backups of the same kind, for the longest time that one took
 
@@ -63,10 +62,12 @@ def _tell_runs(case: Case, schedule: Schedule, zone: str, repository: Object | N
     and what is missed is never made up for.
     """
     took = _longest(repository, kind)
-    runs = schedule.next_runs(case.now, zone, _TOLD if took is None else _LOOKED_AT)
-    case.warn(f"next backups: {', '.join(_local(run, zone) for run in runs[:_TOLD])} ({zone})")
-    gap = min(later - run for run, later in pairwise(runs))
-    if took is not None and gap < took:
+    next_ones = coming(schedule, zone, case.now, TOLD if took is None else _LOOKED_AT)
+    case.warn(f"next backups: {next_ones.told} ({zone})")
+    if took is None:
+        return
+    gap = min(later - run for run, later in pairwise(next_ones.runs))
+    if gap < took:
         article = "an" if kind == "incr" else "a"
         case.warn(
             f"the schedule comes round after {_duration(gap)}, but {article} {kind} backup of Repository "
@@ -124,8 +125,3 @@ def _check_schedule(case: Case) -> Schedule | None:
         return parsed
     case.faults += parsed
     return None
-
-
-def _local(run: datetime, zone: str) -> str:
-    local = run.astimezone(zone_of(zone)).replace(tzinfo=None)
-    return f"{_DAYS[local.weekday()]} {local.isoformat(' ', 'seconds' if local.second else 'minutes')}"

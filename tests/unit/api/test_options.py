@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgwarden.api import options
 from pgwarden.api.options import parse_options
 
 BOTH = ("local", "s3")
@@ -148,3 +151,44 @@ def test_nothing_that_runs_connects_or_points_elsewhere_gets_through(command, op
     for name in parsed.settings:
         assert not name.endswith(("-cmd", "-path", "-file", "-host"))
         assert not name.startswith(("config", "stanza", "pg"))
+
+
+WORDS = [
+    "--type=full",
+    "--start-fast",
+    "--repo1-retention-full=7",
+    "--repo2-retention-full=7",
+    "--process-max 4",
+    "--x=1",
+]
+ENTRIES = st.sampled_from([*WORDS, *map(" ".join, pairwise(WORDS)), 1, True, None])
+
+
+@given(
+    st.lists(st.lists(ENTRIES, max_size=3), min_size=1, max_size=4),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["backup", "restore", "repository"]),
+            st.sampled_from([None, ("local",), ["s3"], ("local", "s3")]),
+            st.sampled_from(["spec.options", "options"]),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_remembered_options_are_those_that_would_be_parsed(several, places):
+    """Of the same list, in another place or for other storages; a fault is found anew each time."""
+    for given_options in several:
+        for command, storages, field in places:
+            for _ in range(2):
+                found = parse_options(given_options, command=command, storages=storages, field=field)
+                assert found == options._parse(given_options, command, storages, field)
+
+
+def test_only_so_many_options_are_remembered_and_no_long_ones():
+    for number in range(300):
+        parse_options([f"--annotation=a={number}"], command="backup")
+    assert len(options._good) == options._REMEMBERED
+    parse_options([f"--annotation=a={'x' * 400}"] * 3, command="backup")
+    assert len(options._good) == options._REMEMBERED
+    assert not any("x" * 400 in str(question) for question in options._good)

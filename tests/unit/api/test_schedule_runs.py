@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgwarden.api import cron
+from pgwarden.api.rules import coming
 
 
 def moment(text: str) -> datetime:
@@ -237,3 +238,40 @@ def test_ten_thousand_schedules_are_looked_up_in_a_moment():
     for _ in range(20):
         schedule.next_run(after)
     assert datetime.now(UTC) - started < timedelta(seconds=2)
+
+
+PARTS = st.sampled_from(["0", "30", "*/15", "15-45/10"])
+HOURS = st.sampled_from(["*", "1-3", "2", "0-23/5"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    expression=st.builds(lambda minutes, hours: f"{minutes} {hours} * * *", PARTS, HOURS),
+    zone=st.sampled_from(["UTC", "Europe/Zurich", "America/New_York", "Australia/Lord_Howe"]),
+    start=st.sampled_from(["2026-03-08", "2026-03-29", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"]),
+    offsets=st.lists(st.integers(-200_000, 200_000), min_size=2, max_size=8),
+    count=st.sampled_from([3, 8]),
+)
+def test_the_coming_runs_that_are_remembered_are_those_that_would_be_found(expression, zone, start, offsets, count):
+    """At any moment, forwards and backwards, around changes to and from summer time."""
+    schedule = cron.parse(expression)
+    for seconds in offsets:
+        now = moment(start) + timedelta(seconds=seconds, microseconds=seconds % 3)
+        found = coming.coming(schedule, zone, now, count)
+        assert list(found.runs) == schedule.next_runs(now, zone, count)
+        assert found.since <= now < found.runs[0]
+
+
+def test_a_run_that_has_come_is_next_no_more():
+    schedule = cron.parse("0 1 * * *")
+    before, due = moment("2026-11-23 00:59:59"), moment("2026-11-23 01:00:00")
+    assert coming.coming(schedule, "UTC", before, 3).told.startswith("Mon 2026-11-23 01:00,")
+    assert coming.coming(schedule, "UTC", due, 3).told.startswith("Tue 2026-11-24 01:00,")
+    assert coming.coming(schedule, "UTC", before, 3).told.startswith("Mon 2026-11-23 01:00,")
+
+
+def test_only_so_many_schedules_are_remembered():
+    for minute in range(60):
+        for hour in range(6):
+            coming.coming(cron.parse(f"{minute} {hour} * * *"), "UTC", moment("2026-11-23"), 3)
+    assert len(coming._known) == coming._REMEMBERED

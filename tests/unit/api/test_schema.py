@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
-from pgwarden.api.schema import schema_faults, with_defaults
+from pgwarden.api.schema import crd_files, schema_faults, with_defaults
 
 FAULTS = [
     ("an enum lists its values", "Backup", {"repository": "hippo", "type": "fulll"}, 'spec.type: "fulll": must be one of full, diff, incr'),
@@ -68,3 +69,10 @@ def test_defaults_are_those_that_the_api_server_would_fill_in(make):
         "failedHistoryLimit": 3,
     }
     assert "timeZone" not in obj["spec"]
+
+
+@pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML without libyaml")
+@pytest.mark.parametrize("entry", crd_files(), ids=lambda entry: entry.name)
+def test_both_loaders_make_the_same_of_a_crd(entry):
+    text = entry.read_text("utf-8")
+    assert yaml.load(text, Loader=yaml.CSafeLoader) == yaml.safe_load(text)
