@@ -56,6 +56,7 @@ lint: venv ## style, types, layers, shell scripts
 
 bench: venv ## backup and restore beside pgBackRest by hand (see also bench-webhook, bench-schedules)
 	@$(BIN)/python -m bench.backup_restore
+	@$(BIN)/python -m bench.cluster_restore
 
 bench-webhook: venv ## the webhook beside a standard Go webhook that makes the same pods
 	@$(BIN)/python -m bench.webhook

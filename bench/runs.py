@@ -74,7 +74,7 @@ def through_pgwarden(ground: Ground, short: str, document: dict[str, Any]) -> Pa
     began = time.monotonic()
     kubectl.apply(document)
     try:
-        _wait_over(kubectl, short, name)
+        wait_over(kubectl, short, name)
         parts = Parts(total=time.monotonic() - began)
     finally:
         watch.stop()
@@ -85,7 +85,7 @@ def through_pgwarden(ground: Ground, short: str, document: dict[str, Any]) -> Pa
     return parts
 
 
-def _wait_over(kubectl: Kubectl, short: str, name: str) -> None:
+def wait_over(kubectl: Kubectl, short: str, name: str) -> None:
     done = kubectl.until(short, name, phase("Completed", "Failed"), "ends", LIMIT)
     if done["status"]["phase"] != "Completed":
         raise KubectlError(f"{short} {name} failed: {done['status'].get('message')}")
@@ -183,7 +183,7 @@ def restore_in_place(ground: Ground) -> Parts:
         for step in ("Validated", "Restored", "Stopped", "Swapped", "Started", "Recovered"):
             kubectl.until("pgr", name, is_true(step), f"is {step}", LIMIT)
             moments[step] = time.monotonic() - began
-        _wait_over(kubectl, "pgr", name)
+        wait_over(kubectl, "pgr", name)
     finally:
         parts.total = time.monotonic() - began
         writer.stop()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from harness.kubectl import Kubectl, Object, phase
 from harness.postgres import IMAGE, Postgres
 
-#: Inserts one row after the other; what was acknowledged, and when, goes to a file of its own.
+#: Inserts one row after the other, from where an earlier writer ended; what was acknowledged, and when, goes to a file.
 _WRITE = """
 psql -X -q -c 'CREATE TABLE IF NOT EXISTS written (i int PRIMARY KEY)' || exit 1
-i=0
+i=$(psql -X -A -t -c 'SELECT coalesce(max(i), 0) FROM written') || exit 1
 while :; do
   i=$((i + 1))
   timeout 5 psql -X -q -c "INSERT INTO written VALUES ($i)" && echo "$i $(date +%s.%N)" >> /tmp/acknowledged
@@ -39,8 +41,6 @@ class Cluster:
         return (found or {}).get("status") or {}
 
     def change(self, **spec: object) -> None:
-        import json
-
         patch = json.dumps({"spec": spec})
         self.kubectl.run("patch", "pgc", self.name, "--type=merge", "-p", patch)
 
@@ -67,6 +67,15 @@ class Cluster:
 
     def pod(self, instance: str) -> str:
         return next(one["pod"] for one in self.status()["instances"] if one["name"] == instance)
+
+    def time(self, expression: str, instance: str = "") -> datetime:
+        return datetime.fromisoformat(self.sql(f"SELECT to_json({expression}) #>> '{{}}'", instance))
+
+    def promotions(self) -> dict[int, datetime]:
+        """Timeline → when it was begun, as Patroni remembers it."""
+        kept = self.kubectl.get("configmap", f"{self.name}-config")
+        listed = json.loads(kept["metadata"]["annotations"].get("history") or "[]") if kept else []
+        return {entry[0] + 1: datetime.fromisoformat(entry[3]) for entry in listed if len(entry) > 3}
 
     def kill(self, instance: str) -> None:
         """At once: no checkpoint, and Patroni keeps its lock."""

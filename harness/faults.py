@@ -91,7 +91,7 @@ def _job_pod(scene: Scene, restore: Object) -> str:
         60,
         pause=0.02,
     )
-    _end_pod(scene, found[0])
+    end_pod(scene, found[0])
     return _nothing(scene, restore)
 
 
@@ -151,18 +151,18 @@ def _runs(pod: Object) -> bool:
 def _end_pods(scene: Scene, selector: str, namespace: str = "") -> None:
     for pod in scene.direct.items(scene.core("pods", namespace=namespace), selector):
         if "deletionTimestamp" not in pod["metadata"]:
-            _end_pod(scene, pod)
+            end_pod(scene, pod)
 
 
-def _end_pod(scene: Scene, pod: Object) -> None:
+def end_pod(scene: Scene, pod: Object) -> None:
     """As hard as it can be: SIGKILL where its processes are this machine's, and no grace for the object."""
-    for process in _processes(pod["metadata"]["uid"]):
+    for process in processes(pod["metadata"]["uid"]):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(process, signal.SIGKILL)
     scene.direct.delete(scene.core("pods", pod["metadata"]["name"], pod["metadata"]["namespace"]), at_once=True)
 
 
-def _processes(pod_uid: str) -> Iterator[int]:
+def processes(pod_uid: str) -> Iterator[int]:
     """Of the local cluster's pods, by their cgroup."""
     for entry in Path("/proc").glob("[0-9]*/cgroup"):
         with suppress(OSError):

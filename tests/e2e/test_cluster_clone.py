@@ -1,19 +1,29 @@
-"""A PostgresCluster cloned from another's Repository: its latest state, and a moment, also into another namespace."""
+"""A PostgresCluster cloned from another's Repository, on a volume or in S3: its latest state, and a moment, also into
+another namespace; and what comes between.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from harness.cluster import Cluster, manifest
+from harness.direct import direct
+from harness.faults import Scene
+from harness.half_way import kill_half_way
 from harness.kubectl import Kubectl, condition, phase
 from harness.objects import archived, in_host
+from harness.s3 import Store, repository
 from harness.waiting import until
 
 FINGERPRINT = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM accounts"
 FILES = "find /pgwarden/repo -type f -exec md5sum {} + | sort -k2"
+#: A source archives nothing by itself, so that what its repository holds can be compared to the last file.
+QUIET = {"archive_timeout": "1h"}
 
 
 def copy_of(name: str, replicas: int = 1, **source: object) -> dict:
@@ -33,14 +43,46 @@ def far(installed, space: Kubectl) -> Iterator[Kubectl]:
     installed.kubectl.run("delete", "namespace", name, "--wait=false")
 
 
-@pytest.fixture(scope="module")
-def source(installed, space: Kubectl) -> Cluster:
-    # It archives nothing by itself, so that what its repository holds can be compared to the last file.
-    space.apply(manifest("source", 1, parameters={"archive_timeout": "1h"}))
-    found = Cluster(space, "source")
+def objects(store: Store, bucket: str) -> dict[str, str]:
+    """Each object of the bucket, with its checksum."""
+    return {path: hashlib.sha256(store.content(bucket, path)).hexdigest() for path in store.objects(bucket)}
+
+
+def filled(space: Kubectl, name: str) -> Cluster:
+    found = Cluster(space, name)
     found.wait_ready(300)
     found.sql("CREATE TABLE accounts AS SELECT i AS id, md5(i::text) AS name FROM generate_series(1, 20000) AS i")
     return found
+
+
+@pytest.fixture(scope="module")
+def bucket(installed, space: Kubectl) -> str:
+    """With the cluster `afar` begun in it; empty where the cluster has no store of ours."""
+    if installed.cluster.local is None:
+        return ""
+    store = Store(installed.cluster.local)
+    made = store.make_bucket(f"clone-{uuid.uuid4().hex[:6]}")
+    space.apply(*store.secrets(), manifest("afar", 1, parameters=QUIET, repository=repository("s3", made)["spec"]))
+    return made
+
+
+@pytest.fixture(scope="module")
+def near(installed, space: Kubectl, bucket: str) -> dict | None:
+    """A clone of `afar`, begun: the rows that it is to have, and the bucket as it is to stay."""
+    if not bucket:
+        return None
+    store, afar = Store(installed.cluster._own()), filled(space, "afar")
+    rows, last = afar.sql(FINGERPRINT), afar.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    until(lambda: any(f"/{last}-" in path for path in store.objects(bucket)), f"{last} is in the bucket", 60)
+    before = objects(store, bucket)
+    space.apply(manifest("near", 1, dataSource={"repository": "afar"}))
+    return {"rows": rows, "objects": before}
+
+
+@pytest.fixture(scope="module")
+def source(installed, space: Kubectl, bucket: str) -> Cluster:
+    space.apply(manifest("source", 1, parameters=QUIET))
+    return filled(space, "source")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +105,7 @@ def test_another_namespace_is_refused_until_the_source_allows_it(source: Cluster
 
 
 def test_clones_have_the_rows_and_the_source_is_as_it_was(
-    source: Cluster, moment: dict[str, str], space: Kubectl, far: Kubectl
+    source: Cluster, moment: dict[str, str], near: dict | None, space: Kubectl, far: Kubectl
 ):
     before = files(space)
     space.apply(copy_of("twin"), copy_of("nowhere", target={"name": "never-made"}))
@@ -110,3 +152,43 @@ def test_nothing_is_left_of_what_a_clone_read_its_source_by(space: Kubectl):
     until(lambda: space.get("deployment", "nowhere-1") is None, "the instance of the failed clone is gone", 60)
     until(lambda: space.get("pvc", "nowhere-1") is None, "its volume is gone", 60)
     assert not space.get("secret", "nowhere-source").get("data")
+
+
+def test_a_clone_of_a_cluster_in_s3_has_its_rows_and_leaves_each_object_of_the_bucket_as_it_was(
+    installed, near: dict, space: Kubectl, bucket: str
+):
+    store, clone = Store(installed.cluster._own()), Cluster(space, "near")
+    assert condition({"status": clone.wait_ready(300)}, "DataSource")["reason"] == "Cloned"
+    assert clone.sql(FINGERPRINT) == near["rows"]
+    assert objects(store, bucket) == near["objects"]
+
+
+def test_a_clone_waits_for_its_sources_host_and_goes_on_where_it_was_killed_half_way(
+    installed, source: Cluster, moment: dict[str, str], space: Kubectl
+):
+    installed.cluster._own()  # its processes are this machine's
+    before = files(space)
+    space.run("scale", "deployment/source-pgbackrest", "--replicas=0")
+    host = "pgwarden.io/for-repository=source,pgwarden.io/component=host"
+    until(lambda: not space.list("pods", host), "the source's repository host is away", 60)
+    space.apply(copy_of("tough"))
+    said = condition(space.until("pgc", "tough", _waits_for_its_source, "says what it waits for", 90), "DataSource")
+    assert said["message"] == "Repository source: its repository host has no running pod"
+    shown = space.run("get", "pgc", "tough", "-o", "wide", "--no-headers").stdout
+    assert said["message"] in shown  # the column WHY
+    assert space.get("deployment", "tough-1") is None
+    tough = Cluster(space, "tough")
+    with direct(space) as api:
+        space.run("scale", "deployment/source-pgbackrest", "--replicas=1")
+        killed = kill_half_way(Scene(tough, api), "tough-1", "/pgdata/clone")
+    assert condition({"status": tough.wait_ready(300)}, "DataSource")["reason"] == "Cloned"
+    assert tough.pod("tough-1") != killed["metadata"]["name"]
+    log = space.run("logs", "deployment/tough-1", "-c", "postgres").stdout
+    assert "--delta" in next(line for line in log.splitlines() if "restore command begin" in line)
+    assert tough.sql(FINGERPRINT) == moment["latest"]
+    assert files(space) == before
+
+
+def _waits_for_its_source(cluster: dict) -> bool:
+    said = condition(cluster, "DataSource")
+    return said is not None and said["reason"] == "SourceNotReachable" and "host" in said["message"]

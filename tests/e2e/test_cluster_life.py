@@ -6,9 +6,11 @@ import pytest
 
 from harness.cluster import Cluster, manifest
 from harness.kubectl import Kubectl, condition
+from harness.s3_steps import figure
 from harness.waiting import until
 
 LITTLE_WAL = {"wal_keep_size": "16MB", "min_wal_size": "32MB", "max_wal_size": "64MB"}
+STARTED = "pg_postmaster_start_time()"
 OLDEST_SEGMENT = "SELECT min(name) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
 
 
@@ -46,7 +48,7 @@ def test_the_primary_killed_under_load_loses_no_acknowledged_row(hippo: Cluster)
     until(lambda: hippo.primary() not in {before, ""}, "another instance is the primary", 120)
     hippo.wait_written(50)
     acknowledged, outage = hippo.stop_writing()
-    print(f"{outage:.1f} s without a write")  # noqa: T201  a figure
+    figure(f"{outage:.1f} s without a write")
     status = hippo.wait_ready()
     assert acknowledged <= hippo.rows()
     assert status["timeline"] == 2
@@ -60,7 +62,9 @@ def test_both_pods_replaced_at_once_lose_nothing_though_patroni_knew_them_by_nam
     rows, pods = hippo.rows(), {one["pod"] for one in hippo.status()["instances"]}
     for one in ("hippo-1", "hippo-2"):
         hippo.kill(one)
-    until(lambda: hippo.primary() and not {one["pod"] for one in hippo.status()["instances"]} & pods, "a primary", 180)
+    until(
+        lambda: hippo.primary() and not {one.get("pod") for one in hippo.status()["instances"]} & pods, "a primary", 180
+    )
     hippo.wait_ready()
     assert hippo.rows() == rows
 
@@ -102,13 +106,41 @@ def test_with_autofail_off_the_primary_comes_back_and_nobody_takes_over(hippo: C
 
 
 def test_parameters_that_need_a_restart_roll_the_replica_and_then_switch_over(hippo: Cluster):
-    before = hippo.primary()
-    hippo.change(parameters=LITTLE_WAL | {"max_connections": 123, "work_mem": "5MB"})
-    until(lambda: hippo.primary() not in {before, ""}, "another instance is the primary", 240)
-    status = hippo.wait_ready()
+    status = rolled(hippo, parameters=LITTLE_WAL | {"max_connections": 123, "work_mem": "5MB"})
     for one in status["instances"]:
         assert hippo.sql("SHOW max_connections", one["name"]) == "123"
         assert hippo.sql("SHOW work_mem", one["name"]) == "5MB"
+
+
+def test_other_resources_roll_the_replica_first_and_who_was_the_primary_last(hippo: Cluster, space: Kubectl):
+    before = {one["pod"] for one in hippo.status()["instances"]}
+    wanted = {"requests": {"cpu": "110m", "memory": "272Mi"}}
+    status = rolled(hippo, instances={"resources": wanted})
+    pods = {one["pod"] for one in status["instances"]}
+    assert not pods & before
+    for pod in pods:
+        container = next(one for one in space.get("pod", pod)["spec"]["containers"] if one["name"] == "postgres")
+        assert container["resources"] == wanted
+
+
+def rolled(hippo: Cluster, **change: object) -> dict:
+    """The status after a change under a writing client: replica first, then a switchover, who was the primary last."""
+    status = hippo.wait_ready()
+    before = status["primary"]
+    replica = next(one["name"] for one in status["instances"] if one["name"] != before)
+    hippo.start_writing()
+    changed = hippo.time("clock_timestamp()")
+    hippo.change(**change)
+    until(lambda: hippo.primary() == replica, f"{replica} is the primary", 240)
+    status = hippo.wait_ready()
+    hippo.wait_written(20)
+    acknowledged, outage = hippo.stop_writing()
+    figure(f"{outage:.1f} s without a write")
+    assert acknowledged <= hippo.rows()
+    until(lambda: hippo.rows(before) == hippo.rows(), f"{before} has the same rows", 60)
+    switched = until(lambda: hippo.promotions().get(status["timeline"]), "Patroni remembers the switchover", 60)
+    assert changed < hippo.time(STARTED, replica) < switched < hippo.time(STARTED, before)
+    return status
 
 
 def test_made_smaller_it_keeps_its_data_whoever_is_the_primary(hippo: Cluster, space: Kubectl):

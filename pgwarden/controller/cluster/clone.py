@@ -28,6 +28,8 @@ CLONED, FAILED, CLONING = "Cloned", "CloneFailed", "Cloning"
 FINAL = frozenset({CLONED, FAILED})
 #: So often a clone is tried where another try may end better; the kubelet's pauses between them are five minutes.
 ATTEMPTS = 5
+#: pgBackRest's HostConnectError: nobody answers there at the moment. It is waited for as long as it takes.
+AWAY = 49
 _SAID = re.compile(rf"({FAILED_RESTORE}|{FAILED_RECOVERY})(?: (\d+))?: *(.*)", re.DOTALL)
 
 
@@ -47,6 +49,7 @@ class Attempt:
     number: int = 1
     message: str = ""  # why the last one failed, in pgBackRest's or PostgreSQL's own words
     hopeless: bool = False  # another one would end the same way
+    away: bool = False  # the source could not be reached
 
 
 def said(cluster: Object) -> str:
@@ -132,7 +135,8 @@ def attempt(pod: Object | None) -> Attempt:
         kind, code, words = match.groups()
         # What PostgreSQL ends a recovery with, it ends the next with as well; but not what it says of restore_command.
         final = int(code) in HOPELESS if code else "FATAL:" in words and "could not restore file" not in words
-        return Attempt(number, f"{_name(kind)}: {redact(words).strip() or 'without a word'}", final)
+        away = code is not None and int(code) == AWAY
+        return Attempt(number, f"{_name(kind)}: {redact(words).strip() or 'without a word'}", final, away)
     return Attempt()
 
 
@@ -141,4 +145,4 @@ def _name(kind: str) -> str:
 
 
 def has_failed(found: Attempt) -> bool:
-    return bool(found.message) and (found.hopeless or found.number > ATTEMPTS)
+    return bool(found.message) and (found.hopeless or (found.number > ATTEMPTS and not found.away))

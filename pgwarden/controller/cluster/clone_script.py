@@ -55,6 +55,11 @@ words() {{  # pgBackRest's own, and PostgreSQL's
   grep -E 'FATAL:|PANIC:' "$log" | sed -e 's/.*FATAL: /FATAL: /' -e 's/.*PANIC: /PANIC: /' | tail -n 2
 }}
 {wait}
+# The pod before may be deleted and still at work: Kubernetes makes this one at once. Our children hold it, too.
+exec 9< {volume}
+flock 9 &
+echo $! > {pid}
+wait $! || exit 1
 rm -rf "$PATRONI_POSTGRESQL_DATA_DIR.failed"
 if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
   delta=
@@ -126,6 +131,7 @@ def files(source: DataSource, wait: str) -> dict[str, str]:
     server = " ".join(f"-c {name}={value}" for name, value in _SERVER.items())
     text = _CLONE.format(
         clone=names.CLONE_PGDATA,
+        volume=names.CLUSTER_DATA,
         wait=wait,
         restore=f"{shlex.join(line)} $delta restore",
         options=shlex.quote(server),

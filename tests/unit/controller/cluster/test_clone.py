@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
+import os
 import subprocess
 from datetime import UTC, datetime
 from typing import Any
@@ -101,7 +103,10 @@ ENDS = {
     "a repository that was away": (
         ended("clone: restore 124: ERROR: [124]: unable to connect"), "Cloning", "attempt 2; the last one ended: pgbackrest",
     ),
-    "a repository that stays away": (ended("clone: restore 124: ERROR: [124]: no route", 5), "CloneFailed", "no route"),
+    "a repository host that nobody answers at for hours": (
+        ended("clone: restore 49: ERROR: [049]: timeout connecting to 'rhino-pgbackrest'", 20), "Cloning", "attempt 21; the",
+    ),
+    "a repository that answers with errors": (ended("clone: restore 124: ERROR: [124]: no route", 5), "CloneFailed", "no route"),
     "too little memory, for the fifth time": (ended("", 5), "CloneFailed", "its container ended (OOMKilled, exit code 1)"),
     "a target that was never reached": (ended(FATAL), "CloneFailed", "recovery ended before configured"),
     "a backup that is not there": (ended("clone: restore 75: ERROR: [075]: no backup set"), "CloneFailed", "no backup set"),
@@ -189,6 +194,33 @@ def test_the_scripts_read_the_source_by_its_own_configuration_alone(tmp_path):
         path = tmp_path / name
         path.write_text(text)
         assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
+
+
+def test_a_clone_touches_nothing_while_the_pod_before_is_still_at_work_on_the_volume(tmp_path):
+    """Run as it is, but for its folders; there is no pgBackRest here, so that its restore fails once it comes to it."""
+    text = scripts.files("hippo", spec(dataSource=SOURCE))["clone.sh"]
+    text = text[: text.index("until [")] + text[text.index("exec 9<") :]
+    for place in ("/tmp/", names.CLUSTER_DATA, "/dev/termination-log"):
+        text = text.replace(place, f"{tmp_path}/{place.strip('/').replace('/', '-')}{'/' * place.endswith('/')}")
+    volume, said = tmp_path / "pgdata", tmp_path / "dev-termination-log"
+    for folder in (volume / "clone", tmp_path / "tmp"):
+        folder.mkdir(parents=True)
+    (volume / "clone" / "half").write_text("of the pod before")
+    holder = os.open(volume, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    variables = {
+        "PATH": os.environ["PATH"],
+        "PATRONI_POSTGRESQL_DATA_DIR": f"{volume}/data",
+        "PGWARDEN_BIN": "/nowhere",
+    }
+    with subprocess.Popen(["sh", "-c", text], env=variables) as running:
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(0.5)
+        assert (volume / "clone" / "half").exists()
+        os.close(holder)
+        assert running.wait(10) == 1
+    assert said.read_text().startswith("clone: restore 127")
+    assert not (volume / "clone" / "half").exists()
 
 
 @pytest.mark.parametrize("name", ["take-clone.sh", "after-bootstrap.sh", "replica.sh"])
