@@ -7,6 +7,7 @@ The table is written after each trial: a run that is ended early leaves what it 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -49,14 +50,14 @@ def scenes(space: Kubectl, api: Direct, faults: list[str]) -> list[Scene]:
 
 
 def matrix(space: Kubectl, steps: list[str], faults: list[str]) -> list[Outcome]:
-    outcomes, run = earlier(), uuid.uuid4().hex[:3]
+    outcomes, run, number = earlier(), uuid.uuid4().hex[:3], itertools.count(1)
     with direct(space) as api:
         for scene in scenes(space, api, faults):
             for fault in faults:
                 for step in steps:
                     if not applies(step, fault, s3=scene.store is not None):
                         continue
-                    save(outcomes, one(scene, f"t{run}-{len(outcomes) + 1}", step, fault))
+                    save(outcomes, one(scene, f"t{run}-{next(number)}", step, fault))
             save(outcomes, one(scene, f"last-{run}-{scene.cluster.name}", STEPS[-1], "none"))
     return outcomes
 
