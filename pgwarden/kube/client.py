@@ -7,7 +7,7 @@ time in every replica of the webhook. Its kubeconfig reader and its leader elect
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
 import aiohttp
@@ -22,6 +22,9 @@ _REQUEST = 60.0  # seconds for one request; a watch is bounded by its own timeou
 WATCH_SECONDS = 290  # how long the server holds one watch open; then we resume it
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+#: The API server's words for a JSON patch that does not fit the object, as where one of its tests fails.
+_DOES_NOT_FIT = "the server rejected our request due to an error in our request"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -110,6 +113,17 @@ class KubeClient:
         params = {"fieldManager": names.FIELD_MANAGER}
         merged: Object = await self.request("PATCH", path, body=body, content_type=MERGE, params=params)
         return merged
+
+    async def patch(self, path: str, operations: Sequence[Object]) -> Object:
+        """JSON patch (RFC 6902). Raises Conflict where the object is not as the operations take it to be."""
+        params = {"fieldManager": names.FIELD_MANAGER}
+        try:
+            patched: Object = await self.request("PATCH", path, body=operations, content_type=JSON_PATCH, params=params)
+        except errors.Invalid as error:
+            if error.message != _DOES_NOT_FIT:
+                raise
+            raise errors.Conflict(409, "Conflict", f"{path} is not as it was read") from error
+        return patched
 
     async def delete(self, path: str, *, uid: str = "", propagation: str = "Background") -> bool:
         """Delete; with *uid* only the very object that was looked at. False where there was none."""

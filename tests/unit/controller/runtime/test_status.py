@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgwarden.controller.runtime import conditions
-from pgwarden.controller.runtime.status import difference
+from pgwarden.controller.runtime.status import difference, operations
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 KEYS = st.sampled_from(["a", "b", "c", "d"])
@@ -55,6 +56,26 @@ def test_nothing_is_written_where_nothing_differs(after):
 @given(OBJECTS.map(stored), OBJECTS)
 def test_a_second_write_finds_nothing_to_do(before, after):
     assert difference(merge(before, difference(before, after)), after) == {}
+
+
+def carried_out(target: dict, operations: list[dict]) -> Any:
+    """RFC 6902's add and remove on members of objects, as its text has them."""
+    document = {"status": copy.deepcopy(target)}
+    for one in operations:
+        *parents, last = one["path"][1:].split("/")
+        where = document
+        for part in parents:
+            where = where[part]
+        if one["op"] == "remove":
+            del where[last]
+        else:
+            where[last] = one["value"]
+    return document["status"]
+
+
+@given(OBJECTS.map(stored), OBJECTS)
+def test_the_json_patch_does_what_the_merge_patch_does(before, after):
+    assert carried_out(before, operations(before, difference(before, after))) == stored(after)
 
 
 def put(listed: list, status: bool | None, message: str = "m", minutes: int = 0) -> list:
