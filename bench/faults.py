@@ -39,7 +39,7 @@ def scenes(space: Kubectl, api: Direct, faults: list[str]) -> list[Scene]:
         found.append(Scene(Cluster(space, "hippo"), api))
     if any(applies(step, fault, s3=True) for fault in faults for step in STEPS):
         store = Store(local())
-        bucket = store.make_bucket(f"faults-{uuid.uuid4().hex[:6]}")
+        bucket = store.make_bucket(f"{space.namespace}-bucket")  # the same one for each piece of a run
         inside = repository("s3", bucket)["spec"]
         space.apply(*store.secrets(), manifest("bucket", replicas=1, repository=inside))
         found.append(Scene(Cluster(space, "bucket"), api, store))
