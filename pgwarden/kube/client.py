@@ -24,7 +24,7 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 #: The API server's words for a JSON patch that does not fit the object, as where one of its tests fails.
-_DOES_NOT_FIT = "the server rejected our request due to an error in our request"
+DOES_NOT_FIT = "the server rejected our request due to an error in our request"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -120,7 +120,7 @@ class KubeClient:
         try:
             patched: Object = await self.request("PATCH", path, body=operations, content_type=JSON_PATCH, params=params)
         except errors.Invalid as error:
-            if error.message != _DOES_NOT_FIT:
+            if error.message != DOES_NOT_FIT:
                 raise
             raise errors.Conflict(409, "Conflict", f"{path} is not as it was read") from error
         return patched

@@ -17,6 +17,7 @@ from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
+from tests.unit.patches import carried_out
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FULL = "20261123-100000F"
@@ -52,7 +53,9 @@ class Answers(KubeClient):
     @property
     def released(self) -> bool:
         return ("PATCH", "ns/backups/one", []) in [
-            (method, path, (body.get("metadata") or {}).get("finalizers", "")) for method, path, body in self.sent
+            (method, path, body["metadata"].get("finalizers", ""))
+            for method, path, body in self.sent
+            if isinstance(body, dict) and "metadata" in body
         ]
 
 
@@ -135,7 +138,8 @@ async def test_it_waits_for_its_turn_and_says_for_whom(world, client):
     context = world(deleted, running, repo=repository(FULL))
     assert await expire.Expiry(context, deleted).look() == expire.POLL
     assert client.jobs() == []
-    (status,) = [body["status"] for _, path, body in client.sent if path == "ns/backups/one/status"]
+    (changes,) = [body for _, path, body in client.sent if path == "ns/backups/one/status"]
+    status = carried_out(deleted, changes)["status"]
     assert status["reason"] == "WaitingForTurn"
     assert "waits until Backup two is over" in status["message"]
 

@@ -12,14 +12,15 @@ import pytest
 
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.controller.agents import AgentError
 from pgwarden.controller.context import Caches, Context
 from pgwarden.controller.restore.reconcile import RestoreController
 from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
-from pgwarden.kube.client import KubeClient
+from pgwarden.kube.client import DOES_NOT_FIT, KubeClient
 from pgwarden.kube.events import Recorder
+from tests.unit.controller.restore.agents import FakeAgents
+from tests.unit.patches import DoesNotFit, carried_out, merged
 
 Object = dict[str, Any]
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -32,18 +33,6 @@ FACTS = {
 
 class Killed(BaseException):
     """The controller's process ends here."""
-
-
-def merge(target: Any, patch: Any) -> Any:
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge(result.get(key), value)
-    return result
 
 
 class Cluster(KubeClient):
@@ -59,6 +48,7 @@ class Cluster(KubeClient):
         self.writes = 0
         self.kill_at = 0
         self.kill_before = False
+        self.before_write: Callable[[int], None] = lambda number: None
         self.log: list[str] = []
         self.job_end = "Complete"
         self.job_message: Object = {"ok": True, "exitCode": 0, "error": "", "set": "20261123-110000F", "seconds": 3.5}
@@ -92,6 +82,7 @@ class Cluster(KubeClient):
         self.writes += 1
         if self.writes == self.kill_at and self.kill_before:
             raise Killed
+        self.before_write(self.writes)
         self.log.append(f"{method} {plural}/{name or body['metadata']['name']}{'/' + sub if sub else ''}")
         answer = self._write(method, plural, namespace, name, sub, copy.deepcopy(body))
         self.settle()
@@ -122,6 +113,8 @@ class Cluster(KubeClient):
         key = (plural, namespace, name)
         if key not in self.objects:
             raise errors.NotFound(404, "NotFound", f"{plural} {name} not found")
+        if sub == "status":
+            return self._write_status(key, body)
         uid = (body.get("preconditions") or {}).get("uid") or body.get("metadata", {}).get("uid")
         if uid and uid != self.objects[key]["metadata"]["uid"]:
             raise errors.Conflict(409, "Conflict", "uid")
@@ -129,14 +122,35 @@ class Cluster(KubeClient):
             assert uid, "only the very object that was looked at may be deleted"
             self.objects[key]["metadata"]["deletionTimestamp"] = self._time()
             return {}
-        assert not sub or set(body) <= {"metadata", "status"}
-        self.objects[key] = merge(self.objects[key], body)
+        assert not sub
+        self.objects[key] = merged(self.objects[key], body)
         return self.objects[key]
+
+    def _write_status(self, key: tuple[str, str, str], body: Any) -> Object:
+        """As of a custom resource: what a merge patch says of the metadata is not looked at, but for the version."""
+        there = self.objects[key]
+        if isinstance(body, list):
+            try:
+                after = carried_out(there, body)
+            except DoesNotFit as error:
+                raise errors.Invalid(422, "Invalid", DOES_NOT_FIT) from error
+        else:
+            wanted = body.get("metadata", {}).get("resourceVersion", there["metadata"]["resourceVersion"])
+            if wanted != there["metadata"]["resourceVersion"]:
+                raise errors.Conflict(409, "Conflict", "the object has been modified")
+            after = merged(there, {"status": body["status"]})
+        there["status"] = after["status"]
+        return there
 
     def add(self, plural: str, namespace: str, body: Object) -> Object:
         self.count += 1
         body = copy.deepcopy(body)
-        stamp = {"uid": f"uid-{self.count}", "creationTimestamp": self._time(), "generation": 1, "resourceVersion": "1"}
+        stamp = {
+            "uid": f"uid-{self.count}",
+            "creationTimestamp": self._time(),
+            "generation": 1,
+            "resourceVersion": f"{self.count}",
+        }
         body["metadata"] |= {"namespace": namespace} | stamp
         self.objects[plural, namespace, body["metadata"]["name"]] = body
         return body
@@ -148,6 +162,7 @@ class Cluster(KubeClient):
 
     def settle(self) -> None:
         for _ in range(4):
+            self._collect()
             self._finalize()
             self._stateful_sets()
             self._jobs()
@@ -156,6 +171,13 @@ class Cluster(KubeClient):
 
     def of(self, plural: str) -> list[Object]:
         return [o for (p, _, _), o in list(self.objects.items()) if p == plural]
+
+    def _collect(self) -> None:
+        """The garbage collector: a Job goes with its owner, also one that was made when that had gone already."""
+        there = {obj["metadata"]["uid"] for obj in self.objects.values()}
+        for job in self.of("jobs"):
+            if not {one["uid"] for one in job["metadata"].get("ownerReferences", [])} <= there:
+                job["metadata"]["deletionTimestamp"] = self._time()
 
     def _finalize(self) -> None:
         used = {v["persistentVolumeClaim"]["claimName"] for pod in self.of("pods") for v in pod["spec"]["volumes"]}
@@ -267,54 +289,6 @@ class Cluster(KubeClient):
         return next(c for c in self.restore(name)["status"]["conditions"] if c["type"] == kind)
 
 
-class FakeAgents:
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.calls: list[str] = []
-        self.fence: Object | None = {"ok": True, "wal": "000000010000000000000009", "time": "2026-11-23T12:00:00Z"}
-        self.recovers = True
-        self.host_up = True
-
-    async def host(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
-        if not self.host_up:
-            raise AgentError("the agent at 10.0.0.2 cannot be reached")
-        return {"info": info(), "infoError": ""}
-
-    async def pod(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
-        self.calls.append(call.partition("?")[0])
-        if call.startswith("fence"):
-            if self.fence is None:
-                raise AgentError("the agent at 10.0.0.7 cannot be reached")
-            return self.fence
-        if call == "clear-recovery":
-            return {"ok": True}
-        ready = self.recovers or self.cluster.serves() == "old"
-        return {
-            "postgres": {
-                "reachable": True,
-                "inRecovery": not ready,
-                "timeline": 2,
-                "lastReplayTime": "2026-11-23T11:59:00.5Z",
-            }
-        }
-
-
-def info() -> Object:
-    backup = {
-        "label": "20261123-110000F", "type": "full", "prior": None, "reference": None, "error": False,
-        "database": {"id": 1, "repo-key": 1}, "timestamp": {"start": 1795431600, "stop": 1795431660},
-        "archive": {"start": "000000010000000000000002", "stop": "000000010000000000000003"},
-        "lsn": {"start": "0/2000028", "stop": "0/3000050"},
-        "info": {"size": 1, "delta": 1, "repository": {"delta": 1}},
-    }  # fmt: skip
-    return {
-        "name": "hippo", "status": {"code": 0, "message": "ok"}, "backup": [backup],
-        "db": [{"id": 1, "repo-key": 1, "system-id": 7, "version": "18"}],
-        "archive": [{"database": {"id": 1, "repo-key": 1}, "id": "18-1", "min": "000000010000000000000001", "max": "000000010000000000000009"}],
-        "repo": [{"key": 1, "cipher": "none", "status": {"code": 0, "message": "ok"}}],
-    }  # fmt: skip
-
-
 SETTINGS = Settings(
     image="pgwarden:test", image_pull_policy="IfNotPresent", namespace="sys", pod_name="controller", tls_secret="t",
     webhook_service="w", mutating_webhook="m", validating_webhook="v", defaults=OperatorDefaults(), http_port=0, lease="l",
@@ -392,6 +366,8 @@ class Run:
                 again = await self.controller.reconcile(("ns", name))
             except Killed:
                 self.restart()
+                continue
+            except errors.Conflict:  # the queue tries again
                 continue
             if again is None:
                 break

@@ -303,6 +303,31 @@ async def test_a_restore_of_the_same_name_loses_nothing_that_the_first_one_kept(
     assert cluster.lost == []
 
 
+async def test_applied_again_at_any_write_it_is_done_from_its_beginning(cluster, run):
+    """Deleted and applied again just before the controller's n-th write, for every n."""
+    left_out = {"pod_template", "before_write", "_access", "_session"}
+    pristine = {k: copy.deepcopy(v) for k, v in vars(cluster).items() if k not in left_out}
+    n, run.speed, total = 0, 20, 0  # at first none, which says how many writes there are
+
+    def replace(number: int) -> None:
+        if number == n:
+            del cluster.objects["restores", "ns", "back"]
+            cluster.restored_data = "restored again"
+            run.create()
+
+    while n <= total:
+        vars(cluster).update(copy.deepcopy(pristine))
+        cluster.before_write = replace
+        run.restart()
+        run.create()
+        status = await run.until_over()
+        where = f"applied again at write {n}: {cluster.log[: n + 3]}"
+        assert (status["phase"], cluster.serves()) == ("Completed", "restored again" if n else "restored"), where
+        assert "old" not in cluster.lost, where
+        total, n = total or cluster.writes, n + 1
+    assert total > 20
+
+
 async def test_a_new_restore_first_undoes_what_a_vanished_one_has_left(run, cluster):
     run.create("first")
     while (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from pgwarden.controller.runtime import conditions
 from pgwarden.controller.runtime.status import difference, operations
+from tests.unit.patches import carried_out, merged
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 KEYS = st.sampled_from(["a", "b", "c", "d"])
@@ -22,19 +22,6 @@ OBJECTS = st.recursive(
 )
 
 
-def merge(target: Any, patch: Any) -> Any:
-    """RFC 7386, as its text has it."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge(result.get(key), value)
-    return result
-
-
 def stored(value: Any) -> Any:
     """As the API server keeps it: what is null is not there."""
     if isinstance(value, dict):
@@ -44,7 +31,7 @@ def stored(value: Any) -> Any:
 
 @given(OBJECTS.map(stored), OBJECTS)
 def test_the_patch_turns_before_into_after(before, after):
-    assert merge(before, difference(before, after)) == stored(after)
+    assert merged(before, difference(before, after)) == stored(after)
 
 
 @given(OBJECTS)
@@ -55,27 +42,13 @@ def test_nothing_is_written_where_nothing_differs(after):
 
 @given(OBJECTS.map(stored), OBJECTS)
 def test_a_second_write_finds_nothing_to_do(before, after):
-    assert difference(merge(before, difference(before, after)), after) == {}
-
-
-def carried_out(target: dict, operations: list[dict]) -> Any:
-    """RFC 6902's add and remove on members of objects, as its text has them."""
-    document = {"status": copy.deepcopy(target)}
-    for one in operations:
-        *parents, last = one["path"][1:].split("/")
-        where = document
-        for part in parents:
-            where = where[part]
-        if one["op"] == "remove":
-            del where[last]
-        else:
-            where[last] = one["value"]
-    return document["status"]
+    assert difference(merged(before, difference(before, after)), after) == {}
 
 
 @given(OBJECTS.map(stored), OBJECTS)
 def test_the_json_patch_does_what_the_merge_patch_does(before, after):
-    assert carried_out(before, operations(before, difference(before, after))) == stored(after)
+    changes = operations(before, difference(before, after))
+    assert carried_out({"status": before}, changes) == {"status": stored(after)}
 
 
 def put(listed: list, status: bool | None, message: str = "m", minutes: int = 0) -> list:

@@ -1,0 +1,62 @@
+"""What the agents beside PostgreSQL and in the repository host answer, for the cluster of plain dicts."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pgwarden.controller.agents import AgentError
+
+Object = dict[str, Any]
+
+
+class Served(Protocol):
+    def serves(self) -> str:
+        """What is on the volume that PostgreSQL runs on."""
+
+
+class FakeAgents:
+    def __init__(self, cluster: Served) -> None:
+        self.cluster = cluster
+        self.calls: list[str] = []
+        self.fence: Object | None = {"ok": True, "wal": "000000010000000000000009", "time": "2026-11-23T12:00:00Z"}
+        self.recovers = True
+        self.host_up = True
+
+    async def host(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
+        if not self.host_up:
+            raise AgentError("the agent at 10.0.0.2 cannot be reached")
+        return {"info": info(), "infoError": ""}
+
+    async def pod(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
+        self.calls.append(call.partition("?")[0])
+        if call.startswith("fence"):
+            if self.fence is None:
+                raise AgentError("the agent at 10.0.0.7 cannot be reached")
+            return self.fence
+        if call == "clear-recovery":
+            return {"ok": True}
+        ready = self.recovers or self.cluster.serves() == "old"
+        return {
+            "postgres": {
+                "reachable": True,
+                "inRecovery": not ready,
+                "timeline": 2,
+                "lastReplayTime": "2026-11-23T11:59:00.5Z",
+            }
+        }
+
+
+def info() -> Object:
+    backup = {
+        "label": "20261123-110000F", "type": "full", "prior": None, "reference": None, "error": False,
+        "database": {"id": 1, "repo-key": 1}, "timestamp": {"start": 1795431600, "stop": 1795431660},
+        "archive": {"start": "000000010000000000000002", "stop": "000000010000000000000003"},
+        "lsn": {"start": "0/2000028", "stop": "0/3000050"},
+        "info": {"size": 1, "delta": 1, "repository": {"delta": 1}},
+    }  # fmt: skip
+    return {
+        "name": "hippo", "status": {"code": 0, "message": "ok"}, "backup": [backup],
+        "db": [{"id": 1, "repo-key": 1, "system-id": 7, "version": "18"}],
+        "archive": [{"database": {"id": 1, "repo-key": 1}, "id": "18-1", "min": "000000010000000000000001", "max": "000000010000000000000009"}],
+        "repo": [{"key": 1, "cipher": "none", "status": {"code": 0, "message": "ok"}}],
+    }  # fmt: skip
