@@ -11,6 +11,13 @@ from pgwarden.controller.runtime import status
 from pgwarden.kube import access, errors
 from pgwarden.kube.client import KubeClient
 from tests.apiserver.manifests import repository, schedule
+from tests.apiserver.release import Controllers
+
+
+@pytest.fixture(autouse=True)
+def leader(webhook, controllers: Controllers) -> None:
+    """A module before this one may have ended those that there were."""
+    controllers.leader()
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ def planned(space: Kubectl) -> Object:
 
 @pytest.mark.parametrize("read", [True, False], ids=["read with a status", "read before it had one"])
 async def test_what_was_found_out_about_an_object_is_not_written_on_its_successor(
-    webhook, space: Kubectl, client: KubeClient, read: bool
+    space: Kubectl, client: KubeClient, read: bool
 ):
     space.apply(repository("hippo"))
     old = planned(space)
@@ -43,7 +50,7 @@ async def test_what_was_found_out_about_an_object_is_not_written_on_its_successo
     space.run("delete", "pgbs", "nightly")
 
 
-async def test_a_fault_in_what_is_written_is_the_servers_own_error(webhook, space: Kubectl, client: KubeClient):
+async def test_a_fault_in_what_is_written_is_the_servers_own_error(space: Kubectl, client: KubeClient):
     space.apply(repository("hippo"))
     one = planned(space)
     with pytest.raises(errors.Invalid, match=r"status\.conditions"):
