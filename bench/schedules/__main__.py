@@ -87,6 +87,11 @@ async def _tried(work: Coroutine[Any, Any, dict[Any, Any]], name: str, troubles:
         return {}
 
 
+def _save(mine: dict[Any, Any], jobs: dict[Any, Any], timers: dict[Any, Any], troubles: list[str]) -> None:
+    """After each part, so that a run that is ended early leaves what it has seen."""
+    report.RESULTS.write_text(report.document(mine, jobs, timers, troubles), "utf-8")
+
+
 async def main(given: argparse.Namespace) -> int:
     sizes, rates = ([int(one) for one in text.split(",")] for text in (given.sizes, given.rates))
     with tempfile.TemporaryDirectory(prefix="pgwarden-bench-", dir="/var/tmp") as folder:
@@ -95,12 +100,12 @@ async def main(given: argparse.Namespace) -> int:
             troubles: list[str] = []
             jobs, timers = {}, {}
             if not given.only_ours:
+                _save(mine, {}, {}, ["CronJobs and kopf timers: the run was ended before them."])
                 jobs = await _tried(measure_cronjobs(place, sizes[-1], given.runs, rates), "CronJobs", troubles)
+                _save(mine, jobs, {}, [*troubles, "kopf timers: the run was ended before them."])
                 timers = await _tried(measure_kopf(place, sizes[-1], given.runs), "kopf", troubles)
-    text = report.document(mine, jobs, timers, troubles)
-    sys.stdout.write(text)
-    if not given.only_ours:
-        report.RESULTS.write_text(text, "utf-8")
+                _save(mine, jobs, timers, troubles)
+    sys.stdout.write(report.document(mine, jobs, timers, troubles))
     wrong = report.wrong(mine[sizes[-1]])
     for line in wrong:
         say(f"NOT REACHED: {line}")
