@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from typing import Any
 
 from bench.webhook import shapes
 from bench.webhook.world import Server, World
+from harness.patches import carried_out
 from pgwarden.api import names
 
 
@@ -26,32 +26,10 @@ def _injected(pod: Any, answer: bytes) -> Any:
     """The pod with the answer's patch applied. Of the hash, which each makes in its own way, only the length."""
     response = json.loads(answer)["response"]
     assert response["allowed"], response
-    made = apply(pod, json.loads(base64.b64decode(response["patch"])))
+    made = carried_out(pod, json.loads(base64.b64decode(response["patch"])))
     annotations = made["metadata"]["annotations"]
     annotations[names.ANNOTATION_INJECTED] = len(bytes.fromhex(annotations[names.ANNOTATION_INJECTED]))
     return made
-
-
-def apply(document: Any, operations: list[dict[str, Any]]) -> Any:
-    """RFC 6902 add, replace and remove."""
-    whole = copy.deepcopy(document)
-    for operation in operations:
-        *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-        target = whole
-        for part in parents:
-            target = target[int(part)] if isinstance(target, list) else target[part]
-        key: Any = last
-        if isinstance(target, list):
-            key = len(target) if last == "-" else int(last)
-        if operation["op"] == "remove":
-            del target[key]
-        elif operation["op"] == "add" and isinstance(target, list):
-            assert key <= len(target), operation["path"]
-            target.insert(key, operation["value"])
-        else:
-            assert operation["op"] == "add" or isinstance(target, list) or key in target, operation["path"]
-            target[key] = operation["value"]
-    return whole
 
 
 def _difference(ours: Any, peers: Any, path: str) -> str:

@@ -8,37 +8,27 @@ from pgwarden.kube import paths
 from pgwarden.kube.client import KubeClient, Object
 
 
-def difference(before: Object, after: Object) -> Object:
-    """The merge patch that turns status *before* into *after*: lists whole, what is gone as None."""
-    patch: Object = {key: None for key in before if key not in after or after[key] is None}
+def operations(before: Object, after: Object, where: str = "/status") -> list[Object]:
+    """The JSON patch (RFC 6902) that turns *before* into *after*: lists whole, what is None as what is not there."""
+    gone = [key for key in before if after.get(key) is None]
+    found: list[Object] = [{"op": "remove", "path": _pointer(where, key)} for key in gone]
     for key, value in after.items():
         old = before.get(key)
         if value is None or old == value:
             continue
-        if not (isinstance(old, dict) and isinstance(value, dict)):
-            patch[key] = value
-        elif nested := difference(old, value):  # none where they differ by what is None alone: it is not stored
-            patch[key] = nested
-    return patch
-
-
-def operations(before: Object, patch: Object, where: str = "/status") -> list[Object]:
-    """The merge *patch* of *before* as a JSON patch (RFC 6902), which can name the object that it is meant for."""
-    found: list[Object] = []
-    for key, value in patch.items():
-        pointer = f"{where}/{key.replace('~', '~0').replace('/', '~1')}"
-        old = before.get(key)
-        if value is None:
-            found.append({"op": "remove", "path": pointer})
-        elif isinstance(value, dict) and isinstance(old, dict):
-            found += operations(old, value, pointer)
+        if isinstance(old, dict) and isinstance(value, dict):
+            found += operations(old, value, _pointer(where, key))
         else:
-            found.append({"op": "add", "path": pointer, "value": _stored(value)})
+            found.append({"op": "add", "path": _pointer(where, key), "value": _stored(value)})
     return found
 
 
+def _pointer(where: str, key: str) -> str:
+    return f"{where}/{key.replace('~', '~0').replace('/', '~1')}"
+
+
 def _stored(value: Any) -> Any:
-    """As a merge patch would leave it: what is None is not there."""
+    """What is None is not stored."""
     if isinstance(value, dict):
         return {key: _stored(one) for key, one in value.items() if one is not None}
     return value
@@ -52,13 +42,13 @@ async def write(client: KubeClient, plural: str, obj: Object, after: Object) -> 
     be given what was found out about the one before.
     """
     metadata, before = obj["metadata"], obj.get("status") or {}
-    patch = difference(before, after)
-    if not patch:
+    changes = operations(before, after)
+    if not changes:
         return False
     path = paths.of(plural, metadata["namespace"], metadata["name"], "status")
     if not before:
-        await client.merge(path, {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": patch})
+        await client.merge(path, {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": after})
         return True
     same = {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]}
-    await client.patch(path, [same, *operations(before, patch)])
+    await client.patch(path, [same, *changes])
     return True

@@ -1,9 +1,8 @@
-"""Fixtures: pods and Repositories with defaults to override, a small RFC 6902 applier, certificates, a fake API server."""
+"""Fixtures: pods and Repositories with defaults to override, certificates, a fake API server."""
 
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from harness.patches import carried_out
 from pgwarden.webhook import pods
 from pgwarden.webhook.decide import Inject, decide
 from pgwarden.webhook.patch import encode, patch
@@ -74,29 +74,7 @@ def operations(settings, repository):
 
 @pytest.fixture(scope="session")
 def applied():
-    def apply(document, operations):
-        document = copy.deepcopy(document)
-        for operation in operations:
-            *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-            target = document
-            for part in parents:
-                target = target[int(part)] if isinstance(target, list) else target[part]
-            _apply_one(target, last, operation)
-        return document
-
-    return apply
-
-
-def _apply_one(target, last, operation):
-    if isinstance(target, dict):
-        assert operation["op"] == "add" or last in target
-        target[last] = operation["value"]
-    elif operation["op"] == "replace":
-        target[int(last)] = operation["value"]
-    else:
-        at = len(target) if last == "-" else int(last)
-        assert at <= len(target)
-        target.insert(at, operation["value"])
+    return carried_out
 
 
 def golden_names():

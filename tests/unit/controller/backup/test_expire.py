@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness.patches import carried_out
 from pgwarden.api import names
 from pgwarden.controller.backup import expire
 from pgwarden.controller.backup.reconcile import BackupController
@@ -17,7 +18,6 @@ from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
-from tests.unit.patches import carried_out
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FULL = "20261123-100000F"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.patches import DoesNotFit, carried_out, merged
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.controller.context import Caches, Context
@@ -20,7 +21,6 @@ from pgwarden.kube.access import Access
 from pgwarden.kube.client import DOES_NOT_FIT, KubeClient
 from pgwarden.kube.events import Recorder
 from tests.unit.controller.restore.agents import FakeAgents
-from tests.unit.patches import DoesNotFit, carried_out, merged
 
 Object = dict[str, Any]
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
