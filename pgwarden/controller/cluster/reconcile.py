@@ -32,6 +32,7 @@ from pgwarden.controller.cluster.gather import gather, is_owned
 from pgwarden.controller.cluster.source import Sources
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
+from pgwarden.controller.runtime.told import Told
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
@@ -49,13 +50,12 @@ class ClusterController:
         self._sources = Sources(context)
         #: path → digest of what was applied last, and when it was last seen.
         self._applied: dict[str, tuple[str, float]] = {}
-        #: The status that Events were written of last. The cache may still show one from before the last look.
-        self._told: dict[Key, Object] = {}
+        self._told = Told()
 
     async def reconcile(self, key: Key) -> float | None:
         cluster = self._context.caches.clusters.get(*key)
         if cluster is None or "deletionTimestamp" in cluster["metadata"]:
-            self._told.pop(key, None)
+            self._told.forget(key)
             return None
         if not await admission.accepted(self._context, "postgresclusters", cluster):
             return None
@@ -219,9 +219,7 @@ class ClusterController:
 
     async def _report(self, facts: Facts, decision: Decision) -> None:
         after = report.status(facts, decision)
-        key = facts.cluster["metadata"]["namespace"], facts.name
-        before = self._told.get(key) or facts.cluster.get("status") or {}
-        self._told[key] = after
+        before = self._told.before(facts.cluster, after)
         for one in after["conditions"]:
             old = conditions.find(before.get("conditions", []), one["type"])
             turned = one["type"] == "Ready" and old is not None and old["status"] != one["status"]

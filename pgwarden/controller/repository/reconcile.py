@@ -21,6 +21,7 @@ from pgwarden.controller.context import Context
 from pgwarden.controller.repository import decide, metrics, render, report, secrets
 from pgwarden.controller.repository.facts import Facts, PodView
 from pgwarden.controller.runtime import conditions, status
+from pgwarden.controller.runtime.told import Told
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
@@ -37,8 +38,7 @@ FENCE_SECONDS = 20
 class RepositoryController:
     def __init__(self, context: Context) -> None:
         self._context = context
-        #: uid → the conditions that Events were written of last.
-        self._told: dict[str, list[Object]] = {}
+        self._told = Told()
         #: path → digest of what was applied last, so that a look that changes nothing writes nothing.
         self._applied: dict[str, str] = {}
         #: Repository → until when its pods may still be on the way to a new configuration.
@@ -51,6 +51,7 @@ class RepositoryController:
             self._context.agents.forget(key)
             metrics.forget(key)
             self._moving.pop(key, None)
+            self._told.forget(key)
             return None
         if not await admission.accepted(context, "repositories", repository):
             return None
@@ -245,10 +246,8 @@ class RepositoryController:
 
     async def _tell(self, facts: Facts, after: Object) -> None:
         """An Event for each condition that turned. What Ready says while it is False, another has said."""
-        recorder, uid = self._context.recorder, facts.repository["metadata"]["uid"]
-        # The cache may still show the conditions from before the last look: they must not be told twice.
-        before = self._told.get(uid, (facts.repository.get("status") or {}).get("conditions", []))
-        self._told[uid] = after["conditions"]
+        recorder = self._context.recorder
+        before = self._told.before(facts.repository, after).get("conditions", [])
         for condition in after["conditions"]:
             old = conditions.find(before, condition["type"])
             if old is not None and (old["status"], old["reason"]) == (condition["status"], condition["reason"]):
