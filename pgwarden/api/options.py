@@ -16,6 +16,7 @@ import msgspec
 
 from pgwarden.api.faults import Fault
 from pgwarden.api.option_table import ALLOWED, LEVELS, REFUSED, Command, Option
+from pgwarden.api.remembered import Remembered
 
 KIND_OF = {"backup": "a backup", "restore": "a restore", "repository": "a Repository"}
 _NUMBERED = re.compile(r"(repo|pg)([0-9]*)-(.+)")
@@ -26,7 +27,7 @@ _QUOTES = re.compile(r"['\"\\]")
 Storages = Sequence[str]
 _REMEMBERED = 256  # lists of options without a fault
 _LONG = 1024  # characters: what is longer could be made to fill memory, and is parsed each time
-_good: dict[tuple[object, ...], ParsedOptions] = {}
+_good: Remembered[tuple[object, ...], ParsedOptions] = Remembered(_REMEMBERED)
 
 
 class ParsedOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +85,6 @@ def parse_options(
         return known, []
     parsed, faults = _parse(options, command, storages, field)
     if question and not faults:
-        if len(_good) >= _REMEMBERED:
-            del _good[next(iter(_good))]  # the oldest
         _good[question] = parsed
     return parsed, faults
 

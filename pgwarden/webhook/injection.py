@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pgwarden.api.faults import Fault
+from pgwarden.api.remembered import Remembered
 from pgwarden.webhook import find, pods
 from pgwarden.webhook.decide import Inject, Refuse, Terms, examine, terms_of
 from pgwarden.webhook.patch import encode, patch
@@ -27,7 +28,7 @@ class Injections:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._terms: dict[tuple[str, str], tuple[Object, Terms | Fault]] = {}
-        self._answers: dict[Question, Answer] = {}
+        self._answers: Remembered[Question, Answer] = Remembered(_REMEMBERED)
 
     def answer(self, pod: Pod, name: str, repository: Object) -> Answer:
         """*repository* is the object of that *name* as it is now."""
@@ -48,8 +49,6 @@ class Injections:
         # A refusal names the pod, so it is encoded each time.
         answer = refused(decision.faults) if isinstance(decision, Refuse) else prepared(_injected(pod, terms, decision))
         if len(answer.encoded) + len(like) <= _LARGE:
-            if len(self._answers) >= _REMEMBERED:
-                del self._answers[next(iter(self._answers))]  # the oldest
             self._answers[question] = answer
         return answer
 

@@ -7,12 +7,13 @@ from datetime import datetime
 import msgspec
 
 from pgwarden.api.cron import Schedule
+from pgwarden.api.remembered import Remembered
 from pgwarden.api.zones import zone_of
 
 TOLD = 3  # coming runs
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _REMEMBERED = 256  # schedules
-_known: dict[tuple[str, str, int], Coming] = {}
+_known: Remembered[tuple[str, str, int], Coming] = Remembered(_REMEMBERED)
 
 
 class Coming(msgspec.Struct, frozen=True):
@@ -34,8 +35,6 @@ def coming(schedule: Schedule, zone: str, now: datetime, count: int) -> Coming:
         return known
     runs = schedule.next_runs(now, zone, count)
     found = Coming(now, tuple(runs), ", ".join(_local(run, zone) for run in runs[:TOLD]))
-    if len(_known) >= _REMEMBERED:
-        del _known[next(iter(_known))]  # the oldest
     _known[question] = found
     return found
 
