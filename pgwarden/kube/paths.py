@@ -44,3 +44,8 @@ def of(plural: str, namespace: str = "", name: str = "", subresource: str = "") 
     if name:
         path += f"/{quote(name, safe='')}"
     return f"{path}/{subresource}" if subresource else path
+
+
+def pointer(where: str, key: str) -> str:
+    """The JSON pointer (RFC 6901) of member *key* of what is at *where*."""
+    return f"{where}/{key.replace('~', '~0').replace('/', '~1')}"

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from pgwarden.api import names
+from pgwarden.kube.paths import pointer
 from pgwarden.webhook import arguments, find
 from pgwarden.webhook.decide import Inject
 from pgwarden.webhook.fragments import Fragments, render
@@ -134,4 +135,4 @@ def _annotations(pod: Pod, fragments: Fragments) -> Iterator[Operation]:
         return
     for name, value in fragments.annotations.items():
         if pod.annotations.get(name) != value:
-            yield _add(f"/metadata/annotations/{name.replace('~', '~0').replace('/', '~1')}", value)
+            yield _add(pointer("/metadata/annotations", name), value)

@@ -159,13 +159,7 @@ def likeness(pod: Pod, index: int) -> bytes:
     spec, main = pod.spec, pod.spec.containers[index]
     mounts = main.volume_mounts
     if mounts:
-        # A mount of a volume that has our name is one of ours, or a fault, wherever it is.
-        mounts = tuple(
-            [
-                _TOKEN_MOUNT if each.mount_path == _SERVICE_ACCOUNT and each.name not in OWN_VOLUMES else each
-                for each in mounts
-            ]
-        )
+        mounts = tuple([_TOKEN_MOUNT if _is_token(mount) else mount for mount in mounts])
     kept = OWN_VOLUMES.union([mount.name for mount in mounts or ()])
     containers = [Container(name=each.name, ports=each.ports) for each in spec.containers]
     # A field that is added to the view one day counts by itself.
@@ -179,6 +173,11 @@ def likeness(pod: Pod, index: int) -> bytes:
     )
     ours = annotations and {key: annotations[key] for key in _OURS if key in annotations}
     return _encode(Pod(spec=spec, metadata=Meta(annotations=ours)))
+
+
+def _is_token(mount: VolumeMount) -> bool:
+    """A mount of a volume that has our name is one of ours, or a fault, wherever it is."""
+    return mount.mount_path == _SERVICE_ACCOUNT and mount.name not in OWN_VOLUMES
 
 
 def example(like: bytes) -> Pod:

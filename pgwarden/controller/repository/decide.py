@@ -156,8 +156,8 @@ def settled(facts: Facts) -> bool:
 
 def pause(facts: Facts, conditions: list[Object]) -> float:
     """Seconds until the next look. Storage and PostgreSQL send no events; all else wakes the controller by a watch."""
-    if settled(facts) or not conditions:
-        return STEADY if settled(facts) else UNSETTLED
+    if settled(facts):
+        return STEADY
     turned = max(datetime.fromisoformat(one["lastTransitionTime"]) for one in conditions)
     return min(STEADY, max(UNSETTLED, (facts.now - turned).total_seconds() * PATIENCE))
 

@@ -11,20 +11,16 @@ from pgwarden.kube.client import KubeClient, Object
 def operations(before: Object, after: Object, where: str = "/status") -> list[Object]:
     """The JSON patch (RFC 6902) that turns *before* into *after*: lists whole, what is None as what is not there."""
     gone = [key for key in before if after.get(key) is None]
-    found: list[Object] = [{"op": "remove", "path": _pointer(where, key)} for key in gone]
+    found: list[Object] = [{"op": "remove", "path": paths.pointer(where, key)} for key in gone]
     for key, value in after.items():
         old = before.get(key)
         if value is None or old == value:
             continue
         if isinstance(old, dict) and isinstance(value, dict):
-            found += operations(old, value, _pointer(where, key))
+            found += operations(old, value, paths.pointer(where, key))
         else:
-            found.append({"op": "add", "path": _pointer(where, key), "value": _stored(value)})
+            found.append({"op": "add", "path": paths.pointer(where, key), "value": _stored(value)})
     return found
-
-
-def _pointer(where: str, key: str) -> str:
-    return f"{where}/{key.replace('~', '~0').replace('/', '~1')}"
 
 
 def _stored(value: Any) -> Any:
