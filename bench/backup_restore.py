@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
-import time
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 
 from bench import ground as grounds
@@ -19,7 +16,6 @@ from bench import runs
 from bench.ground import Ground, say
 from bench.runs import Parts
 
-RESULTS = Path(__file__).resolve().parent / "results"
 FULL = ["--type=full"]
 HOW = """pgwarden: `kubectl apply` to phase Completed. By hand: `kubectl exec … pgbackrest …` with the Job's own
 arguments; the backup in the repository host's pod, the restore in a pod that was made from the Job's template and runs
@@ -78,11 +74,10 @@ def _tell(what: str, number: int, parts: Parts, hand: float) -> None:
 
 
 def report(found: Measured, scale: int) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     loads = ", ".join(f"{one:.1f}" for one in found.load)
     head = f"""# Backup and restore: pgwarden beside pgBackRest by hand
 
-{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.stdout.strip() or "unknown"}, `make bench`.
+{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {grounds.commit()}, `make bench`.
 pgbench scale {scale}, {found.bytes / 1e9:.2f} GB. PostgreSQL 17, pgBackRest 2.60, local storage, zst, process-max 2.
 {os.cpu_count()} CPUs ({platform.machine()}), one node. Load average before each round: {loads}; what is above 2
 came from other work on the same machine, and then runs differ by a factor of two: read the ratio with that in mind, and
@@ -156,17 +151,9 @@ def _in_place(parts: Parts) -> list[str]:
 
 
 def main() -> int:
-    scale, rounds = int(os.environ.get("BENCH_SCALE", "140")), int(os.environ.get("BENCH_ROUNDS", "3"))
-    ground = grounds.lay(scale)
-    try:
-        text = report(measure(ground, rounds), scale)
-    finally:
-        if os.environ.get("BENCH_KEEP") != "1":
-            ground.clean()
-    path = RESULTS / f"backup_restore-{time.strftime('%Y%m%d', time.gmtime())}-scale{scale}.md"
-    path.write_text(text, encoding="utf-8")
-    print(f"\n{text}\nsaved as bench/results/{path.name}")
-    return 0
+    return grounds.measured(
+        "backup_restore", grounds.lay, lambda ground, rounds, scale: report(measure(ground, rounds), scale)
+    )
 
 
 if __name__ == "__main__":

@@ -10,14 +10,11 @@ import json
 import os
 import platform
 import shlex
-import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 
 from bench import ground as grounds
@@ -28,7 +25,6 @@ from harness.kubectl import Kubectl, Object, is_true
 from harness.waiting import until
 from pgwarden.pgbackrest.commands import restore_argv
 
-RESULTS = Path(__file__).resolve().parent / "results"
 STEPS = ("Validated", "Fenced", "Restored", "Stopped", "Swapped", "Started", "Recovered")
 HAND_STEPS = ("Patroni paused", "stopped", "restored", "first write over the socket")
 ROWS = "SELECT count(*), sum(abalance) FROM pgbench_accounts"
@@ -76,19 +72,13 @@ class Measured:
 def lay(scale: int) -> Ground:
     """A PostgresCluster of one instance with *scale* times 15 MB, all of it in a full backup."""
     kubectl = grounds.install("pgwarden", "pgwarden-patroni", "postgres")
-    name = f"bench-{uuid.uuid4().hex[:5]}"
-    kubectl.run("create", "namespace", name)
-    space = kubectl.within(name)
+    space = grounds.namespace(kubectl)
     wanted = manifest(replicas=1, repository={"local": {"size": "40Gi"}})
     wanted["spec"]["instances"]["storage"]["size"] = "20Gi"
     space.apply(wanted)
     cluster = Cluster(space)
     cluster.wait_ready(300)
-    say(f"filling the PostgresCluster: pgbench -i -s {scale} in namespace {name}")
-    postgres = cluster.postgres("hippo-1")
-    postgres.run("pgbench", "-U", "postgres", "-i", "-q", "-s", str(scale), "postgres", seconds=1800)
-    postgres.sql("CREATE TABLE beats (at timestamptz); CHECKPOINT", seconds=300)
-    ground = Ground(space, postgres)
+    ground = grounds.fill(space, cluster.postgres("hippo-1"), scale)
     runs.through_pgwarden(ground, "pgb", runs.custom("Backup", "filled", type="full"))
     return ground
 
@@ -174,11 +164,10 @@ def measure(ground: Ground, rounds: int) -> Measured:
 
 
 def report(found: Measured, scale: int) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     loads = ", ".join(f"{one:.1f}" for one in found.load)
     head = f"""# A PostgresCluster restored in place: pgwarden beside pgBackRest and pg_ctl by hand
 
-{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.stdout.strip() or "unknown"}, `make bench`.
+{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {grounds.commit()}, `make bench`.
 pgbench scale {scale}, {found.bytes / 1e9:.2f} GB, one instance. PostgreSQL 17, pgBackRest 2.60, local storage, zst, process-max 2.
 {os.cpu_count()} CPUs ({platform.machine()}), one node. Load average before each round: {loads}; what is above 2
 came from other work on the same machine.
@@ -216,17 +205,9 @@ def _steps(what: str, some: list[Run], steps: Sequence[str]) -> list[str]:
 
 
 def main() -> int:
-    scale, rounds = int(os.environ.get("BENCH_SCALE", "140")), int(os.environ.get("BENCH_ROUNDS", "3"))
-    ground = lay(scale)
-    try:
-        text = report(measure(ground, rounds), scale)
-    finally:
-        if os.environ.get("BENCH_KEEP") != "1":
-            ground.clean()
-    path = RESULTS / f"cluster_restore-{time.strftime('%Y%m%d', time.gmtime())}-scale{scale}.md"
-    path.write_text(text, encoding="utf-8")
-    print(f"\n{text}\nsaved as bench/results/{path.name}")
-    return 0
+    return grounds.measured(
+        "cluster_restore", lay, lambda ground, rounds, scale: report(measure(ground, rounds), scale)
+    )
 
 
 if __name__ == "__main__":

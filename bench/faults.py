@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import uuid
@@ -28,7 +27,7 @@ from harness.s3 import Store, repository
 from localcluster.config import cluster as local
 
 SEEN = Path(tempfile.gettempdir()) / "restore-faults.json"
-RESULT = Path(__file__).resolve().parent / "results" / "restore-faults.md"
+RESULT = ground.RESULTS / "restore-faults.md"
 
 
 def scenes(space: Kubectl, api: Direct, faults: list[str]) -> list[Scene]:
@@ -93,11 +92,10 @@ def one(scene: Scene, name: str, step: str, fault: str) -> Outcome:
 
 
 def report(outcomes: list[Outcome]) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     faults = [fault for fault in FAULTS if any(o.fault == fault for o in outcomes) and fault != "none"]
     head = f"""# A restore under fire
 
-{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.stdout.strip() or "unknown"}, `make faults`.
+{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {ground.commit()}, `make faults`.
 A PostgresCluster is restored to a moment, over and over. At each step a fault, within milliseconds of the moment at which
 the Restore's status names the step. Pods are ended by SIGKILL and deleted without grace. Then: how it ended, whose rows
 PostgreSQL has (all compared), whether it takes writes, and whether any claim or volume was left over. The next trial is

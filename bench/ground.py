@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.install import LOCAL_IMAGE, Helm, wait_admission
 from harness.kubectl import Kubectl, is_true
@@ -15,6 +17,7 @@ from harness.postgres import IMAGE, Postgres, manifests, statefulset
 from localcluster.config import cluster
 from localcluster.tools import Tools
 
+RESULTS = Path(__file__).resolve().parent / "results"
 _BEGAN = time.monotonic()
 
 
@@ -66,9 +69,7 @@ def _localcluster(*words: str) -> None:
 
 
 def _postgres(kubectl: Kubectl, scale: int) -> Ground:
-    name = f"bench-{uuid.uuid4().hex[:5]}"
-    kubectl.run("create", "namespace", name)
-    space = kubectl.within(name)
+    space = namespace(kubectl)
     repository = manifests("repository")
     repository[0]["spec"]["local"]["size"] = "40Gi"
     image = os.environ.get("PGWARDEN_POSTGRES_IMAGE", IMAGE)
@@ -76,7 +77,42 @@ def _postgres(kubectl: Kubectl, scale: int) -> Ground:
     postgres = Postgres(space)
     postgres.wait_ready()
     space.until("pgrepo", "hippo", is_true("Archiving"), "archives", 180)
-    say(f"filling PostgreSQL: pgbench -i -s {scale} in namespace {name}")
+    return fill(space, postgres, scale)
+
+
+def namespace(kubectl: Kubectl) -> Kubectl:
+    """One of its own."""
+    name = f"bench-{uuid.uuid4().hex[:5]}"
+    kubectl.run("create", "namespace", name)
+    return kubectl.within(name)
+
+
+def fill(space: Kubectl, postgres: Postgres, scale: int) -> Ground:
+    say(f"filling PostgreSQL: pgbench -i -s {scale} in namespace {space.namespace}")
     postgres.run("pgbench", "-U", "postgres", "-i", "-q", "-s", str(scale), "postgres", seconds=1800)
     postgres.sql("CREATE TABLE beats (at timestamptz); CHECKPOINT", seconds=300)
     return Ground(space, postgres)
+
+
+def commit() -> str:
+    """The one that is measured, in short."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def measured(name: str, lay: Callable[[int], Ground], text: Callable[[Ground, int, int], str]) -> int:
+    """Lay the ground, save what *text* (of the ground, rounds and scale) says as results, and clear up; the exit code.
+
+    BENCH_SCALE (140), BENCH_ROUNDS (3), BENCH_KEEP=1 keeps the namespace.
+    """
+    scale, rounds = int(os.environ.get("BENCH_SCALE", "140")), int(os.environ.get("BENCH_ROUNDS", "3"))
+    ground = lay(scale)
+    try:
+        found = text(ground, rounds, scale)
+    finally:
+        if os.environ.get("BENCH_KEEP") != "1":
+            ground.clean()
+    path = RESULTS / f"{name}-{time.strftime('%Y%m%d', time.gmtime())}-scale{scale}.md"
+    path.write_text(found, encoding="utf-8")
+    print(f"\n{found}\nsaved as bench/results/{path.name}")
+    return 0
