@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.waiting import until
 from pgwarden.api import names
 from pgwarden.controller.cluster import scripts
 
@@ -20,15 +20,15 @@ Start = Callable[[str], subprocess.Popen[bytes]]
 SHELLS = ["sh", "bash"]
 
 
-def process_one(unshare: subprocess.Popen[bytes]) -> int:
-    """Its number out here."""
+def as_process_one(*argv: str) -> list[str]:
+    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *own, "--pid", "--fork", "--kill-child", *argv]
+
+
+def terminate_process_one(unshare: subprocess.Popen[bytes]) -> None:
     children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children")
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if found := children.read_text("ascii").split():
-            return int(found[0])
-        time.sleep(0.005)
-    raise AssertionError("process 1 did not come")
+    number, *_ = until(lambda: children.read_text("ascii").split(), "process 1 is there", 20, pause=0.005)
+    os.kill(int(number), signal.SIGTERM)
 
 
 @pytest.fixture(params=SHELLS)
@@ -41,9 +41,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         (tmp_path / "start.sh").write_text(text)
         (tmp_path / "begin.sh").write_text(f"#!/bin/sh\n{begin}\n")
         (tmp_path / "begin.sh").chmod(0o755)
-        own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        argv = ["unshare", *own, "--pid", "--fork", "--kill-child", request.param, str(tmp_path / "start.sh")]
-        running.append(subprocess.Popen(argv, cwd=tmp_path))
+        running.append(subprocess.Popen(as_process_one(request.param, str(tmp_path / "start.sh")), cwd=tmp_path))
         return running[-1]
 
     yield call
@@ -54,17 +52,15 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
 
 def test_a_container_ended_while_it_waits_is_gone_at_once(start: Start, tmp_path: Path):
     program = start("touch began; sleep 600")
-    while not (tmp_path / "began").exists():
-        time.sleep(0.01)
-    os.kill(process_one(program), signal.SIGTERM)
+    until((tmp_path / "began").exists, "it began", 20, pause=0.01)
+    terminate_process_one(program)
     assert program.wait(20) == 128 + signal.SIGTERM
 
 
 def test_what_it_runs_can_end_in_its_own_time_and_its_exit_code_is_the_containers(start: Start, tmp_path: Path):
     program = start("trap 'touch stopped; exit 7' TERM; touch began; while :; do sleep 0.05; done")
-    while not (tmp_path / "began").exists():
-        time.sleep(0.01)
-    os.kill(process_one(program), signal.SIGTERM)
+    until((tmp_path / "began").exists, "it began", 20, pause=0.01)
+    terminate_process_one(program)
     assert program.wait(20) == 7
     assert (tmp_path / "stopped").exists()
 
@@ -76,9 +72,8 @@ def test_a_program_that_ends_by_itself_ends_the_container_with_its_code(start: S
 
 def test_the_plain_program_as_process_1_would_not_hear_of_it(tmp_path: Path):
     """That the test can fail: the kernel's rule, which start.sh is there for."""
-    own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    with subprocess.Popen(["unshare", *own, "--pid", "--fork", "--kill-child", "sleep", "600"], cwd=tmp_path) as plain:
-        os.kill(process_one(plain), signal.SIGTERM)
+    with subprocess.Popen(as_process_one("sleep", "600"), cwd=tmp_path) as plain:
+        terminate_process_one(plain)
         with pytest.raises(subprocess.TimeoutExpired):
             plain.wait(0.5)
         plain.kill()
