@@ -23,18 +23,23 @@ _REPLICA = """\
 #: The kernel keeps from process 1 each signal that it has no handler for, so a pod that is ended in its first seconds,
 #: or while it recovers, would run on to the end of its grace. This shell has handlers, and all that works is its child;
 #: with it ends the rest. While it waits it also buries the processes that nobody else waits for.
+#: A signal ends `wait` with a code of its own, so only a wait in which none was heard is the last. It is not asked
+#: whether the child is there: the shell may have buried it, and keeps its code for `wait` alone (then 127).
 _START = """\
 #!/bin/sh
-child= ended=
-trap 'ended=yes; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' TERM INT
+child= heard=
+trap 'heard=yes; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' TERM INT
 {conf}/begin.sh &
 child=$!
-[ -z "$ended" ] || kill -TERM "$child"
-code=0
-while kill -0 "$child" 2> /dev/null; do
-  if wait "$child"; then code=0; else code=$?; fi
+[ -z "$heard" ] || kill -TERM "$child" 2> /dev/null
+code=127
+while :; do
+  heard=
+  wait "$child"
+  one=$?
+  [ "$one" = 127 ] || code=$one
+  [ -n "$heard" ] || exit "$code"
 done
-exit "$code"
 """
 
 #: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.

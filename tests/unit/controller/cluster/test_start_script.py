@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -16,8 +17,11 @@ from pgwarden.controller.cluster import scripts
 
 from .conftest import spec
 
-Start = Callable[[str], subprocess.Popen[bytes]]
 SHELLS = ["sh", "bash"]
+
+
+class Start(Protocol):
+    def __call__(self, begin: str, *, slowly: bool = False) -> subprocess.Popen[bytes]: ...
 
 
 def as_process_one(*argv: str) -> list[str]:
@@ -36,8 +40,11 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
     """Run start.sh as process 1 of its own namespace, beside a begin.sh of the given text."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def call(begin: str) -> subprocess.Popen[bytes]:
+    def call(begin: str, *, slowly: bool = False) -> subprocess.Popen[bytes]:
         text = scripts.files("hippo", spec())["start.sh"].replace(names.CLUSTER_CONF, str(tmp_path))
+        if slowly:
+            text = text.replace("child=$!", "child=$!; sleep 0.2")
+            assert "sleep 0.2" in text
         (tmp_path / "start.sh").write_text(text)
         (tmp_path / "begin.sh").write_text(f"#!/bin/sh\n{begin}\n")
         (tmp_path / "begin.sh").chmod(0o755)
@@ -68,6 +75,11 @@ def test_what_it_runs_can_end_in_its_own_time_and_its_exit_code_is_the_container
 @pytest.mark.parametrize(("begin", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -KILL $$", 137)])
 def test_a_program_that_ends_by_itself_ends_the_container_with_its_code(start: Start, begin: str, code: int):
     assert start(begin).wait(20) == code
+
+
+@pytest.mark.parametrize(("begin", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -KILL $$", 137)])
+def test_its_code_is_kept_when_it_ends_before_the_shell_waits_for_it(start: Start, begin: str, code: int):
+    assert start(begin, slowly=True).wait(20) == code
 
 
 def test_the_plain_program_as_process_1_would_not_hear_of_it(tmp_path: Path):
