@@ -48,15 +48,13 @@ class Connection(BaseProtocol):
         self.draining = False  # the answers to come are the last
         self._handlers, self._told, self._connections = handlers, told, connections
         self._read_seconds = read_seconds
-        limit = review.MAX_BODY + 65_536
-        self._http = HttpRequestParser(self, loop, limit, auto_decompress=False)
+        self._http: HttpRequestParser | None = None
         self._questions: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._promised: asyncio.Task[None] | None = None
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None  # for what was begun and is not there yet
         self._idle: asyncio.TimerHandle | None = None
         self._heard = 0.0
-        self._plain = True  # as long as the parser was not needed: once it has seen a byte, all are for it
         self._part: list[bytes] = []  # of a plain question
         self._missing = 0  # bytes of it
 
@@ -81,6 +79,7 @@ class Connection(BaseProtocol):
             self._promised.cancel()
         self._questions.clear()
         self._part.clear()
+        self._http = None  # it knows this connection: so the two are gone now, and not when garbage is next looked for
 
     def pause_writing(self) -> None:
         """A client that does not read its answers is not heard either."""
@@ -95,7 +94,7 @@ class Connection(BaseProtocol):
         if self._closing:
             return
         self._heard = self._loop.time()
-        if self._plain:
+        if self._http is None:  # once the parser was needed and has seen a byte, all are for it
             if self._part:
                 self._part.append(data)
                 self._missing -= len(data)
@@ -105,7 +104,7 @@ class Connection(BaseProtocol):
                 self._part = []
             if self._is_plain(data):
                 return
-            self._plain = False
+            self._http = self._new_parser()
         try:
             found, upgraded, _ = self._http.feed_data(data)
         except HttpProcessingError as error:
@@ -121,6 +120,9 @@ class Connection(BaseProtocol):
         self.draining = True
         if not self.busy:
             self._close()
+
+    def _new_parser(self) -> HttpRequestParser:
+        return HttpRequestParser(self, self._loop, review.MAX_BODY + 65_536, auto_decompress=False)
 
     def _is_plain(self, data: bytes) -> bool:
         """Answer *data* if it is one plain question, or wait for the rest of it.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import re
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -60,13 +62,14 @@ async def exchange(pieces, *, plain, handler=allow, read_seconds=5.0):
     wire, told = Wire(), []
     talk = Connection({"/check": handler}, lambda *facts: told.append(facts), set(), read_seconds)
     talk.connection_made(wire)
-    talk._plain = plain
+    if not plain:
+        talk._http = talk._new_parser()
     for piece in pieces:
         talk.data_received(piece)
         await asyncio.sleep(0)
     for _ in range(5):
         await asyncio.sleep(0)
-    open_still = talk._plain
+    open_still = talk._http is None
     talk.connection_lost(None)
     # An error of the parser quotes the piece that it came in.
     quoted = re.compile(rb'Content-Length: [0-9]+\r\n\r\n{"error":"HTTP: .*', re.DOTALL)
@@ -107,6 +110,27 @@ ODD_HEADS = {
 async def test_what_is_not_plain_is_the_parsers(data):
     short, parsed = await exchange([data], plain=True), await exchange([data], plain=False)
     assert short == (*parsed[:2], False)
+
+
+@pytest.mark.parametrize(
+    "data", [question(1), question(1, head="Connection: close\r\n"), b"noise"], ids=["plain", "parsed", "bad"]
+)
+async def test_a_connection_that_was_lost_is_gone_before_garbage_is_looked_for(data):
+    """Thousands of them would take 10 MB until then."""
+    talk = Connection({"/check": allow}, lambda *_: None, set(), 5.0)
+    talk.connection_made(Wire())
+    talk.data_received(data)
+    await asyncio.sleep(0)
+    talk.connection_lost(None)
+    gone = weakref.ref(talk)
+    gc.disable()
+    try:
+        del talk
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 PARTS = st.lists(
