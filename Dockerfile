@@ -60,7 +60,13 @@ ENV PATH=/opt/pgwarden/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 FROM runtime AS code
 COPY crds /opt/pgwarden/app/crds
 COPY pgwarden /opt/pgwarden/app/pgwarden
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/pgwarden/app
+# The CRDs as JSON too: so no process has to load a YAML reader for them, which the last line makes sure of.
+RUN cd /opt/pgwarden/app \
+ && python3 -c 'import json, pathlib, yaml; \
+      [path.with_suffix(".json").write_text(json.dumps(yaml.safe_load(path.read_text()))) \
+       for path in pathlib.Path("crds").glob("*.yaml")]' \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash . \
+ && python3 -c 'import sys; from pgwarden.api import schema; schema.types(); assert "yaml" not in sys.modules'
 
 # ---- postgres: PostgreSQL and Patroni, for the clusters that pgwarden runs itself ------------------------------
 # uid 999 as in the official image. No pgBackRest: the webhook brings it, as it does for any PostgreSQL.

@@ -139,6 +139,7 @@ def rules(store: Store, settings: Settings) -> Judge:
     from pgwarden.api import schema
 
     _ = schema.validators(), schema.types()  # read and compiled now: some 100 ms that the first review would wait for
+    schema.crds.cache_clear()  # which nothing here looks at again
 
     def judge(obj: dict[str, Any], old: dict[str, Any] | None, now: datetime) -> Verdict:
         return of_kinds.validate(obj, old=old, lookup=store, now=now, defaults=settings.defaults)

@@ -81,6 +81,10 @@ class Port(_View, frozen=True, kw_only=True):
     container_port: int
 
 
+class InitContainer(_View, frozen=True, kw_only=True):
+    name: str
+
+
 class Container(_View, frozen=True, kw_only=True):
     name: str
     image: str = ""
@@ -115,7 +119,7 @@ class Container(_View, frozen=True, kw_only=True):
 
 class Spec(_View, frozen=True, kw_only=True):
     containers: tuple[Container, ...]
-    init_containers: tuple[Container, ...] | None = None
+    init_containers: tuple[InitContainer, ...] | None = None
     volumes: tuple[Volume, ...] | None = None
     service_account_name: str = ""
     security_context: SecurityContext | None = None
@@ -160,17 +164,16 @@ def likeness(pod: Pod, index: int) -> bytes:
     mounts = main.volume_mounts
     if mounts:
         mounts = tuple([_TOKEN_MOUNT if _is_token(mount) else mount for mount in mounts])
-    kept = OWN_VOLUMES.union([mount.name for mount in mounts or ()])
+    mounted = {mount.name for mount in mounts or ()}
     containers = [Container(name=each.name, ports=each.ports) for each in spec.containers]
     # A field that is added to the view one day counts by itself.
     containers[index] = _replace(main, env=_that_matter(main, mounts or ()), volume_mounts=mounts)
-    inits, volumes, annotations = spec.init_containers, spec.volumes, pod.metadata.annotations
-    spec = _replace(
-        spec,
-        containers=tuple(containers),
-        init_containers=inits and tuple([Container(name=each.name) for each in inits]),
-        volumes=volumes and tuple([each if each.name in kept else _OTHER_VOLUME for each in volumes]),
-    )
+    volumes, annotations = spec.volumes, pod.metadata.annotations
+    if volumes:
+        volumes = tuple(
+            [each if each.name in mounted or each.name in OWN_VOLUMES else _OTHER_VOLUME for each in volumes]
+        )
+    spec = _replace(spec, containers=tuple(containers), volumes=volumes)
     ours = annotations and {key: annotations[key] for key in _OURS if key in annotations}
     return _encode(Pod(spec=spec, metadata=Meta(annotations=ours)))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 
-from pgwarden.api.schema import crd_files, schema_faults, with_defaults
+from pgwarden.api.schema import crd_files, read_crd, schema_faults, with_defaults
 
 FAULTS = [
     ("an enum lists its values", "Backup", {"repository": "hippo", "type": "fulll"}, 'spec.type: "fulll": must be one of full, diff, incr'),
@@ -76,3 +78,10 @@ def test_defaults_are_those_that_the_api_server_would_fill_in(make):
 def test_both_loaders_make_the_same_of_a_crd(entry):
     text = entry.read_text("utf-8")
     assert yaml.load(text, Loader=yaml.CSafeLoader) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("entry", crd_files(), ids=lambda entry: entry.name)
+def test_a_crd_is_the_same_as_yaml_and_as_json(entry, tmp_path):
+    as_json = tmp_path / "crd.json"
+    as_json.write_text(json.dumps(yaml.safe_load(entry.read_text("utf-8"))), "utf-8")
+    assert read_crd(as_json) == read_crd(entry)

@@ -100,6 +100,16 @@ async def running(start, api, secret):
     return webhook
 
 
+async def test_what_is_not_there_is_said_in_plain_text(running):
+    assert await running.probe("/") == (404, "there are /livez, /readyz and /metrics\n")
+    async with aiohttp.ClientSession() as session:
+        url = f"http://localhost:{running.http}/livez"
+        async with session.post(url) as answer:
+            assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+        async with session.head(url) as answer:
+            assert (answer.status, await answer.read()) == (200, b"")
+
+
 async def test_ready_only_with_certificate_and_caches(start, api, secret):
     """Alive from the start; ready when a review could be answered."""
     api.unsynced.clear()

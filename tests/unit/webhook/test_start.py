@@ -1,4 +1,4 @@
-"""What the webhook is told, and what it must not import to be up within a second."""
+"""What the webhook is told, and what it must not import to be up within a second, and small."""
 
 import subprocess
 import sys
@@ -9,6 +9,8 @@ from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.webhook import main, settings
 
 HEAVY = (
+    "aiohttp.web",
+    "yaml",
     "kubernetes",
     "cryptography",
     "psycopg",
