@@ -9,7 +9,6 @@ import json
 import os
 import socket
 import ssl
-import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -58,24 +57,23 @@ class Server:
 class World:
     """A folder with certificate, Repositories and binaries; `ours` and `peer` start the two webhooks."""
 
-    def __init__(self, folder: Path, api: str) -> None:
-        self.folder, self._api = folder, api
+    def __init__(self, folder: Path, api: str, python: list[str], programs: Path) -> None:
+        """*python* starts Python, which finds serve.py and constant.py in *programs*."""
+        self.folder, self._api, self._python, self._programs = folder, api, python, programs
 
     async def ours(self) -> Server:
         port, http = _free_port(), _free_port()
         environment = os.environ | {"BENCH_API": self._api, "PGWARDEN_IMAGE": IMAGE}
-        command = [
-            sys.executable,
-            "-m",
-            "bench.webhook.serve",
-            "--port",
-            str(port),
-            "--http-port",
-            str(http),
-            "--drain-seconds",
-            "0",
-        ]
-        return await self._start("pgwarden", command, port, environment)
+        arguments = ["--port", str(port), "--http-port", str(http), "--drain-seconds", "0"]
+        return await self._start(
+            "pgwarden", [*self._python, str(self._programs / "serve.py"), *arguments], port, environment
+        )
+
+    async def constant(self) -> Server:
+        port = _free_port()
+        command = [*self._python, str(self._programs / "constant.py"), str(port)]
+        pair = "".join((self.folder / name).read_text("ascii") for name in ("tls.key", "tls.crt"))
+        return await self._start("constant", command, port, os.environ | {"BENCH_PAIR": pair})
 
     async def peer(self) -> Server:
         port = _free_port()
@@ -143,10 +141,10 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
+async def world(folder: Path, python: list[str], programs: Path) -> AsyncIterator[World]:
     """Build the Go commands, write the files, serve the API; all of it is gone afterwards."""
-    for command in ("peer", "load"):
-        build = await asyncio.create_subprocess_exec("go", "build", "-o", folder / command, f"./{command}", cwd=GO)
+    for program in ("peer", "load"):
+        build = await asyncio.create_subprocess_exec("go", "build", "-o", folder / program, f"./{program}", cwd=GO)
         assert await build.wait() == 0
     data = certificate()
     for name, value in data.items():
@@ -167,7 +165,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     try:
-        yield World(folder, f"http://127.0.0.1:{runner.addresses[0][1]}")
+        yield World(folder, f"http://127.0.0.1:{runner.addresses[0][1]}", python, programs)
     finally:
         await runner.cleanup()
 
