@@ -111,7 +111,9 @@ def test_signal_to_the_group_ends_the_program_and_pgbackrest(
     program: Path, tmp_path: Path, process_one: set[int]
 ) -> None:
     pretend(program, f"echo $$ > {tmp_path}/pid; exec sleep 30")
-    running = subprocess.Popen([program], start_new_session=True)
+    # A shell without job control starts what it puts into the background with SIGQUIT ignored, and all below inherit it.
+    words = ["env", "--default-signal=QUIT", program]
+    running = subprocess.Popen(words, start_new_session=True)
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
         time.sleep(0.01)
     os.killpg(running.pid, signal.SIGQUIT)
