@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgwarden.controller import jobs
 from pgwarden.controller.cluster import clone, decide
 from pgwarden.controller.cluster.decide import Clone, Decision
 from pgwarden.controller.cluster.facts import Facts, Instance
@@ -85,7 +86,7 @@ def _ready(facts: Facts) -> Judgement:
     if primary is not None:
         return True, "HasPrimary", f"{primary.name} takes reads and writes"
     if not facts.initialized:
-        return False, "Creating", "the first instance is being made"
+        return False, "Creating", f"the first instance is being made{_stuck(facts)}"
     return False, "NoPrimary", _why_no_primary(facts)
 
 
@@ -114,7 +115,13 @@ def _why_no_primary(facts: Facts) -> str:
     if not running:
         return "there is no primary: no instance has a pod"
     said = "; ".join(f"{one.name}: {one.member.state or 'starting'}" for one in running)
-    return f"there is no primary at the moment ({said})"
+    return f"there is no primary at the moment ({said}){_stuck(facts)}"
+
+
+def _stuck(facts: Facts) -> str:
+    """The end of a sentence: why a pod does not start, where Kubernetes says so; else empty."""
+    reason = jobs.waiting_reason(one.pod for one in facts.instances if one.pod is not None)
+    return f"; {reason}" if reason else ""
 
 
 def _complete(facts: Facts, decision: Decision) -> Judgement:
@@ -124,7 +131,7 @@ def _complete(facts: Facts, decision: Decision) -> Judgement:
         return False, "Working", decision.message
     if ready < wanted:
         unready = ", ".join(one.name for one in facts.instances if not one.ready)
-        return False, "NotReady", f"{ready} of {wanted} instances are ready; not ready: {unready}"
+        return False, "NotReady", f"{ready} of {wanted} instances are ready; not ready: {unready}{_stuck(facts)}"
     if facts.spec.synchronous and wanted > 1 and not facts.synchronous:
         said = "no replica is synchronous at the moment: what is committed now is on the primary alone"
         return False, "NotSynchronous", said

@@ -76,3 +76,26 @@ def test_who_holds_the_lock_is_the_primary_only_when_promoted():
 def test_a_member_that_lost_the_lock_is_no_primary():
     said = status(facts(instance(1, "primary"), instance(2, "primary"), instance(3)))
     assert [one["role"] for one in said["instances"]] == ["primary", "unknown", "replica"]
+
+
+STUCK = {
+    "the first instance": (
+        lambda one: facts(one, leader="", listed=[]),
+        "Ready",
+        "the first instance is being made; pod hippo-1-pod: ImagePullBackOff: no such image",
+    ),
+    "all that is left": (
+        lambda one: facts(one, leader="", status=READY),
+        "Ready",
+        "there is no primary at the moment (hippo-1: running); pod hippo-1-pod: ImagePullBackOff: no such image",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STUCK)
+def test_why_a_pod_does_not_start_is_told_as_kubernetes_tells_it(case):
+    of, kind, sentence = STUCK[case]
+    one = instance(1, ready=False)
+    waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
+    one.pod["status"]["containerStatuses"] = [{"name": "postgres", "state": {"waiting": waiting}}]
+    assert condition(status(of(one)), kind)["message"] == sentence
