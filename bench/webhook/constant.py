@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
 import sys
-import tempfile
 from typing import cast
 
 import uvloop
+
+from pgwarden.webhook import certificates
 
 _PATCH = b'"allowed":true,"patch":"' + b"x" * 10_000 + b'"'  # as long as ours
 
@@ -39,16 +39,12 @@ class Constant(asyncio.Protocol):
             self._transport.close()
 
 
-async def serve(port: int, pair: str) -> None:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.minimum_version = ssl.TLSVersion.TLSv1_3
-    with tempfile.NamedTemporaryFile("w") as file:
-        file.write(pair)
-        file.flush()
-        tls.load_cert_chain(file.name)
+async def serve(port: int, pair: bytes) -> None:
+    tls = certificates.server_context()
+    certificates.load_pair(tls, pair)
     server = await asyncio.get_running_loop().create_server(Constant, "127.0.0.1", port, ssl=tls)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), os.environ["BENCH_PAIR"]))
+    uvloop.run(serve(int(sys.argv[1]), os.environ["BENCH_PAIR"].encode()))

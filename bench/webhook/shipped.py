@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -37,10 +36,6 @@ def _member(image: tarfile.TarFile, name: str) -> tarfile.ExFileObject:
     found = image.extractfile(name)
     assert found is not None, f"the image's archive has no {name}"
     return found
-
-
-def possible() -> bool:
-    return os.geteuid() == 0
 
 
 def version(python: list[str]) -> str:

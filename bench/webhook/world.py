@@ -65,9 +65,8 @@ class World:
         port, http = _free_port(), _free_port()
         environment = os.environ | {"BENCH_API": self._api, "PGWARDEN_IMAGE": IMAGE}
         arguments = ["--port", str(port), "--http-port", str(http), "--drain-seconds", "0"]
-        return await self._start(
-            "pgwarden", [*self._python, str(self._programs / "serve.py"), *arguments], port, environment
-        )
+        command = [*self._python, str(self._programs / "serve.py"), *arguments]
+        return await self._start("pgwarden", command, port, environment)
 
     async def constant(self) -> Server:
         port = _free_port()
@@ -143,8 +142,8 @@ class World:
 @contextlib.asynccontextmanager
 async def world(folder: Path, python: list[str], programs: Path) -> AsyncIterator[World]:
     """Build the Go commands, write the files, serve the API; all of it is gone afterwards."""
-    for program in ("peer", "load"):
-        build = await asyncio.create_subprocess_exec("go", "build", "-o", folder / program, f"./{program}", cwd=GO)
+    for command in ("peer", "load"):
+        build = await asyncio.create_subprocess_exec("go", "build", "-o", folder / command, f"./{command}", cwd=GO)
         assert await build.wait() == 0
     data = certificate()
     for name, value in data.items():

@@ -40,7 +40,7 @@ def result(pods: Iterable[Object]) -> dict[str, Any]:
 
 
 def waiting_reason(pods: Iterable[Object]) -> str:
-    """Why the Job's pod does not start, where Kubernetes says so: unschedulable, image not there."""
+    """Why one of *pods* does not start, where Kubernetes says so: unschedulable, image not there."""
     for pod in pods:
         for condition in pod.get("status", {}).get("conditions", []):
             if condition["type"] == "PodScheduled" and condition["status"] == "False":

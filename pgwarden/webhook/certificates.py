@@ -52,12 +52,12 @@ class Certificates:
         """Take the pair for all handshakes from now on; open connections keep theirs."""
         data = secret["data"]
         pair = b"\n".join(base64.b64decode(data[key]) for key in (names.KEY_TLS_KEY, names.KEY_TLS_CERT))
-        _load(server_context(), pair)  # first where it does no harm: a failed load would leave a mixed pair behind
-        _load(self.context, pair)
+        load_pair(server_context(), pair)  # first where it does no harm: a failed load would leave a mixed pair behind
+        load_pair(self.context, pair)
         self.loaded = True
 
 
-def _load(context: ssl.SSLContext, pair: bytes) -> None:
+def load_pair(context: ssl.SSLContext, pair: bytes) -> None:
     """OpenSSL reads files only; this one has no name and is gone with its descriptor, so that the key is on no disk."""
     descriptor = os.memfd_create("pgwarden-tls", os.MFD_CLOEXEC)
     try:

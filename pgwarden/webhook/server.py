@@ -32,16 +32,15 @@ class Server:
         self._ready = ready
         self._handlers = handlers
         self._connections: set[Connection] = set()
-        self._probes: HttpServer | None = None
-        self._listening: list[asyncio.Server] = []  # probes, then reviews
+        self._http: HttpServer | None = None  # what answers probes
+        self._probes: asyncio.Server | None = None
+        self._reviews: asyncio.Server | None = None
 
     async def start(self, tls: ssl.SSLContext, port: int, http_port: int, host: str | None = None) -> None:
         loop = asyncio.get_running_loop()
-        self._probes = HttpServer(self._probe, access_log=None)
-        self._listening = [
-            await loop.create_server(self._probes, host, http_port),
-            await loop.create_server(self._connection, host, port, ssl=tls, backlog=1024),
-        ]
+        self._http = HttpServer(self._probe, access_log=None)
+        self._probes = await loop.create_server(self._http, host, http_port)
+        self._reviews = await loop.create_server(self._connection, host, port, ssl=tls, backlog=1024)
 
     def _connection(self) -> Connection:
         connection = Connection(self._handlers, telling.tell, self._connections, READ_SECONDS)
@@ -51,7 +50,9 @@ class Server:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where it listens: probes, then reviews."""
-        return [server.sockets[0].getsockname()[:2] for server in self._listening]
+        if self._probes is None or self._reviews is None:
+            return []
+        return [server.sockets[0].getsockname()[:2] for server in (self._probes, self._reviews)]
 
     @property
     def draining(self) -> bool:
@@ -65,8 +66,8 @@ class Server:
             connection.draining = draining
 
     async def stop(self) -> None:
-        for server in self._listening[1:]:
-            server.close()
+        if self._reviews is not None:
+            self._reviews.close()
         for connection in list(self._connections):
             connection.close_when_idle()
         with contextlib.suppress(TimeoutError):
@@ -75,10 +76,10 @@ class Server:
                     await asyncio.sleep(0.01)
         await asyncio.sleep(0)  # the last answers are told of once they are sent
         telling.flush()
-        for server in self._listening[:1]:  # probes last
-            server.close()
-        if self._probes is not None:
-            await self._probes.shutdown(_SHUTDOWN_SECONDS)
+        if self._probes is not None:  # probes last
+            self._probes.close()
+        if self._http is not None:
+            await self._http.shutdown(_SHUTDOWN_SECONDS)
 
     async def _probe(self, request: BaseRequest) -> Response:
         """Three paths need no router: that of aiohttp, with all that it loads, takes 1.7 MB."""

@@ -89,6 +89,11 @@ STUCK = {
         "Ready",
         "there is no primary at the moment (hippo-1: running); pod hippo-1-pod: ImagePullBackOff: no such image",
     ),
+    "a replica": (
+        lambda one: facts(one, instance(2, "primary"), instance(3), status=READY),
+        "Complete",
+        "2 of 3 instances are ready; not ready: hippo-1; pod hippo-1-pod: ImagePullBackOff: no such image",
+    ),
 }
 
 
