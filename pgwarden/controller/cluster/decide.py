@@ -19,6 +19,8 @@ from pgwarden.kube.client import Object
 
 #: Seconds after a first backup has failed until the next is asked for.
 BACKUP_PAUSE = 60
+#: Seconds for which the holder of Patroni's lock may be unready before a new template is its cure: two of its TTLs.
+LEADER_GRACE = 2 * patroni.TTL
 
 
 @dataclass(frozen=True)
@@ -203,17 +205,30 @@ def outdated(facts: Facts) -> Decision | None:
     if not old:
         return None
     moving = [one for one in facts.instances if not one.settled]
-    stuck = [one for one in moving if one.digest != facts.digest]  # not ready, and what is new may be the cure
-    if stuck and stuck[0] is not facts.primary:
+    stuck = [one for one in moving if one.digest != facts.digest and not _leads(facts, one)]
+    if stuck:  # not ready, and what is new may be the cure
         return _renew(facts, stuck[0])
     if moving:
         return Decision(None, f"rolling: waiting for {moving[0].name}")
-    replicas = [one for one in old if one is not facts.primary]
+    primary = facts.primary
+    if primary is None:
+        return Decision(None, "rolling: waiting for a primary")
+    replicas = [one for one in old if one is not primary]
     if replicas:
         return _renew(facts, max(replicas, key=lambda one: one.number))
-    primary = old[0]
     others = [one for one in facts.instances if one is not primary and one.member.follows]
     return _switch(facts, primary, others) if others else _renew(facts, primary)
+
+
+def _leads(facts: Facts, one: Instance) -> bool:
+    """Whether it is the primary, if only for Patroni: a probe that came late is no reason to do without a switchover.
+
+    Who holds the lock and is not ready for longer than `LEADER_GRACE` is taken for stuck like any other.
+    """
+    if one is not facts.lock_holder:
+        return False
+    since = one.unready_since
+    return since is None or (facts.now - since).total_seconds() < LEADER_GRACE
 
 
 def _renew(facts: Facts, one: Instance) -> Decision:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.api.target import parse_time
 from pgwarden.controller.cluster import clone
 from pgwarden.controller.cluster.patroni import Member, Store
 from pgwarden.kube.client import Object
@@ -31,8 +32,19 @@ class Instance:
     def ready(self) -> bool:
         if self.pod is None or "deletionTimestamp" in self.pod["metadata"]:
             return False
-        listed = self.pod.get("status", {}).get("conditions", [])
-        return any(one["type"] == "Ready" and one["status"] == "True" for one in listed)
+        return self._readiness.get("status") == "True"
+
+    @property
+    def unready_since(self) -> datetime | None:
+        """Since when Kubernetes has known its pod not to be ready; None where it is ready or that has not been said."""
+        since = self._readiness.get("lastTransitionTime")
+        return parse_time(str(since)) if since and not self.ready else None
+
+    @property
+    def _readiness(self) -> Object:
+        """The Ready condition of its pod."""
+        listed = (self.pod or {}).get("status", {}).get("conditions", [])
+        return next((one for one in listed if one["type"] == "Ready"), {})
 
     @property
     def digest(self) -> str:
@@ -70,8 +82,13 @@ class Facts:
     @property
     def primary(self) -> Instance | None:
         """The instance whose pod holds Patroni's lock and takes writes: it holds the lock before it is promoted."""
-        led = (one for one in self.instances if one.pod_name == self.store.leader)
-        return next((one for one in led if one.ready and one.member.role == "primary"), None)
+        holder = self.lock_holder
+        return holder if holder is not None and holder.ready and holder.member.role == "primary" else None
+
+    @property
+    def lock_holder(self) -> Instance | None:
+        """The instance whose pod holds Patroni's lock: the primary, or one that is not ready at this moment."""
+        return next((one for one in self.instances if one.pod_name and one.pod_name == self.store.leader), None)
 
     @property
     def synchronous(self) -> list[Instance]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,13 +28,17 @@ def instance(
     role: str = "replica",
     *,
     ready: bool = True,
+    unready_for: int = 0,
     digest: str = CURRENT,
     of_pod: str = "",
     pending_restart: bool = False,
     replication: str = "streaming",
     restarted: str = "",
 ) -> Instance:
-    """One whose pod is of *of_pod*'s template, which is its Deployment's unless it is given."""
+    """One whose pod is of *of_pod*'s template, which is its Deployment's unless it is given.
+
+    *unready_for*: seconds; it is not ready.
+    """
     name = f"hippo-{number}"
     state = {"role": role, "state": "running", "timeline": 1}
     if role == "replica":
@@ -42,12 +46,15 @@ def instance(
     if pending_restart:
         state["pending_restart"] = True
     marks = {"pgwarden.io/template": digest} | ({"pgwarden.io/restarted": restarted} if restarted else {})
+    condition = {"type": "Ready", "status": "True" if ready and not unready_for else "False"}
+    if unready_for:
+        condition["lastTransitionTime"] = (NOW - timedelta(seconds=unready_for)).strftime("%Y-%m-%dT%H:%M:%SZ")
     pod = {
         "metadata": {
             "name": f"{name}-pod",
             "annotations": marks | {"pgwarden.io/template": of_pod or digest, "status": json.dumps(state)},
         },
-        "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
+        "status": {"conditions": [condition]},
     }
     deployment = {
         "metadata": {"name": name, "uid": f"u{number}"},

@@ -95,6 +95,13 @@ ROLLING = {
     "one that does not come up may need just this": (
         (primary(digest=OLD), instance(2), instance(3, digest=OLD, ready=False)), Make(3),
     ),
+    "also beside a primary that misses a probe": (
+        (primary(digest=OLD, unready_for=5), instance(2), instance(3, digest=OLD, ready=False)), Make(3),
+    ),
+    "a primary that is not ready for long is taken for stuck": (
+        (primary(digest=OLD, unready_for=61), instance(2), instance(3)), Make(1),
+    ),
+    "so is a single one": ((primary(digest=OLD, unready_for=61),), Make(1)),
 }  # fmt: skip
 
 
@@ -109,6 +116,26 @@ def test_the_next_is_renewed_only_when_the_last_is_back():
     assert decide(facts(primary(digest=OLD), instance(2, digest=OLD), going)).action is None
     starting = instance(3, ready=False)
     assert decide(facts(primary(digest=OLD), instance(2, digest=OLD), starting)).action is None
+
+
+UNLED = {
+    "its primary misses a probe": ((primary(digest=OLD, unready_for=5), instance(2), instance(3)), {}, "hippo-1"),
+    "its primary is unready, and since when is not told": (
+        (primary(digest=OLD, ready=False), instance(2), instance(3)), {}, "hippo-1",
+    ),
+    "who has the lock is not promoted yet": (
+        (instance(1, digest=OLD), instance(2), instance(3, digest=OLD)), {"leader": "hippo-1-pod"}, "a primary",
+    ),
+    "nobody has the lock": ((instance(1, digest=OLD), instance(2), instance(3, digest=OLD)), {}, "a primary"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNLED)
+def test_without_a_primary_at_this_moment_a_change_waits_and_does_not_pass_over_the_switchover(case):
+    instances, given, what = UNLED[case]
+    found = decide(facts(*instances, **given))
+    assert found.action is None
+    assert found.message == f"rolling: waiting for {what}"
 
 
 def test_a_single_instance_is_renewed_in_its_place():
