@@ -109,6 +109,33 @@ def test_with_autofail_off_the_primary_comes_back_and_nobody_takes_over(hippo: C
     hippo.wait_ready()
 
 
+def test_a_pod_that_is_made_anew_waits_until_the_one_before_has_let_go_of_the_volume(hippo: Cluster, space: Kubectl):
+    """Kubernetes makes it at once, on the same volume, and with autofail off we start PostgreSQL in it ourselves."""
+    hippo.change(autofail=False)
+    until(lambda: hippo.status()["autofail"] == "off", "autofail is off", 60)
+    before, rows = hippo.primary(), hippo.rows()
+    old = hippo.pod(before)
+    checkpointer = hippo.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+
+    def signal(name: str) -> None:
+        space.run("exec", old, "-c", "postgres", "--", "sh", "-c", f"kill -{name} {checkpointer}")
+
+    def waits() -> bool:
+        new = [pod["metadata"]["name"] for pod in space.list("pods", f"pgwarden.io/instance={before}")]
+        logs = [space.run("logs", pod, "-c", "postgres", check=False).stdout for pod in new if pod != old]
+        return any("waiting for the pod before" in log for log in logs)
+
+    signal("STOP")  # so PostgreSQL cannot end
+    space.run("delete", "pod", old, "--wait=false")
+    until(waits, "the new pod waits", 60)
+    assert space.run("exec", old, "-c", "postgres", "--", "test", "-s", "/pgdata/data/postmaster.pid").returncode == 0
+    signal("CONT")
+    until(lambda: hippo.primary() == before and hippo.pod(before) != old, f"{before} is the primary again", 180)
+    assert hippo.rows() == rows
+    hippo.change(autofail=True)
+    hippo.wait_ready()
+
+
 def test_parameters_that_need_a_restart_roll_the_replica_and_then_switch_over(hippo: Cluster):
     status = rolled(hippo, parameters=LITTLE_WAL | {"max_connections": 123, "work_mem": "5MB"})
     for one in status["instances"]:
@@ -168,4 +195,29 @@ def test_made_smaller_it_keeps_its_data_whoever_is_the_primary(hippo: Cluster, s
     status = hippo.wait_ready()
     assert (status["primary"], status["ready"]) == ("hippo-1", "1/1")
     assert hippo.rows() == rows
-    until(lambda: space.get("pvc", "hippo-2") is None, "the volume of hippo-2 is gone", 60)
+
+
+def test_made_greater_before_the_removed_volume_is_gone_it_gets_a_new_one(hippo: Cluster, space: Kubectl):
+    space.run("scale", "pgc", "hippo", "--replicas=2")
+    before = uid(space, "hippo-2")
+    hippo.wait_ready()
+    space.run("scale", "pgc", "hippo", "--replicas=1")
+    until(lambda: space.get("deployment", "hippo-2") is None, "hippo-2 is removed", 120)
+    space.run("scale", "pgc", "hippo", "--replicas=2")
+    hippo.wait_ready()
+    assert uid(space, "hippo-2") != before
+    until(lambda: hippo.rows("hippo-2") == hippo.rows(), "hippo-2 has the rows", 60)
+
+
+def test_deleted_and_made_again_at_once_it_begins_afresh(hippo: Cluster, space: Kubectl):
+    before = hippo.status()["systemIdentifier"]
+    space.run("delete", "pgc/hippo", "pvc/hippo-pgbackrest-repo", "--wait=false")
+    space.apply(manifest())
+    status = hippo.wait_ready(300)
+    assert status["ready"] == "2/2"
+    assert status["systemIdentifier"] != before
+    assert hippo.sql("SELECT to_regclass('written') IS NULL") == "t"
+
+
+def uid(space: Kubectl, claim: str) -> str:
+    return str(until(lambda: space.get("pvc", claim), f"claim {claim}", 60)["metadata"]["uid"])

@@ -27,10 +27,9 @@ CONDITION = "DataSource"
 CLONED, FAILED, CLONING = "Cloned", "CloneFailed", "Cloning"
 FINAL = frozenset({CLONED, FAILED})
 #: So often a clone is tried where another try may end better; the kubelet's pauses between them are five minutes.
+#: Counted on its volume: an attempt is none that was killed, or that found nobody at its source (pgBackRest's 049).
 ATTEMPTS = 5
-#: pgBackRest's HostConnectError: nobody answers there at the moment. It is waited for as long as it takes.
-AWAY = 49
-_SAID = re.compile(rf"({FAILED_RESTORE}|{FAILED_RECOVERY})(?: (\d+))?: *(.*)", re.DOTALL)
+_SAID = re.compile(rf"({FAILED_RESTORE}|{FAILED_RECOVERY})(?: (\d+))?(?: \((\d+)\))?: *(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Attempt:
     number: int = 1
     message: str = ""  # why the last one failed, in pgBackRest's or PostgreSQL's own words
     hopeless: bool = False  # another one would end the same way
-    away: bool = False  # the source could not be reached
+    failures: int = 0  # that count
 
 
 def said(cluster: Object) -> str:
@@ -132,11 +131,11 @@ def attempt(pod: Object | None) -> Attempt:
             return Attempt(number, f"its container ended ({ended.get('reason')}, exit code {ended.get('exitCode')})")
         if match is None:
             return Attempt(number)
-        kind, code, words = match.groups()
+        kind, code, failures, words = match.groups()
         # What PostgreSQL ends a recovery with, it ends the next with as well; but not what it says of restore_command.
         final = int(code) in HOPELESS if code else "FATAL:" in words and "could not restore file" not in words
-        away = code is not None and int(code) == AWAY
-        return Attempt(number, f"{_name(kind)}: {redact(words).strip() or 'without a word'}", final, away)
+        text = f"{_name(kind)}: {redact(words).strip() or 'without a word'}"
+        return Attempt(number, text, final, int(failures or 0))
     return Attempt()
 
 
@@ -145,4 +144,4 @@ def _name(kind: str) -> str:
 
 
 def has_failed(found: Attempt) -> bool:
-    return bool(found.message) and (found.hopeless or (found.number > ATTEMPTS and not found.away))
+    return found.hopeless or found.failures >= ATTEMPTS

@@ -16,6 +16,8 @@ from pgwarden.pgbackrest import commands
 
 #: How an attempt that failed says so in the pod's termination message; see clone.py.
 FAILED_RESTORE, FAILED_RECOVERY = "clone: restore", "clone: recovery"
+#: pgBackRest's HostConnectError: nobody answers there at the moment. It is waited for as long as it takes.
+AWAY = 49
 
 #: While it is there a clone is being made: stop.sh ends that.
 PID_FILE = "/tmp/clone.pid"  # noqa: S108
@@ -44,8 +46,11 @@ trap 'rm -f {pid}' EXIT
 show() {{  # an S3 service repeats keys and signed requests in its answers
   sed -e '/<[A-Za-z]/d' -e '/[Cc]redential=/d' -e '/x-amz/d' "$log"
 }}
-fail() {{
-  printf '%s' "$1: $2" | tr '\\n' ' ' | head -c 3000 > /dev/termination-log
+fail() {{  # and for how often; an attempt that found nobody at the source counts for none, nor does one that was killed
+  failures=0
+  [ "$1" = "{failed_restore} {away}" ] || failures=$(($(cat "$clone.failures" 2> /dev/null || echo 0) + 1))
+  echo $failures > "$clone.failures"
+  printf '%s' "$1 ($failures): $2" | tr '\\n' ' ' | head -c 3000 > /dev/termination-log
   echo "$1: $2" >&2
   exit 1
 }}
@@ -55,11 +60,6 @@ words() {{  # pgBackRest's own, and PostgreSQL's
   grep -E 'FATAL:|PANIC:' "$log" | sed -e 's/.*FATAL: /FATAL: /' -e 's/.*PANIC: /PANIC: /' | tail -n 2
 }}
 {wait}
-# The pod before may be deleted and still at work: Kubernetes makes this one at once. Our children hold it, too.
-exec 9< {volume}
-flock 9 &
-echo $! > {pid}
-wait $! || exit 1
 rm -rf "$PATRONI_POSTGRESQL_DATA_DIR.failed"
 if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
   delta=
@@ -105,7 +105,7 @@ set -e
 [ -e {clone}.recovered ]
 rmdir {data} 2> /dev/null || true
 mv -T {clone} {data}
-rm -f {clone}.recovered
+rm -f {clone}.recovered {clone}.failures
 """
 
 
@@ -131,11 +131,11 @@ def files(source: DataSource, wait: str) -> dict[str, str]:
     server = " ".join(f"-c {name}={value}" for name, value in _SERVER.items())
     text = _CLONE.format(
         clone=names.CLONE_PGDATA,
-        volume=names.CLUSTER_DATA,
         wait=wait,
         restore=f"{shlex.join(line)} $delta restore",
         options=shlex.quote(server),
         failed_restore=FAILED_RESTORE,
+        away=AWAY,
         failed_recovery=FAILED_RECOVERY,
         not_ours=_NOT_OURS,
         pid=PID_FILE,

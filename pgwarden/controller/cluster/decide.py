@@ -19,8 +19,8 @@ from pgwarden.kube.client import Object
 
 #: Seconds after a first backup has failed until the next is asked for.
 BACKUP_PAUSE = 60
-#: Seconds for which the holder of Patroni's lock may be unready before a new template is its cure: two of its TTLs.
-LEADER_GRACE = 2 * patroni.TTL
+#: Seconds for which a pod that runs may be unready before a new template is its cure: two of Patroni's TTLs.
+READY_GRACE = 2 * patroni.TTL
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ def decide(facts: Facts) -> Decision:
         return cloning(facts)
     if facts.spec.data_source is not None and clone.said(facts.cluster) != clone.CLONED:
         return Decision(EndClone(), "the clone is made: it reads its source no more")
-    if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
-        return configuration(facts) or Decision(None, "a Restore is at work")
+    if facts.restoring:  # it stops and starts instances itself, and until then a replica may take over
+        named = None if facts.held else renamed(facts)
+        return named or configuration(facts) or Decision(None, "a Restore is at work")
     waiting = ""
     for step in STEPS:
         decision = step(facts)
@@ -127,7 +128,12 @@ def cloning(facts: Facts) -> Decision:
     problem = problem or clone.taken(facts.repository)
     if facts.source is None or problem is not None:
         return Decision(None, problem.message if problem else f"looking at {which}")
-    return Decision(Clone(), f"cloning {which}")
+    return left_over(facts) or Decision(Clone(), f"cloning {which}")
+
+
+def left_over(facts: Facts) -> Decision | None:
+    """Pods without an instance: while one is there it may write to its volume, and what Patroni keeps."""
+    return Decision(None, f"waiting until pod {facts.pods[0]} of an earlier instance is gone") if facts.pods else None
 
 
 # --- names -------------------------------------------------------------------------------------------------------
@@ -167,7 +173,7 @@ def missing(facts: Facts) -> Decision | None:
         return None
     name = names.instance(facts.name, lacking[0])
     if not facts.instances:
-        return Decision(Make(lacking[0]), f"making instance {name}")
+        return left_over(facts) or Decision(Make(lacking[0]), f"making instance {name}")
     if facts.primary is None:
         return Decision(None, f"instance {name} is made once there is a primary")
     if facts.store.paused:
@@ -189,11 +195,16 @@ def surplus(facts: Facts) -> Decision | None:
     primary = facts.primary
     if primary is None:
         return Decision(None, "instances are removed once there is a primary")
+    if facts.store.switching:
+        return Decision(None, f"switching over from {primary.name}")
+    kept = [one for one in facts.instances if one.number <= wanted]
+    if primary in beyond and not any(_able(one) for one in kept):
+        return Decision(None, f"no instance that is kept is ready to take over from {primary.name}")
     removable = [one for one in beyond if one is not primary]
     if removable:
         last = max(removable, key=lambda one: one.number)
         return Decision(Remove(last), f"removing instance {last.name}")
-    return _switch(facts, primary, [one for one in facts.instances if one.number <= wanted])
+    return _switch(facts, primary, kept)
 
 
 # --- templates and restarts --------------------------------------------------------------------------------------
@@ -205,30 +216,33 @@ def outdated(facts: Facts) -> Decision | None:
     if not old:
         return None
     moving = [one for one in facts.instances if not one.settled]
-    stuck = [one for one in moving if one.digest != facts.digest and not _leads(facts, one)]
-    if stuck:  # not ready, and what is new may be the cure
+    stuck = [one for one in moving if one.digest != facts.digest and not _may_be_back(facts, one)]
+    if stuck:  # what is new may be the cure
         return _renew(facts, stuck[0])
     if moving:
         return Decision(None, f"rolling: waiting for {moving[0].name}")
     primary = facts.primary
     if primary is None:
         return Decision(None, "rolling: waiting for a primary")
+    if facts.store.switching:
+        return Decision(None, f"switching over from {primary.name}")
     replicas = [one for one in old if one is not primary]
     if replicas:
         return _renew(facts, max(replicas, key=lambda one: one.number))
-    others = [one for one in facts.instances if one is not primary and one.member.follows]
+    others = [one for one in facts.instances if one is not primary]
     return _switch(facts, primary, others) if others else _renew(facts, primary)
 
 
-def _leads(facts: Facts, one: Instance) -> bool:
-    """Whether it is the primary, if only for Patroni: a probe that came late is no reason to do without a switchover.
+def _may_be_back(facts: Facts, one: Instance) -> bool:
+    """Whether it is unready for so short a time that a probe may have come late: that is no reason to renew it.
 
-    Who holds the lock and is not ready for longer than `LEADER_GRACE` is taken for stuck like any other.
+    Of who holds the lock that is also so while it is not known since when, and until a switchover from it has ended.
     """
-    if one is not facts.lock_holder:
-        return False
     since = one.unready_since
-    return since is None or (facts.now - since).total_seconds() < LEADER_GRACE
+    short = since is not None and (facts.now - since).total_seconds() < READY_GRACE
+    if one is facts.lock_holder:
+        return short or since is None or facts.store.switching
+    return short and one.runs
 
 
 def _renew(facts: Facts, one: Instance) -> Decision:
@@ -239,9 +253,7 @@ def _renew(facts: Facts, one: Instance) -> Decision:
 
 
 def _switch(facts: Facts, primary: Instance, others: list[Instance]) -> Decision:
-    if facts.store.switching:
-        return Decision(None, f"switching over from {primary.name}")
-    able = [one for one in others if one.ready and one.member.follows]
+    able = [one for one in others if _able(one)]
     if facts.spec.synchronous:
         able = [one for one in able if one.pod_name in facts.store.synchronous]
     if not able:
@@ -249,6 +261,11 @@ def _switch(facts: Facts, primary: Instance, others: list[Instance]) -> Decision
     best = min(able, key=lambda one: (one.member.replication != "streaming", one.number))
     text = f"switching over from {primary.name} to {best.name}"
     return Decision(Switch(primary.pod_name, best.pod_name), text)
+
+
+def _able(one: Instance) -> bool:
+    """Whether it could take over."""
+    return one.ready and one.member.follows
 
 
 # --- Patroni's configuration -------------------------------------------------------------------------------------
@@ -267,7 +284,7 @@ def configuration(facts: Facts) -> Decision | None:
 
 def paused(facts: Facts) -> bool:
     """Autofail goes off only when the cluster is complete: Patroni makes no replica after that."""
-    if facts.restoring:
+    if facts.held:
         return True
     if facts.spec.autofail:
         return False

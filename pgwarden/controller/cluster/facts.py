@@ -41,6 +41,11 @@ class Instance:
         return parse_time(str(since)) if since and not self.ready else None
 
     @property
+    def runs(self) -> bool:
+        """Whether its pod's containers have been started."""
+        return bool((self.pod or {}).get("status", {}).get("phase") == "Running")
+
+    @property
     def _readiness(self) -> Object:
         """The Ready condition of its pod."""
         listed = (self.pod or {}).get("status", {}).get("conditions", [])
@@ -68,10 +73,12 @@ class Facts:
     now: datetime
     digest: str  # of the pod template as it should be
     instances: tuple[Instance, ...] = ()
+    pods: Sequence[str] = ()  # all that have not ended, of whichever instance
     store: Store = field(default_factory=Store)
     repository: Object | None = None
     backups: Sequence[Object] = ()  # Backup objects of the Repository
-    restoring: bool = False
+    restoring: bool = False  # a Restore in place is at work: nothing else is done meanwhile
+    held: bool = False  # it has come to the instances: nobody may take over
     source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet
     fault: str = ""  # what has to be put right by hand before anything can be done
 

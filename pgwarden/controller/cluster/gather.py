@@ -18,17 +18,23 @@ def gather(context: Context, cluster: Object) -> Facts:
     caches = context.caches
     spec = msgspec.convert(cluster["spec"], PostgresClusterSpec)
     repository = caches.repositories.get(namespace, name)
+    pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_CLUSTER, name)
+    held = _held(context, namespace, name)
     maps = caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, name)
     return Facts(
         cluster=cluster,
         spec=spec,
         now=context.clock(),
         digest=instance.digest(cluster, spec, context.settings),
-        instances=tuple(_instances(context, namespace, name)),
+        instances=tuple(_instances(context, cluster, pods)),
+        pods=tuple(
+            one["metadata"]["name"] for one in pods if one.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+        ),
         store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if is_owned(one, cluster)}),
         repository=repository,
         backups=caches.of_repository(caches.backups, namespace, name),
-        restoring=_restoring(context, namespace, name),
+        restoring=held or _restoring(context, namespace, name),
+        held=held,
         fault=_fault(cluster, repository),
     )
 
@@ -39,14 +45,23 @@ def is_owned(obj: Object, cluster: Object) -> bool:
     return not owners or any(one["uid"] == cluster["metadata"]["uid"] for one in owners)
 
 
-def _instances(context: Context, namespace: str, cluster: str) -> list[Instance]:
+def of_earlier(obj: Object, cluster: Object) -> str:
+    """Why *obj* cannot be used: it goes, perhaps with an earlier cluster of the name. Empty where it can."""
+    which = f"{obj['kind']} {obj['metadata']['name']}"
+    if not is_owned(obj, cluster):
+        return f"waiting until {which} of an earlier cluster of this name is gone"
+    return f"waiting until {which} is gone, which is being deleted" if "deletionTimestamp" in obj["metadata"] else ""
+
+
+def _instances(context: Context, cluster: Object, pods: list[Object]) -> list[Instance]:
     caches = context.caches
-    pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_CLUSTER, cluster)
+    namespace, own = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
     found = []
-    for deployment in caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, cluster):
+    for deployment in caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, own):
         name = deployment["metadata"]["name"]
         number = name.rpartition("-")[2]
-        if not number.isdecimal() or "deletionTimestamp" in deployment["metadata"]:
+        going = "deletionTimestamp" in deployment["metadata"] or not is_owned(deployment, cluster)
+        if going or not number.isdecimal():
             continue
         mine = [pod for pod in pods if pod["metadata"]["labels"].get(names.LABEL_INSTANCE) == name]
         pod = max(mine, key=_newest, default=None)
@@ -56,16 +71,16 @@ def _instances(context: Context, namespace: str, cluster: str) -> list[Instance]
 
 
 def _restoring(context: Context, namespace: str, cluster: str) -> bool:
-    """Whether a Restore in place is at work, or one that is gone has left an instance stopped."""
-    caches = context.caches
-    at_work = [
-        one
-        for one in caches.of_repository(caches.restores, namespace, cluster)
-        if operations.phase(one) == "Running" and not one["spec"].get("volumeClaim")
-    ]
-    stopped = caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, cluster)
-    left = [one for one in stopped if names.ANNOTATION_STOPPED_BY in one["metadata"].get("annotations", {})]
-    return bool(at_work or left)
+    return any(
+        operations.phase(one) == "Running" and not one["spec"].get("volumeClaim")
+        for one in context.caches.of_repository(context.caches.restores, namespace, cluster)
+    )
+
+
+def _held(context: Context, namespace: str, cluster: str) -> bool:
+    """By the mark that a Restore puts on an instance before it stops any, and takes away when it serves again."""
+    instances = context.caches.labelled(context.caches.instances, namespace, names.LABEL_CLUSTER, cluster)
+    return any(names.ANNOTATION_STOPPED_BY in one["metadata"].get("annotations", {}) for one in instances)
 
 
 def _newest(pod: Object) -> tuple[bool, str]:

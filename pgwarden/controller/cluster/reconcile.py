@@ -28,7 +28,7 @@ from pgwarden.controller.cluster.decide import (
     paused,
 )
 from pgwarden.controller.cluster.facts import Facts, Instance
-from pgwarden.controller.cluster.gather import gather, is_owned
+from pgwarden.controller.cluster.gather import gather, is_owned, of_earlier
 from pgwarden.controller.cluster.source import Sources
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
@@ -104,17 +104,24 @@ class ClusterController:
         namespace = cluster["metadata"]["namespace"]
         for one in caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, facts.name):
             path = paths.of("configmaps", namespace, one["metadata"]["name"])
-            if not is_owned(one, cluster):
+            owned = bool(one["metadata"].get("ownerReferences"))
+            if not is_owned(one, cluster) or not (owned or await self._has_instance(facts)):
                 await self._context.client.delete(path, uid=one["metadata"]["uid"])
-            elif not one["metadata"].get("ownerReferences"):
+            elif not owned:
                 owner = render.metadata(cluster, "")["ownerReferences"]
                 await self._context.client.merge(path, {"metadata": {"ownerReferences": owner}})
+
+    async def _has_instance(self, facts: Facts) -> bool:
+        """Before the first, what Patroni keeps was written by the last pods of an earlier cluster of the name."""
+        first = self._path("deployments", facts, names.instance(facts.name, 1))
+        return bool(facts.instances) or await self._context.client.find(first) is not None
 
     async def _credentials(self, facts: Facts) -> str:
         """A fault where they are gone: new ones would not be PostgreSQL's."""
         name = names.cluster_credentials(facts.name)
-        if await self._context.client.find(self._path("secrets", facts, name)) is not None:
-            return ""
+        found = await self._context.client.find(self._path("secrets", facts, name))
+        if found is not None:
+            return of_earlier(found, facts.cluster)
         if facts.initialized or facts.instances:
             return f"Secret {name} is gone, and PostgreSQL's passwords were in it; make it again as it was"
         try:
@@ -144,7 +151,7 @@ class ClusterController:
         client, namespace = self._context.client, facts.cluster["metadata"]["namespace"]
         match action:
             case Make(number, restarted):
-                await self._make(facts, number, restarted)
+                return await self._make(facts, number, restarted)
             case Remove(one):
                 await self._remove(facts, one)
             case Configure(config):
@@ -171,24 +178,32 @@ class ClusterController:
         source = facts.spec.data_source
         trouble = await self._sources.give(facts.cluster, source) if source is not None else ""
         if not trouble and isinstance(action, Clone):
-            await self._make(facts, 1, "")
+            return await self._make(facts, 1, "")
         return trouble
 
-    async def _make(self, facts: Facts, number: int, restarted: str) -> None:
-        cluster, spec = facts.cluster, facts.spec
-        claim = instance.claim(cluster, spec, number)
-        path = self._path("persistentvolumeclaims", facts, claim["metadata"]["name"])
-        found = await self._context.client.find(path)
+    async def _make(self, facts: Facts, number: int, restarted: str) -> str:
+        """Why it cannot be made yet, or nothing."""
+        cluster, client = facts.cluster, self._context.client
+        claim = instance.claim(cluster, facts.spec, number)
+        deployment = instance.deployment(cluster, facts.spec, self._context.settings, number, restarted)
+        volume = self._path("persistentvolumeclaims", facts, claim["metadata"]["name"])
+        path = self._path("deployments", facts, deployment["metadata"]["name"])
+        found = await client.find(volume)
+        for one in (found, await client.find(path)):
+            trouble = of_earlier(one, cluster) if one is not None else ""
+            if trouble:
+                return trouble
         if found is None:
-            await self._context.client.create(path.rpartition("/")[0], claim)
-        deployment = instance.deployment(cluster, spec, self._context.settings, number, restarted)
-        await self._context.client.apply(self._path("deployments", facts, deployment["metadata"]["name"]), deployment)
+            await client.create(volume.rpartition("/")[0], claim)
+        await client.apply(path, deployment)
+        return ""
 
     async def _remove(self, facts: Facts, one: Instance) -> None:
-        uid = one.deployment["metadata"]["uid"]
-        await self._context.client.delete(self._path("deployments", facts, one.name), uid=uid)
-        # The claim goes when its pod has gone: Kubernetes protects it until then.
+        """The claim first, which Kubernetes keeps until its pod has gone: ended in between, this is begun again."""
         await self._context.client.delete(self._path("persistentvolumeclaims", facts, one.name))
+        await self._context.client.delete(
+            self._path("deployments", facts, one.name), uid=one.deployment["metadata"]["uid"]
+        )
 
     async def _switch(self, facts: Facts, leader: str, candidate: str) -> None:
         asked = patroni.switchover(facts.name, leader, candidate)

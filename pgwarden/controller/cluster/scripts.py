@@ -42,6 +42,9 @@ while :; do
 done
 """
 
+#: Of a pod that is deleted the next one is made at once, while PostgreSQL may still run in it: the volume is its pod's
+#: who holds the lock on its root, as long as anything runs there. (PostgreSQL's own, postmaster.pid, ends at a pod's
+#: bounds.) Everything that is started below holds it, too.
 #: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
 #: While autofail is off (Patroni's pause) Patroni starts no PostgreSQL, and leaves one running at its own end. So an
 #: instance whose pod was replaced is started here: the one that was the primary, or a replica. Any other that has no
@@ -50,6 +53,11 @@ _BEGIN = """\
 #!/bin/sh
 set -eu
 data=$PATRONI_POSTGRESQL_DATA_DIR
+exec 9< {volume}
+if ! flock -n 9; then
+  echo "waiting for the pod before, which still works on the volume" >&2
+  flock 9 || echo "the volume cannot be locked; going on without" >&2
+fi
 {clone}if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
   {wait}
   rm -f "$data/postmaster.pid"
@@ -60,7 +68,7 @@ data=$PATRONI_POSTGRESQL_DATA_DIR
   done
 elif [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
   if [ -e "$data/standby.signal" ] || [ "$(cat {conf}/primary)" = "$PGWARDEN_INSTANCE" ]; then
-    rm -f "$data/postmaster.pid"  # of a container that is gone: the volume is this instance's alone
+    rm -f "$data/postmaster.pid"
     "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
   fi
 fi
@@ -106,7 +114,7 @@ def files(cluster: str, spec: PostgresClusterSpec) -> dict[str, str]:
     begin = _BEGIN_CLONE.format(conf=names.CLUSTER_CONF) if clone else ""
     return clone | {
         "start.sh": _START.format(conf=names.CLUSTER_CONF),
-        "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, clone=begin),
+        "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, clone=begin, volume=names.CLUSTER_DATA),
         "replica.sh": _REPLICA.format(wait=wait, command=" ".join(restore), variables=variables),
         "stop.sh": _STOP.format(conf=names.CLUSTER_CONF, clone=clone_script.stop_lines() if clone else ""),
         "after-bootstrap.sh": _AFTER_BOOTSTRAP.format(user=APPLICATION),

@@ -27,6 +27,7 @@ def instance(
     number: int,
     role: str = "replica",
     *,
+    state: str = "running",
     ready: bool = True,
     unready_for: int = 0,
     digest: str = CURRENT,
@@ -40,7 +41,7 @@ def instance(
     *unready_for*: seconds; it is not ready.
     """
     name = f"hippo-{number}"
-    state = {"role": role, "state": "running", "timeline": 1}
+    state = {"role": role, "state": state, "timeline": 1}
     if role == "replica":
         state["replication_state"] = replication
     if pending_restart:
@@ -54,7 +55,7 @@ def instance(
             "name": f"{name}-pod",
             "annotations": marks | {"pgwarden.io/template": of_pod or digest, "status": json.dumps(state)},
         },
-        "status": {"conditions": [condition]},
+        "status": {"phase": "Running", "conditions": [condition]},
     }
     deployment = {
         "metadata": {"name": name, "uid": f"u{number}"},
@@ -91,6 +92,14 @@ def facts(*instances: Instance, **given: Any) -> Facts:
         "repository": repository,
     }
     return Facts(**(values | given))
+
+
+def ended_pod(message: str, restarts: int = 1) -> dict[str, Any]:
+    """A pod whose container has ended with *message*."""
+    pod = instance(1, "", ready=False).pod or {}
+    state = {"terminated": {"exitCode": 1, "reason": "OOMKilled", "message": message}}
+    pod["status"]["containerStatuses"] = [{"name": "postgres", "restartCount": restarts, "lastState": state}]
+    return pod
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
-import os
 import subprocess
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +17,7 @@ from pgwarden.controller.cluster.decide import Clone, EndClone, KeepClone, Make,
 from pgwarden.controller.settings import Settings
 from pgwarden.pgbackrest.info import BackupSet, Info, RepoStatus
 
-from .conftest import facts, spec
+from .conftest import ended_pod, facts, spec
 from .conftest import instance as member
 
 SOURCE = {"repository": "rhino"}
@@ -91,27 +89,29 @@ def told(found):
 
 
 def ended(message: str, restarts: int = 1):
-    one = member(1, "", ready=False)
-    state = {"terminated": {"exitCode": 1, "reason": "OOMKilled", "message": message}}
-    one.pod["status"]["containerStatuses"] = [{"name": "postgres", "restartCount": restarts, "lastState": state}]
-    return one
+    return dataclasses.replace(member(1, "", ready=False), pod=ended_pod(message, restarts))
 
 
-FATAL = "clone: recovery: FATAL:  recovery ended before configured recovery target was reached"
+FATAL = "clone: recovery (1): FATAL:  recovery ended before configured recovery target was reached"
 ENDS = {
     "still at work": (member(1, "", ready=False), "Cloning", "restores and recovers"),
     "a repository that was away": (
-        ended("clone: restore 124: ERROR: [124]: unable to connect"), "Cloning", "attempt 2; the last one ended: pgbackrest",
+        ended("clone: restore 124 (4): ERROR: [124]: unable to connect"), "Cloning", "attempt 2; the last one ended: pgbackrest",
     ),
     "a repository host that nobody answers at for hours": (
-        ended("clone: restore 49: ERROR: [049]: timeout connecting to 'rhino-pgbackrest'", 20), "Cloning", "attempt 21; the",
+        ended("clone: restore 49 (0): ERROR: [049]: timeout connecting to 'rhino-pgbackrest'", 20), "Cloning", "attempt 21; the",
     ),
-    "a repository that answers with errors": (ended("clone: restore 124: ERROR: [124]: no route", 5), "CloneFailed", "no route"),
-    "too little memory, for the fifth time": (ended("", 5), "CloneFailed", "its container ended (OOMKilled, exit code 1)"),
+    "a repository that answers with errors for the fifth time": (
+        ended("clone: restore 124 (5): ERROR: [124]: no route"), "CloneFailed", "no route",
+    ),
+    "an error after it was away for hours": (
+        ended("clone: restore 124 (1): ERROR: [124]: no route", 40), "Cloning", "attempt 41; the last one ended: pgbackrest",
+    ),
+    "too little memory, which more of it would end": (ended("", 5), "Cloning", "its container ended (OOMKilled, exit code 1)"),
     "a target that was never reached": (ended(FATAL), "CloneFailed", "recovery ended before configured"),
-    "a backup that is not there": (ended("clone: restore 75: ERROR: [075]: no backup set"), "CloneFailed", "no backup set"),
+    "a backup that is not there": (ended("clone: restore 75 (1): ERROR: [075]: no backup set"), "CloneFailed", "no backup set"),
     "WAL that could not be fetched": (
-        ended('clone: recovery: FATAL:  could not restore file "0" from archive: x'), "Cloning", "could not restore file",
+        ended('clone: recovery (1): FATAL:  could not restore file "0" from archive: x'), "Cloning", "could not restore file",
     ),
 }  # fmt: skip
 
@@ -158,7 +158,7 @@ def test_an_instance_that_is_out_of_date_is_renewed_while_it_clones():
 
 
 def test_an_access_key_that_a_service_repeats_is_not_told():
-    said = clone.attempt(ended("clone: restore 39: ERROR: [039]: Credential=AKIA1/x refused").pod)
+    said = clone.attempt(ended("clone: restore 39 (1): ERROR: [039]: Credential=AKIA1/x refused").pod)
     assert "AKIA1" not in said.message
 
 
@@ -194,33 +194,6 @@ def test_the_scripts_read_the_source_by_its_own_configuration_alone(tmp_path):
         path = tmp_path / name
         path.write_text(text)
         assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
-
-
-def test_a_clone_touches_nothing_while_the_pod_before_is_still_at_work_on_the_volume(tmp_path):
-    """Run as it is, but for its folders; there is no pgBackRest here, so that its restore fails once it comes to it."""
-    text = scripts.files("hippo", spec(dataSource=SOURCE))["clone.sh"]
-    text = text[: text.index("until [")] + text[text.index("exec 9<") :]
-    for place in ("/tmp/", names.CLUSTER_DATA, "/dev/termination-log"):
-        text = text.replace(place, f"{tmp_path}/{place.strip('/').replace('/', '-')}{'/' * place.endswith('/')}")
-    volume, said = tmp_path / "pgdata", tmp_path / "dev-termination-log"
-    for folder in (volume / "clone", tmp_path / "tmp"):
-        folder.mkdir(parents=True)
-    (volume / "clone" / "half").write_text("of the pod before")
-    holder = os.open(volume, os.O_RDONLY)
-    fcntl.flock(holder, fcntl.LOCK_EX)
-    variables = {
-        "PATH": os.environ["PATH"],
-        "PATRONI_POSTGRESQL_DATA_DIR": f"{volume}/data",
-        "PGWARDEN_BIN": "/nowhere",
-    }
-    with subprocess.Popen(["sh", "-c", text], env=variables) as running:
-        with pytest.raises(subprocess.TimeoutExpired):
-            running.wait(0.5)
-        assert (volume / "clone" / "half").exists()
-        os.close(holder)
-        assert running.wait(10) == 1
-    assert said.read_text().startswith("clone: restore 127")
-    assert not (volume / "clone" / "half").exists()
 
 
 @pytest.mark.parametrize("name", ["take-clone.sh", "after-bootstrap.sh", "replica.sh"])

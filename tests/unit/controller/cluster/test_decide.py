@@ -61,6 +61,13 @@ def test_an_instance_is_not_made_yet(case):
     assert words in decide(found).message
 
 
+def test_the_first_instance_is_made_when_the_pods_of_an_earlier_one_have_ended():
+    found = decide(facts(pods=["hippo-2-pod"], status={}))
+    assert found.action is None
+    assert found.message == "waiting until pod hippo-2-pod of an earlier instance is gone"
+    assert decide(facts(status={})).action == Make(1)
+
+
 SHRINKING = {
     "the highest replica goes": (facts(primary(), instance(2), instance(3), spec=spec(replicas=1)), Remove, 3),
     "the primary stays while it is too many": (
@@ -98,6 +105,9 @@ ROLLING = {
     "also beside a primary that misses a probe": (
         (primary(digest=OLD, unready_for=5), instance(2), instance(3, digest=OLD, ready=False)), Make(3),
     ),
+    "and one that is not ready for long": (
+        (primary(digest=OLD), instance(2), instance(3, digest=OLD, unready_for=61)), Make(3),
+    ),
     "a primary that is not ready for long is taken for stuck": (
         (primary(digest=OLD, unready_for=61), instance(2), instance(3)), Make(1),
     ),
@@ -118,8 +128,11 @@ def test_the_next_is_renewed_only_when_the_last_is_back():
     assert decide(facts(primary(digest=OLD), instance(2, digest=OLD), starting)).action is None
 
 
-UNLED = {
+MOMENTS = {
     "its primary misses a probe": ((primary(digest=OLD, unready_for=5), instance(2), instance(3)), {}, "hippo-1"),
+    "a replica misses a probe while another one starts": (
+        (primary(digest=OLD), instance(2, digest=OLD, unready_for=5), instance(3, ready=False)), {}, "hippo-2",
+    ),
     "its primary is unready, and since when is not told": (
         (primary(digest=OLD, ready=False), instance(2), instance(3)), {}, "hippo-1",
     ),
@@ -130,9 +143,9 @@ UNLED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", UNLED)
-def test_without_a_primary_at_this_moment_a_change_waits_and_does_not_pass_over_the_switchover(case):
-    instances, given, what = UNLED[case]
+@pytest.mark.parametrize("case", MOMENTS)
+def test_a_change_waits_for_who_is_not_ready_at_this_moment(case):
+    instances, given, what = MOMENTS[case]
     found = decide(facts(*instances, **given))
     assert found.action is None
     assert found.message == f"rolling: waiting for {what}"
@@ -142,10 +155,42 @@ def test_a_single_instance_is_renewed_in_its_place():
     assert decide(facts(primary(digest=OLD), spec=spec(replicas=1))).action == Make(1)
 
 
-def test_no_second_switchover_while_one_is_under_way():
-    found = facts(primary(digest=OLD), instance(2), instance(3), switching=True)
-    assert decide(found).action is None
-    assert "switching over" in decide(found).message
+SWITCHING = {
+    "no second one is asked for": (primary(digest=OLD), instance(2), instance(3)),
+    "who is to take over is not renewed for a still newer template": (
+        primary(digest=OLD), instance(2, digest=OLD), instance(3),
+    ),
+    "nor restarted for parameters": (primary(digest=OLD), instance(2, pending_restart=True), instance(3)),
+    "nor removed": (primary(), instance(2), instance(3), instance(4)),
+    "who gives up the lock is not renewed, how long it takes": (
+        primary(digest=OLD, unready_for=120), instance(2), instance(3),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SWITCHING)
+def test_while_a_switchover_is_under_way_nothing_is_done_to_who_has_part_in_it(case):
+    found = decide(facts(*SWITCHING[case], switching=True))
+    assert found.action is None
+    assert "hippo-1" in found.message
+
+
+def test_an_instance_that_is_dead_is_cured_while_a_switchover_waits_for_it():
+    dead = instance(3, digest=OLD, unready_for=61)
+    assert decide(facts(primary(), instance(2), dead, switching=True)).action == Make(3)
+
+
+def test_the_primary_is_not_renewed_while_its_only_replica_starts_again():
+    starting = instance(2, state="starting")
+    found = decide(facts(primary(digest=OLD), starting, spec=spec(replicas=2)))
+    assert found.action is None
+    assert found.message == "no replica is ready to take over from hippo-1"
+
+
+def test_a_smaller_cluster_keeps_its_replicas_until_one_that_stays_can_take_over():
+    found = decide(facts(instance(1, unready_for=5), instance(2), primary(3), spec=spec(replicas=1)))
+    assert found.action is None
+    assert found.message == "no instance that is kept is ready to take over from hippo-3"
 
 
 def test_with_synchronous_only_a_replica_that_commits_wait_for_takes_over():
@@ -227,11 +272,20 @@ def test_nothing_is_done_while_something_has_to_be_put_right(whole):
     assert decision.message == "the Secret is gone"
 
 
-def test_while_a_restore_is_at_work_patroni_is_paused_and_nothing_else_is_done():
-    running = facts(primary(digest=OLD), restoring=True)
-    action = decide(running).action
+def test_while_a_restore_is_at_work_nothing_else_is_done_and_a_replica_may_take_over():
+    found = decide(facts(primary(digest=OLD), restoring=True))
+    assert found.action is None
+    assert "Restore" in found.message
+    given = {"leader": GONE[0], "synchronous": GONE[1:], "synchronous_leader": GONE[0]}
+    named = facts(instance(1), instance(2), spec=spec(replicas=2, synchronous=True), restoring=True, **given)
+    assert isinstance(decide(named).action, Rename)
+    assert not isinstance(decide(dataclasses.replace(named, held=True)).action, Rename)
+
+
+def test_from_when_a_restore_has_marked_an_instance_nobody_takes_over():
+    action = decide(facts(primary(digest=OLD), restoring=True, held=True)).action
     assert isinstance(action, Configure)
     assert action.config["pause"] is True
-    held = facts(primary(digest=OLD), restoring=True, paused=True)
+    held = facts(primary(digest=OLD), restoring=True, held=True, paused=True)
     assert decide(held).action is None
     assert "Restore" in decide(held).message

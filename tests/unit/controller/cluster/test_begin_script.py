@@ -1,0 +1,168 @@
+"""What an instance's container does before Patroni, run by the real shell in folders of the test's own.
+
+What it calls is not there, so a small script of the same name stands where one is needed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from harness.waiting import until
+from pgwarden.api import names
+from pgwarden.controller.cluster import clone, scripts
+
+from .conftest import ended_pod, spec
+
+SOURCE = {"repository": "rhino"}
+PLACES = (
+    names.CLUSTER_DATA, names.CLUSTER_CONF, names.CONF_FILE, names.CLONE_CONF_FILE, names.PGBACKREST, "/dev/termination-log",
+)  # fmt: skip
+
+
+class Volume:
+    """A pod's folders, with the scripts of the ConfigMap."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.log = root, root / "log"
+        self.data, self.said = self.at(names.CLUSTER_DATA), self.at("/dev/termination-log")
+        self.programs, self.conf = root / "bin", self.at(names.CLUSTER_CONF)
+        for folder in (self.data, root / "tmp", self.programs, self.conf):
+            folder.mkdir()
+        for name, text in scripts.files("hippo", spec(dataSource=SOURCE)).items():
+            self._program(self.conf / name, self._placed(text))
+        for place in (names.CONF_FILE, names.CLONE_CONF_FILE):
+            self.at(place).write_text("[global]\n")
+        for key, value in {"autofail": "on", "primary": "", "clone": "hippo-1"}.items():
+            (self.conf / key).write_text(value)
+
+    def at(self, place: str) -> Path:
+        return self.root / place.strip("/").replace("/", "-")
+
+    def _placed(self, text: str) -> str:
+        text = text.replace("/tmp/", f"{self.at('/tmp/')}/")
+        for place in PLACES:
+            text = text.replace(place, str(self.at(place)))
+        return text
+
+    def _program(self, path: Path, text: str) -> None:
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def stands(self, name: str, text: str) -> None:
+        self._program(self.programs / name, f"#!/bin/sh\n{text}\n")
+
+    def pgbackrest(self, text: str) -> None:
+        self._program(self.at(names.PGBACKREST), f"#!/bin/sh\n{text}\n")
+
+    @contextmanager
+    def begin(self, shell: str = "sh") -> Iterator[subprocess.Popen[bytes]]:
+        variables = {
+            "PATH": f"{self.programs}:{os.environ['PATH']}",
+            "PATRONI_POSTGRESQL_DATA_DIR": f"{self.data}/data",
+            "PGWARDEN_BIN": str(self.programs),
+            "PGWARDEN_INSTANCE": "hippo-1",
+        }
+        argv = [shell, str(self.conf / "begin.sh")]
+        with self.log.open("w") as log, subprocess.Popen(argv, env=variables, stderr=log, process_group=0) as running:
+            try:
+                yield running
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(running.pid, signal.SIGKILL)
+
+    def says(self, words: str) -> None:
+        until(lambda: words in self.log.read_text(), words, 20, self.log.read_text, pause=0.01)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        holder = os.open(self.data, os.O_RDONLY)
+        try:
+            fcntl.flock(holder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(holder)
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Volume:
+    return Volume(tmp_path)
+
+
+def made(volume: Volume) -> None:
+    (volume.data / "data").mkdir()
+    (volume.data / "data" / "PG_VERSION").write_text("17\n")
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_nothing_is_started_while_the_pod_before_is_still_at_work_on_the_volume(volume: Volume, shell: str):
+    made(volume)
+    volume.stands("patroni", f"echo $$ >> {volume.root}/started; exec sleep 600")
+    started = volume.root / "started"
+    with volume.begin(shell) as first:
+        until(started.exists, "the first has begun", 20, pause=0.01)
+        with volume.begin(shell):
+            volume.says("waiting for the pod before")
+            assert len(started.read_text().split()) == 1
+            first.kill()
+            until(lambda: len(started.read_text().split()) == 2, "the second has begun", 20, pause=0.01)
+
+
+def test_with_autofail_off_no_server_is_started_beside_that_of_the_pod_before(volume: Volume):
+    made(volume)
+    (volume.conf / "autofail").write_text("off")
+    (volume.conf / "primary").write_text("hippo-1")
+    volume.stands("pg_ctl", f"touch {volume.root}/server")
+    volume.stands("patroni", f"[ -e {volume.root}/server ]")
+    (volume.data / "data" / "postmaster.pid").write_text("30\n")
+    with ExitStack() as before:
+        before.enter_context(volume.held())
+        with volume.begin() as second:
+            volume.says("waiting for the pod before")
+            assert (volume.data / "data" / "postmaster.pid").exists()
+            assert not (volume.root / "server").exists()
+            before.close()
+            assert second.wait(20) == 0
+    assert not (volume.data / "data" / "postmaster.pid").exists()
+
+
+def test_where_a_volume_cannot_be_locked_it_goes_on_and_says_so(volume: Volume):
+    made(volume)
+    volume.stands("flock", "exit 65")
+    volume.stands("patroni", "exit 0")
+    with volume.begin() as one:
+        assert one.wait(20) == 0
+    volume.says("cannot be locked")
+
+
+def test_a_clone_touches_nothing_while_the_pod_before_is_still_at_work_on_the_volume(volume: Volume):
+    half = volume.data / "clone" / "half"
+    half.parent.mkdir()
+    half.write_text("of the pod before")
+    volume.pgbackrest("exit 50")
+    with ExitStack() as before:
+        before.enter_context(volume.held())
+        with volume.begin() as running:
+            volume.says("waiting for the pod before")
+            assert half.exists()
+            before.close()
+            assert running.wait(20) == 1
+    assert volume.said.read_text().startswith("clone: restore 50 (1)")
+    assert not half.exists()
+
+
+def test_a_clone_counts_the_attempts_that_failed_and_not_those_that_found_nobody(volume: Volume):
+    def failures(code: int) -> int:
+        volume.pgbackrest(f"echo 'ERROR: [{code:03d}]: no'; exit {code}")
+        with volume.begin() as running:
+            assert running.wait(20) == 1
+        return clone.attempt(ended_pod(volume.said.read_text())).failures
+
+    assert [failures(code) for code in (124, 124, 49, 49, 124)] == [1, 2, 0, 0, 1]
