@@ -17,7 +17,7 @@ from pgwarden.controller.restore import render, undo, workload
 from pgwarden.controller.restore.decide import Decision, decide
 from pgwarden.controller.restore.gather import gather
 from pgwarden.controller.restore.plan import Ending, Plan
-from pgwarden.controller.restore.verdict import Action, Call, Create, Delete, Merge
+from pgwarden.controller.restore.verdict import Action, Call, Create, Delete, Merge, Verdict
 from pgwarden.controller.runtime import conditions, status
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
@@ -32,6 +32,8 @@ _SOON = 0.2
 class RestoreController:
     def __init__(self, context: Context) -> None:
         self._context = context
+        #: Restore that is gone → what was last said of its undoing.
+        self._undoing: dict[Key, str] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         answers: dict[str, Object] = {}
@@ -111,21 +113,31 @@ class RestoreController:
     async def _vanished(self, key: Key) -> float | None:
         """Put back what Restore *key* has left of itself: the workload's claims, or the claim it was writing into."""
         workloads = await self._workloads(key[0])
-        plan = next((p for one in workloads if (p := plans.of_workload(one)) and p.restore == key[1]), None)
-        if plan is None:
+        found = next(((one, p) for one in workloads if (p := plans.of_workload(one)) and p.restore == key[1]), None)
+        if found is None:
+            self._undoing.pop(key, None)
             await self._remove_claim(key)
             return None
+        marked, plan = found
         stub = _stub(key, plan)
         async with self._context.lock(key[0], plan.repository):
             for _ in range(_ACTIONS):
                 verdict = undo.judge(await gather(self._context, stub, {}))
-                log.info("undoing a Restore that is gone", namespace=key[0], name=key[1], message=verdict.message)
+                await self._tell_undoing(key, marked | {"kind": plan.workload_kind}, verdict)
                 if verdict.kind == "done":
                     return None
                 if verdict.action is None:
                     return verdict.again
                 await self._act(key[0], plan.repository, verdict.action, {})
         return _SOON
+
+    async def _tell_undoing(self, key: Key, marked: Object, verdict: Verdict) -> None:
+        """On the workload: the Restore has no status any more that could say why it is not undone yet."""
+        if self._undoing.get(key) == verdict.message:
+            return
+        self._undoing[key] = verdict.message
+        write = self._context.recorder.warning if verdict.kind == "fail" else self._context.recorder.normal
+        await write(marked, "UndoingRestore", f"undoing Restore {key[1]}, which was deleted halfway: {verdict.message}")
 
     async def _remove_claim(self, key: Key) -> None:
         path = paths.of("persistentvolumeclaims", key[0], names.restored_claim(key[1]))

@@ -50,6 +50,7 @@ class Cluster(KubeClient):
         self.kill_before = False
         self.before_write: Callable[[int], None] = lambda number: None
         self.log: list[str] = []
+        self.told: list[tuple[str, str, str]] = []  # Events: kind and name of what they are about, message
         self.job_end = "Complete"
         self.job_message: Object = {"ok": True, "exitCode": 0, "error": "", "set": "20261123-110000F", "seconds": 3.5}
         self.backup_end = "Completed"
@@ -78,6 +79,7 @@ class Cluster(KubeClient):
         if method == "GET":
             return self._get(plural, namespace, name, params or {})
         if plural == "events":
+            self.told.append((body["involvedObject"]["kind"], body["involvedObject"]["name"], body["message"]))
             return {}
         self.writes += 1
         if self.writes == self.kill_at and self.kill_before:

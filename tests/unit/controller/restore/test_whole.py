@@ -253,6 +253,10 @@ async def test_deleted_before_postgres_has_recovered_it_is_undone(cluster, run):
     await run.until_over()
     assert (cluster.serves(), cluster.serves("data-pg-0-failed-back")) == ("old", "restored")
     assert ("pods", "ns", "pg-0") in cluster.objects
+    told = [message for kind, name, message in cluster.told if (kind, name) == ("StatefulSet", "pg")]
+    assert told[0].startswith("undoing Restore back, which was deleted halfway: ")
+    assert "claim data-pg-0 has the old volume again" in told[-1]
+    assert len(told) == len(set(told))
 
 
 async def test_deleted_when_postgres_takes_writes_already_it_is_left_there(cluster, run):
