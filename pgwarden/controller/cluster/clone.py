@@ -27,7 +27,7 @@ CONDITION = "DataSource"
 CLONED, FAILED, CLONING = "Cloned", "CloneFailed", "Cloning"
 FINAL = frozenset({CLONED, FAILED})
 #: So often a clone is tried where another try may end better; the kubelet's pauses between them are five minutes.
-#: Counted on its volume: an attempt is none that was killed, or that found nobody at its source (pgBackRest's 049).
+#: Counted in its pod: an attempt is none that was killed, or that found nobody at its source (pgBackRest's 049).
 ATTEMPTS = 5
 _SAID = re.compile(rf"({FAILED_RESTORE}|{FAILED_RECOVERY})(?: (\d+))?(?: \((\d+)\))?: *(.*)", re.DOTALL)
 

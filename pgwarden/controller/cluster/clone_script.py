@@ -18,9 +18,13 @@ from pgwarden.pgbackrest import commands
 FAILED_RESTORE, FAILED_RECOVERY = "clone: restore", "clone: recovery"
 #: pgBackRest's HostConnectError: nobody answers there at the moment. It is waited for as long as it takes.
 AWAY = 49
+#: pgBackRest was told to end, by a signal.
+ENDED = 63
 
 #: While it is there a clone is being made: stop.sh ends that.
 PID_FILE = "/tmp/clone.pid"  # noqa: S108
+#: How many attempts have failed, in this pod: its volume may be full.
+FAILURES = "/tmp/clone.failures"  # noqa: S108
 
 #: What the source's server was set to and would do harm here: what connects it, archives and follows is this cluster's.
 #: archive_command empty: WAL of the new timeline waits in pg_wal until Patroni starts PostgreSQL with ours.
@@ -46,10 +50,14 @@ trap 'rm -f {pid}' EXIT
 show() {{  # an S3 service repeats keys and signed requests in its answers
   sed -e '/<[A-Za-z]/d' -e '/[Cc]redential=/d' -e '/x-amz/d' "$log"
 }}
-fail() {{  # and for how often; an attempt that found nobody at the source counts for none, nor does one that was killed
-  failures=0
-  [ "$1" = "{failed_restore} {away}" ] || failures=$(($(cat "$clone.failures" 2> /dev/null || echo 0) + 1))
-  echo $failures > "$clone.failures"
+fail() {{  # and for how often: an attempt counts for none that found nobody at the source, or that was ended or killed
+  failures=$(cat {failures} 2> /dev/null)
+  case $1 in
+    "{failed_restore} {away}") failures=0 ;;
+    "{failed_restore} {ended}" | "{failed_restore} "1[3-9]? | "{failed_restore} "12[89]) ;;
+    *) failures=$((${{failures:-0}} + 1)) ;;
+  esac
+  echo "${{failures:=0}}" > {failures}
   printf '%s' "$1 ($failures): $2" | tr '\\n' ' ' | head -c 3000 > /dev/termination-log
   echo "$1: $2" >&2
   exit 1
@@ -105,7 +113,7 @@ set -e
 [ -e {clone}.recovered ]
 rmdir {data} 2> /dev/null || true
 mv -T {clone} {data}
-rm -f {clone}.recovered {clone}.failures
+rm -f {clone}.recovered
 """
 
 
@@ -136,6 +144,8 @@ def files(source: DataSource, wait: str) -> dict[str, str]:
         options=shlex.quote(server),
         failed_restore=FAILED_RESTORE,
         away=AWAY,
+        ended=ENDED,
+        failures=FAILURES,
         failed_recovery=FAILED_RECOVERY,
         not_ours=_NOT_OURS,
         pid=PID_FILE,

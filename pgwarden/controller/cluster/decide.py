@@ -21,6 +21,8 @@ from pgwarden.kube.client import Object
 BACKUP_PAUSE = 60
 #: Seconds for which a pod that runs may be unready before a new template is its cure: two of Patroni's TTLs.
 READY_GRACE = 2 * patroni.TTL
+#: Seconds without a primary, or for which one may give up the lock, before a new template is the cure.
+DOWN = 300
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,8 @@ def decide(facts: Facts) -> Decision:
         return cloning(facts)
     if facts.spec.data_source is not None and clone.said(facts.cluster) != clone.CLONED:
         return Decision(EndClone(), "the clone is made: it reads its source no more")
-    if facts.restoring:  # it stops and starts instances itself, and until then a replica may take over
-        named = None if facts.held else renamed(facts)
-        return named or configuration(facts) or Decision(None, "a Restore is at work")
+    if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
+        return configuration(facts) or Decision(None, "a Restore is at work")
     waiting = ""
     for step in STEPS:
         decision = step(facts)
@@ -132,8 +133,10 @@ def cloning(facts: Facts) -> Decision:
 
 
 def left_over(facts: Facts) -> Decision | None:
-    """Pods without an instance: while one is there it may write to its volume, and what Patroni keeps."""
-    return Decision(None, f"waiting until pod {facts.pods[0]} of an earlier instance is gone") if facts.pods else None
+    """Of an earlier cluster of the name. While a pod of it is there, it may write to its volume and Patroni's maps."""
+    if facts.pods:
+        return Decision(None, f"waiting until pod {facts.pods[0]} of an earlier instance is gone")
+    return Decision(None, facts.left) if facts.left else None
 
 
 # --- names -------------------------------------------------------------------------------------------------------
@@ -180,7 +183,8 @@ def missing(facts: Facts) -> Decision | None:
         return Decision(None, f"instance {name} is made once autofail is on: Patroni makes no replica while it is off")
     if not facts.has_backup and not first_backup_failed(facts):
         return Decision(None, f"instance {name} is made from the first backup, once there is one")
-    unready = [one.name for one in facts.instances if not one.ready]
+    wanted = [one for one in facts.instances if one.number <= facts.spec.instances.replicas]
+    unready = [one.name for one in wanted if not one.ready]
     if unready:
         return Decision(None, f"instance {name} is made once {' and '.join(unready)} is ready")
     return Decision(Make(lacking[0]), f"making instance {name}")
@@ -222,27 +226,36 @@ def outdated(facts: Facts) -> Decision | None:
     if moving:
         return Decision(None, f"rolling: waiting for {moving[0].name}")
     primary = facts.primary
-    if primary is None:
+    if primary is None and len(facts.instances) > 1 and not _is_down(facts):
         return Decision(None, "rolling: waiting for a primary")
-    if facts.store.switching:
+    if primary is not None and facts.store.switching:
         return Decision(None, f"switching over from {primary.name}")
     replicas = [one for one in old if one is not primary]
-    if replicas:
+    if replicas or primary is None:
         return _renew(facts, max(replicas, key=lambda one: one.number))
     others = [one for one in facts.instances if one is not primary]
     return _switch(facts, primary, others) if others else _renew(facts, primary)
 
 
+def _is_down(facts: Facts) -> bool:
+    """Whether there has been no primary for so long that what is new may be the cure."""
+    ready = conditions.find((facts.cluster.get("status") or {}).get("conditions", []), "Ready")
+    if ready is None or ready["status"] == "True":
+        return False
+    return (facts.now - parse_time(ready["lastTransitionTime"])).total_seconds() > DOWN
+
+
 def _may_be_back(facts: Facts, one: Instance) -> bool:
     """Whether it is unready for so short a time that a probe may have come late: that is no reason to renew it.
 
-    Of who holds the lock that is also so while it is not known since when, and until a switchover from it has ended.
+    Of who holds the lock that is also so while it is not known since when, and for longer while it gives the lock up:
+    its last checkpoint takes its time.
     """
     since = one.unready_since
-    short = since is not None and (facts.now - since).total_seconds() < READY_GRACE
-    if one is facts.lock_holder:
-        return short or since is None or facts.store.switching
-    return short and one.runs
+    if one is not facts.lock_holder:
+        return since is not None and one.runs and (facts.now - since).total_seconds() < READY_GRACE
+    grace = DOWN if facts.store.switching else READY_GRACE
+    return since is None or (facts.now - since).total_seconds() < grace
 
 
 def _renew(facts: Facts, one: Instance) -> Decision:
@@ -284,7 +297,7 @@ def configuration(facts: Facts) -> Decision | None:
 
 def paused(facts: Facts) -> bool:
     """Autofail goes off only when the cluster is complete: Patroni makes no replica after that."""
-    if facts.held:
+    if facts.restoring:
         return True
     if facts.spec.autofail:
         return False

@@ -19,7 +19,6 @@ def gather(context: Context, cluster: Object) -> Facts:
     spec = msgspec.convert(cluster["spec"], PostgresClusterSpec)
     repository = caches.repositories.get(namespace, name)
     pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_CLUSTER, name)
-    held = _held(context, namespace, name)
     maps = caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, name)
     return Facts(
         cluster=cluster,
@@ -33,8 +32,7 @@ def gather(context: Context, cluster: Object) -> Facts:
         store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if is_owned(one, cluster)}),
         repository=repository,
         backups=caches.of_repository(caches.backups, namespace, name),
-        restoring=held or _restoring(context, namespace, name),
-        held=held,
+        restoring=_restoring(context, namespace, name),
         fault=_fault(cluster, repository),
     )
 
@@ -71,16 +69,16 @@ def _instances(context: Context, cluster: Object, pods: list[Object]) -> list[In
 
 
 def _restoring(context: Context, namespace: str, cluster: str) -> bool:
-    return any(
-        operations.phase(one) == "Running" and not one["spec"].get("volumeClaim")
-        for one in context.caches.of_repository(context.caches.restores, namespace, cluster)
-    )
-
-
-def _held(context: Context, namespace: str, cluster: str) -> bool:
-    """By the mark that a Restore puts on an instance before it stops any, and takes away when it serves again."""
-    instances = context.caches.labelled(context.caches.instances, namespace, names.LABEL_CLUSTER, cluster)
-    return any(names.ANNOTATION_STOPPED_BY in one["metadata"].get("annotations", {}) for one in instances)
+    """Whether a Restore in place is at work, or one that is gone has left an instance stopped."""
+    caches = context.caches
+    at_work = [
+        one
+        for one in caches.of_repository(caches.restores, namespace, cluster)
+        if operations.phase(one) == "Running" and not one["spec"].get("volumeClaim")
+    ]
+    stopped = caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, cluster)
+    left = [one for one in stopped if names.ANNOTATION_STOPPED_BY in one["metadata"].get("annotations", {})]
+    return bool(at_work or left)
 
 
 def _newest(pod: Object) -> tuple[bool, str]:

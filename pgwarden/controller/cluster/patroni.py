@@ -158,7 +158,7 @@ class Store:
     leader: str = ""  # name of the pod that holds, or last held, the lock
     system_identifier: str = ""  # empty until the first instance has initialised the cluster
     config: Object | None = None  # the dynamic configuration
-    switching: bool = False  # a switchover that has been asked for
+    switching: bool = False  # a switchover that has been asked for, and not for later
     synchronous: frozenset[str] = field(default_factory=frozenset)  # pods that commits wait for
     synchronous_leader: str = ""  # pod of the primary that these were named for
     synchronous_version: str = ""  # resource version of what says so
@@ -192,7 +192,7 @@ def store(cluster: str, maps: Mapping[str, Object]) -> Store:
         leader=annotations(LEADER).get("leader", ""),
         system_identifier=config.get("initialize", ""),
         config=_json(config[CONFIG]) if CONFIG in config else None,
-        switching=bool(failover.get("leader") or failover.get("member")),
+        switching=bool(failover.get("leader") or failover.get("member")) and not failover.get("scheduled_at"),
         synchronous=frozenset(filter(None, sync.get("sync_standby", "").split(","))),
         synchronous_leader=sync.get("leader", ""),
         synchronous_version=str(sync_map.get("metadata", {}).get("resourceVersion", "")),

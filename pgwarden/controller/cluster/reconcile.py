@@ -85,12 +85,12 @@ class ClusterController:
             await self._apply("services", service)
         await self._apply("poddisruptionbudgets", render.disruption_budget(cluster))
         await self._apply("repositories", render.repository(cluster, spec))
-        fault = await self._credentials(facts)
+        facts = await self._credentials(facts)
         primary = facts.primary.name if facts.primary else await self._last_primary(facts)
         to_fill = names.instance(facts.name, 1) if facts.cloning else ""
         told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, clone=to_fill)
         await self._apply("configmaps", told)
-        return dataclasses.replace(facts, fault=fault)
+        return facts
 
     async def _last_primary(self, facts: Facts) -> str:
         """While there is none, who was it: the status is remembered longer than a pod."""
@@ -116,20 +116,21 @@ class ClusterController:
         first = self._path("deployments", facts, names.instance(facts.name, 1))
         return bool(facts.instances) or await self._context.client.find(first) is not None
 
-    async def _credentials(self, facts: Facts) -> str:
+    async def _credentials(self, facts: Facts) -> Facts:
         """A fault where they are gone: new ones would not be PostgreSQL's."""
         name = names.cluster_credentials(facts.name)
         found = await self._context.client.find(self._path("secrets", facts, name))
         if found is not None:
-            return of_earlier(found, facts.cluster)
+            return dataclasses.replace(facts, left=of_earlier(found, facts.cluster))
         if facts.initialized or facts.instances:
-            return f"Secret {name} is gone, and PostgreSQL's passwords were in it; make it again as it was"
+            fault = f"Secret {name} is gone, and PostgreSQL's passwords were in it; make it again as it was"
+            return dataclasses.replace(facts, fault=fault)
         try:
             namespace = facts.cluster["metadata"]["namespace"]
             await self._context.client.create(paths.of("secrets", namespace), render.new_credentials(facts.cluster))
         except errors.Conflict:
             log.info("the Secret is there already", name=name)
-        return ""
+        return facts
 
     async def _apply(self, plural: str, obj: Object) -> None:
         path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
@@ -212,7 +213,8 @@ class ClusterController:
             asked["metadata"]["ownerReferences"] = render.metadata(facts.cluster, "")["ownerReferences"]
             await self._context.client.create(path.rpartition("/")[0], asked)
         else:
-            await self._context.client.merge(path, {"metadata": {"annotations": asked["metadata"]["annotations"]}})
+            annotations = asked["metadata"]["annotations"] | {"scheduled_at": None}
+            await self._context.client.merge(path, {"metadata": {"annotations": annotations}})
 
     async def _rename(self, facts: Facts, leader: str, standbys: tuple[str, ...]) -> None:
         path = self._path("configmaps", facts, names.patroni_object(facts.name, patroni.SYNC))

@@ -105,12 +105,14 @@ def _data_source(facts: Facts, decision: Decision) -> Judgement:
     problem = problem or clone.taken(facts.repository)
     if isinstance(decision.action, Clone):
         return False, clone.CLONING, decision.message
-    return False, problem.reason if problem else "SourceNotReachable", decision.message
+    other = "SourceNotReachable" if facts.source is None else clone.CLONING
+    return False, problem.reason if problem else other, decision.message
 
 
 def _why_no_primary(facts: Facts) -> str:
     if facts.store.paused:
-        return "there is no primary, and autofail is off: no replica takes over until spec.autofail is true"
+        until = "the Restore has ended" if facts.restoring and facts.spec.autofail else "spec.autofail is true"
+        return f"there is no primary, and autofail is off: no replica takes over until {until}"
     running = [one for one in facts.instances if one.pod is not None]
     if not running:
         return "there is no primary: no instance has a pod"
@@ -139,7 +141,7 @@ def _complete(facts: Facts, decision: Decision) -> Judgement:
 
 
 def _autofail_word(facts: Facts) -> str:
-    wanted_off, is_off = not facts.spec.autofail, facts.store.paused
+    wanted_off, is_off = facts.restoring or not facts.spec.autofail, facts.store.paused
     if wanted_off == is_off:
         return "off" if is_off else "on"
     return "turning off" if wanted_off else "turning on"
@@ -148,9 +150,11 @@ def _autofail_word(facts: Facts) -> str:
 def _autofail(facts: Facts) -> Judgement:
     word = _autofail_word(facts)
     if word == "off":
-        return False, "Off", "spec.autofail is false: no replica takes over by itself"
+        why = "a Restore is at work" if facts.restoring and facts.spec.autofail else "spec.autofail is false"
+        return False, "Off", f"{why}: no replica takes over by itself"
     if word == "turning off":
-        return True, "TurningOff", "it goes off once all instances are ready"
+        when = "while a Restore is at work" if facts.restoring else "once all instances are ready"
+        return True, "TurningOff", f"it goes off {when}"
     if word == "turning on":
         return False, "TurningOn", "spec.autofail is true"
     others = [one for one in facts.instances if one is not facts.primary and one.ready and one.member.follows]

@@ -43,8 +43,7 @@ done
 """
 
 #: Of a pod that is deleted the next one is made at once, while PostgreSQL may still run in it: the volume is its pod's
-#: who holds the lock on its root, as long as anything runs there. (PostgreSQL's own, postmaster.pid, ends at a pod's
-#: bounds.) Everything that is started below holds it, too.
+#: who holds the lock on its root: begin.sh and what it starts. PostgreSQL's own (postmaster.pid) ends at a pod's wall.
 #: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
 #: While autofail is off (Patroni's pause) Patroni starts no PostgreSQL, and leaves one running at its own end. So an
 #: instance whose pod was replaced is started here: the one that was the primary, or a replica. Any other that has no
@@ -56,7 +55,9 @@ data=$PATRONI_POSTGRESQL_DATA_DIR
 exec 9< {volume}
 if ! flock -n 9; then
   echo "waiting for the pod before, which still works on the volume" >&2
-  flock 9 || echo "the volume cannot be locked; going on without" >&2
+  flock 9 && code=0 || code=$?
+  [ $code -lt 128 ] || exit 1  # that wait was ended
+  [ $code = 0 ] || echo "the volume cannot be locked; going on without" >&2
 fi
 {clone}if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
   {wait}

@@ -37,17 +37,17 @@ class Members:
 def hold(facts: Facts, members: Members, plan: Plan) -> Verdict | None:
     """Before the primary stops: nobody may take over, and nobody may follow. None when that is so."""
     namespace, name = facts.namespace, members.name
+    if members.primary not in {"", plan.workload}:
+        text = (
+            f"{members.primary} has become the primary, and {plan.workload} was when this Restore began; restore again"
+        )
+        return fail("PrimaryChanged", text)
     if members.cluster["spec"].get("autofail", True):
         off = Merge("postgresclusters", namespace, name, {"spec": {"autofail": False}})
         text = f"turning autofail of PostgresCluster {name} off; it stays off until spec.autofail is true again"
         return act(off, "AutofailOff", text)
     if not members.paused:
         return wait("AutofailOff", f"waiting until Patroni of PostgresCluster {name} has autofail off", again=1.0)
-    if members.primary not in {"", plan.workload}:
-        text = (
-            f"{members.primary} has become the primary, and {plan.workload} was when this Restore began; restore again"
-        )
-        return fail("PrimaryChanged", text)
     return _without_replicas(facts, members, plan)
 
 

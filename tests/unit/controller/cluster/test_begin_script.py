@@ -158,11 +158,20 @@ def test_a_clone_touches_nothing_while_the_pod_before_is_still_at_work_on_the_vo
     assert not half.exists()
 
 
-def test_a_clone_counts_the_attempts_that_failed_and_not_those_that_found_nobody(volume: Volume):
+def test_a_clone_counts_the_attempts_that_failed_and_not_those_that_found_nobody_or_were_ended(volume: Volume):
     def failures(code: int) -> int:
         volume.pgbackrest(f"echo 'ERROR: [{code:03d}]: no'; exit {code}")
         with volume.begin() as running:
             assert running.wait(20) == 1
         return clone.attempt(ended_pod(volume.said.read_text())).failures
 
-    assert [failures(code) for code in (124, 124, 49, 49, 124)] == [1, 2, 0, 0, 1]
+    assert [failures(code) for code in (63, 124, 124, 137, 63, 50, 49, 49, 124)] == [0, 1, 2, 2, 2, 3, 0, 0, 1]
+
+
+def test_a_wait_for_the_volume_that_is_ended_starts_nothing(volume: Volume):
+    made(volume)
+    volume.stands("patroni", f"touch {volume.root}/started")
+    volume.stands("flock", "[ $1 = -n ] && exit 1; kill -TERM $$")
+    with volume.begin() as one:
+        assert one.wait(20) == 1
+    assert not (volume.root / "started").exists()

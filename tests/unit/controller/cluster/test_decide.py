@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
 
 from pgwarden.controller.cluster import patroni
 from pgwarden.controller.cluster.decide import BackUp, Configure, Make, Remove, Rename, Switch, decide, paused
 
-from .conftest import OLD, facts, instance, spec
+from .conftest import NOW, OLD, facts, instance, spec
 
 FAILED = {"kind": "Backup", "metadata": {"name": "hippo-first"}}
 
@@ -65,6 +66,7 @@ def test_the_first_instance_is_made_when_the_pods_of_an_earlier_one_have_ended()
     found = decide(facts(pods=["hippo-2-pod"], status={}))
     assert found.action is None
     assert found.message == "waiting until pod hippo-2-pod of an earlier instance is gone"
+    assert decide(facts(left="waiting until Secret x", status={})).message == "waiting until Secret x"
     assert decide(facts(status={})).action == Make(1)
 
 
@@ -151,6 +153,23 @@ def test_a_change_waits_for_who_is_not_ready_at_this_moment(case):
     assert found.message == f"rolling: waiting for {what}"
 
 
+def no_primary(seconds: int):
+    since = (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": since}]}
+
+
+def test_without_a_primary_for_minutes_what_is_new_may_be_the_cure():
+    old = instance(1, digest=OLD), instance(2, digest=OLD), instance(3)
+    assert decide(facts(*old, status=no_primary(299))).action is None
+    assert decide(facts(*old, status=no_primary(301))).action == Make(2)
+    assert decide(facts(instance(1, digest=OLD), spec=spec(replicas=1))).action == Make(1)
+
+
+def test_an_instance_that_is_missing_does_not_wait_for_one_that_is_to_go():
+    found = facts(primary(2), instance(3, ready=False), spec=spec(replicas=2))
+    assert decide(found).action == Make(1)
+
+
 def test_a_single_instance_is_renewed_in_its_place():
     assert decide(facts(primary(digest=OLD), spec=spec(replicas=1))).action == Make(1)
 
@@ -173,6 +192,11 @@ def test_while_a_switchover_is_under_way_nothing_is_done_to_who_has_part_in_it(c
     found = decide(facts(*SWITCHING[case], switching=True))
     assert found.action is None
     assert "hippo-1" in found.message
+
+
+def test_who_cannot_give_up_the_lock_for_minutes_is_renewed():
+    dead = primary(digest=OLD, unready_for=301)
+    assert decide(facts(dead, instance(2), instance(3), switching=True)).action == Make(1)
 
 
 def test_an_instance_that_is_dead_is_cured_while_a_switchover_waits_for_it():
@@ -272,20 +296,11 @@ def test_nothing_is_done_while_something_has_to_be_put_right(whole):
     assert decision.message == "the Secret is gone"
 
 
-def test_while_a_restore_is_at_work_nothing_else_is_done_and_a_replica_may_take_over():
-    found = decide(facts(primary(digest=OLD), restoring=True))
-    assert found.action is None
-    assert "Restore" in found.message
-    given = {"leader": GONE[0], "synchronous": GONE[1:], "synchronous_leader": GONE[0]}
-    named = facts(instance(1), instance(2), spec=spec(replicas=2, synchronous=True), restoring=True, **given)
-    assert isinstance(decide(named).action, Rename)
-    assert not isinstance(decide(dataclasses.replace(named, held=True)).action, Rename)
-
-
-def test_from_when_a_restore_has_marked_an_instance_nobody_takes_over():
-    action = decide(facts(primary(digest=OLD), restoring=True, held=True)).action
+def test_while_a_restore_is_at_work_patroni_is_paused_and_nothing_else_is_done():
+    running = facts(primary(digest=OLD), restoring=True)
+    action = decide(running).action
     assert isinstance(action, Configure)
     assert action.config["pause"] is True
-    held = facts(primary(digest=OLD), restoring=True, held=True, paused=True)
+    held = facts(primary(digest=OLD), restoring=True, paused=True)
     assert decide(held).action is None
     assert "Restore" in decide(held).message
