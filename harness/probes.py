@@ -8,14 +8,13 @@ from contextlib import contextmanager
 
 from harness.kubectl import Object
 from localcluster.pytest_plugin import ClusterHandle
-
-PATRONI_PORT = 8008
+from pgwarden.api import names
 
 
 @contextmanager
 def unprobed(cluster: ClusterHandle, pod: Object) -> Iterator[None]:
     """Patroni's port of *pod* refuses the node; Patroni itself keeps its lock, and PostgreSQL its clients."""
-    rule = ["OUTPUT", "-d", pod["status"]["podIP"], "-p", "tcp", "--dport", str(PATRONI_PORT), "-j", "REJECT"]
+    rule = ["OUTPUT", "-d", pod["status"]["podIP"], "-p", "tcp", "--dport", str(names.PORT_PATRONI), "-j", "REJECT"]
     subprocess.run(cluster.inside(["iptables", "--wait", "-I", *rule]), check=True)
     try:
         yield

@@ -39,19 +39,6 @@ def result(pods: Iterable[Object]) -> dict[str, Any]:
     return latest[1]
 
 
-def waiting_reason(pods: Iterable[Object]) -> str:
-    """Why one of *pods* does not start, where Kubernetes says so: unschedulable, image not there."""
-    for pod in pods:
-        for condition in pod.get("status", {}).get("conditions", []):
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return f"pod {pod['metadata']['name']} cannot be scheduled: {condition.get('message', '')}"
-        for status in pod.get("status", {}).get("containerStatuses", []):
-            waiting = status.get("state", {}).get("waiting") or {}
-            if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
-                return f"pod {pod['metadata']['name']}: {waiting['reason']}: {waiting.get('message', '')}"
-    return ""
-
-
 def _parse(message: str) -> dict[str, Any]:
     try:
         parsed = json.loads(message)

@@ -12,6 +12,7 @@ from pgwarden.controller import jobs
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.backup import render
 from pgwarden.controller.context import Context
+from pgwarden.controller.pods import waiting_reason
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, InfoError, parse_info
@@ -50,7 +51,7 @@ def started(backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, now: da
 def running(job: Object, pods: list[Object]) -> tuple[str, str]:
     """Reason and message while the Job is at it."""
     name, failed = job["metadata"]["name"], int(job.get("status", {}).get("failed") or 0)
-    stuck = jobs.waiting_reason(pods)
+    stuck = waiting_reason(pods)
     if stuck:
         return "JobWaits", f"Job {name}: {stuck}"
     if failed:

@@ -48,7 +48,7 @@ class Attempt:
     number: int = 1
     message: str = ""  # why the last one failed, in pgBackRest's or PostgreSQL's own words
     hopeless: bool = False  # another one would end the same way
-    failures: int = 0  # that count
+    failures: int = 0  # how many have failed, of those that count
 
 
 def said(cluster: Object) -> str:

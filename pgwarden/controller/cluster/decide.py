@@ -251,11 +251,11 @@ def _may_be_back(facts: Facts, one: Instance) -> bool:
     Of who holds the lock that is also so while it is not known since when, and for longer while it gives the lock up:
     its last checkpoint takes its time.
     """
-    since = one.unready_since
-    if one is not facts.lock_holder:
-        return since is not None and one.runs and (facts.now - since).total_seconds() < READY_GRACE
-    grace = DOWN if facts.store.switching else READY_GRACE
-    return since is None or (facts.now - since).total_seconds() < grace
+    holds = one is facts.lock_holder
+    if one.unready_since is None:
+        return holds
+    grace = DOWN if holds and facts.store.switching else READY_GRACE
+    return (holds or one.runs) and (facts.now - one.unready_since).total_seconds() < grace
 
 
 def _renew(facts: Facts, one: Instance) -> Decision:

@@ -11,6 +11,8 @@ from pgwarden.api.kinds import PostgresClusterSpec
 from pgwarden.api.target import parse_time
 from pgwarden.controller.cluster import clone
 from pgwarden.controller.cluster.patroni import Member, Store
+from pgwarden.controller.pods import is_ready
+from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
 
 
@@ -30,26 +32,19 @@ class Instance:
 
     @property
     def ready(self) -> bool:
-        if self.pod is None or "deletionTimestamp" in self.pod["metadata"]:
-            return False
-        return self._readiness.get("status") == "True"
+        return self.pod is not None and is_ready(self.pod)
 
     @property
     def unready_since(self) -> datetime | None:
-        """Since when Kubernetes has known its pod not to be ready; None where it is ready or that has not been said."""
-        since = self._readiness.get("lastTransitionTime")
+        """When its pod's readiness last turned, where it is not ready; None where it is, or that has not been said."""
+        found = conditions.find((self.pod or {}).get("status", {}).get("conditions", []), "Ready") or {}
+        since = found.get("lastTransitionTime")
         return parse_time(str(since)) if since and not self.ready else None
 
     @property
     def runs(self) -> bool:
         """Whether its pod's containers have been started."""
         return bool((self.pod or {}).get("status", {}).get("phase") == "Running")
-
-    @property
-    def _readiness(self) -> Object:
-        """The Ready condition of its pod."""
-        listed = (self.pod or {}).get("status", {}).get("conditions", [])
-        return next((one for one in listed if one["type"] == "Ready"), {})
 
     @property
     def digest(self) -> str:

@@ -10,6 +10,7 @@ from pgwarden.controller import operations
 from pgwarden.controller.cluster import instance, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.context import Context
+from pgwarden.controller.pods import has_ended
 from pgwarden.kube.client import Object
 
 
@@ -26,9 +27,7 @@ def gather(context: Context, cluster: Object) -> Facts:
         now=context.clock(),
         digest=instance.digest(cluster, spec, context.settings),
         instances=tuple(_instances(context, cluster, pods)),
-        pods=tuple(
-            one["metadata"]["name"] for one in pods if one.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
-        ),
+        pods=tuple(one["metadata"]["name"] for one in pods if not has_ended(one)),
         store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if is_owned(one, cluster)}),
         repository=repository,
         backups=caches.of_repository(caches.backups, namespace, name),

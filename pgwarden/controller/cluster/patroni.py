@@ -222,6 +222,11 @@ def switchover(cluster: str, leader: str, candidate: str) -> Object:
     }
 
 
+def switchover_patch(asked: Object) -> Object:
+    """What *asked* is where the ConfigMap is there already, perhaps with a switchover for later."""
+    return {"metadata": {"annotations": asked["metadata"]["annotations"] | {"scheduled_at": None}}}
+
+
 def _json(text: Any) -> Object:
     try:
         found = json.loads(text) if text else {}

@@ -213,8 +213,7 @@ class ClusterController:
             asked["metadata"]["ownerReferences"] = render.metadata(facts.cluster, "")["ownerReferences"]
             await self._context.client.create(path.rpartition("/")[0], asked)
         else:
-            annotations = asked["metadata"]["annotations"] | {"scheduled_at": None}
-            await self._context.client.merge(path, {"metadata": {"annotations": annotations}})
+            await self._context.client.merge(path, patroni.switchover_patch(asked))
 
     async def _rename(self, facts: Facts, leader: str, standbys: tuple[str, ...]) -> None:
         path = self._path("configmaps", facts, names.patroni_object(facts.name, patroni.SYNC))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgwarden.controller import jobs
+from pgwarden.controller import pods
 from pgwarden.controller.cluster import clone, decide
 from pgwarden.controller.cluster.decide import Clone, Decision
 from pgwarden.controller.cluster.facts import Facts, Instance
@@ -122,7 +122,7 @@ def _why_no_primary(facts: Facts) -> str:
 
 def _stuck(facts: Facts) -> str:
     """The end of a sentence: why a pod does not start, where Kubernetes says so; else empty."""
-    reason = jobs.waiting_reason(one.pod for one in facts.instances if one.pod is not None)
+    reason = pods.waiting_reason(one.pod for one in facts.instances if one.pod is not None)
     return f"; {reason}" if reason else ""
 
 

@@ -42,8 +42,8 @@ while :; do
 done
 """
 
-#: Of a pod that is deleted the next one is made at once, while PostgreSQL may still run in it: the volume is its pod's
-#: who holds the lock on its root: begin.sh and what it starts. PostgreSQL's own (postmaster.pid) ends at a pod's wall.
+#: Of a pod that is deleted the next one is made at once, while PostgreSQL may still run in it: so begin.sh, and what it
+#: starts, holds a lock on the volume's root. PostgreSQL's own (postmaster.pid) is blind to processes of another pod.
 #: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
 #: While autofail is off (Patroni's pause) Patroni starts no PostgreSQL, and leaves one running at its own end. So an
 #: instance whose pod was replaced is started here: the one that was the primary, or a replica. Any other that has no

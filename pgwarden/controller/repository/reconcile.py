@@ -18,6 +18,7 @@ from pgwarden.controller import admission, operations
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.backup import available
 from pgwarden.controller.context import Context
+from pgwarden.controller.pods import has_ended, is_ready, waiting_reason
 from pgwarden.controller.repository import decide, metrics, render, report, secrets
 from pgwarden.controller.repository.facts import Facts, PodView
 from pgwarden.controller.runtime import conditions, status
@@ -146,8 +147,7 @@ class RepositoryController:
         return [
             PodView(pod["metadata"]["name"], pod.get("status", {}).get("podIP", ""), _pod_facts(pod))
             for pod in caches.labelled(caches.postgres_pods, namespace, names.LABEL_REPOSITORY, name)
-            if "deletionTimestamp" not in pod["metadata"]
-            and pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+            if "deletionTimestamp" not in pod["metadata"] and not has_ended(pod)
         ]
 
     async def _gather(self, facts: Facts) -> Facts:
@@ -186,7 +186,7 @@ class RepositoryController:
         caches = self._context.caches
         mine = caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, name)
         hosts = [pod for pod in mine if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host"]
-        ready = next((pod for pod in hosts if _is_ready(pod)), None)
+        ready = next((pod for pod in hosts if is_ready(pod)), None)
         if ready is None:
             return dataclasses.replace(facts, host_message=_why_not_ready(hosts))
         try:
@@ -225,7 +225,7 @@ class RepositoryController:
     def _host_ip(self, namespace: str, name: str) -> str:
         caches = self._context.caches
         for pod in caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, name):
-            if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host" and _is_ready(pod):
+            if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host" and is_ready(pod):
                 return str(pod["status"]["podIP"])
         return ""
 
@@ -294,18 +294,9 @@ def _turned_false(old: Object | None, new: Object) -> bool:
     return old is not None and old["status"] == "True" and new["status"] == "False"
 
 
-def _is_ready(pod: Object) -> bool:
-    listed = pod.get("status", {}).get("conditions", [])
-    return "deletionTimestamp" not in pod["metadata"] and any(
-        one["type"] == "Ready" and one["status"] == "True" for one in listed
-    )
-
-
 def _why_not_ready(hosts: list[Object]) -> str:
     """What Kubernetes says of a host that does not come up."""
-    from pgwarden.controller import jobs
-
-    return jobs.waiting_reason(hosts) or "the repository host's pod is not ready yet"
+    return waiting_reason(hosts) or "the repository host's pod is not ready yet"
 
 
 def _last_line(output: str) -> str:

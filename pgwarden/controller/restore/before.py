@@ -9,9 +9,9 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api import target as forms
-from pgwarden.controller import jobs, operations
+from pgwarden.controller import jobs, operations, pods
 from pgwarden.controller.restore import planning, render, swap, target, workload
-from pgwarden.controller.restore.facts import Facts, is_going, is_over, pod_ip
+from pgwarden.controller.restore.facts import Facts, is_going, pod_ip
 from pgwarden.controller.restore.plan import Plan, Volume
 from pgwarden.controller.restore.verdict import (
     ARCHIVED_ONLY,
@@ -100,7 +100,7 @@ def fenced(facts: Facts) -> Verdict:
     answer = facts.answers.get("fence")
     if answer is None:
         pod = _primary(facts)
-        if pod is None or not pod_ip(pod) or is_over(pod):
+        if pod is None or not pod_ip(pod) or pods.has_ended(pod):
             return _archived_only(facts, "no PostgreSQL pod is running")
         call = Call(pod_ip(pod), f"fence?timeout={FENCE_SECONDS}", FENCE_SECONDS + 15, "fence")
         return act(call, "Fencing", f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all that it has")
@@ -234,7 +234,7 @@ def _failure(job: Object, result: Object) -> str:
 
 def _running(facts: Facts, job: Object, result: Object) -> Verdict:
     name, status = job["metadata"]["name"], job.get("status", {})
-    stuck = jobs.waiting_reason(p for p in facts.job_pods if not is_over(p))
+    stuck = pods.waiting_reason(p for p in facts.job_pods if not pods.has_ended(p))
     if stuck:
         return wait("JobStuck", f"Job {name}: {stuck}", job=name)
     failed = int(status.get("failed") or 0)

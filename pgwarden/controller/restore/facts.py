@@ -104,10 +104,6 @@ def claims_of(pod: Object) -> set[str]:
     return {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
 
 
-def is_over(pod: Object) -> bool:
-    return pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
-
-
 def is_going(obj: Object) -> bool:
     return "deletionTimestamp" in obj["metadata"]
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts
+from pgwarden.controller.pods import has_ended
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore import render, swap, workload
-from pgwarden.controller.restore.facts import Facts, claims_of, is_going, is_over, owner, pod_facts
+from pgwarden.controller.restore.facts import Facts, claims_of, is_going, owner, pod_facts
 from pgwarden.controller.restore.plan import Plan, Volume
 from pgwarden.controller.restore.verdict import Verdict, fail, wait
 from pgwarden.kube.client import Object
@@ -152,7 +153,7 @@ def _problem(facts: Facts, pod: Object, claim: Object, mounts: list[dict[str, An
     if facts.spec.volume_claim:
         return None
     if "ReadWriteOncePod" not in claim["spec"].get("accessModes", []):
-        strangers = [p for p in facts.pods if owner(p) != owner(pod) and not is_over(p)]
+        strangers = [p for p in facts.pods if owner(p) != owner(pod) and not has_ended(p)]
         others = [p for p in strangers if name in claims_of(p)]
         if others:
             return fail(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pgwarden.api import names
+from pgwarden.controller.pods import has_ended
 from pgwarden.controller.restore import cluster, render, swap, workload
 from pgwarden.controller.restore.facts import (
     Facts,
     claims_of,
     is_going,
-    is_over,
     pod_ip,
     pods_of,
 )
@@ -178,7 +178,7 @@ def _start(facts: Facts, plan: Plan, found: Object) -> Verdict:
 def running_pod(facts: Facts) -> Object | None:
     plan = facts.planned
     pods = pods_of(facts.pods, plan.workload_kind, plan.workload)
-    alive = [pod for pod in pods if not is_going(pod) and not is_over(pod) and pod_ip(pod)]
+    alive = [pod for pod in pods if not is_going(pod) and not has_ended(pod) and pod_ip(pod)]
     return alive[0] if alive else None
 
 

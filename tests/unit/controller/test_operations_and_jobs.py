@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pgwarden.controller import jobs, operations
+from pgwarden.controller import jobs, operations, pods
 
 
 def operation(kind: str, name: str, phase: str = "", minute: int = 0, labels: dict | None = None, **status):
@@ -106,7 +106,7 @@ def test_why_a_pod_does_not_start_is_told_in_kubernetes_words():
         "metadata": {"name": "p"},
         "status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": "no node"}]},
     }
-    assert "no node" in jobs.waiting_reason([unschedulable])
+    assert "no node" in pods.waiting_reason([unschedulable])
 
     def waiting(reason):
         return {
@@ -114,5 +114,5 @@ def test_why_a_pod_does_not_start_is_told_in_kubernetes_words():
             "status": {"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": "m"}}}]},
         }
 
-    assert "ErrImagePull" in jobs.waiting_reason([waiting("ErrImagePull")])
-    assert jobs.waiting_reason([waiting("ContainerCreating")]) == ""
+    assert "ErrImagePull" in pods.waiting_reason([waiting("ErrImagePull")])
+    assert pods.waiting_reason([waiting("ContainerCreating")]) == ""

@@ -174,8 +174,13 @@ def test_a_single_instance_is_renewed_in_its_place():
     assert decide(facts(primary(digest=OLD), spec=spec(replicas=1))).action == Make(1)
 
 
+def test_no_second_switchover_while_one_is_under_way():
+    found = facts(primary(digest=OLD), instance(2), instance(3), switching=True)
+    assert decide(found).action is None
+    assert "switching over" in decide(found).message
+
+
 SWITCHING = {
-    "no second one is asked for": (primary(digest=OLD), instance(2), instance(3)),
     "who is to take over is not renewed for a still newer template": (
         primary(digest=OLD), instance(2, digest=OLD), instance(3),
     ),

@@ -85,6 +85,14 @@ def test_the_store_is_read():
     assert found.synchronous == {"hippo-2-y"}
 
 
+def test_a_switchover_for_later_is_not_under_way_and_one_for_now_takes_its_place():
+    later = config_map("failover", leader="hippo-1-x", member="hippo-2-y", scheduled_at="2026-12-01T03:00:00+00:00")
+    assert not patroni.store("hippo", {later["metadata"]["name"]: later}).switching
+    patch = patroni.switchover_patch(patroni.switchover("hippo", "hippo-1-x", "hippo-2-y"))
+    asked = {"leader": "hippo-1-x", "member": "hippo-2-y", "scheduled_at": None}
+    assert patch == {"metadata": {"annotations": asked}}
+
+
 def test_an_empty_store_and_broken_annotations_are_read_too():
     assert patroni.store("hippo", {}) == patroni.Store()
     assert patroni.member({"metadata": {"annotations": {"status": "{"}}}) == patroni.Member()

@@ -44,6 +44,18 @@ PHASES = {
 }  # fmt: skip
 
 
+def test_while_a_restore_is_at_work_it_is_the_reason_why_autofail_is_off():
+    def said(**given):
+        condition = next(one for one in status(facts(**given))["conditions"] if one["type"] == "Autofail")
+        return status(facts(**given))["autofail"], condition["message"]
+
+    assert said(restoring=True, paused=True) == ("off", "a Restore is at work: no replica takes over by itself")
+    assert said(restoring=True) == ("turning off", "it goes off while a Restore is at work")
+    assert said(paused=True) == ("turning on", "spec.autofail is true")
+    down = status(facts(instance(1), restoring=True, paused=True, status=READY))["message"]
+    assert down.endswith("no replica takes over until the Restore has ended")
+
+
 @pytest.mark.parametrize("case", PHASES)
 def test_phases(case):
     found, phase, words = PHASES[case]
