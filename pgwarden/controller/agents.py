@@ -17,6 +17,7 @@ from pgwarden.api import names
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.tls import client_context
 
 _STATUS_SECONDS = 15.0
 KEY_CONTROLLER_CERT = "controller.crt"
@@ -110,8 +111,8 @@ def _why(error: Exception) -> str:
 
 def _context(data: dict[str, str]) -> ssl.SSLContext:
     """An SSLContext loads its certificate from files alone: they live in a private folder for as long as that takes."""
-    context = ssl.create_default_context(cadata=base64.b64decode(data[names.KEY_CA_CERT]).decode())
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    ca = base64.b64decode(data[names.KEY_CA_CERT]).decode()
+    context = client_context(ca_data=ca, minimum=ssl.TLSVersion.TLSv1_3)
     with tempfile.TemporaryDirectory() as folder:
         cert, key = Path(folder, "tls.crt"), Path(folder, "tls.key")
         cert.write_bytes(base64.b64decode(data[KEY_CONTROLLER_CERT]))

@@ -111,6 +111,7 @@ def test_only_dry_runs(script, monkeypatch, tmp_path):
             "/CN=x",
             "-addext",
             "subjectAltName=IP:127.0.0.1",
+            *("-addext", "subjectKeyIdentifier=none", "-addext", "authorityKeyIdentifier=none"),
             "-keyout",
             key,
             "-out",
@@ -121,6 +122,7 @@ def test_only_dry_runs(script, monkeypatch, tmp_path):
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    _be_as_strict_as_python_3_13(monkeypatch)
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -139,6 +141,17 @@ def test_only_dry_runs(script, monkeypatch, tmp_path):
     ]
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(stopped_port))
     assert script.api_server()("/api/v1/namespaces/default/pods", {})[0] == 599
+
+
+def _be_as_strict_as_python_3_13(monkeypatch):
+    before = ssl.create_default_context
+
+    def strict(**kwargs):
+        context = before(**kwargs)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
 
 
 def test_needs_the_standard_library_only(chart):
