@@ -13,9 +13,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,83 +21,24 @@ import pytest
 import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from pgwarden.cli import session
 from pgwarden.controller import agents, certificates
 from pgwarden.kube import access, tls
 from pgwarden.kube.client import KubeClient
+from tests.unit.plain_ca import DAY, NOW, Signed, be_strict, serving, signed
 
 ROOT = Path(__file__).parents[3]
-NOW = datetime.now(UTC)
-DAY = timedelta(days=1)
 REFUSED = (ssl.SSLError, aiohttp.ClientConnectorError)
 
 
 @pytest.fixture(autouse=True)
 def _as_python_3_13(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The flags of ssl.create_default_context in the image's Python, whatever Python the tests run in."""
-    before = ssl.create_default_context
-
-    def strict(*args: object, **kwargs: object) -> ssl.SSLContext:
-        context = before(*args, **kwargs)  # type: ignore[arg-type]
-        context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-        return context
-
-    monkeypatch.setattr(ssl, "create_default_context", strict)
-
-
-@dataclass(frozen=True)
-class Signed:
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-    @property
-    def pem(self) -> bytes:
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
-
-    @property
-    def key_pem(self) -> bytes:
-        return self.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-
-
-def signed(name: str, issuer: Signed | None = None, *, until: datetime = NOW + DAY, address: str = "") -> Signed:
-    """As plain as can be: a CA has basicConstraints alone, a leaf its address alone."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - 9 * DAY)
-        .not_valid_after(until)
-    )
-    if issuer is None:
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=False)
-    if address:
-        found = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))])
-        builder = builder.add_extension(found, critical=False)
-    return Signed(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
+    be_strict(monkeypatch)
 
 
 CA = signed("kubernetes")
 LEAF = signed("kube-apiserver", CA, address="127.0.0.1")
-
-
-def serving(leaf: Signed, folder: Path) -> ssl.SSLContext:
-    cert, key = folder / "server.crt", folder / "server.key"
-    cert.write_bytes(leaf.pem + LEAF.pem)  # which is no authority, and makes none of who it has signed
-    key.write_bytes(leaf.key_pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    return context
 
 
 @pytest.fixture
@@ -112,7 +50,7 @@ async def api_server(tmp_path: Path):
         app = web.Application()
         app.router.add_get("/version", _version)
         server = TestServer(app, host="127.0.0.1")
-        await server.start_server(ssl=serving(leaf, tmp_path))
+        await server.start_server(ssl=serving(leaf, tmp_path, LEAF))  # which is no authority
         opened.append(server)
         assert server.port is not None
         return server.port
