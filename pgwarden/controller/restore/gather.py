@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.controller.agents import AgentError
+from pgwarden.controller.backup import turn
 from pgwarden.controller.cluster import patroni
 from pgwarden.controller.context import Context
 from pgwarden.controller.restore import cluster, workload
@@ -96,16 +96,10 @@ class _Reader:
         return await self._context.client.find(paths.of(plural, self._namespace, name))
 
     async def items(self, plural: str, **params: str) -> list[Object]:
-        page: Any = await self._context.client.get(paths.of(plural, self._namespace), params)
-        return list(page["items"])
+        return await self._context.client.items(paths.of(plural, self._namespace), **params)
 
     async def operations(self, repository: str) -> tuple[Object, ...]:
-        """Read fresh: a cache may not show yet what another worker has just started."""
-        found: list[Object] = []
-        for plural, kind in (("backups", "Backup"), ("restores", "Restore")):
-            listed = await self.items(plural, fieldSelector=f"spec.repository={repository}")
-            found += [{"kind": kind} | one for one in listed]
-        return tuple(found)
+        return tuple(await turn.listed(self._context.client, self._namespace, repository))
 
     async def workloads(self, plan: Plan | None) -> list[Object]:
         if plan is None:
