@@ -1,7 +1,11 @@
-"""The one way to make a TLS context for a connection that we open: to the API server and to our agents."""
+"""The one way to make a TLS context for a connection that we open: to the API server and to our agents.
+
+And the one way to give a context its certificate.
+"""
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -26,3 +30,17 @@ def client_context(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def load_pair(context: ssl.SSLContext, pair: bytes) -> None:
+    """Key and certificate, PEM, one after the other; ssl.SSLError where they cannot be used.
+
+    OpenSSL reads files only; this one has no name and is gone with its descriptor, so that the key is on no disk.
+    """
+    descriptor = os.memfd_create("pgwarden-tls", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(pair)
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
