@@ -14,7 +14,7 @@ from pgwarden.api import names
 from pgwarden.cli import kubeconfig
 from pgwarden.cli.problem import UNABLE, CliError, unknown
 from pgwarden.kube import access, errors, paths
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient, Object, find_named
 
 #: plural → kind, of all that is ours.
 KINDS = {
@@ -44,7 +44,7 @@ class Session:
                 return sorted(found, key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"]))
 
     async def find(self, plural: str, name: str) -> Object | None:
-        found = await self.client.find(paths.of(plural, self.namespace, name))
+        found = await find_named(self.client, plural, self.namespace, name)
         return None if found is None else _whole(plural, found)
 
     async def repository(self, name: str) -> Object:

@@ -28,6 +28,13 @@ def key_of(obj: Object) -> Key:
     return metadata.get("namespace", ""), metadata["name"]
 
 
+def about(obj: Any) -> dict[str, Any]:
+    """Namespace and name of *obj*, for a log line about an object of whatever shape."""
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    found = metadata if isinstance(metadata, dict) else {}
+    return {"namespace": found.get("namespace", ""), "name": found.get("name", "")}
+
+
 class WatchCache:
     """`run()` keeps `items` in step with the cluster until cancelled; `synced` is set after the first full list.
 
@@ -159,11 +166,7 @@ class WatchCache:
         try:
             yield
         except Exception:
-            metadata = obj.get("metadata") if isinstance(obj, dict) else None
-            about = metadata if isinstance(metadata, dict) else {}
-            log.exception(
-                "an object was passed over", path=self.path, namespace=about.get("namespace"), name=about.get("name")
-            )
+            log.exception("an object was passed over", path=self.path, **about(obj))
 
 
 def _slim(obj: Object) -> Object:

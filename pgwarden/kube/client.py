@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 
 from pgwarden.api import names
-from pgwarden.kube import access, errors
+from pgwarden.kube import access, errors, paths
 
 Object = dict[str, Any]
 _CONNECT = 10.0  # seconds to connect
@@ -162,6 +162,15 @@ class KubeClient:
                     status = event["object"]
                     raise errors.from_body(int(status.get("code", 500)), _encode(status))
                 yield event
+
+
+async def find_named(client: KubeClient, plural: str, namespace: str, name: str) -> Object | None:
+    """As `client.find`, for a name that somebody else wrote: None as well where no object can have it."""
+    try:
+        path = paths.of(plural, namespace, name)
+    except paths.NoName:
+        return None
+    return await client.find(path)
 
 
 async def _events(stream: aiohttp.StreamReader) -> AsyncIterator[Object]:

@@ -19,7 +19,7 @@ from pgwarden.controller.restore.decide import stage
 from pgwarden.controller.restore.facts import Facts, claims_of, pod_ip, pods_of
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.kube import paths
-from pgwarden.kube.client import Object
+from pgwarden.kube.client import Object, find_named
 
 #: Steps for which every pod of the namespace matters, as any may use the claims.
 _ALL_PODS = frozenset({"Validated", "Stopped", "Swapped"})
@@ -93,7 +93,7 @@ class _Reader:
         self._namespace = namespace
 
     async def find(self, plural: str, name: str) -> Object | None:
-        return await self._context.client.find(paths.of(plural, self._namespace, name))
+        return await find_named(self._context.client, plural, self._namespace, name)
 
     async def items(self, plural: str, **params: str) -> list[Object]:
         return await self._context.client.items(paths.of(plural, self._namespace), **params)
@@ -153,7 +153,7 @@ class _Reader:
         wanted = {claim["spec"].get("volumeName", "") for claim in claims}
         if plan is not None:
             wanted |= {volume.name for volume in (plan.old_volume, plan.new_volume) if volume}
-        found = [await self._context.client.find(paths.of("persistentvolumes", "", n)) for n in sorted(wanted - {""})]
+        found = [await find_named(self._context.client, "persistentvolumes", "", n) for n in sorted(wanted - {""})]
         return {volume["metadata"]["name"]: volume for volume in found if volume}
 
     async def job_pods(self, job: str) -> list[Object]:
