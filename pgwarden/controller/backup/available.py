@@ -32,8 +32,11 @@ async def tell(context: Context, repository: Object, after: Object) -> None:
         try:
             if set_of(backup) in gone and "deletionTimestamp" not in backup["metadata"]:
                 await _write(context, backup, why_gone(backup, backups))
-        except (errors.Conflict, aiohttp.ClientError, TimeoutError, OSError) as error:
-            passing = error  # told with the next look, which the status of the Repository waits for
+        except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error, errors.Invalid | errors.NotFound):
+                log.warning("a Backup cannot be told that its set is gone", error=str(error), **about(backup))
+            else:
+                passing = error  # told with the next look: the status of the Repository waits for it
         except Exception:
             # What is wrong with one Backup holds up neither the others nor the Repository.
             log.exception("a Backup is not told that its set is gone", **about(backup))

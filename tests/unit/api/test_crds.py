@@ -120,7 +120,9 @@ def naming() -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield kind, path, node
 
 
-@pytest.mark.parametrize(("kind", "path", "node"), list(naming()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("kind", "path", "node"), list(naming()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_field_that_names_something_takes_nothing_that_could_be_a_path(kind, path, node):
     taken = re.compile(node["pattern"].removesuffix("$") + r"\Z")
     refused = [name for name in UNUSABLE if taken.match(name)]
