@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
+import structlog
 
 from pgwarden.api import names
 from pgwarden.controller.agents import Agents
@@ -25,6 +27,13 @@ FAILURES = {
     "the API server is away": OSError("connection refused"),
     "a fault of ours": KeyError("Pod"),
 }
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What is logged; not drawn for a terminal, which takes seconds for each traceback."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture

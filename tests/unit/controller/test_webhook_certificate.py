@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -130,8 +131,9 @@ async def test_whatever_goes_wrong_it_is_tried_again_after_a_growing_pause(monke
     monkeypatch.setattr(module, "PERIOD", 0.01)
     monkeypatch.setattr(module, "_configurations", lambda _: ())
     monkeypatch.setattr(module.asyncio, "sleep", sleep)
-    task = asyncio.create_task(module.keep(SimpleNamespace(client=None)))
-    await asyncio.wait_for(done.wait(), 10)
+    with structlog.testing.capture_logs():
+        task = asyncio.create_task(module.keep(SimpleNamespace(client=None)))
+        await asyncio.wait_for(done.wait(), 10)
     assert not task.done()
     task.cancel()
     assert pauses == [1, 2, 4]

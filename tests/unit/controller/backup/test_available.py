@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from pgwarden.controller.agents import Agents
 from pgwarden.controller.backup.available import lost, tell, why_gone
@@ -54,6 +56,13 @@ def test_the_backup_whose_retention_expired_a_set_is_named():
     others = [first, backup("second", "002F"), backup("third", "003F", "001F")]
     assert why_gone(first, others) == "set 001F was expired by the retention, after Backup third"
     assert why_gone(first, others[:2]) == "set 001F is no longer in the repository"
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What is logged; not drawn for a terminal, which takes seconds for each traceback."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
 
 
 class Writes(KubeClient):

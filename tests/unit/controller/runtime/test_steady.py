@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import structlog
 
 from pgwarden.controller.runtime import steady
 
 FAILURES = [ValueError("Attribute's length must be >= 1 and <= 64"), RecursionError(), KeyError("x"), OSError("x")]
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What is logged; not drawn for a terminal, which takes seconds for each traceback."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
 
 
 async def test_a_task_that_breaks_is_begun_anew_with_a_growing_delay():
