@@ -54,4 +54,7 @@ def result(pods: Iterable[Object]) -> dict[str, Any]:
 
 
 def _parse(message: object) -> dict[str, Any]:
-    return (outside.decode(message, _Said) and outside.decode_object(message)) or {}
+    if outside.decode(message, _Said) is None:
+        return {}
+    found = outside.decode_object(message) or {}
+    return {key: outside.printable(value) if isinstance(value, str) else value for key, value in found.items()}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import aiohttp
 import structlog
 
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import KubeClient, Object
 
@@ -30,7 +30,7 @@ class Recorder:
         await self._record(obj, "Warning", reason, message)
 
     async def _record(self, obj: Object, kind: str, reason: str, message: str) -> None:
-        metadata = obj["metadata"]
+        metadata, message = obj["metadata"], outside.printable(message)
         namespace = metadata.get("namespace", "default")
         about = {"kind": obj.get("kind", ""), "namespace": namespace, "name": metadata["name"]}
         (log.warning if kind == "Warning" else log.info)(message, reason=reason, **about)

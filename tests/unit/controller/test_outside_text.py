@@ -65,6 +65,11 @@ def test_a_result_among_poisonous_ones_is_read():
     assert jobs.result([*map(ended, TEXTS.values()), ended(json.dumps(good)), *map(ended, TEXTS.values())]) == good
 
 
+def test_a_result_steers_no_terminal():
+    said = ended(json.dumps({"ok": False, "error": "no\x1b[2J\x9b space\nleft"}))
+    assert jobs.result([said])["error"] == "no[2J space\nleft"
+
+
 def annotated(text: Any, key: str = names.ANNOTATION_POSTGRES) -> dict[str, Any]:
     return {"metadata": {"name": "p", "annotations": {key: text}}}
 
