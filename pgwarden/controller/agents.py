@@ -57,6 +57,11 @@ class _Archiver(_Shape):
     last_failed_time: _Time | None = None
 
 
+class _Tablespace(_Shape):
+    name: str
+    location: str
+
+
 class _Answer(_Shape):
     postgres: _Postgres | None = None
     archiver: _Archiver | None = None
@@ -73,7 +78,7 @@ class _Answer(_Shape):
     wal: str | None = None
     lsn: str | None = None
     time: _Time | None = None
-    tablespaces: list[dict[str, str]] | None = None
+    tablespaces: list[_Tablespace] | None = None
 
 
 class Agents:

@@ -106,6 +106,7 @@ POISON = {
     "a list for a word": b'{"postgres": {"systemIdentifier": ["77"]}}',
     "a word for a time": b'{"archiver": {"lastArchivedTime": "yesterday"}}',
     "a list for info": b'{"info": [1]}',
+    "a table space without a folder": b'{"tablespaces": [{"name": "fast"}]}',
     "an object for an error": b'{"infoError": {"a": 1}}',
 }
 
