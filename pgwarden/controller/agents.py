@@ -18,7 +18,7 @@ from pgwarden.kube.client import KubeClient, Object
 from pgwarden.kube.tls import client_context, load_pair
 
 _STATUS_SECONDS = 15.0
-#: Bytes of an answer. `info` of 2,000 backup sets is 1.1 MB of it; with their references, as older agents send it, 7.3 MB.
+#: Bytes of an answer. `info` of 2,000 backup sets is 1.1 MB; with references, as older agents send it, 7.3 MB.
 MOST = 8 * 1024 * 1024
 KEY_CONTROLLER_CERT = "controller.crt"
 KEY_CONTROLLER_KEY = "controller.key"
