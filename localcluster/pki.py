@@ -23,6 +23,10 @@ from localcluster.config import (
 
 _CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 _DAYS = "3650"
+#: Extensions of the cluster's CA, and of what it signs: as EKS, MicroK8s and older kubeadm make them, without key
+#: identifiers and key usage. A client that asks for them, as Python's default does from 3.13 on, must not pass here.
+AS_PLAIN_AS_CAN_BE = ("-addext", "subjectKeyIdentifier=none", "-addext", "authorityKeyIdentifier=none")
+_BY_THE_BOOK = ("-addext", "keyUsage=critical,keyCertSign,cRLSign,digitalSignature")
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def identities(cluster: Cluster) -> list[Identity]:
     ]
 
 
-def make_ca(folder: Path, name: str, common_name: str) -> None:
+def make_ca(folder: Path, name: str, common_name: str, extensions: tuple[str, ...] = _BY_THE_BOOK) -> None:
     """A self-signed CA as NAME.crt and NAME.key, unless it is there already."""
     certificate = folder / f"{name}.crt"
     if certificate.exists():
@@ -83,8 +87,7 @@ def make_ca(folder: Path, name: str, common_name: str) -> None:
             _DAYS,
             "-subj",
             f"/CN={common_name}",
-            "-addext",
-            "keyUsage=critical,keyCertSign,cRLSign,digitalSignature",
+            *extensions,
             "-keyout",
             folder / f"{name}.key",
             "-out",
@@ -123,7 +126,7 @@ def sign(folder: Path, ca: str, identity: Identity) -> None:
 def create(cluster: Cluster) -> None:
     """All of the cluster's keys; existing ones are kept, they are etcd's data's identity."""
     cluster.pki.mkdir(parents=True, exist_ok=True, mode=0o700)
-    make_ca(cluster.pki, "ca", f"localcluster-{cluster.name}")
+    make_ca(cluster.pki, "ca", f"localcluster-{cluster.name}", AS_PLAIN_AS_CAN_BE)
     service_account = cluster.pki / "service-account.key"
     if not service_account.exists():
         temporary = cluster.pki / ".service-account.key"

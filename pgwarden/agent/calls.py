@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 from pgwarden import __version__
 from pgwarden.agent import spool
-from pgwarden.agent.pgbackrest import Result, Runner
+from pgwarden.agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
 from pgwarden.agent.settings import Settings
 from pgwarden.agent.supervisor import Supervisor
+from pgwarden.api import outside
 from pgwarden.pgbackrest import commands
 
 Answer = dict[str, Any]
@@ -97,8 +97,9 @@ class Repository:
         try:
             result = await self._runner.run(commands.info_argv(self._stanza), INFO_LIMIT_SECONDS)
             self._error = result.error
-            # Not strict: pgBackRest quotes what it cannot read as it is, control characters and all.
-            self._info = next(iter(json.loads(result.stdout, strict=False)), None) if result.ok else None
+            self._info = None
+            if result.ok:
+                self._info, self._error = _element(result.stdout)
         except (OSError, ValueError) as error:
             self._info, self._error = None, f"pgbackrest info: {error}"
         self._read = time.monotonic()
@@ -111,6 +112,18 @@ class Repository:
                 return {"ok": False, "exitCode": -1, "output": str(error)}
         self._read = -INFO_FRESH_SECONDS
         return {"ok": result.ok, "exitCode": result.exit_code, "output": _shown(result)}
+
+
+def _element(text: str) -> tuple[Answer | None, str]:
+    """The stanza's element of what `info` has printed, and what is wrong with the text; no element, no stanza."""
+    listed = outside.decode_loose(text, most=KEPT_CHARACTERS)
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        return None, "pgbackrest info: what it printed cannot be read"
+    found: Answer | None = next(iter(listed), None)
+    for one in (found or {}).get("backup") or []:
+        if isinstance(one, dict):
+            one.pop("reference", None)  # nobody asks, and of a long chain it is nine tenths of the answer
+    return found, ""
 
 
 def _has_trouble(info: Answer | None) -> bool:

@@ -6,11 +6,14 @@ stops nobody.
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeVar, overload
 
 import msgspec
 
 T = TypeVar("T")
+#: Control characters but line breaks and tabs: what would steer the terminal of who reads it.
+_CONTROL = {code: None for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 #: Bytes of one annotation or termination message. Kubernetes lets all annotations of an object have 256 KiB together.
 MOST = 64 * 1024
 #: What decoders raise for text that is malformed, of another shape, nested too deeply, or not UTF-8. msgspec's errors
@@ -36,3 +39,16 @@ def decode(text: object, kind: Any = Any, *, most: int = MOST) -> Any | None:
 def decode_object(text: object, *, most: int = MOST) -> dict[str, Any] | None:
     """*text* as a JSON object; None where it is not readable or something else."""
     return decode(text, dict[str, Any], most=most)
+
+
+def decode_loose(text: str, *, most: int) -> Any | None:
+    """As `decode`, but control characters may stand in strings: pgBackRest quotes what it cannot read as it is."""
+    try:
+        return json.loads(text, strict=False) if len(text) <= most else None
+    except UNREADABLE:
+        return None
+
+
+def printable(text: str) -> str:
+    """*text* without control characters, for a status, an Event or a log: who has it in a terminal is not steered."""
+    return text.translate(_CONTROL)

@@ -65,6 +65,10 @@ def types() -> Mapping[str, Any]:
     return {kind: type_of(_strict(_schema(crd), root=True), kind) for kind, crd in crds().items()}
 
 
+#: How patterns of names begin in the CRDs: for them a sentence of their own is clearer than the field's description.
+_OBJECT, _REPOSITORY, _KEY = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.]", "^[a-z]([-a-z0-9]*[a-z0-9])?", "^([-._a-zA-Z0-9]+)?"
+
+
 def _fits(obj: dict[str, Any], kind: str) -> bool:
     """True where nothing is wrong for certain: most objects, and quickly."""
     try:
@@ -191,6 +195,12 @@ def _message(error: ValidationError, schema: Mapping[str, Any]) -> str:
             return f"must have at most {bound} entries"
         case "anyOf":
             return "must be a quantity such as 500m or 1Gi"
+        case "pattern" if str(bound).startswith(_OBJECT):
+            return "must be an object's name: lower-case letters, digits, - and ., a letter or digit first and last"
+        case "pattern" if str(bound).startswith(_REPOSITORY):
+            return "must be a Repository's name: lower-case letters, digits and -, a letter first"
+        case "pattern" if str(bound).startswith(_KEY):
+            return "must be a key of a Secret: letters, digits, -, _ and ."
         case _:
             return f"is not well-formed: {_lower(schema.get(_MARK, ''))}"
 

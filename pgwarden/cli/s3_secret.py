@@ -12,6 +12,7 @@ from pgwarden.cli.problem import UNABLE, WRONG, CliError
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
+from pgwarden.kube.client import find_named
 
 Object = dict[str, Any]
 
@@ -28,7 +29,7 @@ class S3Secret:
         if not make_cluster.uses_s3(args):
             return cls(session, None)
         name = make_cluster.secret_name(args)
-        there = await session.client.find(paths.of("secrets", session.namespace, name))
+        there = await find_named(session.client, "secrets", session.namespace, name)
         if args.pgbackrest_s3_secret:
             if there is None:
                 raise CliError(f"there is no Secret {name} in namespace {session.namespace}", code=WRONG)

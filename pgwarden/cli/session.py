@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pgwarden.api import names
 from pgwarden.cli import kubeconfig
 from pgwarden.cli.problem import UNABLE, CliError, unknown
 from pgwarden.kube import access, errors, paths
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient, Object, find_named
 
 #: plural → kind, of all that is ours.
 KINDS = {
@@ -45,7 +44,7 @@ class Session:
                 return sorted(found, key=lambda o: (o["metadata"].get("namespace", ""), o["metadata"]["name"]))
 
     async def find(self, plural: str, name: str) -> Object | None:
-        found = await self.client.find(paths.of(plural, self.namespace, name))
+        found = await find_named(self.client, plural, self.namespace, name)
         return None if found is None else _whole(plural, found)
 
     async def repository(self, name: str) -> Object:
@@ -101,37 +100,10 @@ async def _access(args: argparse.Namespace) -> access.Access:
             raise CliError("there is no kubeconfig: set KUBECONFIG or --kubeconfig; lint and inject need none")
         return inside
     kubeconfig.namespace(args.kubeconfig, args.context)  # says which contexts there are, where this one is not
-    if not args.context:
-        try:
-            return await access.from_kubeconfig(args.kubeconfig or None)
-        except Exception as error:  # noqa: BLE001  whatever a reader of foreign files and plugins raises
-            raise _unusable(error) from None
-    return await _of_context(args.kubeconfig, args.context)
-
-
-async def _of_context(path: str, context: str) -> access.Access:
-    """As access.from_kubeconfig, which knows the current context only."""
-    from kubernetes.aio.client import Configuration
-    from kubernetes.aio.config import load_kube_config
-
-    found = Configuration()
     try:
-        await load_kube_config(config_file=path or None, context=context, client_configuration=found)  # type: ignore[no-untyped-call]
-        tls = await asyncio.to_thread(_tls, found) if str(found.host).startswith("https") else None
-    except Exception as error:  # noqa: BLE001
+        return await access.from_kubeconfig(args.kubeconfig or None, args.context or None)
+    except Exception as error:  # noqa: BLE001  whatever a reader of foreign files and plugins raises
         raise _unusable(error) from None
-    token = found.api_key.get("BearerToken", "") or found.api_key.get("authorization", "")
-    return access.Access(str(found.host).rstrip("/"), tls, token=token.removeprefix("Bearer "))
-
-
-def _tls(configuration: Any) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert or None)
-    if not configuration.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    return context
 
 
 def _unusable(error: Exception) -> CliError:

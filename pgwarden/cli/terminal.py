@@ -9,9 +9,9 @@ import sys
 from dataclasses import dataclass
 from typing import TextIO
 
+from pgwarden.api import outside
+
 WIDTH = 100  # of a pipe, where no COLUMNS says otherwise
-#: Messages come from the cluster: what would steer the terminal is not passed on.
-_CONTROL = {code: None for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 
 
 @dataclass
@@ -82,4 +82,5 @@ def system() -> Terminal:
 
 
 def clean(text: str) -> str:
-    return text.translate(_CONTROL)
+    """Messages come from the cluster: what would steer the terminal is not passed on."""
+    return outside.printable(text)

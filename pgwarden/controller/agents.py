@@ -6,25 +6,79 @@ import asyncio
 import base64
 import os
 import ssl
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
 import msgspec
 
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.tls import client_context, load_pair
 
 _STATUS_SECONDS = 15.0
+#: Bytes of an answer. `info` of 2,000 backup sets is 1.1 MB; with references, as older agents send it, 7.3 MB.
+MOST = 8 * 1024 * 1024
 KEY_CONTROLLER_CERT = "controller.crt"
 KEY_CONTROLLER_KEY = "controller.key"
 
 
 class AgentError(Exception):
     """No usable answer from an agent: it cannot be reached, its certificate is wrong, or it refused."""
+
+
+_Time = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")]
+
+
+class _Shape(msgspec.Struct, rename="camel"):
+    """Of an answer the types of what is read, so that nothing goes from it into a status which nobody takes there."""
+
+
+class _Postgres(_Shape):
+    reachable: bool = False
+    error: str | None = None
+    in_recovery: bool | None = None
+    system_identifier: str | None = None
+    server_version: str | None = None
+    timeline: int | None = None
+    archive_mode: str | None = None
+    archive_command: str | None = None
+    pending_restart: bool | None = None
+    last_replay_time: _Time | None = None
+
+
+class _Archiver(_Shape):
+    archived_count: int | None = None
+    failed_count: int | None = None
+    last_archived_wal: str | None = None
+    last_failed_wal: str | None = None
+    last_archived_time: _Time | None = None
+    last_failed_time: _Time | None = None
+
+
+class _Tablespace(_Shape):
+    name: str
+    location: str
+
+
+class _Answer(_Shape):
+    postgres: _Postgres | None = None
+    archiver: _Archiver | None = None
+    unarchived: int | None = None
+    info: dict[str, Any] | None = None
+    info_error: str | None = None
+    archive_error: str | None = None
+    config_hash: str | None = None
+    config_error: str | None = None
+    pgbackrest: str | None = None
+    ok: bool | None = None
+    error: str | None = None
+    output: str | None = None
+    wal: str | None = None
+    lsn: str | None = None
+    time: _Time | None = None
+    tablespaces: list[_Tablespace] | None = None
 
 
 class Agents:
@@ -65,26 +119,26 @@ class Agents:
             raise AgentError("the pod has no IP address yet")
         context = await self._trusted(repository)
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            # Nobody packs an answer here: what a small one may unpack to has no bound.
+            self._session = aiohttp.ClientSession(auto_decompress=False, headers={"Accept-Encoding": "identity"})
         address = f"[{ip}]" if ":" in ip else ip
         url = f"https://{address}:{names.PORT_AGENT}/{call}"
         method = "GET" if call.startswith("status") else "POST"
         limit = aiohttp.ClientTimeout(total=seconds, connect=5)
         try:
             async with self._session.request(method, url, ssl=context, server_hostname=name, timeout=limit) as answer:
-                raw = await answer.read()
+                raw = await _read(answer, ip)
                 if answer.status >= 400:
-                    raise AgentError(f"the agent answered {answer.status}: {raw[:300].decode('utf-8', 'replace')}")
-                decoded: Any = msgspec.json.decode(raw)
+                    raise AgentError(f"the agent answered {answer.status}: {_shown(raw)}")
         except TimeoutError as error:
             raise AgentError(
                 f"the agent at {ip} did not answer {call.partition('?')[0]} within {seconds:g} s"
             ) from error
-        except (aiohttp.ClientError, ssl.SSLError, OSError, msgspec.DecodeError) as error:
+        except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise AgentError(f"the agent at {ip} cannot be reached: {_why(error)}") from error
-        if not isinstance(decoded, dict):
-            raise AgentError(f"the agent at {ip} answered something else than an object")
-        return decoded
+        if outside.decode(raw, _Answer, most=MOST) is None:
+            raise AgentError(f"the agent at {ip} answered {call.partition('?')[0]} with something else than an answer")
+        return outside.decode_object(raw, most=MOST) or {}
 
     async def _trusted(self, repository: Key) -> ssl.SSLContext:
         if repository not in self._contexts:
@@ -93,6 +147,21 @@ class Agents:
                 raise AgentError("the Repository's certificates have not been made yet")
             await asyncio.to_thread(self.trust, repository, secret)
         return self._contexts[repository][1]
+
+
+async def _read(answer: aiohttp.ClientResponse, ip: str) -> bytes:
+    """The body, of at most MOST bytes: an agent runs where others have a say."""
+    found = bytearray()
+    async for piece in answer.content.iter_any():
+        found += piece
+        if len(found) > MOST:
+            raise AgentError(f"the agent at {ip} answered more than {MOST // 2**20} MiB")
+    return bytes(found)
+
+
+def _shown(raw: bytes) -> str:
+    text = raw[:300].decode("utf-8", "replace")
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _why(error: Exception) -> str:
@@ -109,13 +178,7 @@ def _why(error: Exception) -> str:
 
 
 def _context(data: dict[str, str]) -> ssl.SSLContext:
-    """An SSLContext loads its certificate from files alone: they live in a private folder for as long as that takes."""
-    context = ssl.create_default_context(cadata=base64.b64decode(data[names.KEY_CA_CERT]).decode())
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    with tempfile.TemporaryDirectory() as folder:
-        cert, key = Path(folder, "tls.crt"), Path(folder, "tls.key")
-        cert.write_bytes(base64.b64decode(data[KEY_CONTROLLER_CERT]))
-        key.touch(mode=0o600)
-        key.write_bytes(base64.b64decode(data[KEY_CONTROLLER_KEY]))
-        context.load_cert_chain(cert, key)
+    ca = base64.b64decode(data[names.KEY_CA_CERT]).decode()
+    context = client_context(ca_data=ca, minimum=ssl.TLSVersion.TLSv1_3)
+    load_pair(context, b"\n".join(base64.b64decode(data[key]) for key in (KEY_CONTROLLER_KEY, KEY_CONTROLLER_CERT)))
     return context

@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pgwarden.api import names
+
 CA_DAYS = 3650
 LEAF_DAYS = 90
 #: A leaf is issued anew when less than this part of its life is left.
@@ -31,7 +33,7 @@ class Pair:
 
 def new_ca(common_name: str, now: datetime) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    name = _name(common_name)
     usage = _usage(sign_certificates=True)
     cert = (
         x509.CertificateBuilder()
@@ -58,7 +60,7 @@ def issue(ca: Pair, common_name: str, dns_names: Sequence[str], now: datetime, d
     key = ec.generate_private_key(ec.SECP256R1())
     builder = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)]))
+        .subject_name(_name(common_name))
         .issuer_name(authority.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -91,23 +93,29 @@ def still_good(leaf: Pair, ca: Pair, common_name: str, dns_names: Sequence[str],
     if cert.not_valid_after_utc - now < whole * RENEW_AT:
         return False
     try:
-        names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
+        found = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
             x509.DNSName
         )
     except x509.ExtensionNotFound:
-        names = []
-    common = cert.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return sorted(names) == sorted(dns_names) and bool(common) and common[0].value == common_name
+        found = []
+    return sorted(found) == sorted(dns_names) and cert.subject == _name(common_name)
 
 
 def authority_good(ca: Pair, now: datetime) -> bool:
-    """Whether *ca* can be read and outlives the leaves that it would sign now."""
+    """Whether *ca* can be read, can sign, and outlives the leaves that it would sign now."""
     try:
         cert = x509.load_pem_x509_certificate(ca.cert)
-        serialization.load_pem_private_key(ca.key, password=None)
-    except (ValueError, TypeError):
+        key = serialization.load_pem_private_key(ca.key, password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != cert.public_key():
+            return False
+    except Exception:  # noqa: BLE001  whatever is wrong with it, the answer is a new one
         return False
     return cert.not_valid_after_utc - now > timedelta(days=2 * LEAF_DAYS)
+
+
+def _name(common_name: str) -> x509.Name:
+    """X.509 allows 64 characters: who verifies looks at the alternative names, which are whole."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names.short(common_name, 64))])
 
 
 def expires(cert: bytes) -> datetime:

@@ -51,7 +51,8 @@ class Caches:
         if cache.has_index(label):
             found = cache.by(label, (namespace, value))
         else:
-            found = [o for o in cache.in_namespace(namespace) if o["metadata"].get("labels", {}).get(label) == value]
+            there = cache.in_namespace(namespace)
+            found = [one for one in there if (one["metadata"].get("labels") or {}).get(label) == value]
         return sorted(found, key=lambda o: str(o["metadata"]["name"]))
 
 

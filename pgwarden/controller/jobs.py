@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
+from pgwarden.api import outside
 from pgwarden.kube.client import Object
+
+
+class _Said(msgspec.Struct):
+    """What agent.job writes at its end; a message of another shape is somebody else's."""
+
+    ok: bool = False
+    exitCode: int = 0  # noqa: N815  as it is written
+    error: str = ""
+    label: str = ""
+    set: str = ""
+    expired: list[str] = []
+    seconds: float = 0.0
 
 
 def finished(job: Object) -> str:
@@ -29,7 +43,7 @@ def result(pods: Iterable[Object]) -> dict[str, Any]:
     """The result of the Job's latest pod that left one; {} where none did (killed, or gone)."""
     latest: tuple[str, dict[str, Any]] = ("", {})
     for pod in pods:
-        for status in pod.get("status", {}).get("containerStatuses", []):
+        for status in pod.get("status", {}).get("containerStatuses") or []:
             ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
             if not ended:
                 continue
@@ -39,9 +53,8 @@ def result(pods: Iterable[Object]) -> dict[str, Any]:
     return latest[1]
 
 
-def _parse(message: str) -> dict[str, Any]:
-    try:
-        parsed = json.loads(message)
-    except ValueError:
+def _parse(message: object) -> dict[str, Any]:
+    if outside.decode(message, _Said) is None:
         return {}
-    return parsed if isinstance(parsed, dict) else {}
+    found = outside.decode_object(message) or {}
+    return {key: outside.printable(value) if isinstance(value, str) else value for key, value in found.items()}

@@ -18,7 +18,7 @@ from pgwarden.controller import health, webhook_certificate
 from pgwarden.controller.agents import Agents
 from pgwarden.controller.context import Caches, Context
 from pgwarden.controller.manager import Manager
-from pgwarden.controller.runtime import leadership, metrics
+from pgwarden.controller.runtime import leadership, metrics, steady
 from pgwarden.controller.settings import Settings
 from pgwarden.kube.cache import wait_synced
 from pgwarden.kube.client import KubeClient
@@ -86,7 +86,7 @@ async def _lead(context: Context, state: health.State) -> None:
         metrics.LEADER.set(1)
         log.info("leading", identity=identity)
         async with asyncio.TaskGroup() as group:
-            group.create_task(webhook_certificate.keep(context))
+            group.create_task(steady.run("the webhook's certificate", lambda: webhook_certificate.keep(context)))
             group.create_task(Manager(context).run())
 
     settings, timing = context.settings, leadership.Timing(context.settings.lease_seconds)

@@ -12,6 +12,7 @@ from pgwarden.controller.context import Context
 from pgwarden.controller.repository.reconcile import RepositoryController
 from pgwarden.controller.repository.secret_watch import SecretWatch
 from pgwarden.controller.restore.reconcile import RestoreController
+from pgwarden.controller.runtime import steady
 from pgwarden.controller.runtime.worker import Worker
 from pgwarden.controller.schedule.reconcile import ScheduleController
 from pgwarden.kube.cache import Listener, WatchCache, key_of
@@ -58,13 +59,17 @@ class Manager:
         for cache, worker in self._own:
             for key in list(cache.items):
                 worker.queue.add(key)
+        watch = SecretWatch(self._context.client, caches.repositories, self.repositories.queue.add)
+        tasks = {"Restores that have gone": self._adopt, "the Secrets": watch.run}
+        tasks |= {f"the workers of {worker.kind}": worker.run for _, worker in self._own}
+        async with asyncio.TaskGroup() as group:
+            for what, work in tasks.items():
+                group.create_task(steady.run(what, work))
+
+    async def _adopt(self) -> None:
+        """Beside the work: what others have written on their workloads must not hold it up."""
         for key in await self._restorer.orphans():
             self.restores.queue.add(key)
-        async with asyncio.TaskGroup() as group:
-            watch = SecretWatch(self._context.client, caches.repositories, self.repositories.queue.add)
-            group.create_task(watch.run())
-            for _, worker in self._own:
-                group.create_task(worker.run())
 
     def _repository_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
         self._wake_operations(*key_of(obj))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
+from pgwarden.api import names, outside
+from pgwarden.api.kinds import PodFacts
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
 
@@ -29,3 +33,15 @@ def waiting_reason(pods: Iterable[Object]) -> str:
             if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
                 return f"pod {pod['metadata']['name']}: {waiting['reason']}: {waiting.get('message', '')}"
     return ""
+
+
+def postgres_facts(pod: Object) -> PodFacts | None:
+    """What the webhook wrote on *pod*; None where nothing is, or what the webhook does not write.
+
+    Whoever may change the pod may change that. So it is looked at: it goes into configuration files, line by line.
+    """
+    found = outside.decode((pod["metadata"].get("annotations") or {}).get(names.ANNOTATION_POSTGRES), PodFacts)
+    if found is None or not 0 < found.port < 65536 or not found.data_directory.startswith("/"):
+        return None
+    values = msgspec.structs.astuple(found)
+    return found if all(value.isprintable() for value in values if isinstance(value, str)) else None

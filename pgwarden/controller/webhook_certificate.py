@@ -26,6 +26,7 @@ from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
 PERIOD = 10.0  # seconds between looks that no change of a configuration has asked for
+LONGEST_PAUSE = 60.0  # seconds after a failure; the first is a second, and each next is twice as long
 KEY_BUNDLE = "ca-bundle.crt"
 
 
@@ -36,6 +37,7 @@ async def keep(context: Context) -> None:
         WatchCache(context.client, paths.of(plural), field_selector=f"metadata.name={name}")
         for plural, name in _configurations(context)
     ]
+    failures = 0
     async with asyncio.TaskGroup() as group:
         for cache in caches:
             cache.listen(lambda *_: changed.set())
@@ -44,9 +46,15 @@ async def keep(context: Context) -> None:
             changed.clear()
             try:
                 await reconcile(context)
+                failures = 0
             except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+                failures += 1
                 log.warning("the webhook's certificate could not be checked", error=str(error))
-                await asyncio.sleep(1)
+            except Exception:
+                failures += 1
+                log.exception("the webhook's certificate could not be checked")
+            if failures:
+                await asyncio.sleep(min(2.0 ** min(failures - 1, 9), LONGEST_PAUSE))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), PERIOD)
 

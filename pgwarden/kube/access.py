@@ -8,6 +8,9 @@ import ssl
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from pgwarden.kube.tls import client_context
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_TTL = 60.0  # seconds; the kubelet renews projected tokens well before they expire
@@ -36,32 +39,30 @@ def in_cluster() -> Access | None:
     token_file = SERVICE_ACCOUNT / "token"
     if not host or not token_file.exists():
         return None
-    tls = ssl.create_default_context(cafile=str(SERVICE_ACCOUNT / "ca.crt"))
+    tls = client_context(ca_file=SERVICE_ACCOUNT / "ca.crt")
     server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     return Access(server, tls, token_file=token_file, _read_at=-TOKEN_TTL * 2)
 
 
-async def from_kubeconfig(path: str | None = None) -> Access:
-    """Read *path* (default: KUBECONFIG, ~/.kube/config) as kubectl does, exec plugins included."""
+async def from_kubeconfig(path: str | None = None, context: str | None = None) -> Access:
+    """Read *path* (default: KUBECONFIG, ~/.kube/config) as kubectl does, exec plugins included.
+
+    *context* is one of its contexts; None or empty: the current one.
+    """
     # Imported only here: the webhook and the controller in a cluster never pay for it.
     from kubernetes.aio.client import Configuration
     from kubernetes.aio.config import load_kube_config
 
-    configuration = Configuration()
-    await load_kube_config(config_file=path, client_configuration=configuration)  # type: ignore[no-untyped-call]
-    tls: ssl.SSLContext | None = None
-    if configuration.host.startswith("https"):
-        tls = await asyncio.to_thread(_tls, configuration)
-    token = configuration.api_key.get("BearerToken", "") or configuration.api_key.get("authorization", "")
-    return Access(configuration.host.rstrip("/"), tls, token=token.removeprefix("Bearer "))
+    found = Configuration()
+    await load_kube_config(config_file=path or None, context=context or None, client_configuration=found)  # type: ignore[no-untyped-call]
+    host = str(found.host)
+    tls = await asyncio.to_thread(_tls, found) if host.startswith("https") else None
+    token = found.api_key.get("BearerToken", "") or found.api_key.get("authorization", "")
+    return Access(host.rstrip("/"), tls, token=token.removeprefix("Bearer "))
 
 
-def _tls(configuration: object) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=getattr(configuration, "ssl_ca_cert", None))
-    if not getattr(configuration, "verify_ssl", True):
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    cert, key = getattr(configuration, "cert_file", None), getattr(configuration, "key_file", None)
-    if cert:
-        context.load_cert_chain(cert, key)
+def _tls(configuration: Any) -> ssl.SSLContext:
+    context = client_context(ca_file=configuration.ssl_ca_cert or None, verify=configuration.verify_ssl)
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
     return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -12,11 +13,10 @@ import aiohttp
 import structlog
 
 from pgwarden.kube import errors, index
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import PAGE, KubeClient, Object
 
 Key = tuple[str, str]
 Listener = Callable[[str, Object, Object | None], None]
-PAGE = 500
 NAMESPACE = "namespace"  # the index that every cache has
 LASTING = 5.0  # seconds; a watch that ends before was cut by something on the way, and is not resumed without a pause
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between attempts while the API server does not answer
@@ -26,6 +26,13 @@ log = structlog.get_logger()
 def key_of(obj: Object) -> Key:
     metadata = obj["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
+
+
+def about(obj: Any) -> dict[str, Any]:
+    """Namespace and name of *obj*, for a log line about an object of whatever shape."""
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    found = metadata if isinstance(metadata, dict) else {}
+    return {"namespace": found.get("namespace", ""), "name": found.get("name", "")}
 
 
 class WatchCache:
@@ -87,6 +94,9 @@ class WatchCache:
                 self._version, trouble = "", str(error)
             except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
                 trouble = str(error)
+            except Exception as error:
+                log.exception("watch broke in a way that nobody thought of", path=self.path)
+                trouble = f"{type(error).__name__}: {error}"
             if time.monotonic() - began >= LASTING:
                 failures = 0
             if trouble or time.monotonic() - began < LASTING:  # the normal end comes after minutes
@@ -104,9 +114,10 @@ class WatchCache:
         params: dict[str, str] = {"limit": str(PAGE)} | self._params
         while True:
             page: Any = await self._client.get(self.path, params)
-            for raw in page["items"]:
-                seen.add(key_of(raw))
-                self._put(raw)
+            for raw in page["items"] or []:
+                with self._alone(raw):
+                    seen.add(key_of(raw))
+                    self._put(raw)
             params["continue"] = page["metadata"].get("continue", "")
             if not params["continue"]:
                 break
@@ -119,10 +130,11 @@ class WatchCache:
         async for event in self._client.watch(self.path, self._params | {"resourceVersion": self._version}):
             obj = event["object"]
             self._version = obj["metadata"]["resourceVersion"]
-            if event["type"] == "DELETED":
-                self._drop(obj)
-            elif event["type"] != "BOOKMARK":
-                self._put(obj)
+            with self._alone(obj):
+                if event["type"] == "DELETED":
+                    self._drop(obj)
+                elif event["type"] != "BOOKMARK":
+                    self._put(obj)
 
     def _put(self, raw: Object) -> None:
         obj = self._transform(raw)
@@ -145,7 +157,16 @@ class WatchCache:
 
     def _tell(self, kind: str, obj: Object, before: Object | None) -> None:
         for listener in self._listeners:
-            listener(kind, obj, before)
+            with self._alone(obj):
+                listener(kind, obj, before)
+
+    @contextlib.contextmanager
+    def _alone(self, obj: Any) -> Iterator[None]:
+        """What breaks over one object is logged with its name, and stops neither the others nor the watch."""
+        try:
+            yield
+        except Exception:
+            log.exception("an object was passed over", path=self.path, **about(obj))
 
 
 def _slim(obj: Object) -> Object:

@@ -14,11 +14,12 @@ import aiohttp
 import msgspec
 
 from pgwarden.api import names
-from pgwarden.kube import access, errors
+from pgwarden.kube import access, errors, paths
 
 Object = dict[str, Any]
 _CONNECT = 10.0  # seconds to connect
 _REQUEST = 60.0  # seconds for one request; a watch is bounded by its own timeoutSeconds
+PAGE = 500  # objects of one answer to a list
 WATCH_SECONDS = 290  # how long the server holds one watch open; then we resume it
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -90,6 +91,17 @@ class KubeClient:
     async def get(self, path: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> Any:
         return await self.request("GET", path, params=params, timeout=seconds)
 
+    async def items(self, path: str, **params: str) -> list[Object]:
+        """All objects at *path*, read fresh and in pages."""
+        found: list[Object] = []
+        query = {"limit": str(PAGE)} | params
+        while True:
+            page: Any = await self.get(path, query)
+            found += page.get("items") or []
+            query["continue"] = page.get("metadata", {}).get("continue", "")
+            if not query["continue"]:
+                return found
+
     async def find(self, path: str) -> Object | None:
         """The object at *path*, or None where there is none."""
         try:
@@ -150,6 +162,15 @@ class KubeClient:
                     status = event["object"]
                     raise errors.from_body(int(status.get("code", 500)), _encode(status))
                 yield event
+
+
+async def find_named(client: KubeClient, plural: str, namespace: str, name: str) -> Object | None:
+    """As `client.find`, for a name that somebody else wrote: None as well where no object can have it."""
+    try:
+        path = paths.of(plural, namespace, name)
+    except paths.NoName:
+        return None
+    return await client.find(path)
 
 
 async def _events(stream: aiohttp.StreamReader) -> AsyncIterator[Object]:

@@ -10,8 +10,10 @@ ApiError
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from pgwarden.api import outside
+
+#: Bytes of an error's body that are looked at. The refusal of an object with many faults is long.
+MOST = 1024 * 1024
 
 
 class ApiError(Exception):
@@ -57,13 +59,12 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 def from_body(status: int, body: bytes) -> ApiError:
     """The error for an answer, read from its `Status` object where it is one."""
     reason, message = "", body[:500].decode("utf-8", "replace")
-    try:
-        parsed: Any = json.loads(body)
-    except ValueError:
-        parsed = None
-    if isinstance(parsed, dict):
+    parsed = outside.decode_object(body, most=MOST)
+    if parsed is not None:
         reason, message = str(parsed.get("reason", "")), str(parsed.get("message", message))
-        causes = (parsed.get("details") or {}).get("causes") or []
-        if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
-            return Terminating(status, reason, message)
+        details = parsed.get("details")
+        causes = details.get("causes") if isinstance(details, dict) else None
+        for cause in causes if isinstance(causes, list) else []:
+            if isinstance(cause, dict) and cause.get("reason") == "NamespaceTerminating":
+                return Terminating(status, reason, message)
     return _BY_STATUS.get(status, ApiError)(status, reason, message)

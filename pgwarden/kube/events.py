@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import aiohttp
 import structlog
 
+from pgwarden.api import names, outside
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import KubeClient, Object
 
@@ -29,12 +30,12 @@ class Recorder:
         await self._record(obj, "Warning", reason, message)
 
     async def _record(self, obj: Object, kind: str, reason: str, message: str) -> None:
-        metadata = obj["metadata"]
+        metadata, message = obj["metadata"], outside.printable(message)
         namespace = metadata.get("namespace", "default")
         about = {"kind": obj.get("kind", ""), "namespace": namespace, "name": metadata["name"]}
         (log.warning if kind == "Warning" else log.info)(message, reason=reason, **about)
         digest = hashlib.sha256(f"{metadata.get('uid')}{kind}{reason}{message}".encode()).hexdigest()[:12]
-        name = f"{metadata['name'][:200]}.{digest}"
+        name = f"{names.short(metadata['name'], 200)}.{digest}"
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {
             "apiVersion": "v1",
@@ -61,7 +62,7 @@ class Recorder:
             await self._write(namespace, name, event, now)
         except errors.Terminating:
             return
-        except (errors.ApiError, aiohttp.ClientError, TimeoutError) as error:
+        except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("event not written", reason=reason, object=metadata["name"], error=str(error))
 
     async def _write(self, namespace: str, name: str, event: Object, now: str) -> None:

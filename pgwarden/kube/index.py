@@ -19,17 +19,26 @@ class Index:
     def put(self, key: Key, obj: Object, before: Object | None) -> None:
         if before is not None:
             self.drop(key, before)
-        value = self._value(obj)
+        value = self._found(obj)
         if value is not None:
             self._of.setdefault(value, {})[key] = obj
 
     def drop(self, key: Key, obj: Object) -> None:
-        value = self._value(obj)
+        value = self._found(obj)
         found = self._of.get(value)
         if found is not None:
             found.pop(key, None)
             if not found:
                 del self._of[value]
+
+    def _found(self, obj: Object) -> Hashable | None:
+        """None for an object of a shape that the value cannot be read from: it is left out, the others are not."""
+        try:
+            value = self._value(obj)
+            hash(value)
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+            return None
+        return value
 
     def __getitem__(self, value: Hashable) -> list[Object]:
         return list(self._of.get(value, {}).values())
@@ -44,7 +53,8 @@ def namespace(obj: Object) -> Hashable:
 
 def repository(obj: Object) -> Hashable | None:
     """Namespace and name of the Repository that spec.repository names."""
-    name = (obj.get("spec") or {}).get("repository")
+    spec = obj.get("spec")
+    name = spec.get("repository") if isinstance(spec, dict) else None
     return (namespace(obj), name) if isinstance(name, str) else None
 
 
@@ -52,7 +62,7 @@ def label(name: str) -> Value:
     """Namespace and value of that label."""
 
     def value(obj: Object) -> Hashable | None:
-        found = obj["metadata"].get("labels", {}).get(name)
+        found = (obj["metadata"].get("labels") or {}).get(name)
         return None if found is None else (namespace(obj), found)
 
     return value

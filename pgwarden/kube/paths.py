@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from pgwarden.api import names
+from pgwarden.kube import errors
 
 #: plural → API prefix
 _PREFIX = {
@@ -35,15 +36,32 @@ _PREFIX = {
 }
 
 
-def of(plural: str, namespace: str = "", name: str = "", subresource: str = "") -> str:
-    """`of("pods", "ns", "p", "log")` → `/api/v1/namespaces/ns/pods/p/log`; no namespace: across all or cluster-wide."""
+class NoName(errors.NotFound, ValueError):
+    """No object can have that name: who looks for one finds none, as of any other that is not there."""
+
+    def __init__(self, plural: str, name: str) -> None:
+        super().__init__(404, "NotFound", f"{name[:100]!r} cannot be a name in {plural}")
+
+
+def of(plural: str, namespace: str = "", name: str | None = None, subresource: str = "") -> str:
+    """`of("pods", "ns", "p", "log")` → `/api/v1/namespaces/ns/pods/p/log`; no namespace: across all or cluster-wide.
+
+    NoName for a namespace or name that would be another path: `..` and the like are resolved on the way.
+    """
     path = _PREFIX[plural]
     if namespace:
-        path += f"/namespaces/{quote(namespace, safe='')}"
+        path += f"/namespaces/{_segment('namespaces', namespace)}"
     path += f"/{plural}"
-    if name:
-        path += f"/{quote(name, safe='')}"
+    if name is not None:
+        path += f"/{_segment(plural, name)}"
     return f"{path}/{subresource}" if subresource else path
+
+
+def _segment(plural: str, name: str) -> str:
+    """As the API server judges it; names that are longer or have other characters just do not exist."""
+    if not isinstance(name, str) or name in {"", ".", ".."} or "/" in name or "%" in name or not name.isprintable():
+        raise NoName(plural, str(name))
+    return quote(name, safe="")
 
 
 def pointer(where: str, key: str) -> str:

@@ -7,6 +7,10 @@ from typing import Any
 
 import msgspec
 
+from pgwarden.api import outside
+
+#: Bytes of `info` that are looked at.
+MOST = 32 * 1024 * 1024
 #: pgBackRest's codes for a stanza or one of its repositories.
 OK, MISSING_PATH, NO_BACKUP, MISSING_DATA, MIXED, PG_MISMATCH, BACKUP_MISSING, OTHER = 0, 1, 2, 3, 4, 5, 6, 99
 
@@ -105,11 +109,13 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse_info(document: str | bytes | list[Any], stanza: str) -> Info | None:
     """None where the repository knows no such stanza. *document* is the text, or its already decoded JSON."""
+    decoded = document if isinstance(document, list) else outside.decode(document, most=MOST)
+    if decoded is None:
+        raise InfoError("not the output of pgbackrest info: it is no JSON, too long, or nested too deeply")
     try:
-        decoded = msgspec.json.decode(document) if isinstance(document, str | bytes) else document
         found = next((entry for entry in decoded if entry["name"] == stanza), None)
         return None if found is None else _info(found)
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError) as error:
         raise InfoError(f"not the output of pgbackrest info: {type(error).__name__}: {error}") from error
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from pgwarden.api import outside
+
 #: Elements of an S3 error document that repeat the access key or what was signed with it.
 _TELLTALE = re.compile(
     r"<(AWSAccessKeyId|StringToSign|StringToSignBytes|SignatureProvided|CanonicalRequest|CanonicalRequestBytes|"
@@ -65,7 +67,7 @@ def by_repo(text: str) -> list[tuple[int, str]]:
 
 def explain(text: str, place: Place | None = None) -> Trouble:
     """The first rule that knows *text*; what no rule knows is shortened and shown as it is."""
-    where = place or Place()
+    where, text = place or Place(), outside.printable(text)
     code, message = _s3_answer(text)
     for found in (_answered(code, message, where), _http(text, code, message, where), *_said(text, where)):
         if found is not None:
@@ -80,7 +82,7 @@ def _s3_answer(text: str) -> tuple[str, str]:
     """Code and message of the error document; ("", "") where there is none."""
     code = re.search(r"<Code>([^<]*)</Code>", text)
     message = re.search(r"<Message>([^<]*)</Message>", text)
-    return (code[1].strip() if code else "", html.unescape(message[1]).strip()[:300] if message else "")
+    return (_printable(code[1]) if code else "", _printable(html.unescape(message[1]))[:300] if message else "")
 
 
 def _bucket(where: Place) -> str:
@@ -225,6 +227,10 @@ def _passphrase(text: str) -> Trouble | None:
 def _brief(text: str) -> str:
     """One line, without class names, error numbers, repetitions and HTTP dump."""
     head = _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0]
-    printable = "".join(c if c.isprintable() else " " for c in _ERRNO.sub("", _PREFIX.sub("", head)))
-    one_line = " ".join(printable.split()).rstrip(":")
+    one_line = _printable(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
     return one_line if len(one_line) <= LONGEST else one_line[: LONGEST - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    """*text* on one line, each other character a space."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

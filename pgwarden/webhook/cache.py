@@ -6,40 +6,16 @@ import asyncio
 import time
 from typing import Any
 
-from pgwarden.kube import errors, paths
+from pgwarden.kube import errors, index, paths
 from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import KubeClient
 
 Object = dict[str, Any]
 Key = tuple[str, str]
+REPOSITORY = "repository"  # the index by spec.repository
 KINDS = ("repositories", "backups", "backupschedules", "restores")
 LIVE_SECONDS = 1.0  # for the one question to the API server: the webhook itself has but a few seconds
 _RECENT_SECONDS = 10.0  # how long an object fetched ahead of the watch is believed
-
-
-class ByRepository:
-    """The objects of one kind by the Repository they name, so that a namespace with thousands is not gone through."""
-
-    def __init__(self, cache: WatchCache) -> None:
-        self._found: dict[Key, dict[str, Object]] = {}
-        cache.listen(self._on_event)
-
-    def get(self, namespace: str, repository: str) -> list[Object]:
-        return list(self._found.get((namespace, repository), {}).values())
-
-    def _on_event(self, event: str, obj: Object, before: Object | None) -> None:
-        if before is not None:
-            key = _names_repository(before)
-            there = self._found.get(key, {})
-            there.pop(before["metadata"]["name"], None)
-            if not there:
-                self._found.pop(key, None)
-        if event != "DELETED":
-            self._found.setdefault(_names_repository(obj), {})[obj["metadata"]["name"]] = obj
-
-
-def _names_repository(obj: Object) -> Key:
-    return obj["metadata"].get("namespace", ""), obj.get("spec", {}).get("repository", "")
 
 
 class Store:
@@ -47,8 +23,8 @@ class Store:
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
-        self.caches = {plural: WatchCache(client, paths.of(plural)) for plural in KINDS}
-        self._backups, self._schedules, self._restores = (ByRepository(self.caches[plural]) for plural in KINDS[1:])
+        by_repository = {REPOSITORY: index.repository}  # so that a namespace with thousands is not gone through
+        self.caches = {plural: WatchCache(client, paths.of(plural), indexes=by_repository) for plural in KINDS}
         self._recent: dict[Key, tuple[float, Object]] = {}
         self._asking: dict[Key, asyncio.Task[Object | None]] = {}
 
@@ -73,13 +49,13 @@ class Store:
         return list(self.caches["repositories"].items.values())
 
     def backups(self, namespace: str, repository: str) -> list[Object]:
-        return self._backups.get(namespace, repository)
+        return self.caches["backups"].by(REPOSITORY, (namespace, repository))
 
     def schedules(self, namespace: str, repository: str) -> list[Object]:
-        return self._schedules.get(namespace, repository)
+        return self.caches["backupschedules"].by(REPOSITORY, (namespace, repository))
 
     def restores(self, namespace: str, repository: str) -> list[Object]:
-        return self._restores.get(namespace, repository)
+        return self.caches["restores"].by(REPOSITORY, (namespace, repository))
 
     async def find_repository(self, namespace: str, name: str) -> Object | None:
         """From memory; only where it is not there, from the API server (a Repository applied a moment before its pods).

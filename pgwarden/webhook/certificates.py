@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import ssl
 from typing import Any
 
@@ -13,6 +12,7 @@ from pgwarden.api import names
 from pgwarden.kube import paths
 from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import KubeClient
+from pgwarden.kube.tls import load_pair
 from pgwarden.webhook import metrics
 
 Object = dict[str, Any]
@@ -41,7 +41,7 @@ class Certificates:
             return
         try:
             self.load(secret)
-        except (KeyError, TypeError, ValueError, ssl.SSLError) as error:
+        except Exception as error:  # noqa: BLE001  whatever is wrong with it, the pair before serves on
             # The type alone: a parser's message may quote what it could not parse.
             log.error("the certificate's Secret is not usable", error=type(error).__name__, loaded=self.loaded)  # noqa: TRY400
             return
@@ -55,14 +55,3 @@ class Certificates:
         load_pair(server_context(), pair)  # first where it does no harm: a failed load would leave a mixed pair behind
         load_pair(self.context, pair)
         self.loaded = True
-
-
-def load_pair(context: ssl.SSLContext, pair: bytes) -> None:
-    """OpenSSL reads files only; this one has no name and is gone with its descriptor, so that the key is on no disk."""
-    descriptor = os.memfd_create("pgwarden-tls", os.MFD_CLOEXEC)
-    try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(pair)
-        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)

@@ -69,6 +69,10 @@ class Release:
     helm: Helm
     folder: Path
     programs: list[Program] = field(default_factory=list)
+    name: str = "pgwarden"
+    fullname: str = "pgwarden"  # what the chart makes of the name
+    namespace: str = NAMESPACE
+    values: tuple[str, ...] = ()
 
     @cached_property
     def objects(self) -> list[Object]:
@@ -76,7 +80,8 @@ class Release:
 
     def render(self, *arguments: str, hooks: bool = False) -> list[Object]:
         """Without the hooks: those are `helm test`."""
-        argv = ["template", "pgwarden", str(CHART), f"--namespace={NAMESPACE}", "--kube-version=1.35", *arguments]
+        where = [self.name, str(CHART), f"--namespace={self.namespace}", *self.values]
+        argv = ["template", *where, "--kube-version=1.35", *arguments]
         text = self.helm.run(*argv, *([] if hooks else ["--no-hooks"])).stdout
         return [obj for obj in yaml.safe_load_all(text) if obj]
 
@@ -85,8 +90,9 @@ class Release:
 
     def install(self) -> None:
         """`helm install` as a user types it; that no pod follows is this size's nature."""
-        self.helm.run("install", "pgwarden", str(CHART), f"--namespace={NAMESPACE}", "--create-namespace")
-        address = self.kubectl.within(NAMESPACE).get("service", "pgwarden-webhook")["spec"]["clusterIP"]
+        where = [self.name, str(CHART), f"--namespace={self.namespace}", *self.values]
+        self.helm.run("install", *where, "--create-namespace")
+        address = self.kubectl.within(self.namespace).get("service", f"{self.fullname}-webhook")["spec"]["clusterIP"]
         self.inside("ip", "address", "replace", f"{address}/32", "dev", "lo")
         for crd in self.of_kind("CustomResourceDefinition"):
             self.kubectl.run("wait", "--for=condition=Established", f"crd/{crd['metadata']['name']}", "--timeout=30s")
@@ -139,9 +145,9 @@ class Release:
         return sum(float(value) for label, value in rows if label.partition("{")[0] == name)
 
     def _environment(self, component: str, name: str) -> dict[str, str]:
-        fields = {"metadata.namespace": NAMESPACE, "metadata.name": name}
+        fields = {"metadata.namespace": self.namespace, "metadata.name": name}
         (deployment,) = [
-            obj for obj in self.of_kind("Deployment") if obj["metadata"]["name"] == f"pgwarden-{component}"
+            obj for obj in self.of_kind("Deployment") if obj["metadata"]["name"] == f"{self.fullname}-{component}"
         ]
         found = {}
         for one in deployment["spec"]["template"]["spec"]["containers"][0]["env"]:
@@ -153,8 +159,8 @@ class Release:
         """Of the component's own service account: what RBAC does not give it, it does not have here either."""
         path = self.folder / f"{component}.kubeconfig"
         if not path.exists():
-            account = f"pgwarden-{component}"
-            token = self.kubectl.within(NAMESPACE).run("create", "token", account).stdout.strip()
+            account = f"{self.fullname}-{component}"
+            token = self.kubectl.within(self.namespace).run("create", "token", account).stdout.strip()
             config = yaml.safe_load(self.cluster.kubeconfig.read_text())
             config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{API_PORT}"
             config["users"][0]["user"] = {"token": token}
@@ -164,16 +170,16 @@ class Release:
     # --- what the tests look at ----------------------------------------------------------------------------------
 
     def holder(self) -> str:
-        lease = self.kubectl.within(NAMESPACE).get("lease", LEASE)
+        lease = self.kubectl.within(self.namespace).get("lease", f"{self.fullname}-controller")
         return ((lease or {}).get("spec") or {}).get("holderIdentity") or ""
 
     def bundles(self) -> list[str]:
         """The caBundle of each webhook of both configurations."""
-        found = [self.kubectl.get(kind, "pgwarden") or {} for kind in CONFIGURATIONS]
+        found = [self.kubectl.get(kind, self.fullname) or {} for kind in CONFIGURATIONS]
         return [hook["clientConfig"].get("caBundle", "") for one in found for hook in one.get("webhooks", [])]
 
     def secret(self) -> dict[str, bytes]:
-        found = self.kubectl.within(NAMESPACE).get("secret", SECRET) or {}
+        found = self.kubectl.within(self.namespace).get("secret", f"{self.fullname}-webhook-tls") or {}
         return {key: base64.b64decode(value) for key, value in found.get("data", {}).items()}
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import aiohttp
+import structlog
+
 from pgwarden.api.dependents import set_of
 from pgwarden.api.rules.common import get
 from pgwarden.controller.context import Context
 from pgwarden.controller.repository.report import LISTED_BACKUPS
 from pgwarden.controller.runtime import conditions, status
+from pgwarden.kube import errors
+from pgwarden.kube.cache import about
 from pgwarden.kube.client import Object
 
+log = structlog.get_logger()
 Set = tuple[str, int]  # label, and number of the storage
 
 
@@ -21,9 +27,21 @@ async def tell(context: Context, repository: Object, after: Object) -> None:
         return
     metadata = repository["metadata"]
     backups = context.caches.of_repository(context.caches.backups, metadata["namespace"], metadata["name"])
+    passing: Exception | None = None
     for backup in backups:
-        if set_of(backup) in gone and "deletionTimestamp" not in backup["metadata"]:
-            await _write(context, backup, why_gone(backup, backups))
+        try:
+            if set_of(backup) in gone and "deletionTimestamp" not in backup["metadata"]:
+                await _write(context, backup, why_gone(backup, backups))
+        except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error, errors.Invalid | errors.NotFound):
+                log.warning("a Backup cannot be told that its set is gone", error=str(error), **about(backup))
+            else:
+                passing = error  # told with the next look: the status of the Repository waits for it
+        except Exception:
+            # What is wrong with one Backup holds up neither the others nor the Repository.
+            log.exception("a Backup is not told that its set is gone", **about(backup))
+    if passing is not None:
+        raise passing
 
 
 async def _write(context: Context, backup: Object, message: str) -> None:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands, identity
@@ -27,6 +26,8 @@ SOCKET = "/var/run/postgresql"
 TTL, LOOP_WAIT, RETRY_TIMEOUT = 30, 10, 10
 #: Of an asynchronous cluster: a replica that is further behind does not take over. It bounds what a failover can lose.
 MAXIMUM_LAG = 1024 * 1024
+#: Bytes of one of its annotations: all of an object's together have no more.
+_MOST = 256 * 1024
 #: Users' parameters win over these, and these over Patroni's.
 DEFAULTS: dict[str, str | int] = {
     "archive_timeout": "60s",
@@ -227,9 +228,5 @@ def switchover_patch(asked: Object) -> Object:
     return {"metadata": {"annotations": asked["metadata"]["annotations"] | {"scheduled_at": None}}}
 
 
-def _json(text: Any) -> Object:
-    try:
-        found = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def _json(text: object) -> Object:
+    return outside.decode_object(text, most=_MOST) or {}

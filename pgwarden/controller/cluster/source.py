@@ -19,7 +19,7 @@ from pgwarden.controller.cluster.clone import Source
 from pgwarden.controller.context import Context
 from pgwarden.controller.repository import secrets
 from pgwarden.kube import paths
-from pgwarden.kube.client import Object
+from pgwarden.kube.client import Object, find_named
 from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest.info import InfoError, parse_info
 
@@ -37,7 +37,7 @@ class Sources:
 
     async def read(self, wanted: DataSource, namespace: str) -> Source:
         where = wanted.namespace or namespace
-        repository = await self._context.client.find(paths.of("repositories", where, wanted.repository))
+        repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         if repository is None or not rules.allows(repository, namespace):
             return Source(repository)
         caches = self._context.caches
@@ -62,7 +62,7 @@ class Sources:
         if time.monotonic() - self._written.get(path, -_LOOK_SECONDS) < _LOOK_SECONDS:
             return ""
         where = wanted.namespace or namespace
-        repository = await self._context.client.find(paths.of("repositories", where, wanted.repository))
+        repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         authority = await self._context.client.find(
             paths.of("secrets", where, names.ca_secret(wanted.repository)),
         )

@@ -13,12 +13,12 @@ import structlog
 
 from pgwarden.api import names
 from pgwarden.api.defaults import effective_s3
-from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
+from pgwarden.api.kinds import RepositorySpec, S3Storage
 from pgwarden.controller import admission, operations
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.backup import available
 from pgwarden.controller.context import Context
-from pgwarden.controller.pods import has_ended, is_ready, waiting_reason
+from pgwarden.controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
 from pgwarden.controller.repository import decide, metrics, render, report, secrets
 from pgwarden.controller.repository.facts import Facts, PodView
 from pgwarden.controller.runtime import conditions, status
@@ -145,7 +145,7 @@ class RepositoryController:
         """The labelled pods that are there to stay."""
         caches = self._context.caches
         return [
-            PodView(pod["metadata"]["name"], pod.get("status", {}).get("podIP", ""), _pod_facts(pod))
+            PodView(pod["metadata"]["name"], pod.get("status", {}).get("podIP", ""), postgres_facts(pod))
             for pod in caches.labelled(caches.postgres_pods, namespace, names.LABEL_REPOSITORY, name)
             if "deletionTimestamp" not in pod["metadata"] and not has_ended(pod)
         ]
@@ -278,16 +278,6 @@ def _info(answer: dict[str, Any], stanza: str) -> tuple[Info | None, str]:
         return parse_info([answer["info"]], stanza), ""
     except InfoError as error:
         return None, str(error)
-
-
-def _pod_facts(pod: Object) -> PodFacts | None:
-    annotation = pod["metadata"].get("annotations", {}).get(names.ANNOTATION_POSTGRES)
-    if annotation is None:
-        return None
-    try:
-        return msgspec.json.decode(annotation, type=PodFacts)
-    except msgspec.DecodeError:
-        return None
 
 
 def _turned_false(old: Object | None, new: Object) -> bool:

@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import aiohttp
 import structlog
 
 from pgwarden.kube import errors, paths
@@ -30,8 +29,8 @@ def named(repository: Object) -> Iterator[str]:
     spec: dict[str, Any] = repository.get("spec") or {}
     s3, encryption = spec.get("s3") or {}, spec.get("encryption") or {}
     for reference in (s3.get("credentialsSecretRef"), s3.get("caSecretRef"), encryption.get("secretRef")):
-        if reference and reference.get("name"):
-            yield str(reference["name"])
+        if reference and isinstance(reference.get("name"), str):
+            yield reference["name"]
 
 
 class SecretWatch:
@@ -41,33 +40,53 @@ class SecretWatch:
         self._client = client
         self._repositories = repositories
         self._changed = changed
-        self._versions: dict[Key, str] = {}  # of a Secret; "" where there is none
+        self._versions: dict[Key, str] = {}  # of a Secret, as it was seen last; "" where there is none
+        self._unseen: set[Key] = set()  # Secrets that could not be looked at the last time
 
     async def run(self) -> None:
         while True:
-            try:
-                await self.look()
-            except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                log.warning("cannot look at Secrets, trying again", error=str(error))
+            await self.look()
             await asyncio.sleep(PERIOD)
 
     async def look(self) -> None:
-        users: dict[Key, set[Key]] = {}
-        for key, repository in list(self._repositories.items.items()):
-            for name in named(repository):
-                users.setdefault((key[0], name), set()).add(key)
+        """Once at each Secret. One that cannot be looked at holds up no other, and is compared when it can be again."""
+        users = self._users()
         before, few = self._versions, asyncio.Semaphore(AT_ONCE)
         found = await asyncio.gather(*(self._version(secret, few) for secret in users))
-        self._versions = dict(zip(users, found, strict=True))
-        for secret, version in self._versions.items():
+        seen = {secret: version for secret, version in zip(users, found, strict=True) if version is not None}
+        self._unseen = set(users) - set(seen)
+        self._versions = {secret: before[secret] for secret in self._unseen if secret in before} | seen
+        for secret, version in seen.items():
             if secret in before and before[secret] != version:
                 for key in users[secret]:
                     self._changed(key)
 
-    async def _version(self, secret: Key, few: asyncio.Semaphore) -> str:
-        async with few:
+    def _users(self) -> dict[Key, set[Key]]:
+        """Of each Secret the Repositories that name it."""
+        users: dict[Key, set[Key]] = {}
+        for key, repository in list(self._repositories.items.items()):
             try:
+                listed = list(named(repository))
+            except (AttributeError, TypeError) as error:
+                log.warning("a Repository is passed over", namespace=key[0], name=key[1], error=str(error))
+                continue
+            for name in listed:
+                users.setdefault((key[0], name), set()).add(key)
+        return users
+
+    async def _version(self, secret: Key, few: asyncio.Semaphore) -> str | None:
+        """None where it is not known, whatever the reason."""
+        try:
+            async with few:
                 seen = await self._client.request("GET", paths.of("secrets", *secret), accept=METADATA)
-            except errors.NotFound:
-                return ""
-        return str(seen["metadata"]["resourceVersion"])
+            return str(seen["metadata"]["resourceVersion"])
+        except errors.NotFound:
+            return ""
+        except Exception as error:  # noqa: BLE001  this one Secret's; the others are looked at
+            if secret not in self._unseen:
+                log.warning("cannot look at a Secret", namespace=secret[0], name=secret[1], error=_line(error))
+            return None
+
+
+def _line(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -14,7 +14,7 @@ from pgwarden.controller.agents import KEY_CONTROLLER_CERT, KEY_CONTROLLER_KEY
 from pgwarden.controller.certificates import Pair
 from pgwarden.controller.repository import render
 from pgwarden.kube import errors, paths
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient, Object, find_named
 
 #: The keys that a credentials Secret carries, as the seed's flags name them.
 KEY_S3_KEY, KEY_S3_SECRET = "s3-key", "s3-key-secret"
@@ -69,7 +69,7 @@ async def ensure_authority(client: KubeClient, repository: Object, now: datetime
     path = paths.of("secrets", metadata["namespace"], name)
     found = await client.find(path)
     if found is None:
-        ca = certificates.new_ca(f"pgwarden {metadata['name']}"[:64], now)
+        ca = certificates.new_ca(f"pgwarden {metadata['name']}", now)
         made = render.secret(repository, name, _authority_data(ca, now))
         try:
             return await client.create(paths.of("secrets", metadata["namespace"]), made)
@@ -133,7 +133,7 @@ def _both(name: str) -> Sequence[str]:
 
 
 async def _secret(client: KubeClient, namespace: str, name: str, field: str) -> dict[str, bytes]:
-    found = await client.find(paths.of("secrets", namespace, name))
+    found = await find_named(client, "secrets", namespace, name)
     if found is None:
         raise MissingSecretError(f"{field}: there is no Secret {name} in namespace {namespace}; create it")
     return decode(found)

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pgwarden.api import names
-from pgwarden.api.kinds import PodFacts, RepositorySpec, RestoreSpec
+from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.target import parse_time
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.runtime import conditions
@@ -86,17 +84,6 @@ def owner(pod: Object) -> tuple[str, str]:
 
 def pods_of(pods: Iterable[Object], kind: str, name: str) -> list[Object]:
     return [pod for pod in pods if owner(pod) == (kind, name)]
-
-
-def pod_facts(pod: Object) -> PodFacts | None:
-    """What the webhook wrote on *pod*."""
-    text = pod["metadata"].get("annotations", {}).get(names.ANNOTATION_POSTGRES)
-    if not text:
-        return None
-    try:
-        return msgspec.json.decode(text, type=PodFacts)
-    except msgspec.MsgspecError:
-        return None
 
 
 def claims_of(pod: Object) -> set[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.controller.agents import AgentError
+from pgwarden.controller.backup import turn
 from pgwarden.controller.cluster import patroni
 from pgwarden.controller.context import Context
 from pgwarden.controller.restore import cluster, workload
@@ -19,7 +19,7 @@ from pgwarden.controller.restore.decide import stage
 from pgwarden.controller.restore.facts import Facts, claims_of, pod_ip, pods_of
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.kube import paths
-from pgwarden.kube.client import Object
+from pgwarden.kube.client import Object, find_named
 
 #: Steps for which every pod of the namespace matters, as any may use the claims.
 _ALL_PODS = frozenset({"Validated", "Stopped", "Swapped"})
@@ -93,19 +93,13 @@ class _Reader:
         self._namespace = namespace
 
     async def find(self, plural: str, name: str) -> Object | None:
-        return await self._context.client.find(paths.of(plural, self._namespace, name))
+        return await find_named(self._context.client, plural, self._namespace, name)
 
     async def items(self, plural: str, **params: str) -> list[Object]:
-        page: Any = await self._context.client.get(paths.of(plural, self._namespace), params)
-        return list(page["items"])
+        return await self._context.client.items(paths.of(plural, self._namespace), **params)
 
     async def operations(self, repository: str) -> tuple[Object, ...]:
-        """Read fresh: a cache may not show yet what another worker has just started."""
-        found: list[Object] = []
-        for plural, kind in (("backups", "Backup"), ("restores", "Restore")):
-            listed = await self.items(plural, fieldSelector=f"spec.repository={repository}")
-            found += [{"kind": kind} | one for one in listed]
-        return tuple(found)
+        return tuple(await turn.listed(self._context.client, self._namespace, repository))
 
     async def workloads(self, plan: Plan | None) -> list[Object]:
         if plan is None:
@@ -159,7 +153,7 @@ class _Reader:
         wanted = {claim["spec"].get("volumeName", "") for claim in claims}
         if plan is not None:
             wanted |= {volume.name for volume in (plan.old_volume, plan.new_volume) if volume}
-        found = [await self._context.client.find(paths.of("persistentvolumes", "", n)) for n in sorted(wanted - {""})]
+        found = [await find_named(self._context.client, "persistentvolumes", "", n) for n in sorted(wanted - {""})]
         return {volume["metadata"]["name"]: volume for volume in found if volume}
 
     async def job_pods(self, job: str) -> list[Object]:

@@ -6,10 +6,10 @@ from typing import Any
 
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts
-from pgwarden.controller.pods import has_ended
+from pgwarden.controller.pods import has_ended, postgres_facts
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore import render, swap, workload
-from pgwarden.controller.restore.facts import Facts, claims_of, is_going, owner, pod_facts
+from pgwarden.controller.restore.facts import Facts, claims_of, is_going, owner
 from pgwarden.controller.restore.plan import Plan, Volume
 from pgwarden.controller.restore.verdict import Verdict, fail, wait
 from pgwarden.kube.client import Object
@@ -20,7 +20,7 @@ def make(facts: Facts) -> Plan | Verdict:
     pod, found = _source(facts)
     if pod is None:
         return found if isinstance(found, Verdict) else _no_pod(facts)
-    known = pod_facts(pod)
+    known = postgres_facts(pod)
     name = pod["metadata"]["name"]
     if known is None:
         return wait(
@@ -40,7 +40,7 @@ def _source(facts: Facts) -> tuple[Object | None, workload.Found | Verdict | Non
     if not facts.spec.volume_claim:
         found = workload.find(facts)
         return (None, found) if isinstance(found, Verdict) else (found.pod, found)
-    injected = [pod for pod in facts.labelled_pods() if pod_facts(pod)]
+    injected = [pod for pod in facts.labelled_pods() if postgres_facts(pod)]
     primary = (facts.repository or {}).get("status", {}).get("primary", "")
     injected.sort(key=lambda pod: (pod["metadata"]["name"] != primary, is_going(pod), pod["metadata"]["name"]))
     return (injected[0] if injected else None), None

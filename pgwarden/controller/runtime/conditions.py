@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pgwarden.api import outside
 from pgwarden.kube.client import Object
 
 
@@ -30,7 +31,7 @@ def put(
         "type": kind,
         "status": word,
         "reason": reason,
-        "message": message[:32768],
+        "message": outside.printable(message)[:32768],
         "observedGeneration": generation,
         "lastTransitionTime": before["lastTransitionTime"] if before and same else timestamp(now),
     }

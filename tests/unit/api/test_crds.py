@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from harness.crds import CRDS, embedded
 from pgwarden.api import kinds
 from pgwarden.api.names import GROUP, VERSION
-from pgwarden.api.schema import KINDS, crds
+from pgwarden.api.schema import KINDS, crds, schema_faults
 
 SPECS = {
     "Repository": kinds.RepositorySpec,
@@ -104,3 +105,38 @@ def test_the_repository_in_a_cluster_has_the_schema_of_a_repository():
     part = schema("PostgresCluster")["properties"]["spec"]["properties"]["repository"]
     assert part["x-kubernetes-validations"] == whole["x-kubernetes-validations"]
     assert part["properties"] == {name: one for name, one in whole["properties"].items() if name != "postgres"}
+
+
+#: Fields that name an object, a container, a key or the like; all other strings are free text of a form of their own.
+NAMING = re.compile(r"(\.name|Name|\.repository|\.namespace|\.volumeClaim|\.container|\.key)$|cloneableFrom\[\]$")
+NO_OBJECTS = {".spec.target.name", ".spec.dataSource.target.name"}  # of a restore point, by PostgreSQL's rules
+UNUSABLE = [".", "..", "a/b", "a%2fb", "x\ny", "x\n", "-a", "a-", "a b", "\x00", "\x1b[2J", "ü", "a..b/"]
+
+
+def naming() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for kind in KINDS:
+        for path, node in walk(schema(kind)["properties"]["spec"], ".spec"):
+            if node.get("type") == "string" and NAMING.search(path) and path not in NO_OBJECTS:
+                yield kind, path, node
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "node"), list(naming()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_field_that_names_something_takes_nothing_that_could_be_a_path(kind, path, node):
+    taken = re.compile(node["pattern"].removesuffix("$") + r"\Z")
+    refused = [name for name in UNUSABLE if taken.match(name)]
+    assert refused == ([] if not path.endswith(".key") else [".", "..", "-a", "a-"]), f"{kind}{path}"
+
+
+def test_there_are_such_fields():
+    assert len(list(naming())) > 20
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "x\ny"])
+def test_the_rule_says_what_is_wrong_with_the_name(name):
+    spec = {"storageType": "s3", "s3": {"credentialsSecretRef": {"name": name}}}
+    found = schema_faults({"apiVersion": f"{GROUP}/{VERSION}", "kind": "Repository", "metadata": {}, "spec": spec})
+    assert [(one.field, one.message[:25]) for one in found] == [
+        ("spec.s3.credentialsSecretRef.name", "must be an object's name:")
+    ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import ssl
-import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+
+from tests.unit.plain_ca import be_strict, serving, signed
 
 NO_REPOSITORY = (
     '{field}: "pgwarden-selftest-absent": there is no Repository of this name in namespace default; create it'
@@ -94,33 +94,10 @@ def test_only_dry_runs(script, monkeypatch, tmp_path):
             pass
 
     (tmp_path / "token").write_text("abc\n")
-    certificate, key = tmp_path / "ca.crt", tmp_path / "tls.key"
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "1",
-            "-subj",
-            "/CN=x",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-keyout",
-            key,
-            "-out",
-            certificate,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    authority = signed("kubernetes")
+    (tmp_path / "ca.crt").write_bytes(authority.pem)
+    context = serving(signed("kube-apiserver", authority, address="127.0.0.1"), tmp_path)
+    be_strict(monkeypatch)
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.controller.repository import secret_watch
@@ -122,3 +123,89 @@ async def test_line_breaks_at_the_end_do_not_count_and_other_usual_names_of_keys
     }
     found = await read_credentials(client, "ns", msgspec.convert(SPEC, RepositorySpec))
     assert (found.s3_key, found.s3_secret, found.cipher_pass) == ("key", "secret", "pass phrase")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "x\ny", ""])
+async def test_a_secret_of_a_name_that_none_can_have_is_missing(client, name):
+    with pytest.raises(MissingSecretError, match="there is no Secret"):
+        await read_credentials(
+            client, "ns", msgspec.convert({"encryption": {"secretRef": {"name": name}}}, RepositorySpec)
+        )
+
+
+class Poisoned(Fake):
+    """Of one Secret the answer is an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: dict[str, Any] = {}
+
+    async def request(self, method: str, path: str, **more: Any) -> Any:
+        answer = self.answers.get(path.rpartition("/")[2])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if answer is not None else await super().request(method, path, **more)
+
+
+POISON = {
+    "one that we may not see": errors.Invalid(403, "Forbidden", "no"),
+    "one that the API server fails over": errors.ApiError(500, "InternalError", "etcd"),
+    "one that no answer comes of": TimeoutError(),
+    "a list": {"items": [], "metadata": {}},
+    "something else": ["x"],
+    "something nested": RecursionError("maximum recursion depth exceeded"),
+}
+SPECS = {
+    "the folder above": {"s3": {"credentialsSecretRef": {"name": ".."}}},
+    "this folder": {"encryption": {"secretRef": {"name": "."}}},
+    "a line break": {"encryption": {"secretRef": {"name": "x\ny"}}},
+    "no name": {"encryption": {"secretRef": {}}},
+    "a name that is none": {"encryption": {"secretRef": {"name": 5}}},
+    "a reference that is none": {"encryption": {"secretRef": "x"}},
+    "s3 that is none": {"s3": ["x"]},
+    "a spec that is none": "x",
+    "no spec": None,
+}
+
+
+def poisoned(answers: dict[str, Any], spec: Any) -> tuple[Poisoned, secret_watch.SecretWatch, list[tuple[str, str]]]:
+    """A healthy Repository between two of another tenant that have *spec*."""
+    client = Poisoned()
+    client.versions, client.answers = {"keys": "1", "ca": "1", "cipher": "1"}, answers
+    cache = WatchCache(client, paths.of("repositories"))
+    for namespace, name, found in (("evil", "a", spec), ("ns", "hippo", SPEC), ("worse", "z", spec)):
+        cache.items[(namespace, name)] = {"metadata": {"namespace": namespace, "name": name}, "spec": found}
+    told: list[tuple[str, str]] = []
+    return client, secret_watch.SecretWatch(client, cache, told.append), told
+
+
+@pytest.mark.parametrize(
+    ("answers", "spec"),
+    [
+        *(
+            pytest.param({"evil": answer}, {"s3": {"caSecretRef": {"name": "evil"}}}, id=name)
+            for name, answer in POISON.items()
+        ),
+        *(pytest.param({}, spec, id=name) for name, spec in SPECS.items()),
+    ],
+)
+async def test_a_poisonous_repository_among_healthy_ones_hides_no_rotated_key(answers, spec):
+    client, watch, told = poisoned(answers, spec)
+    await watch.look()
+    client.versions["keys"] = "2"
+    await watch.look()
+    assert told == [("ns", "hippo")]
+
+
+async def test_a_key_that_was_rotated_while_nobody_could_look_is_noticed_afterwards():
+    client, watch, told = poisoned({}, None)
+    await watch.look()
+    client.answers["keys"], client.versions["keys"] = errors.ApiError(500, "InternalError", "etcd"), "2"
+    with structlog.testing.capture_logs() as logged:
+        for _ in range(3):
+            await watch.look()
+    assert told == []
+    assert [(line["event"], line["name"]) for line in logged] == [("cannot look at a Secret", "keys")]
+    client.answers.clear()
+    await watch.look()
+    assert told == [("ns", "hippo")]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+import structlog
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pgwarden.controller import certificates
+from pgwarden.controller import webhook_certificate as module
+from pgwarden.controller.certificates import Pair
 from pgwarden.controller.webhook_certificate import KEY_BUNDLE, decide
+from pgwarden.kube import errors
 
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 DNS = ["w.ns.svc", "w.ns.svc.cluster.local"]
@@ -70,3 +78,62 @@ def test_over_ten_years_each_leaf_is_trusted_by_the_bundle_before_and_after_it()
         content = after
     assert len(authorities) == 2
     assert len(bundle(content)) == 1, "the old authority is still trusted after the next renewal"
+
+
+def test_the_longest_service_and_namespace_get_a_certificate_with_their_whole_names():
+    service = f"{'r' * 40}-webhook.{'n' * 63}.svc"
+    dns = [service, f"{service}.cluster.local"]
+    first = decide({}, dns, BEGIN)
+    leaf = x509.load_pem_x509_certificate(first["tls.crt"])
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == dns
+    assert decide(first, dns, BEGIN + timedelta(days=59)) == first
+    another = [name.replace(".svc", "x.svc") for name in dns]  # that begins alike
+    assert decide(first, another, BEGIN)["tls.crt"] != first["tls.crt"]
+
+
+def rsa_authority() -> dict[str, bytes]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return {"ca.crt": decide({}, DNS, BEGIN)["ca.crt"], "ca.key": pem}
+
+
+AUTHORITIES = {
+    "no PEM": {"ca.crt": b"x", "ca.key": b"x"},
+    "of a kind that we do not sign with": rsa_authority(),
+    "with the key of another": {"ca.crt": decide({}, DNS, BEGIN)["ca.crt"], "ca.key": decide({}, DNS, BEGIN)["ca.key"]},
+}
+
+
+@pytest.mark.parametrize("held", AUTHORITIES.values(), ids=AUTHORITIES)
+def test_an_authority_that_cannot_sign_is_replaced(held):
+    made = decide(held, DNS, BEGIN)
+    assert certificates.still_good(
+        Pair(made["tls.crt"], made["tls.key"]), Pair(made["ca.crt"], b""), DNS[0], DNS, BEGIN
+    )
+
+
+async def test_whatever_goes_wrong_it_is_tried_again_after_a_growing_pause(monkeypatch):
+    """`keep` is a task of the leader beside all others."""
+    failures = [ValueError("Attribute's length must be >= 1 and <= 64"), KeyError("data"), errors.ApiError(500, "", "")]
+    pauses: list[float] = []
+    done = asyncio.Event()
+
+    async def reconcile(_context):
+        if failures:
+            raise failures.pop()
+        done.set()
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    monkeypatch.setattr(module, "reconcile", reconcile)
+    monkeypatch.setattr(module, "PERIOD", 0.01)
+    monkeypatch.setattr(module, "_configurations", lambda _: ())
+    monkeypatch.setattr(module.asyncio, "sleep", sleep)
+    with structlog.testing.capture_logs():
+        task = asyncio.create_task(module.keep(SimpleNamespace(client=None)))
+        await asyncio.wait_for(done.wait(), 10)
+    assert not task.done()
+    task.cancel()
+    assert pauses == [1, 2, 4]

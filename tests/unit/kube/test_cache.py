@@ -7,9 +7,11 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 from aiohttp import web
 
 from pgwarden.kube import cache as module
+from pgwarden.kube import index
 from pgwarden.kube.cache import WatchCache
 from tests.unit.kube.conftest import Script, event, gone, listed, pod
 
@@ -19,6 +21,8 @@ PATH = "/api/v1/pods"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(module, "BACKOFF", (0.01,))
+    with structlog.testing.capture_logs():  # tracebacks are not drawn for a terminal
+        yield
 
 
 @asynccontextmanager
@@ -132,3 +136,73 @@ async def test_managed_fields_are_not_kept(connect, script: Script):
         assert "managedFields" not in cache.get("ns", "a")["metadata"]
         assert [one["metadata"]["name"] for one in cache.in_namespace("ns")] == ["a"]
         assert list(cache.in_namespace("other")) == []
+
+
+#: Objects that nobody has thought of. A name and a version each has: it is by those that the API server keeps it.
+ODD = {
+    "no labels": {"metadata": {"labels": None}},
+    "labels that are none": {"metadata": {"labels": ["x"]}},
+    "no spec": {"spec": None},
+    "a spec that is none": {"spec": "x"},
+    "a repository that is none": {"spec": {"repository": ["hippo"]}},
+    "a status that is none": {"status": 5},
+}
+
+
+def odd(version: int, change: dict) -> dict:
+    made = pod("odd", version, **{key: value for key, value in change.items() if key != "metadata"})
+    made["metadata"] |= change.get("metadata", {})
+    return made
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+async def test_an_odd_object_among_healthy_ones_is_passed_over_alone(connect, script: Script, change):
+    script.lists = [listed(5, pod("a", 1, spec={"repository": "hippo"}), odd(2, change))]
+    script.watches = [[event("MODIFIED", odd(6, change)), event("ADDED", pod("b", 7, spec={"repository": "hippo"})),
+                       event("DELETED", odd(8, change))]]  # fmt: skip
+    indexes = {"repository": index.repository, "l": index.label("l")}
+    async with running(await connect(script.answer), indexes=indexes) as (cache, told):
+        cache.listen(lambda _kind, obj, _: obj["spec"]["repository"].upper())
+        await eventually(lambda: ("DELETED", "odd", "6") in told)
+        assert sorted(one["metadata"]["name"] for one in cache.by("repository", ("ns", "hippo"))) == ["a", "b"]
+
+
+async def test_a_listener_that_breaks_over_one_object_hears_of_the_others_and_so_do_all_others(connect, script: Script):
+    script.lists = [listed(5, pod("a", 1), pod("poison", 2), pod("b", 3))]
+    heard = []
+
+    def breaks(_kind, obj, _before):
+        if obj["metadata"]["name"] == "poison":
+            raise RecursionError("nested")
+        heard.append(obj["metadata"]["name"])
+
+    client = await connect(script.answer)
+    cache, told = WatchCache(client, PATH), []
+    cache.listen(breaks)
+    cache.listen(lambda _kind, obj, _before: told.append(obj["metadata"]["name"]))
+    with structlog.testing.capture_logs() as logged:
+        task = asyncio.create_task(cache.run())
+        await asyncio.wait_for(cache.synced.wait(), 20)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert heard == ["a", "b"]
+    assert told == ["a", "poison", "b"]
+    assert [(line["event"], line["namespace"], line["name"]) for line in logged] == [
+        ("an object was passed over", "ns", "poison")
+    ]
+
+
+async def test_what_nobody_thought_of_is_tried_again_like_all_else(connect, script: Script, monkeypatch):
+    script.lists = [listed(5, pod("a", 1))]
+    client = await connect(script.answer)
+    broken, get = [RecursionError("nested"), KeyError("items")], client.get
+
+    async def breaks(*args, **kwargs):
+        if broken:
+            raise broken.pop()
+        return await get(*args, **kwargs)
+
+    monkeypatch.setattr(client, "get", breaks)
+    async with running(client) as (cache, _):
+        await asyncio.wait_for(cache.synced.wait(), 20)
+    assert not broken

@@ -117,3 +117,41 @@ async def test_a_watch_that_is_too_old_is_gone_by_status_or_by_event(connect, sc
     refusing = await connect(answering(410, {"reason": "Expired"}))
     with pytest.raises(errors.Gone):
         [one async for one in refusing.watch(PATH, {})]
+
+
+async def test_items_are_read_page_by_page(connect):
+    asked = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(dict(request.query))
+        more = "continue" not in request.query
+        return web.json_response(
+            {"items": [pod("b" if not more else "a", 1)], "metadata": {"continue": "next"} if more else {}}
+        )
+
+    client = await connect(handler)
+    found = await client.items(PATH, labelSelector="l=v")
+    assert [one["metadata"]["name"] for one in found] == ["a", "b"]
+    first = {"limit": "500", "labelSelector": "l=v"}
+    assert asked == [first, first | {"continue": "next"}]
+
+
+BODIES = {
+    "nested": b"[" * 100_000,
+    "a list": b"[1]",
+    "details that are none": b'{"reason": "Forbidden", "message": "no", "details": [1]}',
+    "causes that are none": b'{"reason": "Forbidden", "message": "no", "details": {"causes": {"a": 1}}}',
+    "a cause that is none": b'{"reason": "Forbidden", "message": "no", "details": {"causes": ["x", null]}}',
+    "not UTF-8": b'{"message": "\xff"}',
+    "empty": b"",
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_an_error_of_any_body_is_an_error_of_its_status(body):
+    assert type(errors.from_body(403, body)) is errors.Invalid
+
+
+def test_a_terminating_namespace_is_told_from_other_refusals():
+    body = b'{"reason": "Forbidden", "message": "no", "details": {"causes": [{"reason": "NamespaceTerminating"}]}}'
+    assert type(errors.from_body(403, body)) is errors.Terminating

@@ -101,3 +101,19 @@ def test_the_errors_of_archive_push_are_parted_by_storage():
     ]
     assert by_repo("errors:\nrepo2: down\nrepo2: down\n") == [(2, "down")]
     assert by_repo("WAL segment is not there") == [(0, "WAL segment is not there")]
+
+
+STEERING = {
+    "raw": "pwned\x1b]0;pwned\x07\x1b[2J\r\x9b",
+    "as XML writes them": "pwned&#27;]0;pwned&#7;&#x1b;[2J&#13;&#155;",
+    "on more than one line": "pwned\nERROR: [000]: all is well",
+    "from right to left": "pwned&#8238;dlrow",
+}
+
+
+@pytest.mark.parametrize("message", STEERING.values(), ids=STEERING)
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket", "SomethingNew", ""])
+def test_what_an_s3_service_says_steers_no_terminal(message, code):
+    text = f"HTTP request failed with 403 (Forbidden):\n<Code>{code}</Code><Message>{message}</Message>"
+    found = explain(text)
+    assert found.sentence.isprintable()

@@ -101,10 +101,8 @@ class Cluster(KubeClient):
         for term in filter(None, params.get("labelSelector", "").split(",")):
             key, _, value = term.partition("=")
             found = [o for o in found if o["metadata"].get("labels", {}).get(key) == value]
-        field, _, value = params.get("fieldSelector", "").partition("=")
-        if field:
-            assert field == "spec.repository"
-            found = [o for o in found if o["spec"]["repository"] == value]
+        if "fieldSelector" in params:  # of a custom resource, before Kubernetes 1.31
+            raise errors.Invalid(400, "BadRequest", f"field label not supported: {params['fieldSelector']}")
         return {"items": copy.deepcopy(found), "metadata": {"resourceVersion": "1"}}
 
     def _write(self, method: str, plural: str, namespace: str, name: str, sub: str, body: Any) -> Object:

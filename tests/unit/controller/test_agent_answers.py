@@ -1,0 +1,138 @@
+"""Answers of agents over a real connection: bounded, of known types, and never more than an AgentError."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from pgwarden.api import names
+from pgwarden.controller import agents, certificates
+from pgwarden.controller.agents import MOST, AgentError, Agents
+
+KEY = ("ns", "hippo")
+NOW = datetime.now(UTC)
+CA = certificates.new_ca("pgwarden hippo", NOW)
+
+
+def secret() -> dict[str, Any]:
+    mine = certificates.issue(CA, names.CN_CONTROLLER, [], NOW)
+    data = {"ca.crt": CA.cert, "ca.key": CA.key, "controller.crt": mine.cert, "controller.key": mine.key}
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return {"metadata": {"resourceVersion": "1"}, "data": encoded}
+
+
+@pytest.fixture
+async def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The answer to GET /status of an agent that sends that body."""
+    leaf = certificates.issue(CA, names.cn_pods("hippo"), [names.pod_dns_wildcard("hippo", "ns")], NOW)
+    (tmp_path / "pair").write_bytes(leaf.key + leaf.cert)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pair")
+    sent: dict[str, Any] = {}
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=sent.get("status", 200), headers=sent.get("headers", {}))
+        await response.prepare(request)
+        try:
+            for piece in sent["pieces"]:
+                await response.write(piece)
+                sent["written"] = sent.get("written", 0) + len(piece)
+        except ConnectionError:
+            pass
+        return response
+
+    app = web.Application()
+    app.router.add_get("/status", handler)
+    server = TestServer(app, host="127.0.0.1")
+    await server.start_server(ssl=context)
+    monkeypatch.setattr(names, "PORT_AGENT", server.port)
+    caller = Agents(None)  # type: ignore[arg-type]
+    caller.trust(KEY, secret())
+
+    async def asked(*pieces: bytes, **more: Any) -> dict[str, Any]:
+        sent.update(more, pieces=pieces)
+        return await caller.pod(KEY, "127.0.0.1")
+
+    asked.sent = sent  # type: ignore[attr-defined]
+    yield asked
+    await caller.close()
+    await server.close()
+
+
+async def test_what_an_agent_answers_is_handed_on_whole(ask):
+    answer = {
+        "role": "postgres", "version": "0.1.0", "pgbackrest": "2.58", "server": {"running": True, "restarts": 0},
+        "configHash": "x", "configError": "", "archiveError": "", "unarchived": None,
+        "postgres": {"reachable": True, "inRecovery": False, "timeline": 1, "lastReplayTime": None,
+                     "systemIdentifier": "77", "pendingRestart": False},
+        "archiver": {"archivedCount": 1, "lastArchivedTime": "2026-11-23T10:00:00.123456Z", "lastFailedTime": None},
+        "somethingOfTomorrow": [1],
+    }  # fmt: skip
+    assert await ask(json.dumps(answer).encode()) == answer
+
+
+async def test_a_large_answer_below_the_bound_is_read(ask):
+    answer = {"info": {"backup": [{"label": "x" * 1000}] * 7000}}
+    assert await ask(json.dumps(answer).encode()) == answer
+
+
+async def test_no_more_than_the_bound_is_read(ask):
+    pieces = [b'{"info": {"a": "', *[b"x" * 2**20] * 64]
+    with pytest.raises(AgentError, match="answered more than 8 MiB"):
+        await ask(*pieces)
+    assert ask.sent.get("written", 0) < MOST * 3  # what the two sides' buffers hold besides
+
+
+POISON = {
+    "nested lists": b"[" * 100_000,
+    "nested lists in a field": b'{"info":' + b"[" * 100_000,
+    "nested objects": b'{"info":' * 100_000,
+    "a list": b"[1]",
+    "null": b"null",
+    "nothing": b"",
+    "NaN": b'{"unarchived": NaN}',
+    "not UTF-8": b'{"infoError": "\xff"}',
+    "a word for a number": b'{"unarchived": "many"}',
+    "a list for PostgreSQL": b'{"postgres": [1]}',
+    "a list for a word": b'{"postgres": {"systemIdentifier": ["77"]}}',
+    "a word for a time": b'{"archiver": {"lastArchivedTime": "yesterday"}}',
+    "a list for info": b'{"info": [1]}',
+    "a table space without a folder": b'{"tablespaces": [{"name": "fast"}]}',
+    "an object for an error": b'{"infoError": {"a": 1}}',
+}
+
+
+@pytest.mark.parametrize("body", POISON.values(), ids=POISON)
+async def test_an_answer_that_is_none_is_told_as_such(ask, body):
+    with pytest.raises(AgentError, match="answered status with something else than an answer"):
+        await ask(body)
+
+
+async def test_what_is_packed_is_not_unpacked(ask):
+    """A thousandth of the bound would unpack to more than all of it."""
+    with pytest.raises(AgentError, match="something else than an answer"):
+        await ask(gzip.compress(b'{"infoError": "' + b" " * 2 * MOST + b'"}'), headers={"Content-Encoding": "gzip"})
+
+
+async def test_a_refusal_is_told_in_one_line_without_control_characters(ask):
+    with pytest.raises(AgentError) as raised:
+        await ask(b"only \x1b[2Jyou\nmay call\n", status=403)
+    assert str(raised.value) == "the agent answered 403: only [2Jyou may call"
+
+
+def test_the_controllers_key_is_on_no_disk(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a file is written")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    agents._context(secret()["data"])

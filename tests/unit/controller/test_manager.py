@@ -1,0 +1,125 @@
+"""The start of the leadership among objects of many tenants: one that breaks what looks at it holds up nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from pgwarden.api import names
+from pgwarden.controller.agents import Agents
+from pgwarden.controller.context import Caches, Context
+from pgwarden.controller.manager import Manager
+from pgwarden.controller.runtime import steady
+from pgwarden.controller.settings import Settings
+from pgwarden.kube import errors
+from pgwarden.kube.access import Access
+from pgwarden.kube.client import KubeClient
+from pgwarden.kube.events import Recorder
+
+FAILURES = {
+    "a nested annotation": RecursionError("maximum recursion depth exceeded"),
+    "an object that we may not see": errors.Invalid(403, "Forbidden", "no"),
+    "the API server is away": OSError("connection refused"),
+    "a fault of ours": KeyError("Pod"),
+}
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What is logged; not drawn for a terminal, which takes seconds for each traceback."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
+    monkeypatch.setattr(steady, "FIRST_PAUSE", 0.01)
+    client = KubeClient(Access("http://nowhere.invalid", None))
+    made = Context(client, Caches(client), Agents(client), Recorder(client, "c"), Settings.from_environment())
+    return Manager(made)
+
+
+@contextlib.asynccontextmanager
+async def led(manager: Manager, seen: dict[str, list[tuple[str, str]]]) -> AsyncIterator[asyncio.Task[None]]:
+    """The manager runs; *seen* are the keys that came to each kind's reconcile."""
+    for worker in (manager.repositories, manager.backups, manager.restores, manager.schedules, manager.clusters):
+
+        async def reconcile(key: tuple[str, str], kind: str = worker.kind) -> None:
+            seen.setdefault(kind, []).append(key)
+
+        worker._reconcile = reconcile
+    task = asyncio.create_task(manager.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def eventually(look) -> None:
+    async with asyncio.timeout(20):
+        while not look():  # noqa: ASYNC110  what is looked at is a plain dict
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+async def test_what_breaks_the_look_for_vanished_restores_holds_up_nobody_and_is_tried_again(
+    manager, monkeypatch, failure
+):
+    left = [failure, failure]
+
+    async def orphans():
+        if left:
+            raise left.pop()
+        return [("ns", "vanished")]
+
+    monkeypatch.setattr(manager._restorer, "orphans", orphans)
+    manager._context.caches.repositories._put(
+        {"metadata": {"namespace": "ns", "name": "hippo", "resourceVersion": "1"}, "spec": {}}
+    )
+    seen: dict[str, list[tuple[str, str]]] = {}
+    async with led(manager, seen) as task:
+        await eventually(lambda: ("ns", "vanished") in seen.get("Restore", []))
+        assert seen["Repository"] == [("ns", "hippo")]
+        assert not task.done()
+
+
+ODD = {
+    "no labels": {"metadata": {"labels": None}},
+    "no spec": {"spec": None},
+    "a spec that is none": {"spec": "x"},
+    "a repository that is none": {"spec": {"repository": ["hippo"]}},
+    "a status that is none": {"spec": {"repository": "hippo"}, "status": ["x"]},
+}
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+async def test_odd_objects_among_healthy_ones_are_passed_over(manager, monkeypatch, change):
+    async def orphans():
+        return []
+
+    monkeypatch.setattr(manager._restorer, "orphans", orphans)
+    caches, seen = manager._context.caches, {}
+
+    def obj(name: str, **more) -> dict:
+        metadata = {"namespace": "ns", "name": name, "uid": name, "resourceVersion": "1", "generation": 1}
+        made = {"metadata": metadata, "spec": {"repository": "hippo"}, "status": {"phase": "Completed"}} | more
+        return made | {"metadata": metadata | more.get("metadata", {})}
+
+    pod = {"labels": {names.LABEL_REPOSITORY: "hippo"}}
+    async with led(manager, seen) as task:
+        await asyncio.sleep(0)  # the listeners are there once its first step is done
+        for cache in caches.all():
+            cache._put(obj("odd", **change))
+        caches.backups._put(obj("healthy"))
+        caches.postgres_pods._put(obj("pod", metadata=pod))
+        for cache in caches.all():
+            cache._drop(obj("odd", **change))
+        await eventually(lambda: ("ns", "hippo") in seen.get("Repository", []))
+        assert ("ns", "healthy") in seen["Backup"]
+        assert not task.done()
