@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.common import (
     Case,
     Object,
     check_options,
     check_storage,
     get,
-    objects,
     repository_of,
     storages_of,
 )
@@ -27,10 +27,12 @@ def check(case: Case) -> None:
     kind = options.type or case.get(str, "type") or "incr"
     if repository is None or kind == "full":
         return
-    known = objects(repository, "status", "backups")
-    if get(repository, dict, "status") and not any(entry.get("type") == "full" for entry in known):
-        name = case.get(str, "repository")
-        case.warn(f"Repository {name} has no full backup yet: pgBackRest makes this {kind} a full one")
+    storage = case.get(str, "storage") or next(iter(storages_of(repository)), None)
+    sets = backup_sets.of(repository).of_storage(storage)
+    if get(repository, dict, "status") and not (sets.some if sets.count("full") is None else sets.count("full")):
+        name, there = case.get(str, "repository"), len(storages_of(repository)) > 1
+        where = f" in storage {storage}" if there else ""
+        case.warn(f"Repository {name} has no full backup{where} yet: pgBackRest makes this {kind} a full one")
 
 
 def _but_deletion_policy(backup: Object) -> Object:
