@@ -98,7 +98,8 @@ class Repository:
             result = await self._runner.run(commands.info_argv(self._stanza), INFO_LIMIT_SECONDS)
             self._error = result.error
             # Not strict: pgBackRest quotes what it cannot read as it is, control characters and all.
-            self._info = next(iter(json.loads(result.stdout, strict=False)), None) if result.ok else None
+            found = next(iter(json.loads(result.stdout, strict=False)), None) if result.ok else None
+            self._info = _without_references(found)
         except (OSError, ValueError) as error:
             self._info, self._error = None, f"pgbackrest info: {error}"
         self._read = time.monotonic()
@@ -111,6 +112,15 @@ class Repository:
                 return {"ok": False, "exitCode": -1, "output": str(error)}
         self._read = -INFO_FRESH_SECONDS
         return {"ok": result.ok, "exitCode": result.exit_code, "output": _shown(result)}
+
+
+def _without_references(info: Answer | None) -> Answer | None:
+    """Each set names all the sets that it takes files from: of a long chain that is most of the text, and read by
+    nobody.
+    """
+    for one in (info or {}).get("backup") or ():
+        one.pop("reference", None)
+    return info
 
 
 def _has_trouble(info: Answer | None) -> bool:
