@@ -28,10 +28,13 @@ def check(case: Case) -> None:
     if repository is None or kind == "full":
         return
     storage = case.get(str, "storage") or next(iter(storages_of(repository)), None)
-    sets = backup_sets.of(repository).of_storage(storage)
-    if get(repository, dict, "status") and not (sets.some if sets.count("full") is None else sets.count("full")):
-        name, there = case.get(str, "repository"), len(storages_of(repository)) > 1
-        where = f" in storage {storage}" if there else ""
+    there = backup_sets.of(repository)
+    sets = there.of_storage(storage)
+    # Of a Repository that has been looked at, but whose storages never were, it is as good as sure.
+    nothing = get(repository, dict, "status") and not sets.known and not there.some
+    if nothing or sets.count("full") == 0:
+        name = case.get(str, "repository")
+        where = f" in storage {storage}" if len(storages_of(repository)) > 1 else ""
         case.warn(f"Repository {name} has no full backup{where} yet: pgBackRest makes this {kind} a full one")
 
 

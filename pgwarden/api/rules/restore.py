@@ -66,7 +66,7 @@ def check_set(case: Case, repository: Object) -> None:
     if not sets.known or not backup_sets.of(repository).some:
         case.warn(f"the backups of Repository {name}{where} are not known yet: whether {label} is one shows later")
     elif not sets.whole:
-        case.warn(f"Repository {name} lists {sets}{where}, and not {label}: whether it is there shows later")
+        case.warn(f"{label} is not among {sets} that Repository {name} lists{where}: whether it is there shows later")
     else:
         newest = ", ".join(dict.fromkeys(str(one.get("label")) for one in sets.newest_first[:_NAMED])) or "none"
         message = f"Repository {name} has no such backup{where}; the newest are: {newest}"

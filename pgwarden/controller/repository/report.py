@@ -69,13 +69,17 @@ def _of_primary(facts: Facts) -> Object:
 
 
 def _sets(facts: Facts, backup_names: Mapping[str, str]) -> dict[str, list[Object]]:
-    """All sets of each storage that could be read, newest first."""
+    """All sets of each storage that could be read, newest first: in full those that may be listed or named."""
     named, info = facts.spec.storages, facts.info
-    read = storages.read(facts)
-    found: dict[str, list[Object]] = {storage.name: [] for storage in read}
+    found: dict[str, list[Object]] = {storage.name: [] for storage in storages.read(facts)}
+    seen: set[tuple[int, str]] = set()
     for one in reversed(info.backups if info else ()):
-        if one.repo <= len(named) and named[one.repo - 1] in found:
-            found[named[one.repo - 1]].append(_backup(one, named, backup_names))
+        sets = found.get(named[one.repo - 1]) if one.repo <= len(named) else None
+        if sets is None:
+            continue
+        in_full = len(sets) < LISTED_BACKUPS or (one.repo, one.type) not in seen
+        sets.append(_backup(one, named, backup_names) if in_full else _brief(one))
+        seen.add((one.repo, one.type))
     return found
 
 
@@ -164,6 +168,11 @@ def _backup(one: BackupSet, named: tuple[str, ...], backup_names: Mapping[str, s
         listed["prior"] = one.prior
     name = backup_names.get(one.annotations.get(names.PGBACKREST_ANNOTATION_UID, ""))
     return listed | {"backup": name} if name else listed
+
+
+def _brief(one: BackupSet) -> Object:
+    """What is counted and compared of a set: there may be thousands, at each look."""
+    return {"type": one.type, "walStop": one.wal_stop, "lsnStop": one.lsn_stop, "error": one.error}
 
 
 def _whole_seconds(time: str | None) -> str | None:
