@@ -65,7 +65,7 @@ class Held:
 
     @property
     def told(self) -> list[Object]:
-        there = {one.get("type") for one in self.listed}
+        there = [one.get("type") for one in self.listed]
         place = {"storage": self.name, "repo": self.repo}
         told = [(kind, get(self.facts, dict, LAST[kind])) for kind in TYPES if kind not in there]
         return [*self.listed, *(fact | place | {"type": kind} for kind, fact in told if fact)]

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from pgwarden.controller.backup.available import lost, why_gone
+from pgwarden.controller.backup.available import lost, tell, why_gone
+from pgwarden.controller.context import Context
+from pgwarden.controller.repository import report
 from pgwarden.controller.repository.report import LISTED_BACKUPS
+from pgwarden.kube.client import KubeClient
+from pgwarden.kube.events import Recorder
+from tests.unit.contract import produced
+from tests.unit.contract.produced import Set, chain
 
 
 def listed(*numbers: int) -> dict:
     """A status that lists sets by number; a higher one ended later."""
-    return {"backups": [{"label": f"{n:03}F", "repo": 1, "stopTime": f"2026-11-23T00:{n:03}Z"} for n in numbers]}
+    found = [{"label": f"{n:03}F", "repo": 1, "stopTime": f"2026-11-23T00:{n:03}Z"} for n in numbers]
+    return {"backups": found[::-1]}
 
 
 LOSSES = {
@@ -46,3 +56,62 @@ def test_the_backup_whose_retention_expired_a_set_is_named():
     others = [first, backup("second", "002F"), backup("third", "003F", "001F")]
     assert why_gone(first, others) == "set 001F was expired by the retention, after Backup third"
     assert why_gone(first, others[:2]) == "set 001F is no longer in the repository"
+
+
+class Written(KubeClient):
+    """Notes the conditions that Backups are given, and nothing else."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, tuple[str, str]] = {}
+
+    async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+        if "/backups/" in path:
+            (found,) = [one["value"] for one in body if one["path"] == "/status/conditions"]
+            self.said[path.split("/")[-2]] = (found[0]["status"], found[0]["reason"])
+        return {}
+
+
+def made(one: Set, available: str = "True") -> dict:
+    """The Completed Backup of a set."""
+    status = {"phase": "Completed", "label": one.label, "repo": 1, "storage": "local"}
+    status["completionTime"] = f"{one.stop:%Y-%m-%dT%H:%M:%SZ}"
+    status["conditions"] = [{"type": "Available", "status": available, "lastTransitionTime": "2026-11-01T00:00:00Z"}]
+    metadata = {"name": f"b-{one.number}", "namespace": "ns", "uid": f"u-{one.number}", "generation": 1}
+    return {"kind": "Backup", "metadata": metadata, "spec": {"repository": "hippo"}, "status": status}
+
+
+async def told(before: list[Set], after: list[Set], *backups: dict) -> dict[str, tuple[str, str]]:
+    """What a look says of *backups*, at which the sets *before* have become *after*."""
+    client = Written()
+    facts = produced.facts(produced.read(after), before=produced.repository(before)["status"])
+    caches = SimpleNamespace(backups=None, of_repository=lambda *_: list(backups))
+    context = Context(client, caches, None, Recorder(client, "c"), None, clock=lambda: produced.NOW)  # type: ignore[arg-type]
+    await tell(context, facts, report.status(facts, {}))
+    return client.said
+
+
+SETS = chain("F" * 60)
+
+
+async def test_a_set_beyond_the_list_that_has_gone_is_told_of():
+    backups = [made(one) for one in SETS]
+    assert await told(SETS, SETS[2:], *backups) == {
+        "b-3": ("False", "Expired"),
+        "b-4": ("False", "Expired"),
+    }
+
+
+async def test_what_was_said_to_have_gone_and_is_there_is_taken_back():
+    assert await told(SETS, SETS, made(SETS[0], "False"), made(SETS[-1], "False")) == {
+        "b-3": ("True", "InRepository"),
+        "b-62": ("True", "InRepository"),
+    }
+
+
+async def test_what_was_said_once_is_not_said_again():
+    assert await told(SETS, SETS[1:], made(SETS[0], "False"), made(SETS[1])) == {}
+
+
+async def test_of_hundreds_that_have_gone_some_are_told_of_at_each_look():
+    many = chain("F" * 300)
+    assert len(await told(many, many[-10:], *[made(one) for one in many])) == 50
