@@ -13,6 +13,7 @@ import yaml
 
 from harness.install import ROOT
 from harness.kubectl import Kubectl
+from pgwarden.api.rules.backup_sets import FACTS
 from tests.apiserver.manifests import S3, backup, cluster, made, postgres_pod, repository, restore, schedule
 from tests.unit.contract import produced
 from tests.unit.contract.produced import Set, chain
@@ -166,8 +167,14 @@ def many(prepared: Kubectl) -> list[Set]:
     patch = yaml.safe_dump({"status": status})
     prepared.run("patch", "pgrepo", "many", "--subresource=status", "--type=merge", "-p", patch)
     stored = prepared.get("pgrepo", "many")["status"]
-    assert {key: stored[key] for key in status} == status
+    assert stored["backups"] == status["backups"]
+    # The controller, which has no host here to ask, has perhaps written its own of the storage since, and kept these.
+    assert facts(stored) == facts(status)
     return sets
+
+
+def facts(status: Object) -> Object:
+    return {key: value for key, value in status["storages"][0].items() if key in FACTS}
 
 
 def test_a_restore_of_a_set_that_is_not_listed_any_more_is_accepted(prepared: Kubectl, many: list[Set]):
