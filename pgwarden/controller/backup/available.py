@@ -67,12 +67,12 @@ def lost(before: Object, after: Object) -> set[Set]:
 
 
 def _listed(of: Object) -> dict[Set, str]:
-    return {_place(one): str(one["stopTime"]) for one in backup_sets.of({"status": of}).newest_first}
+    return {_place(one): str(one.get("stopTime")) for one in backup_sets.of({"status": of}).newest_first}
 
 
 def _place(one: Object) -> Set:
     """Of a set that is listed, or of a Backup's status. The name of its storage outlives the number."""
-    return str(one["label"]), one.get("storage") or int(one["repo"])
+    return str(one.get("label")), one.get("storage") or one.get("repo") or 0
 
 
 def read(facts: Facts) -> dict[str, set[str]]:
