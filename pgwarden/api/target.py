@@ -50,6 +50,11 @@ def parse_lsn(text: str) -> int:
     return (int(match[1], 16) << 32) + int(match[2], 16)
 
 
+def lsn_text(position: int) -> str:
+    """As PostgreSQL writes it: `0/3000060`."""
+    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+
+
 def timeline_number(text: str) -> int | None:
     """As PostgreSQL reads recovery_target_timeline; None for latest, current, and what is no number."""
     if re.fullmatch(r"0x[0-9A-Fa-f]{1,8}", text):

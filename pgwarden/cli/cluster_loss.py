@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.common import condition, get, objects
 from pgwarden.cli.output import clock, moment, span
 
@@ -76,8 +77,11 @@ def _running(operations: Iterable[Object]) -> Iterator[str]:
 def _stays(cluster: Object, repository: Object | None) -> str:
     name = cluster["metadata"]["name"]
     kinds = (get(cluster, str, "spec", "repository", "storageType") or "local").split(",")
-    count = len(objects(repository, "status", "backups"))
-    sets = f"{count} backup set{'' if count == 1 else 's'}" if repository is not None else "the backups"
+    held = backup_sets.of(repository)
+    least = "at least " if held.some and held.count() is None else ""
+    sets = (
+        f"{least}{held.least} backup set{'' if held.least == 1 else 's'}" if repository is not None else "the backups"
+    )
     places = []
     if "local" in kinds:
         places.append(f"claim {names.repo_claim(name)}")

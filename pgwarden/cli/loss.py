@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.common import condition, get, objects
 from pgwarden.api.target import TargetError, parse_lsn, parse_time
 from pgwarden.cli.output import clock, moment, span
@@ -84,21 +85,18 @@ def _time(target: Object) -> datetime | None:
 
 def _begins(spec: Object, target: Object, repository: Object) -> str:
     """The newest backup set before the target, which is what pgBackRest takes; empty where that is not known."""
-    sets = [
-        entry
-        for entry in objects(repository, "status", "backups")
-        if not spec.get("storage") or entry.get("storage") == spec["storage"]
-    ]
-    if spec.get("set"):
+    there, time = backup_sets.of(repository).of_storage(spec.get("storage")), _time(target)
+    # Before a moment or position another set may be the newest than the facts know of: among the listed it is not so.
+    sets = there.newest_first if time is not None or "lsn" in target else there.told
+    if spec.get("set") and spec["set"] != "latest":
         sets = [entry for entry in sets if entry.get("label") == spec["set"]]
-    time = _time(target)
     if time is not None:
         sets = [entry for entry in sets if (stop := moment(entry.get("stopTime"))) and stop <= time]
     if "lsn" in target:
         sets = [entry for entry in sets if _lsn(entry.get("lsnStop")) <= _lsn(target["lsn"])]
     if not sets:
         return ""
-    newest = max(sets, key=lambda entry: str(entry.get("stopTime", "")))
+    newest = sets[0]
     return f"backup {newest.get('label')} ({newest.get('type')}, ended {clock(moment(newest.get('stopTime')))})"
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pgwarden.api.options import parse_options
+from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.common import get, has_full_retention, objects
 from pgwarden.cli.output import clock, moment, span
 from pgwarden.cli.protection_cluster import in_words, notes_of_cluster, of_cluster
@@ -101,9 +102,12 @@ def _of_status(repository: Object) -> Iterator[str]:
             yield f"pod {pod.get('name')}: {pod['message']}"
         elif pod.get("injected") is False:
             yield f"pod {pod.get('name')} was not injected: delete it, and its successor is"
-    for one in objects(repository, "status", "backups"):
-        if one.get("error"):
-            yield f"backup set {one.get('label')} holds pages with wrong checksums: see pgBackRest's log of its Job"
+    damaged, others = backup_sets.of(repository).damaged()
+    for label in damaged:
+        yield f"backup set {label} holds pages with wrong checksums: see pgBackRest's log of its Job"
+    if others:
+        hold = f"{others} older backup sets hold" if others > 1 else "an older backup set holds"
+        yield f"{hold} pages with wrong checksums: see pgbackrest info in the repository host"
 
 
 def _of_backups(backups: list[Object]) -> Iterator[str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from pgwarden.api.rules import backup_sets
+from pgwarden.api.rules.backup_sets import BackupSets
 from pgwarden.api.rules.common import condition, get, objects
 from pgwarden.cli import output, show_cluster, wait, window
 from pgwarden.cli.output import clock, moment, size
@@ -96,14 +98,21 @@ def of_repository(
         lines += ["", *window.picture(each, now or datetime.now(UTC), terminal.width, glyphs)]
     if len(lines) == 1:
         lines += ["", "nothing can be recovered: there is no finished backup"]
-    sets = objects(repository, "status", "backups")
-    if sets:
-        lines += ["", *_sets(sets)]
-    known = {entry.get("backup") for entry in sets}
-    rest = [obj for obj in backups if obj["metadata"]["name"] not in known]
+    sets = backup_sets.of(repository)
+    if sets.newest_first:
+        lines += ["", *([] if sets.whole else [f"{sets}:"]), *_sets(sets)]
+    rest = [obj for obj in backups if not _shown(obj, sets)]
     if rest:
         lines += ["", *_backup_objects(rest)]
     return lines
+
+
+def _shown(backup: Object, sets: BackupSets) -> bool:
+    """Whether its set is listed; or is there, and older than those that are."""
+    if any(one.get("backup") == backup["metadata"]["name"] for one in sets.newest_first):
+        return True
+    completed = get(backup, str, "status", "phase") == "Completed" and condition(backup, "Available") == "True"
+    return completed and not sets.of_storage(get(backup, str, "status", "storage")).whole
 
 
 def windows(repository: Object) -> list[window.Window]:
@@ -114,16 +123,15 @@ def windows(repository: Object) -> list[window.Window]:
         storage = str(entry.get("storage"))
         if earliest is None:
             continue
-        marks = [
-            window.Mark(stop, str(one.get("type")))
-            for one in objects(repository, "status", "backups")
-            if one.get("storage") == storage and (stop := moment(one.get("stopTime")))
-        ]
-        found.append(window.Window(storage, earliest, latest or earliest, tuple(marks), archiving))
+        sets = backup_sets.of(repository).of_storage(storage)
+        marks = [window.Mark(stop, str(one.get("type"))) for one in sets.told if (stop := moment(one.get("stopTime")))]
+        counts = tuple(sets.count(kind) for kind in backup_sets.TYPES)
+        cut = None if sets.whole else window.Cut(*counts)
+        found.append(window.Window(storage, earliest, latest or earliest, tuple(marks), archiving, cut))
     return found
 
 
-def _sets(sets: list[Object]) -> list[str]:
+def _sets(sets: BackupSets) -> list[str]:
     rows = [
         (
             entry.get("label"),
@@ -135,7 +143,7 @@ def _sets(sets: list[Object]) -> list[str]:
             entry.get("backup"),
             "damaged pages" if entry.get("error") else "",
         )
-        for entry in sorted(sets, key=lambda entry: str(entry.get("stopTime")), reverse=True)
+        for entry in sets.newest_first
     ]
     return output.table(("SET", "TYPE", "STORAGE", "ENDED", "DATABASE", "ADDED", "BACKUP", "FAULT"), rows)
 

@@ -47,14 +47,24 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """How many sets there are where the marks are only the newest; None where that is not known."""
+
+    full: int | None
+    diff: int | None
+    incr: int | None
+
+
+@dataclass(frozen=True)
 class Window:
-    """What one storage can recover to. `archiving` None: not known."""
+    """What one storage can recover to. `archiving` None: not known. `cut` None: there is a mark for each set."""
 
     storage: str
     earliest: datetime
     latest: datetime
     marks: tuple[Mark, ...]
     archiving: bool | None = True
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,7 @@ def picture(window: Window, now: datetime, width: int, glyphs: Glyphs = UNICODE)
     rows = [_letters(axis, window.marks), _line(axis, window, glyphs), *_ticks(axis, glyphs)]
     return [
         f"storage {window.storage}: any moment from {clock(window.earliest)}",
-        f"  to {clock(window.latest)} ({span(window.latest - window.earliest)}); {_count(window.marks)}",
+        f"  to {clock(window.latest)} ({span(window.latest - window.earliest)}); {_count(window)}",
         *(f"{' ' * _MARGIN}{row}".rstrip() for row in rows),
         *_legend(rows, window, now, width, glyphs),
     ]
@@ -126,11 +136,18 @@ def _round_up(time: datetime, step: timedelta) -> datetime:
     return origin + -((origin - time) // step) * step
 
 
-def _count(marks: Sequence[Mark]) -> str:
-    counts = [(kind, sum(mark.kind == kind for mark in marks)) for kind in _RANK]
-    said = ", ".join(f"{count} {kind}" for kind, count in counts if count)
-    total = f"{len(marks)} backup{'' if len(marks) == 1 else 's'}"
-    return f"{total} ({said})" if said else total
+def _count(window: Window) -> str:
+    marks, cut = window.marks, window.cut
+    counts = {kind: sum(mark.kind == kind for mark in marks) for kind in _RANK}
+    number, least = len(marks), ""
+    if cut is not None:
+        known = {kind: count for kind in _RANK if (count := getattr(cut, kind)) is not None}
+        least = "" if len(known) == len(counts) else "at least "
+        counts = counts if least else known
+        number = max(number, sum(counts.values()))
+    said = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    total = f"{least}{number} backup{'' if number == 1 else 's'}" + (f" ({said})" if said else "")
+    return f"{total}, the newest drawn" if cut is not None else total
 
 
 def _legend(rows: Sequence[str], window: Window, now: datetime, width: int, glyphs: Glyphs) -> list[str]:

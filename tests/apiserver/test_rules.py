@@ -13,7 +13,10 @@ import yaml
 
 from harness.install import ROOT
 from harness.kubectl import Kubectl
+from pgwarden.api.rules.backup_sets import FACTS
 from tests.apiserver.manifests import S3, backup, cluster, made, postgres_pod, repository, restore, schedule
+from tests.unit.contract import produced
+from tests.unit.contract.produced import Set, chain
 
 Object = dict[str, Any]
 
@@ -152,6 +155,39 @@ def test_a_change_is_refused_with_field_and_reason(prepared: Kubectl, case: Chan
     for fragment in case.said:
         assert fragment in said
     assert prepared.get(kind, name)["metadata"]["generation"] == generation
+
+
+@pytest.fixture(scope="module")
+def many(prepared: Kubectl) -> list[Set]:
+    """The sets of Repository many, 2,000 of them: what the controller would say of them, the API server has stored."""
+    sets = chain("F" + "I" * 1999)
+    found = produced.repository(sets)["status"]
+    status = {key: found[key] for key in ("storages", "backups", "backupCount", "recoveryWindow", "archive")}
+    prepared.apply(repository("many"))
+    patch = yaml.safe_dump({"status": status})
+    prepared.run("patch", "pgrepo", "many", "--subresource=status", "--type=merge", "-p", patch)
+    stored = prepared.get("pgrepo", "many")["status"]
+    assert stored["backups"] == status["backups"]
+    # The controller, which has no host here to ask, has perhaps written its own of the storage since, and kept these.
+    assert facts(stored) == facts(status)
+    return sets
+
+
+def facts(status: Object) -> Object:
+    return {key: value for key, value in status["storages"][0].items() if key in FACTS}
+
+
+def test_a_restore_of_a_set_that_is_not_listed_any_more_is_accepted(prepared: Kubectl, many: list[Set]):
+    oldest = many[0]
+    spec = {"set": oldest.label, "target": {"lsn": oldest.lsn}, "targetTimeline": "1"}
+    text = yaml.safe_dump(restore("of-the-oldest", repository="many", **spec))
+    done = prepared.run("apply", "--dry-run=server", "-f", "-", stdin=text)
+    assert f"{oldest.label} is not among the newest 50 of 2000 backup sets" in done.stderr
+
+
+def test_a_restore_before_the_oldest_set_is_refused_though_that_is_not_listed(prepared: Kubectl, many: list[Set]):
+    said = prepared.refused(restore("too-early", repository="many", target={"lsn": "0/1000000"}))
+    assert f"is before {many[0].lsn}, the end of the oldest backup that can be restored" in said
 
 
 def test_a_repository_in_use_is_not_deleted(prepared: Kubectl):

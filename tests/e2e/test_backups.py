@@ -89,6 +89,16 @@ def test_a_repository_lists_its_sets_as_pgbackrest_does(postgres, space: Kubectl
     assert {one["backup"] for one in repository["status"]["backups"]} == {"full", "default", "diff", "incr"}
 
 
+def test_a_storage_tells_of_all_its_sets_in_facts_of_its_own(postgres, space: Kubectl):
+    repository = space.get("pgrepo", "hippo")
+    storage, own = repository["status"]["storages"][0], info(space)["backup"]
+    assert (storage["backupCount"], repository["status"]["backupCount"]) == (4, 4)
+    assert storage["backupCounts"] == {"full": 1, "diff": 1, "incr": 2}
+    assert (storage["earliestLsn"], storage["earliestTimeline"]) == (own[0]["lsn"]["stop"], 1)
+    newest = {kind: [one["label"] for one in own if one["type"] == kind][-1] for kind in ("full", "diff", "incr")}
+    assert {kind: storage[f"last{kind.capitalize()}"]["label"] for kind in newest} == newest
+
+
 def test_two_backups_at_once_take_turns_and_the_second_says_for_whom_it_waits(postgres, space: Kubectl):
     space.apply(backup("turn-1", *SEED_OPTIONS), backup("turn-2", *SEED_OPTIONS))
     waits = space.until("pgb", "turn-2", lambda b: reason(b) == "WaitingForTurn", "waits for its turn", 30)

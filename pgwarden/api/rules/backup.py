@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.common import (
     Case,
     Object,
     check_options,
     check_storage,
     get,
-    objects,
     repository_of,
     storages_of,
 )
@@ -27,10 +27,15 @@ def check(case: Case) -> None:
     kind = options.type or case.get(str, "type") or "incr"
     if repository is None or kind == "full":
         return
-    known = objects(repository, "status", "backups")
-    if get(repository, dict, "status") and not any(entry.get("type") == "full" for entry in known):
+    storage = case.get(str, "storage") or next(iter(storages_of(repository)), None)
+    there = backup_sets.of(repository)
+    sets = there.of_storage(storage)
+    # Of a Repository that has been looked at, but whose storages never were, it is as good as sure.
+    nothing = get(repository, dict, "status") and not sets.known and not there.some
+    if nothing or sets.count("full") == 0:
         name = case.get(str, "repository")
-        case.warn(f"Repository {name} has no full backup yet: pgBackRest makes this {kind} a full one")
+        where = f" in storage {storage}" if len(storages_of(repository)) > 1 else ""
+        case.warn(f"Repository {name} has no full backup{where} yet: pgBackRest makes this {kind} a full one")
 
 
 def _but_deletion_policy(backup: Object) -> Object:

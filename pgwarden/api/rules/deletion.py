@@ -7,7 +7,7 @@ refused: its namespace would hang for ever on a status that nobody brings up to 
 from __future__ import annotations
 
 from pgwarden.api import names
-from pgwarden.api.dependents import dependents, is_only_full, set_of
+from pgwarden.api.dependents import dependents, is_only_full, may_have_more, set_in, set_of
 from pgwarden.api.faults import Fault
 from pgwarden.api.rules.common import Lookup, Object, Verdict, get, objects
 
@@ -54,21 +54,26 @@ def deletable(repository: Object, *, lookup: Lookup, user: str = "") -> Verdict:
 
 def of_backup(backup: Object, *, lookup: Lookup, user: str = "") -> Verdict:
     """Never refused. Warnings say what goes with it, where deletionPolicy is Delete."""
-    label, repo = set_of(backup)
+    label, _ = set_of(backup)
     if user in CLEANERS or get(backup, str, "spec", "deletionPolicy") != "Delete" or not label:
         return Verdict()
     namespace = get(backup, str, "metadata", "namespace") or "default"
     repository = lookup.repository(namespace, get(backup, str, "spec", "repository") or "")
     if repository is None:
         return Verdict(warnings=[f"backup set {label} stays where it is: its Repository is gone"])
+    label, repo = set_in(repository, backup)
     if is_only_full(repository, label, repo):
         why = "pgBackRest never expires the only full one"
         return Verdict(warnings=[f"backup set {label} stays in the repository: {why}"])
-    with_it = dependents(repository, label, repo)
+    return Verdict(warnings=[f"backup set {label} is expired{_with_it(repository, label, repo)}"])
+
+
+def _with_it(repository: Object, label: str, repo: int | None) -> str:
+    with_it, more = dependents(repository, label, repo), may_have_more(repository, label, repo)
     if not with_it:
-        return Verdict(warnings=[f"backup set {label} is expired; no other builds on it"])
-    which = ", ".join(_some(with_it))
-    return Verdict(warnings=[f"backup set {label} is expired, and with it {len(with_it)} that build on it: {which}"])
+        return ", and with it whatever builds on it: not all sets are listed" if more else "; no other builds on it"
+    least = "at least " if more else ""
+    return f", and with it {least}{len(with_it)} that build on it: {', '.join(_some(with_it))}"
 
 
 def _anyway(name: str) -> str:

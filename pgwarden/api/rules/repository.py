@@ -6,8 +6,8 @@ import re
 
 from pgwarden.api.options import ParsedOptions
 from pgwarden.api.quantity import parse_quantity
-from pgwarden.api.rules import repository_s3
-from pgwarden.api.rules.common import STORAGES, Case, check_options, get, has_full_retention, objects, storages_of
+from pgwarden.api.rules import backup_sets, repository_s3
+from pgwarden.api.rules.common import STORAGES, Case, check_options, get, has_full_retention, storages_of
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
@@ -126,9 +126,8 @@ def _check_change(case: Case, old: dict[str, object], storages: tuple[str, ...] 
 
 def _check_kept(case: Case, known: dict[str, object], storages: tuple[str, ...] | None) -> None:
     """No storage is left out that holds backups by the status of *known*."""
-    kept = objects(known, "status", "backups")
     for gone in [storage for storage in STORAGES if storages and storage not in storages]:
-        count = sum(entry.get("storage") == gone for entry in kept)
+        count = backup_sets.of(known).of_storage(gone).least
         if count:
             holds = f"{count} backups" if count > 1 else "a backup"
             message = f"storage {gone} still holds {holds}; a Repository with backups can only gain storages"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from pgwarden.api.defaults import OperatorDefaults, s3_path
-from pgwarden.api.rules.common import Case, Object, get, objects, storages_of
+from pgwarden.api.rules import backup_sets
+from pgwarden.api.rules.common import Case, Object, get, storages_of
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
@@ -184,7 +185,7 @@ def _warn(case: Case) -> None:
     if "." in bucket and (case.get(str, "s3", "uriStyle") or "host") == "host":
         case.warn(f"bucket {bucket} has a dot: with uriStyle host its certificate does not match; set uriStyle: path")
     old = case.old
-    if old is not None and "s3" in storages_of(old) and objects(old, "status", "backups"):
+    if old is not None and "s3" in storages_of(old) and backup_sets.of(old).of_storage("s3").some:
         before, after = _location(old, case.defaults), _location(case.obj, case.defaults)
         if before != after and before is not None:
             case.warn(f"the s3 storage moves: backups stay behind at {before[0]}/{before[1]}{before[2]}")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pgwarden.api import names
 from pgwarden.api.quantity import parse_quantity
-from pgwarden.api.rules import restore_target
+from pgwarden.api.rules import backup_sets, restore_target
 from pgwarden.api.rules.common import (
     Case,
     Object,
     check_options,
     check_storage,
     get,
-    objects,
     repository_of,
     storages_of,
 )
+
+_NAMED = 3  # of the newest sets, in a message
 
 
 def check(case: Case) -> None:
@@ -57,21 +58,19 @@ def check_set(case: Case, repository: Object) -> None:
     wanted = case.get(str, "set")
     if not wanted or wanted == "latest":
         return
-    known = objects(repository, "status", "backups")
-    name = get(repository, str, "metadata", "name")
-    storage = case.get(str, "storage")
-    if not known:
-        case.warn(f"the backups of Repository {name} are not known yet: whether {wanted[:64]} is one shows later")
+    name, storage = get(repository, str, "metadata", "name"), case.get(str, "storage")
+    sets = backup_sets.of(repository).of_storage(storage)
+    where, label = f" on storage {storage}" if storage else "", wanted[:64]
+    if sets.labelled(wanted):
         return
-    same = [entry for entry in known if entry.get("label") == wanted]
-    if same and (not storage or any(entry.get("storage") == storage for entry in same)):
-        return
-    labels = [str(entry.get("label")) for entry in known if not storage or entry.get("storage") == storage]
-    where = f" on storage {storage}" if storage else ""
-    newest = ", ".join(labels[-3:]) or "none"
-    case.refuse(
-        "spec.set", wanted[:64], f"Repository {name} has no such backup{where}; the newest are: {newest}", "set"
-    )
+    if not sets.known or not backup_sets.of(repository).some:
+        case.warn(f"the backups of Repository {name}{where} are not known yet: whether {label} is one shows later")
+    elif not sets.whole:
+        case.warn(f"{label} is not among {sets} that Repository {name} lists{where}: whether it is there shows later")
+    else:
+        newest = ", ".join(dict.fromkeys(str(one.get("label")) for one in sets.newest_first[:_NAMED])) or "none"
+        message = f"Repository {name} has no such backup{where}; the newest are: {newest}"
+        case.refuse("spec.set", label, message, "set")
 
 
 def _warn_queue(case: Case) -> None:

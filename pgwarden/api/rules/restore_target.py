@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from pgwarden.api.rules import restore_timeline
+from pgwarden.api.rules import backup_sets, restore_timeline
+from pgwarden.api.rules.backup_sets import BackupSets
 from pgwarden.api.rules.common import Case, Object, condition, get, moment, objects
-from pgwarden.api.target import TargetError, parse_lsn, parse_time, rfc3339
+from pgwarden.api.target import TargetError, lsn_text, parse_lsn, parse_time, rfc3339
 
 KINDS = ("time", "lsn", "xid", "name", "immediate")
 #: PostgreSQL's NAMEDATALEN, with the byte that ends the name.
@@ -26,7 +27,8 @@ class Window(msgspec.Struct, frozen=True):
 
 
 def check(case: Case, repository: Object | None) -> None:
-    restore_timeline.check(case, eligible(case, repository), repository)
+    sets, wanted = _sets(case, repository), _set(case)
+    restore_timeline.check(case, sets, wanted, repository)
     target = case.get(dict, "target")
     if target is None:
         return
@@ -41,7 +43,7 @@ def check(case: Case, repository: Object | None) -> None:
         case.refuse("spec.targetTimeline", timeline, message, "timeline")
     _check_name(case, target)
     _check_xid(case, target)
-    _check_lsn(case, target, repository)
+    _check_lsn(case, target, sets, wanted)
     _check_time(case, target, repository)
 
 
@@ -68,7 +70,7 @@ def _check_xid(case: Case, target: dict[str, Any]) -> None:
         case.refuse("spec.target.xid", xid, message, "target")
 
 
-def _check_lsn(case: Case, target: dict[str, Any], repository: Object | None) -> None:
+def _check_lsn(case: Case, target: dict[str, Any], sets: BackupSets, label: str) -> None:
     text = target.get("lsn")
     if not isinstance(text, str):
         return
@@ -77,16 +79,9 @@ def _check_lsn(case: Case, target: dict[str, Any], repository: Object | None) ->
     except TargetError as error:
         case.refuse("spec.target.lsn", text[:50], str(error), "target")
         return
-    stops = {}
-    for entry in eligible(case, repository):
-        stop = get(entry, str, "lsnStop")
-        if stop:
-            try:
-                stops[parse_lsn(stop)] = stop
-            except TargetError:
-                continue
-    if stops and wanted < min(stops):
-        message = f"is before {stops[min(stops)]}, the end of the oldest backup that can be restored"
+    first = sets.first_lsn(label)
+    if first is not None and wanted < first:
+        message = f"is before {lsn_text(first)}, the end of the oldest backup that can be restored"
         case.refuse("spec.target.lsn", text, message, "window")
 
 
@@ -112,15 +107,15 @@ def _check_time(case: Case, target: dict[str, Any], repository: Object | None) -
 def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:
     name = get(repository, str, "metadata", "name")
     windows = _windows(case, repository)
-    if not windows:
+    earliest = min((window.earliest for window in windows), default=wanted)
+    if not windows or (wanted < earliest and not _sets(case, repository).known):
         case.warn(
             f"the recovery window of Repository {name} is not known: whether the target can be reached is checked "
             "again before anything is stopped"
         )
         return ""
-    earliest = min(windows, key=lambda window: window.earliest)
-    if wanted < earliest.earliest:
-        return f"is before {rfc3339(earliest.earliest)}, the earliest that Repository {name} can recover to{_on(case)}"
+    if wanted < earliest:
+        return f"is before {rfc3339(earliest)}, the earliest that Repository {name} can recover to{_on(case)}"
     stop = _set_stop(case, repository)
     if stop is not None and wanted < stop:
         return f"is before {rfc3339(stop)}, the end of backup {case.get(str, 'set')}; choose an older set, or none"
@@ -149,19 +144,18 @@ def _windows(case: Case, repository: Object) -> list[Window]:
     return windows
 
 
-def eligible(case: Case, repository: Object | None) -> list[Object]:
-    """The backup sets that this Restore may begin from."""
-    storage, wanted = case.get(str, "storage"), case.get(str, "set")
-    return [
-        entry
-        for entry in objects(repository, "status", "backups")
-        if (not storage or entry.get("storage") == storage)
-        and (wanted in {None, "", "latest"} or entry.get("label") == wanted)
-    ]
+def _sets(case: Case, repository: Object | None) -> BackupSets:
+    """Those in the storages that this Restore may begin from."""
+    return backup_sets.of(repository).of_storage(case.get(str, "storage"))
+
+
+def _set(case: Case) -> str:
+    """The label of the one set that this Restore begins from; empty where pgBackRest chooses."""
+    wanted = case.get(str, "set") or ""
+    return "" if wanted == "latest" else wanted
 
 
 def _set_stop(case: Case, repository: Object) -> datetime | None:
-    if case.get(str, "set") in {None, "", "latest"}:
-        return None
-    stops = [stop for entry in eligible(case, repository) if (stop := moment(entry.get("stopTime")))]
-    return min(stops, default=None)
+    label = _set(case)
+    listed = _sets(case, repository).labelled(label) if label else []
+    return min((stop for entry in listed if (stop := moment(entry.get("stopTime")))), default=None)

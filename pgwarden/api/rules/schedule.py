@@ -8,6 +8,7 @@ from itertools import pairwise
 from pgwarden.api import cron
 from pgwarden.api.cron import Schedule
 from pgwarden.api.options import parse_options
+from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.coming import TOLD, coming
 from pgwarden.api.rules.common import (
     Case,
@@ -17,7 +18,6 @@ from pgwarden.api.rules.common import (
     get,
     has_full_retention,
     moment,
-    objects,
     repository_of,
     storages_of,
 )
@@ -77,8 +77,8 @@ def _tell_runs(case: Case, schedule: Schedule, zone: str, repository: Object | N
 
 def _longest(repository: Object | None, kind: str) -> timedelta | None:
     """What the slowest of the last few backups of that kind took."""
-    same = [entry for entry in objects(repository, "status", "backups") if entry.get("type") == kind]
-    times = [(moment(entry.get("startTime")), moment(entry.get("stopTime"))) for entry in same[-_LOOKED_BACK:]]
+    same = backup_sets.of(repository).latest(kind, _LOOKED_BACK)
+    times = [(moment(entry.get("startTime")), moment(entry.get("stopTime"))) for entry in same]
     return max((stop - start for start, stop in times if start and stop), default=None)
 
 

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from pgwarden.api import names
-from pgwarden.api.dependents import dependents, set_of
+from pgwarden.api.dependents import dependents, may_have_more, set_in, set_of
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.controller import jobs, operations
 from pgwarden.controller.backup import render, report, turn
@@ -102,7 +102,7 @@ class Expiry:
 
     async def _set(self, repository: Object) -> tuple[str, int | None]:
         """Of one that was deleted before it was over, what `info` has by its uid."""
-        label, repo = set_of(self._backup)
+        label, repo = set_in(repository, self._backup)
         if label or not self._backup.get("status", {}).get("job"):
             return label, repo
         spec = msgspec.convert(repository["spec"], RepositorySpec)
@@ -117,8 +117,7 @@ class Expiry:
         spec = msgspec.convert(repository["spec"], RepositorySpec)
         job = render.expire_job(self._backup, repository, spec, argv, self._context.settings)
         path = paths.of("jobs", self._namespace)
-        with_it = dependents(repository, label, repo)
-        more = f", and with it what builds on it: {', '.join(with_it)}" if with_it else ""
+        more = _with_it(repository, label, repo)
         try:
             # A namespace that is going takes no Job any more: better to know that before waiting for anything.
             await self._context.client.request("POST", path, body=job, params={"dryRun": "All"})
@@ -180,6 +179,13 @@ class Expiry:
             await self._context.recorder.warning(self._repository or self._backup, reason, text)
         await _set_finalizer(self._context, self._backup, there=False)
         return None
+
+
+def _with_it(repository: Object, label: str, repo: int) -> str:
+    with_it = dependents(repository, label, repo)
+    if may_have_more(repository, label, repo):
+        with_it.append("perhaps others that the Repository does not list")
+    return f", and with it what builds on it: {', '.join(with_it)}" if with_it else ""
 
 
 def _not_ready(repository: Object) -> str:

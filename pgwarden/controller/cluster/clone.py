@@ -13,7 +13,9 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, RepositorySpec
+from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules import data_source as rules
+from pgwarden.api.rules.common import objects
 from pgwarden.controller.cluster.clone_script import FAILED_RECOVERY, FAILED_RESTORE
 from pgwarden.controller.restore import target
 from pgwarden.controller.restore.before import HOPELESS
@@ -101,7 +103,8 @@ def taken(own: Object | None) -> Verdict | None:
     if own is None or not conditions.is_true(own, "Reachable"):
         return wait("RepositoryNotReachable", "the clone begins once the cluster's own Repository is reachable")
     status = own.get("status") or {}
-    if not status.get("backups") and not (status.get("archive") or {}).get("max"):
+    archives = [status.get("archive") or {}, *objects(own, "status", "storages")]
+    if not backup_sets.of(own).some and not any(one.get("max") or one.get("lastWal") for one in archives):
         return None
     name = own["metadata"]["name"]
     text = (

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.api.rules import backup_sets
 from pgwarden.api.target import parse_time
 from pgwarden.controller.cluster import clone
 from pgwarden.controller.cluster.patroni import Member, Store
@@ -109,7 +110,7 @@ class Facts:
 
     @property
     def has_backup(self) -> bool:
-        return bool(((self.repository or {}).get("status") or {}).get("backups"))
+        return backup_sets.of(self.repository).some
 
 
 def _annotation(obj: Object, name: str) -> str:

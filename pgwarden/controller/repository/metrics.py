@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 from typing import Any
 
 from prometheus_client import Gauge
+
+from pgwarden.api.rules import backup_sets
 
 LABELS = ["namespace", "repository"]
 UNARCHIVED = Gauge("pgwarden_unarchived_wal_segments", "WAL segments that wait in pg_wal of the primary.", LABELS)
@@ -36,8 +39,10 @@ def show(key: tuple[str, str], status: dict[str, Any]) -> None:
     for window in status.get("recoveryWindow", []):
         EARLIEST.labels(*key, window["storage"]).set(_seconds(window["earliest"]))
         LATEST.labels(*key, window["storage"]).set(_seconds(window["latest"]))
-    for backup in reversed(status.get("backups", [])):
-        LAST_BACKUP.labels(*key, backup["storage"], backup["type"]).set(_seconds(backup["stopTime"]))
+    sets = backup_sets.of({"status": status})
+    for storage, kind in itertools.product([held.name for held in sets.held], backup_sets.TYPES):
+        for last in sets.of_storage(storage).latest(kind):
+            LAST_BACKUP.labels(*key, storage, kind).set(_seconds(last["stopTime"]))
     UNPROTECTED.labels(*key).set(sum(not pod["injected"] for pod in status.get("pods", [])))
 
 

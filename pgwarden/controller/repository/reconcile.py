@@ -238,7 +238,7 @@ class RepositoryController:
         }
         after = report.status(facts, uids)
         await self._tell(facts, after)
-        await available.tell(self._context, facts.repository, after)  # before the list that says what was there goes
+        await available.tell(self._context, facts, after)  # before the list that says what was there goes
         await status.write(self._context.client, "repositories", facts.repository, after)
         metrics.show(key, after)
         told: list[Object] = after["conditions"]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pgwarden.api import names
+from pgwarden.api.rules import backup_sets
+from pgwarden.api.rules.common import objects
 from pgwarden.controller.repository import decide, storages
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 
-LISTED_BACKUPS = 50  # the newest; all of them are in `pgbackrest info`
+LISTED_BACKUPS = backup_sets.LISTED
 
 
 def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
@@ -29,12 +31,15 @@ def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
         listed = conditions.put(
             listed, kind, verdict.status, verdict.reason, verdict.message, now=facts.now, generation=generation
         )
+    sets = _sets(facts, backup_names)
+    with_facts = _with_facts(storages.status(facts), before, sets)
     after = before | {
         "observedGeneration": generation,
         "phase": decide.phase(facts),
         "conditions": listed,
         "stanza": names.stanza(facts.repository["metadata"]["name"]),
-        "storages": storages.status(facts),
+        "storages": with_facts,
+        "backupCount": _total(with_facts),
         "pods": [
             {
                 "name": pod.name,
@@ -49,7 +54,7 @@ def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
         "activeOperation": facts.operation or None,
         "nextScheduledBackup": facts.next_scheduled or None,
     }
-    return after | _of_primary(facts) | _of_repository(facts, before, backup_names)
+    return after | _of_primary(facts) | _of_repository(facts, before, sets)
 
 
 def _of_primary(facts: Facts) -> Object:
@@ -63,7 +68,40 @@ def _of_primary(facts: Facts) -> Object:
     }
 
 
-def _of_repository(facts: Facts, before: Object, backup_names: Mapping[str, str]) -> Object:
+def _sets(facts: Facts, backup_names: Mapping[str, str]) -> dict[str, list[Object]]:
+    """All sets of each storage that could be read, newest first: in full those that may be listed or named."""
+    named, info = facts.spec.storages, facts.info
+    found: dict[str, list[Object]] = {storage.name: [] for storage in storages.read(facts)}
+    seen: set[tuple[int, str]] = set()
+    for one in reversed(info.backups if info else ()):
+        sets = found.get(named[one.repo - 1]) if one.repo <= len(named) else None
+        if sets is None:
+            continue
+        in_full = len(sets) < LISTED_BACKUPS or (one.repo, one.type) not in seen
+        sets.append(_backup(one, named, backup_names) if in_full else _brief(one))
+        seen.add((one.repo, one.type))
+    return found
+
+
+def _with_facts(entries: list[Object], before: Object, sets: Mapping[str, list[Object]]) -> list[Object]:
+    """`status.storages` with what is known of all sets; of a storage that cannot be read now, what was known last."""
+    known = {str(one.get("name")): one for one in objects(before, "storages")}
+    return [entry | _facts(sets.get(entry["name"]), known.get(entry["name"], {})) for entry in entries]
+
+
+def _facts(sets: list[Object] | None, known: Object) -> Object:
+    if sets is not None:
+        return backup_sets.facts_of(sets)
+    return {key: value for key, value in known.items() if key in backup_sets.FACTS}
+
+
+def _total(entries: list[Object]) -> int | None:
+    """None while no storage has been read."""
+    counts = [entry["backupCount"] for entry in entries if "backupCount" in entry]
+    return sum(counts) if counts else None
+
+
+def _of_repository(facts: Facts, before: Object, sets: Mapping[str, list[Object]]) -> Object:
     """What is in the storages. Of one that cannot be read now, what was known last."""
     if facts.info is None:
         return {}
@@ -71,10 +109,9 @@ def _of_repository(facts: Facts, before: Object, backup_names: Mapping[str, str]
     known = before.get("archive") or {}
     latest = _whole_seconds(archiver.get("lastArchivedTime")) or known.get("lastArchivedTime")
     named, archive = facts.spec.storages, facts.info.archive(1)
-    gone = {storage.name for storage in storages.unreadable(facts)}
-    listed = [_backup(one, named, backup_names) for one in facts.info.backups if one.repo <= len(named)]
-    listed = sorted(listed + _kept(before, "backups", gone), key=lambda one: str(one["stopTime"]))
-    newest = list(reversed(listed))[:LISTED_BACKUPS]
+    gone = {name for name in named if name not in sets}
+    listed = [entry for own in sets.values() for entry in own[:LISTED_BACKUPS]]
+    newest = backup_sets.newest_first([*listed, *_kept(before, "backups", gone)])[:LISTED_BACKUPS]
     last = newest[0] if newest else None
     stale = named[0] in gone
     return {
@@ -85,7 +122,7 @@ def _of_repository(facts: Facts, before: Object, backup_names: Mapping[str, str]
             "lastArchivedTime": latest,
         },
         "recoveryWindow": sorted(
-            [*_windows(facts, facts.info, latest or ""), *_kept(before, "recoveryWindow", gone)],
+            [*_windows(facts, facts.info, latest or "", gone), *_kept(before, "recoveryWindow", gone)],
             key=lambda w: int(w["repo"]),
         ),
         "backups": newest,
@@ -97,7 +134,7 @@ def _kept(before: Object, field: str, gone: set[str]) -> list[Object]:
     return [entry for entry in before.get(field) or [] if entry.get("storage") in gone]
 
 
-def _windows(facts: Facts, info: Info, latest: str) -> list[Object]:
+def _windows(facts: Facts, info: Info, latest: str, gone: set[str]) -> list[Object]:
     named = facts.spec.storages
     return [
         {
@@ -107,7 +144,7 @@ def _windows(facts: Facts, info: Info, latest: str) -> list[Object]:
             "latest": max(latest, conditions.timestamp(earliest)),
         }
         for number, earliest in sorted(recovery_window(info).items())
-        if number <= len(named)
+        if number <= len(named) and named[number - 1] not in gone
     ]
 
 
@@ -131,6 +168,11 @@ def _backup(one: BackupSet, named: tuple[str, ...], backup_names: Mapping[str, s
         listed["prior"] = one.prior
     name = backup_names.get(one.annotations.get(names.PGBACKREST_ANNOTATION_UID, ""))
     return listed | {"backup": name} if name else listed
+
+
+def _brief(one: BackupSet) -> Object:
+    """What is counted and compared of a set: there may be thousands, at each look."""
+    return {"type": one.type, "walStop": one.wal_stop, "lsnStop": one.lsn_stop, "error": one.error}
 
 
 def _whole_seconds(time: str | None) -> str | None:

@@ -30,6 +30,12 @@ def unreadable(facts: Facts) -> list[StorageView]:
     return [storage for storage in look(facts) if storage.trouble is not None]
 
 
+def read(facts: Facts) -> list[StorageView]:
+    """Those whose sets `info` tells of. A host that has not seen a new storage yet says nothing of it."""
+    told = {repo.repo for repo in facts.info.repos} if facts.info else set()
+    return [storage for storage in look(facts) if storage.known and storage.trouble is None and storage.number in told]
+
+
 def place(facts: Facts, storage: str) -> Place:
     """Names for the sentences."""
     s3 = facts.s3

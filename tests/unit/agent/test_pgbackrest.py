@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 
@@ -128,3 +129,11 @@ async def test_info_is_read_though_it_quotes_what_was_deciphered_with_the_wrong_
     answer = await Repository("hippo", runner).status(refresh=True)
     assert answer["infoError"] == ""
     assert answer["info"]["status"].endswith("at line 1: \x17\x0c]\ufffd")
+
+
+async def test_what_each_set_takes_files_from_is_left_out_of_info(program):
+    """Of a chain of thousands it would be megabytes, and nobody reads it."""
+    sets = [{"label": "F", "reference": None}, {"label": "F_I", "reference": ["F"]}]
+    runner = program(f"print({json.dumps([{'name': 'hippo', 'backup': sets}])!r})")
+    answer = await Repository("hippo", runner).status(refresh=True)
+    assert answer["info"]["backup"] == [{"label": "F"}, {"label": "F_I"}]

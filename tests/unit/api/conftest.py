@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.rules import Verdict, validate
+from tests.unit.contract import produced
+from tests.unit.contract.produced import Set
 
 Object = dict[str, Any]
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ARCHIVED = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 class Cluster:
@@ -59,31 +62,15 @@ def build(kind: str, name: str = "one", namespace: str = "ns", status: Object | 
     return obj | ({"status": copy.deepcopy(status)} if status is not None else {})
 
 
-#: A Repository with one full backup, whose window is 1 to 20 November and which is archiving.
-STATUS: Object = {
-    "conditions": [{"type": "Archiving", "status": "True"}],
-    "recoveryWindow": [
-        {"storage": "local", "repo": 1, "earliest": "2026-11-01T00:10:00Z", "latest": "2026-11-20T00:00:00Z"}
-    ],
-    "backups": [
-        {
-            "label": "20261101-000000F",
-            "type": "full",
-            "storage": "local",
-            "repo": 1,
-            "stopTime": "2026-11-01T00:10:00Z",
-            "lsnStop": "0/3000060",
-        },
-        {
-            "label": "20261101-000000F_20261110-000000I",
-            "type": "incr",
-            "storage": "local",
-            "repo": 1,
-            "stopTime": "2026-11-10T00:10:00Z",
-            "lsnStop": "0/9000060",
-        },
-    ],
-}
+def sets(timelines: tuple[int, int] = (1, 1), took: timedelta = timedelta(minutes=10)) -> list[Set]:
+    """A full backup of 1 November, which *took* so long, and an incremental one of the 10th."""
+    full = Set(kind="full", stop=datetime(2026, 11, 1, tzinfo=UTC) + took, took=took, number=3, timeline=timelines[0])
+    stop, on = datetime(2026, 11, 10, 0, 10, tzinfo=UTC), {"full": full.label, "prior": full.label}
+    return [full, Set(kind="incr", stop=stop, number=9, timeline=timelines[1], **on)]
+
+
+#: A Repository with these, whose window is 1 to 20 November and which is archiving.
+STATUS: Object = produced.repository(sets(), archived=ARCHIVED)["status"]
 S3: Object = {
     "bucket": "backups",
     "endpoint": "minio.storage.svc:9000",

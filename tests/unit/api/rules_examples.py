@@ -207,6 +207,7 @@ WARNINGS = [
     ("BackupSchedule", {"type": "incr"}, "no BackupSchedule of Repository hippo makes full backups"),
     ("Restore", {"repository": "new", "target": {"time": "2026-11-15T10:00:00Z"}}, "the recovery window of Repository new"),
     ("Restore", {"repository": "new", "set": "20261101-000000F"}, "the backups of Repository new are not known"),
+    ("Restore", {"repository": "many", "set": "20261101-000000F"}, "20261101-000000F is not among the newest 50 of 60"),
     ("Restore", {"repository": "busy"}, "waits for Restore "),
     ("PostgresCluster", {"synchronous": True}, "spec.synchronous has no effect"),
     ("PostgresCluster", source(repository="new", target={"time": "2026-11-15T10:00:00Z"}), "spec.dataSource: the recovery"),
@@ -235,12 +236,12 @@ PODS = [
     ("wal-level", "spec.containers[0].args[1]", {"args": ["-c", "wal_level=minimal"]}, {}),
 ]  # fmt: skip
 
-_FULL, _LATER = {"label": "1F", "type": "full"}, {"label": "3F", "type": "full"}
-_INCR = {"label": "1F_2I", "type": "incr", "prior": "1F"}
-#: Repository, the sets in it, and the set of a Backup that is deleted with deletionPolicy Delete.
-DELETED_BACKUPS: list[tuple[str, list[dict[str, str]], str]] = [
-    ("hippo", [_FULL, _INCR, _LATER], "1F"),
-    ("hippo", [_FULL, _INCR, _LATER], "1F_2I"),
-    ("hippo", [_FULL, _INCR], "1F"),
-    ("gone", [], "1F"),
+#: Repository, its sets by their types, oldest first, and the number of the one whose Backup is deleted with its set.
+DELETED_BACKUPS = [
+    ("hippo", "FIF", 0),
+    ("hippo", "FIF", 1),
+    ("hippo", "FI", 0),
+    ("hippo", "FF" + "I" * 59, 0),
+    ("hippo", "FF" + "I" * 59, 1),
+    ("gone", "F", 0),
 ]

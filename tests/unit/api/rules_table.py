@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from pgwarden.api.rules.deletion import deletable, of_backup
 from pgwarden.webhook.decide import Refuse, decide
 from pgwarden.webhook.settings import Settings
 from tests.unit.api import rules_examples as examples
-from tests.unit.api.conftest import NOW, STATUS, Cluster, build
+from tests.unit.api.conftest import ARCHIVED, NOW, Cluster, build, sets
+from tests.unit.contract import produced
+from tests.unit.contract.produced import chain
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "rules.md"
 KINDS = {
@@ -30,18 +33,14 @@ Row = tuple[str, Fault]  # kind and what is refused
 
 
 def world() -> Cluster:
-    """hippo, with backups on two timelines; new, of which nothing is known; busy; and one that has a bucket's folder."""
-    status: Any = copy.deepcopy(STATUS) | {"archive": {"max": "00000003000000000000000A"}}
-    status["conditions"] = []
-    full, incr = status["backups"]
-    full |= {
-        "startTime": "2026-11-01T00:10:00Z",
-        "stopTime": "2026-11-01T01:40:00Z",
-        "walStop": "0" * 7 + "2" + "0" * 16,
-    }
-    incr |= {"walStop": "0" * 7 + "3" + "0" * 16}
+    """hippo, with backups on two timelines; many, with more than are listed; new, of which nothing is known; busy; and
+    one that has a bucket's folder.
+    """
+    made = sets(timelines=(2, 3), took=timedelta(minutes=90))
+    status = produced.repository(made, archived=ARCHIVED)["status"] | {"conditions": []}
     return Cluster(
         build("Repository", "hippo", status=status, storageType="local", retention={"full": 7}),
+        build("Repository", "many", status=produced.repository(chain("F" + "I" * 59))["status"]),
         build("Repository", "new", status={"phase": "Ready"}),
         build("Repository", "busy", status={"phase": "Ready"}),
         build("Repository", "elsewhere", namespace="apps"),
@@ -58,9 +57,10 @@ def judged(kind: str, spec: Any, name: str = "one") -> Verdict:
     spec, before = spec if isinstance(spec, tuple) else (spec, None)
     base = {} if kind in {"Repository", "PostgresCluster"} else {"repository": "hippo"}
     base |= {"schedule": "0 1 * * *"} if kind == "BackupSchedule" else {}
-    old = None if before is None else build(kind, name, status=STATUS, **(base | before))
+    old = None if before is None else build(kind, name, **(base | before))
     if old is not None:
-        old["status"]["backups"] = [{"storage": "local"}, {"storage": "local"}, {"storage": "s3"}]
+        of_s3 = replace(chain("F")[0], repo=2)
+        old["status"] = produced.repository([*chain("FI"), of_s3], "local,s3")["status"]
     obj = build(kind, name, **(base | spec))
     return validate(obj, old=old, lookup=world(), now=NOW, defaults=OperatorDefaults())
 
@@ -105,9 +105,10 @@ def warnings() -> Iterator[tuple[str, Any, str]]:
         said = [text for text in judged(kind, spec).warnings if text.startswith(beginning)]
         assert said, f"{kind} {spec} is not warned of with {beginning}"
         yield kind, spec, said[0]
-    for repository, sets, label in examples.DELETED_BACKUPS:
-        there = Cluster(build("Repository", "hippo", status={"backups": [{"repo": 1} | one for one in sets]}))
-        status = {"label": label, "repo": 1}
+    for repository, letters, number in examples.DELETED_BACKUPS:
+        made = chain(letters)
+        there = Cluster(build("Repository", "hippo", status=produced.repository(made)["status"]))
+        status = {"label": made[number].label, "repo": 1}
         deleted = build("Backup", repository=repository, deletionPolicy="Delete", status=status)
         (text,) = of_backup(deleted, lookup=there).warnings
         yield "Backup, deleted", {"deletionPolicy": "Delete"}, text

@@ -6,6 +6,8 @@ import copy
 
 import pytest
 
+from tests.unit.contract import produced
+
 
 def test_a_backup_of_a_repository_is_admitted_without_a_word(make, judge):
     verdict = judge(make("Backup", repository="hippo", type="incr"))
@@ -77,7 +79,7 @@ def test_an_object_that_is_being_deleted_is_left_alone(make, judge):
 
 @pytest.mark.parametrize("options", [[], ["--type=diff"]], ids=["incr", "diff by option"])
 def test_a_first_backup_that_becomes_a_full_one_is_announced(make, judge, hippo, options):
-    hippo["status"]["backups"] = []
+    hippo["status"] = produced.repository([])["status"]
     (warning,) = judge(make("Backup", repository="hippo", options=options)).warnings
     assert warning.startswith("Repository hippo has no full backup yet: pgBackRest makes this ")
     assert judge(make("Backup", repository="hippo", type="full")).warnings == []

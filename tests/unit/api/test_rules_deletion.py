@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from pgwarden.api import names
 from pgwarden.api.rules.deletion import CLEANERS, deletable, judge
+from tests.unit.contract import produced
+from tests.unit.contract.produced import NOW, chain
 
 PODS = {"pods": [{"name": "db-1"}, {"name": "db-0"}]}
 
@@ -66,35 +70,29 @@ def test_a_status_of_any_shape_gets_a_verdict(make, cluster, status):
     assert deletable(repository, lookup=cluster).warnings == []
 
 
-SETS = [
-    {"label": "1F", "type": "full", "repo": 1, "stopTime": "1"},
-    {"label": "1F_2D", "type": "diff", "repo": 1, "stopTime": "2", "prior": "1F"},
-    {"label": "1F_3I", "type": "incr", "repo": 1, "stopTime": "3", "prior": "1F_2D"},
-    {"label": "1F_4I", "type": "incr", "repo": 1, "stopTime": "4", "prior": "1F_3I"},
-    {"label": "1F_5D", "type": "diff", "repo": 1, "stopTime": "5", "prior": "1F"},
-    {"label": "6F", "type": "full", "repo": 1, "stopTime": "6"},
-    {"label": "6F", "type": "full", "repo": 2, "stopTime": "6"},
-]
+OF_LOCAL = [*chain("FDIID", last=NOW - timedelta(hours=2)), *chain("F")]
+FULL, DIFF, NEXT, INCR, DIFF_2, LATER = (one.label for one in OF_LOCAL)
+SETS = [*OF_LOCAL, *chain("F", repo=2)]
 WARNED = {
-    "a full one": ("1F", 1, "backup set 1F is expired, and with it 4 that build on it: 1F_2D, 1F_3I, 1F_4I, 1F_5D"),
-    "a diff": ("1F_2D", 1, "backup set 1F_2D is expired, and with it 2 that build on it: 1F_3I, 1F_4I"),
-    "an incr": ("1F_4I", 1, "backup set 1F_4I is expired; no other builds on it"),
-    "a full one alone": ("6F", 1, "backup set 6F is expired; no other builds on it"),
+    "a full one": (FULL, 1, f"is expired, and with it 4 that build on it: {DIFF}, {NEXT}, {INCR}, {DIFF_2}"),
+    "a diff": (DIFF, 1, f"is expired, and with it 2 that build on it: {NEXT}, {INCR}"),
+    "an incr": (INCR, 1, "is expired; no other builds on it"),
+    "a full one alone": (LATER, 1, "is expired; no other builds on it"),
     "the only full one of a storage": (
-        "6F",
+        LATER,
         2,
-        "backup set 6F stays in the repository: pgBackRest never expires the only full one",
+        "stays in the repository: pgBackRest never expires the only full one",
     ),
 }
 
 
 @pytest.mark.parametrize(("label", "repo", "said"), WARNED.values(), ids=WARNED)
 def test_who_deletes_a_backup_with_its_set_is_told_what_goes_with_it(make, cluster, label, repo, said):
-    cluster.present[:] = [make("Repository", "hippo", status={"backups": SETS})]
+    cluster.present[:] = [produced.repository(SETS, "local,s3")]
     status = {"phase": "Completed", "label": label, "repo": repo}
     backup = make("Backup", repository="hippo", deletionPolicy="Delete", status=status)
     verdict = judge(backup, lookup=cluster)
-    assert (verdict.faults, verdict.warnings) == ([], [said])
+    assert (verdict.faults, verdict.warnings) == ([], [f"backup set {label} {said}"])
     backup["spec"]["deletionPolicy"] = "Retain"
     assert judge(backup, lookup=cluster).warnings == []
 

@@ -78,7 +78,7 @@ def test_a_set_must_be_there(make, refusal):
     assert refusal(make("Restore", repository="hippo", set="20261101-000000F")) == ""
     assert refusal(make("Restore", repository="hippo", set="20261102-000000F")) == (
         'spec.set: "20261102-000000F": Repository hippo has no such backup; '
-        "the newest are: 20261101-000000F, 20261101-000000F_20261110-000000I"
+        "the newest are: 20261101-000000F_20261110-000000I, 20261101-000000F"
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
+
+from tests.unit.api.conftest import sets
+from tests.unit.contract import produced
 
 
 @pytest.fixture
 def two_timelines(hippo):
     """A full backup on timeline 2, an incremental one and the newest WAL on timeline 3."""
-    full, incr = hippo["status"]["backups"]
-    full["walStop"], incr["walStop"] = "000000020000000000000004", "000000030000000000000009"
-    hippo["status"]["archive"] = {"max": "00000003000000000000000A"}
-    return hippo
+    hippo["status"] = produced.repository(sets(timelines=(2, 3)))["status"]
 
 
 INCR = "20261101-000000F_20261110-000000I"
@@ -30,23 +33,22 @@ TIMELINES = [
 @pytest.mark.parametrize(
     ("timeline", "chosen", "text"), [row[1:] for row in TIMELINES], ids=[row[0] for row in TIMELINES]
 )
-def test_a_timeline_is_one_that_the_archive_has_and_a_backup_leads_to(
-    make, refusal, two_timelines, timeline, chosen, text
-):
+@pytest.mark.usefixtures("two_timelines")
+def test_a_timeline_is_one_that_the_archive_has_and_a_backup_leads_to(make, refusal, timeline, chosen, text):
     spec = {"targetTimeline": timeline} | ({"set": chosen} if chosen else {})
     assert refusal(make("Restore", repository="hippo", **spec)) == text
 
 
-def test_an_archive_that_is_not_known_refuses_no_timeline(make, refusal):
+def test_an_archive_that_is_not_known_refuses_no_timeline(make, refusal, hippo):
+    hippo["status"] = {"phase": "Pending"}
     assert refusal(make("Restore", repository="hippo", targetTimeline="7")) == ""
 
 
 @pytest.fixture
 def slow(hippo):
     """Full backups of 90 minutes, incremental ones of 10 seconds."""
-    full, incr = hippo["status"]["backups"]
-    full["startTime"], full["stopTime"] = "2026-11-01T00:10:00Z", "2026-11-01T01:40:00Z"
-    incr["startTime"], incr["stopTime"] = "2026-11-10T00:00:00Z", "2026-11-10T00:00:10Z"
+    full, incr = sets(took=timedelta(minutes=90))
+    hippo["status"] = produced.repository([full, replace(incr, took=timedelta(seconds=10))])["status"]
 
 
 PACES = [

@@ -13,6 +13,8 @@ import pytest
 
 from pgwarden.cli.main import main
 from pgwarden.cli.terminal import Terminal
+from tests.unit.contract import produced
+from tests.unit.contract.produced import Set
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -81,21 +83,15 @@ def make() -> Callable[..., dict[str, Any]]:
 def healthy() -> dict[str, Any]:
     """The status of a Repository that archives, with one full backup of 1 November and a diff of the 5th."""
 
-    def entry(label: str, kind: str, stop: str, lsn: str) -> dict[str, Any]:
-        return {"label": label, "type": kind, "storage": "local", "repo": 1, "stopTime": stop, "lsnStop": lsn}
-
-    full = entry("20261101-000000F", "full", "2026-11-01T00:10:00Z", "0/3000060")
-    diff = entry("20261101-000000F_20261105-000000D", "diff", "2026-11-05T00:10:00Z", "0/9000060")
-    return {
+    full = Set(kind="full", stop=datetime(2026, 11, 1, 0, 10, tzinfo=UTC), number=3)
+    of = {"full": full.label, "prior": full.label}
+    diff = Set(kind="diff", stop=datetime(2026, 11, 5, 0, 10, tzinfo=UTC), number=9, **of)
+    status: dict[str, Any] = produced.repository([full, diff])["status"]
+    return status | {
         "phase": "Ready",
         "conditions": [
             {"type": kind, "status": "True", "reason": "Well", "message": f"{kind} it is"}
             for kind in ("Ready", "Reachable", "Archiving")
         ],
-        "recoveryWindow": [
-            {"storage": "local", "repo": 1, "earliest": "2026-11-01T00:10:00Z", "latest": "2026-11-23T11:55:00Z"}
-        ],
-        "backups": [diff, full],
-        "lastBackup": {"label": diff["label"], "type": "diff", "stopTime": diff["stopTime"]},
         "pods": [{"name": "hippo-0", "role": "primary", "reachable": True, "injected": True}],
     }

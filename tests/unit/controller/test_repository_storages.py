@@ -143,6 +143,7 @@ def test_the_status_has_each_storage_with_all_defaults_filled_in():
     assert shown[0] == {
         "name": "local", "repo": 1, "type": "posix", "location": "persistentvolumeclaim/x",
         "reachable": True, "message": "", "lastWal": "A" * 24,
+        "backupCount": 0, "backupCounts": {"full": 0, "diff": 0, "incr": 0},
     }  # fmt: skip
     place = {"bucket": "backups", "endpoint": "s3.example:7070", "region": "us-east-1", "path": "/pgwarden/ns/hippo"}
     assert {key: shown[1][key] for key in place} == place

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import structlog
 
-from pgwarden.controller.agents import Agents
 from pgwarden.controller.backup.available import lost, tell, why_gone
-from pgwarden.controller.context import Caches, Context
+from pgwarden.controller.context import Context
+from pgwarden.controller.repository import report
 from pgwarden.controller.repository.report import LISTED_BACKUPS
-from pgwarden.controller.settings import Settings
-from pgwarden.kube import errors
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
+from tests.unit.contract import produced
+from tests.unit.contract.produced import Set, chain
 
 
 def listed(*numbers: int) -> dict:
     """A status that lists sets by number; a higher one ended later."""
-    return {"backups": [{"label": f"{n:03}F", "repo": 1, "stopTime": f"2026-11-23T00:{n:03}Z"} for n in numbers]}
+    found = [{"label": f"{n:03}F", "repo": 1, "stopTime": f"2026-11-23T00:{n:03}Z"} for n in numbers]
+    return {"backups": found[::-1]}
 
 
 LOSSES = {
@@ -58,73 +58,60 @@ def test_the_backup_whose_retention_expired_a_set_is_named():
     assert why_gone(first, others[:2]) == "set 001F is no longer in the repository"
 
 
-@pytest.fixture(autouse=True)
-def logged() -> Iterator[list[Any]]:
-    """What is logged; not drawn for a terminal, which takes seconds for each traceback."""
-    with structlog.testing.capture_logs() as lines:
-        yield lines
+class Written(KubeClient):
+    """Notes the conditions that Backups are given, and nothing else."""
 
+    def __init__(self) -> None:
+        self.said: dict[str, tuple[str, str]] = {}
 
-class Writes(KubeClient):
-    """Takes statuses, but for those that a test lets fail."""
-
-    def __init__(self, failures: dict[str, Exception]) -> None:
-        self.failures = failures
-        self.told: list[str] = []
-
-    async def request(self, method: str, path: str, **_: Any) -> Any:
-        name = path.split("/")[-2]
-        if name in self.failures:
-            raise self.failures[name]
-        if method == "PATCH":
-            self.told.append(name)
+    async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+        if "/backups/" in path:
+            (found,) = [one["value"] for one in body if one["path"] == "/status/conditions"]
+            self.said[path.split("/")[-2]] = (found[0]["status"], found[0]["reason"])
         return {}
 
 
-def standing(name: str, number: int) -> dict:
-    made = backup(name, f"{number:03}F")
-    metadata = {"namespace": "ns", "uid": name, "generation": 1, "resourceVersion": "1"}
-    return {"kind": "Backup", "metadata": made["metadata"] | metadata, "spec": {"repository": "hippo"},
-            "status": made["status"]}  # fmt: skip
+def made(one: Set, available: str = "True") -> dict:
+    """The Completed Backup of a set."""
+    status = {"phase": "Completed", "label": one.label, "repo": 1, "storage": "local"}
+    status["completionTime"] = f"{one.stop:%Y-%m-%dT%H:%M:%SZ}"
+    status["conditions"] = [{"type": "Available", "status": available, "lastTransitionTime": "2026-11-01T00:00:00Z"}]
+    metadata = {"name": f"b-{one.number}", "namespace": "ns", "uid": f"u-{one.number}", "generation": 1}
+    return {"kind": "Backup", "metadata": metadata, "spec": {"repository": "hippo"}, "status": status}
 
 
-def world(client: Writes, odd: dict | None = None) -> Context:
-    made = Context(client, Caches(client), Agents(client), Recorder(client, "c"), Settings.from_environment())
-    for number, name in enumerate(["a", "b", "c"], 1):
-        made.caches.backups._put(standing(name, number) | (odd if odd and name == "b" else {}))
-    return made
+async def told(before: list[Set], after: list[Set], *backups: dict) -> dict[str, tuple[str, str]]:
+    """What a look says of *backups*, at which the sets *before* have become *after*."""
+    client = Written()
+    facts = produced.facts(produced.read(after), before=produced.repository(before)["status"])
+    caches = SimpleNamespace(backups=None, of_repository=lambda *_: list(backups))
+    context = Context(client, caches, None, Recorder(client, "c"), None, clock=lambda: produced.NOW)  # type: ignore[arg-type]
+    await tell(context, facts, report.status(facts, {}))
+    return client.said
 
 
-REPOSITORY = {"metadata": {"namespace": "ns", "name": "hippo"}, "status": listed(1, 2, 3)}
-FINAL = {
-    "refused by the schema": errors.Invalid(422, "Invalid", "status.repo: must be an integer"),
-    "forbidden": errors.Invalid(403, "Forbidden", "no"),
-    "gone": errors.NotFound(404, "NotFound", "b"),
-    "of a fault of ours": KeyError("x"),
-}
+SETS = chain("F" * 60)
 
 
-@pytest.mark.parametrize("failure", FINAL.values(), ids=FINAL)
-async def test_a_backup_that_cannot_be_told_holds_up_neither_the_others_nor_the_repository(failure):
-    client = Writes({"b": failure})
-    await tell(world(client), REPOSITORY, listed())
-    assert client.told == ["a", "c"]
+async def test_a_set_beyond_the_list_that_has_gone_is_told_of():
+    backups = [made(one) for one in SETS]
+    assert await told(SETS, SETS[2:], *backups) == {
+        "b-3": ("False", "Expired"),
+        "b-4": ("False", "Expired"),
+    }
 
 
-@pytest.mark.parametrize(
-    "odd", [{"status": {"label": ["x"], "repo": "one"}}, {"status": None}, {"status": "x"}], ids=str
-)
-async def test_a_backup_of_an_odd_status_is_passed_over(odd):
-    client = Writes({})
-    await tell(world(client, odd), REPOSITORY, listed())
-    assert client.told == ["a", "c"]
+async def test_what_was_said_to_have_gone_and_is_there_is_taken_back():
+    assert await told(SETS, SETS, made(SETS[0], "False"), made(SETS[-1], "False")) == {
+        "b-3": ("True", "InRepository"),
+        "b-62": ("True", "InRepository"),
+    }
 
 
-@pytest.mark.parametrize(
-    "failure", [errors.Conflict(409, "Conflict", "b"), TimeoutError(), errors.ApiError(500, "", "")]
-)
-async def test_what_is_momentary_is_tried_again_before_the_repository_forgets_the_set(failure):
-    client = Writes({"b": failure})
-    with pytest.raises(type(failure)):
-        await tell(world(client), REPOSITORY, listed())
-    assert client.told == ["a", "c"]
+async def test_what_was_said_once_is_not_said_again():
+    assert await told(SETS, SETS[1:], made(SETS[0], "False"), made(SETS[1])) == {}
+
+
+async def test_of_hundreds_that_have_gone_some_are_told_of_at_each_look():
+    many = chain("F" * 300)
+    assert len(await told(many, many[-10:], *[made(one) for one in many])) == 50

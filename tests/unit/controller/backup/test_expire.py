@@ -76,7 +76,8 @@ def backup(name: str = "one", *, deleted: datetime | None = NOW, **status: Any) 
 
 def repository(*sets: str, **metadata: Any) -> dict[str, Any]:
     listed = [
-        {"label": one, "repo": 1, "stopTime": one[-16:], "type": "full" if one[-1] == "F" else "incr"} for one in sets
+        {"label": one, "repo": 1, "stopTime": one[-16:], "type": "full" if one[-1] == "F" else "incr"}
+        for one in reversed(sets)
     ]
     about = {"name": "hippo", "namespace": "ns", "uid": "u-hippo"} | metadata
     spec = {"storageType": "local"}
