@@ -244,7 +244,7 @@ def first_backup_attempt(cluster: str, backup: str) -> int:
         return 1
     prefix, number = f"{cluster}-first-", backup.removeprefix(f"{cluster}-first-")
     told = backup.startswith(prefix) and number.isascii() and number.isdecimal() and len(number) < 10
-    return int(number) if told else 0
+    return int(number) if told and number[0] != "0" else 0
 
 
 def host_dns(repository: str, namespace: str) -> str:

@@ -8,7 +8,8 @@ import pytest
 from cryptography import x509
 
 from pgwarden.controller import certificates
-from pgwarden.controller.webhook_certificate import KEY_BUNDLE, decide
+from pgwarden.controller.runtime.pace import Tries
+from pgwarden.controller.webhook_certificate import KEY_BUNDLE, PACE, decide, pause
 
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 DNS = ["w.ns.svc", "w.ns.svc.cluster.local"]
@@ -70,3 +71,15 @@ def test_over_ten_years_each_leaf_is_trusted_by_the_bundle_before_and_after_it()
         content = after
     assert len(authorities) == 2
     assert len(bundle(content)) == 1, "the old authority is still trusted after the next renewal"
+
+
+async def test_somebody_who_writes_another_bundle_each_time_is_answered_less_and_less_often():
+    now, written = BEGIN, 0
+    tries: Tries[str] = Tries(PACE)
+    tries.tried("", now)
+    assert pause(tries, now) == 0.0  # what a `helm upgrade` takes away is back at once
+    while now < BEGIN + timedelta(hours=6):
+        now += timedelta(seconds=0.1 + pause(tries, now))
+        tries.tried("", now)
+        written += 1
+    assert 300 < written < 380

@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from pgwarden.kube import paths
-
 from tests.unit.controller.repository.conftest import BOTH, LOCAL, World
 
 HOURS = timedelta(hours=6)
