@@ -113,7 +113,7 @@ class Manager:
 
     def _wake(self, cache: WatchCache, worker: Worker, namespace: str, repository: str) -> None:
         for obj in self._context.caches.of_repository(cache, namespace, repository):
-            if not operations.is_over(obj):
+            if not operations.is_over(obj) or operations.is_expiring(obj):
                 worker.queue.add(key_of(obj))
 
 

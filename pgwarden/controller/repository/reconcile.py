@@ -54,8 +54,8 @@ class RepositoryController:
         self._given: dict[Key, tuple[str, datetime]] = {}
         self._stanzas: Tries[Key] = Tries(STANZA_PACE)
         self._nudges: Allowance[Key] = Allowance(NUDGES, NUDGE_AGAIN)
-        #: What came of the segment that was asked for last.
-        self._segments: dict[Key, str] = {}
+        #: When a segment was asked for last (status.segmentAsked), and what came of it.
+        self._segments: dict[Key, tuple[Object, str]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         context = self._context
@@ -230,14 +230,11 @@ class RepositoryController:
             facts = await self._make_stanza(key, facts)
         elif facts.host_ready and not decide.stanza_missing(facts):
             self._stanzas.forget(key)
+        asked, error = self._segments.get(key, (None, ""))
         facts = dataclasses.replace(
-            facts, segment_error=self._segments.get(key, ""), on_the_way=self._is_on_the_way(key, facts)
+            facts, segment_asked=asked, segment_error=error, on_the_way=self._is_on_the_way(key, facts)
         )
-        if decide.needs_fence(facts):
-            facts = await self._ask_for_segment(key, facts)
-        elif decide.archiving(facts).status is True:
-            self._segments.pop(key, None)
-        return facts
+        return await self._ask_for_segment(key, facts) if decide.needs_fence(facts) else facts
 
     async def _make_stanza(self, key: Key, facts: Facts) -> Facts:
         """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""
@@ -268,9 +265,11 @@ class RepositoryController:
     async def _ask_for_segment(self, key: Key, facts: Facts) -> Facts:
         """That it is asked for is in the status before: whoever looks next, this process or another, knows it."""
         before, primary = facts.repository.get("status") or {}, facts.primary
-        after = before | {segment.FIELD: segment.ask(facts).entry()}
+        entry = segment.ask(facts).entry()
+        after = before | {segment.FIELD: entry}
         await status.write(self._context.client, "repositories", facts.repository, after)
-        facts = dataclasses.replace(facts, repository=facts.repository | {"status": after})
+        self._segments[key] = entry, ""
+        facts = dataclasses.replace(facts, repository=facts.repository | {"status": after}, segment_asked=entry)
         await self._context.recorder.normal(facts.repository, "SegmentAskedFor", segment.event(facts))
         error = ""
         try:
@@ -280,7 +279,7 @@ class RepositoryController:
             error = "" if answer.get("ok") else str(answer.get("error") or "")
         except AgentError as problem:
             error = str(problem)
-        self._segments[key] = error
+        self._segments[key] = entry, error
         if error:
             log.info("could not close the first segment", repository=key[1], error=error)
         return await self._ask_host(dataclasses.replace(facts, segment_error=error))

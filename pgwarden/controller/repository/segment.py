@@ -8,7 +8,6 @@ so that another leader goes on where this one ended; the agent beside PostgreSQL
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +16,7 @@ from pgwarden.api.target import parse_time
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.controller.runtime import conditions
 from pgwarden.controller.runtime.pace import Pace
+from pgwarden.kube.client import Object
 
 PACE = Pace(timedelta(minutes=1), timedelta(minutes=15))
 #: Seconds for which one that was asked for is waited for.
@@ -34,7 +34,7 @@ class Asked:
     def next(self) -> datetime:
         return self.last + PACE.pause(self.times)
 
-    def entry(self) -> Mapping[str, Any]:
+    def entry(self) -> Object:
         """For `status.segmentAsked`."""
         return {
             "time": conditions.timestamp(self.last),
@@ -46,13 +46,24 @@ class Asked:
 
 def asked(facts: Facts) -> Asked | None:
     """When one was asked for last, and how often in this series. Another spec begins another series."""
-    known = (facts.repository.get("status") or {}).get(FIELD)
+    found = [one for known in _known(facts) if (one := _read(known, facts))]
+    return max(found, key=lambda one: one.last, default=None)
+
+
+def _known(facts: Facts) -> list[Any]:
+    """What the status says, and what this process remembers."""
+    return [(facts.repository.get("status") or {}).get(FIELD), facts.segment_asked]
+
+
+def _read(known: Any, facts: Facts) -> Asked | None:
     if not isinstance(known, dict):
         return None
-    now, generation = facts.now, facts.repository["metadata"]["generation"]
+    generation = facts.repository["metadata"]["generation"]
     try:
-        last, times = min(parse_time(str(known.get("time"))), now), int(known.get("times") or 0)
-    except ValueError:
+        last, times = parse_time(str(known.get("time"))), int(known.get("times") or 0)
+    except (ValueError, TypeError):
+        return None
+    if last > facts.now:  # by a clock that was ahead: that would be waited for without end
         return None
     return Asked(last, times if known.get("generation") == generation else 0, generation)
 
@@ -63,13 +74,13 @@ def ask(facts: Facts) -> Asked:
     return Asked(facts.now, before.times + 1 if before else 1, facts.repository["metadata"]["generation"])
 
 
-def kept(facts: Facts, *, archives: bool) -> Mapping[str, Any] | None:
+def kept(facts: Facts, *, archives: bool) -> Object | None:
     """`status.segmentAsked` from now on. It stays for a while where all is well: what turns often is one series."""
     before = asked(facts)
     if before is None or (archives and facts.now - before.last > PACE.longest):
         return None
-    known: Mapping[str, Any] = facts.repository["status"][FIELD]
-    return known
+    known: list[Object] = [one for one in _known(facts) if _read(one, facts)]
+    return max(known, key=lambda one: str(one["time"]))
 
 
 def call() -> str:

@@ -108,7 +108,9 @@ class World:
         self.stanza_error = ""
         self.postgres: dict[str, Object] = {"db-0": {}}  # by pod: over a primary's answer
         self.unarchived = 0
+        self.stale = False  # the watch of the Repositories has come to a standstill
         self._given = ("", 0)
+        self._seen: dict[str, str] = {}  # path → version that the caches have
         self.repository(spec)
         for pod in self.postgres:
             self.postgres_pod(pod, "10.0.0.1")
@@ -156,24 +158,29 @@ class World:
     async def look(self) -> float:
         caches = self.caches
         for path, obj in self.store.objects.items():
+            if self._seen.get(path) == obj["metadata"]["resourceVersion"]:
+                continue
             labels = obj["metadata"].get("labels", {})
             if path == paths.of("repositories", "ns", "hippo"):
+                if self.stale and caches.repositories.items:
+                    continue
                 caches.repositories._put(copy.deepcopy(obj))
             elif "/pods/" in path:
                 cache = caches.postgres_pods if names.LABEL_REPOSITORY in labels else caches.own_pods
                 cache._put(copy.deepcopy(obj))
+            self._seen[path] = obj["metadata"]["resourceVersion"]
         self.looks += 1
         return await self.controller.reconcile(("ns", "hippo")) or 15.0
 
-    async def drive(self, long: timedelta, *, restart_each: timedelta | None = None, slow: bool = False) -> None:
-        """Look as often as the controller asks for, for that *long*; *slow*: after ten minutes once a minute."""
+    async def drive(self, long: timedelta, *, restart_each: timedelta | None = None, slow: float = 0.0) -> None:
+        """Look as often as the controller asks for, for that *long*; after ten minutes each *slow* seconds."""
         end, restart, soon = self.now + long, self.now, self.now + timedelta(minutes=10)
         while self.now < end:
             if restart_each and self.now - restart >= restart_each:
                 self.begin()
                 restart = self.now
             again = await self.look()
-            self.now += timedelta(seconds=60.0 if slow and self.now > soon else again)
+            self.now += timedelta(seconds=slow if slow and self.now > soon else again)
 
     async def until(self, kind: str, longest: timedelta) -> timedelta:
         """How long it takes until the condition is True."""

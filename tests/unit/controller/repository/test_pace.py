@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable
 from datetime import timedelta
@@ -81,7 +82,7 @@ STATES = {
 async def test_for_hours_no_segment_is_asked_for_where_it_cannot_help_and_soon_after_the_mend_one_is(make, state):
     begin, mend, most, said = STATES[state]
     world = begin(make)
-    await world.drive(HOURS, slow=True)
+    await world.drive(HOURS, slow=300.0)
     assert len(world.asked) == most
     assert said in world.condition("Archiving")["message"]
     mend(world)
@@ -92,19 +93,20 @@ async def test_for_hours_no_segment_is_asked_for_where_it_cannot_help_and_soon_a
     assert [one["reason"] for one in world.store.events if one["reason"] == "SegmentAskedFor"] == ["SegmentAskedFor"]
 
 
+NEVER_SEEN, NO_ANSWER = {"arrives": False}, {"agent_answers": False}
 LASTING = {
-    "what is archived is never seen": {"arrives": False},
-    "the agent beside PostgreSQL does not answer": {"agent_answers": False},
+    "what is archived is never seen": (NEVER_SEEN, None),
+    "it is never seen, a crash loop": (NEVER_SEEN, timedelta(seconds=20)),
+    "the agent beside PostgreSQL does not answer": (NO_ANSWER, None),
+    "it does not answer, a new leader each 5 min": (NO_ANSWER, timedelta(minutes=5)),
 }
 
 
-@pytest.mark.parametrize("restart_each", [None, timedelta(minutes=5), timedelta(seconds=20)], ids=["one leader", "a new one each 5 min", "a crash loop"])  # fmt: skip
 @pytest.mark.parametrize("state", LASTING)
-async def test_where_asking_does_not_help_it_is_asked_less_and_less_often_also_over_new_leaders(
-    make, state, restart_each
-):
-    world = _widened(make, **LASTING[state])
-    await world.drive(HOURS, restart_each=restart_each, slow=True)
+async def test_where_asking_does_not_help_it_is_asked_less_and_less_often_also_over_new_leaders(make, state):
+    wrong, restart_each = LASTING[state]
+    world = _widened(make, **wrong)
+    await world.drive(HOURS, restart_each=restart_each, slow=60.0)
     pauses = [later - earlier for earlier, later in itertools.pairwise(world.asked)]
     assert 20 < len(world.asked) <= MOST_ASKED
     assert min(pauses) >= MINUTE
@@ -142,10 +144,41 @@ async def test_what_comes_and_goes_is_one_series(make):
     assert 8 <= len(world.asked) <= 13
 
 
+async def test_a_watch_that_stands_still_makes_nobody_ask_oftener(make):
+    """The cache shows a status of before the first asking, for as long as it lasts."""
+    world = _widened(make, arrives=False)
+    await world.look()
+    world.asked.clear()
+    world.begin()
+    world.caches.repositories._put(_without_stamp(world))
+    world.stale = True
+    await world.drive(timedelta(minutes=5))
+    assert len(world.asked) <= 3
+    assert min(later - earlier for earlier, later in itertools.pairwise(world.asked)) >= MINUTE
+
+
+def _without_stamp(world: World) -> dict:
+    found = copy.deepcopy(world.store.objects[paths.of("repositories", "ns", "hippo")])
+    del found["status"]["segmentAsked"]
+    found["metadata"]["resourceVersion"] = "0"
+    return found
+
+
+WRITTEN_BY_OTHERS = [{}, {"time": "soon"}, {"time": 7, "times": "x"}, {"times": []}, "text", {"time": "2999-01-01T00:00:00Z", "times": 9}]  # fmt: skip
+
+
+@pytest.mark.parametrize("stamp", WRITTEN_BY_OTHERS, ids=str)
+async def test_a_stamp_that_cannot_be_read_or_lies_ahead_holds_nothing_up_for_long(make, stamp):
+    world = _widened(make)
+    path = paths.of("repositories", "ns", "hippo")
+    world.store.put(path, world.store.objects[path] | {"status": {"segmentAsked": stamp}})
+    await world.until("Archiving", timedelta(minutes=16))
+
+
 async def test_two_primaries_are_asked_no_oftener_than_one(make):
     world = _widened(make, arrives=False, postgres={"db-0": {}, "db-1": {}})
     world.postgres_pod("db-1", "10.0.0.2")
-    await world.drive(HOURS, slow=True)
+    await world.drive(HOURS, slow=60.0)
     assert 20 < len(world.asked) <= MOST_ASKED
 
 
