@@ -264,6 +264,7 @@ class RepositoryController:
 
     async def _ask_for_segment(self, key: Key, facts: Facts) -> Facts:
         """That it is asked for is in the status before: whoever looks next, this process or another, knows it."""
+        facts = dataclasses.replace(facts, now=self._context.clock())  # the look may have taken its time
         before, primary = facts.repository.get("status") or {}, facts.primary
         entry = segment.ask(facts).entry()
         after = before | {segment.FIELD: entry}

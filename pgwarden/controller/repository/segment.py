@@ -35,11 +35,12 @@ class Asked:
         return self.last + PACE.pause(self.times)
 
     def entry(self) -> Object:
-        """For `status.segmentAsked`."""
+        """For `status.segmentAsked`: whole seconds, rounded up, so that a minute is one."""
+        last = self.last + timedelta(microseconds=999_999)
         return {
-            "time": conditions.timestamp(self.last),
+            "time": conditions.timestamp(last),
             "times": self.times,
-            "next": conditions.timestamp(self.next),
+            "next": conditions.timestamp(last + PACE.pause(self.times)),
             "generation": self.generation,
         }
 
@@ -63,7 +64,7 @@ def _read(known: Any, facts: Facts) -> Asked | None:
         last, times = parse_time(str(known.get("time"))), int(known.get("times") or 0)
     except (ValueError, TypeError):
         return None
-    if last > facts.now:  # by a clock that was ahead: that would be waited for without end
+    if last > facts.now + timedelta(seconds=1):  # by a clock that was ahead: that would be waited for without end
         return None
     return Asked(last, times if known.get("generation") == generation else 0, generation)
 
