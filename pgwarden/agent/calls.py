@@ -105,7 +105,9 @@ class Repository:
         self._read = time.monotonic()
 
     async def stanza_create(self) -> Answer:
-        async with self._create_lock:  # two at once would only fail on pgBackRest's lock
+        if self._create_lock.locked():  # who asks again has not waited for it: one more behind it would help nobody
+            return {"ok": False, "exitCode": -1, "output": "stanza-create is at work already"}
+        async with self._create_lock:
             try:
                 result = await self._runner.run(commands.stanza_create_argv(self._stanza), STANZA_CREATE_SECONDS)
             except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pgwarden.agent.postgres import Postgres, PostgresError, one, rows, stamp
@@ -63,3 +64,24 @@ async def fence(postgres: Postgres, seconds: float) -> dict[str, Any]:
     last = row["last_archived_wal"] or "nothing"
     failed = f", last failed: {row['last_failed_wal']}" if row["last_failed_wal"] else ""
     return answer | {"error": f"{switched['wal']} not archived within {seconds:g} s (last archived: {last}{failed})"}
+
+
+class Closer:
+    """For whoever wants nothing but a segment archived: however often that is asked, one is closed in each period.
+
+    A fence before a restore is not counted here: it has to have its commit, and is asked for once.
+    """
+
+    def __init__(self, postgres: Postgres, clock: Callable[[], float] = time.monotonic) -> None:
+        self._postgres = postgres
+        self._clock = clock
+        self._last: float | None = None
+
+    async def close(self, seconds: float, every: float) -> dict[str, Any]:
+        """As `fence`; `ok` is false, and nothing is written, within *every* seconds of the one before."""
+        now = self._clock()
+        if self._last is not None and now - self._last < every:
+            error = f"a segment was closed {now - self._last:.0f} s ago, and no other is within {every:g} s"
+            return {"ok": False, "wal": None, "lsn": None, "time": None, "error": error}
+        self._last = now
+        return await fence(self._postgres, seconds)

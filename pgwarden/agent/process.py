@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 #: How often a PostgreSQL that the agent configures is looked at.
 CONFIGURE_SECONDS = 15.0
+#: And at most, while somebody else changes back each time what it has set.
+LONGEST_CONFIGURE_SECONDS = 600.0
 #: How often the spool is looked at for a new reason why WAL waits.
 TELL_SECONDS = 5.0
 
@@ -137,18 +139,19 @@ class Agent:
             "archive_command": commands.archive_command(stanza, role),
             "restore_command": commands.restore_command(stanza, role),
         }
-        said = ""
+        said, pause = "", CONFIGURE_SECONDS
         while True:
             try:
                 changed = await postgres.configure(wanted)
                 said = ""
+                pause = min(pause * 2, LONGEST_CONFIGURE_SECONDS) if changed else max(pause / 2, CONFIGURE_SECONDS)
                 if changed:
-                    self._log.info("PostgreSQL configured by ALTER SYSTEM", settings=changed)
+                    self._log.info("PostgreSQL configured by ALTER SYSTEM", settings=changed, next_look=pause)
             except PostgresError as error:
                 if str(error) != said:
                     self._log.warning("PostgreSQL not configured yet", error=str(error))
                 said = str(error)
-            await asyncio.sleep(CONFIGURE_SECONDS)
+            await asyncio.sleep(pause)
 
 
 def _postgres(settings: Settings) -> Postgres | None:

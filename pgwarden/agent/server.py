@@ -98,8 +98,13 @@ def _postgres_calls(app: web.Application, postgres: Postgres) -> None:
     from pgwarden.agent import fence  # psycopg is ten megabytes that the repository host has no use for
     from pgwarden.agent.postgres import PostgresError
 
+    closer = fence.Closer(postgres)
+
     async def close_fence(request: web.Request) -> web.Response:
-        return _json(await fence.fence(postgres, _seconds(request)))
+        seconds = _seconds(request, "timeout", "60")
+        if "every" in request.query:
+            return _json(await closer.close(seconds, _seconds(request, "every")))
+        return _json(await fence.fence(postgres, seconds))
 
     async def clear_recovery(_request: web.Request) -> web.Response:
         try:
@@ -111,14 +116,14 @@ def _postgres_calls(app: web.Application, postgres: Postgres) -> None:
     app.router.add_post("/clear-recovery", clear_recovery)
 
 
-def _seconds(request: web.Request) -> float:
-    raw = request.query.get("timeout", "60")
+def _seconds(request: web.Request, name: str, default: str = "") -> float:
+    raw = request.query.get(name, default)
     try:
         seconds = float(raw)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= LONGEST_SECONDS:
-        raise web.HTTPBadRequest(text=f"timeout must be a number of seconds up to {LONGEST_SECONDS:g}, not {raw!r}\n")
+        raise web.HTTPBadRequest(text=f"{name} must be a number of seconds up to {LONGEST_SECONDS:g}, not {raw!r}\n")
     return seconds
 
 

@@ -8,7 +8,6 @@ other, and a key that does not fit its certificate is never put there.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import ssl
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from pgwarden.agent.paths import Paths
 from pgwarden.api import names
+from pgwarden.pgbackrest.config import source_digest
 
 #: Keys that must be there before anything is written.
 TLS_KEYS = (names.KEY_CA_CERT, names.KEY_TLS_CERT, names.KEY_TLS_KEY)
@@ -40,14 +40,6 @@ class Plan:
     digest: str = ""
     missing: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # keys and passwords: never in a log
-
-
-def source_digest(files: Mapping[str, bytes]) -> str:
-    """Sixteen hex digits over the source's names and contents, sorted by name: `name NUL length NUL content` each."""
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
-    return digest.hexdigest()[:16]
 
 
 def plan(conf_key: str, files: Mapping[str, bytes], section: str = "") -> Plan:

@@ -39,6 +39,8 @@ ANNOTATION_INJECTED = f"{GROUP}/injected"
 ANNOTATION_POSTGRES = f"{GROUP}/postgres"
 #: Set on a Repository or a host pod template: hash of the configuration, so that a change rolls the pod.
 ANNOTATION_CONFIG_HASH = f"{GROUP}/config-hash"
+#: On a cluster's first Backup: the cluster's metadata.generation when it was asked for.
+ANNOTATION_GENERATION = f"{GROUP}/generation"
 #: Set on a workload while a Restore has stopped it: JSON with the Restore's name and the replicas it had.
 ANNOTATION_STOPPED_BY = f"{GROUP}/stopped-by"
 #: Set on a claim while a Restore waits until it is bound: when the binder was last reminded of it.
@@ -234,6 +236,15 @@ def clone_secret(cluster: str) -> str:
 
 def first_backup(cluster: str, attempt: int = 1) -> str:
     return f"{cluster}-first" if attempt == 1 else f"{cluster}-first-{attempt}"
+
+
+def first_backup_attempt(cluster: str, backup: str) -> int:
+    """Which attempt at a first backup has that name; 0 where it is none."""
+    if backup == first_backup(cluster):
+        return 1
+    prefix, number = f"{cluster}-first-", backup.removeprefix(f"{cluster}-first-")
+    told = backup.startswith(prefix) and number.isascii() and number.isdecimal() and len(number) < 10
+    return int(number) if told and number[0] != "0" else 0
 
 
 def host_dns(repository: str, namespace: str) -> str:

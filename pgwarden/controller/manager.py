@@ -45,7 +45,8 @@ class Manager:
     async def run(self) -> None:
         caches = self._context.caches
         for cache, worker in self._own:
-            cache.listen(_enqueue(worker, own_status=worker is not self.schedules))
+            # A Repository's status has the newest WAL segment in it: it would be looked at as often as there is one.
+            cache.listen(_enqueue(worker, own_status=worker not in {self.schedules, self.repositories}))
         caches.repositories.listen(self._repository_changed)
         caches.backups.listen(self._operation_changed)
         caches.restores.listen(self._operation_changed)
@@ -85,7 +86,9 @@ class Manager:
             if schedule:
                 self.schedules.queue.add((namespace, schedule))
 
-    def _postgres_pod_changed(self, _kind: str, pod: Object, _before: Object | None) -> None:
+    def _postgres_pod_changed(self, kind: str, pod: Object, before: Object | None) -> None:
+        if kind == "MODIFIED" and before is not None and not _is_pod_news(pod, before):
+            return
         namespace = pod["metadata"]["namespace"]
         repository = pod["metadata"]["labels"][names.LABEL_REPOSITORY]
         self.repositories.queue.add((namespace, repository))
@@ -115,7 +118,7 @@ class Manager:
 
     def _wake(self, cache: WatchCache, worker: Worker, namespace: str, repository: str) -> None:
         for obj in self._context.caches.of_repository(cache, namespace, repository):
-            if not operations.is_over(obj):
+            if not operations.is_over(obj) or operations.is_expiring(obj):
                 worker.queue.add(key_of(obj))
 
 
@@ -132,3 +135,14 @@ def _enqueue(worker: Worker, *, own_status: bool) -> Listener:
 def _is_news(obj: Object, before: Object) -> bool:
     after, old = obj["metadata"], before["metadata"]
     return any(after.get(field) != old.get(field) for field in ("generation", "uid", "deletionTimestamp"))
+
+
+def _is_pod_news(pod: Object, before: Object) -> bool:
+    """Not what Patroni notes on each pod every ten seconds, nor our own touching it for a new configuration."""
+    after, old = pod["metadata"], before["metadata"]
+    facts = names.ANNOTATION_POSTGRES
+    return (
+        pod.get("status") != before.get("status")
+        or any(after.get(field) != old.get(field) for field in ("uid", "labels", "deletionTimestamp"))
+        or (after.get("annotations") or {}).get(facts) != (old.get("annotations") or {}).get(facts)
+    )

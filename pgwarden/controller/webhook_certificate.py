@@ -11,7 +11,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import aiohttp
 import structlog
@@ -20,6 +20,7 @@ from pgwarden.api import names
 from pgwarden.controller import certificates
 from pgwarden.controller.certificates import Pair, expires
 from pgwarden.controller.context import Context
+from pgwarden.controller.runtime.pace import Pace, Tries
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import Object
@@ -27,6 +28,8 @@ from pgwarden.kube.client import Object
 log = structlog.get_logger()
 PERIOD = 10.0  # seconds between looks that no change of a configuration has asked for
 LONGEST_PAUSE = 60.0  # seconds after a failure; the first is a second, and each next is twice as long
+#: Somebody else who writes another caBundle each time is answered this often at most, after growing pauses.
+PACE = Pace(timedelta(seconds=1), timedelta(minutes=1))
 KEY_BUNDLE = "ca-bundle.crt"
 
 
@@ -42,10 +45,13 @@ async def keep(context: Context) -> None:
         for cache in caches:
             cache.listen(lambda *_: changed.set())
             group.create_task(cache.run())
+        tries: Tries[str] = Tries(PACE)
         while True:
             changed.clear()
             try:
-                await reconcile(context)
+                if await reconcile(context):
+                    tries.tried("", context.clock())
+                    await asyncio.sleep(pause(tries, context.clock()))
                 failures = 0
             except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 failures += 1
@@ -59,7 +65,16 @@ async def keep(context: Context) -> None:
                 await asyncio.wait_for(changed.wait(), PERIOD)
 
 
-async def reconcile(context: Context) -> None:
+def pause(tries: Tries[str], now: datetime) -> float:
+    """Seconds until what has just been written may be written again. One write is no reason to wait."""
+    known, due = tries.get(""), tries.next("")
+    if known is None or due is None or known.times < 2:
+        return 0.0
+    return max(0.0, (due - now).total_seconds())
+
+
+async def reconcile(context: Context) -> bool:
+    """Whether a caBundle had to be written that is not news of ours."""
     settings, now = context.settings, context.clock()
     path = paths.of("secrets", settings.namespace, settings.tls_secret)
     found = await context.client.find(path)
@@ -69,11 +84,13 @@ async def reconcile(context: Context) -> None:
         f"{settings.webhook_service}.{settings.namespace}.svc.cluster.local",
     ]
     content = decide(data, dns, now)
+    written = False
     for plural, name in _configurations(context):
-        await _ensure_bundle(context, paths.of(plural, "", name), content[KEY_BUNDLE])
+        written |= await _ensure_bundle(context, paths.of(plural, "", name), content[KEY_BUNDLE])
     if content != data:
         await context.client.apply(path, _secret(settings.namespace, settings.tls_secret, content))
         log.info("wrote the webhook's certificate", dns=dns[0], expires=str(expires(content[names.KEY_TLS_CERT])))
+    return written and content == data
 
 
 def decide(data: dict[str, bytes], dns: Sequence[str], now: datetime) -> dict[str, bytes]:
@@ -114,16 +131,17 @@ def _configurations(context: Context) -> tuple[tuple[str, str], ...]:
     )
 
 
-async def _ensure_bundle(context: Context, path: str, bundle: bytes) -> None:
-    """Patch only existing configurations: at uninstall nothing of ours makes them again."""
+async def _ensure_bundle(context: Context, path: str, bundle: bytes) -> bool:
+    """Patch only existing configurations: at uninstall nothing of ours makes them again. Whether it was patched."""
     configuration = await context.client.find(path)
     if configuration is None:
-        return
+        return False
     encoded = base64.b64encode(bundle).decode()
     webhooks = configuration.get("webhooks") or []
     if all(hook["clientConfig"].get("caBundle") == encoded for hook in webhooks):
-        return
+        return False
     changed = [hook | {"clientConfig": hook["clientConfig"] | {"caBundle": encoded}} for hook in webhooks]
     version = configuration["metadata"]["resourceVersion"]
     await context.client.merge(path, {"metadata": {"resourceVersion": version}, "webhooks": changed})
     log.info("wrote the caBundle", configuration=configuration["metadata"]["name"])
+    return True

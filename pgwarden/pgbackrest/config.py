@@ -13,6 +13,7 @@ may report stale locks as held. On top of that the controller runs one operation
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -299,3 +300,14 @@ def _section(name: str, settings: Settings) -> str:
 def _natural(key: str) -> tuple[object, ...]:
     """pg2-… before pg10-…."""
     return tuple((int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", key))
+
+
+def source_digest(files: Mapping[str, bytes]) -> str:
+    """Sixteen hex digits over the source's names and contents, sorted by name: `name NUL length NUL content` each.
+
+    The agent tells it of what it uses (`configHash`), the controller knows it of what it wrote.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
+    return digest.hexdigest()[:16]

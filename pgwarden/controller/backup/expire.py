@@ -23,7 +23,7 @@ from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands
 
 log = structlog.get_logger()
-POLL = 2.0  # seconds between looks
+POLL = 2.0  # seconds between looks, at first
 LONGEST = timedelta(hours=1)  # from the deletion on; then the set stays
 
 
@@ -90,7 +90,8 @@ class Expiry:
         path = paths.of("jobs", self._namespace, names.backup_job(name))
         job = await self._context.client.find(path)
         if job is not None and not jobs.finished(job):
-            await self._context.client.delete(path, uid=job["metadata"]["uid"])
+            if "deletionTimestamp" not in job["metadata"]:
+                await self._context.client.delete(path, uid=job["metadata"]["uid"])
             return True
         caches = self._context.caches
         pods = caches.labelled(caches.own_pods, self._namespace, names.LABEL_BACKUP, names.short(name, 63))
@@ -164,7 +165,7 @@ class Expiry:
     async def _wait(self, reason: str, message: str) -> float:
         if await self._write(reason, message):
             await self._context.recorder.normal(self._backup, reason, message)
-        return POLL
+        return turn.pause(self._context.clock(), self._backup["metadata"]["deletionTimestamp"], POLL)
 
     async def _write(self, reason: str, message: str) -> bool:
         before = self._backup.get("status") or {}

@@ -63,17 +63,21 @@ class BackupController:
             return await self._wait(
                 backup, "NoPrimary", f"no PostgreSQL primary of Repository {spec.repository} answers"
             )
+        known = turn.known(self._context.caches, namespace, spec.repository)
+        if not operations.may_run(backup, known):
+            return await self._wait_for_turn(backup, known)
         async with self._context.lock(namespace, spec.repository):
             # Two that look at once decide alike; the lock covers the moment before the first is seen to run.
             listed = await turn.listed(self._context.client, namespace, spec.repository)
             if not operations.may_run(backup, listed):
-                held_by = operations.holder(listed)
-                title = operations.title(held_by) if held_by else "another operation"
-                return await self._wait(
-                    backup, "WaitingForTurn", f"waits until {title} is over: one at a time on a stanza"
-                )
+                return await self._wait_for_turn(backup, listed)
             await self._start(backup, spec, repository)
         return None
+
+    async def _wait_for_turn(self, backup: Object, listed: list[Object]) -> float:
+        held_by = operations.holder(listed)
+        title = operations.title(held_by) if held_by else "another operation"
+        return await self._wait(backup, "WaitingForTurn", f"waits until {title} is over: one at a time on a stanza")
 
     async def _start(self, backup: Object, spec: BackupSpec, repository: Object) -> None:
         name, namespace = backup["metadata"]["name"], backup["metadata"]["namespace"]
@@ -157,4 +161,6 @@ class BackupController:
             after = before | {"phase": phase, "reason": reason, "message": message, "conditions": listed}
             await status.write(self._context.client, "backups", backup, after | {"observedGeneration": generation})
             await self._context.recorder.normal(backup, reason, message)
-        return POLL
+        if phase != "Pending":
+            return POLL
+        return turn.pause(self._context.clock(), backup["metadata"]["creationTimestamp"], POLL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pgwarden.api import names
 from pgwarden.api.target import parse_time
@@ -15,10 +16,13 @@ from pgwarden.controller import operations
 from pgwarden.controller.cluster import clone, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.runtime import conditions
+from pgwarden.controller.runtime.pace import Pace
 from pgwarden.kube.client import Object
 
-#: Seconds after a first backup has failed until the next is asked for.
-BACKUP_PAUSE = 60
+#: After a first backup has failed, until the next is asked for.
+BACKUP_PACE = Pace(timedelta(minutes=1), timedelta(hours=1))
+#: Failed ones that are kept, and how many of the others are deleted at a time.
+KEPT_FAILED, DELETED_AT_ONCE = 3, 20
 #: Seconds for which a pod that runs may be unready before a new template is its cure: two of Patroni's TTLs.
 READY_GRACE = 2 * patroni.TTL
 #: Seconds without a primary, or for which one may give up the lock, before a new template is the cure.
@@ -50,6 +54,7 @@ class Configure:
 @dataclass(frozen=True)
 class BackUp:
     name: str
+    expendable: tuple[str, ...] = ()  # failed ones before it, which go
 
 
 @dataclass(frozen=True)
@@ -319,13 +324,42 @@ def first_backup(facts: Facts) -> Decision | None:
     done = [one for one in facts.backups if operations.phase(one) == "Completed"]
     if done:
         return Decision(None, "the first backup is completed; the Repository will list it")
+    due, attempts = backup_due(facts), _attempts(facts)
+    if due is not None and facts.now < due:
+        times = f" {max(attempts)} times" if attempts and max(attempts) > 1 else ""
+        text = f"the first backup has failed{times}; it is tried again at {conditions.timestamp(due)}"
+        return Decision(None, text)
+    name = names.first_backup(facts.name, max(_taken(facts), default=0) + 1)
+    failed = [attempts[number] for number in sorted(attempts) if operations.phase(attempts[number]) == "Failed"]
+    old = [one["metadata"]["name"] for one in failed[: max(0, len(failed) - KEPT_FAILED + 1)]]
+    return Decision(BackUp(name, tuple(old[:DELETED_AT_ONCE])), f"taking the first backup, {name}")
+
+
+def backup_due(facts: Facts) -> datetime | None:
+    """When a first backup that has failed is tried again: later each time, soon where the spec has changed since."""
     ended = _ended(facts)
-    if ended and (facts.now - parse_time(ended)).total_seconds() < BACKUP_PAUSE:
-        return Decision(None, "the first backup has failed; it is tried again in a minute")
-    taken = {one["metadata"]["name"] for one in facts.backups}
-    attempt = next(n for n in range(1, len(taken) + 2) if names.first_backup(facts.name, n) not in taken)
-    name = names.first_backup(facts.name, attempt)
-    return Decision(BackUp(name), f"taking the first backup, {name}")
+    if not ended:
+        return None
+    attempts = _attempts(facts)
+    number = max(attempts, default=1)
+    before = (attempts[number]["metadata"].get("annotations") or {}) if number in attempts else {}
+    generation = str(facts.cluster["metadata"].get("generation", ""))
+    changed = before.get(names.ANNOTATION_GENERATION, generation) != generation
+    return parse_time(ended) + BACKUP_PACE.pause(1 if changed else number)
+
+
+def _attempts(facts: Facts) -> dict[int, Object]:
+    """Our own, by their number: that of the newest is how often it was tried."""
+    uid = facts.cluster["metadata"].get("uid")
+    owned = [
+        one for one in facts.backups if uid in {ref.get("uid") for ref in one["metadata"].get("ownerReferences") or ()}
+    ]
+    numbered = {names.first_backup_attempt(facts.name, one["metadata"]["name"]): one for one in owned}
+    return {number: one for number, one in numbered.items() if number}
+
+
+def _taken(facts: Facts) -> set[int]:
+    return {names.first_backup_attempt(facts.name, one["metadata"]["name"]) for one in facts.backups}
 
 
 def first_backup_failed(facts: Facts) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from datetime import timedelta
 
 import msgspec
 import structlog
@@ -32,6 +33,7 @@ from pgwarden.controller.cluster.gather import gather, is_owned, of_earlier
 from pgwarden.controller.cluster.source import Sources
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
+from pgwarden.controller.runtime.pace import Allowance, Pace, Tries
 from pgwarden.controller.runtime.told import Told
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
@@ -42,6 +44,33 @@ STEADY = 30.0  # seconds between looks; Patroni's own news come by the watch
 UNSETTLED = 3.0
 #: An object that was applied and has not changed is looked for again after this long.
 TRUSTED_SECONDS = 120.0
+#: The same thing is done so often at once, then once a minute: its effect may be taken back each time, or not come.
+DONE_AT_ONCE, DONE_AGAIN = 10, timedelta(minutes=1)
+#: What costs PostgreSQL its connections, a restart or a switchover, is asked for again after growing pauses.
+HEAVY = Pace(timedelta(minutes=1), timedelta(hours=1))
+
+
+def signature(facts: Facts, action: Action | None) -> tuple[str, bool]:
+    """What *action* is, the same for the same thing done again, and whether it costs connections. Empty: not counted.
+
+    A new spec is another thing.
+    """
+    generation = facts.cluster["metadata"].get("generation")
+    match action:
+        case None | Clone() | KeepClone():  # these only see to it that something is there
+            return "", False
+        case Make(number, restarted):
+            before = next((one for one in facts.instances if one.number == number), None)
+            restart = before is not None and before.digest == facts.digest and restarted != before.restarted
+            return f"Make {number} {facts.digest} {generation if restart else ''}", restart
+        case Switch(leader, _):
+            return f"Switch {leader} {generation}", True
+        case Remove(one):
+            return f"Remove {one.name}", False
+        case EndClone(left):
+            return f"EndClone {left.name if left else ''}", False
+        case _:
+            return repr(action), False
 
 
 class ClusterController:
@@ -51,6 +80,8 @@ class ClusterController:
         #: path → digest of what was applied last, and when it was last seen.
         self._applied: dict[str, tuple[str, float]] = {}
         self._told = Told()
+        self._done: Allowance[tuple[Key, str]] = Allowance(DONE_AT_ONCE, DONE_AGAIN)
+        self._heavy: Tries[tuple[Key, str]] = Tries(HEAVY)
 
     async def reconcile(self, key: Key) -> float | None:
         cluster = self._context.caches.clusters.get(*key)
@@ -65,7 +96,7 @@ class ClusterController:
         if facts.spec.data_source is not None and facts.cloning and not facts.instances:
             read = await self._sources.read(facts.spec.data_source, key[0])
             facts = dataclasses.replace(facts, source=read)
-        decision = decide(facts)
+        decision = self._paced(key, facts, decide(facts))
         if decision.action is not None:
             trouble = await self._act(facts, decision.action)
             if trouble:
@@ -73,6 +104,22 @@ class ClusterController:
             await self._tell(facts, decision)
         await self._report(facts, decision)
         return STEADY if not decision.message and facts.primary else UNSETTLED
+
+    def _paced(self, key: Key, facts: Facts, decision: Decision) -> Decision:
+        """*decision*, without its action where that was done already, in vain, and its time has not come again."""
+        what, heavy = signature(facts, decision.action)
+        if not what:
+            return decision
+        if not heavy:
+            if self._done.take((key, what), facts.now):
+                return decision
+            return Decision(None, f"{decision.message}: done often already, and again within a minute")
+        known, due = self._heavy.get((key, what)), self._heavy.next((key, what))
+        if known is None or due is None or facts.now >= due:
+            self._heavy.tried((key, what), facts.now)
+            return decision
+        often = f": asked for {known.times} times, and again at {conditions.timestamp(due)}" if known.times > 1 else ""
+        return Decision(None, decision.message + often)
 
     # --- what always stands ----------------------------------------------------------------------------------------
 
@@ -168,11 +215,13 @@ class ClusterController:
                 await self._switch(facts, leader, candidate)
             case Rename(leader, standbys):
                 await self._rename(facts, leader, standbys)
-            case BackUp(name):
+            case BackUp(name, expendable):
                 try:
                     await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
                 except errors.Conflict:
                     log.info("the Backup is there already", name=name)
+                for old in expendable:
+                    await client.delete(paths.of("backups", namespace, old))
         return ""
 
     async def _clone(self, facts: Facts, action: Clone | KeepClone) -> str:

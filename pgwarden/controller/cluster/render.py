@@ -142,9 +142,10 @@ def repository(cluster: Object, spec: PostgresClusterSpec) -> Object:
 
 
 def backup(cluster: Object, name: str) -> Object:
+    generation = str(cluster["metadata"].get("generation", ""))
     return {
         "apiVersion": names.API_VERSION,
         "kind": "Backup",
-        "metadata": metadata(cluster, name),
+        "metadata": metadata(cluster, name) | {"annotations": {names.ANNOTATION_GENERATION: generation}},
         "spec": {"repository": cluster["metadata"]["name"], "type": "full"},
     }

@@ -169,8 +169,11 @@ def _backed_up(facts: Facts) -> Judgement:
         return True, "HasBackup", f"the last backup is {last.get('label')}"
     if decide.first_backup_failed(facts):
         failed = [one for one in facts.backups if (one.get("status") or {}).get("phase") == "Failed"]
-        said = (failed[-1].get("status") or {}).get("message", "")
-        return False, "FirstBackupFailed", f"Backup {failed[-1]['metadata']['name']} failed: {said}"
+        last = max(failed, key=lambda one: str(one["status"].get("completionTime") or ""))
+        due = decide.backup_due(facts)
+        again = f"; another is taken at {conditions.timestamp(due)}" if due else ""
+        said = last["status"].get("message", "")
+        return False, "FirstBackupFailed", f"Backup {last['metadata']['name']} failed: {said}{again}"
     return False, "NoBackup", "there is no backup yet"
 
 

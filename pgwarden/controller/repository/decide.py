@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pgwarden.controller.repository import storages
+from pgwarden.controller.repository import segment, storages
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import info as pgbackrest_info
@@ -128,7 +128,7 @@ def archiving(facts: Facts) -> Verdict:
     for number, storage in enumerate(facts.spec.storages, 1):
         archive = facts.info.archive(number)
         if archive is None or not archive.max:
-            return Verdict(False, "NoWALYet", f"no WAL segment has been seen in storage {storage} yet")
+            return Verdict(False, "NoWALYet", segment.message(facts, storage, _no_stanza(facts)))
         newest.append(archive.max)
     return Verdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
 
@@ -163,8 +163,17 @@ def pause(facts: Facts, conditions: list[Object]) -> float:
 
 
 def needs_fence(facts: Facts) -> bool:
-    """An idle cluster archives its first segment only after 16 MB: close it, so that archiving is seen to work."""
-    return facts.primary is not None and archiving(facts).reason == "NoWALYet"
+    """An idle cluster archives its first segment only after 16 MB: close it, so that archiving is seen to work.
+
+    Only where that can help, and in its time (`segment`).
+    """
+    return archiving(facts).reason == "NoWALYet" and not segment.hindrance(facts, _no_stanza(facts))
+
+
+def _no_stanza(facts: Facts) -> str:
+    """Why the stanza is not in every storage; empty where it is."""
+    found = stanza(facts)
+    return "" if found.status is True else found.message
 
 
 def _failing(facts: Facts) -> str:

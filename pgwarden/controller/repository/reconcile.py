@@ -19,9 +19,10 @@ from pgwarden.controller.agents import AgentError
 from pgwarden.controller.backup import available
 from pgwarden.controller.context import Context
 from pgwarden.controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
-from pgwarden.controller.repository import decide, metrics, render, report, secrets
+from pgwarden.controller.repository import decide, metrics, render, report, secrets, segment
 from pgwarden.controller.repository.facts import Facts, PodView
 from pgwarden.controller.runtime import conditions, status
+from pgwarden.controller.runtime.pace import Allowance, Pace, Tries
 from pgwarden.controller.runtime.told import Told
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
@@ -32,8 +33,13 @@ from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 log = structlog.get_logger()
 #: The kubelet, and then the agent, see a changed configuration within this time.
 MOVING = timedelta(seconds=20)
+#: A pod that has not got it after this time is not waited for: what keeps it is another matter.
+ARRIVED = timedelta(minutes=2)
 STANZA_CREATE_SECONDS = 60.0
-FENCE_SECONDS = 20
+#: stanza-create that failed is tried again.
+STANZA_PACE = Pace(timedelta(seconds=3), timedelta(minutes=1))
+#: Times that pods are touched for a new configuration: more at once than a person makes, then one a minute.
+NUDGES, NUDGE_AGAIN = 20, timedelta(minutes=1)
 
 
 class RepositoryController:
@@ -44,6 +50,12 @@ class RepositoryController:
         self._applied: dict[str, str] = {}
         #: Repository → until when its pods may still be on the way to a new configuration.
         self._moving: dict[Key, datetime] = {}
+        #: Repository → the digest of what its PostgreSQL pods are given, and since when it is that.
+        self._given: dict[Key, tuple[str, datetime]] = {}
+        self._stanzas: Tries[Key] = Tries(STANZA_PACE)
+        self._nudges: Allowance[Key] = Allowance(NUDGES, NUDGE_AGAIN)
+        #: When a segment was asked for last (status.segmentAsked), and what came of it.
+        self._segments: dict[Key, tuple[Object, str]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         context = self._context
@@ -51,8 +63,7 @@ class RepositoryController:
         if repository is None or "deletionTimestamp" in repository["metadata"]:
             self._context.agents.forget(key)
             metrics.forget(key)
-            self._moving.pop(key, None)
-            self._told.forget(key)
+            self._forget(key)
             return None
         if not await admission.accepted(context, "repositories", repository):
             return None
@@ -68,6 +79,12 @@ class RepositoryController:
         conditions_now = await self._report(key, facts)
         on_the_way = self._moving.get(key, context.clock()) > context.clock()
         return decide.UNSETTLED if on_the_way else decide.pause(facts, conditions_now)
+
+    def _forget(self, key: Key) -> None:
+        for known in (self._moving, self._given, self._segments):
+            known.pop(key, None)
+        for told in (self._told, self._stanzas, self._nudges):
+            told.forget(key)
 
     # --- apply ---------------------------------------------------------------------------------------------------
 
@@ -86,33 +103,42 @@ class RepositoryController:
             for number, storage in enumerate(spec.storages, 1)
         }
         conf = config.credentials_conf(per_repo)
-        changed = await secrets.ensure_leaves(context.client, repository, authority, conf, credentials.storage_ca, now)
+        leaves = await secrets.ensure_leaves(context.client, repository, authority, conf, credentials.storage_ca, now)
         s3 = effective_s3(spec, context.settings.defaults, namespace, name)
         endpoints = [
             config.PodEndpoint(pod.ip, pod.facts) for pod in self._pods(namespace, name) if pod.ip and pod.facts
         ]
         host_conf = config.host_conf(repository, spec, s3, endpoints)
-        changed |= await self._apply(
-            "configmaps", render.config_map(repository, host_conf, config.pod_conf(repository, spec, s3))
-        )
+        pod_conf = config.pod_conf(repository, spec, s3)
+        changed = await self._apply("configmaps", render.config_map(repository, host_conf, pod_conf)) or leaves.written
         for service in render.services(repository):
             await self._apply("services", service)
         if "local" in spec.storages:
             await self._ensure_claim(render.claim(repository, spec))
         await self._apply("deployments", render.deployment(repository, spec, context.settings))
+        key = namespace, name
+        digest = config.source_digest({names.KEY_POD_CONF: pod_conf.encode(), **leaves.pods})
+        if self._given.get(key, ("",))[0] != digest:
+            self._given[key] = digest, now
+            self._stanzas.forget(key)  # what was in its way may be mended
         if changed:
-            self._moving[namespace, name] = now + MOVING
-            await self._nudge(namespace, name)
+            self._moving[key] = now + MOVING
+            if self._nudges.take(key, now):
+                await self._nudge(namespace, name)
 
     async def _apply(self, plural: str, obj: Object) -> bool:
-        """Server-side apply where it differs from what we applied last, or where the object has gone."""
+        """Server-side apply where it differs from what we applied last, or where the object has gone.
+
+        Whether that changed it: what a controller that has just started applies is there already, as a rule.
+        """
         path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
         digest = hashlib.sha256(msgspec.json.encode(obj)).hexdigest()
-        if self._applied.get(path) == digest and await self._context.client.find(path) is not None:
+        found = await self._context.client.find(path)
+        if self._applied.get(path) == digest and found is not None:
             return False
-        await self._context.client.apply(path, obj)
+        made = await self._context.client.apply(path, obj)
         self._applied[path] = digest
-        return True
+        return found is None or made["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]
 
     async def _ensure_claim(self, claim: Object) -> None:
         """Made once and adopted when it is there: a claim's spec cannot be applied again."""
@@ -200,27 +226,64 @@ class RepositoryController:
 
     async def _advance(self, key: Key, facts: Facts) -> Facts:
         """Make the stanza, then see to it that a first segment is archived."""
-        host_ip = self._host_ip(*key)
-        if decide.wants_stanza(facts) and host_ip:
-            try:
-                made = await self._context.agents.host(key, host_ip, "stanza-create", seconds=STANZA_CREATE_SECONDS)
-            except AgentError as error:
-                return dataclasses.replace(facts, stanza_error=str(error))
-            if not made.get("ok"):
-                return dataclasses.replace(facts, stanza_error=_last_line(str(made.get("output", ""))))
-            await self._context.recorder.normal(
-                facts.repository, "StanzaCreated", f"created stanza {names.stanza(key[1])}"
-            )
-            facts = await self._ask_host(facts)
-        if decide.needs_fence(facts) and facts.primary:
-            try:
-                await self._context.agents.pod(
-                    key, facts.primary.ip, f"fence?timeout={FENCE_SECONDS}", seconds=FENCE_SECONDS + 10
-                )
-            except AgentError as error:
-                log.info("could not close the first segment", repository=key[1], error=str(error))
-            facts = await self._ask_host(facts)
-        return facts
+        if decide.wants_stanza(facts):
+            facts = await self._make_stanza(key, facts)
+        elif facts.host_ready and not decide.stanza_missing(facts):
+            self._stanzas.forget(key)
+        asked, error = self._segments.get(key, (None, ""))
+        facts = dataclasses.replace(
+            facts, segment_asked=asked, segment_error=error, on_the_way=self._is_on_the_way(key, facts)
+        )
+        return await self._ask_for_segment(key, facts) if decide.needs_fence(facts) else facts
+
+    async def _make_stanza(self, key: Key, facts: Facts) -> Facts:
+        """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""
+        host_ip, error = self._host_ip(*key), ""
+        known, again = self._stanzas.get(key), self._stanzas.next(key)
+        if known is not None and again is not None and facts.now < again:
+            said = f"{known.said}; tried again at {conditions.timestamp(again)}" if known.said else ""
+            return dataclasses.replace(facts, stanza_error=said)
+        if not host_ip:
+            return facts
+        try:
+            made = await self._context.agents.host(key, host_ip, "stanza-create", seconds=STANZA_CREATE_SECONDS)
+            error = "" if made.get("ok") else _last_line(str(made.get("output", "")))
+        except AgentError as problem:
+            error = str(problem)
+        self._stanzas.tried(key, facts.now, error)
+        if error:
+            return dataclasses.replace(facts, stanza_error=error)
+        await self._context.recorder.normal(facts.repository, "StanzaCreated", f"created stanza {names.stanza(key[1])}")
+        return await self._ask_host(facts)
+
+    def _is_on_the_way(self, key: Key, facts: Facts) -> bool:
+        """Whether the primary's pod works with another configuration than it was given a moment ago."""
+        digest, since = self._given.get(key, ("", facts.now))
+        has = facts.primary.answer.get("configHash") if facts.primary else ""
+        return bool(digest and has and has != digest and facts.now - since < ARRIVED)
+
+    async def _ask_for_segment(self, key: Key, facts: Facts) -> Facts:
+        """That it is asked for is in the status before: whoever looks next, this process or another, knows it."""
+        facts = dataclasses.replace(facts, now=self._context.clock())  # the look may have taken its time
+        before, primary = facts.repository.get("status") or {}, facts.primary
+        entry = segment.ask(facts).entry()
+        after = before | {segment.FIELD: entry}
+        await status.write(self._context.client, "repositories", facts.repository, after)
+        self._segments[key] = entry, ""
+        facts = dataclasses.replace(facts, repository=facts.repository | {"status": after}, segment_asked=entry)
+        await self._context.recorder.normal(facts.repository, "SegmentAskedFor", segment.event(facts))
+        error = ""
+        try:
+            seconds = segment.WAIT_SECONDS + 10.0
+            ip = primary.ip if primary else ""
+            answer = await self._context.agents.pod(key, ip, segment.call(), seconds=seconds)
+            error = "" if answer.get("ok") else str(answer.get("error") or "")
+        except AgentError as problem:
+            error = str(problem)
+        self._segments[key] = entry, error
+        if error:
+            log.info("could not close the first segment", repository=key[1], error=error)
+        return await self._ask_host(dataclasses.replace(facts, segment_error=error))
 
     def _host_ip(self, namespace: str, name: str) -> str:
         caches = self._context.caches

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pgwarden.api import names
 from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.common import objects
-from pgwarden.controller.repository import decide, storages
+from pgwarden.controller.repository import decide, segment, storages
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
@@ -53,6 +53,7 @@ def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
         "primary": facts.primary.name if facts.primary else None,
         "activeOperation": facts.operation or None,
         "nextScheduledBackup": facts.next_scheduled or None,
+        segment.FIELD: segment.kept(facts, archives=decide.archiving(facts).status is True),
     }
     return after | _of_primary(facts) | _of_repository(facts, before, sets)
 

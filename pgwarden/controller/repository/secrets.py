@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,8 +40,10 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Leaves:
-    host: Pair
-    pods: Pair
+    """The two Secrets that pods mount, as they are now. Never logged."""
+
+    written: bool  # whether one of them was written just now
+    pods: Mapping[str, bytes]  # the PostgreSQL pods' Secret
 
 
 def decode(secret: Object) -> dict[str, bytes]:
@@ -95,8 +97,8 @@ def _authority_data(ca: Pair, now: datetime) -> dict[str, bytes]:
 
 async def ensure_leaves(
     client: KubeClient, repository: Object, authority: Object, credentials_conf: str, storage_ca: str, now: datetime
-) -> bool:
-    """Bring the two Secrets that pods mount up to date. True where one was written."""
+) -> Leaves:
+    """Bring the two Secrets that pods mount up to date."""
     metadata = repository["metadata"]
     namespace, name = metadata["namespace"], metadata["name"]
     data = decode(authority)
@@ -105,7 +107,7 @@ async def ensure_leaves(
         (names.host(name), names.cn_host(name), _both(names.host_dns(name, namespace))),
         (names.pods(name), names.cn_pods(name), _both(names.pod_dns_wildcard(name, namespace))),
     ]
-    written = False
+    written, content = False, dict[str, bytes]()
     for secret_name, common_name, dns in wanted:
         path = paths.of("secrets", namespace, secret_name)
         found = await client.find(path)
@@ -124,7 +126,7 @@ async def ensure_leaves(
         if content != have:
             await client.apply(path, render.secret(repository, secret_name, content))
             written = True
-    return written
+    return Leaves(written, content)  # the pods' are the last
 
 
 def _both(name: str) -> Sequence[str]:

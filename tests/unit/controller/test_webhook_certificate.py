@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pgwarden.controller import certificates
 from pgwarden.controller import webhook_certificate as module
 from pgwarden.controller.certificates import Pair
-from pgwarden.controller.webhook_certificate import KEY_BUNDLE, decide
+from pgwarden.controller.runtime.pace import Tries
+from pgwarden.controller.webhook_certificate import KEY_BUNDLE, PACE, decide, pause
 from pgwarden.kube import errors
 
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -137,3 +138,15 @@ async def test_whatever_goes_wrong_it_is_tried_again_after_a_growing_pause(monke
     assert not task.done()
     task.cancel()
     assert pauses == [1, 2, 4]
+
+
+async def test_somebody_who_writes_another_bundle_each_time_is_answered_less_and_less_often():
+    now, written = BEGIN, 0
+    tries: Tries[str] = Tries(PACE)
+    tries.tried("", now)
+    assert pause(tries, now) == 0.0  # what a `helm upgrade` takes away is back at once
+    while now < BEGIN + timedelta(hours=6):
+        now += timedelta(seconds=0.1 + pause(tries, now))
+        tries.tried("", now)
+        written += 1
+    assert 300 < written < 380

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -219,3 +220,78 @@ async def test_the_finalizer_follows_the_policy(world, client, policy, there, ph
     ((method, path, body),) = client.sent
     assert (method, path) == ("PATCH", "ns/backups/one")
     assert body["metadata"] == {"uid": "u-one", "resourceVersion": "7", "finalizers": wanted}
+
+
+# --- what waiting costs the API server ---------------------------------------------------------------------------
+
+HOUR = timedelta(hours=1)
+
+
+async def _for(long: timedelta, context, look) -> tuple[int, list[float]]:
+    """Look as often as is asked for; how often that was, and the pauses."""
+    now, pauses = NOW, []
+    context.clock = lambda: now
+    while now < NOW + long:
+        again = await look()
+        if again is None:
+            break
+        pauses.append(again)
+        now += timedelta(seconds=again)
+    return len(pauses), pauses
+
+
+@pytest.fixture
+def counted(client, monkeypatch):
+    """Requests by method and kind of object, dry runs among them."""
+    asked, request = Counter(), client.request
+
+    async def counting(method, path, **more):
+        plural = path.rpartition("/namespaces/")[2].split("/")[1]
+        asked[f"{method} {plural}" + (" list" if path == paths.of(plural, "ns") and method == "GET" else "")] += 1
+        return await request(method, path, **more)
+
+    monkeypatch.setattr(client, "request", counting)
+    return asked
+
+
+async def test_a_backup_that_waits_for_its_turn_lists_nothing_and_looks_less_and_less_often(world, client, counted):
+    mine = backup(deleted=None, phase="Pending", label="", job="", reason="") | {"apiVersion": names.API_VERSION}
+    mine["spec"] = {"repository": "hippo"}
+    mine["metadata"]["creationTimestamp"] = NOW.isoformat()
+    other = backup("other", deleted=None, phase="Running")
+    ready = repository()
+    ready["status"] |= {"primary": "db-0", "conditions": READY}
+    context = world(mine, repo=ready)
+    context.caches.backups[("ns", "other")] = other
+    context.caches.restores = None
+    context.caches.of_repository = lambda cache, *_: list(cache.values()) if cache is not None else []
+    looks, pauses = await _for(HOUR, context, lambda: BackupController(context).reconcile(("ns", "one")))
+    assert counted["GET backups list"] == counted["GET restores list"] == 0
+    assert 100 < looks < 180
+    assert pauses[0] == 2.0
+    assert max(pauses) == 30.0
+    del context.caches.backups[("ns", "other")]
+    await BackupController(context).reconcile(("ns", "one"))
+    assert len(client.jobs()) == 1
+
+
+async def test_the_expiry_of_a_set_that_has_to_wait_asks_seldom_whether_a_job_could_be_made(world, client, counted):
+    mine, other = backup(), backup("other", deleted=None, phase="Running")
+    context = world(mine, other, repo=repository(FULL))
+    looks, pauses = await _for(2 * HOUR, context, lambda: expire.Expiry(context, mine).look())
+    assert counted["POST jobs"] == looks
+    assert 100 < looks < 180
+    assert max(pauses) == 30.0
+    assert client.released
+
+
+async def test_a_job_that_is_being_stopped_is_told_so_once(world, client, counted):
+    mine = backup()
+    going = {"metadata": {"name": "one-backup", "uid": "j"}, "status": {}}
+    client.there[paths.of("jobs", "ns", names.backup_job("one"))] = going
+    context = world(mine, repo=repository(FULL))
+    assert await expire.Expiry(context, mine).look() == 2.0
+    going["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"
+    for _ in range(100):
+        await expire.Expiry(context, mine).look()
+    assert counted["DELETE jobs"] == 1

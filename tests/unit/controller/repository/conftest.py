@@ -1,0 +1,258 @@
+"""A Repository's world over hours of a clock that is moved by hand: API server, repository host and PostgreSQL."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from harness.patches import carried_out, merged
+from pgwarden.api import names
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.controller import certificates
+from pgwarden.controller.agents import AgentError
+from pgwarden.controller.context import Caches, Context
+from pgwarden.controller.repository.reconcile import RepositoryController
+from pgwarden.controller.settings import Settings
+from pgwarden.kube import errors, paths
+from pgwarden.kube.access import Access
+from pgwarden.kube.client import APPLY, JSON_PATCH, KubeClient
+from pgwarden.kube.events import Recorder
+from pgwarden.pgbackrest import config
+
+Object = dict[str, Any]
+START = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+SEGMENT = "0000000100000000000000"
+FACTS = {
+    "container": "postgres", "dataDirectory": "/var/lib/postgresql/data/pgdata", "port": 5432,
+    "socketDirectory": "/var/run/postgresql", "user": "postgres", "database": "postgres", "runAsUser": 999,
+    "runAsGroup": 999, "configuredBy": "Arguments", "dataVolume": "data",
+}  # fmt: skip
+LOCAL = {"storageType": "local", "local": {"size": "1Gi"}}
+BOTH = LOCAL | {
+    "storageType": "local,s3",
+    "s3": {
+        "bucket": "backups", "endpoint": "s3.example", "region": "r", "uriStyle": "path",
+        "credentialsSecretRef": {"name": "keys"},
+    },
+}  # fmt: skip
+KEYS = {"s3-key": base64.b64encode(b"k").decode(), "s3-key-secret": base64.b64encode(b"s").decode()}
+
+
+class Store(KubeClient):
+    """Objects by path, and how often each kind was written."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("http://fake", None))
+        self.objects: dict[str, Object] = {}
+        self.written: Counter[str] = Counter()
+        self.events: list[Object] = []
+        self.version = 0
+
+    async def request(self, method: str, path: str, *, body: Any = None, content_type: str = "", **_: Any) -> Any:
+        if method == "GET":
+            if path not in self.objects:
+                raise errors.NotFound(404, "NotFound", path)
+            return json.loads(json.dumps(self.objects[path]))
+        if path.endswith("/events") or "/events/" in path:
+            self.events.append(body)
+            return {}
+        if method == "POST":
+            path = f"{path}/{body['metadata']['name']}"
+        if method == "DELETE":
+            self.objects.pop(path, None)
+            return {}
+        sub = path.endswith("/status")
+        where = path.removesuffix("/status")
+        before = self.objects.get(where)
+        if content_type == JSON_PATCH:
+            after = carried_out(before, body)
+        else:
+            # Server-side apply, for what only we write, is a merge.
+            after = merged(copy.deepcopy(before or {}), {"status": body["status"]} if sub else body)
+        return copy.deepcopy(self.put(where, after, kind=body["kind"] if content_type == APPLY else path))
+
+    def put(self, path: str, obj: Object, *, kind: str = "") -> Object:
+        if self.objects.get(path) == obj:
+            return obj
+        self.version += 1
+        fresh = {"uid": f"u-{self.version}", "generation": 1, "creationTimestamp": "2026-11-28T11:00:00Z"}
+        obj["metadata"] = fresh | obj["metadata"] | {"resourceVersion": str(self.version)}
+        self.objects[path] = obj
+        self.written[kind.rpartition("/")[2] if kind.endswith("/status") else kind.rpartition("/")[0] or kind] += 1
+        return obj
+
+
+class World:
+    """All is well, and no segment has arrived anywhere. What is set otherwise is what is wrong."""
+
+    def __init__(self, spec: Object) -> None:
+        self.now = START
+        self.store = Store()
+        self.caches = Caches(self.store)
+        self.asked: list[datetime] = []
+        self.stanza_creates: list[datetime] = []
+        self.looks = 0
+        self.stanzas: set[int] = set()
+        self.arrived: set[int] = set()
+        self.trouble: dict[int, str] = {}  # of a storage, by its number
+        self.has_config = True  # the pods and the host get what is written for them
+        self.arrives = True  # what is archived is seen in the storages
+        self.agent_answers = True
+        self.stanza_error = ""
+        self.postgres: dict[str, Object] = {"db-0": {}}  # by pod: over a primary's answer
+        self.unarchived = 0
+        self.stale = False  # the watch of the Repositories has come to a standstill
+        self._given = ("", 0)
+        self._seen: dict[str, str] = {}  # path → version that the caches have
+        self.repository(spec)
+        for pod in self.postgres:
+            self.postgres_pod(pod, "10.0.0.1")
+        self.host_pod()
+        self.begin()
+
+    # --- objects -------------------------------------------------------------------------------------------------
+
+    def repository(self, spec: Object) -> None:
+        path = paths.of("repositories", "ns", "hippo")
+        before = self.store.objects.get(path, {"metadata": {"name": "hippo", "namespace": "ns", "generation": 0}})
+        about = before["metadata"] | {"generation": before["metadata"]["generation"] + 1}
+        whole = before | {"apiVersion": names.API_VERSION, "kind": "Repository", "metadata": about}
+        self.store.put(path, copy.deepcopy(whole | {"spec": spec}))
+
+    def postgres_pod(self, name: str, ip: str) -> None:
+        about = {"name": name, "namespace": "ns", "labels": {names.LABEL_REPOSITORY: "hippo"}}
+        about["annotations"] = {names.ANNOTATION_POSTGRES: json.dumps(FACTS)}
+        self.store.put(paths.of("pods", "ns", name), {"metadata": about, "status": {"phase": "Running", "podIP": ip}})
+
+    def host_pod(self) -> None:
+        labels = {names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_COMPONENT: "host"}
+        ready = {"podIP": "10.0.0.9", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        about = {"name": "host", "namespace": "ns", "labels": labels}
+        self.store.put(paths.of("pods", "ns", "host"), {"metadata": about, "status": ready})
+
+    def secret(self) -> None:
+        self.store.put(paths.of("secrets", "ns", "keys"), {"metadata": {"name": "keys"}, "data": KEYS})
+
+    @property
+    def status(self) -> Object:
+        return self.store.objects[paths.of("repositories", "ns", "hippo")].get("status") or {}
+
+    def condition(self, kind: str) -> Object:
+        return next(one for one in self.status["conditions"] if one["type"] == kind)
+
+    # --- the controller ------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A controller that knows nothing but what is in the cluster: after a start, or a change of leader."""
+        settings = Settings("i", "Always", "pw", "c", "t", "w", "m", "v", OperatorDefaults(), 8080, "l")
+        context = Context(self.store, self.caches, self, Recorder(self.store, "c"), settings, lambda: self.now)  # type: ignore[arg-type]
+        self.controller = RepositoryController(context)
+
+    async def look(self) -> float:
+        caches = self.caches
+        for path, obj in self.store.objects.items():
+            if self._seen.get(path) == obj["metadata"]["resourceVersion"]:
+                continue
+            labels = obj["metadata"].get("labels", {})
+            if path == paths.of("repositories", "ns", "hippo"):
+                if self.stale and caches.repositories.items:
+                    continue
+                caches.repositories._put(copy.deepcopy(obj))
+            elif "/pods/" in path:
+                cache = caches.postgres_pods if names.LABEL_REPOSITORY in labels else caches.own_pods
+                cache._put(copy.deepcopy(obj))
+            self._seen[path] = obj["metadata"]["resourceVersion"]
+        self.looks += 1
+        return await self.controller.reconcile(("ns", "hippo")) or 15.0
+
+    async def drive(self, long: timedelta, *, restart_each: timedelta | None = None, slow: float = 0.0) -> None:
+        """Look as often as the controller asks for, for that *long*; after ten minutes each *slow* seconds."""
+        end, restart, soon = self.now + long, self.now, self.now + timedelta(minutes=10)
+        while self.now < end:
+            if restart_each and self.now - restart >= restart_each:
+                self.begin()
+                restart = self.now
+            again = await self.look()
+            self.now += timedelta(seconds=slow if slow and self.now > soon else again)
+
+    async def until(self, kind: str, longest: timedelta) -> timedelta:
+        """How long it takes until the condition is True."""
+        began = self.now
+        while True:
+            again = await self.look()
+            if self.condition(kind)["status"] == "True":
+                return self.now - began
+            assert self.now - began <= longest, self.condition(kind)
+            self.now += timedelta(seconds=again)
+
+    # --- the agents ----------------------------------------------------------------------------------------------
+
+    def trust(self, *_: Any) -> None: ...
+    def forget(self, *_: Any) -> None: ...
+
+    def _info(self) -> Object:
+        repos, base, archive = [], [], []
+        for number in range(1, self._config()[1] + 1):
+            code, message = (0, "ok") if number in self.stanzas else (1, "missing stanza path")
+            if number in self.trouble:
+                code, message = 99, self.trouble[number]
+            repos.append({"key": number, "cipher": "none", "status": {"code": code, "message": message}})
+            if not code:
+                about = {"id": 1, "repo-key": number}
+                base.append(about | {"system-id": 7, "version": "17"})
+                newest = f"{SEGMENT}09" if number in self.arrived else None
+                archive.append({"database": about, "id": "17-1", "min": newest, "max": newest})
+        told = {"name": "hippo", "status": {"code": 0, "message": "ok"}, "backup": [], "db": base}
+        return {"info": told | {"archive": archive, "repo": repos}, "infoError": ""}
+
+    async def host(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
+        if not call.startswith("stanza-create"):
+            return self._info()
+        self.stanza_creates.append(self.now)
+        if self.stanza_error:
+            return {"ok": False, "exitCode": 47, "output": f"ERROR: [047]: {self.stanza_error}"}
+        self.stanzas |= set(range(1, self._config()[1] + 1))
+        return {"ok": True, "exitCode": 0, "output": ""}
+
+    async def pod(self, _key: Any, ip: str, call: str = "status", **_: Any) -> Object:
+        if call.startswith("fence"):
+            assert "every=60" in call
+            self.asked.append(self.now)
+            if not self.agent_answers:
+                raise AgentError("the agent at 10.0.0.1 did not answer fence within 30 s")
+            if self.arrives:
+                self.arrived |= self.stanzas & set(range(1, self._config()[1] + 1))
+            return {"ok": True, "error": ""}
+        here = [p["metadata"]["name"] for p in self.store.objects.values() if p.get("status", {}).get("podIP") == ip]
+        answer = {"reachable": True, "inRecovery": False, "systemIdentifier": "7", "archiveMode": "on"}
+        answer |= {"archiveCommand": "/pgwarden/x"} | self.postgres[here[0]]
+        archiver = {"lastArchivedWal": f"{SEGMENT}09", "lastArchivedTime": "2026-11-28T11:59:00.000000Z"}
+        more = {"unarchived": self.unarchived, "configHash": self._config()[0]}
+        return {"postgres": answer, "archiver": archiver} | more
+
+    def _config(self) -> tuple[str, int]:
+        """The digest that the pods tell, and how many storages the host knows."""
+        if self.has_config or not self._given[0]:
+            conf = self.store.objects.get(paths.of("configmaps", "ns", names.host("hippo")))
+            secret = self.store.objects.get(paths.of("secrets", "ns", names.pods("hippo")))
+            if conf is None or secret is None:
+                return "", 0
+            pod_conf = conf["data"][names.KEY_POD_CONF].encode()
+            data = {key: base64.b64decode(value) for key, value in secret["data"].items()}
+            known = len(set(re.findall(r"^repo(\d+)-", conf["data"][names.KEY_HOST_CONF], re.MULTILINE)))
+            self._given = config.source_digest({names.KEY_POD_CONF: pod_conf} | data), known
+        return self._given
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch) -> type[World]:
+    """Certificates are made once and then good: hours of looks would verify them thousands of times."""
+    monkeypatch.setattr(certificates, "still_good", lambda leaf, *_: bool(leaf.cert))
+    return World
