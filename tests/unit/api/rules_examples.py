@@ -51,6 +51,8 @@ REPOSITORY = [
     ("credentials", "spec.s3.roleARN", s3(roleARN="arn:aws:iam::1:role/x")),
     ("schema", "spec.serviceAccountName", {"serviceAccountName": "x" * 300}),
     ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {}}}),
+    ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {"name": ".."}}}),
+    ("schema", "spec.encryption.secretRef.key", {"encryption": {"secretRef": {"name": "x", "key": "a/b"}}}),
     ("schema", "spec.postgres.port", {"postgres": {"port": 0}}),
     ("retention", "spec.retention.full", {"retention": {"fullType": "time"}}),
     ("retention", "spec.retention.full", {"retention": {"full": 7}, "options": ["--repo1-retention-full=7"]}),
