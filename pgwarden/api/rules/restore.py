@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgwarden.api import names
+from pgwarden.api.faults import Waits
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.rules import restore_target
 from pgwarden.api.rules.common import (
@@ -69,9 +70,8 @@ def check_set(case: Case, repository: Object) -> None:
     labels = [str(entry.get("label")) for entry in known if not storage or entry.get("storage") == storage]
     where = f" on storage {storage}" if storage else ""
     newest = ", ".join(labels[-3:]) or "none"
-    case.refuse(
-        "spec.set", wanted[:64], f"Repository {name} has no such backup{where}; the newest are: {newest}", "set"
-    )
+    message = f"Repository {name} has no such backup{where}; the newest are: {newest}"
+    case.refuse("spec.set", wanted[:64], message, "set", Waits.NO_SUCH_SET)
 
 
 def _warn_queue(case: Case) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pgwarden.api.faults import Waits
 from pgwarden.api.rules import restore_timeline
 from pgwarden.api.rules.common import Case, Object, condition, get, moment, objects
 from pgwarden.api.target import TargetError, parse_lsn, parse_time, rfc3339
@@ -87,7 +88,7 @@ def _check_lsn(case: Case, target: dict[str, Any], repository: Object | None) ->
                 continue
     if stops and wanted < min(stops):
         message = f"is before {stops[min(stops)]}, the end of the oldest backup that can be restored"
-        case.refuse("spec.target.lsn", text, message, "window")
+        case.refuse("spec.target.lsn", text, message, "window", Waits.OUTSIDE_WINDOW)
 
 
 def _check_time(case: Case, target: dict[str, Any], repository: Object | None) -> None:
@@ -102,11 +103,11 @@ def _check_time(case: Case, target: dict[str, Any], repository: Object | None) -
     if wanted > case.now:
         today = rfc3339(case.now.replace(microsecond=0))
         message = f"is in the future (it is {today} now); leave target out for the latest WAL"
-        case.refuse("spec.target.time", text, message, "window")
+        case.refuse("spec.target.time", text, message, "window", Waits.OUTSIDE_WINDOW)
     elif repository is not None:
         problem = _reach_problem(case, repository, wanted)
         if problem:
-            case.refuse("spec.target.time", text, problem, "window")
+            case.refuse("spec.target.time", text, problem, "window", Waits.OUTSIDE_WINDOW)
 
 
 def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:

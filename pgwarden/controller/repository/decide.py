@@ -146,7 +146,11 @@ def phase(facts: Facts) -> str:
         if foreign_cluster(facts) or facts.secret_error:
             return "Failed"
         return "Degraded" if _has_taken_wal(facts) else "Pending"
-    return "Degraded" if archiving(facts).status is False or any(p.problem for p in facts.pods) else "Ready"
+    return (
+        "Degraded"
+        if archiving(facts).status is False or any(p.problem for p in facts.pods) or facts.refused
+        else "Ready"
+    )
 
 
 def settled(facts: Facts) -> bool:

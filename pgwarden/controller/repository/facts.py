@@ -59,6 +59,7 @@ class Facts:
     info_error: str = ""
     stanza_error: str = ""
     secret_error: str = ""
+    refused: str = ""  # what a rule has against it since it was taken up
     operation: str = ""
     next_scheduled: str = ""
     s3: S3Storage | None = None  # with the operator's defaults filled in

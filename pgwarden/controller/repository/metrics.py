@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import datetime
 from typing import Any
 
 from prometheus_client import Gauge
 
+#: A Repository that nobody has looked at for this long (seconds) has no metrics: its last good values prove nothing.
+STALE = 300.0
 LABELS = ["namespace", "repository"]
 UNARCHIVED = Gauge("pgwarden_unarchived_wal_segments", "WAL segments that wait in pg_wal of the primary.", LABELS)
 CONDITION = Gauge("pgwarden_repository_condition", "1 True, 0 False; absent where Unknown.", [*LABELS, "condition"])
@@ -19,16 +23,32 @@ LAST_BACKUP = Gauge(
 )
 UNPROTECTED = Gauge("pgwarden_unprotected_pods", "Labelled pods that were not injected.", LABELS)
 _ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED)
+_shown: dict[tuple[str, str], float] = {}
+
+
+async def keep_fresh() -> None:
+    """Forget what is not shown any more: a look that fails each time, or never comes, forgets nothing itself."""
+    while True:
+        await asyncio.sleep(STALE / 10)
+        sweep(time.monotonic())
+
+
+def sweep(now: float) -> None:
+    """*now* as of time.monotonic()."""
+    for key in [key for key, shown in _shown.items() if now - shown > STALE]:
+        forget(key)
 
 
 def forget(key: tuple[str, str]) -> None:
+    _shown.pop(key, None)
     for gauge in _ALL:
         gauge.remove_by_labels({"namespace": key[0], "repository": key[1]})
 
 
 def show(key: tuple[str, str], status: dict[str, Any]) -> None:
     forget(key)
-    if status.get("unarchivedWAL") is not None:
+    _shown[key] = time.monotonic()
+    if status.get("primary") and status.get("unarchivedWAL") is not None:  # the status keeps what it knew last
         UNARCHIVED.labels(*key).set(status["unarchivedWAL"])
     for condition in status.get("conditions", []):
         if condition["status"] != "Unknown":
