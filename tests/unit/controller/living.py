@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
-
-import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
@@ -32,7 +31,7 @@ class World(Cluster):
     def __init__(self, agents: Any = None, defaults: OperatorDefaults | None = None) -> None:
         super().__init__()
         self.caches = Caches(self)
-        settings = msgspec.structs.replace(SETTINGS, defaults=defaults or OperatorDefaults())
+        settings = dataclasses.replace(SETTINGS, defaults=defaults or OperatorDefaults())
         recorder = Recorder(self, "test")
         self.context = Context(self, self.caches, agents, recorder, settings, clock=lambda: self.now)
         self.refusing: Exception | None = None
@@ -111,5 +110,3 @@ class World(Cluster):
 
 def condition(status: Object, kind: str) -> Object:
     return next((one for one in status.get("conditions", []) if one["type"] == kind), {})
-
-

@@ -116,7 +116,10 @@ async def test_a_schedule_that_comes_before_its_repository_waits_for_it():
 
 async def test_a_repository_that_is_being_deleted_is_no_repository():
     world = Minutely()
-    world.there("Repository", "hippo")["metadata"] |= {"deletionTimestamp": "2026-11-23T12:00:30Z", "resourceVersion": "d"}
+    world.there("Repository", "hippo")["metadata"] |= {
+        "deletionTimestamp": "2026-11-23T12:00:30Z",
+        "resourceVersion": "d",
+    }
     world.sync()
     await world.look()
     await world.through(MINUTE)
@@ -146,7 +149,12 @@ async def test_a_suspended_schedule_says_that_it_is_suspended_whatever_it_would_
 async def test_a_failed_one_of_an_earlier_version_goes_on():
     """It called that final: condition Rejected, phase Failed, and a next run in the past."""
     world = Minutely()
-    rejected = {"type": "Rejected", "status": "True", "reason": "InvalidSpec", "message": "there is no Repository hippo"}
+    rejected = {
+        "type": "Rejected",
+        "status": "True",
+        "reason": "InvalidSpec",
+        "message": "there is no Repository hippo",
+    }
     rejected |= {"observedGeneration": 1, "lastTransitionTime": "2026-11-23T11:00:00Z"}
     world.there("BackupSchedule", "nightly")["status"] = {
         "phase": "Failed", "observedGeneration": 1, "conditions": [rejected], "nextScheduleTimes": ["2026-11-23T11:01:00Z"],
