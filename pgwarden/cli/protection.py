@@ -129,7 +129,7 @@ def _of_schedules(schedules: list[Object], now: datetime) -> Iterator[str]:
             yield f"BackupSchedule {name} goes on, but a rule refuses it by now: {_condition_message(one)}"
         if get(one, bool, "spec", "suspend"):
             continue
-        if _phase(one) == "Pending" and get(one, dict, "status"):
+        if _phase(one) == "Pending" and one.get("status"):
             yield f"BackupSchedule {name} waits: {_said(one)}"
         due = moment(next(iter(_upcoming(one)), None))
         if due is not None and now - due > LATE:
