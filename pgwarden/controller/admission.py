@@ -75,7 +75,7 @@ async def judge(context: Context, plural: str, obj: Object) -> Answer:
         return GO
     found = _faults(context, obj)
     own, world = [one for one in found if not one.waits], [one for one in found if one.waits]
-    cared_for = bool(found) and plural in _STANDING and stands(obj) and _can_be_followed(plural, obj)
+    cared_for = bool(found) and plural in _STANDING and stands(obj) and _can_be_followed(plural, obj, found)
     metrics.rejected(plural, obj, bool(own or (cared_for and plural != "backupschedules")))
     if cared_for and (plural != "backupschedules" or not world):
         return Answer(True, refused=faults.summary(found))
@@ -142,8 +142,10 @@ def _going(context: Context, obj: Object) -> list[Fault]:
     return [Fault("spec.repository", name, message, "repository", Waits.REPOSITORY_GOING)]
 
 
-def _can_be_followed(plural: str, obj: Object) -> bool:
+def _can_be_followed(plural: str, obj: Object, found: list[Fault]) -> bool:
     """Whether the spec still has a meaning, whatever a rule has against it."""
+    if any(fault.rule == "narrowing" for fault in found):
+        return False  # the next status would not list what the storage holds, and the fault would be gone unseen
     try:
         spec = msgspec.convert(obj["spec"], _STANDING[plural])
     except msgspec.ValidationError:

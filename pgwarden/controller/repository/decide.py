@@ -143,7 +143,7 @@ def ready(facts: Facts) -> Verdict:
 
 def phase(facts: Facts) -> str:
     if ready(facts).status is not True:
-        if foreign_cluster(facts) or facts.secret_error:
+        if foreign_cluster(facts):
             return "Failed"
         return "Degraded" if _has_taken_wal(facts) else "Pending"
     return (

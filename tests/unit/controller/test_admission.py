@@ -216,6 +216,14 @@ async def test_what_cannot_be_followed_is_refused_even_where_it_stands(world: Wo
     assert rejected(kind) == 1
 
 
+async def test_a_storage_that_holds_backups_is_not_left_out_even_where_that_was_not_known_at_first(world: World):
+    """The status would list them no more, and the fault would be gone."""
+    known = reconciled("Repository") | {"backups": [{"label": "20261101-000000F", "storage": "local"}]}
+    world.make("Repository", "one", status=known, storageType="s3", s3=S3 | PLACE | {"path": "/own"})
+    assert not (await judged(world, "Repository")).go
+    assert world.status("Repository", "one")["backups"]
+
+
 async def test_the_metric_goes_when_the_object_is_mended(world: World):
     world.make("Repository", "one", options=["--proces-max=4"])
     await judged(world, "Repository")

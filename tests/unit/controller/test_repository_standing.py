@@ -100,6 +100,17 @@ async def test_one_that_never_had_a_place_waits_for_the_operators_default(world:
     assert condition(world.status("Repository", "hippo"), "Ready")["reason"] != "DefaultMissing"
 
 
+async def test_one_whose_secret_is_missing_waits_for_it(world: World):
+    secret = world.objects.pop(("secrets", "ns", "s3"))
+    world.make("Repository", "hippo", **S3)
+    assert await controller(world, DEFAULTS).reconcile(KEY) is not None
+    status = world.status("Repository", "hippo")
+    assert (status["phase"], condition(status, "Ready")["reason"]) == ("Pending", "SecretMissing")
+    world.objects["secrets", "ns", "s3"] = secret
+    await controller(world, DEFAULTS).reconcile(KEY)
+    assert condition(world.status("Repository", "hippo"), "Ready")["reason"] == "HostNotReady"
+
+
 async def test_one_that_is_refused_shows_no_good_values_any_more(stands: World):
     good = {"type": "Archiving", "status": "True", "reason": "WALArchived", "message": ""}
     metrics.show(KEY, {"conditions": [good], "primary": "pg-0", "unarchivedWAL": 0})
