@@ -216,6 +216,18 @@ async def test_what_cannot_be_followed_is_refused_even_where_it_stands(world: Wo
     assert rejected(kind) == 1
 
 
+async def test_a_copy_that_has_not_begun_waits_for_its_source_though_all_else_stands(world: World):
+    status = reconciled("PostgresCluster")
+    world.make("PostgresCluster", "one", status=status, **INSTANCES, dataSource={"repository": "hippo"})
+    assert (await judged(world, "PostgresCluster")).go
+    source = world.there("Repository", "hippo")
+    source["status"] = {"postgresVersion": "16.4"}
+    source["metadata"]["resourceVersion"] += "s"
+    world.sync()
+    assert (await judged(world, "PostgresCluster")).reason == Waits.SOURCE_UNSUITABLE
+    assert rejected("PostgresCluster") is None
+
+
 async def test_a_storage_that_holds_backups_is_not_left_out_even_where_that_was_not_known_at_first(world: World):
     """The status would list them no more, and the fault would be gone."""
     known = reconciled("Repository") | {"backups": [{"label": "20261101-000000F", "storage": "local"}]}
