@@ -146,7 +146,7 @@ def _can_be_followed(plural: str, obj: Object, found: list[Fault]) -> bool:
     """Whether the spec still has a meaning, whatever a rule has against it."""
     if any(fault.rule == "narrowing" for fault in found):
         return False  # the next status would not list what the storage holds, and the fault would be gone unseen
-    if any(fault.field.startswith("spec.dataSource") for fault in found):
+    if any(fault.rule == "dataSource" or fault.field.startswith("spec.dataSource") for fault in found):
         return False  # the rules look at it only while the copy has not begun
     try:
         spec = msgspec.convert(obj["spec"], _STANDING[plural])
