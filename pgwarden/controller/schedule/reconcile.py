@@ -57,36 +57,29 @@ class ScheduleController:
         if not answer.go and answer.again is None:
             return None
         spec = msgspec.convert(obj["spec"], BackupScheduleSpec)
-        now = context.clock()
-        zone = ZoneInfo(spec.time_zone)
         calendar = cron.parse(spec.schedule)
         if isinstance(calendar, list):
             return None  # the rules have said so above
+        zone = ZoneInfo(spec.time_zone)
 
         def next_run(after: datetime) -> datetime | None:
             return calendar.next_run(after, zone)
 
+        now = context.clock()
         backups = context.caches.labelled(context.caches.backups, key[0], names.LABEL_SCHEDULE, names.short(key[1], 63))
-        busy = next((b["metadata"]["name"] for b in backups if not operations.is_over(b)), "")
         plan = decide.plan(
             next_run,
             max(_since(obj, backups), self._dealt_with(key, uid)),
             now,
             suspended=spec.suspend,
             starting_deadline=spec.starting_deadline_seconds,
-            busy_with=busy,
+            busy_with=next((b["metadata"]["name"] for b in backups if not operations.is_over(b)), ""),
         )
-        held, made = None, ""
+        held = None
         if answer.again is not None and not spec.suspend:
             held = _held(answer, plan)
             plan = decide.Plan(None, (), plan.upcoming)  # all is still owed
-        if not spec.suspend:  # what was asked for is no news: status.missed has it
-            # Before the run that takes their place: once that is there, nobody looks for them again.
-            await asyncio.gather(*(self._tell(obj, missed) for missed in plan.missed))
-        if plan.due:
-            made, held = await self._start(obj, spec, plan.due)
-        if held is not None:
-            plan = dataclasses.replace(plan, due=None)
+        plan, made, held = await self._carry_out(obj, spec, plan, held)
         if plan.due or plan.missed:
             self._dealt[key] = uid, now if held is None else plan.missed[-1].time
         await self._write(obj, spec, plan, made, backups, next_run, now, answer.refused, held)
@@ -95,6 +88,18 @@ class ScheduleController:
         if plan.upcoming:
             pauses.append(max(0.0, (plan.upcoming - context.clock()).total_seconds()))
         return min(pauses, default=None)
+
+    async def _carry_out(
+        self, obj: Object, spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None
+    ) -> tuple[decide.Plan, str, Held | None]:
+        """Tell what was missed and start what is due: the plan as far as it was carried out, and the Backup's name."""
+        made = ""
+        if not spec.suspend:  # what was asked for is no news: status.missed has it
+            # Before the run that takes their place: once that is there, nobody looks for them again.
+            await asyncio.gather(*(self._tell(obj, missed) for missed in plan.missed))
+        if plan.due:
+            made, held = await self._start(obj, spec, plan.due)
+        return (dataclasses.replace(plan, due=None) if held else plan), made, held
 
     def _dealt_with(self, key: Key, uid: str) -> datetime:
         whose, until = self._dealt.get(key, ("", NEVER))
