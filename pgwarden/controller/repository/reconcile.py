@@ -57,7 +57,7 @@ class RepositoryController:
             return None
         answer = await admission.judge(context, "repositories", repository)
         if not answer.go:
-            metrics.show(key, answer.status)
+            metrics.show(key, {"conditions": answer.status["conditions"]})  # all else is of before
             return answer.again
         spec = msgspec.convert(repository["spec"], RepositorySpec)
         s3 = effective_s3(spec, context.settings.defaults, *key)

@@ -115,6 +115,7 @@ async def test_one_that_is_refused_shows_no_good_values_any_more(stands: World):
     good = {"type": "Archiving", "status": "True", "reason": "WALArchived", "message": ""}
     metrics.show(KEY, {"conditions": [good], "primary": "pg-0", "unarchivedWAL": 0})
     assert shown("Archiving") == 1
+    stands.there("Repository", "hippo")["status"] |= {"primary": "pg-0", "unarchivedWAL": 0}
     stands.change("Repository", "hippo", options=["--proces-max=4"])
     assert await controller(stands, DEFAULTS).reconcile(KEY) is None
     assert (shown("Archiving"), shown("Ready")) == (None, 0)
