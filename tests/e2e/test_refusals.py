@@ -189,9 +189,9 @@ def test_past_the_webhook_the_controller_rejects_by_the_same_words(let_in, refus
 
 
 def test_past_the_webhook_what_comes_before_its_repository_waits_for_it(let_in, space: Kubectl):
-    found = space.until("pgb", "early", lambda o: o["status"].get("reason") == "NoRepository", "waits", 60)
-    assert found["status"]["phase"] == "Pending"
-    assert found["status"]["message"] in faults(space.refused(EARLY))
+    said = faults(space.refused(EARLY))
+    found = space.until("pgb", "early", lambda o: o["status"].get("message") in said, "waits with those words", 90)
+    assert (found["status"]["phase"], found["status"]["reason"]) == ("Pending", "NoRepository")
     assert condition(found, "Rejected") is None
 
 
