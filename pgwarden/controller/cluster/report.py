@@ -182,8 +182,8 @@ def _phase(facts: Facts, listed: list[Object]) -> str:
         return "Down" if facts.initialized else "Creating"
     good = {one["type"] for one in listed if one["status"] == "True"}
     archiving = facts.repository is not None and (facts.repository.get("status") or {}).get("phase") == "Ready"
-    if {"Ready", "Complete", "BackedUp"} <= good and archiving and not facts.refused:
-        return "Ready"
+    if {"Ready", "Complete", "BackedUp"} <= good and archiving:
+        return "Degraded" if facts.refused else "Ready"
     return (
         "Degraded" if (facts.cluster.get("status") or {}).get("phase") in {"Ready", "Degraded", "Down"} else "Creating"
     )
