@@ -129,8 +129,12 @@ def _of_schedules(schedules: list[Object], now: datetime) -> Iterator[str]:
         if _phase(one) == "Failed":
             yield f"BackupSchedule {name} is refused: {_condition_message(one)}"
             continue
+        if _phase(one) == "Degraded":
+            yield f"BackupSchedule {name} goes on, but a rule refuses it by now: {_condition_message(one)}"
         if get(one, bool, "spec", "suspend"):
             continue
+        if _phase(one) == "Pending" and one.get("status"):
+            yield f"BackupSchedule {name} waits: {_said(one)}"
         due = moment(next(iter(_upcoming(one)), None))
         if due is not None and now - due > LATE:
             yield f"BackupSchedule {name} is overdue since {clock(due)} ({span(now - due)}); does the controller run?"

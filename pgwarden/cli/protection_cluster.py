@@ -25,7 +25,7 @@ def in_words(cluster: Object) -> str:
 def of_cluster(cluster: Object) -> Iterator[str]:
     name = cluster["metadata"]["name"]
     rejected = [one for one in objects(cluster, "status", "conditions") if one.get("type") == "Rejected"]
-    if rejected and rejected[0].get("status") == "True":
+    if rejected and rejected[0].get("status") == "True" and get(cluster, str, "status", "phase") == "Failed":
         yield f"PostgresCluster {name} is refused: {rejected[0].get('message')}"
         return
     phase = get(cluster, str, "status", "phase") or "Pending"

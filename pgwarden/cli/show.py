@@ -183,6 +183,8 @@ def _schedules(found: list[Object], _: list[Object], args: argparse.Namespace, _
                 clock(upcoming[0]) if upcoming else "",
             )
         )
+        if status.get("phase") in {"Pending", "Degraded", "Failed"} and status.get("message"):
+            missed += [f"  {name}: {status['message']}"]
         if args.name:
             missed += [f"  {name} then: {', '.join(clock(time) for time in upcoming[1:])}"] if upcoming[1:] else []
         missed += [

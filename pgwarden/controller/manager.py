@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from pgwarden.api import names
-from pgwarden.controller import operations
+from pgwarden.api.rules.common import get
+from pgwarden.controller import admission, operations
 from pgwarden.controller.backup.reconcile import BackupController
 from pgwarden.controller.cluster.reconcile import ClusterController
 from pgwarden.controller.context import Context
+from pgwarden.controller.repository import metrics
 from pgwarden.controller.repository.reconcile import RepositoryController
 from pgwarden.controller.repository.secret_watch import SecretWatch
 from pgwarden.controller.restore.reconcile import RestoreController
@@ -61,7 +63,7 @@ class Manager:
             for key in list(cache.items):
                 worker.queue.add(key)
         watch = SecretWatch(self._context.client, caches.repositories, self.repositories.queue.add)
-        tasks = {"Restores that have gone": self._adopt, "the Secrets": watch.run}
+        tasks = {"Restores that have gone": self._adopt, "the Secrets": watch.run, "metrics": metrics.keep_fresh}
         tasks |= {f"the workers of {worker.kind}": worker.run for _, worker in self._own}
         async with asyncio.TaskGroup() as group:
             for what, work in tasks.items():
@@ -72,8 +74,24 @@ class Manager:
         for key in await self._restorer.orphans():
             self.restores.queue.add(key)
 
-    def _repository_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
+    def _repository_changed(self, kind: str, obj: Object, before: Object | None) -> None:
         self._wake_operations(*key_of(obj))
+        if kind != "MODIFIED" or before is None or _is_news(obj, before):
+            self._wake_waiting(*key_of(obj))
+
+    def _wake_waiting(self, namespace: str, name: str) -> None:
+        """Whoever may have waited for this Repository to come, to go, or to have another spec."""
+        caches = self._context.caches
+        for schedule in caches.of_repository(caches.schedules, namespace, name):
+            self.schedules.queue.add(key_of(schedule))
+        for cluster in caches.clusters.items.values():
+            source = get(cluster, dict, "spec", "dataSource") or {}
+            home = cluster["metadata"]["namespace"]
+            if source.get("repository") == name and (source.get("namespace") or home) == namespace:
+                self.clusters.queue.add(key_of(cluster))
+        for other in caches.repositories.items.values():
+            if admission.waits(other):
+                self.repositories.queue.add(key_of(other))
 
     def _operation_changed(self, kind: str, obj: Object, before: Object | None) -> None:
         """When one ends or goes, those that wait for it may begin, and the Repository has news."""

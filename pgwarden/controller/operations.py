@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pgwarden.api import names
+from pgwarden.api.faults import Waits
 from pgwarden.kube.client import Object
 
 TERMINAL = ("Completed", "Failed")
 #: status.reason of a deleted Backup while the Job runs that expires its set.
 EXPIRING = "Expiring"
+#: status.reason of what waits for something that no operation before it could bring.
+CANNOT_BEGIN = frozenset({*Waits, "NoBackup", "NoClaim", "ClaimInUse", "ClaimGoing"})
 
 
 def phase(obj: Object) -> str:
@@ -68,5 +71,8 @@ def _age(obj: Object) -> tuple[str, str]:
 
 
 def _refused(obj: Object) -> bool:
+    """By a rule, for good or until the world is another: it cannot begin, so it holds nobody up."""
+    if phase(obj) == "Pending" and obj.get("status", {}).get("reason") in CANNOT_BEGIN:
+        return True
     conditions = obj.get("status", {}).get("conditions", [])
     return any(one["type"] == "Rejected" and one["status"] == "True" for one in conditions)

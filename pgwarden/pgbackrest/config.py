@@ -100,6 +100,16 @@ def pod_conf(repository: Mapping[str, Any], spec: RepositorySpec, s3: S3Storage 
     return _section("global", _with_options(settings, spec)) + _archiving(spec)
 
 
+def place_in(conf: str, number: int, s3: S3Storage) -> S3Storage:
+    """*s3*, and where it lacks bucket, endpoint or region, that of storage *number* in *conf* (a `host_conf`)."""
+    lines = dict(line.split("=", 1) for line in conf.splitlines() if "=" in line)
+    there = {field: lines.get(f"repo{number}-s3-{field}", "") for field in ("bucket", "endpoint", "region")}
+    port = lines.get(f"repo{number}-storage-port", "")
+    if there["endpoint"] and port:
+        there["endpoint"] = f"{there['endpoint']}:{port}"
+    return msgspec.structs.replace(s3, **{field: getattr(s3, field) or value for field, value in there.items()})
+
+
 def clone_conf(
     source: Mapping[str, Any],
     spec: RepositorySpec,

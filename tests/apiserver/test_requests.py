@@ -90,9 +90,13 @@ def test_a_refusal_in_a_file_of_many_objects_names_the_object(hippo: Kubectl):
     assert len([line for line in said.splitlines() if line.startswith("* spec.")]) == 2
 
 
-def test_a_repository_and_its_backup_may_come_in_one_apply(hippo: Kubectl):
-    """The Repository is younger than what the webhook has in memory."""
+def test_a_repository_and_its_backup_may_come_in_one_apply(hippo: Kubectl, controllers):
+    """The Repository is younger than what the webhook has in memory, and may be than what the controller has."""
+    controllers.leader()
     hippo.apply(repository("together"), backup("together-1", repository="together"))
+    told = hippo.until("pgb", "together-1", lambda o: o.get("status", {}).get("reason"), "has been looked at", 30)
+    assert told["status"]["phase"] == "Pending"
+    hippo.until("pgb", "together-1", lambda o: o["status"]["reason"] == "RepositoryNotReady", "waits for its host", 30)
 
 
 def test_warnings_are_printed_and_do_not_refuse(hippo: Kubectl):

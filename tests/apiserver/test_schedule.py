@@ -7,11 +7,11 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from harness.kubectl import Kubectl
+from harness.kubectl import Kubectl, condition
 from harness.waiting import until
 from tests.apiserver.manifests import repository, schedule
 from tests.apiserver.release import Controllers
@@ -80,6 +80,37 @@ def test_each_second_is_one_backup_or_one_missed_run_across_a_kill(
     assert set(seen.due) & missed(space) == set(), "a run that was started is said to be missed"
     first, last = min(seen.due), max(seen.due)
     assert set(seconds(first, last)) - set(seen.due) <= missed(space), "a run is neither made nor said to be missed"
+
+
+def test_a_repository_that_is_made_again_finds_its_schedule_waiting_and_gets_its_backups(
+    seen: Seen, space: Kubectl, controllers: Controllers
+):
+    space.apply(schedule("steady", schedule="*/2 * * * * *", successfulHistoryLimit=1))
+    until(lambda: of(seen, "steady"), "a Backup is made", 30)
+    space.run("annotate", "pgrepo", "hippo", "pgwarden.io/delete-in-use=true")
+    space.delete("pgrepo", "hippo")
+    gone = datetime.now(UTC)
+    waits = space.until("pgbs", "steady", lambda o: next_run(o) > gone + timedelta(seconds=8), "has let runs pass", 30)
+    assert (waits["status"]["phase"], waits["status"]["reason"]) == ("Pending", "NoRepository")
+    assert 'spec.repository: "hippo": there is no Repository hippo' in waits["status"]["message"]
+    assert condition(waits, "Ready")["status"] == "False"
+    assert next_run(waits) > gone
+    before = len(of(seen, "steady"))
+    space.apply(repository("hippo"))
+    until(lambda: len(of(seen, "steady")) > before + 1, "Backups are made again", 30)
+    goes_on = space.until("pgbs", "steady", lambda o: o["status"]["phase"] == "Active", "is Active", 10)
+    assert next_run(goes_on) > datetime.now(UTC) - timedelta(seconds=3)
+    told = [one for one in space.list("events") if one["reason"] == "NoRepository"]
+    assert [one["type"] for one in told if one["involvedObject"]["name"] == "steady"] == ["Warning"]
+
+
+def of(seen: Seen, name: str) -> list[str]:
+    return [one for one in seen.uids if one.startswith(f"{name}-")]
+
+
+def next_run(found: dict) -> datetime:
+    times = found.get("status", {}).get("nextScheduleTimes") or ["2026-01-01T00:00:00Z"]
+    return datetime.fromisoformat(times[0]).astimezone(UTC)
 
 
 def missed(space: Kubectl) -> set[str]:

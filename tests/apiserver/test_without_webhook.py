@@ -65,10 +65,10 @@ def test_what_must_not_change_is_held_by_cel(bypassed: Kubectl, obj, said):
 
 FAULTS = [
     repository("rejected", options=["--proces-max=4"], s3={"bucket": "b-b"}),
-    backup("rejected", repository="hipo"),
+    backup("rejected", repository="hipo", options=["--proces-max=4"]),
     schedule("rejected", timeZone="Europe/Berln", schedule="0 25 * * *"),
     restore("rejected", volumeClaim="hippo-pgbackrest-repo"),
-    cluster("rejected", dataSource={"repository": "hippo", "namespace": "elsewhere"}),
+    cluster("rejected", parameters={"archive_mode": "off"}),
 ]
 
 
@@ -80,6 +80,30 @@ def test_what_came_past_the_webhook_ends_rejected_with_the_webhooks_text(bypasse
     assert condition(found, "Rejected")["status"] == "True"
     assert found["status"]["phase"] == "Failed"
     assert condition(found, "Rejected")["message"] == asked(release, found)
+
+
+WAITS = [
+    (backup("waits", repository="hipo"), "Completed", "NoRepository"),
+    (schedule("waits", repository="hipo"), "Ready", "NoRepository"),
+    (schedule("waits-for-s3", storage="s3"), "Ready", "StorageMissing"),
+    (restore("waits", repository="hipo"), "Validated", "NoRepository"),
+    (cluster("waits", dataSource={"repository": "hippo", "namespace": "elsewhere"}), "Ready", "SourceMissing"),
+    (repository("waits", storageType="s3", s3={"credentialsSecretRef": {"name": "s3"}}), "Ready", "DefaultMissing"),
+]
+
+
+@pytest.mark.parametrize(("obj", "kind", "reason"), WAITS, ids=[f"{o['kind']}-{reason}" for o, _, reason in WAITS])
+def test_what_the_world_lacks_is_waited_for_with_the_webhooks_text(
+    bypassed: Kubectl, webhook, release, obj, kind, reason
+):
+    bypassed.apply(obj)
+
+    def waits(found) -> bool:
+        return (condition(found, kind) or {}).get("reason") == reason
+
+    found = bypassed.until(obj["kind"], obj["metadata"]["name"], waits, f"waits: {reason}", 20)
+    assert found["status"]["phase"] in {"Pending", "Creating"}
+    assert condition(found, kind)["message"].partition("; no run")[0] == asked(release, found)
 
 
 def asked(release, obj) -> str:
@@ -127,3 +151,65 @@ def test_a_rejected_object_that_is_mended_goes_on(bypassed: Kubectl):
     bypassed.apply(yaml.safe_dump(repository("mended", options=["--process-max=4"])))
     bypassed.until("pgrepo", "mended", lambda o: not condition(o, "Rejected"), "is no longer Rejected", 20)
     until(lambda: bypassed.get("deployment", "mended-pgbackrest"), "its host is made", 20)
+
+
+def test_a_schedule_that_is_rejected_and_mended_goes_on(bypassed: Kubectl):
+    bypassed.apply(schedule("mended", timeZone="Europe/Berln"))
+    found = bypassed.until("pgbs", "mended", lambda o: condition(o, "Rejected"), "is Rejected", 20)
+    assert (found["status"]["phase"], found["status"]["reason"]) == ("Failed", "InvalidSpec")
+    bypassed.apply(schedule("mended", timeZone="Europe/Berlin"))
+    found = bypassed.until("pgbs", "mended", lambda o: o["status"]["phase"] == "Active", "is Active", 20)
+    assert condition(found, "Rejected") is None
+    assert found["status"]["nextScheduleTimes"]
+
+
+def test_one_that_waits_goes_on_when_what_it_waits_for_comes(bypassed: Kubectl):
+    bypassed.apply(schedule("early", repository="late"), backup("early", repository="late"))
+    bypassed.until("pgbs", "early", lambda o: o["status"]["reason"] == "NoRepository", "waits", 20)
+    bypassed.apply(repository("late"))
+    bypassed.until("pgbs", "early", lambda o: o["status"]["phase"] == "Active", "is Active", 20)
+    bypassed.until("pgb", "early", lambda o: o["status"]["reason"] == "RepositoryNotReady", "is accepted", 20)
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["the Repository first", "the Repository last"])
+def test_of_what_comes_in_one_apply_nothing_ends_failed(bypassed: Kubectl, backwards: bool):
+    """Each kind has a watch of its own, and nothing is said of their order."""
+    made = [f"together{'-back' if backwards else ''}-{number}" for number in range(10)]
+    for name in made:
+        of = {"repository": name}
+        four = [repository(name), backup(name, **of), restore(name, **of), schedule(name, **of)]
+        bypassed.apply(*(reversed(four) if backwards else four))
+    for name in made:
+        bypassed.until("pgb", name, lambda o: o["status"]["reason"] == "RepositoryNotReady", "waits for its host", 30)
+        bypassed.until("pgr", name, lambda o: o["status"]["phase"] == "Pending", "waits", 30)
+        bypassed.until("pgbs", name, lambda o: o["status"]["phase"] == "Active", "is Active", 30)
+    kinds = ("pgrepo", "pgb", "pgr", "pgbs")
+    failed = [o["metadata"]["name"] for kind in kinds for o in bypassed.list(kind) if o["status"]["phase"] == "Failed"]
+    assert [name for name in failed if name in made] == []
+
+
+def test_a_standing_repository_that_a_rule_refuses_by_now_is_cared_for(bypassed: Kubectl, controllers, release):
+    """It was made with the operator's default for its bucket, and the operator has none any more."""
+    s3 = {key: value for key, value in S3.items() if key != "bucket"} | {"path": "/stands"}
+    keys = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s3"},
+        "stringData": {"s3-key": "k", "s3-key-secret": "s"},
+    }
+    controllers.extra["PGWARDEN_S3_BUCKET"] = "of-the-operator"
+    controllers.restart()
+    bypassed.apply(keys, repository("stands", storageType="s3", s3=s3))
+    bypassed.until("pgrepo", "stands", lambda o: condition(o, "Archiving"), "is taken up", 30)
+    del controllers.extra["PGWARDEN_S3_BUCKET"]
+    leader = controllers.restart()
+    found = bypassed.until("pgrepo", "stands", lambda o: condition(o, "Rejected"), "is Rejected", 30)
+    assert condition(found, "Rejected")["reason"] == "NoLongerValid"
+    assert "spec.s3.bucket: is required" in condition(found, "Rejected")["message"]
+    assert condition(found, "Archiving")["reason"] == "NoPrimary", "it is looked at as before"
+    bypassed.delete("secret", "stands-pgbackrest-pods")
+    until(lambda: bypassed.get("secret", "stands-pgbackrest-pods"), "its pods get another certificate", 30)
+    conf = bypassed.get("configmap", "stands-pgbackrest")["data"]["host.conf"]
+    assert "repo1-s3-bucket=of-the-operator" in conf
+    said = release.ask(leader.port, "/metrics")
+    assert f'pgwarden_rejected{{kind="Repository",name="stands",namespace="{bypassed.namespace}"}} 1.0' in said

@@ -118,12 +118,16 @@ SIX_SENTENCES = (
 
 #: What the CRDs' schema lets in, so that it comes to the controller when nobody stands at the door.
 LET_IN = {
-    "unknown Repository": backup("late-1", repository="nobody"),
+    "an unknown Repository and a wrong option": backup("late-1", "--proces-max=4", repository="nobody"),
     "three wrong options": backup("late-2", "--pg1-path=/etc", "--proces-max=4", "--repo2-retention-full=7"),
     "six wrong fields": schedule("late-3", "61 60 24 32 13 7"),
     "no such transaction": restore("late-4", {"xid": "2"}),
     "an option that is pgwarden's": repository("late-5", options=["--repo1-path=/tmp"]),
 }
+
+
+#: Nothing is wrong with this one but that it comes before its Repository.
+EARLY = backup("early", repository="nobody")
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +172,7 @@ def let_in(installed, refused: dict[str, list[str]], space: Kubectl) -> None:
         try:
             for kind in ("mutating", "validating"):
                 space.run("delete", f"{kind}webhookconfiguration", "pgwarden")
-            space.apply(*LET_IN.values())
+            space.apply(*LET_IN.values(), EARLY)
         finally:
             installed.helm.install(installed.image)
 
@@ -182,6 +186,13 @@ def test_past_the_webhook_the_controller_rejects_by_the_same_words(let_in, refus
     assert said == refused[name][0] if count == 1 else said.startswith(f"{count} faults: ")
     assert condition(found, "Rejected")["reason"] == "InvalidSpec"
     assert found["status"]["phase"] == "Failed"
+
+
+def test_past_the_webhook_what_comes_before_its_repository_waits_for_it(let_in, space: Kubectl):
+    said = faults(space.refused(EARLY))
+    found = space.until("pgb", "early", lambda o: o["status"].get("message") in said, "waits with those words", 90)
+    assert (found["status"]["phase"], found["status"]["reason"]) == ("Pending", "NoRepository")
+    assert condition(found, "Rejected") is None
 
 
 def test_nothing_was_made_for_what_was_rejected(let_in, space: Kubectl):

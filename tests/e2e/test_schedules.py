@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.kubectl import Kubectl, condition
-from harness.objects import backup, protect, schedule
+from harness.objects import backup, protect, repository, schedule
 from harness.postgres import Postgres
 from pgwarden.api import names
 
 KEPT_MISSED = 10  # that many a schedule lists
 EVERY = timedelta(seconds=5)
+QUARTER = timedelta(seconds=15)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,28 @@ def test_a_repository_says_when_its_next_backup_is_due(minutely: dict, space: Ku
     assert moment(repository["status"]["nextScheduledBackup"]).second == 0
 
 
+def test_a_schedule_goes_on_by_itself_when_its_repository_was_away(postgres: Postgres, space: Kubectl):
+    """Longer than two of its runs. What it waits for is said meanwhile, and its next run is never in the past."""
+    space.apply(schedule("steady", "*/15 * * * * *", successfulHistoryLimit=100))
+    space.until("pgbs", "steady", lambda s: s["status"].get("lastSuccessfulTime"), "has a backup", 180)
+    space.run("annotate", "pgrepo", "hippo", f"{names.ANNOTATION_DELETE_IN_USE}=true")
+    space.delete("pgrepo", "hippo")
+    gone = datetime.now(UTC)
+    waits = space.until(
+        "pgbs", "steady", lambda s: (upcoming(s) or gone) > gone + 3 * QUARTER, "has let two runs pass", 90
+    )
+    assert (waits["status"]["phase"], waits["status"]["reason"]) == ("Pending", "NoRepository")
+    assert "there is no Repository hippo" in waits["status"]["message"]
+    assert upcoming(waits) > datetime.now(UTC) - timedelta(seconds=3)
+    assert not [due for due in dues(mine(space, "steady")) if due > gone]
+    space.apply(repository())
+    back = datetime.now(UTC)
+    space.until("pgbs", "steady", lambda s: condition(s, "Ready")["status"] == "True", "goes on", 30)
+    goes_on = space.until("pgbs", "steady", lambda s: ended(s) > back, "has a backup again", 240)
+    assert goes_on["status"]["phase"] == "Active"
+    assert upcoming(goes_on) > datetime.now(UTC) - timedelta(seconds=3)
+
+
 def over(obj: dict) -> bool:
     return obj.get("status", {}).get("phase") in {"Completed", "Failed"}
 
@@ -101,6 +124,17 @@ def mine(space: Kubectl, name: str) -> list[dict]:
 
 def dues(backups: list[dict]) -> list[datetime]:
     return [moment(one["metadata"]["annotations"][names.ANNOTATION_DUE]) for one in backups]
+
+
+def upcoming(found: dict) -> datetime | None:
+    """Its next run."""
+    times = found.get("status", {}).get("nextScheduleTimes") or []
+    return moment(times[0]) if times else None
+
+
+def ended(found: dict) -> datetime:
+    """When a Backup of it last Completed."""
+    return moment(found["status"]["lastSuccessfulTime"])
 
 
 def passed_over(found: dict) -> datetime:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
 from pgwarden.api.rules import backup, cluster, repository, restore, schedule
@@ -52,6 +54,7 @@ def _nothing_new(obj: Any, old: Any) -> bool:
 
 
 def _merged(schema: list[Fault], rules: list[Fault]) -> list[Fault]:
-    """A rule that speaks of the same field says it better than a pattern does."""
-    spoken = {fault.field for fault in rules}
-    return [fault for fault in schema if fault.field not in spoken] + rules
+    """A rule that speaks of the same field says it better than a pattern does. The fault stays the object's own."""
+    spoken, own = {fault.field for fault in rules}, {fault.field for fault in schema}
+    told = [msgspec.structs.replace(fault, waits=None) if fault.field in own else fault for fault in rules]
+    return [fault for fault in schema if fault.field not in spoken] + told

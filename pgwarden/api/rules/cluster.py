@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from pgwarden.api import names
+from pgwarden.api.faults import Waits
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.rules import data_source, repository
 from pgwarden.api.rules.common import Case, Object, get
@@ -139,7 +140,7 @@ def _check_repository(case: Case) -> None:
     repository.check(inner)
     for fault in inner.faults:
         if fault.field.startswith("spec"):
-            case.refuse(f"spec.repository{fault.field[4:]}", fault.value, fault.message, fault.rule)
+            case.refuse(f"spec.repository{fault.field[4:]}", fault.value, fault.message, fault.rule, fault.waits)
     for warning in inner.warnings:
         case.warn(warning)
 
@@ -164,7 +165,7 @@ def _check_taken(case: Case) -> None:
         message = (
             "a Repository of this name exists already, and the cluster's own would have the same; take another name"
         )
-        case.refuse("metadata.name", case.name, message, "taken")
+        case.refuse("metadata.name", case.name, message, "taken", Waits.NAME_TAKEN)
 
 
 def _check_change(case: Case, old: Object) -> None:

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.faults import Fault
+from pgwarden.api.faults import Fault, Waits
 from pgwarden.api.option_table import Command
 from pgwarden.api.options import ParsedOptions, parse_options
 from pgwarden.api.target import TargetError, parse_time
@@ -64,8 +65,9 @@ class Case(msgspec.Struct):
     def get(self, kind: type[T], *path: str) -> T | None:
         return get(self.obj, kind, "spec", *path)
 
-    def refuse(self, field: str, value: Any, message: str, rule: str) -> None:
-        self.faults.append(Fault(field, value, message, rule))
+    def refuse(self, field: str, value: Any, message: str, rule: str, waits: Waits | None = None) -> None:
+        """*waits* wherever anything but the object itself was looked at to find the fault (see Fault)."""
+        self.faults.append(Fault(field, value, message, rule, waits))
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:
@@ -117,7 +119,7 @@ def repository_of(case: Case) -> Object | None:
         return None
     found = case.lookup.repository(case.namespace, name)
     if found is None:
-        case.refuse("spec.repository", name, _absent(case, name), "repository")
+        case.refuse("spec.repository", name, _absent(case, name), "repository", Waits.NO_REPOSITORY)
     return found
 
 
@@ -149,12 +151,18 @@ def check_storage(case: Case, repository: Object | None) -> None:
         message = (
             f"Repository {name} has storage {' and '.join(there)} only; leave spec.storage out or widen its storageType"
         )
-        case.refuse("spec.storage", wanted, message, "storage")
+        case.refuse("spec.storage", wanted, message, "storage", Waits.STORAGE_MISSING)
 
 
 def check_options(case: Case, command: Command, storages: Sequence[str] | None) -> ParsedOptions:
     options = case.obj["spec"].get("options") if isinstance(case.obj.get("spec"), dict) else None
     parsed, faults = parse_options(options, command=command, storages=storages)
+    if faults and command != "repository":  # whose storages are its own
+        anywhere = {(fault.field, fault.value) for fault in parse_options(options, command=command)[1]}
+        faults = [
+            fault if (fault.field, fault.value) in anywhere else replace(fault, waits=Waits.STORAGE_MISSING)
+            for fault in faults
+        ]
     case.faults += faults
     return parsed
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pgwarden.api.faults import Waits
 from pgwarden.api.rules import restore, restore_target
 from pgwarden.api.rules.common import (
     Case,
@@ -69,7 +70,9 @@ def _find(case: Case, given: dict[str, Any]) -> Object | None:
         return None
     found = case.lookup.repository(namespace, name)
     if found is None:
-        case.refuse(f"{FIELD}.repository", name[:63], _absent(case, namespace, name), "dataSource")
+        case.refuse(
+            f"{FIELD}.repository", name[:63], _absent(case, namespace, name), "dataSource", Waits.SOURCE_MISSING
+        )
     return found
 
 
@@ -95,7 +98,7 @@ def _check_allowed(case: Case, source: Object) -> bool:
         f"Repository {name} of namespace {namespace} does not allow clones from namespace {case.namespace}; whoever "
         f"owns it can add {case.namespace} to its spec.cloneableFrom"
     )
-    case.refuse(f"{FIELD}.namespace", namespace, message, "cloneableFrom")
+    case.refuse(f"{FIELD}.namespace", namespace, message, "cloneableFrom", Waits.NOT_ALLOWED)
     return False
 
 
@@ -105,12 +108,12 @@ def _check_source(case: Case, source: Object) -> None:
     user = get(source, str, "spec", "postgres", "user") or "postgres"
     if user != "postgres":
         message = f"the superuser of Repository {name} is {user}; a PostgresCluster needs one named postgres"
-        case.refuse(f"{FIELD}.repository", name, message, "dataSource")
+        case.refuse(f"{FIELD}.repository", name, message, "dataSource", Waits.SOURCE_UNSUITABLE)
     wanted = case.get(int, "postgresVersion") or 17
     major = _major(get(source, str, "status", "postgresVersion") or "")
     if major is not None and major != wanted:
         message = f"Repository {name} holds PostgreSQL {major}, and a copy has the same version; set it to {major}"
-        case.refuse("spec.postgresVersion", wanted, message, "dataSource")
+        case.refuse("spec.postgresVersion", wanted, message, "dataSource", Waits.SOURCE_UNSUITABLE)
     storage = case.get(str, "dataSource", "storage") or ""
     left = [one for one in storages_of(source) if not unusable(source, one) and storage in {"", one}]
     if not left and storage in {"", *storages_of(source)}:
@@ -118,7 +121,7 @@ def _check_source(case: Case, source: Object) -> None:
             f"Repository {name} reaches its bucket by a web identity, which pods of another cluster do not have; "
             "name a source with keyType shared, or one with a local storage"
         )
-        case.refuse(f"{FIELD}.storage", storage or None, message, "dataSource")
+        case.refuse(f"{FIELD}.storage", storage or None, message, "dataSource", Waits.SOURCE_UNSUITABLE)
 
 
 def _major(text: str) -> int | None:
@@ -138,7 +141,7 @@ def _check_point(case: Case, given: dict[str, Any], source: Object) -> None:
     restore.check_set(inner, source)
     for fault in inner.faults:
         message = fault.message.replace("spec.storage", f"{FIELD}.storage")
-        case.refuse(f"{FIELD}{fault.field.removeprefix('spec')}", fault.value, message, fault.rule)
+        case.refuse(f"{FIELD}{fault.field.removeprefix('spec')}", fault.value, message, fault.rule, fault.waits)
     for warning in inner.warnings:
         case.warn(f"{FIELD}: {warning}")
     if condition(source, "Ready") == "False" and not inner.faults:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pgwarden.api.defaults import OperatorDefaults, s3_path
+from pgwarden.api.faults import Waits
 from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.common import Case, Object, get, storages_of
 
@@ -41,7 +42,7 @@ def _check_place(case: Case) -> None:
             continue
         extra = "; services other than AWS mostly take any word, such as us-east-1" if field == "region" else ""
         message = f"is required with storage s3: give it here or as the operator's default (s3.{field}){extra}"
-        case.refuse(f"spec.s3.{field}", None, message, "s3")
+        case.refuse(f"spec.s3.{field}", None, message, "s3", Waits.DEFAULT_MISSING)
 
 
 def _check_forms(case: Case) -> None:
@@ -154,7 +155,7 @@ def _check_neighbours(case: Case) -> None:
             message = (
                 f"endpoint, bucket and path are those of Repository {namespace}/{name}; give this one a path of its own"
             )
-            case.refuse("spec.s3.path", mine[2], message, "s3.path")
+            case.refuse("spec.s3.path", mine[2], message, "s3.path", Waits.PLACE_TAKEN)
             return
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgwarden.api import names
+from pgwarden.api.faults import Waits
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.rules import backup_sets, restore_target
 from pgwarden.api.rules.common import (
@@ -70,7 +71,7 @@ def check_set(case: Case, repository: Object) -> None:
     else:
         newest = ", ".join(dict.fromkeys(str(one.get("label")) for one in sets.newest_first[:_NAMED])) or "none"
         message = f"Repository {name} has no such backup{where}; the newest are: {newest}"
-        case.refuse("spec.set", label, message, "set")
+        case.refuse("spec.set", label, message, "set", Waits.NO_SUCH_SET)
 
 
 def _warn_queue(case: Case) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pgwarden.api.faults import Waits
 from pgwarden.api.rules import backup_sets, restore_timeline
 from pgwarden.api.rules.backup_sets import BackupSets
 from pgwarden.api.rules.common import Case, Object, condition, get, moment, objects
@@ -82,7 +83,7 @@ def _check_lsn(case: Case, target: dict[str, Any], sets: BackupSets, label: str)
     first = sets.first_lsn(label)
     if first is not None and wanted < first:
         message = f"is before {lsn_text(first)}, the end of the oldest backup that can be restored"
-        case.refuse("spec.target.lsn", text, message, "window")
+        case.refuse("spec.target.lsn", text, message, "window", Waits.OUTSIDE_WINDOW)
 
 
 def _check_time(case: Case, target: dict[str, Any], repository: Object | None) -> None:
@@ -97,11 +98,11 @@ def _check_time(case: Case, target: dict[str, Any], repository: Object | None) -
     if wanted > case.now:
         today = rfc3339(case.now.replace(microsecond=0))
         message = f"is in the future (it is {today} now); leave target out for the latest WAL"
-        case.refuse("spec.target.time", text, message, "window")
+        case.refuse("spec.target.time", text, message, "window", Waits.OUTSIDE_WINDOW)
     elif repository is not None:
         problem = _reach_problem(case, repository, wanted)
         if problem:
-            case.refuse("spec.target.time", text, problem, "window")
+            case.refuse("spec.target.time", text, problem, "window", Waits.OUTSIDE_WINDOW)
 
 
 def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgwarden.api.faults import Waits
 from pgwarden.api.rules.backup_sets import BackupSets
 from pgwarden.api.rules.common import Case, Object, get, objects
 from pgwarden.api.target import timeline_number, timeline_of_segment
@@ -20,11 +21,11 @@ def check(case: Case, sets: BackupSets, label: str, repository: Object | None) -
     first, newest = sets.first_timeline(label), _newest(sets, repository)
     if newest and wanted > newest:
         message = f"Repository {name} has no WAL of this timeline; the newest is {newest}, and latest always means that"
-        case.refuse("spec.targetTimeline", text, message, "timeline")
+        case.refuse("spec.targetTimeline", text, message, "timeline", Waits.NO_SUCH_TIMELINE)
     elif first is not None and wanted < first:
         which = f"backup {label} is" if label else "all backups that could be restored are"
         message = f"{which} on a later timeline ({first} or higher), and no recovery leads back"
-        case.refuse("spec.targetTimeline", text, message, "timeline")
+        case.refuse("spec.targetTimeline", text, message, "timeline", Waits.NO_SUCH_TIMELINE)
 
 
 def _newest(sets: BackupSets, repository: Object | None) -> int:

@@ -36,12 +36,14 @@ class BackupController:
             return None  # the change comes back as one more look
         if operations.is_over(backup):
             return None
-        if not await admission.accepted(self._context, "backups", backup):
-            return None
+        answer = await admission.judge(self._context, "backups", backup)
+        if not answer.go:
+            return answer.again
         spec = msgspec.convert(backup["spec"], BackupSpec)
         repository = self._context.caches.repositories.get(key[0], spec.repository)
-        if repository is None:
-            return await self._wait(backup, "NoRepository", f"there is no Repository {spec.repository} in {key[0]}")
+        if repository is None:  # and it runs: else the rules would have said so
+            message = f"there is no Repository {spec.repository} in {key[0]}; how the Job ends is seen once there is"
+            return await self._wait(backup, "NoRepository", message, phase=operations.phase(backup))
         job = await self._context.client.find(paths.of("jobs", key[0], names.backup_job(key[1])))
         if job is None:
             return await self._begin(backup, spec, repository)

@@ -76,6 +76,7 @@ class Facts:
     restoring: bool = False  # a Restore in place is at work: nothing else is done meanwhile, and nobody takes over
     left: str = ""  # what of an earlier cluster of the name has to go before the first instance is made
     source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet
+    refused: str = ""  # what a rule has against it since it was taken up
     fault: str = ""  # what has to be put right by hand before anything can be done
 
     @property

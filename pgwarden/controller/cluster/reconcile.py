@@ -87,10 +87,12 @@ class ClusterController:
         cluster = self._context.caches.clusters.get(*key)
         if cluster is None or "deletionTimestamp" in cluster["metadata"]:
             self._told.forget(key)
+            admission.forget("postgresclusters", key)
             return None
-        if not await admission.accepted(self._context, "postgresclusters", cluster):
-            return None
-        facts = gather(self._context, cluster)
+        answer = await admission.judge(self._context, "postgresclusters", cluster)
+        if not answer.go:
+            return answer.again
+        facts = dataclasses.replace(gather(self._context, cluster), refused=answer.refused)
         if not facts.fault:
             facts = await self._stand(facts)
         if facts.spec.data_source is not None and facts.cloning and not facts.instances:
@@ -289,6 +291,8 @@ class ClusterController:
             old = conditions.find(before.get("conditions", []), one["type"])
             turned = one["type"] == "Ready" and old is not None and old["status"] != one["status"]
             ended = one["reason"] in {clone.CLONED, clone.FAILED} and (old is None or old["reason"] != one["reason"])
+            if one["type"] == admission.REJECTED and (old is None or old["reason"] != one["reason"]):
+                await self._context.recorder.warning(facts.cluster, admission.REJECTED, one["message"])
             if turned or ended:
                 tell = self._context.recorder.normal if one["status"] == "True" else self._context.recorder.warning
                 await tell(facts.cluster, one["reason"], one["message"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgwarden.controller import pods
+from pgwarden.controller import admission, pods
 from pgwarden.controller.cluster import clone, decide
 from pgwarden.controller.cluster.decide import Clone, Decision
 from pgwarden.controller.cluster.facts import Facts, Instance
@@ -13,7 +13,8 @@ from pgwarden.kube.client import Object
 def status(facts: Facts, decision: Decision) -> Object:
     before = facts.cluster.get("status") or {}
     generation = facts.cluster["metadata"]["generation"]
-    listed = [one for one in before.get("conditions", []) if one["type"] != "Rejected"]
+    known = before.get("conditions", [])
+    listed = admission.refusal(known, facts.refused, now=facts.now, generation=generation)
     judged = {
         "Ready": _ready(facts),
         "Complete": _complete(facts, decision),
@@ -185,7 +186,7 @@ def _phase(facts: Facts, listed: list[Object]) -> str:
     good = {one["type"] for one in listed if one["status"] == "True"}
     archiving = facts.repository is not None and (facts.repository.get("status") or {}).get("phase") == "Ready"
     if {"Ready", "Complete", "BackedUp"} <= good and archiving:
-        return "Ready"
+        return "Degraded" if facts.refused else "Ready"
     return (
         "Degraded" if (facts.cluster.get("status") or {}).get("phase") in {"Ready", "Degraded", "Down"} else "Creating"
     )
@@ -206,4 +207,4 @@ def _message(facts: Facts, listed: list[Object]) -> str:
         found = conditions.find(repository.get("conditions", []), kind)
         if found is not None and found["status"] == "False":
             return f"Repository: {found['message']}"
-    return "all is as specified"
+    return f"refused by a rule since it was taken up: {facts.refused}" if facts.refused else "all is as specified"

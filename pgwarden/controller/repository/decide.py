@@ -143,10 +143,14 @@ def ready(facts: Facts) -> Verdict:
 
 def phase(facts: Facts) -> str:
     if ready(facts).status is not True:
-        if foreign_cluster(facts) or facts.secret_error:
+        if foreign_cluster(facts):
             return "Failed"
         return "Degraded" if _has_taken_wal(facts) else "Pending"
-    return "Degraded" if archiving(facts).status is False or any(p.problem for p in facts.pods) else "Ready"
+    return (
+        "Degraded"
+        if archiving(facts).status is False or any(p.problem for p in facts.pods) or facts.refused
+        else "Ready"
+    )
 
 
 def settled(facts: Facts) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import time
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +12,8 @@ from prometheus_client import Gauge
 
 from pgwarden.api.rules import backup_sets
 
+#: A Repository that nobody has looked at for this long (seconds) has no metrics: its last good values prove nothing.
+STALE = 300.0
 LABELS = ["namespace", "repository"]
 UNARCHIVED = Gauge("pgwarden_unarchived_wal_segments", "WAL segments that wait in pg_wal of the primary.", LABELS)
 CONDITION = Gauge("pgwarden_repository_condition", "1 True, 0 False; absent where Unknown.", [*LABELS, "condition"])
@@ -22,16 +26,32 @@ LAST_BACKUP = Gauge(
 )
 UNPROTECTED = Gauge("pgwarden_unprotected_pods", "Labelled pods that were not injected.", LABELS)
 _ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED)
+_shown: dict[tuple[str, str], float] = {}
+
+
+async def keep_fresh() -> None:
+    """Forget what is not shown any more: a look that fails each time, or never comes, forgets nothing itself."""
+    while True:
+        await asyncio.sleep(STALE / 10)
+        sweep(time.monotonic())
+
+
+def sweep(now: float) -> None:
+    """*now* as of time.monotonic()."""
+    for key in [key for key, shown in _shown.items() if now - shown > STALE]:
+        forget(key)
 
 
 def forget(key: tuple[str, str]) -> None:
+    _shown.pop(key, None)
     for gauge in _ALL:
         gauge.remove_by_labels({"namespace": key[0], "repository": key[1]})
 
 
 def show(key: tuple[str, str], status: dict[str, Any]) -> None:
     forget(key)
-    if status.get("unarchivedWAL") is not None:
+    _shown[key] = time.monotonic()
+    if status.get("primary") and status.get("unarchivedWAL") is not None:  # the status keeps what it knew last
         UNARCHIVED.labels(*key).set(status["unarchivedWAL"])
     for condition in status.get("conditions", []):
         if condition["status"] != "Unknown":
@@ -43,7 +63,8 @@ def show(key: tuple[str, str], status: dict[str, Any]) -> None:
     for storage, kind in itertools.product([held.name for held in sets.held], backup_sets.TYPES):
         for last in sets.of_storage(storage).latest(kind):
             LAST_BACKUP.labels(*key, storage, kind).set(_seconds(last["stopTime"]))
-    UNPROTECTED.labels(*key).set(sum(not pod["injected"] for pod in status.get("pods", [])))
+    if "pods" in status:
+        UNPROTECTED.labels(*key).set(sum(not pod["injected"] for pod in status["pods"]))
 
 
 def _seconds(time: str) -> float:

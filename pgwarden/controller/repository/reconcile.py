@@ -63,15 +63,23 @@ class RepositoryController:
         if repository is None or "deletionTimestamp" in repository["metadata"]:
             self._context.agents.forget(key)
             metrics.forget(key)
+            admission.forget("repositories", key)
             self._forget(key)
             return None
-        if not await admission.accepted(context, "repositories", repository):
-            return None
+        answer = await admission.judge(context, "repositories", repository)
+        if not answer.go:
+            metrics.show(key, {"conditions": answer.status["conditions"]})  # all else is of before
+            return answer.again
         spec = msgspec.convert(repository["spec"], RepositorySpec)
         s3 = effective_s3(spec, context.settings.defaults, *key)
-        facts = Facts(repository, spec, context.clock(), s3=s3, location=_locations(repository, s3))
+        if answer.refused and s3 is not None:
+            s3 = await self._in_force(repository, spec, s3)
+        facts = Facts(
+            repository, spec, context.clock(), s3=s3, location=_locations(repository, s3), refused=answer.refused
+        )
         try:
-            await self._apply_objects(repository, spec)
+            if s3 is None or (s3.bucket and s3.endpoint and s3.region):
+                await self._apply_objects(repository, spec, s3)
         except secrets.MissingSecretError as error:
             facts = dataclasses.replace(facts, secret_error=str(error))
         facts = await self._gather(facts)
@@ -88,7 +96,16 @@ class RepositoryController:
 
     # --- apply ---------------------------------------------------------------------------------------------------
 
-    async def _apply_objects(self, repository: Object, spec: RepositorySpec) -> None:
+    async def _in_force(self, repository: Object, spec: RepositorySpec, s3: S3Storage) -> S3Storage:
+        """*s3* with what the configuration in force says in place of an operator's default that is gone."""
+        metadata = repository["metadata"]
+        found = await self._context.client.find(
+            paths.of("configmaps", metadata["namespace"], names.host(metadata["name"]))
+        )
+        text = str(((found or {}).get("data") or {}).get(names.KEY_HOST_CONF, ""))
+        return config.place_in(text, spec.repo_number("s3"), s3)
+
+    async def _apply_objects(self, repository: Object, spec: RepositorySpec, s3: S3Storage | None) -> None:
         context, now = self._context, self._context.clock()
         namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
         authority = await secrets.ensure_authority(context.client, repository, now)
@@ -104,7 +121,6 @@ class RepositoryController:
         }
         conf = config.credentials_conf(per_repo)
         leaves = await secrets.ensure_leaves(context.client, repository, authority, conf, credentials.storage_ca, now)
-        s3 = effective_s3(spec, context.settings.defaults, namespace, name)
         endpoints = [
             config.PodEndpoint(pod.ip, pod.facts) for pod in self._pods(namespace, name) if pod.ip and pod.facts
         ]
@@ -316,6 +332,9 @@ class RepositoryController:
             if old is not None and (old["status"], old["reason"]) == (condition["status"], condition["reason"]):
                 continue
             if condition["type"] == "Ready" and condition["status"] == "False" and not _turned_false(old, condition):
+                continue
+            if condition["type"] == admission.REJECTED:
+                await recorder.warning(facts.repository, admission.REJECTED, condition["message"])
                 continue
             alarm = condition["status"] == "False" and (
                 _turned_false(old, condition) or condition["reason"] not in decide.BEGINNING

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pgwarden.api import names
 from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.common import objects
+from pgwarden.controller import admission
 from pgwarden.controller.repository import decide, segment, storages
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.controller.runtime import conditions
@@ -20,7 +21,8 @@ def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
     """*backup_names* maps the uid of a Backup object to its name."""
     before = facts.repository.get("status") or {}
     generation = facts.repository["metadata"]["generation"]
-    listed = [one for one in before.get("conditions", []) if one["type"] != "Rejected"]
+    known = before.get("conditions", [])
+    listed = admission.refusal(known, facts.refused, now=facts.now, generation=generation)
     for kind, judge in (
         ("Ready", decide.ready),
         ("Reachable", decide.reachable),

@@ -11,7 +11,7 @@ from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore import render, swap, workload
 from pgwarden.controller.restore.facts import Facts, claims_of, is_going, owner
 from pgwarden.controller.restore.plan import Plan, Volume
-from pgwarden.controller.restore.verdict import Verdict, fail, wait
+from pgwarden.controller.restore.verdict import SLOW, Verdict, fail, wait
 from pgwarden.kube.client import Object
 
 
@@ -31,7 +31,10 @@ def make(facts: Facts) -> Plan | Verdict:
         )
     claim = _claim_name(pod, known)
     if claim not in facts.claims:
-        what = f"claim {claim}" if claim else f"a claim behind volume {known.data_volume}"
+        if claim:  # it may come: a StatefulSet makes it before the next pod
+            text = f"claim {claim} of pod {name} is not there; it is waited for one"
+            return wait("NoClaim", text, pending=True, again=SLOW)
+        what = f"a claim behind volume {known.data_volume}"
         return fail("NoClaim", f"pod {name} has not {what}; the data directory must be on a PersistentVolumeClaim")
     return _from_pod(facts, pod, known, facts.claims[claim], found if isinstance(found, workload.Found) else None)
 
@@ -149,16 +152,13 @@ def _problem(facts: Facts, pod: Object, claim: Object, mounts: list[dict[str, An
             f"pod {pod_name} mounts its data volume by subPathExpr, which a Job cannot repeat; use subPath",
         )
     if is_going(claim):
-        return fail("ClaimGoing", f"claim {name} is being deleted")
+        return wait("ClaimGoing", f"claim {name} is being deleted; it is waited for another", pending=True, again=SLOW)
     if facts.spec.volume_claim:
         return None
     if "ReadWriteOncePod" not in claim["spec"].get("accessModes", []):
         strangers = [p for p in facts.pods if owner(p) != owner(pod) and not has_ended(p)]
         others = [p for p in strangers if name in claims_of(p)]
         if others:
-            return fail(
-                "ClaimInUse",
-                f"pod {others[0]['metadata']['name']} also uses claim {name}, which would keep it from being replaced; "
-                f"delete that pod first",
-            )
+            text = f"pod {others[0]['metadata']['name']} also uses claim {name}, which keeps it from being replaced"
+            return wait("ClaimInUse", f"{text}; waiting for its end, or delete it", pending=True, again=SLOW)
     return None

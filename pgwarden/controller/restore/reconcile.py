@@ -44,8 +44,9 @@ class RestoreController:
             if operations.is_over(restore):
                 return None
             planned = plans.of_restore(restore) is not None
-            if not planned and not await admission.accepted(self._context, "restores", restore):
-                return None
+            answer = admission.GO if planned else await admission.judge(self._context, "restores", restore)
+            if not answer.go:
+                return answer.again
             async with self._turn(key[0], restore["spec"]["repository"], planned):
                 decision = decide(await gather(self._context, restore, answers))
                 await self._record(restore, decision)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pgwarden.api import target as forms
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.quantity import parse_quantity
-from pgwarden.controller.restore.verdict import Verdict, fail
+from pgwarden.controller.restore.verdict import SLOW, Verdict, fail, wait
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 
@@ -35,7 +35,8 @@ def unreachable(spec: RestoreSpec, repository: RepositorySpec, info: Info | None
     sets = [one for one in info.backups if repo in {None, one.repo}] if info else []
     where = f"storage {spec.storage}" if spec.storage else "the Repository"
     if not sets:
-        return fail("NoBackup", f"{where} holds no backup to restore from; take one with a Backup first")
+        text = f"{where} holds no backup to restore from yet; take one with a Backup"
+        return wait("NoBackup", text, pending=True, again=SLOW)
     if spec.set and spec.set != "latest":
         chosen = [one for one in sets if one.label == spec.set]
         if not chosen:

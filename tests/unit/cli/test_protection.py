@@ -207,3 +207,18 @@ def test_lost_time_grows(make, healthy):
     repository = make("Repository", "hippo", status=copy.deepcopy(healthy))
     later = "\n".join(loss.of_restore(restore, repository, NOW + timedelta(days=1)))
     assert "those of the last 1 d 2 h" in later
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        ("Pending", "BackupSchedule nightly waits: there is no Repository hippo"),
+        ("Degraded", "BackupSchedule nightly goes on, but a rule refuses it by now: newer"),
+        ("Failed", "BackupSchedule nightly is refused: newer"),
+    ],
+)
+def test_a_schedule_that_waits_or_is_refused_is_told_with_its_reason(there, schedule, phase, said):
+    rejected = [condition("Rejected", "True", "newer")] if phase != "Pending" else []
+    one = schedule(phase=phase, message="there is no Repository hippo", conditions=rejected)
+    (found,) = judge(there(one), NOW)
+    assert found.wrong == (said,)

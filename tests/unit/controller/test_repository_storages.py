@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -226,3 +227,14 @@ def test_a_repository_that_is_well_is_looked_at_each_quarter_of_a_minute():
     given = facts(info({"max": "A" * 24}), "local", pods=())
     listed = report.status(given, {})["conditions"]
     assert (decide.settled(given), decide.pause(given, listed)) == (True, 15.0)
+
+
+def test_one_that_a_rule_refuses_by_now_is_told_true_to_life_and_is_not_simply_ready():
+    known: Any = object()
+    pod = dataclasses.replace(facts().pods[0], facts=known)
+    well = facts(info({}, {}), pods=(pod,))
+    assert decide.phase(well) == "Ready"
+    refused = dataclasses.replace(well, refused="newer")
+    assert decide.phase(refused) == "Degraded"
+    assert told("Archiving", refused)[0] == "True"
+    assert told("Rejected", refused) == ("True", "NoLongerValid", "newer")

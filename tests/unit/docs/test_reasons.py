@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from pgwarden.api.faults import Waits
+from pgwarden.controller.admission import _ASKED_LATER
+
 from .pages import ROOT, text
 
 PAGE = text(ROOT / "docs" / "troubleshooting.md")
@@ -73,6 +76,11 @@ def of(path: Path) -> list[str]:
 def test_every_reason_is_explained(path: Path):
     missing = [reason for reason in of(path) if f"`{reason}`" not in PAGE]
     assert missing == []
+
+
+@pytest.mark.parametrize("reason", sorted({*Waits} - _ASKED_LATER))
+def test_what_is_waited_for_is_explained(reason: str):
+    assert f"`{reason}`" in PAGE
 
 
 def test_the_reasons_are_found_at_all():

@@ -116,3 +116,14 @@ def test_why_a_pod_does_not_start_is_told_as_kubernetes_tells_it(case):
     waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
     one.pod["status"]["containerStatuses"] = [{"name": "postgres", "state": {"waiting": waiting}}]
     assert condition(status(of(one)), kind)["message"] == sentence
+
+
+def test_one_that_a_rule_refuses_by_now_is_cared_for_and_is_not_simply_ready(whole):
+    said = status(dataclasses.replace(whole, refused="spec.parameters.x: newer"))
+    assert (said["phase"], said["primary"]) == ("Degraded", "hippo-1")
+    assert said["message"] == "refused by a rule since it was taken up: spec.parameters.x: newer"
+    assert (condition(said, "Rejected")["status"], condition(said, "Rejected")["reason"]) == ("True", "NoLongerValid")
+    cluster = whole.cluster | {"status": said}
+    again = status(dataclasses.replace(whole, cluster=cluster))
+    assert again["phase"] == "Ready"
+    assert [one for one in again["conditions"] if one["type"] == "Rejected"] == []

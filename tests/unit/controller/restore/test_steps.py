@@ -98,13 +98,15 @@ def test_the_plan_remembers_what_was_there(begin):
         (lambda f: changed_pod(f, ownerReferences=[{"kind": "ReplicaSet", "name": "pg-7d", "controller": True}]), ("fail", "WorkloadNotSupported"), "ReplicaSet pg-7d"),
         (lambda f: changed_pod(f, ownerReferences=[]), ("fail", "WorkloadNotSupported"), "spec.volumeClaim"),
         (lambda f: replace(f, pods=(*f.pods, other_pod("StatefulSet", "replica"))), ("fail", "SeveralWorkloads"), "pg, replica"),
-        (lambda f: replace(f, pods=(*f.pods, {"metadata": {"name": "psql"}, "spec": {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]}})), ("fail", "ClaimInUse"), "pod psql also uses claim data-pg-0"),
-        (lambda f: replace(f, claims={}), ("fail", "NoClaim"), "has not claim data-pg-0"),
+        (lambda f: replace(f, pods=(*f.pods, {"metadata": {"name": "psql"}, "spec": {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]}})), ("wait", "ClaimInUse"), "pod psql also uses claim data-pg-0"),
+        (lambda f: replace(f, pods=tuple(merged(p, {"spec": {"volumes": [{"name": "data", "emptyDir": {}}]}}) for p in f.pods)), ("fail", "NoClaim"), "must be on a PersistentVolumeClaim"),
+        (lambda f: replace(f, claims={}), ("wait", "NoClaim"), "claim data-pg-0 of pod pg-0 is not there"),
+        (lambda f: replace(f, claims={"data-pg-0": merged(f.claims["data-pg-0"], {"metadata": {"deletionTimestamp": "2026-11-23T12:00:00Z"}})}), ("wait", "ClaimGoing"), "data-pg-0 is being deleted"),
         (lambda f: replace(f, volumes={}), ("wait", "ClaimNotBound"), "data-pg-0"),
         (lambda f: replace(f, claims={"data-pg-0": merged(f.claims["data-pg-0"], {"spec": {"volumeMode": "Block"}})}), ("fail", "BlockVolume"), "block device"),
         (lambda f: replace(f, repository=None), ("wait", "NoRepository"), "hippo"),
         (lambda f: replace(f, info=None, info_error="no host"), ("wait", "RepositoryNotReachable"), "no host"),
-        (lambda f: replace(f, info=f.info | {"backup": []}), ("fail", "NoBackup"), "no backup to restore from"),
+        (lambda f: replace(f, info=f.info | {"backup": []}), ("wait", "NoBackup"), "no backup to restore from"),
     ],
 )  # fmt: skip
 def test_why_a_restore_does_not_begin(begin, change, verdict, words):
