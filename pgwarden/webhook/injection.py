@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgwarden.api.faults import Fault
+from pgwarden.api.faults import Fault, limited
 from pgwarden.api.remembered import Remembered
 from pgwarden.webhook import find, pods
 from pgwarden.webhook.decide import Inject, Refuse, Terms, examine, terms_of
@@ -75,5 +75,6 @@ def _injected(pod: Pod, terms: Terms, decision: Inject) -> Answer:
 
 
 def refused(faults: list[Fault] | tuple[Fault, ...], warnings: tuple[str, ...] = ()) -> Answer:
-    rules = ",".join(sorted({fault.rule or "unnamed" for fault in faults}))
-    return Answer(outcome="refused", faults=tuple(faults), warnings=warnings, audit={"refused": rules})
+    told = limited(faults)
+    rules = ",".join(sorted({fault.rule or "unnamed" for fault in told}))
+    return Answer(outcome="refused", faults=tuple(told), warnings=warnings, audit={"refused": rules})
