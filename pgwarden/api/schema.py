@@ -95,7 +95,9 @@ def schema_faults(obj: Any) -> list[Fault]:
 def look(obj: Any) -> Seen:
     """*obj* held against the schema of its kind, sizes first. `status` is ours and is not looked at."""
     if not isinstance(obj, dict):
-        return Seen(obj, [Fault("", _brief(obj), "must be an object with apiVersion, kind, metadata and spec", "schema")])
+        return Seen(
+            obj, [Fault("", _brief(obj), "must be an object with apiVersion, kind, metadata and spec", "schema")]
+        )
     version, kind = obj.get("apiVersion"), obj.get("kind")
     faults = []
     if version != API_VERSION:

@@ -51,7 +51,7 @@ def _object(schema: Mapping[str, Any], name: str) -> Any:
         if more is None or isinstance(more, bool):
             return dict[str, Any] if more is not False else _NEVER
         keys = Annotated[str, msgspec.Meta(max_length=KEY)]
-        entries: Any = dict[keys, type_of(more, name)]  # type: ignore[misc,valid-type]
+        entries: Any = dict[keys, type_of(more, name)]  # type: ignore[misc]
         most = schema.get("maxProperties")
         return entries if most is None else Annotated[entries, msgspec.Meta(max_length=most)]
     if more is not False:

@@ -34,7 +34,7 @@ class _Metadata(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _decode_parts = msgspec.json.Decoder(_Parts).decode
-_decode_metadata = msgspec.json.Decoder(_Metadata | None).decode
+_decode_metadata = msgspec.json.Decoder(_Metadata).decode
 
 
 def change(new: msgspec.Raw, old: msgspec.Raw | None) -> tuple[Object, Object | None] | Fault | None:
@@ -66,7 +66,9 @@ def known(old: msgspec.Raw) -> Object:
 def pod_fault(pod: msgspec.Raw) -> Fault | None:
     """Why *pod* is not looked into; None for nearly all."""
     if _size(pod) > MOST_POD:
-        return Fault("spec", None, "the pod has more than 1 MiB: with what is injected it may not fit into etcd", "size")
+        return Fault(
+            "spec", None, "the pod has more than 1 MiB: with what is injected it may not fit into etcd", "size"
+        )
     if _values(bytes(pod)) > _MOST_VALUES:
         return Fault("spec", None, f"the pod has more than {_MOST_VALUES} values", "size")
     return None
@@ -77,7 +79,7 @@ class _Large:
 
     def __init__(self, raw: msgspec.Raw) -> None:
         parts = _decode_parts(raw)
-        metadata = _decode_metadata(parts.metadata) or _Metadata()
+        metadata = _decode_metadata(parts.metadata) if _is_object(parts.metadata) else _Metadata()
         self.spec = bytes(parts.spec)
         self.status = _size(parts.status)
         self.own = _size(raw) - self.status - _size(metadata.managed_fields)
@@ -93,7 +95,7 @@ class _Large:
         if not status:
             fields.pop("status", None)
         found = {name: _value(raw) for name, raw in fields.items() if name != "metadata"}
-        if _size(fields.get("metadata", _NOTHING)) > len(b"null"):
+        if _is_object(fields.get("metadata", _NOTHING)):
             metadata = _decode_fields(fields["metadata"])
             metadata.pop("managedFields", None)
             found["metadata"] = {name: _value(raw) for name, raw in metadata.items()}
@@ -103,6 +105,10 @@ class _Large:
 def _value(raw: msgspec.Raw) -> Any:
     text = bytes(raw)
     return _decode_any(text) if len(text) <= MOST_BYTES or _values(text) <= _MOST_VALUES else None
+
+
+def _is_object(raw: msgspec.Raw) -> bool:
+    return bytes(memoryview(raw)[:1]) == b"{"
 
 
 def _size(raw: msgspec.Raw) -> int:

@@ -234,7 +234,7 @@ class Connection(BaseProtocol):
         self._taken, self._wanted = self._wanted, 0
         if self.transport is not None:
             self._hurry("")
-            cast(asyncio.Transport, self.transport).resume_reading()
+            self.transport.resume_reading()
 
     def _hurry(self, path: str) -> None:
         """Who has taken room must not keep it from others."""

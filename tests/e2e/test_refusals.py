@@ -190,7 +190,8 @@ def dry_run(space: Kubectl, document: dict[str, Any]) -> CompletedProcess[str]:
 def webhooks(space: Kubectl) -> dict[str, int]:
     """How often each replica of the webhook was restarted."""
     pods = space.within(NAMESPACE).list("pods", "app.kubernetes.io/component=webhook")
-    return {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in pods}
+    staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in staying}
 
 
 @pytest.fixture(scope="module")
