@@ -1,7 +1,7 @@
 """Size before content: what is larger than its schema allows is told once, and no rule looks into it.
 
-A mutating webhook is asked before the API server applies the schema, so that everything may arrive. Work here grows with
-the size of what arrives, and no faster; whatever comes after it works on what is bounded.
+A mutating webhook is asked before the API server applies the schema, so that everything may arrive. Work here grows
+with the size of what arrives, and no faster; whatever comes after it works on what is bounded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from pgwarden.api.faults import MOST, Fault
 
-#: Bytes of an object of ours as JSON, without its status and managedFields. etcd takes 1.5 MiB, and honest ones are 2 KiB.
+#: Bytes of an object of ours as JSON, without its status and managedFields. etcd takes 1.5 MiB; honest ones are 2 KiB.
 MOST_BYTES = 256 * 1024
 KEY = 317  # characters of a name in a map: a prefix of 253, a slash, and 63
 _STRING = 1024  # characters of a text whose schema has no bound
@@ -47,8 +47,8 @@ class Bounded(msgspec.Struct):
 def too_large(size: int) -> Fault:
     """The one fault of an object of *size* bytes."""
     message = (
-        f"the object has more than 256 KiB ({size // 1024} KiB), which none of pgwarden's needs; leave out what it holds "
-        "besides its spec (status, annotations), and of its spec what is repeated"
+        f"the object has more than 256 KiB ({size // 1024} KiB), which none of pgwarden's needs; leave out what it "
+        "holds besides its spec (status, annotations), and of its spec what is repeated"
     )
     return Fault("spec", None, message, "size")
 

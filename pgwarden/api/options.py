@@ -174,7 +174,7 @@ def _given(options: Sequence[Any], field: str, command: Command, faults: list[Fa
 
 
 def _split(entry: str) -> list[str]:
-    """As a shell would: shlex.split, but in a time that grows with the length alone. ValueError where a quote is open."""
+    """As shlex.split does, but in a time that grows with the length alone. ValueError where a quote is open."""
     if not _QUOTES.search(entry):
         return [word for word in entry.split(" ") if word]
     words: list[str] = []

@@ -85,6 +85,7 @@ class Seen(msgspec.Struct, frozen=True):
     faults: list[Fault]
     unread: frozenset[str] = frozenset()
     more: int = 0
+    too_large: bool = False  # the one fault is its size, and no rule is to look at it
 
 
 def schema_faults(obj: Any) -> list[Fault]:
@@ -108,6 +109,9 @@ def look(obj: Any) -> Seen:
     seen = {key: value for key, value in obj.items() if key != "status"}
     if _fits(seen, kind):
         return Seen(obj, faults)
+    size = bounds.size_of(obj)
+    if size > bounds.MOST_BYTES:
+        return Seen(obj, [bounds.too_large(size)], too_large=True)
     validator = validators()[kind]
     small = bounds.bounded(seen, cast(dict[str, Any], validator.schema))
     faults += small.faults

@@ -75,7 +75,7 @@ def pod_fault(pod: msgspec.Raw) -> Fault | None:
 
 
 class _Large:
-    """An object of which nothing is decoded yet. `own` and `status` are bytes, `own` without managedFields and status."""
+    """An object that is not decoded yet. `own` and `status` are bytes, `own` without managedFields and status."""
 
     def __init__(self, raw: msgspec.Raw) -> None:
         parts = _decode_parts(raw)

@@ -289,7 +289,7 @@ def _refusal(head: RawRequestMessage, body: StreamReader, handler: Handler | Non
 
 
 def _is_too_large(head: RawRequestMessage, body: StreamReader) -> bool:
-    """Known as soon as enough of it is there to say whose it is; of one that is not sent before it is asked for at once."""
+    """Known once enough is there to say whose it is; of what is only sent when it is asked for, at once."""
     if max(int(head.headers.get("Content-Length", "0")), body.total_bytes) <= review.MAX_BODY:
         return False
     return body.total_bytes >= review.HEAD or "Expect" in head.headers

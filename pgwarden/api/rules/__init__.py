@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.bounds import MOST_BYTES, size_of, too_large
 from pgwarden.api.faults import Fault, limited
 from pgwarden.api.rules import backup, cluster, repository, restore, schedule
 from pgwarden.api.rules.common import Case, Lookup, Verdict, get
@@ -29,18 +28,16 @@ def validate(
 ) -> Verdict:
     """The faults and warnings of *obj* at once, the first 50 at most. *old* is the object before an update, else None.
 
-    *obj* may be any JSON, and of any size: one that is too large is one fault, and so is each field of it that is. An update that leaves the spec as it was is admitted: finalizers and labels must be removable
-    whatever became of the Repository meanwhile; so is one of an object that is being deleted. *standing* is for an
-    object that the API server has: then its status says what it was, where no *old* does.
+    *obj* may be any JSON, and of any size: one that is too large is one fault, and so is each field of it that is.
+    An update that leaves the spec as it was is admitted: finalizers and labels must be removable whatever became of
+    the Repository meanwhile; so is one of an object that is being deleted. *standing* is for an object that the API
+    server has: then its status says what it was, where no *old* does.
     """
     if _nothing_new(obj, old):
         return Verdict()
-    size = size_of(obj)
-    if size > MOST_BYTES:
-        return Verdict([too_large(size)])
     seen = look(obj)
     kind = get(obj, str, "kind")
-    if kind not in _RULES:
+    if kind not in _RULES or seen.too_large:
         return Verdict(seen.faults)
     before = old if isinstance(old, dict) else None
     case = Case(obj=seen.obj, old=before, lookup=lookup, now=now, defaults=defaults, standing=standing)
