@@ -26,6 +26,7 @@ _A_MONTH = timedelta(days=31)  # from the first of one into the next
 _MOST_DAYS = 366 * 9
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _FIVE = ", ".join(f"{field.name} {field.low}-{field.high}" for field in FIELDS[1:])
+_LONGEST_TEXT = 256  # characters
 _MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -107,10 +108,12 @@ def parse(expression: object, field: str = "spec.schedule") -> Schedule | list[F
     if not isinstance(expression, str):
         shown = None if expression is None else f"({type(expression).__name__})"
         return [Fault(field, shown, 'must be a cron expression in quotes, such as "0 1 * * *"', "schedule")]
+    if len(expression) > _LONGEST_TEXT:
+        return [Fault(field, expression[:_LONGEST_TEXT], f"has more than {_LONGEST_TEXT} characters", "schedule")]
     words = expression.split()
-    shape = _shape_problem(expression, words)
+    shape = _shape_problem(words)
     if shape:
-        return [Fault(field, expression[:256], shape, "schedule")]
+        return [Fault(field, expression, shape, "schedule")]
     if len(words) == 5:
         words = ["0", *words]
     parsed = [parse_field(which, word) for which, word in zip(FIELDS, words, strict=True)]
@@ -126,9 +129,7 @@ def parse(expression: object, field: str = "spec.schedule") -> Schedule | list[F
     return [Fault(field, expression, never, "schedule")] if never else schedule
 
 
-def _shape_problem(expression: str, words: list[str]) -> str:
-    if len(expression) > 256:
-        return "has more than 256 characters"
+def _shape_problem(words: list[str]) -> str:
     first = words[0].lower() if words else ""
     if first.startswith("@"):
         instead = _MACROS.get(first)

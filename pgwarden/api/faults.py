@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
 import msgspec
+
+#: Faults that one answer tells. Whoever has more mends these first.
+MOST = 50
+#: Bytes of all of them as JSON. A condition's message has 32768 characters, and an answer says each fault twice.
+MOST_BYTES = 24 * 1024
+_FIELD, _VALUE, _MESSAGE = 300, 300, 2500  # characters that are shown
+_ENTRIES = 10  # of a list that is shown
+_REST = "more"  # the rule of the fault that stands for those that are not told
 
 
 class Waits(StrEnum):
@@ -51,3 +60,61 @@ def summary(faults: list[Fault] | tuple[Fault, ...]) -> str:
     if len(faults) == 1:
         return str(faults[0])
     return f"{len(faults)} faults: " + "; ".join(f"[{n}] {fault}" for n, fault in enumerate(faults, 1))
+
+
+def limited(faults: Sequence[Fault], unlisted: int = 0) -> list[Fault]:
+    """*faults* as they may be told: each of them short, the first 50 at most, then one that counts the others.
+
+    *unlisted* is how many there are besides *faults*.
+    """
+    if faults and faults[-1].rule == _REST:
+        return list(faults)
+    told: list[Fault] = []
+    size = 0
+    for fault in faults[:MOST]:
+        short = _short(fault)
+        size += len(json.dumps(str(short)))
+        if told and size > MOST_BYTES:
+            break
+        told.append(short)
+    left = len(faults) - len(told) + unlisted
+    if left:
+        field = told[-1].field.partition(".")[0].partition("[")[0] if told else "spec"
+        told.append(Fault(field, None, f"and {left} more faults; mend those above first", _REST))
+    return told
+
+
+def shortened(text: str, most: int) -> str:
+    """*text* with its middle left out where it has more than *most* characters: both ends help to find it again."""
+    if len(text) <= most:
+        return text
+    half = (most - 1) // 2
+    return f"{text[:half]}…{text[len(text) - half :]}"
+
+
+def _short(fault: Fault) -> Fault:
+    if (
+        len(fault.field) <= _FIELD
+        and len(fault.message) <= _MESSAGE
+        and (fault.value is None or (isinstance(fault.value, str) and len(fault.value) <= _VALUE))
+    ):
+        return fault
+    return msgspec.structs.replace(
+        fault,
+        field=shortened(fault.field, _FIELD),
+        value=_shown(fault.value),
+        message=shortened(fault.message, _MESSAGE),
+    )
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return shortened(value, _VALUE)
+    if isinstance(value, list | tuple):
+        some = [_shown(entry) for entry in value[:_ENTRIES]]
+        return some if len(value) <= _ENTRIES else [*some, f"and {len(value) - _ENTRIES} more"]
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 10**30 else "(a number)"
+    return f"({type(value).__name__})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -15,8 +14,10 @@ import msgspec
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from pgwarden.api import bounds
 from pgwarden.api.faults import Fault
 from pgwarden.api.names import API_VERSION, GROUP
+from pgwarden.api.near import near
 from pgwarden.api.schema_types import type_of
 
 KINDS = ("Repository", "Backup", "BackupSchedule", "Restore", "PostgresCluster")
@@ -78,22 +79,51 @@ def _fits(obj: dict[str, Any], kind: str) -> bool:
     return True
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What the schema says of an object: the *obj* that rules may look at, and its faults.
+
+    *unread* are the fields that are out of bounds, UNREAD in *obj*; *more* counts faults besides those listed.
+    """
+
+    obj: Any
+    faults: list[Fault]
+    unread: frozenset[str] = frozenset()
+    more: int = 0
+    too_large: bool = False  # the one fault is its size, and no rule is to look at it
+
+
 def schema_faults(obj: Any) -> list[Fault]:
     """What the schema of *obj*'s kind says against it. `status` is ours and is not looked at."""
+    return look(obj).faults
+
+
+def look(obj: Any) -> Seen:
+    """*obj* held against the schema of its kind, sizes first. `status` is ours and is not looked at."""
     if not isinstance(obj, dict):
-        return [Fault("", _brief(obj), "must be an object with apiVersion, kind, metadata and spec", "schema")]
+        return Seen(
+            obj, [Fault("", _brief(obj), "must be an object with apiVersion, kind, metadata and spec", "schema")]
+        )
     version, kind = obj.get("apiVersion"), obj.get("kind")
     faults = []
     if version != API_VERSION:
         faults.append(Fault("apiVersion", _brief(version), f"must be {API_VERSION}", "schema"))
     if not isinstance(kind, str) or kind not in validators():
-        return [*faults, Fault("kind", _brief(kind), f"must be one of {', '.join(KINDS)} (group {GROUP})", "schema")]
+        message = f"must be one of {', '.join(KINDS)} (group {GROUP})"
+        return Seen(obj, [*faults, Fault("kind", _brief(kind), message, "schema")])
     seen = {key: value for key, value in obj.items() if key != "status"}
     if _fits(seen, kind):
-        return faults
-    for error in validators()[kind].iter_errors(seen):
+        return Seen(obj, faults)
+    size = bounds.size_of(obj)
+    if size > bounds.MOST_BYTES:
+        return Seen(obj, [bounds.too_large(size)], too_large=True)
+    validator = validators()[kind]
+    small = bounds.bounded(seen, cast(dict[str, Any], validator.schema))
+    faults += small.faults
+    for error in validator.iter_errors(small.obj):
         faults += _faults(error)
-    return _unique(faults)
+    unread = frozenset(fault.field for fault in small.faults)
+    status = {"status": obj["status"]} if "status" in obj else {}
+    return Seen(small.obj | status, _unique(faults), unread, small.unknown)
 
 
 def field_path(path: Iterator[Any] | list[Any]) -> str:
@@ -172,9 +202,9 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
 
 def _unknown(name: str, known: list[str], where: str) -> str:
     lower = {field.lower(): field for field in known}
-    near = difflib.get_close_matches(name[:100].lower(), lower, n=1, cutoff=0.6)
-    if near:
-        return f"is not a field of {where}; did you mean {lower[near[0]]}?"
+    meant = near(name[:100].lower(), list(lower))
+    if meant:
+        return f"is not a field of {where}; did you mean {lower[meant[0]]}?"
     return f"is not a field of {where}; its fields are {', '.join(known)}"
 
 
@@ -189,10 +219,6 @@ def _message(error: ValidationError, schema: Mapping[str, Any]) -> str:
             return _between(schema)
         case "minLength":
             return "must not be empty" if bound == 1 else f"must have at least {bound} characters"
-        case "maxLength":
-            return f"must have at most {bound} characters"
-        case "maxItems":
-            return f"must have at most {bound} entries"
         case "anyOf":
             return "must be a quantity such as 500m or 1Gi"
         case "pattern" if str(bound).startswith(_OBJECT):

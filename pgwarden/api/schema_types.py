@@ -11,16 +11,21 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from pgwarden.api.bounds import KEY
+
 #: Keywords that a type says, or that say nothing about a value.
 _UNDERSTOOD = {
     "type", "properties", "required", "additionalProperties", "items", "maxItems", "enum", "pattern", "minLength",
-    "maxLength", "minimum", "maximum", "description", "x-pgwarden-description",
+    "maxLength", "maxProperties", "minimum", "maximum", "description", "x-pgwarden-description",
 }  # fmt: skip
 _NEVER: Any = Literal["\x00 nothing is this"]
+_INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 
 
 def type_of(schema: Mapping[str, Any], name: str = "Object") -> Any:
     """A type for msgspec.convert, of a schema that is strict about unknown fields already."""
+    if "anyOf" in schema:
+        return _int_or_string(schema)
     if set(schema) - _UNDERSTOOD:
         return _NEVER
     match schema.get("type"):
@@ -45,7 +50,10 @@ def _object(schema: Mapping[str, Any], name: str) -> Any:
     if "properties" not in schema:
         if more is None or isinstance(more, bool):
             return dict[str, Any] if more is not False else _NEVER
-        return dict[str, type_of(more, name)]  # type: ignore[misc]
+        keys = Annotated[str, msgspec.Meta(max_length=KEY)]
+        entries: Any = dict[keys, type_of(more, name)]  # type: ignore[misc]
+        most = schema.get("maxProperties")
+        return entries if most is None else Annotated[entries, msgspec.Meta(max_length=most)]
     if more is not False:
         return _NEVER
     required = set(schema.get("required", ()))
@@ -62,6 +70,14 @@ def _object(schema: Mapping[str, Any], name: str) -> Any:
         for number, (field, child) in enumerate(schema["properties"].items())
     ]
     return msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True, gc=False)
+
+
+def _int_or_string(schema: Mapping[str, Any]) -> Any:
+    understood = {"anyOf", "maxLength", "description", "x-pgwarden-description"}
+    if set(schema) - understood or schema["anyOf"] != _INT_OR_STRING:
+        return _NEVER
+    most = schema.get("maxLength")
+    return int | (str if most is None else Annotated[str, msgspec.Meta(max_length=most)])
 
 
 def _string(schema: Mapping[str, Any]) -> Any:

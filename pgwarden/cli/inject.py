@@ -21,6 +21,7 @@ from pgwarden.webhook.decide import Inject, Refuse, Skip
 from pgwarden.webhook.settings import Settings
 
 Object = dict[str, Any]
+MOST_LINES = 5000  # of a document whose changes are shown
 #: The chart's default: its image's name, and its appVersion.
 IMAGE = f"pgwarden:{__version__}"
 
@@ -76,4 +77,11 @@ def diff(document: Document, changed: Any) -> Iterator[str]:
     """Both sides are written by the same hand, so that only the injection shows."""
     before, after = output.as_yaml(document.obj).splitlines(), output.as_yaml(changed).splitlines()
     heads = (f"{document.file} ({title(document.obj)})", f"{document.file} ({title(document.obj)}, injected)")
+    if before != after and len(before) > MOST_LINES:  # comparing takes more than its square
+        yield from (
+            f"--- {heads[0]}",
+            f"+++ {heads[1]}",
+            f"@@ {len(before)} lines, too many to compare: see -o yaml @@",
+        )
+        return
     yield from difflib.unified_diff(before, after, *heads, lineterm="")

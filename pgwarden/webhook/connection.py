@@ -23,25 +23,32 @@ from aiohttp.streams import StreamReader
 
 from pgwarden.webhook import review
 from pgwarden.webhook.review import Handler, Reply
+from pgwarden.webhook.room import SMALL, Room
 
 IDLE_SECONDS = 120.0
 _LINGER_SECONDS = 5.0  # what a refused client still sends is read and thrown away, so that it sees the refusal
+_LARGE_SECONDS = 3.0  # within which the rest of a large question must have come, once there is room for it
 _PIPELINED = 16  # questions that may wait for their turn
 _FRAMING = rb"content-length|transfer-encoding|connection|expect|upgrade|te|trailer"
 _HEADER = rb"(?:\r\n(?!(?i:" + _FRAMING + rb")[ \t]*:)[A-Za-z0-9-]+: [ -~]*)*"
 #: A request line and headers: Content-Length is there once, and no other says how long a body is or what follows it.
 _PLAIN = re.compile(
-    rb"POST (/[a-z]+)(?:\?[!-~]*)? HTTP/1\.1" + _HEADER + rb"\r\n(?i:content-length): ([0-9]{1,7})" + _HEADER
+    rb"POST (/[a-z]+)(?:\?[!-~]*)? HTTP/1\.1" + _HEADER + rb"\r\n(?i:content-length): ([0-9]{1,8})" + _HEADER
 )
 _PLAIN_HEAD = 4096  # bytes
 Told = Callable[[str, Reply, float], None]
 
 
 class Connection(BaseProtocol):
-    """*told* hears of every reply: its path, itself, and the seconds that it took."""
+    """*told* hears of every reply: its path, itself, and the seconds that it took. *room* is for large questions."""
 
     def __init__(
-        self, handlers: Mapping[str, Handler], told: Told, connections: set[Connection], read_seconds: float
+        self,
+        handlers: Mapping[str, Handler],
+        told: Told,
+        connections: set[Connection],
+        read_seconds: float,
+        room: Room | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(loop)
@@ -57,6 +64,9 @@ class Connection(BaseProtocol):
         self._heard = 0.0
         self._part: list[bytes] = []  # of a plain question
         self._missing = 0  # bytes of it
+        self._room = room or Room()
+        self._taken = 0  # bytes of room that are this connection's
+        self._wanted = 0  # bytes that it waits for: until then nothing more is read
 
     @property
     def busy(self) -> bool:
@@ -79,6 +89,7 @@ class Connection(BaseProtocol):
             self._promised.cancel()
         self._questions.clear()
         self._part.clear()
+        self._leave()
         self._http = None  # it knows this connection: so the two are gone now, and not when garbage is next looked for
 
     def pause_writing(self) -> None:
@@ -88,7 +99,8 @@ class Connection(BaseProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        cast(asyncio.Transport, self.transport).resume_reading()
+        if not self._wanted:
+            cast(asyncio.Transport, self.transport).resume_reading()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -111,7 +123,7 @@ class Connection(BaseProtocol):
             self._give("", review.malformed(f"HTTP: {error.message}"), last=True)
             return
         self._questions += found
-        if upgraded or len(self._questions) > _PIPELINED:
+        if upgraded or len(self._questions) > _PIPELINED or self._held() > 2 * review.MAX_BODY:
             self._give("", review.malformed("HTTP: no upgrades, and no more than a few questions at once"), last=True)
         else:
             self._go_on()
@@ -136,12 +148,16 @@ class Connection(BaseProtocol):
             return False
         path, length = plain
         handler = self._handlers.get(path)
-        missing = end + 4 + length - len(data)
-        if handler is None or missing < 0:
+        large = length > review.MAX_BODY
+        missing = end + 4 + (review.HEAD if large else length) - len(data)
+        if handler is None or (missing < 0 and not large):
             return False
-        if missing:
+        if missing > 0:
             self._part, self._missing = [data], missing
-            self._wait(path)
+            self._wait(path, length=length)
+        elif large:
+            self._stop_waiting()
+            self._give(path, review.too_large(data[end + 4 :], length), last=True)
         else:
             self._stop_waiting()
             self._answer(path, handler, data[end + 4 :], last=False)
@@ -156,8 +172,13 @@ class Connection(BaseProtocol):
             if refusal is not None:
                 self._give(path if handler else "", refusal, last=True)
                 return
+            if _is_too_large(head, body):
+                self._closing = True  # so that nothing more is read, as room is made by this
+                length = int(head.headers.get("Content-Length", "0"))
+                self._give(path, review.too_large(body.read_nowait(review.HEAD), length), last=True)
+                return
             if not body.is_eof():
-                self._wait(path, head)
+                self._wait(path, head, _length(head))
                 return
             self._stop_waiting()
             self._questions.popleft()
@@ -188,17 +209,51 @@ class Connection(BaseProtocol):
         self.transport.write(
             b"%b%d\r\n\r\n%b" % (_head(reply.status, last, int(time.time())), len(reply.body), reply.body)
         )
+        self._leave()
         if last:
             self._closing = True
             unread = began is None
             self._timer = self._loop.call_later(_LINGER_SECONDS if unread else 0.0, self._close)
 
-    def _wait(self, path: str, head: RawRequestMessage | None = None) -> None:
+    def _wait(self, path: str, head: RawRequestMessage | None = None, length: int = 0) -> None:
         if self._timer is not None:
             return
         self._timer = self._loop.call_later(self._read_seconds, self._too_slow, path)
+        if SMALL < length <= review.MAX_BODY and not self._taken and not self._wanted:
+            if self._room.take(length, self._enter):
+                self._taken = length
+                self._hurry(path)
+            else:
+                self._wanted = length
+                cast(asyncio.Transport, self.transport).pause_reading()
         if head is not None and head.headers.get("Expect", "").lower() == "100-continue":
             cast(asyncio.Transport, self.transport).write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _enter(self) -> None:
+        """There is room for what has been waited for."""
+        self._taken, self._wanted = self._wanted, 0
+        if self.transport is not None:
+            self._hurry("")
+            self.transport.resume_reading()
+
+    def _hurry(self, path: str) -> None:
+        """Who has taken room must not keep it from others."""
+        if self._timer is not None:
+            self._timer.cancel()
+        seconds = min(self._read_seconds, _LARGE_SECONDS)
+        self._timer = self._loop.call_later(seconds, self._too_slow, path)
+
+    def _leave(self) -> None:
+        if self._wanted:
+            self._wanted = 0
+            self._room.forget(self._enter)
+        taken, self._taken = self._taken, 0
+        if taken:
+            self._room.give_back(taken)
+
+    def _held(self) -> int:
+        """Bytes of all questions that are here."""
+        return sum(body.total_bytes for _, body in self._questions)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
@@ -224,15 +279,25 @@ class Connection(BaseProtocol):
 
 
 def _refusal(head: RawRequestMessage, body: StreamReader, handler: Handler | None) -> Reply | None:
-    """What is known to be wrong before all of the body is there."""
+    """What is known to be wrong before all of the body is there, but for its size."""
     if handler is None:
         return Reply(status=404, body=b'{"error":"no such path"}', outcome="malformed")
     if head.method != "POST":
         return Reply(status=405, body=b'{"error":"a review is posted"}', outcome="malformed")
-    if int(head.headers.get("Content-Length", "0")) > review.MAX_BODY or body.total_bytes > review.MAX_BODY:
-        return review.too_large()
     error: Any = body.exception()
     return None if error is None else review.malformed(f"body: {error}")
+
+
+def _is_too_large(head: RawRequestMessage, body: StreamReader) -> bool:
+    """Known once enough is there to say whose it is; of what is only sent when it is asked for, at once."""
+    if max(int(head.headers.get("Content-Length", "0")), body.total_bytes) <= review.MAX_BODY:
+        return False
+    return body.total_bytes >= review.HEAD or "Expect" in head.headers
+
+
+def _length(head: RawRequestMessage) -> int:
+    """Bytes of the body; where it comes in chunks, as many as there may be."""
+    return int(head.headers.get("Content-Length", review.MAX_BODY))
 
 
 @lru_cache(maxsize=128)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pgwarden.api import names
-from pgwarden.api.faults import Fault
+from pgwarden.api.faults import Fault, limited
 from pgwarden.api.kinds import PodFacts, PostgresAccess, RepositorySpec, SecretKeyRef
 from pgwarden.pgbackrest import identity
 from pgwarden.webhook import arguments, find, pods
@@ -134,7 +134,7 @@ def examine(pod: Pod, terms: Terms, settings: Settings) -> Inject | Refuse:
     mounts = find.persistent_mounts(pod, container, mount)
     environment = _sound(find.expansions(container, (*mounts, socket) if socket else mounts, index), faults)
     if faults or directory is None or mount is None or user is None or environment is None:
-        return Refuse(faults)
+        return Refuse(limited(faults))
     recipe = Recipe(
         repository=terms.repository,
         settings=settings,

@@ -18,6 +18,7 @@ _ROOT_OF_18 = "/var/lib/postgresql"  # the official image's volume from PostgreS
 #: The official image starts as root and becomes this user: uid and gid, Debian and Alpine.
 _DEBIAN, _ALPINE = 999, 70
 _OFF = frozenset({"off", "false", "no", "0"})
+_LONGEST_PATH = 4096  # characters, as in Linux: what is longer is none, and is not put together
 _ON = frozenset({"on", "true", "yes", "1"})
 
 
@@ -64,14 +65,16 @@ def data_directory(container: Container, access: PostgresAccess, index: int) -> 
 
 def _expanded(variable: EnvVar, environment: dict[str, EnvVar]) -> str:
     """The variable's value with its $(NAME) replaced; empty where that takes a running pod."""
-    if variable.value is None or variable.value_from is not None:
+    if variable.value is None or variable.value_from is not None or len(variable.value) > _LONGEST_PATH:
         return ""
     value = variable.value
-    for name in pods.REFERENCE.findall(value):
+    for name in dict.fromkeys(pods.references(value)):
         other = environment.get(name)
-        if other is None or other.value is None or pods.REFERENCE.search(other.value):
+        if other is None or other.value is None or pods.references(other.value):
             return ""
         value = value.replace(f"$({name})", other.value)
+        if len(value) > _LONGEST_PATH:
+            return ""
     return value
 
 
@@ -116,13 +119,14 @@ def persistent_mounts(pod: Pod, container: Container, data: VolumeMount | None) 
     if data is None:
         return ()
     others = (mount for mount in container.mounts if mount is not data)
-    return (data, *(mount for mount in others if mount.name == data.name or pod.volume(mount.name).persistent))
+    wanted = {data.name, *pod.persistent_volumes()}
+    return (data, *(mount for mount in others if mount.name in wanted))
 
 
 def expansions(container: Container, mounts: tuple[VolumeMount, ...], index: int) -> list[EnvVar] | Fault:
     """The variables that a subPathExpr takes from the container, which the sidecar then needs too."""
     environment, wanted = container.environment(), dict[str, EnvVar]()
-    open_names = [name for mount in mounts for name in pods.REFERENCE.findall(mount.sub_path_expr or "")]
+    open_names = [name for mount in mounts for name in pods.references(mount.sub_path_expr or "")]
     while open_names:
         name = open_names.pop()
         if name in wanted:
@@ -134,7 +138,7 @@ def expansions(container: Container, mounts: tuple[VolumeMount, ...], index: int
             field = f"spec.containers[{index}].volumeMounts"
             return Fault(field, [mount.sub_path_expr for mount in mounts], message, "sub-path")
         wanted[name] = environment[name]
-        open_names += pods.REFERENCE.findall(environment[name].value or "")
+        open_names += pods.references(environment[name].value or "")
     return [variable for variable in environment.values() if variable.name in wanted]
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
+from pgwarden.webhook import arriving
 from pgwarden.webhook.decide import no_repository, passed_over
 from pgwarden.webhook.injection import Injections, refused
 from pgwarden.webhook.pods import Pod
@@ -20,9 +21,9 @@ Object = dict[str, Any]
 FindRepository = Callable[[str, str], Awaitable[Object | None]]
 Known = Callable[[str, str], Object | None]
 _decode_pod = msgspec.json.Decoder(Pod).decode
-_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _replace = msgspec.structs.replace
 _PASSED = Answer(outcome="skipped")
+_LONGEST_NAME = 63  # characters, of a namespace and of the value of a label; a Repository's are fewer
 
 
 class Verdict(Protocol):
@@ -63,22 +64,26 @@ class Handlers:
     def mutate_pods(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
         if request.operation != "CREATE" or request.sub_resource:
             return _PASSED
-        pod = request.object if isinstance(request.object, Pod) else _decode_pod(request.object)
+        pod = _pod(request)
+        if isinstance(pod, Fault):
+            return refused([pod])
         reason = passed_over(pod)
         if reason:
             return Answer(outcome="skipped", audit={"skipped": reason})
-        if not pod.metadata.namespace:
-            pod = _replace(pod, metadata=_replace(pod.metadata, namespace=request.namespace))
-        name = pod.labels[names.LABEL_REPOSITORY]
-        repository = self._known(pod.metadata.namespace, name)
-        if repository is None:
-            return self._mutate_later(pod, name)
-        return self._injections.answer(pod, name, repository)
-
-    async def _mutate_later(self, pod: Pod, name: str) -> Answer:
-        repository = await self._find_repository(pod.metadata.namespace, name)
-        if repository is None:
+        name, namespace = pod.labels[names.LABEL_REPOSITORY], pod.metadata.namespace
+        repository = self._known(namespace, name)
+        if repository is not None:
+            return self._injections.answer(pod, name, repository)
+        if max(len(name), len(namespace)) > _LONGEST_NAME:
             return refused([no_repository(pod, name)])
+        return self._mutate_later(request, namespace, name)
+
+    async def _mutate_later(self, request: Request[Any], namespace: str, name: str) -> Answer:
+        """A large pod is decoded once more afterwards: many may be waiting, and none of them decoded."""
+        repository = await self._find_repository(namespace, name)
+        pod = _pod(request)
+        if isinstance(pod, Fault) or repository is None:
+            return refused([pod if isinstance(pod, Fault) else no_repository(pod, name)])
         return self._injections.answer(pod, name, repository)
 
     def check_kinds(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
@@ -86,26 +91,50 @@ class Handlers:
         if request.sub_resource:
             return _PASSED
         if request.operation == "DELETE" and request.kind.kind in {"Repository", "Backup"} and self._deletable:
-            return _verdict(self._deletable(_decode_object(request.old_object), request.user_info.username))
+            return _verdict(self._deletable(arriving.known(request.old_object), request.user_info.username))
         if request.operation not in {"CREATE", "UPDATE"}:
             return _PASSED
-        obj = _decode_object(request.object)
-        old = _decode_object(request.old_object) if request.operation == "UPDATE" else None
+        change = arriving.change(request.object, request.old_object if request.operation == "UPDATE" else None)
+        if change is None:
+            return Answer(outcome="allowed")
+        if isinstance(change, Fault):
+            return refused([change])
+        obj, old = change
         if old is not None and _being_deleted(old):
             return _PASSED  # finalizers must come off whatever the rules say today
         _complete(obj, request.namespace)
         where, name = _names(obj, request.namespace)
-        if name and self._known(where, name) is None:
-            return self._check_later(where, name, obj, old)
+        if name and max(len(where), len(name)) <= _LONGEST_NAME and self._known(where, name) is None:
+            return self._check_later(where, name, request)
         return self._judged(obj, old)
 
-    async def _check_later(self, namespace: str, name: str, obj: Object, old: Object | None) -> Answer:
-        """The rules look up without waiting: a Repository made by the same `kubectl apply` is fetched beforehand."""
+    async def _check_later(self, namespace: str, name: str, request: Request[Any]) -> Answer:
+        """The rules look up without waiting: a Repository made by the same `kubectl apply` is fetched beforehand.
+
+        The object is decoded once more afterwards: many may be waiting, and none of them decoded.
+        """
         await self._find_repository(namespace, name)
-        return self._judged(obj, old)
+        change = arriving.change(request.object, request.old_object if request.operation == "UPDATE" else None)
+        if not isinstance(change, tuple):  # it was one before
+            return _PASSED
+        _complete(change[0], request.namespace)
+        return self._judged(*change)
 
     def _judged(self, obj: Object, old: Object | None) -> Answer:
         return _verdict(self._judge(obj, old, datetime.now(UTC)))
+
+
+def _pod(request: Request[Any]) -> Pod | Fault:
+    """The pod with its namespace; a Fault where it is too large."""
+    pod = request.object
+    if not isinstance(pod, Pod):
+        fault = arriving.pod_fault(pod)
+        if fault is not None:
+            return fault
+        pod = _decode_pod(pod)
+    if pod.metadata.namespace:
+        return pod
+    return _replace(pod, metadata=_replace(pod.metadata, namespace=request.namespace))
 
 
 def _verdict(verdict: Verdict) -> Answer:

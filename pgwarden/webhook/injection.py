@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgwarden.api.faults import Fault
+from pgwarden.api.faults import Fault, limited
 from pgwarden.api.remembered import Remembered
 from pgwarden.webhook import find, pods
 from pgwarden.webhook.decide import Inject, Refuse, Terms, examine, terms_of
@@ -21,6 +21,7 @@ Object = dict[str, Any]
 Question = tuple[bytes, Terms]  # the likeness of a pod, and what its Repository says
 _REMEMBERED = 128  # answers of some 12 kB
 _LARGE = 24_576  # bytes: what is larger could be made to fill memory, and is worked out each time
+_MOST_PATCH = 512 * 1024  # bytes: no honest pod has as many mounts
 _REPOSITORIES = 2048  # whose terms are kept
 
 
@@ -47,7 +48,9 @@ class Injections:
         pod = pods.example(like)
         decision = examine(pod, terms, self._settings)
         # A refusal names the pod, so it is encoded each time.
-        answer = refused(decision.faults) if isinstance(decision, Refuse) else prepared(_injected(pod, terms, decision))
+        answer = refused(decision.faults) if isinstance(decision, Refuse) else _injected(pod, terms, decision)
+        if not answer.faults:
+            answer = prepared(answer)
         if len(answer.encoded) + len(like) <= _LARGE:
             self._answers[question] = answer
         return answer
@@ -66,14 +69,19 @@ class Injections:
 
 def _injected(pod: Pod, terms: Terms, decision: Inject) -> Answer:
     operations = patch(pod, decision)
+    encoded = encode(operations) if operations else b""
+    if len(encoded) > _MOST_PATCH:
+        field = f"spec.containers[{decision.container}].volumeMounts"
+        return refused([Fault(field, None, "are more than can be given to the sidecar as well", "size")])
     return Answer(
         outcome="injected" if operations else "unchanged",
-        patch=encode(operations) if operations else b"",
+        patch=encoded,
         warnings=decision.warnings,
         audit={"repository": terms.repository, "configured-by": decision.facts.configured_by},
     )
 
 
 def refused(faults: list[Fault] | tuple[Fault, ...], warnings: tuple[str, ...] = ()) -> Answer:
-    rules = ",".join(sorted({fault.rule or "unnamed" for fault in faults}))
-    return Answer(outcome="refused", faults=tuple(faults), warnings=warnings, audit={"refused": rules})
+    told = limited(faults)
+    rules = ",".join(sorted({fault.rule or "unnamed" for fault in told}))
+    return Answer(outcome="refused", faults=tuple(told), warnings=warnings, audit={"refused": rules})

@@ -6,7 +6,6 @@ It is never written back: patches add to the pod that the API server holds, and 
 from __future__ import annotations
 
 import posixpath
-import re
 from typing import Any
 
 import msgspec
@@ -28,7 +27,6 @@ OWN_VOLUMES = frozenset(
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 #: Variables that may name the data directory, the stronger first.
 DATA_VARIABLES = ("PATRONI_POSTGRESQL_DATA_DIR", "PGDATA")
-REFERENCE = re.compile(r"\$\(([^)]+)\)")
 
 
 class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, gc=False):
@@ -141,6 +139,11 @@ class Pod(_View, frozen=True, kw_only=True):
         """The pod's volume of that name; a bare one where it is not declared, which the API server refuses anyway."""
         return next((volume for volume in self.spec.volumes or () if volume.name == name), _OTHER_VOLUME)
 
+    def persistent_volumes(self) -> set[str]:
+        """Their names; of two of one name the first counts."""
+        named = {volume.name: volume for volume in reversed(self.spec.volumes or ())}
+        return {name for name, volume in named.items() if volume.persistent}
+
     def has_sidecar(self) -> bool:
         return any(container.name == names.CONTAINER_SIDECAR for container in self.spec.init_containers or ())
 
@@ -194,7 +197,7 @@ def _that_matter(container: Container, mounts: tuple[VolumeMount, ...]) -> tuple
     wanted = [name for name in DATA_VARIABLES if name in there]
     for mount in mounts:
         if mount.sub_path_expr:
-            wanted += REFERENCE.findall(mount.sub_path_expr)
+            wanted += references(mount.sub_path_expr)
     if not wanted:
         return None
     found: set[str] = set()
@@ -202,8 +205,22 @@ def _that_matter(container: Container, mounts: tuple[VolumeMount, ...]) -> tuple
         name = wanted.pop()
         if name in there and name not in found:
             found.add(name)
-            wanted += REFERENCE.findall(there[name].value or "")
+            wanted += references(there[name].value or "")
     return tuple([variable for name, variable in there.items() if name in found])
+
+
+def references(text: str) -> list[str]:
+    """The NAMEs of $(NAME) in *text*, as the kubelet finds them."""
+    found: list[str] = []
+    at = text.find("$(")
+    while at >= 0:
+        end = text.find(")", at)
+        if end < 0:
+            break
+        if end > at + 2:
+            found.append(text[at + 2 : end])
+        at = text.find("$(", end)
+    return found
 
 
 def read(pod: dict[str, Any]) -> Pod:

@@ -5,17 +5,26 @@ A body that is no review gets an HTTP error (the API server then follows failure
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 import structlog
 
-from pgwarden.api.faults import Fault, summary
+from pgwarden.api.faults import Fault, limited, shortened, summary
 
 API_VERSION = "admission.k8s.io/v1"
-#: An object is at most 3 MiB in the API server's eyes, and a review of an update carries it twice, as JSON.
-MAX_BODY = 12 * 1024 * 1024
+#: etcd takes objects of 1.5 MiB, and a review of an update carries two. Of a larger review only its HEAD is read: it
+#: says whom the refusal is for. The API server takes 3 MiB of a user, which come as twice that at most.
+MAX_BODY = 4 * 1024 * 1024
+HEAD = 2048
+_MOST_SENT = 12 * 1024 * 1024  # a larger one is of no API server, and gets no review
+#: A body of more than this is decoded in two steps, so that nobody waits with a large object at hand.
+LARGE = 256 * 1024
+_ASKED = re.compile(
+    rb'\s*\{[^{}]*"request"\s*:\s*\{\s*"uid"\s*:\s*"([0-9A-Za-z.-]{1,128})"\s*,\s*"kind"\s*:\s*(\{[^{}]*\})'
+)
 _WARNINGS_TOTAL = 4000  # characters; the API server cuts warnings off at 4096
 _NOTHING = msgspec.Raw(b"null")
 T = TypeVar("T")
@@ -35,7 +44,7 @@ class UserInfo(msgspec.Struct, frozen=True):
 class Request(msgspec.Struct, Generic[T], frozen=True, rename="camel"):
     """The part of an AdmissionRequest that is looked at. `object` is raw, or what a Typed handler asked for."""
 
-    uid: str
+    uid: Annotated[str, msgspec.Meta(max_length=256)]
     operation: str = ""
     kind: Kind = Kind()
     sub_resource: str = ""
@@ -92,6 +101,8 @@ class Typed:
         return self._handler(request)
 
     def decode(self, body: bytes) -> _Review[Any]:
+        if len(body) > LARGE:
+            return _decode(body)
         try:
             return self._decode(body)
         except ValueError:
@@ -101,7 +112,7 @@ class Typed:
 def answer(body: bytes, handler: Handler) -> Reply | Awaitable[Reply]:
     """At once, unless the handler has to wait."""
     if len(body) > MAX_BODY:
-        return too_large()
+        return too_large(body[:HEAD], len(body))
     try:
         review = handler.decode(body) if isinstance(handler, Typed) else _decode(body)
     except (ValueError, RecursionError) as error:  # msgspec's errors and broken UTF-8 are ValueErrors
@@ -144,8 +155,21 @@ def malformed(reason: str, request: Request[Any] | None = None) -> Reply:
     return Reply(status=400, body=_encode({"error": reason[:500]}), outcome="malformed", request=request)
 
 
-def too_large() -> Reply:
-    return Reply(status=413, body=_encode({"error": f"more than {MAX_BODY} bytes"}), outcome="too-large")
+def too_large(head: bytes, length: int) -> Reply:
+    """Of a review of *length* bytes (0: not known) that begins with *head*. Where that says which, it is refused.
+
+    With an HTTP error the API server would tell its user nothing of size, or pass over it (failurePolicy Ignore).
+    """
+    asked = _ASKED.match(head)
+    if asked is None or length > _MOST_SENT:
+        return Reply(status=413, body=_encode({"error": f"more than {MAX_BODY} bytes"}), outcome="too-large")
+    try:
+        request: Request[Any] = Request(uid=asked[1].decode(), kind=msgspec.json.decode(asked[2], type=Kind))
+    except ValueError as error:
+        return malformed(f"no AdmissionReview: {error}")
+    message = "the object, with what it replaces, has more than 4 MiB, and none needs a tenth of that"
+    fault = Fault("spec", None, message, "size")
+    return _reply(request, Answer(outcome="refused", faults=(fault,), audit={"refused": fault.rule}))
 
 
 def prepared(answer: Answer) -> Answer:
@@ -157,7 +181,7 @@ def _rest_of(answer: Answer, request: Request[Any] | None = None) -> bytes:
     """The response but for its uid, and without braces."""
     response: dict[str, Any] = {"allowed": not answer.faults}
     if answer.faults:
-        response["status"] = _status(answer.faults, request)
+        response["status"] = _status(limited(answer.faults), request)
     elif answer.patch:
         response["patchType"] = "JSONPatch"
         response["patch"] = answer.patch  # bytes: msgspec writes base64, as the API asks
@@ -169,7 +193,7 @@ def _rest_of(answer: Answer, request: Request[Any] | None = None) -> bytes:
     return _encode(response)[1:-1]
 
 
-def _status(faults: tuple[Fault, ...], request: Request[Any] | None) -> dict[str, Any]:
+def _status(faults: list[Fault], request: Request[Any] | None) -> dict[str, Any]:
     """As the API server words what it finds invalid itself: kubectl prints kind, name and the causes line by line.
 
     `kubectl edit` shows the causes alone. The message is for who reads nothing else: controllers, Events, Terraform.
@@ -181,7 +205,7 @@ def _status(faults: tuple[Fault, ...], request: Request[Any] | None) -> dict[str
         ]
     }
     if request is not None:
-        details |= {"group": request.kind.group, "kind": request.kind.kind, "name": request.name}
+        details |= {"group": request.kind.group, "kind": request.kind.kind, "name": shortened(request.name, 253)}
     status = {"status": "Failure", "code": 422, "reason": "Invalid"}
     return status | {"message": summary(faults), "details": details}
 

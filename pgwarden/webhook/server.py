@@ -18,6 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pgwarden.webhook import telling
 from pgwarden.webhook.connection import Connection
 from pgwarden.webhook.review import Handler
+from pgwarden.webhook.room import Room
 
 READ_SECONDS = 10.0  # within which a body must have come; the API server sends it at once
 _SHUTDOWN_SECONDS = 10.0  # for reviews being answered when the server stops
@@ -32,6 +33,7 @@ class Server:
         self._ready = ready
         self._handlers = handlers
         self._connections: set[Connection] = set()
+        self._room = Room()
         self._http: HttpServer | None = None  # what answers probes
         self._probes: asyncio.Server | None = None
         self._reviews: asyncio.Server | None = None
@@ -43,7 +45,7 @@ class Server:
         self._reviews = await loop.create_server(self._connection, host, port, ssl=tls, backlog=1024)
 
     def _connection(self) -> Connection:
-        connection = Connection(self._handlers, telling.tell, self._connections, READ_SECONDS)
+        connection = Connection(self._handlers, telling.tell, self._connections, READ_SECONDS, self._room)
         connection.draining = self._draining
         return connection
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+from subprocess import CompletedProcess
+from typing import Any
+
 import pytest
 
-from harness.install import webhook_away
+from harness.install import NAMESPACE, webhook_away
 from harness.kubectl import Kubectl, condition, is_true
 from harness.objects import backup, repository, restore, schedule
 
@@ -157,6 +162,40 @@ def test_a_manifest_with_five_faults_is_told_all_five(hippo, space: Kubectl):
     )
     fields = ["spec.options[0]", "spec.options[1]", "spec.repository", "spec.storage", "spec.type"]
     assert sorted(fault.partition(": ")[0] for fault in faults(said)) == fields
+
+
+#: What once held both webhooks up, or ended them: many words in one option, and one very long word in quotes.
+HEAVY = {
+    "300 kB of options in one string": backup("heavy", " ".join(["--a=1"] * 50_000)),
+    "one quoted word of 1.5 MB": backup("heavy", f"--annotation='a={'x' * 1_500_000}'"),
+}
+
+
+@pytest.mark.parametrize("case", list(HEAVY))
+def test_a_huge_object_is_refused_in_one_sentence_and_holds_nobody_up(hippo, space: Kubectl, case: str):
+    """The API server waits 5 s for a webhook: whoever is admitted meanwhile has been answered within that."""
+    before = webhooks(space)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        heavy = [pool.submit(dry_run, space, HEAVY[case]) for _ in range(3)]
+        others = [dry_run(space, backup("light")) for _ in range(3)]
+    for one in heavy:
+        said = one.result().stderr
+        assert "has more than 256 KiB" in said, said[:500]
+        assert len(said) < 1000
+        assert len(faults(said)) == 1
+    assert [one.stderr for one in others if one.returncode] == []
+    assert webhooks(space) == before
+
+
+def dry_run(space: Kubectl, document: dict[str, Any]) -> CompletedProcess[str]:
+    return space.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(document), check=False)
+
+
+def webhooks(space: Kubectl) -> dict[str, int]:
+    """How often each replica of the webhook was restarted."""
+    pods = space.within(NAMESPACE).list("pods", "app.kubernetes.io/component=webhook")
+    staying = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return {pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in staying}
 
 
 @pytest.fixture(scope="module")

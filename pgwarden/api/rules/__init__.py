@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.faults import Fault
+from pgwarden.api.faults import Fault, limited
 from pgwarden.api.rules import backup, cluster, repository, restore, schedule
 from pgwarden.api.rules.common import Case, Lookup, Verdict, get
-from pgwarden.api.schema import schema_faults
+from pgwarden.api.schema import Seen, look
 
 __all__ = ["Lookup", "OperatorDefaults", "Verdict", "validate"]
 
@@ -28,22 +28,23 @@ _RULES: dict[str, Callable[[Case], None]] = {
 def validate(
     obj: Any, *, old: Any, lookup: Lookup, now: datetime, defaults: OperatorDefaults, standing: bool = False
 ) -> Verdict:
-    """Every fault and warning of *obj* at once. *old* is the object before an update, None where it is new.
+    """The faults and warnings of *obj* at once, the first 50 at most. *old* is the object before an update, else None.
 
-    *obj* may be any JSON. An update that leaves the spec as it was is admitted: finalizers and labels must be removable
-    whatever became of the Repository meanwhile; so is one of an object that is being deleted. *standing* is for an
-    object that the API server has: then its status says what it was, where no *old* does.
+    *obj* may be any JSON, and of any size: one that is too large is one fault, and so is each field of it that is.
+    An update that leaves the spec as it was is admitted: finalizers and labels must be removable whatever became of
+    the Repository meanwhile; so is one of an object that is being deleted. *standing* is for an object that the API
+    server has: then its status says what it was, where no *old* does.
     """
     if _nothing_new(obj, old):
         return Verdict()
-    faults = schema_faults(obj)
+    seen = look(obj)
     kind = get(obj, str, "kind")
-    if kind not in _RULES:
-        return Verdict(faults)
+    if kind not in _RULES or seen.too_large:
+        return Verdict(seen.faults)
     before = old if isinstance(old, dict) else None
-    case = Case(obj=obj, old=before, lookup=lookup, now=now, defaults=defaults, standing=standing)
+    case = Case(obj=seen.obj, old=before, lookup=lookup, now=now, defaults=defaults, standing=standing)
     _RULES[kind](case)
-    return Verdict(_merged(faults, case.faults), case.warnings)
+    return Verdict(limited(_merged(seen, case.faults), seen.more), case.warnings)
 
 
 def _nothing_new(obj: Any, old: Any) -> bool:
@@ -53,8 +54,13 @@ def _nothing_new(obj: Any, old: Any) -> bool:
     return deleted or ("spec" in old and obj.get("spec") == old.get("spec"))
 
 
-def _merged(schema: list[Fault], rules: list[Fault]) -> list[Fault]:
-    """A rule that speaks of the same field says it better than a pattern does. The fault stays the object's own."""
-    spoken, own = {fault.field for fault in rules}, {fault.field for fault in schema}
+def _merged(seen: Seen, rules: list[Fault]) -> list[Fault]:
+    """A rule that speaks of the same field says it better than a pattern does, but not of what it could not look at.
+
+    Where the schema has something against a field as well, the fault stays the object's own.
+    """
+    if seen.unread:
+        rules = [fault for fault in rules if fault.field not in seen.unread]
+    spoken, own = {fault.field for fault in rules}, {fault.field for fault in seen.faults}
     told = [msgspec.structs.replace(fault, waits=None) if fault.field in own else fault for fault in rules]
-    return [fault for fault in schema if fault.field not in spoken] + told
+    return [fault for fault in seen.faults if fault.field not in spoken] + told

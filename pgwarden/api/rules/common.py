@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault, Waits
+from pgwarden.api.near import near
 from pgwarden.api.option_table import Command
 from pgwarden.api.options import ParsedOptions, parse_options
 from pgwarden.api.target import TargetError, parse_time
@@ -130,10 +130,10 @@ def _absent(case: Case, name: str) -> str:
     ]
     here = sorted(other for namespace, other in everywhere if namespace == case.namespace)
     text = f"there is no Repository {name[:63]} in namespace {case.namespace}"
-    near = difflib.get_close_matches(name[:63], here, n=3, cutoff=0.6)
+    meant = near(name, here, 3)
     elsewhere = sorted(namespace for namespace, other in everywhere if other == name)
-    if near:
-        return f"{text}; did you mean {' or '.join(near)}?"
+    if meant:
+        return f"{text}; did you mean {' or '.join(meant)}?"
     if elsewhere:
         return f"{text}, but there is one in {', '.join(elsewhere[:3])}; a Repository serves its own namespace only"
     if here:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import msgspec
 
 from pgwarden.api.faults import Waits
+from pgwarden.api.near import near
 from pgwarden.api.rules import restore, restore_target
 from pgwarden.api.rules.common import (
     Case,
@@ -81,8 +81,8 @@ def _absent(case: Case, namespace: str, name: str) -> str:
     here = [
         get(one, str, "metadata", "name") or "" for one in case.lookup.repositories() if _is_in(one, case.namespace)
     ]
-    near = difflib.get_close_matches(name[:63], here, n=3, cutoff=0.6)
-    offered = f"; did you mean {' or '.join(near)}?" if near and namespace == case.namespace else ""
+    meant = near(name, here, 3)
+    offered = f"; did you mean {' or '.join(meant)}?" if meant and namespace == case.namespace else ""
     return f"there is no Repository of this name in namespace {namespace}{offered or '; see spec.dataSource.namespace'}"
 
 

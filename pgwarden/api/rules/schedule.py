@@ -24,6 +24,7 @@ from pgwarden.api.rules.common import (
 from pgwarden.api.zones import zone_problem
 
 _LOOKED_AT = 8  # coming runs, for the shortest time between two
+_OTHERS = 100  # schedules of the same Repository that are looked at: this is for a warning only
 _LOOKED_BACK = 3  # backups of the same kind, for the longest time that one took
 
 
@@ -95,7 +96,7 @@ def _duration(length: timedelta) -> str:
 def _others(case: Case, repository: str) -> list[Object]:
     """The other schedules: the cache may still hold this one as it was."""
     others = case.lookup.schedules(case.namespace, repository)
-    return [other for other in others if get(other, str, "metadata", "name") != case.name]
+    return [other for other in others[: _OTHERS + 1] if get(other, str, "metadata", "name") != case.name]
 
 
 def _makes_full(schedule: Object) -> bool:

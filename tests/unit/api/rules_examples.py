@@ -50,6 +50,8 @@ REPOSITORY = [
     ("credentials", "spec.s3.credentialsSecretRef", s3(keyType="auto")),
     ("credentials", "spec.s3.roleARN", s3(roleARN="arn:aws:iam::1:role/x")),
     ("schema", "spec.serviceAccountName", {"serviceAccountName": "x" * 300}),
+    ("schema", "spec.resources.limits", {"resources": {"limits": {f"example.com/{number}": 1 for number in range(33)}}}),
+    ("schema", "spec.resources.limits." + "x" * 80, {"resources": {"limits": {"x" * 400: 1}}}),
     ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {}}}),
     ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {"name": ".."}}}),
     ("schema", "spec.encryption.secretRef.key", {"encryption": {"secretRef": {"name": "x", "key": "a/b"}}}),
@@ -80,7 +82,9 @@ BACKUP = [
     ("storage", "spec.storage", {"storage": "s3"}),
     ("immutable", "spec", ({"type": "full"}, {"type": "incr"})),
     *(("options", "spec.options[0]", option(value)) for value in ("--repo2-bundle", "--repo=2", "--repo1-s3-role=x", "--repo1-retention-full=0")),
+    ("size", "spec", {"options": ["--delta" * 50_000]}),
     ("schema", "spec.type", {"type": "fulll"}),
+    ("schema", "spec.type", {"type": "full, " * 12}),
     ("schema", "spec.typ", {"typ": "full"}),
     ("schema", "spec.zzz", {"zzz": 1}),
     ("schema", "spec.repository", {"repository": 5}),
@@ -93,11 +97,12 @@ SCHEDULE = [
     *(
         ("schedule", "spec.schedule", {"schedule": value})
         for value in (
-            "0 1 * *", "1," * 130 + "1 * * * *", "@daily", "CRON_TZ=UTC 0 1 * * *", "0 1, * * *", "? 1 * * *", "0 1 1,? * *",
+            "0 1 * *", "@daily", "CRON_TZ=UTC 0 1 * * *", "0 1, * * *", "? 1 * * *", "0 1 1,? * *",
             "5/15 * * * *", "0 5-1 * * *", "*/0 * * * *", "0 1 * * 7", "61 1 * * *", "0 -5 * * *", "0 1 15W * *", "0 1 * MAI *",
             "0 1.5 * * *", "0 1 31 2 *",
         )
     ),
+    ("schema", "spec.schedule", {"schedule": "1," * 130 + "1 * * * *"}),
     ("timeZone", "spec.timeZone", {"timeZone": "Zurich"}),
     ("storage", "spec.storage", {"storage": "s3"}),
 ]  # fmt: skip
@@ -114,7 +119,7 @@ RESTORE = [
     ("set", "spec.set", {"set": "20261102-000000F"}),
     ("target", "spec.target", {"target": {"xid": "1234", "immediate": True}}),
     ("target", "spec.target", {"target": {}}),
-    *(("target", "spec.target.name", {"target": {"name": value}}) for value in ("x" * 64, "a\tb")),
+    *(("target", "spec.target.name", {"target": {"name": value}}) for value in ("é" * 40, "a\tb")),
     *(("target", "spec.target.xid", {"target": {"xid": value}}) for value in ("abc", "2")),
     *(("target", "spec.target.lsn", {"target": {"lsn": value}}) for value in ("3000060",)),
     ("window", "spec.target.lsn", {"target": {"lsn": "0/1000000"}}),

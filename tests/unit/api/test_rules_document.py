@@ -17,16 +17,19 @@ from tests.unit.api import rules_table
 ROOT = Path(pgwarden.__file__).parent
 SPOKEN = [
     *sorted((ROOT / "api" / "rules").glob("*.py")),
-    *(ROOT / "api" / f"{name}.py" for name in ("cron", "cron_fields", "options", "option_table", "schema", "target", "zones")),
+    *(ROOT / "api" / f"{name}.py" for name in ("bounds", "cron", "cron_fields", "options", "option_table", "schema", "target", "zones")),
     *(ROOT / "webhook" / f"{name}.py" for name in ("find", "decide")),
 ]  # fmt: skip
 #: Statements that look like a sentence to a user and are none, or that no object of a user can reach.
 SILENT = {
     "does not come round before the calendar ends",
     "must be an object with apiVersion, kind, metadata and spec",  # the API server sends objects
-    "must be one of {', '.join(KINDS)} (group {GROUP})",  # and only of our kinds
+    "Fault('kind', _brief(kind)",  # and only of our kinds
     "'apiVersion'",
     "must be a cron expression in quotes",  # the schema speaks first, of a schedule that is no string
+    "has more than {_LONGEST_TEXT} characters",  # the schema speaks first of what is too long or too many
+    "(a list)', message, 'options'",
+    "must have at most {_ENTRY} characters",
     "mirror pod",  # let through, not refused
     "must have at least {bound} characters",  # schema words for bounds that no field has
     "must be at least {low}",

@@ -82,3 +82,13 @@ def test_options_are_split_as_a_shell_splits_them(text):
             options._split(text)
         return
     assert options._split(text) == expected
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=st.text(alphabet="a '\"\\", max_size=24))
+def test_what_cannot_be_split_is_said_as_shlex_says_it(text):
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=str(error)):
+            options._split(text)
