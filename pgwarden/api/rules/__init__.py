@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from pgwarden.api import records
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
 from pgwarden.api.rules import backup, cluster, repository, restore, schedule
@@ -30,7 +31,8 @@ def validate(
 
     *obj* may be any JSON. An update that leaves the spec as it was is admitted: finalizers and labels must be removable
     whatever became of the Repository meanwhile; so is one of an object that is being deleted. *standing* is for an
-    object that the API server has: then its status says what it was, where no *old* does.
+    object that the API server has: then its status says what it was, where no *old* does. For a Backup or Restore that
+    comes back with its mark the schema is enough.
     """
     if _nothing_new(obj, old):
         return Verdict()
@@ -39,6 +41,9 @@ def validate(
     if kind not in _RULES:
         return Verdict(faults)
     before = old if isinstance(old, dict) else None
+    if before is None and not standing and kind in {"Backup", "Restore"} and records.brought_back(obj) is not None:
+        # It is not done again: what has become of the world since is nothing to it, nor is a Repository still to come.
+        return Verdict(faults, [records.warning(kind)])
     case = Case(obj=obj, old=before, lookup=lookup, now=now, defaults=defaults, standing=standing)
     _RULES[kind](case)
     return Verdict(_merged(faults, case.faults), case.warnings)

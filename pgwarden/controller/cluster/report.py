@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgwarden.api import records
 from pgwarden.controller import pods
 from pgwarden.controller.cluster import clone, decide
 from pgwarden.controller.cluster.decide import Clone, Decision
@@ -168,7 +169,8 @@ def _backed_up(facts: Facts) -> Judgement:
     if last:
         return True, "HasBackup", f"the last backup is {last.get('label')}"
     if decide.first_backup_failed(facts):
-        failed = [one for one in facts.backups if (one.get("status") or {}).get("phase") == "Failed"]
+        ended = [one for one in facts.backups if not records.is_record(one)]
+        failed = [one for one in ended if (one.get("status") or {}).get("phase") == "Failed"]
         said = (failed[-1].get("status") or {}).get("message", "")
         return False, "FirstBackupFailed", f"Backup {failed[-1]['metadata']['name']} failed: {said}"
     return False, "NoBackup", "there is no backup yet"
