@@ -90,12 +90,26 @@ def order_of(obj: Any) -> str:
     """
     spec: Any = obj.get("spec")
     try:
-        spec = msgspec.to_builtins(msgspec.convert(spec, _SPECS[obj["kind"]]))
+        spec = _without_defaults(msgspec.convert(spec, _SPECS[obj["kind"]]))
         spec.pop("deletionPolicy", None)
     except msgspec.ValidationError:
         pass  # it kept no rule, and is over by that: as it is written
     told = msgspec.json.encode([obj["kind"], spec], order="deterministic")
     return _digest(told, 32) + _word(obj)
+
+
+def _without_defaults(value: Any) -> Any:
+    """*value* as JSON, without what is as if nothing were said: msgspec itself compares by identity."""
+    if not isinstance(value, msgspec.Struct):
+        return value
+    found = {}
+    for field in msgspec.structs.fields(value):
+        factory = field.default_factory
+        default = factory() if factory is not msgspec.NODEFAULT else field.default
+        said = getattr(value, field.name)
+        if said != default:
+            found[field.encode_name] = _without_defaults(said)
+    return found
 
 
 def _word(obj: Any) -> str:
