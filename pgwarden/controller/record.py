@@ -250,14 +250,16 @@ class Records:
 
     async def become(self, obj: Object, mark: Mark) -> Held:
         """Make *obj* the record of what *mark* tells."""
-        if not records.text_of(obj) and mark.uid != _UNREADABLE:
+        plain = not records.text_of(obj)
+        if plain and mark.uid != _UNREADABLE:
             obj = await self._put(obj, mark)
         after = status_of(obj, mark, self._context.clock())
         if self._plural == "backups":
             after = await self._with_available(obj, after)
         await status.write(self._context.client, self._plural, obj, after)
         recorder = self._context.recorder
-        tell = recorder.warning if after["reason"] == UNFINISHED else recorder.normal
+        # Who made it from its plain manifest may have meant an order.
+        tell = recorder.warning if plain or after["reason"] == UNFINISHED else recorder.normal
         await tell(obj, after["reason"], after["message"])
         return Held(LOOK if _is_open(after) else None)
 

@@ -68,9 +68,18 @@ def test_from_a_dump_it_is_a_record_again_and_again(done: Object, space: Kubectl
         status = space.until("pgb", "nightly", OVER, "is over", 20)["status"]
         assert (status["phase"], status["reason"], status["label"]) == ("Completed", "Record", STATUS["label"])
         assert done["metadata"]["uid"] in status["message"]
-    # What a dump was applied from names the mark: its manifest applied over it takes that away.
-    space.apply(backup("nightly"))
-    assert marked(space)["status"]["phase"] == "Completed"
+
+
+def test_a_mark_that_kubectl_takes_away_is_put_back(done: Object, space: Kubectl):
+    """Applied with its mark once, and without it then: kubectl removes what it had applied."""
+    bare = backup("nightly")
+    with_mark = bare | {"metadata": {"name": "nightly", "annotations": {names.ANNOTATION_DONE: records.text_of(done)}}}
+    space.delete("pgb", "nightly")
+    space.apply(with_mark)
+    was = space.until("pgb", "nightly", OVER, "is over", 20)["status"]
+    space.apply(bare)
+    again = marked(space)
+    assert (again["status"], records.mark_of(again).label) == (was, STATUS["label"])
 
 
 @pytest.mark.parametrize("kind", ["Backup", "Restore"])

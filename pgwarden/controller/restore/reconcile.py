@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from pgwarden.api import names
+from pgwarden.api import names, records
 from pgwarden.controller import admission, operations, record
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.context import Context
@@ -44,7 +44,8 @@ class RestoreController:
                 return await self._vanished(key)
             held = await self._records.look(restore)
             if held is not None:
-                return held.again
+                # What the earlier one of a record's name has left half way is undone as if nothing had come back.
+                return await self._vanished(key) if records.is_record(restore) else held.again
             planned = plans.of_restore(restore) is not None
             if not planned and not await admission.accepted(self._context, "restores", restore):
                 return None

@@ -146,23 +146,28 @@ async def test_from_git_it_runs_where_nothing_tells_of_an_earlier_one(run, clust
 
 
 @pytest.mark.parametrize("how", [{}, {"status": True}], ids=["without its status", "with its status, plan and all"])
+@pytest.mark.parametrize("undone", [True, False], ids=["undone meanwhile", "undone by its own return"])
 @pytest.mark.parametrize("writes", [8, 20, 30])
-async def test_dumped_half_way_and_undone_it_comes_back_as_a_record_that_is_not_finished(run, cluster, writes, how):
+async def test_dumped_half_way_it_comes_back_as_a_record_that_is_not_finished(run, cluster, writes, how, undone):
     cluster.kill_at = writes
     run.create()
     while cluster.writes < writes:
         await run.until_over(rounds=1)
+    run.agents.recovers = False
     dump = gone(cluster)
     assert records.mark_of(dump).phase == "Running"
-    while await run.controller.reconcile(("ns", "back")) is not None:
-        pass
-    assert cluster.serves() == "old"
+    while undone and await run.controller.reconcile(("ns", "back")) is not None:
+        cluster.settle()
     before = len(cluster.log)
     back(cluster, dump, **how)
     status = await run.until_over()
     assert (status["phase"], status["reason"]) == ("Failed", "RecordUnfinished")
     assert "had begun this, and what came of it is not known" in status["message"]
-    assert (cluster.serves(), touched(cluster, before)) == ("old", [])
+    await run.until_over()
+    assert cluster.serves() == "old"
+    assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 1
+    if undone:
+        assert touched(cluster, before) == []
 
 
 async def test_a_status_of_another_uid_without_a_mark_resumes_nothing(run, cluster):
