@@ -164,6 +164,11 @@ def begun(obj: Object) -> Mark:
     return Mark(uid=metadata["uid"], name=metadata["name"], order=order_of(obj), phase="Running")
 
 
+def _refusal(status: Object) -> str:
+    found = (one for one in status.get("conditions", []) if (one["type"], one["status"]) == ("Rejected", "True"))
+    return next((str(one.get("message", "")) for one in found), "")
+
+
 def ended(obj: Object) -> Mark:
     """The mark of *obj*, which is over, by its status. A field that is not what a mark may hold is left out."""
     status = obj["status"]
@@ -171,7 +176,7 @@ def ended(obj: Object) -> Mark:
         "phase": status["phase"],
         "began": bool(status.get("startTime")),
         "reason": str(status.get("reason") or "")[:253],
-        "message": str(status.get("message") or "")[:MOST_TEXT],
+        "message": str(status.get("message") or _refusal(status))[:MOST_TEXT],
     }
     for key in STATUS:
         with contextlib.suppress(msgspec.ValidationError):

@@ -7,6 +7,7 @@ from Git. The decisions are pure; `Records` reads, writes and tells.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ from pgwarden.pgbackrest.info import OTHER, BackupSet, Info, InfoError, parse_in
 PACE = 0.2
 #: Seconds between looks at whether a record's set is in the repository, while that cannot be read.
 LOOK = 60.0
+#: A uid or an order, on its way into a command line.
+_PLAIN = re.compile(r"[0-9A-Za-z.-]{1,64}")
 _UNREADABLE = "?"  # the uid where a mark cannot be read
 
 
@@ -124,11 +127,11 @@ def marks(backup: Object) -> dict[str, str]:
     }
     annotations, restore = metadata.get("annotations", {}), metadata.get("labels", {}).get(names.LABEL_RESTORE)
     order, uid = annotations.get(names.ANNOTATION_RESTORE_ORDER), annotations.get(names.ANNOTATION_RESTORE_UID)
-    if restore and order and uid:
+    if restore and all(_PLAIN.fullmatch(one or "") for one in (order, uid)):
         found |= {
             names.PGBACKREST_ANNOTATION_RESTORE: restore,
-            names.PGBACKREST_ANNOTATION_RESTORE_UID: uid[:64],
-            names.PGBACKREST_ANNOTATION_RESTORE_ORDER: order[:64],
+            names.PGBACKREST_ANNOTATION_RESTORE_UID: uid,
+            names.PGBACKREST_ANNOTATION_RESTORE_ORDER: order,
         }
     return found
 
@@ -336,9 +339,9 @@ class Records:
         return after | {"conditions": listed}
 
     async def _look_for_set(self, backup: Object) -> Held:
-        """Of a record whose set could not be looked for when it became one."""
+        """Of a record whose set could not be looked for when it became one, or whose status was brought along."""
         before = backup["status"]
-        if self._plural != "backups" or not records.is_record(backup) or not _is_open(before):
+        if self._plural != "backups" or not (_is_open(before) or _was_brought(backup)):
             return Held()
         after = await self._with_available(backup, before)
         await status.write(self._context.client, self._plural, backup, after)
@@ -348,6 +351,12 @@ class Records:
 def _is_open(after: Object) -> bool:
     found = conditions.find(after.get("conditions", []), "Available")
     return found is not None and found["status"] == "Unknown"
+
+
+def _was_brought(backup: Object) -> bool:
+    """Whether its condition Available is older than itself."""
+    found = conditions.find(backup["status"].get("conditions", []), "Available")
+    return found is not None and str(found["lastTransitionTime"]) < str(backup["metadata"]["creationTimestamp"])
 
 
 def owns(obj: Object, job: Object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -226,6 +227,22 @@ async def test_a_record_needs_no_repository_and_tells_of_its_set_once_that_can_b
 
 def available(status: Object) -> str:
     return next(one["status"] for one in status["conditions"] if one["type"] == "Available")
+
+
+async def test_a_status_that_was_brought_along_does_not_say_that_a_set_is_there_which_is_not(world):
+    dump = await finished(world)
+    world.sets.clear()
+    world.now += timedelta(hours=1)
+    world.back(dump, status=True)
+    assert available(dump["status"]) == "True"
+    assert available(await world.settled()) == "False"
+
+
+def test_what_users_write_on_a_backup_gets_into_no_command_line():
+    metadata = {"name": "b", "uid": "u", "labels": {names.LABEL_RESTORE: "r"}}
+    backup = {"kind": "Backup", "metadata": metadata, "spec": {"repository": "hippo"}}
+    metadata["annotations"] = {names.ANNOTATION_RESTORE_ORDER: "ab.cd", names.ANNOTATION_RESTORE_UID: "u\nx"}
+    assert sorted(record.marks(backup)) == ["pgwarden-name", "pgwarden-order", "pgwarden-uid"]
 
 
 async def test_one_that_had_begun_is_not_begun_again(world):
