@@ -41,9 +41,11 @@ def validate(
     if kind not in _RULES:
         return Verdict(faults)
     before = old if isinstance(old, dict) else None
-    if before is None and not standing and kind in {"Backup", "Restore"} and records.brought_back(obj) is not None:
-        # It is not done again: what has become of the world since is nothing to it, nor is a Repository still to come.
-        return Verdict(faults, [records.warning(kind)])
+    if before is None and not standing and kind in {"Backup", "Restore"}:
+        mark = records.brought_back(obj)
+        if mark is not None and mark.began:
+            # It is not done again: what became of the world since is nothing to it, nor is a Repository still to come.
+            return Verdict(faults, [records.warning(kind)])
     case = Case(obj=obj, old=before, lookup=lookup, now=now, defaults=defaults, standing=standing)
     _RULES[kind](case)
     return Verdict(_merged(faults, case.faults), case.warnings)

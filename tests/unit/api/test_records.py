@@ -112,6 +112,7 @@ def test_one_that_comes_back_is_let_in_whatever_has_become_of_the_world_and_a_wa
 NO_RECORDS = {
     "another's": records.Mark(uid="u", name="another", phase="Completed").dump(),
     "not readable": "{",
+    "of one that was refused": records.Mark(uid="u", name="back", phase="Failed", began=False).dump(),
 }
 
 
