@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from pgwarden.api import names, records
 from pgwarden.api.records import Mark
 from pgwarden.controller import record
@@ -20,7 +22,10 @@ def mark(facts: Facts) -> Mark | None:
     """
     if facts.plan is not None or workload.stopped_by_vanished(facts) is not None:
         return None
-    return _by_set(facts) or _by_claim(facts)
+    by_set, by_claim = _by_set(facts), _by_claim(facts)
+    if by_set is not None and by_claim is not None:
+        return msgspec.structs.replace(by_set, kept_claim=by_claim.kept_claim)
+    return by_set or by_claim
 
 
 def _by_set(facts: Facts) -> Mark | None:

@@ -138,6 +138,14 @@ async def test_from_git_it_is_known_by_the_backup_that_it_ended_with(run, cluste
     assert cluster.serves() == ("restored" if reason == "Record" else "restored again")
 
 
+async def test_from_git_the_claim_that_it_keeps_is_named_as_well(run, cluster):
+    await finished(run, cluster)
+    run.agents.annotations = record.marks(cluster.objects["backups", "ns", "back-after"])
+    run.create()
+    status = await run.until_over()
+    assert (status["reason"], status["keptClaim"]) == ("Record", "data-pg-0-before-back")
+
+
 async def test_from_git_it_runs_where_nothing_tells_of_an_earlier_one(run, cluster):
     await finished(run, cluster, keepOldVolume=False)
     run.create(keepOldVolume=False)
