@@ -55,10 +55,23 @@ ANNOTATION_DUE = f"{GROUP}/due"
 ANNOTATION_TEMPLATE = f"{GROUP}/template"
 #: On an instance's pod template: raised to restart it for parameters that need that.
 ANNOTATION_RESTARTED = f"{GROUP}/restarted"
+#: On a Backup and a Restore: what it did, as JSON of api.records.Mark. One that comes back with it is a record.
+ANNOTATION_DONE = f"{GROUP}/done"
+#: Set by a user on a Backup or Restore that is made again: do it again. It counts for as long as the word is a new one.
+#: Part of what is asked for, so that the same manifest with the same word is a record the next time.
+ANNOTATION_RUN_AGAIN = f"{GROUP}/run-again"
+#: On what a Restore leaves behind (its Backup, the claim it keeps): api.records.order_of that Restore.
+ANNOTATION_RESTORE_ORDER = f"{GROUP}/restore-order"
 #: Finalizer on a Backup with deletionPolicy Delete: its set is expired before the object goes.
 FINALIZER_EXPIRE = f"{GROUP}/expire"
-#: pgBackRest's own annotation on a backup set: the uid of the Backup object that asked for it.
+#: pgBackRest's own annotations on a backup set: uid and name of the Backup object that asked for it, and what it asked
+#: for (api.records.order_of); the same of the Restore that it ended.
 PGBACKREST_ANNOTATION_UID = "pgwarden-uid"
+PGBACKREST_ANNOTATION_NAME = "pgwarden-name"
+PGBACKREST_ANNOTATION_ORDER = "pgwarden-order"
+PGBACKREST_ANNOTATION_RESTORE_UID = "pgwarden-restore-uid"
+PGBACKREST_ANNOTATION_RESTORE = "pgwarden-restore"
+PGBACKREST_ANNOTATION_RESTORE_ORDER = "pgwarden-restore-order"
 
 # --- in a PostgreSQL pod, a repository host and a Job: the same paths everywhere -----------------------------
 TOOLS_DIR = "/pgwarden/tools"  # self-contained pgBackRest; its interpreter and rpath point here

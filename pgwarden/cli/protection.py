@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pgwarden.api import records
 from pgwarden.api.options import parse_options
 from pgwarden.api.rules import backup_sets
 from pgwarden.api.rules.common import get, has_full_retention, objects
@@ -164,7 +165,7 @@ def _upcoming(schedule: Object) -> list[Any]:
 
 
 def _last_over(listed: list[Object]) -> Object | None:
-    over = [obj for obj in listed if _phase(obj) in {"Completed", "Failed"}]
+    over = [obj for obj in listed if _phase(obj) in {"Completed", "Failed"} and not records.is_record(obj)]
     return max(over, key=lambda obj: get(obj, str, "status", "completionTime") or "", default=None)
 
 

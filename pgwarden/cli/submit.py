@@ -40,7 +40,7 @@ async def submit(args: argparse.Namespace, terminal: Terminal, obj: Object, conf
         if args.dry_run:
             return OK
         if getattr(args, "wait", False):
-            return await wait.until_over(session, terminal, PLURALS[obj["kind"]], made, args.timeout)
+            return await wait.until_over(session, terminal, PLURALS[obj["kind"]], made, args.timeout, made=True)
         if not args.output:
             terminal.note(look(made))
     return OK

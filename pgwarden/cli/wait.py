@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from pgwarden.api import names
+from pgwarden.api import names, records
 from pgwarden.cli import output
 from pgwarden.cli.problem import OK, UNABLE, WRONG
 from pgwarden.cli.session import Session
@@ -48,11 +48,17 @@ class _Shown:
     started: float = field(default_factory=time.monotonic)
 
 
-async def until_over(session: Session, terminal: Terminal, plural: str, obj: Object, seconds: int) -> int:
-    """0 where it is Completed, 1 where it is Failed or gone, 2 where *seconds* (0: no end) end the looking."""
+async def until_over(
+    session: Session, terminal: Terminal, plural: str, obj: Object, seconds: int, *, made: bool = False
+) -> int:
+    """0 where it is Completed, 1 where it is Failed or gone, 2 where *seconds* (0: no end) end the looking.
+
+    One that was *made* just now and is the record of an earlier one was not done: 1.
+    """
     try:
         async with asyncio.timeout(seconds or None):
-            return await _follow(session, terminal, plural, obj)
+            ended = await _follow(session, terminal, plural, obj)
+            return WRONG if made and records.is_record(obj) else ended
     except TimeoutError:
         _leave(terminal, plural, obj, f"still {_phase(obj)} after {seconds} s")
         return UNABLE
@@ -131,7 +137,7 @@ def _over(terminal: Terminal, obj: Object) -> int:
     _end(terminal)
     status = obj.get("status") or {}
     began, ended = output.moment(status.get("startTime")), output.moment(status.get("completionTime"))
-    took = f" after {output.span(ended - began)}" if began and ended else ""
+    took = f" after {output.span(ended - began)}" if began and ended and not records.is_record(obj) else ""
     said = status.get("message") or status.get("reason") or ""
     terminal.say(f"{obj['kind']} {obj['metadata']['name']} {_phase(obj)}{took}: {said}")
     return OK if ends(obj)[_phase(obj)] else WRONG

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from pgwarden.api import records
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault, limited
 from pgwarden.api.rules import backup, cluster, repository, restore, schedule
@@ -33,7 +34,8 @@ def validate(
     *obj* may be any JSON, and of any size: one that is too large is one fault, and so is each field of it that is.
     An update that leaves the spec as it was is admitted: finalizers and labels must be removable whatever became of
     the Repository meanwhile; so is one of an object that is being deleted. *standing* is for an object that the API
-    server has: then its status says what it was, where no *old* does.
+    server has: then its status says what it was, where no *old* does. For a Backup or Restore that comes back with its
+    mark the schema is enough.
     """
     if _nothing_new(obj, old):
         return Verdict()
@@ -42,6 +44,11 @@ def validate(
     if kind not in _RULES or seen.too_large:
         return Verdict(seen.faults)
     before = old if isinstance(old, dict) else None
+    if before is None and not standing and kind in {"Backup", "Restore"}:
+        mark = records.brought_back(obj)
+        if mark is not None and mark.began:
+            # It is not done again: what became of the world since is nothing to it, nor is a Repository still to come.
+            return Verdict(limited(seen.faults, seen.more), [records.warning(kind)])
     case = Case(obj=seen.obj, old=before, lookup=lookup, now=now, defaults=defaults, standing=standing)
     _RULES[kind](case)
     return Verdict(limited(_merged(seen, case.faults), seen.more), case.warnings)

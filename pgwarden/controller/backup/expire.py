@@ -14,7 +14,7 @@ import structlog
 from pgwarden.api import names
 from pgwarden.api.dependents import dependents, may_have_more, set_in, set_of
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
-from pgwarden.controller import jobs, operations
+from pgwarden.controller import jobs, operations, record
 from pgwarden.controller.backup import render, report, turn
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
@@ -125,6 +125,11 @@ class Expiry:
             waits = _not_ready(repository)
             if waits:
                 return await self._wait("RepositoryNotReady", waits)
+            proof = await self._proof(label, repo)
+            if isinstance(proof, str):
+                return await self._wait("RepositoryNotReachable", f"its set is to be expired; {proof}")
+            if not proof:
+                return await self._release("SetKept", "it is not a set that a Backup of this name and spec has made")
             async with self._context.lock(self._namespace, self._spec.repository):
                 waits = await self._turn()
                 if waits:
@@ -137,6 +142,16 @@ class Expiry:
             log.info("the Job is there already", job=job["metadata"]["name"])
         await self._context.recorder.normal(self._backup, "Expiring", f"expires set {label}{more}")
         return POLL
+
+    async def _proof(self, label: str, repo: int) -> bool | str:
+        """Whether set *label* is this Backup's, where only a mark says so; why that is not known yet."""
+        if not record.needs_proof(self._backup):
+            return True
+        info = await record.read_info(self._context, self._namespace, self._spec.repository, repo)
+        if isinstance(info, str):
+            return f"the backups cannot be listed: {info}"
+        made = info.backup(label, repo)
+        return made is not None and record.is_of(self._backup, made)
 
     async def _turn(self) -> str:
         """For what it waits; empty where it is its turn."""

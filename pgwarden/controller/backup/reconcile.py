@@ -8,7 +8,7 @@ import structlog
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.api.options import parse_options
-from pgwarden.controller import admission, jobs, operations
+from pgwarden.controller import admission, jobs, operations, record
 from pgwarden.controller.backup import expire, render, report, turn
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
@@ -25,6 +25,7 @@ POLL = 2.0  # seconds between looks while something that sends no event must com
 class BackupController:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._records = record.Records(context, "backups")
 
     async def reconcile(self, key: Key) -> float | None:
         backup = self._context.caches.backups.get(*key)
@@ -34,8 +35,9 @@ class BackupController:
             return await expire.Expiry(self._context, backup).look() if expire.has_finalizer(backup) else None
         if await expire.keep_finalizer(self._context, backup):
             return None  # the change comes back as one more look
-        if operations.is_over(backup):
-            return None
+        held = await self._records.look(backup)
+        if held is not None:
+            return held.again
         answer = await admission.judge(self._context, "backups", backup)
         if not answer.go:
             return answer.again
@@ -47,6 +49,10 @@ class BackupController:
         job = await self._context.client.find(paths.of("jobs", key[0], names.backup_job(key[1])))
         if job is None:
             return await self._begin(backup, spec, repository)
+        if not record.owns(backup, job):
+            return await self._wait(
+                backup, "JobGoing", f"waits until Job {names.backup_job(key[1])} of an earlier one is gone"
+            )
         if not jobs.finished(job):
             return await self._running(backup, job)
         return await self._finish(backup, spec, repository, job)
@@ -73,6 +79,9 @@ class BackupController:
             listed = await turn.listed(self._context.client, namespace, spec.repository)
             if not operations.may_run(backup, listed):
                 return await self._wait_for_turn(backup, listed)
+            held = await self._done_before(backup, repository)
+            if held is not None:
+                return held
             await self._start(backup, spec, repository)
         return None
 
@@ -81,13 +90,27 @@ class BackupController:
         title = operations.title(held_by) if held_by else "another operation"
         return await self._wait(backup, "WaitingForTurn", f"waits until {title} is over: one at a time on a stanza")
 
+    async def _done_before(self, backup: Object, repository: Object) -> float | None:
+        """Whether it came back without its mark, from Git: then `info` has the set that it made. None: it is to run."""
+        repo_spec = msgspec.convert(repository["spec"], RepositorySpec)
+        repo = repo_spec.repo_number(backup["spec"].get("storage", ""))
+        metadata = backup["metadata"]
+        info = await record.read_info(self._context, metadata["namespace"], repository["metadata"]["name"], repo)
+        if isinstance(info, str):
+            return await self._wait(backup, "RepositoryNotReachable", f"the backups cannot be listed: {info}")
+        made = record.made_before(backup, info)
+        if made is None:
+            return None
+        await self._records.become(backup, record.of_set(backup, made, repo_spec.storages))
+        return 0.0
+
     async def _start(self, backup: Object, spec: BackupSpec, repository: Object) -> None:
         name, namespace = backup["metadata"]["name"], backup["metadata"]["namespace"]
         repo_spec = msgspec.convert(repository["spec"], RepositorySpec)
         options, _ = parse_options(spec.options, command="backup", storages=repo_spec.storages)
-        marks = {names.PGBACKREST_ANNOTATION_UID: backup["metadata"]["uid"]}
+        backup = await self._records.begin(backup)
         number = repo_spec.repo_number(spec.storage)
-        argv = commands.backup_argv(names.stanza(spec.repository), spec.type, number, options, marks)
+        argv = commands.backup_argv(names.stanza(spec.repository), spec.type, number, options, record.marks(backup))
         # The status goes first: should we die between the two, the next look finds JobStarting and starts it again.
         now = self._context.clock()
         after = report.started(backup, spec, repo_spec, now)
@@ -142,7 +165,7 @@ class BackupController:
         """Running by the status, but no Job: begun a moment ago and not made, or deleted. `info` decides."""
         repo_spec = msgspec.convert(repository["spec"], RepositorySpec)
         found = await self._find_set(backup, spec, repo_spec)
-        if found is None and (backup["status"].get("reason") == "JobStarting"):
+        if found is None and backup["status"].get("reason") == "JobStarting" and record.is_own(backup):
             await self._start(backup, spec, repository)
             return None
         after = report.without_job(backup, spec, repo_spec, found, self._context.clock())

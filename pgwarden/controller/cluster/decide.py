@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pgwarden.api import names
+from pgwarden.api import names, records
 from pgwarden.api.target import parse_time
 from pgwarden.controller import operations
 from pgwarden.controller.cluster import clone, patroni
@@ -321,7 +321,7 @@ def first_backup(facts: Facts) -> Decision | None:
     running = [one for one in facts.backups if not operations.is_over(one)]
     if running:
         return Decision(None, f"waiting for Backup {running[0]['metadata']['name']}")
-    done = [one for one in facts.backups if operations.phase(one) == "Completed"]
+    done = [one for one in facts.backups if operations.phase(one) == "Completed" and not records.is_record(one)]
     if done:
         return Decision(None, "the first backup is completed; the Repository will list it")
     due, attempts = backup_due(facts), _attempts(facts)
@@ -363,11 +363,12 @@ def _taken(facts: Facts) -> set[int]:
 
 
 def first_backup_failed(facts: Facts) -> bool:
-    return any(operations.phase(one) == "Failed" for one in facts.backups)
+    return any(operations.phase(one) == "Failed" and not records.is_record(one) for one in facts.backups)
 
 
 def _ended(facts: Facts) -> str:
-    times = [str((one.get("status") or {}).get("completionTime") or "") for one in facts.backups]
+    own = [one for one in facts.backups if not records.is_record(one)]
+    times = [str((one.get("status") or {}).get("completionTime") or "") for one in own]
     return max(filter(None, times), default="")
 
 

@@ -146,6 +146,13 @@ def backup(cluster: Object, name: str) -> Object:
     return {
         "apiVersion": names.API_VERSION,
         "kind": "Backup",
-        "metadata": metadata(cluster, name) | {"annotations": {names.ANNOTATION_GENERATION: generation}},
+        "metadata": metadata(cluster, name)
+        | {
+            "annotations": {
+                names.ANNOTATION_GENERATION: generation,
+                # A new one, though an earlier cluster of the name may have asked for the same.
+                names.ANNOTATION_RUN_AGAIN: cluster["metadata"]["uid"],
+            }
+        },
         "spec": {"repository": cluster["metadata"]["name"], "type": "full"},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgwarden.api import records
 from pgwarden.controller import admission, pods
 from pgwarden.controller.cluster import clone, decide
 from pgwarden.controller.cluster.decide import Clone, Decision
@@ -169,7 +170,8 @@ def _backed_up(facts: Facts) -> Judgement:
     if last:
         return True, "HasBackup", f"the last backup is {last.get('label')}"
     if decide.first_backup_failed(facts):
-        failed = [one for one in facts.backups if (one.get("status") or {}).get("phase") == "Failed"]
+        ended = [one for one in facts.backups if not records.is_record(one)]
+        failed = [one for one in ended if (one.get("status") or {}).get("phase") == "Failed"]
         last = max(failed, key=lambda one: str(one["status"].get("completionTime") or ""))
         due = decide.backup_due(facts)
         again = f"; another is taken at {conditions.timestamp(due)}" if due else ""

@@ -38,6 +38,7 @@ class Plan(Model, frozen=True, kw_only=True):
     restore: str
     restore_uid: str
     repository: str
+    order: str = ""  # api.records.order_of the Restore
     #: Empty where a Restore writes into a claim of its own (spec.volumeClaim).
     workload_kind: str = ""
     workload: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgwarden.api import names
+from pgwarden.api import names, records
 from pgwarden.api.kinds import PodFacts
 from pgwarden.controller.pods import has_ended, postgres_facts
 from pgwarden.controller.restore import plan as plans
@@ -69,6 +69,7 @@ def _from_pod(
         "restore": facts.name,
         "restore_uid": facts.restore["metadata"]["uid"],
         "repository": facts.spec.repository,
+        "order": records.order_of(facts.restore),
         "pod": pod["metadata"]["name"],
         "facts": known,
         "mounts": mounts,

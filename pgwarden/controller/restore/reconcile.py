@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import structlog
 
-from pgwarden.api import names
-from pgwarden.controller import admission, operations
+from pgwarden.api import names, records
+from pgwarden.controller import admission, operations, record
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.context import Context
+from pgwarden.controller.restore import earlier, render, undo, workload
 from pgwarden.controller.restore import plan as plans
-from pgwarden.controller.restore import render, undo, workload
 from pgwarden.controller.restore.decide import Decision, decide
 from pgwarden.controller.restore.gather import gather
 from pgwarden.controller.restore.plan import Ending, Plan
@@ -32,6 +32,7 @@ _SOON = 0.2
 class RestoreController:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._records = record.Records(context, "restores")
         #: Restore that is gone → what was last said of its undoing.
         self._undoing: dict[Key, str] = {}
 
@@ -41,14 +42,20 @@ class RestoreController:
             restore = await self._context.client.find(paths.of("restores", *key))
             if restore is None or "deletionTimestamp" in restore["metadata"]:
                 return await self._vanished(key)
-            if operations.is_over(restore):
-                return None
+            held = await self._records.look(restore)
+            if held is not None:
+                # What the earlier one of a record's name has left half way is undone as if nothing had come back.
+                return await self._vanished(key) if records.is_record(restore) else held.again
             planned = plans.of_restore(restore) is not None
             answer = admission.GO if planned else await admission.judge(self._context, "restores", restore)
             if not answer.go:
                 return answer.again
             async with self._turn(key[0], restore["spec"]["repository"], planned):
-                decision = decide(await gather(self._context, restore, answers))
+                facts = await gather(self._context, restore, answers)
+                done = earlier.mark(facts)
+                if done is not None:
+                    return (await self._records.become(restore, done)).again
+                decision = decide(facts)
                 await self._record(restore, decision)
                 if decision.action is None:
                     if decision.again != 0.0:

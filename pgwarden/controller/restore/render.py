@@ -68,7 +68,16 @@ def kept_claim(plan: Plan, namespace: str, volume: str) -> Object:
         f"claims, and make claim {plan.claim} again with spec.volumeName {volume} (after removing uid from the "
         f"volume's claimRef). Delete this claim when the data is not needed any more."
     )
-    return _kept(plan, plan.kept_claim, namespace, plan.claim_spec | {"volumeName": volume}, text)
+    body = _kept(plan, plan.kept_claim, namespace, plan.claim_spec | {"volumeName": volume}, text)
+    body["metadata"]["annotations"] |= _done_by(plan)
+    return body
+
+
+def _done_by(plan: Plan) -> dict[str, str]:
+    """By this the Restore is known to have been done, should it come back without its own mark."""
+    if not plan.order:
+        return {}  # planned by an earlier version
+    return {names.ANNOTATION_RESTORE_UID: plan.restore_uid, names.ANNOTATION_RESTORE_ORDER: plan.order}
 
 
 def failed_claim(plan: Plan, namespace: str, volume: str) -> Object:
@@ -116,6 +125,8 @@ def backup(plan: Plan, spec: RestoreSpec, namespace: str) -> Object:
                 names.LABEL_OWNER_REPOSITORY: plan.repository,
                 names.LABEL_RESTORE: plan.restore,
             },
+            # A new one, though an earlier Restore of the name may have asked for the same.
+            "annotations": {names.ANNOTATION_RUN_AGAIN: plan.restore_uid} | _done_by(plan),
         },
         "spec": wanted,
     }

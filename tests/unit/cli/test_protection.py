@@ -109,6 +109,13 @@ def test_only_the_last_outcome_counts(there, make, schedule):
     assert judge(there(schedule(), old, new, newest), NOW)[0].wrong == ("the last Backup, c, failed: ERROR: [028]",)
 
 
+@pytest.mark.parametrize("reason", ["Record", "RecordUnfinished"])
+@pytest.mark.parametrize("kind", ["Backup", "Restore"])
+def test_the_record_of_an_earlier_failure_is_no_failure(there, make, schedule, kind, reason):
+    known = {"phase": "Failed", "completionTime": "2026-11-23T02:00:00Z", "reason": reason, "message": "a record: …"}
+    assert judge(there(schedule(), make(kind, "back", status=known, repository="hippo")), NOW)[0].wrong == ()
+
+
 def test_a_failed_restore_names_its_step(there, make, schedule):
     known = {
         "phase": "Failed",

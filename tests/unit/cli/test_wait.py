@@ -69,14 +69,22 @@ def at_once(monkeypatch):
     monkeypatch.setattr(wait, "POLL", 0.0)
 
 
-async def follow(client, terminal, seconds=0):
-    return await wait.until_over(Session(client, "zoo"), terminal, "backups", obj({}), seconds)
+async def follow(client, terminal, seconds=0, **given):
+    return await wait.until_over(Session(client, "zoo"), terminal, "backups", obj({}), seconds, **given)
 
 
 async def test_it_ends_with_the_backup_and_its_own_words(terminal):
     code = await follow(Answers({}, RUNS, DONE, log=DETAIL), terminal)
     assert code == 0
     assert terminal.out.getvalue() == "Backup hippo-1 Completed after 1 min 5 s: full backup 20261123-100000F\n"
+
+
+@pytest.mark.parametrize(("made", "code"), [(True, 1), (False, 0)], ids=["made just now", "looked at"])
+async def test_a_record_was_not_done_by_whoever_made_it_just_now(terminal, made, code):
+    record = DONE | {"reason": "Record", "message": "a record: an earlier Backup of this name did this"}
+    assert await follow(Answers(record), terminal, made=made) == code
+    said = "Backup hippo-1 Completed: a record: an earlier Backup of this name did this\n"
+    assert terminal.out.getvalue() == said
 
 
 async def test_a_failure_is_exit_code_1_with_pgbackrests_words(terminal):

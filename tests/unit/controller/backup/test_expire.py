@@ -12,6 +12,7 @@ import pytest
 
 from harness.patches import carried_out
 from pgwarden.api import names
+from pgwarden.controller import record
 from pgwarden.controller.backup import expire
 from pgwarden.controller.backup.reconcile import BackupController
 from pgwarden.controller.context import Context
@@ -19,6 +20,7 @@ from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
+from tests.unit.contract import produced
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FULL = "20261123-100000F"
@@ -254,7 +256,9 @@ def counted(client, monkeypatch):
     return asked
 
 
-async def test_a_backup_that_waits_for_its_turn_lists_nothing_and_looks_less_and_less_often(world, client, counted):
+async def test_a_backup_that_waits_for_its_turn_lists_nothing_and_looks_less_and_less_often(
+    world, client, counted, monkeypatch
+):
     mine = backup(deleted=None, phase="Pending", label="", job="", reason="") | {"apiVersion": names.API_VERSION}
     mine["spec"] = {"repository": "hippo"}
     mine["metadata"]["creationTimestamp"] = NOW.isoformat()
@@ -271,6 +275,11 @@ async def test_a_backup_that_waits_for_its_turn_lists_nothing_and_looks_less_and
     assert pauses[0] == 2.0
     assert max(pauses) == 30.0
     del context.caches.backups[("ns", "other")]
+
+    async def no_sets(*_):
+        return produced.read([])
+
+    monkeypatch.setattr(record, "read_info", no_sets)
     await BackupController(context).reconcile(("ns", "one"))
     assert len(client.jobs()) == 1
 

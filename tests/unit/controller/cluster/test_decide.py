@@ -19,8 +19,8 @@ def primary(number=1, **given):
     return instance(number, "primary", **given)
 
 
-def backup(phase, ended="2026-11-23T11:00:00Z", name="hippo-first"):
-    status = {"phase": phase, "completionTime": ended}
+def backup(phase, ended="2026-11-23T11:00:00Z", name="hippo-first", reason=""):
+    status = {"phase": phase, "completionTime": ended, "reason": reason}
     return {"kind": "Backup", "metadata": {"name": name}, "status": status}
 
 
@@ -286,6 +286,11 @@ BACKUPS = {
     "not again when one is done": ((backup("Completed"),), None),
     "not at once after a failure": ((backup("Failed", "2026-11-23T11:59:50Z"),), None),
     "after a minute under another name": ((backup("Failed"),), BackUp("hippo-first-2")),
+    "the record of an earlier cluster's is none": ((backup("Completed", reason="Record"),), BackUp("hippo-first-2")),
+    "nor is that of a failure": (
+        (backup("Failed", "2026-11-23T11:59:50Z", reason="RecordUnfinished"),),
+        BackUp("hippo-first-2"),
+    ),
 }
 
 

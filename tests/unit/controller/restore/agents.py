@@ -21,11 +21,15 @@ class FakeAgents:
         self.fence: Object | None = {"ok": True, "wal": "000000010000000000000009", "time": "2026-11-23T12:00:00Z"}
         self.recovers = True
         self.host_up = True
+        self.annotations: dict[str, str] = {}  # of a set that was made since
 
     async def host(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
         if not self.host_up:
             raise AgentError("the agent at 10.0.0.2 cannot be reached")
-        return {"info": info(), "infoError": ""}
+        found = info()
+        if self.annotations:
+            found["backup"].append(found["backup"][0] | {"label": "20261123-130000F", "annotation": self.annotations})
+        return {"info": found, "infoError": ""}
 
     async def pod(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
         self.calls.append(call.partition("?")[0])

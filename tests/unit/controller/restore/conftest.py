@@ -356,8 +356,9 @@ class Run:
             Context(self.cluster, caches, agents, recorder, SETTINGS, clock=lambda: self.cluster.now)
         )
 
-    def create(self, name: str = "back", **spec: Any) -> None:
-        body = {"apiVersion": names.API_VERSION, "kind": "Restore", "metadata": {"name": name}}
+    def create(self, name: str = "back", *, annotations: dict[str, str] | None = None, **spec: Any) -> None:
+        metadata = {"name": name} | ({"annotations": annotations} if annotations else {})
+        body = {"apiVersion": names.API_VERSION, "kind": "Restore", "metadata": metadata}
         self.cluster.add("restores", "ns", body | {"spec": {"repository": "hippo"} | spec})
 
     async def until_over(self, name: str = "back", rounds: int = 200) -> Object:

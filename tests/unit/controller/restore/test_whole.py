@@ -291,14 +291,14 @@ async def test_onto_another_class_and_size_each_volume_keeps_its_own(run, cluste
         assert (asked("data-pg-0"), asked("data-pg-0-failed-back")) == (old, new)
 
 
-async def test_a_restore_of_the_same_name_loses_nothing_that_the_first_one_kept(cluster, run):
+async def test_done_again_under_its_name_it_loses_nothing_that_the_first_one_kept(cluster, run):
     run.create()
     assert (await run.until_over())["phase"] == "Completed"
     del cluster.objects["restores", "ns", "back"]
     for key in [key for key in cluster.objects if key[0] == "jobs"]:
         del cluster.objects[key]
     cluster.restored_data = "restored again"
-    run.create()
+    run.create(annotations={names.ANNOTATION_RUN_AGAIN: "2026-11-28"})
     status = await run.until_over()
     assert (status["phase"], status["keptClaim"]) == ("Completed", "data-pg-0-before-back-2")
     assert status["backup"] == "back-after-2"
@@ -307,11 +307,11 @@ async def test_a_restore_of_the_same_name_loses_nothing_that_the_first_one_kept(
     assert cluster.lost == []
 
 
-async def test_applied_again_at_any_write_it_is_done_from_its_beginning(cluster, run):
+async def test_applied_again_at_any_write_it_is_done_from_its_beginning_unless_postgresql_has_recovered(cluster, run):
     """Deleted and applied again just before the controller's n-th write, for every n."""
     left_out = {"pod_template", "before_write", "_access", "_session"}
     pristine = {k: copy.deepcopy(v) for k, v in vars(cluster).items() if k not in left_out}
-    n, run.speed, total = 0, 20, 0  # at first none, which says how many writes there are
+    n, run.speed, total, records = 0, 20, 0, []  # at first none, which says how many writes there are
 
     def replace(number: int) -> None:
         if number == n:
@@ -326,10 +326,20 @@ async def test_applied_again_at_any_write_it_is_done_from_its_beginning(cluster,
         run.create()
         status = await run.until_over()
         where = f"applied again at write {n}: {cluster.log[: n + 3]}"
-        assert (status["phase"], cluster.serves()) == ("Completed", "restored again" if n else "restored"), where
+        record = status["reason"] == "Record"
+        serves = "restored" if record or n == 0 else "restored again"
+        assert (status["phase"], cluster.serves()) == ("Completed", serves), where
         assert "old" not in cluster.lost, where
+        if record:
+            assert cluster.serves("data-pg-0-before-back") == "old", where
+            assert cluster.log.index("POST persistentvolumeclaims/data-pg-0") < n, where
+        records.append(record)
         total, n = total or cluster.writes, n + 1
     assert total > 20
+    assert records == sorted(
+        records
+    )  # up to one moment it is done from its beginning, and from there on it is a record
+    assert 2 <= records.count(True) < total / 2
 
 
 async def test_a_new_restore_first_undoes_what_a_vanished_one_has_left(run, cluster):

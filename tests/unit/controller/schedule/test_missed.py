@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from pgwarden.api import names
 from pgwarden.controller.schedule import decide
-from pgwarden.controller.schedule.reconcile import KEPT_MISSED, _listed
+from pgwarden.controller.schedule.reconcile import KEPT_MISSED, _listed, _since
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -49,3 +50,11 @@ def test_the_newest_are_listed():
     listed = _listed([], missed)
     assert len(listed) == KEPT_MISSED
     assert listed[-1]["time"] == "2026-11-23T12:19:00Z"
+
+
+def test_a_schedule_that_comes_back_with_status_and_backups_catches_up_with_nothing_from_before():
+    created = "2026-11-28T12:00:00Z"
+    old = {"metadata": {"annotations": {names.ANNOTATION_DUE: "2026-11-20T01:00:00Z"}}}
+    status = {"lastScheduleTime": "2026-11-20T01:00:00Z", "missed": [{"time": "2026-11-19T01:00:00Z", "reason": "x"}]}
+    schedule = {"metadata": {"creationTimestamp": created}, "status": status}
+    assert _since(schedule, [old]) == datetime.fromisoformat(created)

@@ -1,0 +1,68 @@
+"""Whether a Restore that has not begun was done before, by what an earlier one of its name has left. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pgwarden.api import names, records
+from pgwarden.api.records import Mark
+from pgwarden.controller import record
+from pgwarden.controller.restore import workload
+from pgwarden.controller.restore.facts import Facts
+from pgwarden.controller.runtime import conditions
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest.info import InfoError, parse_info
+
+
+def mark(facts: Facts) -> Mark | None:
+    """The mark of the earlier Restore that did the same; None where it is to be done.
+
+    It is known by the backup that it ended with, or by the claim that it keeps. One that was deleted before PostgreSQL
+    had recovered has left neither, or is undone first.
+    """
+    if facts.plan is not None or workload.stopped_by_vanished(facts) is not None:
+        return None
+    by_set, by_claim = _by_set(facts), _by_claim(facts)
+    if by_set is not None and by_claim is not None:
+        return msgspec.structs.replace(by_set, kept_claim=by_claim.kept_claim)
+    return by_set or by_claim
+
+
+def _by_set(facts: Facts) -> Mark | None:
+    try:
+        info = parse_info([facts.info], names.stanza(facts.spec.repository)) if facts.info else None
+    except InfoError:
+        return None  # told where it is needed
+    made = record.ended_with(facts.restore, info) if info else None
+    if made is None:
+        return None
+    return Mark(
+        uid=made.annotations.get(names.PGBACKREST_ANNOTATION_RESTORE_UID, "")[:64] or "unknown",
+        name=facts.name,
+        order=made.annotations.get(names.PGBACKREST_ANNOTATION_RESTORE_ORDER, "")[:64],
+        phase="Completed",
+        reason="Completed",
+        completion_time=conditions.timestamp(made.stop),
+    )
+
+
+def _by_claim(facts: Facts) -> Mark | None:
+    wanted = records.order_of(facts.restore)
+    for name, claim in sorted(facts.claims.items()):
+        annotations = claim["metadata"].get("annotations", {})
+        if _keeps(facts, claim) and records.repeats(wanted, annotations.get(names.ANNOTATION_RESTORE_ORDER, "")):
+            return Mark(
+                uid=annotations.get(names.ANNOTATION_RESTORE_UID, "")[:64] or "unknown",
+                name=facts.name,
+                order=annotations[names.ANNOTATION_RESTORE_ORDER][:64],
+                phase="Completed",
+                reason="Completed",
+                completion_time=claim["metadata"].get("creationTimestamp", ""),
+                kept_claim=name,
+            )
+    return None
+
+
+def _keeps(facts: Facts, claim: Object) -> bool:
+    labels = claim["metadata"].get("labels", {})
+    return bool(labels.get(names.LABEL_KEPT_BY) == facts.name)
