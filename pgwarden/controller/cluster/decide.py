@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pgwarden.api import names
 from pgwarden.api.target import parse_time
-from pgwarden.controller import operations
+from pgwarden.controller import operations, storages
 from pgwarden.controller.cluster import clone, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.runtime import conditions
@@ -311,8 +311,10 @@ def paused(facts: Facts) -> bool:
 def first_backup(facts: Facts) -> Decision | None:
     if facts.has_backup or facts.primary is None or facts.repository is None:
         return None
-    if not conditions.is_true(facts.repository, "Ready"):
-        return Decision(None, "the first backup is taken once the Repository is ready")
+    # It goes into the first storage, as a Backup does that names none.
+    hindrance = storages.hindrance(facts.repository, str(facts.repository["spec"]["storageType"]).partition(",")[0])
+    if hindrance:
+        return Decision(None, f"the first backup is taken once the Repository is ready: {hindrance}")
     running = [one for one in facts.backups if not operations.is_over(one)]
     if running:
         return Decision(None, f"waiting for Backup {running[0]['metadata']['name']}")

@@ -34,7 +34,7 @@ def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
         "phase": decide.phase(facts),
         "conditions": listed,
         "stanza": names.stanza(facts.repository["metadata"]["name"]),
-        "storages": storages.status(facts),
+        "storages": storages.status(facts, foreign=decide.foreign_cluster(facts) is not None),
         "pods": [
             {
                 "name": pod.name,
