@@ -95,16 +95,18 @@ def _asked_by(backup: Object, restore: Object) -> bool:
     return bool(restore["kind"] == "Restore" and restore["metadata"]["name"] == asked_by)
 
 
-def waiting_for(obj: Object, operations: Iterable[Object]) -> str:
-    """Whom *obj* waits for, since when that runs and what it says of itself: what somebody at night has to know."""
+def standing(obj: Object, operations: Iterable[Object]) -> tuple[str, str]:
+    """Whom *obj* waits for; and, of one that runs, since when, what it says of itself, and the way out."""
     held_by = holder(operations, obj)
     if held_by is None:
-        return "another operation"
+        return "another operation", ""
     status = held_by.get("status", {})
-    if not _runs(held_by):
-        return f"{title(held_by)}, which goes first"
-    since = f" since {status['startTime']}" if status.get("startTime") and not is_expiring(held_by) else ""
-    return f"{title(held_by)}, which runs{since} ({status.get('reason') or phase(held_by)})"
+    reason, since = status.get("reason"), status.get("startTime")
+    if is_expiring(held_by) or not _runs(held_by) or not (reason or since):
+        return title(held_by), ""
+    at = f"since {since}" if since else "now"
+    said = f" ({reason}: {status.get('message', '')})" if reason else ""
+    return title(held_by), f"; it runs {at}{said}. Who cannot wait deletes it"
 
 
 def title(obj: Object) -> str:

@@ -6,6 +6,11 @@ from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
 
 
+def first(repository: Object) -> str:
+    """The storage of an operation that names none."""
+    return str((repository.get("spec") or {}).get("storageType") or "").partition(",")[0]
+
+
 def hindrance(repository: Object, storage: str) -> str:
     """Why an operation on *storage* must wait; empty where it can begin. What the other storage says is left out."""
     status = repository.get("status") or {}

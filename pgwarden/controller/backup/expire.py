@@ -143,8 +143,8 @@ class Expiry:
         listed = await turn.listed(self._context.client, self._namespace, self._spec.repository)
         if operations.may_run(self._backup, listed):
             return ""
-        title = operations.waiting_for(self._backup, listed)
-        return f"its set is to be expired; waits until {title}, is over: one at a time on a stanza"
+        title, _ = operations.standing(self._backup, listed)
+        return f"its set is to be expired; waits until {title} is over: one at a time on a stanza"
 
     async def _follow(self, repository: Object, job: Object, label: str) -> float | None:
         ended = jobs.finished(job)

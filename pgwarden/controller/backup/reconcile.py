@@ -73,8 +73,8 @@ class BackupController:
         return None
 
     async def _wait_for_turn(self, backup: Object, listed: list[Object]) -> float:
-        title = operations.waiting_for(backup, listed)
-        return await self._wait(backup, "WaitingForTurn", f"waits until {title}, is over: one at a time on a stanza")
+        title, _ = operations.standing(backup, listed)
+        return await self._wait(backup, "WaitingForTurn", f"waits until {title} is over: one at a time on a stanza")
 
     async def _start(self, backup: Object, spec: BackupSpec, repository: Object) -> None:
         name, namespace = backup["metadata"]["name"], backup["metadata"]["namespace"]

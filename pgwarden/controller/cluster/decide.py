@@ -311,8 +311,7 @@ def paused(facts: Facts) -> bool:
 def first_backup(facts: Facts) -> Decision | None:
     if facts.has_backup or facts.primary is None or facts.repository is None:
         return None
-    # It goes into the first storage, as a Backup does that names none.
-    hindrance = storages.hindrance(facts.repository, str(facts.repository["spec"]["storageType"]).partition(",")[0])
+    hindrance = storages.hindrance(facts.repository, storages.first(facts.repository))
     if hindrance:
         return Decision(None, f"the first backup is taken once the Repository is ready: {hindrance}")
     running = [one for one in facts.backups if not operations.is_over(one)]

@@ -39,9 +39,8 @@ HOPELESS = frozenset({31, 32, 33, 34, 35, 36, 37, 58, 75})
 
 def validated(facts: Facts) -> Verdict:
     if not operations.may_run(facts.restore, facts.operations):
-        other = operations.waiting_for(facts.restore, facts.operations)
-        text = f"waiting for {other}, to end: one at a time on a stanza; whoever cannot wait deletes that one"
-        return wait("Waiting", text, pending=True, again=SLOW)
+        other, more = operations.standing(facts.restore, facts.operations)
+        return wait("Waiting", f"waiting for {other} of the same Repository to end{more}", pending=True, again=SLOW)
     if facts.repository is None or is_going(facts.repository):
         return wait("NoRepository", f"Repository {facts.spec.repository} is not there", pending=True, again=SLOW)
     if facts.info is None and not facts.info_error:
