@@ -94,7 +94,7 @@ def look(client: Answers):
 
 def mine(**status: Any) -> dict[str, Any]:
     found = backup("one", deleted=None, **status)
-    return found | {"spec": {"repository": "hippo"}}
+    return found | {"apiVersion": names.API_VERSION, "spec": {"repository": "hippo"}}
 
 
 SOON, LATE = timedelta(minutes=9), timedelta(minutes=11)
