@@ -50,9 +50,13 @@ class Relay:
 
     @property
     def works(self) -> bool:
-        """Whether it would: several storages, asynchronous archiving (which the lock is for), and pg_wal is seen."""
-        text = self._conf()
-        return len(config.repos(text)) > 1 and config.archives_async(text) and (self._wal / "archive_status").is_dir()
+        """Whether it would push: there are several storages, asynchronous archiving (which the lock is for), a pg_wal
+        that is seen, and a PostgreSQL that archives. What a former primary has left is not for a replica to push.
+        """
+        text, data = self._conf(), self._wal.parent
+        follows = any((data / name).exists() for name in ("standby.signal", "recovery.signal"))
+        seen = (self._wal / "archive_status").is_dir()
+        return len(config.repos(text)) > 1 and config.archives_async(text) and seen and not follows
 
     def holds(self, repo: int, wal: str) -> bool:
         """Whether storage *repo* has segment *wal*, which waits for another storage, and all that waits before it."""

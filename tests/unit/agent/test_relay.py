@@ -130,6 +130,13 @@ async def test_it_does_not_work_where_it_is_not_safe_or_of_no_use(relay, runner,
     assert runner.pushed == []
 
 
+@pytest.mark.parametrize("name", ["standby.signal", "recovery.signal"])
+async def test_what_a_former_primary_left_is_not_pushed_by_a_replica(relay, runner, tmp_path, name):
+    (tmp_path / "data" / name).touch()
+    await relay.look()
+    assert runner.pushed == []
+
+
 async def test_while_pgbackrest_is_at_work_itself_nothing_is_pushed(relay, runner, paths):
     path = paths.work / "lock" / "hippo-archive-2.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
