@@ -27,9 +27,9 @@ from pgwarden.api import names
 from pgwarden.pgbackrest import commands, config
 from pgwarden.pgbackrest.trouble import by_repo
 
-#: Between two looks: while nothing is to be done, and while the lock is another's. PostgreSQL leaves it free for a
-#: second between two tries.
-IDLE_SECONDS, LOCK_SECONDS = 2.0, 0.2
+#: Between two looks: while nothing is wrong; while a storage is away and nothing waits; while the lock is another's.
+#: archive-push holds it for half a minute at a time then, and PostgreSQL leaves it free for a second between two tries.
+QUIET_SECONDS, WATCH_SECONDS, LOCK_SECONDS = 2.0, 0.5, 0.1
 #: How long the lock is kept at most: archive-push waits for it for a minute.
 HELD_SECONDS = 30.0
 PUSH_SECONDS = 30.0
@@ -77,12 +77,12 @@ class Relay:
         well = self._well()
         if not well or not self.works:
             self._pushed.clear()
-            return IDLE_SECONDS
+            return QUIET_SECONDS
         ready = self._ready()
         self._pushed = {repo: self._pushed.get(repo, set()) & set(ready) for repo in well}
         waiting = {repo: [name for name in ready if name not in self._pushed[repo]] for repo in well}
         if not any(waiting.values()):
-            return IDLE_SECONDS
+            return WATCH_SECONDS
         with self._alone() as alone:
             if not alone:
                 return LOCK_SECONDS

@@ -12,7 +12,7 @@ import pytest
 from pgwarden.agent import fence
 from pgwarden.agent.paths import Paths
 from pgwarden.agent.pgbackrest import Result
-from pgwarden.agent.relay import IDLE_SECONDS, LOCK_SECONDS, PAUSE_SECONDS, Relay
+from pgwarden.agent.relay import LOCK_SECONDS, PAUSE_SECONDS, QUIET_SECONDS, WATCH_SECONDS, Relay
 from pgwarden.pgbackrest import config
 
 ERROR = "archive-push command encountered error(s):\nrepo{}: [HostConnectError] unable to connect to 's3:7070'"
@@ -88,7 +88,7 @@ async def test_all_that_waits_is_pushed_once_by_a_configuration_without_the_stor
     assert "repo1-cipher-pass=p" in text
     assert "pg1-path=/data" in text
     assert "repo2" not in text
-    await relay.look()
+    assert await relay.look() == WATCH_SECONDS
     assert len(runner.pushed) == 4
 
 
@@ -110,7 +110,7 @@ async def test_whichever_storage_is_away(relay, runner, state):
 )
 async def test_nothing_is_pushed_otherwise(relay, runner, state, error):
     state.error = error
-    assert await relay.look() == IDLE_SECONDS
+    assert await relay.look() == QUIET_SECONDS
     assert runner.pushed == []
 
 
@@ -181,7 +181,7 @@ async def test_a_segment_counts_only_with_all_that_waits_before_it(relay, tmp_pa
 
 async def test_a_folder_that_cannot_be_read_ends_nobody(relay, paths, runner):
     paths.conf_file.unlink()
-    assert await relay.look() == IDLE_SECONDS
+    assert await relay.look() == QUIET_SECONDS
     assert runner.pushed == []
 
 
