@@ -91,8 +91,10 @@ def _same(one: Object, other: Object | None) -> bool:
 
 
 def _asked_by(backup: Object, restore: Object) -> bool:
-    asked_by = backup["metadata"].get("labels", {}).get(names.LABEL_RESTORE)
-    return bool(restore["kind"] == "Restore" and restore["metadata"]["name"] == asked_by)
+    """By this very Restore: what an earlier one of its name has asked for is older."""
+    mine, its = backup["metadata"], restore["metadata"]
+    named = restore["kind"] == "Restore" and its["name"] == mine.get("labels", {}).get(names.LABEL_RESTORE)
+    return bool(named and mine["creationTimestamp"] >= its["creationTimestamp"])
 
 
 def standing(obj: Object, operations: Iterable[Object]) -> tuple[str, str]:

@@ -122,7 +122,7 @@ class Expiry:
         try:
             # A namespace that is going takes no Job any more: better to know that before waiting for anything.
             await self._context.client.request("POST", path, body=job, params={"dryRun": "All"})
-            waits = storages.hindrance(repository, spec.storages[repo - 1])
+            waits = storages.hindrance(repository, "".join(spec.storages[repo - 1 : repo]))
             if waits:
                 return await self._wait(operations.NOT_READY, f"its set is to be expired; {waits}")
             async with self._context.lock(self._namespace, self._spec.repository):

@@ -82,6 +82,12 @@ def test_a_restore_whose_backup_afterwards_waits_for_its_storage_holds_nobody_up
     assert operations.may_run(asked("RepositoryNotReady"), [last, asked("RepositoryNotReady"), over])
 
 
+def test_the_backup_of_an_earlier_restore_of_the_name_does_not_run_in_the_midst_of_this_one():
+    runs = operation("Restore", "r", "Running", minute=9, plan="{}")
+    earlier = operation("Backup", "r-after", minute=8, labels={"pgwarden.io/restore": "r"})
+    assert not operations.may_run(earlier, [runs, earlier])
+
+
 def test_who_waits_behind_one_that_runs_is_told_what_that_does_and_the_way_out():
     stands = backup_with("JobWaits", "Running", startTime="2026-11-23T10:01:00Z", message="Job b-backup: no node fits")
     title, more = operations.standing(restore_with("Waiting"), [stands, restore_with("Waiting")])
