@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from harness.kubectl import Kubectl, condition, phase
 from harness.objects import archived, backup, protect, restore, schedule
 from harness.postgres import Postgres
+from harness.s3_steps import figure
 from harness.waiting import until
 
 OVER = phase("Completed", "Failed")
@@ -26,11 +29,15 @@ def test_a_restore_goes_before_the_scheduled_backups_that_wait_for_the_primary_i
     waiting = [waits(space, name) for name in ("nightly", "hourly")]
     space.run("delete", "pgbs", "nightly", "hourly")
     space.apply(restore("rescue"))
+    began = time.monotonic()
     done = space.until("pgr", "rescue", OVER, "ends", 240)
     assert done["status"]["phase"] == "Completed", done["status"]["message"]
     assert condition(done, "Fenced")["reason"] == "ArchivedOnly"
     postgres.wait_ready()
     assert postgres.rows("notes") == rows
+    figure(
+        f"{' and '.join(waiting)} waited for a primary; Restore rescue: {time.monotonic() - began:.0f} s to its backup"
+    )
     for name in waiting:  # nothing is lost: they take their turn now
         found = space.until("pgb", name, OVER, "ends", 180)
         assert found["status"]["phase"] == "Completed", found["status"]["message"]
