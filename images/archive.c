@@ -17,6 +17,11 @@
  * (recovery.signal, no standby.signal), an error is tried again, and at last ends PostgreSQL instead of its recovery.
  * A standby goes on trying by itself.
  *
+ * Where a Restore reads one storage of several, recovery.signal, which PostgreSQL does not read, says so: `--repo=N`.
+ * Without it pgBackRest takes "not there" of the storage that answers for an answer, though the one that the Restore reads
+ * is away, and recovery would end too early. So that one is asked first, and its errors are waited out; what it does not
+ * have, the others are asked for once, and not waited for.
+ *
  * Linked statically: it runs in images without a C library.
  */
 #define _GNU_SOURCE
@@ -41,6 +46,9 @@
 #ifndef PAUSE
 #define PAUSE 1
 #endif
+
+/* pgBackRest's io-timeout for the other storages, in seconds. */
+#define LOOK "--io-timeout=5"
 
 /* More than 125: PostgreSQL ends instead of taking it for the end of the WAL. */
 enum { CANNOT_START = 126 };
@@ -155,21 +163,92 @@ static long now(void)
 	return moment.tv_sec;
 }
 
+/* The option in recovery.signal that names the storage to recover from; 0 where there is none. */
+static int chosen(char *option, size_t size)
+{
+	static const char prefix[] = "--repo=";
+	const size_t length = sizeof(prefix) - 1;
+	int file = open("recovery.signal", O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+	size_t digits;
+
+	if (file < 0)
+		return 0;
+	got = read(file, option, size - 1);
+	close(file);
+	option[got > 0 ? got : 0] = '\0';
+	if (strncmp(option, prefix, length) != 0)
+		return 0;
+	digits = strspn(option + length, "0123456789");
+	option[length + digits] = '\0';
+	return digits > 0;
+}
+
+/* The arguments with one or two options more, before the others. */
+static char **with(int count, char **arguments, char *one, char *two)
+{
+	char **more = calloc((size_t)count + 3, sizeof(char *));
+	int at = 0;
+	int index;
+
+	if (more == NULL)
+		return arguments;
+	more[at++] = arguments[0];
+	more[at++] = one;
+	if (two != NULL)
+		more[at++] = two;
+	for (index = 1; index < count; index++)
+		more[at++] = arguments[index];
+	return more;
+}
+
+/* Run until it answers, as long as there is patience; its wait status. */
+static int insist(char **arguments)
+{
+	long deadline = now() + PATIENCE;
+	int status = run(arguments);
+
+	while (!answers(status) && now() < deadline) {
+		sleep(PAUSE);
+		status = run(arguments);
+	}
+	return status;
+}
+
+static int is_missing(int status)
+{
+	return status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == NO_SUCH_FILE;
+}
+
+static int recover(int count, char **arguments)
+{
+	static char at_once[] = "--no-archive-async";
+	static char look[] = LOOK;
+	char option[32];
+	int status;
+	int others;
+
+	if (!chosen(option, sizeof(option)))
+		return insist(arguments);
+	status = insist(with(count, arguments, option, NULL));
+	if (!is_missing(status))
+		return status;
+	others = run(with(count, arguments, at_once, look));
+	return others != -1 && WIFEXITED(others) && WEXITSTATUS(others) == EXIT_SUCCESS ? others : status;
+}
+
 int main(int count, char **arguments)
 {
 	int status;
-	long deadline = now() + PATIENCE;
 
 	if (count < 1)
 		return CANNOT_START;
-	status = run(arguments);
 	if (recovers(count, arguments)) {
-		while (!answers(status) && now() < deadline) {
-			sleep(PAUSE);
-			status = run(arguments);
-		}
+		status = recover(count, arguments);
 		if (!answers(status))
 			return CANNOT_START;
+	} else {
+		status = run(arguments);
 	}
 	if (status == -1)
 		return CANNOT_START;

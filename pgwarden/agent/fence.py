@@ -28,9 +28,10 @@ def reached(archived: str | None, wal: str) -> bool:
     return match is not None and match[0][:8] == wal[:8] and match[0] >= wal
 
 
-async def fence(postgres: Postgres, seconds: float) -> dict[str, Any]:
+async def fence(postgres: Postgres, seconds: float, relayed: Callable[[str], bool] | None = None) -> dict[str, Any]:
     """`{ok, wal, lsn, time, error, tablespaces}`: each time up to *time* can be a target once *ok*.
 
+    *relayed* says whether the one storage that is meant has a segment, though another storage has not.
     *tablespaces* are name and folder of those besides the two that lie in the data directory.
     """
     deadline = time.monotonic() + seconds
@@ -54,7 +55,8 @@ async def fence(postgres: Postgres, seconds: float) -> dict[str, Any]:
             answer |= {"wal": switched["wal"], "lsn": switched["lsn"], "time": stamp(committed["time"])}
             while True:
                 row = await one(connection, "SELECT last_archived_wal, last_failed_wal FROM pg_stat_archiver")
-                if reached(row["last_archived_wal"], switched["wal"]):
+                wal = str(switched["wal"])
+                if reached(row["last_archived_wal"], wal) or (relayed and relayed(wal)):
                     return answer | {"ok": True}
                 if time.monotonic() >= deadline:
                     break

@@ -19,6 +19,7 @@ from pgwarden.agent.calls import Repository, State, pgbackrest_version
 from pgwarden.agent.children import Children
 from pgwarden.agent.paths import Paths
 from pgwarden.agent.pgbackrest import Runner
+from pgwarden.agent.relay import Relay
 from pgwarden.agent.server import Server, application
 from pgwarden.agent.settings import Role, Settings
 from pgwarden.agent.supervisor import Supervisor
@@ -55,7 +56,9 @@ class Agent:
         self._state = State(settings, self._supervisor, spool=spool)
         self._postgres = _postgres(settings)
         repository = Repository(settings.stanza, self._runner) if settings.role is Role.REPOSITORY else None
-        self._server = Server(paths, application(self._state, repository=repository, postgres=self._postgres))
+        self._relay = _relay(settings, self._state, paths, self._runner)
+        app = application(self._state, repository=repository, postgres=self._postgres, relay=self._relay)
+        self._server = Server(paths, app)
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
@@ -67,6 +70,8 @@ class Agent:
         ]  # fmt: skip
         if self._settings.instance:
             duties.append(self._keep_telling())
+        if self._relay:
+            duties.append(self._relay.run())
         if self._postgres and self._settings.instance and self._settings.instance.alter_system:
             duties.append(self._keep_configured(self._postgres))
         self._log.info("agent starts", role=self._settings.role.value, stanza=self._settings.stanza, pid=os.getpid())
@@ -152,6 +157,10 @@ class Agent:
                     self._log.warning("PostgreSQL not configured yet", error=str(error))
                 said = str(error)
             await asyncio.sleep(pause)
+
+
+def _relay(settings: Settings, state: State, paths: Paths, runner: Runner) -> Relay | None:
+    return Relay(state, paths, runner, settings.instance.data_directory) if settings.instance else None
 
 
 def _postgres(settings: Settings) -> Postgres | None:

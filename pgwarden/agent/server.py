@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from pgwarden.api import names
 
 if TYPE_CHECKING:
     from pgwarden.agent.postgres import Postgres
+    from pgwarden.agent.relay import Relay
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Shorter than certificates take to be replaced: a connection made with the old ones does not last.
@@ -67,7 +69,11 @@ class Certificates:
 
 
 def application(
-    state: State, *, repository: Repository | None = None, postgres: Postgres | None = None
+    state: State,
+    *,
+    repository: Repository | None = None,
+    postgres: Postgres | None = None,
+    relay: Relay | None = None,
 ) -> web.Application:
     app = web.Application(middlewares=[controller_only], client_max_size=65536)
 
@@ -76,14 +82,14 @@ def application(
         if repository:
             more |= await repository.status(refresh=request.query.get("refresh") == "1")
         if postgres:
-            more |= await postgres.status()
+            more |= await postgres.status() | {"relays": relay is not None and relay.works}
         return _json(state.answer() | more)
 
     app.router.add_get("/status", status)
     if repository:
         _repository_calls(app, repository)
     if postgres:
-        _postgres_calls(app, postgres)
+        _postgres_calls(app, postgres, relay)
     return app
 
 
@@ -94,7 +100,7 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     app.router.add_post("/stanza-create", stanza_create)
 
 
-def _postgres_calls(app: web.Application, postgres: Postgres) -> None:
+def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None) -> None:
     from pgwarden.agent import fence  # psycopg is ten megabytes that the repository host has no use for
     from pgwarden.agent.postgres import PostgresError
 
@@ -104,7 +110,9 @@ def _postgres_calls(app: web.Application, postgres: Postgres) -> None:
         seconds = _seconds(request, "timeout", "60")
         if "every" in request.query:
             return _json(await closer.close(seconds, _seconds(request, "every")))
-        return _json(await fence.fence(postgres, seconds))
+        repo = _repo(request)
+        relayed = partial(relay.holds, repo) if relay and repo else None
+        return _json(await fence.fence(postgres, seconds, relayed))
 
     async def clear_recovery(_request: web.Request) -> web.Response:
         try:
@@ -125,6 +133,14 @@ def _seconds(request: web.Request, name: str, default: str = "") -> float:
     if not 0 < seconds <= LONGEST_SECONDS:
         raise web.HTTPBadRequest(text=f"{name} must be a number of seconds up to {LONGEST_SECONDS:g}, not {raw!r}\n")
     return seconds
+
+
+def _repo(request: web.Request) -> int:
+    """pgBackRest's number of the storage that is meant; 0: all of them."""
+    raw = request.query.get("repo", "0")
+    if not (raw.isascii() and raw.isdigit() and len(raw) < 4):
+        raise web.HTTPBadRequest(text=f"repo must be the number of a storage, not {raw!r}\n")
+    return int(raw)
 
 
 def _json(answer: Answer) -> web.Response:

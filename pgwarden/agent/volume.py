@@ -18,6 +18,7 @@ from pathlib import Path
 
 MARKER = ".pgwarden-restore"
 MANIFEST, PG_VERSION = "backup.manifest", "PG_VERSION"
+RECOVERY_SIGNAL = "recovery.signal"
 _NOT_FILES = {"lost+found", MARKER}
 #: A pod that is deleted has its grace period (30 s by default) to end in, and its successor may start before that.
 LOCK_SECONDS = 150.0
@@ -76,6 +77,15 @@ def make_folders(folders: Iterable[Path], root: Path) -> None:
     for folder in folders:
         if root in folder.parents and not folder.exists():
             folder.mkdir(mode=0o700, parents=True)
+
+
+def name_storage(pg_data: Path, args: Iterable[str]) -> None:
+    """Write the storage that was restored from into recovery.signal, for pgbackrest-archive: PostgreSQL does not read
+    that file, and removes it at the end of recovery.
+    """
+    chosen = next((one for one in args if one.startswith("--repo=")), "")
+    if chosen and (pg_data / RECOVERY_SIGNAL).exists():
+        (pg_data / RECOVERY_SIGNAL).write_text(f"{chosen}\n")
 
 
 def _claim(pg_data: Path, root: Path, uid: str) -> None:

@@ -72,6 +72,7 @@ class _Answer(_Shape):
     config_hash: str | None = None
     config_error: str | None = None
     pgbackrest: str | None = None
+    relays: bool | None = None
     ok: bool | None = None
     error: str | None = None
     output: str | None = None

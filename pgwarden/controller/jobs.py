@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -37,6 +38,12 @@ def failure(job: Object) -> str:
         if condition["type"] == "Failed" and condition["status"] == "True":
             return f"{condition.get('reason', '')}: {condition.get('message', '')}"
     return ""
+
+
+def completed(job: Object, otherwise: datetime) -> datetime:
+    """When it ended well; *otherwise* where Kubernetes does not say."""
+    at = job.get("status", {}).get("completionTime")
+    return datetime.fromisoformat(at) if at else otherwise
 
 
 def result(pods: Iterable[Object]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""One operation at a time on a stanza: backups and restores wait for one another, and say for whom.
+"""One operation at a time on a stanza: who runs, who is next, and what the others say of it.
 
-Pure: decided from the objects themselves, so that it is the same after a restart of the controller.
+Pure: decided from the objects themselves, so that it is the same after a restart of the controller. What runs holds the
+stanza. Of those that wait a Restore goes before any Backup, then the oldest; one that waits for something else than its
+turn (a primary, a storage, a pod) holds nobody up.
 """
 
 from __future__ import annotations
@@ -8,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pgwarden.api import names
-from pgwarden.api.faults import Waits
 from pgwarden.kube.client import Object
 
 TERMINAL = ("Completed", "Failed")
 #: status.reason of a deleted Backup while the Job runs that expires its set.
 EXPIRING = "Expiring"
-#: status.reason of what waits for something that no operation before it could bring.
-CANNOT_BEGIN = frozenset({*Waits, "NoBackup", "NoClaim", "ClaimInUse", "ClaimGoing"})
+#: status.reason of a Backup whose Job has ended well, until `info` shows its set.
+READING = "ReadingInfo"
+#: status.reason of one that waits for the storage that it uses.
+NOT_READY = "RepositoryNotReady"
+#: Reasons of one that could begin if it were its turn; empty before its first look.
+FOR_ITS_TURN = frozenset({"", "Waiting", "WaitingForTurn", "UndoingEarlier"})
 
 
 def phase(obj: Object) -> str:
@@ -27,11 +32,14 @@ def is_over(obj: Object) -> bool:
     return phase(obj) in TERMINAL
 
 
-def holder(operations: Iterable[Object]) -> Object | None:
-    """The one that may run: it runs already, or it is the oldest that waits."""
+def holder(operations: Iterable[Object], me: Object | None = None) -> Object | None:
+    """The one that runs, else the one that is next. *me* is looking: whatever it said last, it can begin now."""
     alive = [o for o in operations if is_expiring(o) or _is_alive(o)]
-    running = [o for o in alive if _runs(o)]
-    return min(running or alive, key=_age, default=None)
+    running = [o for o in alive if _runs(o) and not _stands_aside(o, alive)]
+    if me is not None:  # whoever asked for *me* makes way for it, but nobody else who runs does
+        running = [o for o in running if not _asked_by(me, o)] or running
+    ready = [o for o in alive if not _has_begun(o) and (waits_for_turn(o) or _same(o, me))]
+    return min(running, key=_age, default=None) or min(ready, key=_rank, default=None)
 
 
 def _is_alive(obj: Object) -> bool:
@@ -45,18 +53,62 @@ def is_expiring(obj: Object) -> bool:
 
 
 def _runs(obj: Object) -> bool:
+    """Whether something is at work for it. Of a Backup whose Job is over only the proof is still looked for."""
+    status = obj.get("status", {})
     if is_expiring(obj):
-        return bool(obj.get("status", {}).get("reason") == EXPIRING)
-    return phase(obj) == "Running"
+        return bool(status.get("reason") == EXPIRING)
+    return _has_begun(obj) and status.get("reason") != READING
+
+
+def _has_begun(obj: Object) -> bool:
+    """A Restore with a plan has, whichever version of pgwarden can read it."""
+    if is_expiring(obj):
+        return _runs(obj)
+    return phase(obj) == "Running" or (obj["kind"] == "Restore" and bool(obj.get("status", {}).get("plan")))
+
+
+def waits_for_turn(obj: Object) -> bool:
+    """Whether nothing but the others keeps it from beginning, as far as it has said."""
+    reason = str(obj.get("status", {}).get("reason") or "")
+    # Of a Backup that was deleted the reason may be of its life before.
+    return reason != NOT_READY if is_expiring(obj) else reason in FOR_ITS_TURN
+
+
+def _stands_aside(restore: Object, alive: Iterable[Object]) -> bool:
+    """A Restore whose rows are back, and whose Backup afterwards cannot begin yet: that may take long."""
+    last = restore["kind"] == "Restore" and restore.get("status", {}).get("step") == "BackedUp"
+    return last and any(_asked_by(o, restore) and not _has_begun(o) and not waits_for_turn(o) for o in alive)
 
 
 def may_run(obj: Object, operations: Iterable[Object]) -> bool:
     """Whether *obj* holds the stanza, or is the backup that the Restore which holds it has asked for."""
-    held_by = holder(operations)
-    if held_by is None or held_by["metadata"]["uid"] == obj["metadata"]["uid"]:
-        return True
-    asked_by = obj["metadata"].get("labels", {}).get(names.LABEL_RESTORE)
-    return bool(held_by["kind"] == "Restore" and held_by["metadata"]["name"] == asked_by)
+    held_by = holder(operations, obj)
+    return held_by is None or _same(held_by, obj) or _asked_by(obj, held_by)
+
+
+def _same(one: Object, other: Object | None) -> bool:
+    return other is not None and bool(one["metadata"]["uid"] == other["metadata"]["uid"])
+
+
+def _asked_by(backup: Object, restore: Object) -> bool:
+    """By this very Restore: what an earlier one of its name has asked for is older."""
+    mine, its = backup["metadata"], restore["metadata"]
+    named = restore["kind"] == "Restore" and its["name"] == mine.get("labels", {}).get(names.LABEL_RESTORE)
+    return bool(named and mine["creationTimestamp"] >= its["creationTimestamp"])
+
+
+def standing(obj: Object, operations: Iterable[Object]) -> tuple[str, str]:
+    """Whom *obj* waits for; and, of one that runs, since when, what it says of itself, and the way out."""
+    held_by = holder(operations, obj)
+    if held_by is None:
+        return "another operation", ""
+    status = held_by.get("status", {})
+    reason, since = status.get("reason"), status.get("startTime")
+    if is_expiring(held_by) or not _runs(held_by) or not (reason or since):
+        return title(held_by), ""
+    at = f"since {since}" if since else "now"
+    said = f" ({reason}: {status.get('message', '')})" if reason else ""
+    return title(held_by), f"; it runs {at}{said}. Who cannot wait deletes it"
 
 
 def title(obj: Object) -> str:
@@ -70,9 +122,10 @@ def _age(obj: Object) -> tuple[str, str]:
     return str(metadata["deletionTimestamp" if is_expiring(obj) else "creationTimestamp"]), str(metadata["name"])
 
 
+def _rank(obj: Object) -> tuple[bool, str, str]:
+    return obj["kind"] != "Restore", *_age(obj)
+
+
 def _refused(obj: Object) -> bool:
-    """By a rule, for good or until the world is another: it cannot begin, so it holds nobody up."""
-    if phase(obj) == "Pending" and obj.get("status", {}).get("reason") in CANNOT_BEGIN:
-        return True
     conditions = obj.get("status", {}).get("conditions", [])
     return any(one["type"] == "Rejected" and one["status"] == "True" for one in conditions)

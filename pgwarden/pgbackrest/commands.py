@@ -100,6 +100,13 @@ def stanza_create_argv(stanza: str) -> list[str]:
     return [f"--stanza={stanza}", "stanza-create"]
 
 
+def archive_push_argv(stanza: str, file: str, folder: str) -> list[str]:
+    """Push *file* itself and at once, by the configuration in *folder*."""
+    conf = [f"--config={folder}/pgbackrest.conf", f"--config-include-path={folder}/conf.d"]
+    quiet = ["--log-level-console=off", "--log-level-stderr=error"]
+    return [*conf, f"--stanza={stanza}", "--no-archive-async", *quiet, "archive-push", file]
+
+
 def check_argv(stanza: str) -> list[str]:
     return [f"--stanza={stanza}", "check"]
 

@@ -31,6 +31,7 @@ Settings = dict[str, str]
 MOST_PROCESSES = 8
 #: How long archive-push tries to reach a storage. Below a minute, so that PostgreSQL is told why and not "timeout".
 ARCHIVE_IO_SECONDS = 15
+_REPO = re.compile(r"^\s*repo(\d+)-", re.MULTILINE)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -164,6 +165,23 @@ def _secrets(number: int, credentials: RepoCredentials) -> Settings:
         ("cipher-pass", credentials.cipher_pass),
     )
     return {f"repo{number}-{option}": text for option, value in given if (text := value.rstrip("\r\n"))}
+
+
+def repos(text: str) -> list[int]:
+    """pgBackRest's numbers of the storages that a configuration names."""
+    return sorted({int(number) for number in _REPO.findall(text)})
+
+
+def only(text: str, repo: int) -> str:
+    """A configuration without every storage but *repo*."""
+    others = re.compile(rf"^\s*repo(?!{repo}-)\d+-.*\n?", re.MULTILINE)
+    return others.sub("", text)
+
+
+def archives_async(text: str) -> bool:
+    """Whether archive-push goes on in the background. The last line wins."""
+    found = re.findall(r"^\s*archive-async\s*=\s*(\S+)", text, re.MULTILINE)
+    return bool(found) and found[-1].lower() in {"y", "yes", "true", "on", "1"}
 
 
 def split_endpoint(endpoint: str) -> tuple[str, str]:

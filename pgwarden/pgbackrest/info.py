@@ -103,6 +103,10 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
         wanted = (one for one in self.archives if one.repo == repo and current and one.database_id == current.id)
         return next(wanted, None)
 
+    def trouble(self, repo: int) -> str | None:
+        """Why storage *repo* could not be read, in pgBackRest's words; None where it was, or is not configured."""
+        return next((one.message for one in self.repos if one.repo == repo and one.code == OTHER), None)
+
     def _any_current(self) -> Database | None:
         return next((base for repo in self.repos if (base := self.current(repo.repo))), None)
 

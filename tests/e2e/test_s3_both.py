@@ -152,10 +152,13 @@ def test_while_the_store_is_down_wal_queues_and_afterwards_nothing_is_lost(
             "pgrepo", "hippo", says("Archiving", "False", "storage s3: cannot connect"), "says which", 90
         )
         queued = failing["status"]["unarchivedWAL"]
-        space.apply(backup("meanwhile", type="incr", storage="local"))
-        waits = space.until("pgb", "meanwhile", phase("Pending"), "waits", 30)
+        for storage in STORAGES:
+            space.apply(backup(f"meanwhile-{storage}", type="incr", storage=storage))
+        done = space.until("pgb", "meanwhile-local", phase("Completed", "Failed"), "ends", 180)
+        assert done["status"]["phase"] == "Completed", done["status"]["message"]
+        waits = space.get("pgb", "meanwhile-s3")
+        assert (waits["status"]["phase"], waits["status"]["reason"]) == ("Pending", "RepositoryNotReady")
         assert "storage s3: cannot connect" in waits["status"]["message"]
-        assert waits["status"]["reason"] == "RepositoryNotReady"
     finally:
         store.start()
     started = time.monotonic()
@@ -172,7 +175,7 @@ def test_while_the_store_is_down_wal_queues_and_afterwards_nothing_is_lost(
     assert set(walked) <= both[2] - at_first[2]
     assert postgres.sql("SELECT count(*), sum(id) FROM drill") == f"10000|{sum(range(10000))}"
     space.until("pgrepo", "hippo", is_true("Archiving"), "archives again", 90)
-    done = space.until("pgb", "meanwhile", phase("Completed", "Failed"), "ends", 120)
+    done = space.until("pgb", "meanwhile-s3", phase("Completed", "Failed"), "ends", 120)
     assert done["status"]["phase"] == "Completed", done["status"]["message"]
 
 
@@ -184,6 +187,49 @@ def test_what_was_written_during_the_outage_can_be_restored_from_the_storage_tha
     assert done["status"]["phase"] == "Completed", done["status"]["message"]
     postgres.wait_ready()
     assert postgres.sql("SELECT count(*), sum(id) FROM drill") == f"10000|{sum(range(10000))}"
+
+
+def test_while_the_store_is_down_the_local_storage_backs_up_and_restores_by_itself(
+    postgres: Postgres, space: Kubectl, store: Store
+):
+    space.until("pgrepo", "hippo", is_true("Archiving"), "archives", 120)
+    postgres.sql("CREATE TABLE alone AS SELECT i AS id, md5(i::text) AS said FROM generate_series(1, 9000) AS i")
+    store.stop()
+    try:
+        space.until("pgrepo", "hippo", says("Reachable", "False", "storage s3: cannot connect to"), "is down", 45)
+        space.apply(backup("elsewhere", type="full", storage="s3"))  # waits, and holds nobody up
+        space.apply(backup("alone", type="incr", storage="local"))
+        done = space.until("pgb", "alone", phase("Completed", "Failed"), "ends", 180)
+        assert done["status"]["phase"] == "Completed", done["status"]["message"]
+        rows = postgres.rows("alone")
+        moment = postgres.sql("SELECT clock_timestamp()")
+        postgres.sql("DROP TABLE alone")
+        space.apply(restore("alone", {"time": moment}, storage="local"))
+        fencing = space.until("pgr", "alone", _is_fencing, "is in its fence", 60)
+        assert "goes on with what is archived" in condition(fencing, "Fenced")["message"]
+        began = time.monotonic()
+        done = space.until("pgr", "alone", phase("Completed", "Failed"), "ends", 400)
+        assert done["status"]["phase"] == "Completed", done["status"]["message"]
+        assert condition(done, "Fenced")["reason"] == "Archived"
+        assert condition(done, "BackedUp")["status"] == "True"
+        postgres.wait_ready()
+        assert postgres.rows("alone") == rows
+        figure(f"a restore from local while s3 is down: {time.monotonic() - began:.0f} s from the fence to its backup")
+        assert condition(space.get("pgrepo", "hippo"), "Reachable")["status"] == "False"
+        assert space.get("pgb", "elsewhere")["status"]["reason"] == "RepositoryNotReady"
+    finally:
+        store.start()
+    wal = switch_wal(postgres)
+    _wait_both(space, {wal})
+    space.until("pgrepo", "hippo", is_true("Archiving"), "archives again", 120)
+    done = space.until("pgb", "elsewhere", phase("Completed", "Failed"), "ends", 180)
+    assert done["status"]["phase"] == "Completed", done["status"]["message"]
+    newest = {one["repo"]: one["lastWal"] for one in space.get("pgrepo", "hippo")["status"]["storages"]}
+    assert newest[1] == newest[2]
+
+
+def _is_fencing(one: dict) -> bool:
+    return (one.get("status") or {}).get("step") == "Fenced"
 
 
 def test_another_cluster_under_the_same_repository_is_refused_and_nothing_is_upgraded(

@@ -121,12 +121,22 @@ def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:
     if stop is not None and wanted < stop:
         return f"is before {rfc3339(stop)}, the end of backup {case.get(str, 'set')}; choose an older set, or none"
     latest = [window.latest for window in windows if window.latest]
-    if latest and wanted > max(latest) and condition(repository, "Archiving") != "True":
+    archives = condition(repository, "Archiving") == "True" or _goes_on(case, repository)
+    if latest and wanted > max(latest) and not archives:
         return (
             f"is after {rfc3339(max(latest))}, the latest that Repository {name} has archived{_on(case)}, and it is "
             "not archiving (see its condition Archiving)"
         )
     return ""
+
+
+def _goes_on(case: Case, repository: Object) -> bool:
+    """Whether only another storage keeps it from archiving: then WAL goes on into the one to restore from. Whether that
+    is so for this target, the Restore finds out before anything is touched.
+    """
+    storage, entries = case.get(str, "storage"), objects(repository, "status", "storages")
+    ready = [entry for entry in entries if entry.get("ready") is True and storage in {None, "", entry.get("name")}]
+    return bool(ready) and any(entry.get("reachable") is False for entry in entries)
 
 
 def _on(case: Case) -> str:

@@ -14,10 +14,10 @@ import structlog
 from pgwarden.api import names
 from pgwarden.api.dependents import dependents, may_have_more, set_in, set_of
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
-from pgwarden.controller import jobs, operations, record
+from pgwarden.controller import jobs, operations, record, storages
 from pgwarden.controller.backup import render, report, turn
 from pgwarden.controller.context import Context
-from pgwarden.controller.runtime import conditions, status
+from pgwarden.controller.runtime import status
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands
@@ -107,7 +107,7 @@ class Expiry:
         if label or not self._backup.get("status", {}).get("job"):
             return label, repo
         spec = msgspec.convert(repository["spec"], RepositorySpec)
-        found = await report.find_set(self._context, self._backup, self._spec, spec)
+        found = (await report.find_set(self._context, self._backup, self._spec, spec)).found
         return (found.label, found.repo) if found is not None else ("", None)
 
     def _job_path(self) -> str:
@@ -122,9 +122,9 @@ class Expiry:
         try:
             # A namespace that is going takes no Job any more: better to know that before waiting for anything.
             await self._context.client.request("POST", path, body=job, params={"dryRun": "All"})
-            waits = _not_ready(repository)
+            waits = storages.hindrance(repository, "".join(spec.storages[repo - 1 : repo]))
             if waits:
-                return await self._wait("RepositoryNotReady", waits)
+                return await self._wait(operations.NOT_READY, f"its set is to be expired; {waits}")
             proof = await self._proof(label, repo)
             if isinstance(proof, str):
                 return await self._wait("RepositoryNotReachable", f"its set is to be expired; {proof}")
@@ -158,8 +158,7 @@ class Expiry:
         listed = await turn.listed(self._context.client, self._namespace, self._spec.repository)
         if operations.may_run(self._backup, listed):
             return ""
-        held_by = operations.holder(listed)
-        title = operations.title(held_by) if held_by else "another operation"
+        title, _ = operations.standing(self._backup, listed)
         return f"its set is to be expired; waits until {title} is over: one at a time on a stanza"
 
     async def _follow(self, repository: Object, job: Object, label: str) -> float | None:
@@ -202,14 +201,6 @@ def _with_it(repository: Object, label: str, repo: int) -> str:
     if may_have_more(repository, label, repo):
         with_it.append("perhaps others that the Repository does not list")
     return f", and with it what builds on it: {', '.join(with_it)}" if with_it else ""
-
-
-def _not_ready(repository: Object) -> str:
-    if conditions.is_true(repository, "Ready"):
-        return ""
-    found = conditions.find((repository.get("status") or {}).get("conditions", []), "Ready")
-    why = found["message"] if found else "it has not been looked at"
-    return f"its set is to be expired; the Repository is not ready: {why}"
 
 
 def _deleted(backup: Object) -> datetime:

@@ -8,7 +8,7 @@ import structlog
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.api.options import parse_options
-from pgwarden.controller import admission, jobs, operations, record
+from pgwarden.controller import admission, jobs, operations, record, storages
 from pgwarden.controller.backup import expire, render, report, turn
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
@@ -16,7 +16,6 @@ from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands
-from pgwarden.pgbackrest.info import BackupSet
 
 log = structlog.get_logger()
 POLL = 2.0  # seconds between looks while something that sends no event must come first
@@ -62,15 +61,15 @@ class BackupController:
         if operations.phase(backup) == "Running":
             # The Job that the status speaks of has gone (deleted by hand, or expired): it is not known what it did.
             return await self._lost(backup, spec, repository)
-        if not conditions.is_true(repository, "Ready"):
-            found = conditions.find((repository.get("status") or {}).get("conditions", []), "Ready")
-            return await self._wait(
-                backup, "RepositoryNotReady", found["message"] if found else "Repository is not ready yet"
-            )
+        repo_spec = msgspec.convert(repository["spec"], RepositorySpec)
+        hindrance = storages.hindrance(repository, spec.storage or repo_spec.storages[0])
+        if hindrance:
+            return await self._wait(backup, operations.NOT_READY, hindrance)
         if not (repository.get("status") or {}).get("primary"):
             return await self._wait(
                 backup, "NoPrimary", f"no PostgreSQL primary of Repository {spec.repository} answers"
             )
+        # By the cache first: while it shows that others go before, nothing is read.
         known = turn.known(self._context.caches, namespace, spec.repository)
         if not operations.may_run(backup, known):
             return await self._wait_for_turn(backup, known)
@@ -86,8 +85,7 @@ class BackupController:
         return None
 
     async def _wait_for_turn(self, backup: Object, listed: list[Object]) -> float:
-        held_by = operations.holder(listed)
-        title = operations.title(held_by) if held_by else "another operation"
+        title, _ = operations.standing(backup, listed)
         return await self._wait(backup, "WaitingForTurn", f"waits until {title} is over: one at a time on a stanza")
 
     async def _done_before(self, backup: Object, repository: Object) -> float | None:
@@ -144,12 +142,15 @@ class BackupController:
         pods = caches.labelled(caches.own_pods, backup["metadata"]["namespace"], names.LABEL_BACKUP, label)
         result = jobs.result(pods)
         repo_spec = msgspec.convert(repository["spec"], RepositorySpec)
-        found = await self._find_set(backup, spec, repo_spec)
+        proof = await self._find_set(backup, spec, repo_spec)
+        found = proof.found
         if jobs.finished(job) == "Complete" and found is None:
             # `info` is the proof. It is read again until it shows the set; the Job's own word alone is not enough.
-            return await self._wait(
-                backup, "ReadingInfo", "the Job has ended; its backup set is looked for", phase="Running"
-            )
+            late = self._context.clock() - jobs.completed(job, self._context.clock()) > report.LONGEST_READING
+            if not (late and proof.was_read):
+                text = "the Job has ended; its backup set is looked for"
+                text += "" if proof.was_read else ", and `pgbackrest info` cannot be read; nobody waits for that"
+                return await self._wait(backup, operations.READING, text, phase="Running")
         after = report.ended(backup, spec, repo_spec, job, result, found, self._context.clock())
         await status.write(self._context.client, "backups", backup, after)
         if after["phase"] == "Completed":
@@ -164,16 +165,20 @@ class BackupController:
     async def _lost(self, backup: Object, spec: BackupSpec, repository: Object) -> float | None:
         """Running by the status, but no Job: begun a moment ago and not made, or deleted. `info` decides."""
         repo_spec = msgspec.convert(repository["spec"], RepositorySpec)
-        found = await self._find_set(backup, spec, repo_spec)
-        if found is None and backup["status"].get("reason") == "JobStarting" and record.is_own(backup):
+        proof = await self._find_set(backup, spec, repo_spec)
+        starting = backup["status"].get("reason") == "JobStarting" and record.is_own(backup)
+        if proof.found is None and starting:
             await self._start(backup, spec, repository)
             return None
-        after = report.without_job(backup, spec, repo_spec, found, self._context.clock())
+        if proof.found is None and not proof.was_read:
+            text = f"Job {backup['status'].get('job')} is gone; whether it has made a set is known once `info` is read"
+            return await self._wait(backup, operations.READING, text, phase="Running")
+        after = report.without_job(backup, spec, repo_spec, proof.found, self._context.clock())
         await status.write(self._context.client, "backups", backup, after)
         await self._context.recorder.warning(backup, after["reason"], after["message"])
         return None
 
-    async def _find_set(self, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> BackupSet | None:
+    async def _find_set(self, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> report.Proof:
         return await report.find_set(self._context, backup, spec, repo_spec)
 
     async def _wait(self, backup: Object, reason: str, message: str, *, phase: str = "Pending") -> float:

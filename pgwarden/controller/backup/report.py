@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from pgwarden.api import names
@@ -16,6 +17,9 @@ from pgwarden.controller.pods import waiting_reason
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, InfoError, parse_info
+
+#: After this time from the Job's end on, a set that `info` does not show is not there.
+LONGEST_READING = timedelta(minutes=10)
 
 
 def asked_type(spec: BackupSpec) -> str:
@@ -74,6 +78,10 @@ def ended(
 ) -> Object:
     if found is not None and jobs.finished(job) == "Complete":
         return _over(backup, spec, repo_spec, found, now, expired=list(result.get("expired") or []))
+    if jobs.finished(job) == "Complete":
+        label, minutes = str(result.get("label") or "it has named none"), LONGEST_READING.total_seconds() / 60
+        text = f"Job {job['metadata']['name']} ended well ({label}), and for {minutes:g} minutes `pgbackrest info` has"
+        return _failed(backup, "InfoHasNoSet", f"{text} shown no set of this Backup; create another Backup", now)
     said = str(result.get("error") or "") or jobs.failure(job) or "the Job failed and its pod left no word"
     return _failed(backup, "BackupFailed", said, now)
 
@@ -147,8 +155,16 @@ def _failed(backup: Object, reason: str, message: str, now: datetime) -> Object:
     }
 
 
-async def find_set(context: Context, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> BackupSet | None:
-    """The backup set that carries this Backup's uid, by `info`; None where the host shows none or is silent."""
+@dataclass(frozen=True)
+class Proof:
+    """The set that was looked for, and whether `info` could be read of the storage that it must be in."""
+
+    found: BackupSet | None = None
+    was_read: bool = False
+
+
+async def find_set(context: Context, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> Proof:
+    """The backup set that carries this Backup's uid, by `info` of a repository host that answers."""
     namespace, repository = backup["metadata"]["namespace"], spec.repository
     stanza = names.stanza(repository)
     caches = context.caches
@@ -160,7 +176,11 @@ async def find_set(context: Context, backup: Object, spec: BackupSpec, repo_spec
             answer = await context.agents.host((namespace, repository), ip, "status?refresh=1")
             info = parse_info([answer["info"]], stanza) if answer.get("info") else None
         except (AgentError, InfoError):
-            return None
-        found = info.annotated(names.PGBACKREST_ANNOTATION_UID, backup["metadata"]["uid"]) if info else None
-        return found if found is not None and found.repo <= len(repo_spec.storages) else None
-    return None
+            continue  # one that ends, perhaps: the next one may answer
+        if info is None or answer.get("infoError"):
+            continue
+        found = info.annotated(names.PGBACKREST_ANNOTATION_UID, backup["metadata"]["uid"])
+        wanted = spec.storage or repo_spec.storages[0]
+        mine = found is not None and found.repo <= len(repo_spec.storages)
+        return Proof(found if mine else None, info.trouble(repo_spec.repo_number(wanted)) is None)
+    return Proof()

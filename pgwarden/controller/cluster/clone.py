@@ -79,9 +79,10 @@ def hindrance(wanted: DataSource, namespace: str, source: Source, now: datetime)
     if source.info is None:
         return wait("SourceNotReachable", f"{which}: {source.error or 'its backups cannot be listed yet'}")
     spec = msgspec.convert(source.repository["spec"], RepositorySpec)
-    problem = target.unreachable(wanted.as_restore(), spec, source.info, now)
-    if problem is not None:
-        return fail(problem.reason, f"{which}: {problem.message.replace('spec.', 'spec.dataSource.')}")
+    problem = target.storage(wanted.as_restore(), spec, source.info, now)
+    if isinstance(problem, Verdict):
+        said = fail if problem.kind == "fail" else wait
+        return said(problem.reason, f"{which}: {problem.message.replace('spec.', 'spec.dataSource.')}")
     return _not_archived(wanted, which, source.repository)
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from pgwarden.api import names, records
 from pgwarden.api.target import parse_time
-from pgwarden.controller import operations
+from pgwarden.controller import operations, storages
 from pgwarden.controller.cluster import clone, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.runtime import conditions
@@ -316,8 +316,9 @@ def paused(facts: Facts) -> bool:
 def first_backup(facts: Facts) -> Decision | None:
     if facts.has_backup or facts.primary is None or facts.repository is None:
         return None
-    if not conditions.is_true(facts.repository, "Ready"):
-        return Decision(None, "the first backup is taken once the Repository is ready")
+    hindrance = storages.hindrance(facts.repository, storages.first(facts.repository))
+    if hindrance:
+        return Decision(None, f"the first backup is taken once the Repository is ready: {hindrance}")
     running = [one for one in facts.backups if not operations.is_over(one)]
     if running:
         return Decision(None, f"waiting for Backup {running[0]['metadata']['name']}")

@@ -73,11 +73,14 @@ def stanza(facts: Facts) -> Verdict:
 
 
 def wants_stanza(facts: Facts) -> bool:
-    """Whether stanza-create is to be run now. It could not succeed while a storage cannot be read, and must never be
-    tried on what belongs to another cluster.
+    """Whether stanza-create is to be run now; never on what belongs to another cluster. It goes through the storages by
+    number and ends at the first that cannot be read: those before that one need not wait for it.
     """
-    answers = facts.host_ready and not facts.info_error and facts.primary is not None
-    return answers and stanza_missing(facts) and not storages.unreadable(facts) and foreign_cluster(facts) is None
+    if not facts.host_ready or facts.info_error or facts.primary is None or foreign_cluster(facts) is not None:
+        return False
+    away = [storage.number for storage in storages.unreadable(facts)]
+    before = range(1, min(away, default=1))
+    return stanza_missing(facts) and (not away or any(storages.lacks_stanza(facts, number) for number in before))
 
 
 def foreign_cluster(facts: Facts) -> Verdict | None:

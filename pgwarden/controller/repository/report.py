@@ -34,7 +34,8 @@ def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
             listed, kind, verdict.status, verdict.reason, verdict.message, now=facts.now, generation=generation
         )
     sets = _sets(facts, backup_names)
-    with_facts = _with_facts(storages.status(facts), before, sets)
+    foreign = decide.foreign_cluster(facts) is not None
+    with_facts = _with_facts(storages.status(facts, foreign=foreign), before, sets)
     after = before | {
         "observedGeneration": generation,
         "phase": decide.phase(facts),

@@ -25,7 +25,14 @@ ALTERNATIVE_KEYS = {
 
 
 class MissingSecretError(Exception):
-    """A Secret that the Repository names is not there, or has not the key. The message names both and the way out."""
+    """A Secret that the Repository names is not there, or has not the key. The message begins with the field and
+    names the way out.
+    """
+
+
+def concerns(error: str) -> str:
+    """The storage that *error*, the message of a MissingSecretError, is about; empty where it is about all of them."""
+    return "s3" if error.startswith("spec.s3.") else ""
 
 
 @dataclass(frozen=True)

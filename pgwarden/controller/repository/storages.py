@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pgwarden.controller.repository import secrets
 from pgwarden.controller.repository.facts import Facts
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import config
@@ -36,6 +37,25 @@ def read(facts: Facts) -> list[StorageView]:
     return [storage for storage in look(facts) if storage.known and storage.trouble is None and storage.number in told]
 
 
+def lacks_stanza(facts: Facts, number: int) -> bool:
+    """Whether `info` says that there is none in storage *number*."""
+    missing = {pgbackrest_info.MISSING_PATH, pgbackrest_info.MISSING_DATA}
+    return any(repo.repo == number and repo.code in missing for repo in facts.info.repos) if facts.info else False
+
+
+def ready(facts: Facts, storage: StorageView) -> bool:
+    """Whether an operation on *storage* alone can begin, whatever the other one is like."""
+    if not storage.known or storage.trouble is not None or facts.info is None:
+        return False
+    if facts.secret_error and secrets.concerns(facts.secret_error) in {"", storage.name}:
+        return False
+    others = any(repo.code == pgbackrest_info.OTHER for repo in facts.info.repos)
+    if others and facts.primary is not None and not facts.primary.answer.get("relays"):
+        return False  # archive-push would stop for the other one, and a backup would wait for its WAL in vain
+    there = any(repo.repo == storage.number for repo in facts.info.repos)
+    return there and not lacks_stanza(facts, storage.number)
+
+
 def place(facts: Facts, storage: str) -> Place:
     """Names for the sentences."""
     s3 = facts.s3
@@ -50,9 +70,11 @@ def why(facts: Facts, text: str) -> str:
     return "; ".join(_told(facts, number, said) for number, said in by_repo(text))
 
 
-def status(facts: Facts) -> list[Object]:
-    """`status.storages`: where each is, with all defaults filled in, and whether it answers."""
-    return [_entry(facts, storage) for storage in look(facts)]
+def status(facts: Facts, *, foreign: bool = False) -> list[Object]:
+    """`status.storages`: where each is, with all defaults filled in, and whether it answers. *foreign*: of another
+    cluster, so that none is ready for this one.
+    """
+    return [_entry(facts, storage) | {"ready": not foreign and ready(facts, storage)} for storage in look(facts)]
 
 
 def _look(facts: Facts, number: int, name: str) -> StorageView:

@@ -115,7 +115,8 @@ def backed_up(facts: Facts) -> Verdict:
     if phase == "Failed":
         return settled(BACKUP_FAILED, f"Backup {name} failed: {status.get('message', '')}; {_BY_HAND}")
     if phase != "Completed":
-        text = f"waiting for Backup {name} ({phase or 'Pending'})"
+        waits = f": {status['message']}" if phase == "Pending" and status.get("message") else ""
+        text = f"waiting for Backup {name} ({phase or 'Pending'}{waits})"
         return wait("Running", text, again=SLOW if phase else POLL, backup=name)
     kept = facts.claims.get(plan.kept_claim)
     if not facts.spec.keep_old_volume and kept is not None and "deletionTimestamp" not in kept["metadata"]:

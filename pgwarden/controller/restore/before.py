@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
+from datetime import timedelta
 
 import msgspec
 
@@ -38,9 +39,8 @@ HOPELESS = frozenset({31, 32, 33, 34, 35, 36, 37, 58, 75})
 
 def validated(facts: Facts) -> Verdict:
     if not operations.may_run(facts.restore, facts.operations):
-        holder = operations.holder(facts.operations)
-        other = operations.title(holder) if holder else "another operation"
-        return wait("Waiting", f"waiting for {other} of the same Repository to end", pending=True, again=SLOW)
+        other, more = operations.standing(facts.restore, facts.operations)
+        return wait("Waiting", f"waiting for {other} of the same Repository to end{more}", pending=True, again=SLOW)
     if facts.repository is None or is_going(facts.repository):
         return wait("NoRepository", f"Repository {facts.spec.repository} is not there", pending=True, again=SLOW)
     if facts.info is None and not facts.info_error:
@@ -48,15 +48,22 @@ def validated(facts: Facts) -> Verdict:
     if facts.info is None:
         return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}", pending=True)
     info = _info(facts)
-    problem = target.unreachable(facts.spec, facts.repo_spec, info, facts.now)
-    problem = problem or target.too_small(facts.spec, facts.repo_spec, info)
+    storage = target.storage(facts.spec, facts.repo_spec, info, facts.now)
+    if isinstance(storage, Verdict):
+        return storage
+    problem = target.too_small(msgspec.structs.replace(facts.spec, storage=storage), facts.repo_spec, info)
     if problem:
         return problem
     plan = planning.make(facts)
     if isinstance(plan, Verdict):
         return plan
+    plan = msgspec.structs.replace(plan, storage=storage)
     where = f"claim {plan.claim} of {workload.title(plan)}" if plan.in_place else f"a new claim {plan.new_claim}"
-    return done("Valid", f"restoring {_wanted(facts)} into {where}", plan=plan, **_names(plan))
+    text = f"restoring {_wanted(facts)} into {where}"
+    if storage:
+        others = " and ".join(f"storage {name}" for name in target.away(facts.repo_spec, info))
+        text += f", from storage {storage}" + (f"; {others} cannot be read" if others else "")
+    return done("Valid", text, plan=plan, **_names(plan))
 
 
 def _info(facts: Facts) -> Info | None:
@@ -102,8 +109,7 @@ def fenced(facts: Facts) -> Verdict:
         pod = _primary(facts)
         if pod is None or not pod_ip(pod) or pods.has_ended(pod):
             return _archived_only(facts, "no PostgreSQL pod is running")
-        call = Call(pod_ip(pod), f"fence?timeout={FENCE_SECONDS}", FENCE_SECONDS + 15, "fence")
-        return act(call, "Fencing", f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all that it has")
+        return _ask(facts, pod)
     plan, tablespaces = facts.planned, answer.get("tablespaces") or ()
     elsewhere = _tablespace_elsewhere(plan, tablespaces)
     if elsewhere:
@@ -116,6 +122,18 @@ def fenced(facts: Facts) -> Verdict:
         text = f"all up to {answer.get('time')} is archived (segment {answer.get('wal')})"
         return done("Archived", text, plan=plan)
     return _archived_only(facts, str(answer.get("error", "")))
+
+
+def _ask(facts: Facts, pod: Object) -> Verdict:
+    """Into the storage that is restored from: another one that is away holds nobody up."""
+    storage = render.storage(facts.planned, facts.spec)
+    repo = f"&repo={facts.repo_spec.repo_number(storage)}" if storage else ""
+    call = Call(pod_ip(pod), f"fence?timeout={FENCE_SECONDS}{repo}", FENCE_SECONDS + 15, "fence")
+    until = forms.rfc3339(facts.now + timedelta(seconds=FENCE_SECONDS))
+    text = f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all that it has"
+    text += f" into storage {storage}" if storage else ""
+    text += f"; waiting until {until} ({FENCE_SECONDS} s) at most, then the restore goes on with what is archived"
+    return act(call, "Fencing", text)
 
 
 def _folders(tablespaces: Iterable[Object]) -> list[str]:
@@ -145,7 +163,8 @@ def _primary(facts: Facts) -> Object | None:
 
 
 def _archived_only(facts: Facts, why: str) -> Verdict:
-    latest = target.archived_until(facts.repository, facts.spec)
+    asked = msgspec.structs.replace(facts.spec, storage=render.storage(facts.planned, facts.spec))
+    latest = target.archived_until(facts.repository, asked)
     until = f" (up to {forms.rfc3339(latest)} for all that is known)" if latest else ""
     moment = target.wanted_time(facts.spec)
     if moment is not None and latest is not None and moment > latest:

@@ -12,6 +12,7 @@ from pgwarden.controller.agents import AgentError
 from pgwarden.controller.backup import turn
 from pgwarden.controller.cluster import patroni
 from pgwarden.controller.context import Context
+from pgwarden.controller.pods import has_ended
 from pgwarden.controller.restore import cluster, workload
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore.cluster import Members
@@ -162,15 +163,18 @@ class _Reader:
     async def info(self, repository: str) -> tuple[Object | None, str]:
         """The stanza's element of `pgbackrest info`, by the repository host's agent."""
         selector = f"{names.LABEL_OWNER_REPOSITORY}={repository},{names.LABEL_COMPONENT}=host"
-        pods = [pod for pod in await self.items("pods", labelSelector=selector) if pod_ip(pod)]
-        if not pods:
-            return None, "the repository host has no running pod"
-        key = (self._namespace, repository)
-        try:
-            status = await self._context.agents.host(key, pod_ip(pods[0]), "status")
-        except AgentError as error:
-            return None, str(error)
-        return status.get("info"), str(status.get("infoError") or ("" if status.get("info") else "no backup yet"))
+        key, error = (self._namespace, repository), "the repository host has no running pod"
+        for pod in await self.items("pods", labelSelector=selector):
+            if not pod_ip(pod) or has_ended(pod):
+                continue
+            try:
+                status = await self._context.agents.host(key, pod_ip(pod), "status")
+            except AgentError as problem:
+                error = str(problem)  # one that ends, perhaps: the next one may answer
+                continue
+            said = str(status.get("infoError") or ("" if status.get("info") else "no backup yet"))
+            return status.get("info"), said
+        return None, error
 
     async def agent(self, repository: str, plan: Plan | None, pods: Iterable[Object]) -> tuple[Object | None, str]:
         """What the agent beside the restarted PostgreSQL says."""

@@ -58,6 +58,8 @@ class Plan(Model, frozen=True, kw_only=True):
     kept: str = ""
     failed: str = ""
     backup: str = ""
+    #: The storage that is restored from; empty where pgBackRest may choose, and in plans of version 0.1.
+    storage: str = ""
     new_volume: Volume | None = None  # known when the Job has bound it
     facts: PodFacts
     mounts: list[dict[str, Any]]  # of the data volume, in the PostgreSQL container

@@ -9,7 +9,6 @@ from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.options import parse_options
 from pgwarden.controller import render
-from pgwarden.controller.restore import target
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.settings import Settings
 from pgwarden.kube.client import Object
@@ -31,6 +30,11 @@ _SCHEDULING = (
     "schedulerName",
     "imagePullSecrets",
 )
+
+
+def storage(plan: Plan, spec: RestoreSpec) -> str:
+    """The one that is restored from, and backed up to afterwards; empty where pgBackRest may choose."""
+    return plan.storage or spec.storage
 
 
 def labels(plan: Plan) -> dict[str, str]:
@@ -112,8 +116,8 @@ def _claim(name: str, namespace: str, spec: dict[str, Any], own_labels: dict[str
 def backup(plan: Plan, spec: RestoreSpec, namespace: str) -> Object:
     """It has no owner: it outlives the Restore."""
     wanted: Object = {"repository": plan.repository, "type": "full"}
-    if spec.storage:
-        wanted["storage"] = spec.storage
+    if storage(plan, spec):
+        wanted["storage"] = storage(plan, spec)
     return {
         "apiVersion": names.API_VERSION,
         "kind": "Backup",
@@ -192,7 +196,7 @@ def arguments(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> list[
         target=spec.target,
         timeline=spec.target_timeline,
         backup_set=spec.set,
-        repo=target.repo_number(spec, repo_spec),
+        repo=repo_spec.repo_number(chosen) if (chosen := storage(plan, spec)) else None,
         data_directory=plan.facts.data_directory,
         options=options,
         role_arn=identity.role(repo_spec),

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pgwarden.api import names
 from pgwarden.controller.pods import has_ended
-from pgwarden.controller.restore import cluster, render, swap, workload
+from pgwarden.controller.restore import cluster, render, swap, target, workload
 from pgwarden.controller.restore.facts import (
     Facts,
     claims_of,
@@ -23,9 +23,9 @@ def stopped(facts: Facts) -> Verdict:
     plan = facts.planned
     found = facts.workload(plan.workload)
     if found is not None and not workload.is_stopped(plan, found):
-        if not facts.info and facts.info_error:
-            text = f"not stopping PostgreSQL while it could not recover: {facts.info_error}"
-            return wait("RepositoryNotReachable", text)
+        why = facts.info_error if not facts.info else target.without(facts, plan.storage)
+        if why:
+            return wait("RepositoryNotReachable", f"not stopping PostgreSQL while it could not recover: {why}")
         changed = _changed(facts, plan) or _job_gone(facts, plan)
         if changed:
             return changed
@@ -170,8 +170,9 @@ def started(facts: Facts) -> Verdict:
 
 def _start(facts: Facts, plan: Plan, found: Object) -> Verdict:
     """PostgreSQL takes WAL that cannot be fetched for WAL that does not exist: it starts only when the host answers."""
-    if facts.info_error:
-        return wait("RepositoryNotReachable", f"not starting PostgreSQL without its WAL: {facts.info_error}")
+    why = facts.info_error or target.without(facts, plan.storage)
+    if why:
+        return wait("RepositoryNotReachable", f"not starting PostgreSQL without its WAL: {why}")
     return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+import msgspec
+
+from pgwarden.api import names
 from pgwarden.api import target as forms
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.quantity import parse_quantity
+from pgwarden.controller.restore.facts import Facts
 from pgwarden.controller.restore.verdict import SLOW, Verdict, fail, wait
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
+from pgwarden.pgbackrest.info import BackupSet, Info, InfoError, parse_info, recovery_window
+from pgwarden.pgbackrest.trouble import explain
 
 _SHOWN = 5  # backup sets in a message
 
@@ -25,6 +30,41 @@ def wanted_time(spec: RestoreSpec) -> datetime | None:
 def repo_number(spec: RestoreSpec, repository: RepositorySpec) -> int | None:
     """None where pgBackRest may choose among the storages."""
     return repository.repo_number(spec.storage) if spec.storage else None
+
+
+def away(repository: RepositorySpec, info: Info | None) -> dict[str, str]:
+    """The storages that could not be read, with the reason."""
+    said = {name: info.trouble(number) for number, name in enumerate(repository.storages, 1)} if info else {}
+    return {name: explain(text).sentence for name, text in said.items() if text is not None}
+
+
+def storage(spec: RestoreSpec, repository: RepositorySpec, info: Info | None, now: datetime) -> str | Verdict:
+    """The storage to restore from; empty where pgBackRest may choose among all. Or why there is none, or none yet: what
+    a storage that cannot be read holds is not known.
+    """
+    gone = away(repository, info)
+    problem = unreachable(spec, repository, info, now)
+    if not gone or (problem and problem.reason == "TargetInFuture") or (spec.storage and spec.storage not in gone):
+        return problem or spec.storage
+    left = [] if spec.storage else [name for name in repository.storages if name not in gone]
+    for name in left:
+        if unreachable(msgspec.structs.replace(spec, storage=name), repository, info, now) is None:
+            return name
+    why = "; ".join(f"storage {name}: {gone[name]}" for name in ([spec.storage] if spec.storage else gone))
+    if problem and left:
+        why += f". Of what can be read: {problem.message}"
+    return wait("StorageNotReadable", why, pending=True)
+
+
+def without(facts: Facts, chosen: str) -> str:
+    """Why WAL could not be fetched now: the storage *chosen*, or each one, cannot be read. Empty where it can."""
+    try:
+        info = parse_info([facts.info], names.stanza(facts.spec.repository)) if facts.info else None
+    except InfoError:
+        return ""
+    gone = away(facts.repo_spec, info)
+    wanted = [chosen] if chosen else list(facts.repo_spec.storages)
+    return "; ".join(f"storage {name}: {gone[name]}" for name in wanted) if gone.keys() >= set(wanted) else ""
 
 
 def unreachable(spec: RestoreSpec, repository: RepositorySpec, info: Info | None, now: datetime) -> Verdict | None:

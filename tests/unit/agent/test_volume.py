@@ -130,3 +130,19 @@ async def test_a_file_system_without_locks_is_used_without(root, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", unsupported)
     async with volume.alone(root, 0):
         pass
+
+
+@pytest.mark.parametrize(
+    ("args", "there", "content"),
+    [
+        (["--repo=2", "restore"], True, "--repo=2\n"),
+        (["restore"], True, ""),
+        (["--repo=2", "--type=none", "restore"], False, None),
+    ],
+)
+def test_recovery_signal_names_the_storage_that_was_restored_from(tmp_path, args, there, content):
+    signal = tmp_path / "recovery.signal"
+    if there:
+        signal.touch()
+    volume.name_storage(tmp_path, args)
+    assert (signal.read_text() if signal.exists() else None) == content

@@ -51,6 +51,32 @@ def test_a_target_after_the_window_is_refused_when_the_repository_is_not_archivi
     )
 
 
+LOCAL = {"name": "local", "ready": True, "reachable": True}
+S3_AWAY = {"name": "s3", "ready": False, "reachable": False}
+
+
+@pytest.mark.parametrize(
+    ("storages", "storage", "refused"),
+    [
+        pytest.param([LOCAL, S3_AWAY], "local", False, id="the other one is away"),
+        pytest.param([LOCAL, S3_AWAY], "", False, id="one of them is away, and any will do"),
+        pytest.param([LOCAL, S3_AWAY], "s3", True, id="the one that is named is away"),
+        pytest.param([LOCAL, S3_AWAY | {"reachable": True}], "local", True, id="none is away"),
+        pytest.param([LOCAL | {"ready": False}, S3_AWAY], "local", True, id="neither can be used"),
+    ],
+)
+def test_a_target_after_the_window_is_for_the_fence_to_judge_while_only_another_storage_is_away(
+    make, refusal, hippo, storages, storage, refused
+):
+    hippo["spec"]["storageType"] = "local,s3"
+    window = hippo["status"]["recoveryWindow"][0]
+    hippo["status"]["recoveryWindow"] = [window, window | {"storage": "s3", "repo": 2}]
+    hippo["status"] |= {"conditions": [{"type": "Archiving", "status": "False"}], "storages": storages}
+    named = {"storage": storage} if storage else {}
+    text = refusal(make("Restore", repository="hippo", target={"time": "2026-11-21T00:00:00Z"}, **named))
+    assert ("it is not archiving" in text) is refused
+
+
 def test_an_unknown_window_is_said_and_does_not_stop_a_rescue(make, judge, hippo):
     del hippo["status"]
     verdict = judge(

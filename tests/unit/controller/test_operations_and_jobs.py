@@ -14,14 +14,88 @@ def operation(kind: str, name: str, phase: str = "", minute: int = 0, labels: di
     return {"kind": kind, "metadata": metadata | {"labels": labels or {}}, "status": {"phase": phase} | status}
 
 
-def test_one_that_runs_keeps_the_stanza_and_else_the_oldest_gets_it():
-    old, new = operation("Backup", "old", minute=1), operation("Restore", "new", minute=2)
+def test_what_runs_holds_the_stanza_and_of_those_that_wait_a_restore_goes_first_then_the_oldest():
+    old, middle = operation("Backup", "old", minute=1), operation("Backup", "middle", minute=2)
+    early, late = operation("Restore", "early", minute=3), operation("Restore", "late", minute=4)
     running = operation("Backup", "running", "Running", minute=9)
-    assert operations.holder([new, old]) is old
-    assert operations.holder([new, running, old]) is running
-    assert operations.may_run(old, [new, old])
-    assert not operations.may_run(new, [new, old])
+    assert operations.holder([middle, old]) is old
+    assert operations.holder([late, early, middle, old]) is early
+    assert operations.holder([early, running, old]) is running
+    assert operations.may_run(early, [late, early, middle, old])
+    assert not operations.may_run(old, [early, old])
     assert operations.holder([]) is None
+
+
+def restore_with(reason: str, phase: str = "Pending", **status) -> dict:
+    return operation("Restore", "r", phase, minute=9, reason=reason, **status)
+
+
+def backup_with(reason: str, phase: str = "Pending", **status) -> dict:
+    return operation("Backup", "b", phase, minute=1, reason=reason, **status)
+
+
+#: One operation, another, and who of the two may begin when it looks.
+TWO = [
+    pytest.param(backup_with("NoPrimary"), operation("Restore", "r"), "r", id="a backup without a primary"),
+    pytest.param(backup_with("RepositoryNotReady"), operation("Restore", "r"), "r", id="a backup without its storage"),
+    pytest.param(backup_with("WaitingForTurn"), restore_with("Waiting"), "r", id="both wait for their turn"),
+    pytest.param(backup_with(""), operation("Restore", "r"), "r", id="nobody has looked yet"),
+    pytest.param(backup_with("WaitingForTurn"), restore_with("NoPod"), "br", id="a restore without a pod"),
+    pytest.param(backup_with(""), restore_with("StorageNotReadable"), "br", id="a restore without its storage"),
+    pytest.param(backup_with("NoPrimary"), restore_with("PodNotInjected"), "br", id="neither could when it looked"),
+    pytest.param(backup_with("JobWaits", "Running"), restore_with("Waiting"), "b", id="a backup runs, and stands"),
+    pytest.param(backup_with("ReadingInfo", "Running"), restore_with("Waiting"), "r", id="its job is over"),
+    pytest.param(backup_with(""), restore_with("Recovering", "Running", plan="{}"), "r", id="a restore runs"),
+    pytest.param(backup_with(""), restore_with("PlanUnreadable", plan="?"), "r", id="another version has begun it"),
+]
+
+
+@pytest.mark.parametrize(("backup", "restore", "may"), TWO)
+def test_one_that_could_not_begin_holds_nobody_up(backup: dict, restore: dict, may: str):
+    both = [backup, restore]
+    assert "".join(o["metadata"]["name"] for o in both if operations.may_run(o, both)) == may
+
+
+def test_of_many_that_could_begin_exactly_one_does_whoever_looks_and_in_whatever_order():
+    many = [operation("Backup", f"b{n}", minute=n, reason="WaitingForTurn") for n in range(20)]
+    many += [operation("Restore", f"r{n}", minute=30 + n, reason="Waiting") for n in range(5)]
+    stuck = [operation("Restore", f"stuck{n}", minute=n, reason="NoPod") for n in range(5)]
+    begun = [o["metadata"]["name"] for o in many if operations.may_run(o, [*reversed(many), *stuck])]
+    assert begun == ["r0"]
+
+
+def asked(reason: str, phase: str = "Pending") -> dict:
+    labels = {"pgwarden.io/restore": "r"}
+    return operation("Backup", "r-after", phase, minute=10, labels=labels, reason=reason)
+
+
+def test_a_restore_whose_backup_afterwards_waits_for_its_storage_holds_nobody_up_until_that_begins():
+    last = restore_with("Running", "Running", plan="{}", step="BackedUp", startTime="2026-11-23T10:09:00Z")
+    nightly, other = operation("Backup", "nightly", minute=1), operation("Restore", "other", minute=20)
+    assert operations.may_run(other, [last, asked("RepositoryNotReady"), nightly, other])
+    assert not operations.may_run(other, [last, asked("WaitingForTurn"), nightly, other])
+    assert not operations.may_run(other, [last, asked("JobRuns", "Running"), nightly, other])
+    begun = operation("Restore", "other", "Running", minute=20, plan="{}", reason="Fencing")
+    for said in ("RepositoryNotReady", "WaitingForTurn"):
+        assert not operations.may_run(asked(said), [last, asked(said), begun])
+    over = operation("Restore", "other", "Completed", minute=20, plan="{}")
+    assert operations.may_run(asked("RepositoryNotReady"), [last, asked("RepositoryNotReady"), over])
+
+
+def test_the_backup_of_an_earlier_restore_of_the_name_does_not_run_in_the_midst_of_this_one():
+    runs = operation("Restore", "r", "Running", minute=9, plan="{}")
+    earlier = operation("Backup", "r-after", minute=8, labels={"pgwarden.io/restore": "r"})
+    assert not operations.may_run(earlier, [runs, earlier])
+
+
+def test_who_waits_behind_one_that_runs_is_told_what_that_does_and_the_way_out():
+    stands = backup_with("JobWaits", "Running", startTime="2026-11-23T10:01:00Z", message="Job b-backup: no node fits")
+    title, more = operations.standing(restore_with("Waiting"), [stands, restore_with("Waiting")])
+    assert title == "Backup b"
+    assert more == (
+        "; it runs since 2026-11-23T10:01:00Z (JobWaits: Job b-backup: no node fits). Who cannot wait deletes it"
+    )
+    assert operations.standing(backup_with(""), [backup_with(""), operation("Restore", "r")]) == ("Restore r", "")
 
 
 def test_what_is_over_refused_or_being_deleted_holds_up_nobody():

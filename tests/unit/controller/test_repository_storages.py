@@ -13,6 +13,7 @@ import pytest
 
 from pgwarden.api.defaults import OperatorDefaults, effective_s3
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.controller import storages
 from pgwarden.controller.repository import decide, report
 from pgwarden.controller.repository.facts import Facts, PodView
 from pgwarden.pgbackrest.info import parse_info
@@ -131,19 +132,57 @@ def test_a_stanza_of_another_cluster_in_either_storage_is_never_touched(foreign)
     assert decide.phase(given) == "Failed"
 
 
-def test_a_stanza_is_made_where_every_storage_answers_and_one_has_none():
+def test_a_stanza_is_made_in_every_storage_that_can_be_had_before_one_that_cannot_be_read():
     missing = {"code": 1, "message": "missing stanza path"}
     assert decide.wants_stanza(facts(info({}, missing)))
     assert not decide.wants_stanza(facts(info({}, {})))
-    assert not decide.wants_stanza(facts(info(missing, {"code": 99, "message": TEXTS["down"]})))
+    down = {"code": 99, "message": TEXTS["down"]}
+    assert decide.wants_stanza(facts(info(missing, down)))
+    assert not decide.wants_stanza(facts(info({}, down)))
+    assert not decide.wants_stanza(facts(info(down, missing)))  # stanza-create would end at the first one
     assert not decide.wants_stanza(facts(info(missing, missing), pods=()))
+
+
+DOWN = {"code": 99, "message": TEXTS["down"]}
+MISSING = {"code": 1, "message": "missing stanza path"}
+SECRET = "spec.s3.credentialsSecretRef: there is no Secret keys in namespace ns; create it"
+PASSPHRASE = "spec.encryption.secretRef: there is no Secret words in namespace ns; create it"
+
+
+@pytest.mark.parametrize(
+    ("repos", "more", "ready"),
+    [
+        pytest.param(({}, {}), {}, [True, True], id="all is well"),
+        pytest.param(({}, DOWN), {}, [True, False], id="s3 is away"),
+        pytest.param((DOWN, {}), {}, [False, True], id="the volume cannot be read"),
+        pytest.param(({}, DOWN), {"answer": {}}, [False, False], id="an agent that pushes no WAL past the other one"),
+        pytest.param(({}, MISSING), {}, [True, False], id="no stanza in s3 yet"),
+        pytest.param(({},), {"secret_error": SECRET}, [True, False], id="widened, and the Secret is not there"),
+        pytest.param(({}, {}), {"secret_error": PASSPHRASE}, [False, False], id="no passphrase"),
+        pytest.param(({}, {"system": OTHER}), {}, [False, False], id="another cluster's stanza"),
+        pytest.param(({}, {}), {"host_ready": False}, [False, False], id="no host"),
+        pytest.param(({}, {}), {"info_error": "pgbackrest info: no"}, [False, False], id="nothing can be read"),
+    ],
+)
+def test_each_storage_is_ready_by_itself(repos, more, ready):
+    given = facts(info(*repos), **({"answer": {"relays": True}} | more))
+    shown = report.status(given, {})
+    assert [storage["ready"] for storage in shown["storages"]] == ready
+    told_of = {name: storages.hindrance({"status": shown}, name) for name in ("local", "s3")}
+    assert [not why for why in told_of.values()] == ready
+
+
+def test_what_hinders_an_operation_is_what_its_own_storage_says():
+    shown = report.status(facts(info({}, DOWN), answer={"relays": True}), {})
+    assert storages.hindrance({"status": shown}, "s3").startswith("storage s3: cannot connect to")
+    assert storages.hindrance({}, "s3") == "the Repository has not been looked at yet"
 
 
 def test_the_status_has_each_storage_with_all_defaults_filled_in():
     shown = report.status(facts(info({}, {"code": 99, "message": TEXTS["badca"]})), {})["storages"]
     assert shown[0] == {
         "name": "local", "repo": 1, "type": "posix", "location": "persistentvolumeclaim/x",
-        "reachable": True, "message": "", "lastWal": "A" * 24,
+        "reachable": True, "message": "", "lastWal": "A" * 24, "ready": False,
         "backupCount": 0, "backupCounts": {"full": 0, "diff": 0, "incr": 0},
     }  # fmt: skip
     place = {"bucket": "backups", "endpoint": "s3.example:7070", "region": "us-east-1", "path": "/pgwarden/ns/hippo"}

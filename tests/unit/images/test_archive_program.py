@@ -165,3 +165,42 @@ def test_archive_push_is_not_tried_again(program: Path, tmp_path: Path) -> None:
     done = subprocess.run([program, "--stanza=main", "archive-push", "x"], check=False, cwd=tmp_path)
     assert done.returncode == 103
     assert (tmp_path / "tries").read_text() == "\n"
+
+
+# --- recovery from one storage of several ------------------------------------------------------------------------
+
+OWN, ANY = "--repo=2 --stanza=main", "--no-archive-async --io-timeout=5 --stanza=main"
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "answer", "asked"),
+    [
+        pytest.param("0", "0", 0, [OWN], id="the storage has it, nobody else is asked"),
+        pytest.param("1", "0", 0, [OWN, ANY], id="another one has it"),
+        pytest.param("1", "1", 1, [OWN, ANY], id="it is nowhere"),
+        pytest.param("1", "103", 1, [OWN, ANY], id="the other one is away, and is not waited for"),
+        pytest.param("103", "1", 126, [OWN], id="it is away: that the other one has it not is no answer"),
+    ],
+)
+def test_the_storage_that_recovery_signal_names_is_asked_first_and_alone_waited_for(
+    program: Path, tmp_path: Path, own: str, others: str, answer: int, asked: list[str]
+) -> None:
+    script = f'echo "$@" >> {tmp_path}/asked; case "$1" in --repo=2) exit {own};; esac; exit {others}'
+    pretend(program, script)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "recovery.signal").write_text("--repo=2\n")
+    assert subprocess.run([program, *GET], check=False, cwd=data).returncode == answer
+    seen = (tmp_path / "asked").read_text().splitlines()
+    assert list(dict.fromkeys(line.partition(" archive-get")[0] for line in seen)) == asked
+    assert all(line.endswith("archive-get 000000010000000000000001 pg_wal/RECOVERYXLOG") for line in seen)
+
+
+@pytest.mark.parametrize("content", ["", "2\n", "--repo=\n", "--repo=x", "--stanza=other"])
+def test_a_recovery_signal_that_names_none_adds_no_option(program: Path, tmp_path: Path, content: str) -> None:
+    pretend(program, f'echo "$@" > {tmp_path}/asked; exit 1')
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "recovery.signal").write_text(content)
+    assert subprocess.run([program, *GET], check=False, cwd=data).returncode == 1
+    assert (tmp_path / "asked").read_text().split() == GET

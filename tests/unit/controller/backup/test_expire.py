@@ -44,7 +44,7 @@ class Answers(KubeClient):
             raise errors.Terminating(403, "Forbidden", "is being terminated")
         if (params or {}).get("dryRun") != "All":
             self.sent.append((method, path.rpartition("/namespaces/")[2], body))
-        return {}
+        return {"metadata": {"resourceVersion": "8"}} if method == "PATCH" else {}
 
     def jobs(self) -> list[Any]:
         return [body for method, path, body in self.sent if (method, path) == ("POST", "ns/jobs")]

@@ -8,6 +8,7 @@ import subprocess
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from pgwarden.api import names
@@ -37,6 +38,7 @@ def repository(latest: str = "2026-11-20T00:00:00Z", **given: Any) -> dict[str, 
     return {"metadata": {"name": "rhino", "namespace": "ns"}, "spec": given, "status": {"recoveryWindow": window}}
 
 
+AWAY = RepoStatus(repo=1, code=99, message="[FileOpenError] unable to open", cipher="none")
 GOOD = Source(repository(), info(datetime(2026, 11, 1, tzinfo=UTC)))
 #: The cluster's own Repository before the clone: reachable and empty.
 OWN = {"metadata": {"name": "hippo"}, "status": {"conditions": [{"type": "Reachable", "status": "True"}]}}
@@ -60,6 +62,9 @@ WAITING = {
     ),
     "its host does not answer": ({"source": Source(repository(), error="it is down")}, "SourceNotReachable", "it is down"),
     "it holds no backup": ({"source": Source(repository(), info())}, "NoBackup", "holds no backup"),
+    "its storage cannot be read": (
+        {"source": Source(repository(), msgspec.structs.replace(info(), repos=(AWAY,)))}, "StorageNotReadable", "storage local: ",
+    ),
     "the target is before its oldest backup": (
         {"target": {"time": "2026-10-01T00:00:00Z"}}, "TargetTooEarly", "spec.dataSource.target.time",
     ),
