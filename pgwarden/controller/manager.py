@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
+import structlog
+
 from pgwarden.api import names
 from pgwarden.controller import operations
 from pgwarden.controller.backup.reconcile import BackupController
@@ -12,13 +15,17 @@ from pgwarden.controller.context import Context
 from pgwarden.controller.repository.reconcile import RepositoryController
 from pgwarden.controller.repository.secret_watch import SecretWatch
 from pgwarden.controller.restore.reconcile import RestoreController
-from pgwarden.controller.runtime.worker import Worker
+from pgwarden.controller.runtime.worker import NotYet, Worker
 from pgwarden.controller.schedule.reconcile import ScheduleController
+from pgwarden.kube import errors
 from pgwarden.kube.cache import Listener, WatchCache, key_of
 from pgwarden.kube.client import Object
 
+log = structlog.get_logger()
 #: Workers for BackupSchedules: many are due at the same second, and each run takes a few round trips.
 SCHEDULERS = 16
+#: Seconds until it is looked again for what deleted Restores have left, where that could not be seen.
+ORPHANS_AGAIN = 10.0
 
 
 class Manager:
@@ -58,13 +65,24 @@ class Manager:
         for cache, worker in self._own:
             for key in list(cache.items):
                 worker.queue.add(key)
-        for key in await self._restorer.orphans():
-            self.restores.queue.add(key)
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._add_orphans())
             watch = SecretWatch(self._context.client, caches.repositories, self.repositories.queue.add)
             group.create_task(watch.run())
             for _, worker in self._own:
                 group.create_task(worker.run())
+
+    async def _add_orphans(self) -> None:
+        """What Restores have left that were deleted while no controller ran: looked for until it can be seen."""
+        while True:
+            try:
+                for key in await self._restorer.orphans():
+                    self.restores.queue.add(key)
+            except (errors.ApiError, NotYet, aiohttp.ClientError, TimeoutError, OSError) as error:
+                log.warning("cannot look for what deleted Restores have left, trying again", error=str(error))
+                await asyncio.sleep(ORPHANS_AGAIN)
+            else:
+                return
 
     def _repository_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
         self._wake_operations(*key_of(obj))

@@ -64,8 +64,9 @@ class Facts:
         found = conditions.find(self.restore.get("status", {}).get("conditions", []), step)
         return self.now - parse_time(found["lastTransitionTime"]) if found else timedelta()
 
-    def workload(self, name: str) -> Object | None:
-        return next((one for one in self.workloads if one["metadata"]["name"] == name), None)
+    def workload(self, name: str, kind: str) -> Object | None:
+        """The one of that name; of two kinds there may be one each, and what is read by name need not say its own."""
+        return next((o for o in self.workloads if (o["metadata"]["name"], o.get("kind", kind)) == (name, kind)), None)
 
     def labelled_pods(self) -> list[Object]:
         wanted = self.spec.repository

@@ -5,6 +5,7 @@ Another kind needs the same four: find it, what stops it, what starts it, whethe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgwarden.api import names
@@ -114,12 +115,26 @@ def _single(facts: Facts, workload: Object) -> Found | Verdict:
 
 def stopped_by_vanished(facts: Facts) -> Plan | None:
     """The plan of a Restore that has stopped the Repository's workload and does not exist any more, or is over."""
-    alive = {o["metadata"]["uid"] for o in facts.operations if not _over(o)}
-    for workload in facts.workloads:
+    return left_by_vanished(facts.workloads, facts.spec.repository, facts.operations)
+
+
+def left_by_vanished(workloads: Iterable[Object], repository: str, operations: Iterable[Object]) -> Plan | None:
+    alive = {o["metadata"]["uid"] for o in operations if not _over(o)}
+    for workload in workloads:
         left = plans.of_workload(workload)
-        if left and left.repository == facts.spec.repository and left.restore_uid not in alive:
+        if left and left.repository == repository and left.restore_uid not in alive:
             return left
     return None
+
+
+def uses(workload: Object, claim: str) -> bool:
+    """Whether *claim* is one that the workload's own pods have, by its template."""
+    spec, name = workload["spec"], workload["metadata"]["name"]
+    volumes = spec.get("template", {}).get("spec", {}).get("volumes") or []
+    mounted = {(volume.get("persistentVolumeClaim") or {}).get("claimName") for volume in volumes}
+    first = (spec.get("ordinals") or {}).get("start", 0)
+    made = {f"{one['metadata']['name']}-{name}-{first}" for one in spec.get("volumeClaimTemplates") or []}
+    return claim in mounted | made
 
 
 def _over(obj: Object) -> bool:
