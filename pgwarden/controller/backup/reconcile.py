@@ -45,6 +45,9 @@ class BackupController:
         job = await self._context.client.find(paths.of("jobs", key[0], names.backup_job(key[1])))
         if job is None:
             return await self._begin(backup, spec, repository)
+        if turn.is_strangers(job, backup):
+            why = f"there is a Job {names.backup_job(key[1])} that is not this Backup's; delete it if nobody needs it"
+            return await self._wait(backup, "JobInTheWay", f"{why}, or take another name")
         if not jobs.finished(job):
             return await self._running(backup, job)
         return await self._finish(backup, spec, repository, job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgwarden.controller import operations, owned
 from pgwarden.kube import paths
 from pgwarden.kube.client import KubeClient, Object
 
@@ -13,3 +14,10 @@ async def listed(client: KubeClient, namespace: str, repository: str) -> list[Ob
         page = await client.get(paths.of(plural, namespace))
         found += [{"kind": kind} | o for o in page["items"] if o.get("spec", {}).get("repository") == repository]
     return found
+
+
+def is_strangers(job: Object, backup: Object) -> bool:
+    """Whether *job*, which has the name of *backup*'s, is somebody else's. None is waited for or stopped that is."""
+    if job["metadata"].get("ownerReferences"):
+        return not owned.is_owned(job, backup["metadata"]["uid"])
+    return operations.phase(backup) != "Running"

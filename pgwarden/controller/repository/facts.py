@@ -59,6 +59,7 @@ class Facts:
     info_error: str = ""
     stanza_error: str = ""
     secret_error: str = ""
+    in_the_way: str = ""  # what has the name of something that is to be made, and is not the Repository's
     operation: str = ""
     next_scheduled: str = ""
     s3: S3Storage | None = None  # with the operator's defaults filled in
