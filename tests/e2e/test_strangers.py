@@ -201,7 +201,7 @@ def test_a_forged_plan_changes_nothing_of_another_namespace(installed, space, ot
 
 def test_a_forged_plan_changes_nothing_else_of_its_own_namespace(installed, space, stranger):
     """Nor of those who may write Deployments there and no claims: another StatefulSet, and the Repository's claim."""
-    victim = keep_set(stranger, installed.postgres_image, "victim-db")
+    victim = keep_set(space, installed.postgres_image, "victim-db")
     backups = until(lambda: space.get("pvc", "bait-pgbackrest-repo"), "the Repository's claim is there", 60)
     before = copy.deepcopy(victim.seen())
     aimed = {
@@ -224,7 +224,7 @@ def test_a_forged_plan_changes_nothing_else_of_its_own_namespace(installed, spac
 
 
 def test_a_cluster_named_for_it_gets_no_claim_of_a_stateful_set(installed, space, stranger):
-    victim = keep_set(stranger, installed.postgres_image, "hippo", ordinal=1)
+    victim = keep_set(space, installed.postgres_image, "hippo", ordinal=1)
     before = copy.deepcopy(victim.seen())
     stranger.apply(manifest("data-hippo", replicas=1))
 
