@@ -34,6 +34,7 @@ class Facts:
     workloads: tuple[Object, ...] = ()  # StatefulSets and Deployments: the planned one, else all that may be meant
     members: Members | None = None  # of the PostgresCluster that the Repository belongs to
     pods: tuple[Object, ...] = ()  # all of the namespace that matter: labelled, or using a claim
+    unproven: frozenset[str] = frozenset()  # of those, the ones that are not run by what they say they are
     claims: Mapping[str, Object] = field(default_factory=dict)
     volumes: Mapping[str, Object] = field(default_factory=dict)
     job: Object | None = None

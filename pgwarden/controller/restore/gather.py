@@ -63,6 +63,7 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
         operations=operations,
         workloads=tuple(workloads),
         pods=tuple(pods),
+        unproven=workload.unproven(pods, workloads, spec.repository) if plan is None else frozenset(),
         claims=claims,
         volumes=await read.volumes(_meant(claims, pods, operation), operation),
         job=job,

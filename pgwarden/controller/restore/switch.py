@@ -95,6 +95,8 @@ def _names(pods: list[Object]) -> str:
 
 def swapped(facts: Facts) -> Verdict:
     plan = facts.planned
+    if plan.old_volume is None or plan.new_volume is None:
+        return wait("PlanUnreadable", "status.plan does not say which two volumes are to be swapped; restore again")
     held = hold(facts, plan)
     if held:
         return held

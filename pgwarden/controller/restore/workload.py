@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pgwarden.api import names
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore.cluster import Members
-from pgwarden.controller.restore.facts import Facts, owner, pods_of
+from pgwarden.controller.restore.facts import Facts, claims_of, owner, pods_of
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.restore.verdict import Merge, Verdict, fail, wait
 from pgwarden.kube.client import Object
@@ -40,6 +40,13 @@ def replicas(workload: Object) -> int:
 
 def find(facts: Facts) -> Found | Verdict:
     """The one workload of the Repository's pods and its one pod, or why a restore in place cannot begin."""
+    if facts.unproven:
+        return wait(
+            "PodNotProven",
+            f"pod {min(facts.unproven)} carries the label {names.LABEL_REPOSITORY}={facts.spec.repository}, and the "
+            f"workload that it names as its owner does not run it; delete that pod, so that the right one can be found",
+            pending=True,
+        )
     if facts.members is not None:
         return _primary(facts, facts.members)
     pods = facts.labelled_pods()
@@ -125,6 +132,26 @@ def left_by_vanished(workloads: Iterable[Object], repository: str, operations: I
         if left and left.repository == repository and left.restore_uid not in alive:
             return left
     return None
+
+
+def unproven(pods: Iterable[Object], workloads: Iterable[Object], repository: str) -> frozenset[str]:
+    """The Repository's pods that are not run by the workload that they name: anybody may write an owner on a pod.
+
+    A StatefulSet's has its uid; a Deployment's template has the Repository's label, and all of the pod's claims.
+    """
+    known, found = {_key(one): one for one in workloads}, set()
+    for pod in pods:
+        labelled = (pod["metadata"].get("labels") or {}).get(names.LABEL_REPOSITORY) == repository
+        kind, _ = by = owner(pod)
+        if not labelled or by not in known:
+            continue
+        one = known[by]
+        uids = {reference.get("uid") for reference in pod["metadata"]["ownerReferences"] if reference.get("controller")}
+        template = one["spec"].get("template", {}).get("metadata", {}).get("labels") or {}
+        by_template = template.get(names.LABEL_REPOSITORY) == repository and all(uses(one, c) for c in claims_of(pod))
+        if not (one["metadata"]["uid"] in uids if kind == "StatefulSet" else by_template):
+            found.add(str(pod["metadata"]["name"]))
+    return frozenset(found)
 
 
 def uses(workload: Object, claim: str) -> bool:

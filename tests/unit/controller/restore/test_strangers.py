@@ -246,6 +246,57 @@ async def test_a_volume_that_has_changed_since_it_was_looked_at_is_not_changed(c
     assert set(seen) == there
 
 
+def _run_by(kind, name, uid, claim, **labels):
+    owner = {"kind": kind, "name": name, "uid": uid, "controller": True}
+    metadata = {"name": "forged", "labels": {names.LABEL_REPOSITORY: "hippo"} | labels, "ownerReferences": [owner]}
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+    return {"metadata": metadata, "spec": {"volumes": volumes}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "proven"),
+    [
+        (_run_by("StatefulSet", "victim-db", "v", "data-victim-db-0"), True),
+        (_run_by("StatefulSet", "victim-db", "other", "data-victim-db-0"), False),
+        (_run_by("ReplicaSet", "web-7f6", "any", "web", **{"pod-template-hash": "7f6"}), True),
+        (_run_by("ReplicaSet", "web-7f6", "any", "ledger", **{"pod-template-hash": "7f6"}), False),
+        (_run_by("ReplicaSet", "shop-7f6", "any", "shop", **{"pod-template-hash": "7f6"}), False),
+        (_run_by("Job", "nightly", "any", "shop"), True),
+    ],
+    ids=[
+        "the set's",
+        "of another uid",
+        "the Deployment's",
+        "on another claim",
+        "of one that is not meant",
+        "of another kind",
+    ],
+)
+def test_a_pod_shows_the_workload_only_where_that_runs_it(pod, proven):
+    def deployment(name, **labels):
+        volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": name}}]
+        template = {"metadata": {"labels": labels}, "spec": {"volumes": volumes}}
+        return {"kind": "Deployment", "metadata": {"name": name, "uid": name}, "spec": {"template": template}}
+
+    found = [
+        {"kind": "StatefulSet", "metadata": {"name": "victim-db", "uid": "v"}, "spec": {}},
+        deployment("web", **{names.LABEL_REPOSITORY: "hippo"}),
+        deployment("shop"),
+    ]
+    assert workload.unproven([pod], found, "hippo") == (frozenset() if proven else {"forged"})
+
+
+async def test_a_pod_that_names_anothers_stateful_set_stops_nobody(cluster, run):
+    """Whoever may make pods and Restores, and no more."""
+    cluster.add("pods", "ns", _run_by("StatefulSet", "pg", "not its uid", "data-pg-0"))
+    run.create()
+    await run.until_over(rounds=3)
+    status = cluster.restore()["status"]
+    assert (status["phase"], status["reason"]) == ("Pending", "PodNotProven")
+    assert "pod forged" in status["message"]
+    assert not any("statefulsets" in line for line in cluster.log)
+
+
 # --- any plan at all --------------------------------------------------------------------------------------------
 
 NAMES = strategies.sampled_from(
