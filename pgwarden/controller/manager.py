@@ -80,9 +80,12 @@ class Manager:
                     self.restores.queue.add(key)
             except (errors.ApiError, NotYet, aiohttp.ClientError, TimeoutError, OSError) as error:
                 log.warning("cannot look for what deleted Restores have left, trying again", error=str(error))
-                await asyncio.sleep(ORPHANS_AGAIN)
+            except Exception:
+                # A fault of ours in one object must not stop the protection of all others.
+                log.exception("looking for what deleted Restores have left broke, trying again")
             else:
                 return
+            await asyncio.sleep(ORPHANS_AGAIN)
 
     def _repository_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
         self._wake_operations(*key_of(obj))

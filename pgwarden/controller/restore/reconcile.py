@@ -23,6 +23,7 @@ from pgwarden.controller.restore.plan import Ending, Plan
 from pgwarden.controller.restore.proof import REFUSED
 from pgwarden.controller.restore.verdict import POLL, Action, Call, Create, Delete, Merge, Verdict
 from pgwarden.controller.runtime import conditions, status
+from pgwarden.controller.runtime.patience import Patience
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
@@ -37,6 +38,7 @@ class RestoreController:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._carried = Carried(context)
+        self._patience = Patience()
         #: Restore that is gone → what was last said of its undoing.
         self._undoing: dict[Key, str] = {}
 
@@ -48,6 +50,7 @@ class RestoreController:
             if restore is None or "deletionTimestamp" in restore["metadata"]:
                 return await self._vanished(key)
             if operations.is_over(restore):
+                self._patience.forget(key)
                 return None
             planned = plans.of_restore(restore) is not None
             if not planned and not await admission.accepted(self._context, "restores", restore):
@@ -59,12 +62,15 @@ class RestoreController:
                 await self._record(restore, decision)
                 if decision.action is None:
                     if decision.again != 0.0:
-                        return decision.again
+                        return self._again(key, decision.again, str(decision.status.get("message")))
                     continue
                 if done.seen(decision.action):
-                    return POLL
+                    return self._again(key, POLL, str(decision.status.get("message")))
                 await self._act(key[0], restore["spec"]["repository"], decision.action, answers)
         return _SOON
+
+    def _again(self, key: Key, seconds: float | None, what: str) -> float | None:
+        return None if seconds is None else self._patience.wait(key, what, seconds)
 
     def _turn(self, namespace: str, repository: str, planned: bool) -> AbstractAsyncContextManager[Any]:
         """Whoever begins on a stanza looks and begins under its lock. Who has begun is seen by all others to run."""
@@ -114,6 +120,7 @@ class RestoreController:
     async def orphans(self) -> list[Key]:
         """Restores that stopped a workload and do not exist any more: to be reconciled when the controller starts."""
         found = []
+        await self._carried.seal()  # from here on all can tell which marks on workloads are ours
         async for one, plan in self._carried.look():
             key = one["metadata"]["namespace"], plan.restore if plan else ""
             if plan is not None and await self._is_gone(key):
@@ -137,6 +144,7 @@ class RestoreController:
             said = plans.load(plans.text_of(one))
             refused = refused or (said is not None and said.restore == key[1])
         self._undoing.pop(key, None)
+        self._patience.forget(key)
         if not refused:  # else what was restored may be wanted yet
             await self._remove_claim(key)
         return None
@@ -150,9 +158,9 @@ class RestoreController:
                 if verdict.kind == "done":
                     return None
                 if verdict.action is None:
-                    return verdict.again
+                    return self._again(key, verdict.again, verdict.message)
                 if done.seen(verdict.action):
-                    return POLL
+                    return self._again(key, POLL, verdict.message)
                 await self._act(key[0], plan.repository, verdict.action, {})
         return _SOON
 

@@ -230,6 +230,21 @@ async def test_a_change_that_changes_nothing_is_not_tried_again_at_once(cluster,
     assert cluster.writes - written <= 2
 
 
+async def test_what_is_waited_for_in_vain_is_looked_at_more_and_more_seldom(cluster, run, monkeypatch):
+    """As a claim is whose volume is never free: it was looked at twice a second, with ten requests each, for ever."""
+    monkeypatch.setattr(cluster, "_bind", lambda: None)
+    run.create()
+    while cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"]:
+        await run.until_over(rounds=1)
+        for claim in cluster.of("persistentvolumeclaims"):  # the first binding alone
+            if not claim["spec"].get("volumeName"):
+                type(cluster)._bind(cluster)
+    waits = [await run.controller.reconcile(("ns", "back")) for _ in range(300)]
+    assert cluster.restore()["status"]["step"] == "Swapped"
+    assert waits[-1] == 10.0
+    assert sum(waits) > 600
+
+
 async def test_a_volume_that_has_changed_since_it_was_looked_at_is_not_changed(cluster, run):
     seen = []
     write = cluster._write
