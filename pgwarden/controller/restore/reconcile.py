@@ -156,6 +156,7 @@ class RestoreController:
                 verdict = undo.judge(await gather(self._context, stub, {}, self._carried))
                 await self._tell_undoing(key, marked, verdict)
                 if verdict.kind == "done":
+                    self._patience.forget(key)
                     return None
                 if verdict.action is None:
                     return self._again(key, verdict.again, verdict.message)
