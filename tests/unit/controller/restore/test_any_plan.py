@@ -131,7 +131,7 @@ def wrong(facts, action):
     return isinstance(action, Delete)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(strategies.data())
 def test_no_action_of_any_plan_is_upon_anothers_volume_claim_or_workload(data):
     facts = data.draw(situations(SETTINGS))
