@@ -10,12 +10,12 @@ import hashlib
 from collections.abc import AsyncIterator
 
 from pgwarden.api import names
-from pgwarden.controller import seal
+from pgwarden.controller import operations, seal
 from pgwarden.controller.context import Context
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore import proof, workload
 from pgwarden.controller.restore.plan import Plan
-from pgwarden.kube import paths
+from pgwarden.kube import errors, paths
 from pgwarden.kube.client import Object
 
 #: Refusals that are remembered as told.
@@ -36,7 +36,7 @@ class Carried:
                     yield one, None
                     continue
                 why = await self._why_not(kind, one)
-                if why:
+                if why and not await self._is_at_work(one):
                     await self._refuse(one, why)
                 yield one, None if why else plans.of_workload(one)
 
@@ -69,6 +69,19 @@ class Carried:
         if not (await self.seal()).holds(kind, one):
             return f"{names.ANNOTATION_STOPPED_BY_SEAL} is not this controller's seal on it; anybody may write it"
         return ""
+
+    async def _is_at_work(self, one: Object) -> bool:
+        """Whether the Restore that is named there is: it goes by its own status, and seals its plan again."""
+        said = plans.of_workload(one)
+        if said is None:
+            return False
+        try:
+            found = await self._context.client.find(paths.of("restores", one["metadata"]["namespace"], said.restore))
+        except errors.ApiError:
+            return False
+        if found is None or found["metadata"]["uid"] != said.restore_uid or operations.is_over(found):
+            return False
+        return plans.of_restore(found) is not None
 
     async def _refuse(self, one: Object, why: str) -> None:
         metadata = one["metadata"]

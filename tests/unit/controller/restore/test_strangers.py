@@ -164,6 +164,7 @@ async def test_a_restore_of_version_0_1_is_sealed_when_it_is_seen_to_be_at_work(
     cluster.kill_at = 0
     del cluster.objects["statefulsets", "ns", "pg"]["metadata"]["annotations"][names.ANNOTATION_STOPPED_BY_SEAL]
     run.restart()
+    assert await run.controller.orphans() == []
     run.agents.recovers = False
     await run.until_over(rounds=10)
     del cluster.objects["restores", "ns", "back"]
