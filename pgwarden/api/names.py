@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from collections.abc import Container
 from datetime import datetime
 
@@ -43,6 +44,10 @@ ANNOTATION_CONFIG_HASH = f"{GROUP}/config-hash"
 ANNOTATION_GENERATION = f"{GROUP}/generation"
 #: Set on a workload while a Restore has stopped it: JSON with the Restore's name and the replicas it had.
 ANNOTATION_STOPPED_BY = f"{GROUP}/stopped-by"
+#: Beside it: the controller's seal on that text and this workload, which nobody else can make.
+ANNOTATION_STOPPED_BY_SEAL = f"{GROUP}/stopped-by-seal"
+#: On a PersistentVolume that a Restore has set to Retain: the reclaim policy that it had, and gets back.
+ANNOTATION_RECLAIM = f"{GROUP}/reclaim-policy"
 #: Set on a claim while a Restore waits until it is bound: when the binder was last reminded of it.
 ANNOTATION_NUDGED = f"{GROUP}/nudged"
 #: On a claim that a Restore has made: the uid of that Restore.
@@ -110,6 +115,7 @@ KEY_CA_CERT = "ca.crt"
 KEY_TLS_CERT = "tls.crt"
 KEY_TLS_KEY = "tls.key"
 KEY_CA_KEY = "ca.key"  # only in the CA Secret, which no pod mounts
+KEY_SEAL = "key"
 KEY_STORAGE_CA = "storage-ca.crt"  # CA of the S3 endpoint, when caSecretRef is given
 
 PORT_PGBACKREST = 8432
@@ -118,6 +124,14 @@ CN_CONTROLLER = "pgwarden-controller"
 
 #: The uid and gid of containers that are only ours (host, backup Job).
 OWN_UID = 65532
+
+
+_OF_AN_OBJECT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def is_object_name(text: str) -> bool:
+    """Whether Kubernetes lets an object have that name: a DNS subdomain of at most 253 characters."""
+    return len(text) <= 253 and _OF_AN_OBJECT.fullmatch(text) is not None
 
 
 def short(name: str, limit: int) -> str:
@@ -187,6 +201,16 @@ def free(name: str, taken: Container[str], limit: int = 63) -> str:
     """*name*, or the first of NAME-2, NAME-3 … that is not *taken*."""
     candidates = itertools.chain([name], (f"{short(name, limit - 4)}-{n}" for n in itertools.count(2)))
     return next(one for one in candidates if one not in taken)
+
+
+def is_free_form(name: str, of: str, limit: int = 63) -> bool:
+    """Whether *name* is one that `free` may have chosen for *of*."""
+    return name == of or bool(re.fullmatch(re.escape(short(of, limit - 4)) + r"-[0-9]{1,3}", name))
+
+
+def plan_seals(lease: str) -> str:
+    """The Secret, in the release's namespace, with the key of ANNOTATION_STOPPED_BY_SEAL; its key is KEY_SEAL."""
+    return f"{lease}-seal"
 
 
 # --- PostgresCluster: its Repository has its name ---------------------------------------------------------------

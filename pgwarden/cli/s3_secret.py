@@ -21,7 +21,7 @@ Object = dict[str, Any]
 class S3Secret:
     session: Session
     wanted: Object | None  # what is to be made; None where nothing is
-    made: bool = False
+    made: Object | None = None  # as the API server answered
 
     @classmethod
     async def of(cls, args: argparse.Namespace, terminal: Terminal, session: Session) -> S3Secret:
@@ -57,15 +57,15 @@ class S3Secret:
         if self.wanted is None:
             return
         path = paths.of("secrets", self.session.namespace)
-        await self.session.client.request("POST", path, body=self.wanted, params=submit.params())
-        self.made = True
+        self.made = await self.session.client.request("POST", path, body=self.wanted, params=submit.params())
         terminal.say(f"Secret {self.wanted['metadata']['name']} created")
 
     async def take_back(self) -> None:
         """The cluster was not made: neither is its Secret."""
-        if self.made and self.wanted is not None:
-            name = self.wanted["metadata"]["name"]
-            await self.session.client.delete(paths.of("secrets", self.session.namespace, name))
+        if self.made is not None:
+            metadata = self.made["metadata"]
+            path = paths.of("secrets", self.session.namespace, metadata["name"])
+            await self.session.client.delete(path, uid=metadata["uid"])
 
 
 def _any_given(args: argparse.Namespace) -> bool:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from weakref import WeakValueDictionary
 
 from pgwarden.api import names
 from pgwarden.controller.agents import Agents
+from pgwarden.controller.seal import Seal
 from pgwarden.controller.settings import Settings
 from pgwarden.kube import index, paths
 from pgwarden.kube.cache import WatchCache
@@ -86,8 +88,11 @@ class Context:
     recorder: Recorder
     settings: Settings
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    #: One lock per Repository (namespace, name): whoever starts an operation looks and starts under it.
-    locks: dict[tuple[str, str], asyncio.Lock] = field(default_factory=dict)
+    #: One lock per Repository (namespace, name): whoever starts an operation looks and starts under it. It is there as
+    #: long as somebody holds it, or waits for it.
+    locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    #: Of plans on workloads; None until one is written or met.
+    seal: Seal | None = None
 
     def lock(self, namespace: str, repository: str) -> asyncio.Lock:
         return self.locks.setdefault((namespace, repository), asyncio.Lock())

@@ -20,6 +20,7 @@ Object = dict[str, Any]
 _CONNECT = 10.0  # seconds to connect
 _REQUEST = 60.0  # seconds for one request; a watch is bounded by its own timeoutSeconds
 PAGE = 500  # objects of one answer to a list
+_PAGE = 100  # of a list that is read page by page, of which no more is held
 WATCH_SECONDS = 290  # how long the server holds one watch open; then we resume it
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -91,16 +92,17 @@ class KubeClient:
     async def get(self, path: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> Any:
         return await self.request("GET", path, params=params, timeout=seconds)
 
-    async def items(self, path: str, **params: str) -> list[Object]:
-        """All objects at *path*, read fresh and in pages."""
-        found: list[Object] = []
-        query = {"limit": str(PAGE)} | params
+    async def items(self, path: str, params: Mapping[str, str] | None = None) -> AsyncIterator[Object]:
+        """Each object of a list, read fresh and page by page: no more than one page is held."""
+        query = {"limit": str(_PAGE)} | dict(params or {})
         while True:
-            page: Any = await self.get(path, query)
-            found += page.get("items") or []
-            query["continue"] = page.get("metadata", {}).get("continue", "")
-            if not query["continue"]:
-                return found
+            page: Object = await self.get(path, query)
+            for one in page.get("items") or []:
+                yield one
+            following = page.get("metadata", {}).get("continue")
+            if not following:
+                return
+            query["continue"] = following
 
     async def find(self, path: str) -> Object | None:
         """The object at *path*, or None where there is none."""
@@ -137,11 +139,16 @@ class KubeClient:
             raise errors.Conflict(409, "Conflict", f"{path} is not as it was read") from error
         return patched
 
-    async def delete(self, path: str, *, uid: str = "", propagation: str = "Background") -> bool:
-        """Delete; with *uid* only the very object that was looked at. False where there was none."""
-        options: Object = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+    async def delete(self, path: str, *, uid: str, propagation: str = "Background") -> bool:
+        """Delete the very object that was looked at. False where there is none; Conflict where it is another by now."""
+        if not uid:
+            raise ValueError(f"{path}: a delete names the uid of what was looked at")
+        options: Object = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": propagation,
+            "preconditions": {"uid": uid},
+        }
         try:
             await self.request("DELETE", path, body=options)
         except errors.NotFound:

@@ -89,7 +89,7 @@ class Expiry:
         name = self._backup["metadata"]["name"]
         path = paths.of("jobs", self._namespace, names.backup_job(name))
         job = await self._context.client.find(path)
-        if job is not None and not jobs.finished(job):
+        if job is not None and not turn.is_strangers(job, self._backup) and not jobs.finished(job):
             if "deletionTimestamp" not in job["metadata"]:
                 await self._context.client.delete(path, uid=job["metadata"]["uid"])
             return True

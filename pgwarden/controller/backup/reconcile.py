@@ -48,10 +48,8 @@ class BackupController:
         job = await self._context.client.find(paths.of("jobs", key[0], names.backup_job(key[1])))
         if job is None:
             return await self._begin(backup, spec, repository)
-        if not record.owns(backup, job):
-            return await self._wait(
-                backup, "JobGoing", f"waits until Job {names.backup_job(key[1])} of an earlier one is gone"
-            )
+        if turn.is_strangers(job, backup):
+            return await self._wait(backup, *turn.in_the_way(job, backup))
         if not jobs.finished(job):
             return await self._running(backup, job)
         return await self._finish(backup, spec, repository, job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from pgwarden.controller import operations, owned
 from pgwarden.controller.context import Caches
 from pgwarden.controller.runtime.pace import patience
 from pgwarden.kube import paths
@@ -19,8 +20,10 @@ async def listed(client: KubeClient, namespace: str, repository: str) -> list[Ob
     """
     found: list[Object] = []
     for plural, kind in (("backups", "Backup"), ("restores", "Restore")):
-        there = await client.items(paths.of(plural, namespace))
-        found += [{"kind": kind} | one for one in there if (one.get("spec") or {}).get("repository") == repository]
+        there = client.items(paths.of(plural, namespace))
+        found += [
+            {"kind": kind} | one async for one in there if (one.get("spec") or {}).get("repository") == repository
+        ]
     return found
 
 
@@ -36,3 +39,20 @@ def pause(now: datetime, since: str, least: float) -> float:
     """Seconds until the next look of one that waits *since* then (RFC 3339). What ends its wait wakes it as well."""
     waited = now - datetime.fromisoformat(since) if since else timedelta()
     return patience(waited, least, LONGEST_PAUSE)
+
+
+def is_strangers(job: Object, backup: Object) -> bool:
+    """Whether *job*, which has the name of *backup*'s, is somebody else's. None is waited for or stopped that is."""
+    if job["metadata"].get("ownerReferences"):
+        return not owned.is_owned(job, backup["metadata"]["uid"])
+    return operations.phase(backup) != "Running"
+
+
+def in_the_way(job: Object, backup: Object) -> tuple[str, str]:
+    """Reason and message of a Backup whose Job's name is taken by *job*: an earlier Backup's goes by itself."""
+    name, mine = job["metadata"]["name"], ("Backup", backup["metadata"]["name"])
+    owners = job["metadata"].get("ownerReferences") or []
+    if mine in {(one.get("kind"), one.get("name")) for one in owners}:
+        return "JobGoing", f"waits until Job {name} of an earlier one is gone"
+    why = f"there is a Job {name} that is not this Backup's; delete it if nobody needs it"
+    return "JobInTheWay", f"{why}, or take another name"

@@ -54,7 +54,7 @@ class Configure:
 @dataclass(frozen=True)
 class BackUp:
     name: str
-    expendable: tuple[str, ...] = ()  # failed ones before it, which go
+    expendable: tuple[tuple[str, str], ...] = ()  # name and uid of failed ones before it, which go
 
 
 @dataclass(frozen=True)
@@ -332,7 +332,7 @@ def first_backup(facts: Facts) -> Decision | None:
         return Decision(None, text)
     name = names.first_backup(facts.name, max(_taken(facts), default=0) + 1)
     failed = [attempts[number] for number in sorted(attempts) if operations.phase(attempts[number]) == "Failed"]
-    old = [one["metadata"]["name"] for one in failed[: max(0, len(failed) - KEPT_FAILED + 1)]]
+    old = [(one["metadata"]["name"], one["metadata"]["uid"]) for one in failed[: max(0, len(failed) - KEPT_FAILED + 1)]]
     return Decision(BackUp(name, tuple(old[:DELETED_AT_ONCE])), f"taking the first backup, {name}")
 
 

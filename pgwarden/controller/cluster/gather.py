@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
-from pgwarden.controller import operations
+from pgwarden.controller import operations, owned
 from pgwarden.controller.cluster import instance, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.context import Context
 from pgwarden.controller.pods import has_ended
 from pgwarden.kube.client import Object
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 
 
 def gather(context: Context, cluster: Object) -> Facts:
@@ -28,24 +32,41 @@ def gather(context: Context, cluster: Object) -> Facts:
         digest=instance.digest(cluster, spec, context.settings),
         instances=tuple(_instances(context, cluster, pods)),
         pods=tuple(one["metadata"]["name"] for one in pods if not has_ended(one)),
-        store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if is_owned(one, cluster)}),
+        store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if not is_anothers(one, cluster)}),
         repository=repository,
         backups=caches.of_repository(caches.backups, namespace, name),
-        restoring=_restoring(context, namespace, name),
+        restoring=_restoring(context, cluster),
         fault=_fault(cluster, repository),
     )
 
 
-def is_owned(obj: Object, cluster: Object) -> bool:
-    """Whether *obj* is this very cluster's, or nobody's yet: one of an earlier cluster of the name is neither."""
-    owners = [one for one in obj["metadata"].get("ownerReferences", []) if one.get("kind") == "PostgresCluster"]
-    return not owners or any(one["uid"] == cluster["metadata"]["uid"] for one in owners)
+def is_anothers(obj: Object, cluster: Object) -> bool:
+    """Whether *obj* is of another PostgresCluster, as an earlier one of the name was."""
+    owners = [one for one in obj["metadata"].get("ownerReferences") or [] if one.get("kind") == "PostgresCluster"]
+    return bool(owners) and not owned.is_owned(obj, cluster["metadata"]["uid"])
+
+
+def stranger(obj: Object, cluster: Object) -> str:
+    """Why *obj*, a claim or a Deployment of an instance's name, is not this cluster's. Empty where it is.
+
+    A claim without an owner is adopted where it has all of the instance's labels; a Deployment never.
+    """
+    metadata, kind = obj["metadata"], obj["kind"]
+    ours = owned.is_owned(obj, cluster["metadata"]["uid"])
+    if ours or (kind == "PersistentVolumeClaim" and owned.is_instances_claim(obj, cluster)):
+        return ""
+    owners = metadata.get("ownerReferences") or []
+    whose = f", but {owners[0].get('kind')} {owners[0].get('name')}'s" if owners else ""
+    return (
+        f"there is a {kind} {metadata['name']} that is not this cluster's{whose}; it stays as it is. Give the cluster "
+        f"another name, or remove that {kind} if nobody needs it"
+    )
 
 
 def of_earlier(obj: Object, cluster: Object) -> str:
     """Why *obj* cannot be used: it goes, perhaps with an earlier cluster of the name. Empty where it can."""
     which = f"{obj['kind']} {obj['metadata']['name']}"
-    if not is_owned(obj, cluster):
+    if is_anothers(obj, cluster):
         return f"waiting until {which} of an earlier cluster of this name is gone"
     return f"waiting until {which} is gone, which is being deleted" if "deletionTimestamp" in obj["metadata"] else ""
 
@@ -57,8 +78,9 @@ def _instances(context: Context, cluster: Object, pods: list[Object]) -> list[In
     for deployment in caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, own):
         name = deployment["metadata"]["name"]
         number = name.rpartition("-")[2]
-        going = "deletionTimestamp" in deployment["metadata"] or not is_owned(deployment, cluster)
-        if going or not number.isdecimal():
+        going = "deletionTimestamp" in deployment["metadata"]
+        ours = owned.is_owned(deployment, cluster["metadata"]["uid"])
+        if going or not ours or not _NUMBER.fullmatch(number) or name != names.instance(own, int(number)):
             continue
         mine = [pod for pod in pods if pod["metadata"]["labels"].get(names.LABEL_INSTANCE) == name]
         pod = max(mine, key=_newest, default=None)
@@ -67,17 +89,27 @@ def _instances(context: Context, cluster: Object, pods: list[Object]) -> list[In
     return sorted(found, key=lambda one: one.number)
 
 
-def _restoring(context: Context, namespace: str, cluster: str) -> bool:
+def _restoring(context: Context, cluster: Object) -> bool:
     """Whether a Restore in place is at work, or one that is gone has left an instance stopped."""
-    caches = context.caches
+    caches, namespace, name = context.caches, cluster["metadata"]["namespace"], cluster["metadata"]["name"]
     at_work = [
         one
-        for one in caches.of_repository(caches.restores, namespace, cluster)
+        for one in caches.of_repository(caches.restores, namespace, name)
         if operations.phase(one) == "Running" and not one["spec"].get("volumeClaim")
     ]
-    stopped = caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, cluster)
-    left = [one for one in stopped if names.ANNOTATION_STOPPED_BY in one["metadata"].get("annotations", {})]
+    left = [
+        one
+        for one in caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, name)
+        if owned.is_owned(one, cluster["metadata"]["uid"]) and _is_stopped(context, one)
+    ]
     return bool(at_work or left)
+
+
+def _is_stopped(context: Context, deployment: Object) -> bool:
+    """By a Restore. What others write there is refused by the Restores' controller, and holds nothing up."""
+    if names.ANNOTATION_STOPPED_BY not in deployment["metadata"].get("annotations", {}):
+        return False
+    return context.seal is None or context.seal.holds("Deployment", deployment)
 
 
 def _newest(pod: Object) -> tuple[bool, str]:

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from pgwarden.api import names
-from pgwarden.controller import admission
+from pgwarden.controller import admission, owned
 from pgwarden.controller.cluster import clone, instance, patroni, render, report
 from pgwarden.controller.cluster.decide import (
     Action,
@@ -29,7 +29,7 @@ from pgwarden.controller.cluster.decide import (
     paused,
 )
 from pgwarden.controller.cluster.facts import Facts, Instance
-from pgwarden.controller.cluster.gather import gather, is_owned, of_earlier
+from pgwarden.controller.cluster.gather import gather, is_anothers, of_earlier, stranger
 from pgwarden.controller.cluster.source import Sources
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
@@ -82,12 +82,15 @@ class ClusterController:
         self._told = Told()
         self._done: Allowance[tuple[Key, str]] = Allowance(DONE_AT_ONCE, DONE_AGAIN)
         self._heavy: Tries[tuple[Key, str]] = Tries(HEAVY)
+        #: Cluster → what has the name of one of its instances and is not its own, as it was told last.
+        self._in_the_way: dict[Key, str] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         cluster = self._context.caches.clusters.get(*key)
         if cluster is None or "deletionTimestamp" in cluster["metadata"]:
             self._told.forget(key)
             admission.forget("postgresclusters", key)
+            self._in_the_way.pop(key, None)
             return None
         answer = await admission.judge(self._context, "postgresclusters", cluster)
         if not answer.go:
@@ -103,6 +106,8 @@ class ClusterController:
             trouble = await self._act(facts, decision.action)
             if trouble:
                 decision = Decision(None, trouble)
+                if trouble == self._in_the_way.get(key) and not facts.initialized:
+                    facts = dataclasses.replace(facts, fault=trouble)
             await self._tell(facts, decision)
         await self._report(facts, decision)
         return STEADY if not decision.message and facts.primary else UNSETTLED
@@ -153,10 +158,12 @@ class ClusterController:
         namespace = cluster["metadata"]["namespace"]
         for one in caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, facts.name):
             path = paths.of("configmaps", namespace, one["metadata"]["name"])
-            owned = bool(one["metadata"].get("ownerReferences"))
-            if not is_owned(one, cluster) or not (owned or await self._has_instance(facts)):
+            has_owner = bool(one["metadata"].get("ownerReferences"))
+            if one["metadata"]["name"] not in render.patroni_maps(facts.name):
+                continue  # whoever gave it the label: it is none that Patroni reads
+            if is_anothers(one, cluster) or not (has_owner or await self._has_instance(facts)):
                 await self._context.client.delete(path, uid=one["metadata"]["uid"])
-            elif not owned:
+            elif not has_owner:
                 owner = render.metadata(cluster, "")["ownerReferences"]
                 await self._context.client.merge(path, {"metadata": {"ownerReferences": owner}})
 
@@ -222,8 +229,8 @@ class ClusterController:
                     await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
                 except errors.Conflict:
                     log.info("the Backup is there already", name=name)
-                for old in expendable:
-                    await client.delete(paths.of("backups", namespace, old))
+                for old, uid in expendable:
+                    await client.delete(paths.of("backups", namespace, old), uid=uid)
         return ""
 
     async def _clone(self, facts: Facts, action: Clone | KeepClone) -> str:
@@ -240,22 +247,36 @@ class ClusterController:
         deployment = instance.deployment(cluster, facts.spec, self._context.settings, number, restarted)
         volume = self._path("persistentvolumeclaims", facts, claim["metadata"]["name"])
         path = self._path("deployments", facts, deployment["metadata"]["name"])
-        found = await client.find(volume)
-        for one in (found, await client.find(path)):
-            trouble = of_earlier(one, cluster) if one is not None else ""
+        there = {one["kind"]: one for one in (await client.find(volume), await client.find(path)) if one is not None}
+        for one in there.values():
+            trouble = of_earlier(one, cluster) or await self._stranger(facts, one)
             if trouble:
                 return trouble
-        if found is None:
+        self._in_the_way.pop((cluster["metadata"]["namespace"], facts.name), None)
+        if claim["kind"] not in there:
             await client.create(volume.rpartition("/")[0], claim)
+        if deployment["kind"] in there:  # and no other that has taken its place meanwhile
+            deployment["metadata"]["uid"] = there[deployment["kind"]]["metadata"]["uid"]
         await client.apply(path, deployment)
         return ""
 
+    async def _stranger(self, facts: Facts, found: Object) -> str:
+        """Why *found* is not this cluster's, with an Event the first time; or nothing."""
+        key, why = (facts.cluster["metadata"]["namespace"], facts.name), stranger(found, facts.cluster)
+        if why and self._in_the_way.get(key) != why:
+            self._in_the_way[key] = why
+            await self._context.recorder.warning(facts.cluster, "NotOurs", why)
+        return why
+
     async def _remove(self, facts: Facts, one: Instance) -> None:
         """The claim first, which Kubernetes keeps until its pod has gone: ended in between, this is begun again."""
-        await self._context.client.delete(self._path("persistentvolumeclaims", facts, one.name))
-        await self._context.client.delete(
-            self._path("deployments", facts, one.name), uid=one.deployment["metadata"]["uid"]
-        )
+        client, path = self._context.client, self._path("persistentvolumeclaims", facts, one.name)
+        claim = await client.find(path)
+        if claim is not None and owned.is_instances_claim(claim, facts.cluster):
+            await client.delete(path, uid=claim["metadata"]["uid"])
+        elif claim is not None:
+            await self._stranger(facts, claim)
+        await client.delete(self._path("deployments", facts, one.name), uid=one.deployment["metadata"]["uid"])
 
     async def _switch(self, facts: Facts, leader: str, candidate: str) -> None:
         asked = patroni.switchover(facts.name, leader, candidate)

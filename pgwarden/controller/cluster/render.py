@@ -23,6 +23,11 @@ _PASSWORDS = (KEY_SUPERUSER, KEY_REPLICATION, KEY_REWIND, KEY_PATRONI, KEY_APPLI
 _OWN_MAPS = (patroni.CONFIG, patroni.LEADER, patroni.FAILOVER, patroni.SYNC)
 
 
+def patroni_maps(cluster: str) -> list[str]:
+    """The ConfigMaps in which Patroni keeps its state."""
+    return [names.patroni_object(cluster, key) for key in _OWN_MAPS]
+
+
 def metadata(cluster: Object, name: str, **more: str) -> Object:
     return {
         "name": name,
@@ -36,7 +41,7 @@ def account(cluster: Object) -> list[tuple[str, Object]]:
     """The instances' ServiceAccount, with the rights that Patroni needs in this namespace."""
     own = cluster["metadata"]["name"]
     name = names.cluster_account(own)
-    maps = [names.patroni_object(own, key) for key in _OWN_MAPS]
+    maps = patroni_maps(own)
     rules = [
         {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch", "create"]},
         {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": maps, "verbs": ["patch", "update"]},

@@ -34,6 +34,8 @@ def reachable(facts: Facts) -> Verdict:
     """Whether the repository host answers and can read every storage."""
     if facts.secret_error:
         return Verdict(False, "SecretMissing", facts.secret_error)
+    if facts.in_the_way:
+        return Verdict(False, "NotOurs", facts.in_the_way)
     if not facts.host_ready:
         return Verdict(False, "HostNotReady", facts.host_message or "the repository host's pod is not ready yet")
     if facts.info_error:

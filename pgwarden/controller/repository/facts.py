@@ -63,6 +63,7 @@ class Facts:
     segment_error: str = ""  # what came of the segment that was asked for last
     on_the_way: bool = False  # whether the primary's pod has yet to get what was written for it last
     refused: str = ""  # what a rule has against it since it was taken up
+    in_the_way: str = ""  # what has the name of something that is to be made, and is not the Repository's
     operation: str = ""
     next_scheduled: str = ""
     s3: S3Storage | None = None  # with the operator's defaults filled in

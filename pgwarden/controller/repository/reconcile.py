@@ -14,7 +14,7 @@ import structlog
 from pgwarden.api import names
 from pgwarden.api.defaults import effective_s3
 from pgwarden.api.kinds import RepositorySpec, S3Storage
-from pgwarden.controller import admission, operations
+from pgwarden.controller import admission, operations, owned
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.backup import available
 from pgwarden.controller.context import Context
@@ -40,6 +40,10 @@ STANZA_CREATE_SECONDS = 60.0
 STANZA_PACE = Pace(timedelta(seconds=3), timedelta(minutes=1))
 #: Times that pods are touched for a new configuration: more at once than a person makes, then one a minute.
 NUDGES, NUDGE_AGAIN = 20, timedelta(minutes=1)
+
+
+class InTheWayError(Exception):
+    """An object of a name that the Repository needs is not its own. The message says which, and what to do."""
 
 
 class RepositoryController:
@@ -82,6 +86,8 @@ class RepositoryController:
                 await self._apply_objects(repository, spec, s3)
         except secrets.MissingSecretError as error:
             facts = dataclasses.replace(facts, secret_error=str(error))
+        except InTheWayError as error:
+            facts = dataclasses.replace(facts, in_the_way=str(error))
         facts = await self._gather(facts)
         facts = await self._advance(key, facts)
         conditions_now = await self._report(key, facts)
@@ -146,10 +152,14 @@ class RepositoryController:
         """Server-side apply where it differs from what we applied last, or where the object has gone.
 
         Whether that changed it: what a controller that has just started applies is there already, as a rule.
+        Another's Deployment of that name is not taken over; an earlier Repository's goes by itself.
         """
         path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
         digest = hashlib.sha256(msgspec.json.encode(obj)).hexdigest()
         found = await self._context.client.find(path)
+        is_workload = plural == "deployments"
+        if found and is_workload and not owned.is_owned(found, obj["metadata"]["ownerReferences"][0]["uid"]):
+            raise InTheWayError(_in_the_way("Deployment", obj["metadata"]["name"]))
         if self._applied.get(path) == digest and found is not None:
             return False
         made = await self._context.client.apply(path, obj)
@@ -157,9 +167,15 @@ class RepositoryController:
         return found is None or made["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]
 
     async def _ensure_claim(self, claim: Object) -> None:
-        """Made once and adopted when it is there: a claim's spec cannot be applied again."""
+        """Made once. One that is there is adopted where it carries our labels and has no owner, as an earlier
+        Repository of the name has left it; its spec cannot be applied again.
+        """
         namespace, name = claim["metadata"]["namespace"], claim["metadata"]["name"]
-        if await self._context.client.find(paths.of("persistentvolumeclaims", namespace, name)) is not None:
+        found = await self._context.client.find(paths.of("persistentvolumeclaims", namespace, name))
+        if found is not None:
+            ours = {key: claim["metadata"]["labels"][key] for key in (names.MANAGED_BY, names.LABEL_OWNER_REPOSITORY)}
+            if not owned.is_adoptable(found, ours):
+                raise InTheWayError(_in_the_way("PersistentVolumeClaim", name))
             return
         try:
             await self._context.client.create(paths.of("persistentvolumeclaims", namespace), claim)
@@ -341,6 +357,11 @@ class RepositoryController:
             )
             tell = recorder.warning if alarm else recorder.normal
             await tell(facts.repository, condition["reason"], f"{condition['type']}: {condition['message']}")
+
+
+def _in_the_way(kind: str, name: str) -> str:
+    said = f"there is a {kind} {name} that is not this Repository's; it stays as it is"
+    return f"{said}. Remove it if nobody needs it, or give the Repository another name"
 
 
 def _locations(repository: Object, s3: S3Storage | None) -> dict[str, str]:

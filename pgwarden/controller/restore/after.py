@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pgwarden.controller.restore import cluster, render, workload
+from pgwarden.controller.restore import cluster, proof, render, workload
 from pgwarden.controller.restore.facts import Facts
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.restore.switch import running_pod
@@ -61,7 +61,7 @@ def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: dict[str, An
     if answer is None and pod is not None:
         call = Call(pod["status"]["podIP"], "clear-recovery", CLEAR_SECONDS, "clear")
         return act(call, "Recovered", "taking the recovery target out of PostgreSQL's configuration")
-    found = facts.workload(plan.workload)
+    found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and workload.is_marked(plan, found):
         return act(workload.unmark(plan, found), "Recovered", "PostgreSQL has recovered: there is no way back any more")
     reached = postgres.get("lastReplayTime") or plan.last_replay or "the end of the backup set"
@@ -119,7 +119,8 @@ def backed_up(facts: Facts) -> Verdict:
         text = f"waiting for Backup {name} ({phase or 'Pending'}{waits})"
         return wait("Running", text, again=SLOW if phase else POLL, backup=name)
     kept = facts.claims.get(plan.kept_claim)
-    if not facts.spec.keep_old_volume and kept is not None and "deletionTimestamp" not in kept["metadata"]:
+    ours = kept is not None and proof.is_kept(plan, kept) and "deletionTimestamp" not in kept["metadata"]
+    if not facts.spec.keep_old_volume and kept is not None and ours:
         delete = Delete("persistentvolumeclaims", facts.namespace, plan.kept_claim, kept["metadata"]["uid"])
         return act(delete, "Removing", f"removing claim {plan.kept_claim} (keepOldVolume: false)", keptClaim=None)
     if facts.spec.reenable_autofail and facts.members:

@@ -11,7 +11,7 @@ import msgspec
 from pgwarden.api import names
 from pgwarden.api import target as forms
 from pgwarden.controller import jobs, operations, pods
-from pgwarden.controller.restore import planning, render, swap, target, workload
+from pgwarden.controller.restore import planning, proof, render, swap, target, workload
 from pgwarden.controller.restore.facts import Facts, is_going, pod_ip
 from pgwarden.controller.restore.plan import Plan, Volume
 from pgwarden.controller.restore.verdict import (
@@ -188,7 +188,7 @@ def volume_ready(facts: Facts) -> Verdict:
         return wait("ClaimGoing", f"waiting until an earlier claim {plan.new_claim} is gone")
     if is_ours(facts, claim):
         return done("ClaimMade", f"claim {plan.new_claim} is there; its volume comes with the Job's pod")
-    if plan.in_place and claim["metadata"].get("labels", {}).get(names.LABEL_RESTORE) == plan.restore:
+    if plan.in_place and proof.is_in_between(plan.restore, claim):
         return act(
             Delete("persistentvolumeclaims", facts.namespace, plan.new_claim, claim["metadata"]["uid"]),
             "Removing",

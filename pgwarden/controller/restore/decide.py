@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pgwarden.controller import operations
-from pgwarden.controller.restore import after, before, switch, undo, workload
+from pgwarden.controller.restore import after, before, proof, switch, undo, workload
 from pgwarden.controller.restore.facts import Facts
 from pgwarden.controller.restore.plan import Ending, Plan
 from pgwarden.controller.restore.verdict import NOT_NEEDED, SETTLED, Action, Verdict, not_needed, wait
@@ -69,7 +69,9 @@ def decide(facts: Facts) -> Decision:
         if _is_settled(draft.conditions, name):
             continue
         skipped = facts.plan is not None and not facts.plan.in_place and name in IN_PLACE
-        verdict = not_needed("spec.volumeClaim: nothing else is touched") if skipped else judge(facts)
+        verdict = (
+            not_needed("spec.volumeClaim: nothing else is touched") if skipped else proof.gate(facts, judge(facts))
+        )
         if verdict.kind == "fail":
             return draft.fail(name, verdict)
         if verdict.kind != "done":

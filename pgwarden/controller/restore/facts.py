@@ -32,6 +32,7 @@ class Facts:
     workloads: tuple[Object, ...] = ()  # StatefulSets and Deployments: the planned one, else all that may be meant
     members: Members | None = None  # of the PostgresCluster that the Repository belongs to
     pods: tuple[Object, ...] = ()  # all of the namespace that matter: labelled, or using a claim
+    unproven: frozenset[str] = frozenset()  # of those, the ones that are not run by what they say they are
     claims: Mapping[str, Object] = field(default_factory=dict)
     volumes: Mapping[str, Object] = field(default_factory=dict)
     job: Object | None = None
@@ -62,8 +63,9 @@ class Facts:
         found = conditions.find(self.restore.get("status", {}).get("conditions", []), step)
         return self.now - parse_time(found["lastTransitionTime"]) if found else timedelta()
 
-    def workload(self, name: str) -> Object | None:
-        return next((one for one in self.workloads if one["metadata"]["name"] == name), None)
+    def workload(self, name: str, kind: str) -> Object | None:
+        """The one of that name; of two kinds there may be one each, and what is read by name need not say its own."""
+        return next((o for o in self.workloads if (o["metadata"]["name"], o.get("kind", kind)) == (name, kind)), None)
 
     def labelled_pods(self) -> list[Object]:
         wanted = self.spec.repository

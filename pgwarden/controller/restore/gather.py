@@ -8,6 +8,7 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.controller import owned
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.backup import turn
 from pgwarden.controller.cluster import patroni
@@ -15,6 +16,7 @@ from pgwarden.controller.context import Context
 from pgwarden.controller.pods import has_ended
 from pgwarden.controller.restore import cluster, workload
 from pgwarden.controller.restore import plan as plans
+from pgwarden.controller.restore.carried import Carried
 from pgwarden.controller.restore.cluster import Members
 from pgwarden.controller.restore.decide import stage
 from pgwarden.controller.restore.facts import Facts, claims_of, pod_ip, pods_of
@@ -32,15 +34,17 @@ _AGENT = frozenset({"Recovered", "Ending"})
 _MEMBERS = frozenset({"Validated", "Stopped", "BackedUp"})
 
 
-async def gather(context: Context, restore: Object, answers: Mapping[str, Object]) -> Facts:
+async def gather(context: Context, restore: Object, answers: Mapping[str, Object], carried: Carried) -> Facts:
+    """*carried* knows which plans on workloads are ours: with any other, a workload is as one without."""
     namespace, spec = restore["metadata"]["namespace"], msgspec.convert(restore["spec"], RestoreSpec)
     plan = plans.of_restore(restore)
     step = stage(restore) if plan is None or plan.ending is None else "Ending"
     read = _Reader(context, namespace)
     repository = await read.find("repositories", spec.repository)
-    workloads = await read.workloads(plan)
+    workloads = await read.workloads(plan, carried)
+    operations = await read.operations(spec.repository) if plan is None else ()
     # What a vanished Restore has left counts like a plan of ours until it is undone.
-    left = None if plan else _left(workloads, spec.repository)
+    left = None if plan else workload.left_by_vanished(workloads, spec.repository, operations)
     operation = plan or left
     job_name = names.restore_job(operation.restore if operation else restore["metadata"]["name"])
     job = await read.find("jobs", job_name)
@@ -57,9 +61,10 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
         plan=plan,
         repository=repository,
         repo_spec=msgspec.convert(repository["spec"], RepositorySpec) if repository else RepositorySpec(),
-        operations=await read.operations(spec.repository) if plan is None else (),
+        operations=operations,
         workloads=tuple(workloads),
         pods=tuple(pods),
+        unproven=workload.unproven(pods, workloads, spec.repository) if plan is None else frozenset(),
         claims=claims,
         volumes=await read.volumes(_meant(claims, pods, operation), operation),
         job=job,
@@ -72,11 +77,6 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
         agent_error=agent_error,
         answers=answers,
     )
-
-
-def _left(workloads: Iterable[Object], repository: str) -> Plan | None:
-    found = (plans.of_workload(one) for one in workloads)
-    return next((plan for plan in found if plan and plan.repository == repository), None)
 
 
 def _meant(claims: Mapping[str, Object], pods: Iterable[Object], plan: Plan | None) -> list[Object]:
@@ -97,28 +97,31 @@ class _Reader:
         return await find_named(self._context.client, plural, self._namespace, name)
 
     async def items(self, plural: str, **params: str) -> list[Object]:
-        return await self._context.client.items(paths.of(plural, self._namespace), **params)
+        return [one async for one in self._context.client.items(paths.of(plural, self._namespace), params)]
 
     async def operations(self, repository: str) -> tuple[Object, ...]:
         return tuple(await turn.listed(self._context.client, self._namespace, repository))
 
-    async def workloads(self, plan: Plan | None) -> list[Object]:
+    async def workloads(self, plan: Plan | None, carried: Carried) -> list[Object]:
         if plan is None:
-            listed = [(kind, await self.items(plural)) for kind, plural in workload.PLURALS.items()]
-            return [{"kind": kind} | one for kind, items in listed for one in items]
+            return [one if found else carried.without(one) async for one, found in carried.look(self._namespace)]
         if not plan.in_place:
             return []
         found = await self.find(workload.PLURALS[plan.workload_kind], plan.workload)
-        return [found] if found else []
+        return [{"kind": plan.workload_kind} | found] if found else []
 
     async def members(self, repository: Object | None) -> Members | None:
         """The PostgresCluster that *repository* belongs to, and its instances."""
         owners = (repository or {}).get("metadata", {}).get("ownerReferences", [])
-        name = next((one["name"] for one in owners if one["kind"] == cluster.KIND), "")
-        found = await self.find("postgresclusters", name) if name else None
-        if found is None:
+        by = next((one for one in owners if one["kind"] == cluster.KIND), None)
+        found = await self.find("postgresclusters", by["name"]) if by else None
+        if by is None or found is None or found["metadata"]["uid"] != by["uid"]:
             return None
+        name, uid = by["name"], by["uid"]
         selector = f"{names.LABEL_CLUSTER}={name}"
+        instances = f"{selector},{names.LABEL_INSTANCE}"
+        deployments = await self.items("deployments", labelSelector=instances)
+        claims = await self.items("persistentvolumeclaims", labelSelector=instances)
         maps = {one["metadata"]["name"]: one for one in await self.items("configmaps", labelSelector=selector)}
         store = patroni.store(name, maps)
         pods = {one["metadata"]["name"]: one for one in await self.items("pods", labelSelector=selector)}
@@ -129,10 +132,8 @@ class _Reader:
             primary=holder.get(names.LABEL_INSTANCE) or last,
             lock=store.leader,
             paused=store.paused,
-            deployments=tuple(await self.items("deployments", labelSelector=f"{selector},{names.LABEL_INSTANCE}")),
-            claims=tuple(
-                await self.items("persistentvolumeclaims", labelSelector=f"{selector},{names.LABEL_INSTANCE}")
-            ),
+            deployments=tuple(one for one in deployments if owned.is_owned(one, uid)),
+            claims=tuple(one for one in claims if owned.is_instances_claim(one, found)),
         )
 
     async def pods(self, repository: str | None) -> list[Object]:

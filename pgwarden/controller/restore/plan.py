@@ -7,20 +7,27 @@ vanished can be undone as well.
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, Literal
 
 import msgspec
 
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.api.kinds import Model, PodFacts
 from pgwarden.kube.client import Object
 
 #: Annotations of a claim that the cluster's own controllers write about its binding.
+#: Bytes of a plan. It holds what a claim is made like, and all annotations of an object have 256 KiB together.
+MOST = 256 * 1024
+_UID = re.compile(r"[-0-9A-Za-z]{1,64}")
 _BINDING = ("pv.kubernetes.io/", "volume.kubernetes.io/", "volume.beta.kubernetes.io/storage-provisioner")
 
 
+WorkloadKind = Literal["", "StatefulSet", "Deployment"]
+
+
 class Volume(Model, frozen=True, kw_only=True):
-    """A PersistentVolume and the reclaim policy it had."""
+    """A PersistentVolume and the reclaim policy it had: to be told, and never to be given back by this alone."""
 
     name: str
     reclaim: str
@@ -40,7 +47,7 @@ class Plan(Model, frozen=True, kw_only=True):
     repository: str
     order: str = ""  # api.records.order_of the Restore
     #: Empty where a Restore writes into a claim of its own (spec.volumeClaim).
-    workload_kind: str = ""
+    workload_kind: WorkloadKind = ""
     workload: str = ""
     replicas: int = 0
     pod: str = ""  # the pod that all this was read from
@@ -97,26 +104,52 @@ class Plan(Model, frozen=True, kw_only=True):
         return msgspec.json.encode(self).decode()
 
 
-def load(text: str | None) -> Plan | None:
-    """None where there is none, or none that this version wrote."""
-    if not text:
-        return None
-    try:
-        return msgspec.json.decode(text, type=Plan)
-    except msgspec.MsgspecError:
-        return None
+def load(text: object) -> Plan | None:
+    """None where there is none, or none that this version could have written."""
+    found = outside.decode(text, Plan, most=MOST)
+    return found if found is not None and _is_sound(found) else None
+
+
+def _is_sound(plan: Plan) -> bool:
+    """Whether names are names: each becomes a path at the API server."""
+    volumes = [volume.name for volume in (plan.old_volume, plan.new_volume) if volume]
+    required = [plan.restore, plan.repository, plan.new_claim, *volumes]
+    required += [plan.workload, plan.claim] if plan.in_place or plan.workload_kind else []
+    optional = [one for one in (plan.pod, plan.claim, plan.kept, plan.failed, plan.backup) if one]
+    if not all(map(names.is_object_name, required + optional)) or not _UID.fullmatch(plan.restore_uid):
+        return False
+    return not plan.in_place or (bool(plan.workload_kind) and plan.replicas in {0, 1})
+
+
+def claims(plan: Plan) -> set[str]:
+    """The claims that are the plan's own. Those that are made for a Restore have names made for that one."""
+    if not plan.in_place:
+        return {plan.new_claim}
+    made = {
+        plan.new_claim: names.restored_claim(plan.restore),
+        plan.kept_claim: names.kept_claim(plan.claim, plan.restore),
+        plan.failed_claim: names.failed_claim(plan.claim, plan.restore),
+    }
+    return {plan.claim} | {name for name, of in made.items() if names.is_free_form(name, of)}
 
 
 def of_restore(restore: Object) -> Plan | None:
-    found = load(restore.get("status", {}).get("plan"))
-    return found if found and found.restore_uid == restore["metadata"]["uid"] else None
+    found, metadata = load(restore.get("status", {}).get("plan")), restore["metadata"]
+    return found if found and (found.restore_uid, found.restore) == (metadata["uid"], metadata["name"]) else None
+
+
+def text_of(workload: Object) -> str | None:
+    """What is written on *workload* as the plan of the Restore that has stopped it, by whomever."""
+    found: str | None = workload["metadata"].get("annotations", {}).get(names.ANNOTATION_STOPPED_BY)
+    return found
 
 
 def of_workload(workload: Object | None) -> Plan | None:
-    """The plan of the Restore that has stopped *workload*."""
-    if workload is None:
+    """The plan written on *workload*, where it speaks of that one. Whether we wrote it, its seal says (seal.py)."""
+    found = load(text_of(workload)) if workload else None
+    if workload is None or found is None or found.workload != workload["metadata"]["name"]:
         return None
-    return load(workload["metadata"].get("annotations", {}).get(names.ANNOTATION_STOPPED_BY))
+    return found if workload.get("kind", found.workload_kind) == found.workload_kind else None
 
 
 def claim_parts(claim: Object) -> dict[str, Any]:

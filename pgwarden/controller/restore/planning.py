@@ -90,7 +90,7 @@ def _from_pod(
         return wait("ClaimNotBound", f"claim {claim['metadata']['name']} is not bound to a volume", pending=True)
     return Plan(
         **base,
-        workload_kind=found.kind,
+        workload_kind="Deployment" if found.kind == "Deployment" else "StatefulSet",
         workload=found.workload["metadata"]["name"],
         replicas=workload.replicas(found.workload) or 1,
         old_volume=Volume(name=volume["metadata"]["name"], reclaim=swap.policy(volume)),

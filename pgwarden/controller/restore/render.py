@@ -99,7 +99,7 @@ def _kept(plan: Plan, name: str, namespace: str, spec: dict[str, Any], text: str
         names.LABEL_KEPT_BY: plan.restore,
     }
     body = _claim(name, namespace, spec, kept)
-    body["metadata"]["annotations"] = {DESCRIPTION: text}
+    body["metadata"]["annotations"] = {DESCRIPTION: text, names.ANNOTATION_RESTORE_UID: plan.restore_uid}
     return body
 
 

@@ -1,13 +1,15 @@
 """Two volumes change their claims' names, step by step, from whatever is found: ask `next_change` until none is left.
 
 A volume is never without protection: it is set to Retain before any claim goes, and gets its own reclaim policy back
-only when the claim that it belongs to is bound. Claims go by uid. A volume is promised to its claim (claimRef without
-uid) before that claim is made, so that nobody else's can take it in between.
+only when the claim that it belongs to is bound. What that policy was, is written on the volume itself in the same
+change: users cannot write there. Of one that does not say so (begun by version 0.1) nobody knows it: it stays Retain.
+Claims go by uid. A volume is promised to its claim (claimRef without uid) before that claim is made, so that nobody
+else's can take it in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +22,7 @@ from pgwarden.controller.runtime.conditions import timestamp
 from pgwarden.kube.client import Object
 
 RETAIN = "Retain"
+_POLICIES = frozenset({"Retain", "Delete", "Recycle"})
 NUDGE_AFTER = timedelta(seconds=1)
 
 
@@ -46,7 +49,7 @@ def next_change(
         if wanted.name not in volumes:
             return Change(f"PersistentVolume {wanted.name} is not there any more")
     if _reached(goal, claims, volumes):
-        return _tidy(goal, claims) or _give_policies_back(goal, volumes)
+        return _tidy(goal, claims) or give_policies_back([volume for _, volume in goal.bind.values()], volumes)
     return (
         protect([volume for _, volume in goal.bind.values()], volumes)
         or _remove(goal, claims)
@@ -61,7 +64,7 @@ def protect(wanted: list[Volume], volumes: Mapping[str, Object]) -> Change | Non
     """No volume goes with its claim from here on."""
     for volume in wanted:
         if policy(volumes[volume.name]) != RETAIN:
-            return Change(f"keeping volume {volume.name} (Retain)", _set_policy(volume.name, RETAIN))
+            return Change(f"keeping volume {volume.name} (Retain)", _retain(volumes[volume.name]))
     return None
 
 
@@ -86,11 +89,32 @@ def _reached(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Obj
     return bound and not goal.gone & claims.keys()
 
 
-def _give_policies_back(goal: Goal, volumes: Mapping[str, Object]) -> Change | None:
-    for _, volume in goal.bind.values():
-        if policy(volumes[volume.name]) != volume.reclaim:
-            return Change(f"volume {volume.name} is {volume.reclaim} again", _set_policy(volume.name, volume.reclaim))
+def give_policies_back(wanted: Iterable[Volume], volumes: Mapping[str, Object]) -> Change | None:
+    for volume in wanted:
+        had = _policy_before(volumes.get(volume.name))
+        if had:
+            body = {
+                "metadata": {"annotations": {names.ANNOTATION_RECLAIM: None}},
+                "spec": {"persistentVolumeReclaimPolicy": had},
+            }
+            return Change(f"volume {volume.name} is {had} again", Merge("persistentvolumes", "", volume.name, body))
     return None
+
+
+def left_at_retain(wanted: Iterable[Volume | None], volumes: Mapping[str, Object]) -> str:
+    """What is to be told of volumes that had another reclaim policy, and do not say so themselves; else nothing."""
+    left = [
+        f"{one.name} (it had {one.reclaim})"
+        for one in wanted
+        if one and one.name in volumes and policy(volumes[one.name]) == RETAIN != one.reclaim
+    ]
+    return f"; set the reclaim policy of volume {' and '.join(left)} by hand: it stays Retain" if left else ""
+
+
+def _policy_before(volume: Object | None) -> str:
+    """The reclaim policy that a volume had before it was set to Retain, by its own word."""
+    noted = ((volume or {}).get("metadata", {}).get("annotations") or {}).get(names.ANNOTATION_RECLAIM, "")
+    return noted if noted in _POLICIES else ""
 
 
 def _remove(goal: Goal, claims: Mapping[str, Object]) -> Change | None:
@@ -171,5 +195,8 @@ def _annotate(goal: Goal, claim: Object, value: str | None) -> Merge:
     return Merge("persistentvolumeclaims", goal.namespace, claim["metadata"]["name"], {"metadata": metadata})
 
 
-def _set_policy(volume: str, reclaim: str) -> Merge:
-    return Merge("persistentvolumes", "", volume, {"spec": {"persistentVolumeReclaimPolicy": reclaim}})
+def _retain(volume: Object) -> Merge:
+    """In one change: what it was, and Retain."""
+    metadata = {"annotations": {names.ANNOTATION_RECLAIM: policy(volume)}}
+    body = {"metadata": metadata, "spec": {"persistentVolumeReclaimPolicy": RETAIN}}
+    return Merge("persistentvolumes", "", volume["metadata"]["name"], body)

@@ -21,7 +21,7 @@ from pgwarden.kube.client import Object
 
 def stopped(facts: Facts) -> Verdict:
     plan = facts.planned
-    found = facts.workload(plan.workload)
+    found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
         why = facts.info_error if not facts.info else target.without(facts, plan.storage)
         if why:
@@ -56,7 +56,7 @@ def _changed(facts: Facts, plan: Plan) -> Verdict | None:
 
 def hold(facts: Facts, plan: Plan) -> Verdict | None:
     """Keep the workload at zero; None when it is, and nothing uses the claims any more. One that is gone is stopped."""
-    found = facts.workload(plan.workload)
+    found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
         text = f"scaling {workload.title(plan)} to 0 (it has {workload.replicas(found)})"
         return act(workload.stop(plan, found), "Stopping", text)
@@ -95,6 +95,8 @@ def _names(pods: list[Object]) -> str:
 
 def swapped(facts: Facts) -> Verdict:
     plan = facts.planned
+    if plan.old_volume is None or plan.new_volume is None:
+        return wait("PlanUnreadable", "status.plan does not say which two volumes are to be swapped; restore again")
     held = hold(facts, plan)
     if held:
         return held
@@ -103,6 +105,7 @@ def swapped(facts: Facts) -> Verdict:
         return verdict
     old = plan.old_volume.name if plan.old_volume else ""
     text = f"claim {plan.claim} has the restored volume; the old one, {old}, is kept as claim {plan.kept_claim}"
+    text += swap.left_at_retain([plan.old_volume, plan.new_volume], facts.volumes)
     return done("Swapped", text, keptClaim=plan.kept_claim)
 
 
@@ -147,7 +150,7 @@ def _volumes(plan: Plan) -> tuple[Volume, Volume]:
 def started(facts: Facts) -> Verdict:
     """Scaled back, with a pod that has an address and pgBackRest."""
     plan = facts.planned
-    found = facts.workload(plan.workload)
+    found = facts.workload(plan.workload, plan.workload_kind)
     limit = timedelta(seconds=facts.spec.recovery_timeout_seconds)
     if facts.since("Swapped") > limit:
         text = f"{workload.title(plan)} had no pod with an IP address within {limit.total_seconds():g} s{_stuck(facts)}"

@@ -6,11 +6,11 @@ gone the other way, and the restored volume is kept under a name that says what 
 
 from __future__ import annotations
 
-from pgwarden.api import names
-from pgwarden.controller.restore import before, swap, switch, workload
+from pgwarden.controller import owned
+from pgwarden.controller.restore import before, proof, swap, switch, workload
 from pgwarden.controller.restore.facts import Facts, is_going
 from pgwarden.controller.restore.plan import Plan
-from pgwarden.controller.restore.verdict import Delete, Merge, Verdict, act, done
+from pgwarden.controller.restore.verdict import Delete, Verdict, act, done
 from pgwarden.kube.client import Object
 
 #: The reason of an ending that nobody has decided: the Restore is not there any more.
@@ -19,6 +19,10 @@ VANISHED = "Vanished"
 
 def judge(facts: Facts) -> Verdict:
     """The next thing to do for `facts.plan`, or done: nothing of the restore is in the way any more."""
+    return proof.gate(facts, _judge(facts))
+
+
+def _judge(facts: Facts) -> Verdict:
     plan = facts.planned
     if not swap_has_begun(facts, plan):
         return give_up(facts, plan)
@@ -28,7 +32,7 @@ def judge(facts: Facts) -> Verdict:
 def _recovered(facts: Facts, plan: Plan) -> Verdict | None:
     """A Restore that vanished when PostgreSQL took writes: the new timeline is archived, so nobody goes back."""
     postgres = (facts.agent or {}).get("postgres") or {}
-    found = facts.workload(plan.workload)
+    found = facts.workload(plan.workload, plan.workload_kind)
     failed = plan.ending is not None and plan.ending.reason != VANISHED
     claim = facts.claims.get(plan.claim)
     restored = (
@@ -57,7 +61,7 @@ def put_back(facts: Facts, plan: Plan) -> Verdict:
     goal = switch.backward(plan, facts.namespace)
     if swap.next_change(goal, facts.claims, facts.volumes, facts.now) is not None:
         volumes = [volume for _, volume in goal.bind.values() if volume.name in facts.volumes]
-        found = facts.workload(plan.workload)
+        found = facts.workload(plan.workload, plan.workload_kind)
         if found is not None and not workload.is_stopped(plan, found):
             change = swap.protect(volumes, facts.volumes)
             if change and change.action:
@@ -66,28 +70,29 @@ def put_back(facts: Facts, plan: Plan) -> Verdict:
         if verdict:
             return verdict
     what = f"claim {plan.claim} has the old volume again; what was restored is kept as claim {plan.failed_claim}"
-    return _start(facts, plan) or done("PutBack", what, keptClaim=None)
+    left = swap.left_at_retain([plan.old_volume, plan.new_volume], facts.volumes)
+    return _start(facts, plan) or done("PutBack", what + left, keptClaim=None)
 
 
 def give_up(facts: Facts, plan: Plan) -> Verdict:
-    for volume in (plan.old_volume, plan.new_volume):
-        if volume and volume.name in facts.volumes and swap.policy(facts.volumes[volume.name]) != volume.reclaim:
-            body = {"spec": {"persistentVolumeReclaimPolicy": volume.reclaim}}
-            text = f"volume {volume.name} is {volume.reclaim} again"
-            return act(Merge("persistentvolumes", "", volume.name, body), "Removing", text)
-    if facts.job is not None and _is_of(plan, facts.job) and not is_going(facts.job):
+    planned = [volume for volume in (plan.old_volume, plan.new_volume) if volume]
+    change = swap.give_policies_back(planned, facts.volumes)
+    if change and change.action:
+        return act(change.action, "Removing", change.message)
+    if facts.job is not None and owned.is_owned(facts.job, plan.restore_uid) and not is_going(facts.job):
         name, uid = facts.job["metadata"]["name"], facts.job["metadata"]["uid"]
         return act(Delete("jobs", facts.namespace, name, uid), "Removing", f"removing Job {name}")
     claim = facts.claims.get(plan.new_claim)
     if claim is not None and _is_ours(facts, plan, claim) and not is_going(claim):
         delete = Delete("persistentvolumeclaims", facts.namespace, plan.new_claim, claim["metadata"]["uid"])
         return act(delete, "Removing", f"removing claim {plan.new_claim}, which was being restored into")
-    return _start(facts, plan) or done("GivenUp", "nothing of the old data was touched")
+    left = swap.left_at_retain([plan.old_volume], facts.volumes)
+    return _start(facts, plan) or done("GivenUp", f"nothing of the old data was touched{left}")
 
 
 def _start(facts: Facts, plan: Plan) -> Verdict | None:
     """Scaled back where it is us who stopped it."""
-    found = facts.workload(plan.workload) if plan.in_place else None
+    found = facts.workload(plan.workload, plan.workload_kind) if plan.in_place else None
     if found is None or not workload.is_marked(plan, found):
         return None
     return act(workload.give_back(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
@@ -95,8 +100,4 @@ def _start(facts: Facts, plan: Plan) -> Verdict | None:
 
 def _is_ours(facts: Facts, plan: Plan, claim: Object) -> bool:
     """A claim that the user named may be the work of an earlier Restore of the same name: that one is theirs."""
-    return _is_of(plan, claim) and (plan.in_place or before.is_ours(facts, claim))
-
-
-def _is_of(plan: Plan, made: Object) -> bool:
-    return bool(made["metadata"].get("labels", {}).get(names.LABEL_RESTORE) == plan.restore)
+    return proof.is_in_between(plan.restore, claim) if plan.in_place else before.is_ours(facts, claim)

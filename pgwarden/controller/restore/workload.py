@@ -5,12 +5,13 @@ Another kind needs the same four: find it, what stops it, what starts it, whethe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgwarden.api import names
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore.cluster import Members
-from pgwarden.controller.restore.facts import Facts, owner, pods_of
+from pgwarden.controller.restore.facts import Facts, claims_of, owner, pods_of
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.restore.verdict import Merge, Verdict, fail, wait
 from pgwarden.kube.client import Object
@@ -39,6 +40,13 @@ def replicas(workload: Object) -> int:
 
 def find(facts: Facts) -> Found | Verdict:
     """The one workload of the Repository's pods and its one pod, or why a restore in place cannot begin."""
+    if facts.unproven:
+        return wait(
+            "PodNotProven",
+            f"pod {min(facts.unproven)} carries the label {names.LABEL_REPOSITORY}={facts.spec.repository}, and the "
+            f"workload that it names as its owner does not run it; delete that pod, so that the right one can be found",
+            pending=True,
+        )
     if facts.members is not None:
         return _primary(facts, facts.members)
     pods = facts.labelled_pods()
@@ -114,12 +122,46 @@ def _single(facts: Facts, workload: Object) -> Found | Verdict:
 
 def stopped_by_vanished(facts: Facts) -> Plan | None:
     """The plan of a Restore that has stopped the Repository's workload and does not exist any more, or is over."""
-    alive = {o["metadata"]["uid"] for o in facts.operations if not _over(o)}
-    for workload in facts.workloads:
+    return left_by_vanished(facts.workloads, facts.spec.repository, facts.operations)
+
+
+def left_by_vanished(workloads: Iterable[Object], repository: str, operations: Iterable[Object]) -> Plan | None:
+    alive = {o["metadata"]["uid"] for o in operations if not _over(o)}
+    for workload in workloads:
         left = plans.of_workload(workload)
-        if left and left.repository == facts.spec.repository and left.restore_uid not in alive:
+        if left and left.repository == repository and left.restore_uid not in alive:
             return left
     return None
+
+
+def unproven(pods: Iterable[Object], workloads: Iterable[Object], repository: str) -> frozenset[str]:
+    """The Repository's pods that are not run by the workload that they name: anybody may write an owner on a pod.
+
+    A StatefulSet's has its uid; a Deployment's template has the Repository's label, and all of the pod's claims.
+    """
+    known, found = {_key(one): one for one in workloads}, set()
+    for pod in pods:
+        labelled = (pod["metadata"].get("labels") or {}).get(names.LABEL_REPOSITORY) == repository
+        kind, _ = by = owner(pod)
+        if not labelled or by not in known:
+            continue
+        one = known[by]
+        uids = {reference.get("uid") for reference in pod["metadata"]["ownerReferences"] if reference.get("controller")}
+        template = one["spec"].get("template", {}).get("metadata", {}).get("labels") or {}
+        by_template = template.get(names.LABEL_REPOSITORY) == repository and all(uses(one, c) for c in claims_of(pod))
+        if not (one["metadata"]["uid"] in uids if kind == "StatefulSet" else by_template):
+            found.add(str(pod["metadata"]["name"]))
+    return frozenset(found)
+
+
+def uses(workload: Object, claim: str) -> bool:
+    """Whether *claim* is one that the workload's own pods have, by its template."""
+    spec, name = workload["spec"], workload["metadata"]["name"]
+    volumes = spec.get("template", {}).get("spec", {}).get("volumes") or []
+    mounted = {(volume.get("persistentVolumeClaim") or {}).get("claimName") for volume in volumes}
+    first = (spec.get("ordinals") or {}).get("start", 0)
+    made = {f"{one['metadata']['name']}-{name}-{first}" for one in spec.get("volumeClaimTemplates") or []}
+    return claim in mounted | made
 
 
 def _over(obj: Object) -> bool:

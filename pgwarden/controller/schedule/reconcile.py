@@ -208,6 +208,7 @@ class ScheduleController:
 
     async def _clear_history(self, namespace: str, spec: BackupScheduleSpec, backups: list[Object]) -> None:
         """Delete Backup objects beyond the limits. The backup sets stay: retention, not history, expires those."""
+        uids = {b["metadata"]["name"]: b["metadata"]["uid"] for b in backups}
         for phase, limit in (("Completed", spec.successful_history_limit), ("Failed", spec.failed_history_limit)):
             ended = [
                 (b["metadata"]["creationTimestamp"], b["metadata"]["name"])
@@ -215,7 +216,7 @@ class ScheduleController:
                 if operations.phase(b) == phase
             ]
             for name in decide.expendable(ended, limit):
-                await self._context.client.delete(paths.of("backups", namespace, name))
+                await self._context.client.delete(paths.of("backups", namespace, name), uid=uids[name])
 
 
 def _held(answer: admission.Answer, plan: decide.Plan) -> Held:

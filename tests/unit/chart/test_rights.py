@@ -47,7 +47,7 @@ def test_controller(render):
         "policy/poddisruptionbudgets": {"get", "create", "patch"},
         "secrets": {"get", "create", "patch"},
         "persistentvolumeclaims": READ | {"create", "patch", "delete"},
-        "persistentvolumes": READ | {"patch"},
+        "persistentvolumes": {"get", "patch"},
         "storage.k8s.io/storageclasses": {"get"},
         "apps/deployments": READ | {"create", "patch", "delete"},
         "apps/statefulsets": READ | {"patch"},

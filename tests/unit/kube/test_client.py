@@ -77,7 +77,7 @@ async def test_apply_merge_create_and_delete_say_what_they_are(connect):
 
 
 async def test_deleting_what_is_not_there_is_no_error(connect):
-    assert not await (await connect(answering(404, {}))).delete(PATH)
+    assert not await (await connect(answering(404, {}))).delete(PATH, uid="u-1")
 
 
 async def test_a_server_that_does_not_answer_in_time_is_a_timeout(connect):
@@ -119,21 +119,27 @@ async def test_a_watch_that_is_too_old_is_gone_by_status_or_by_event(connect, sc
         [one async for one in refusing.watch(PATH, {})]
 
 
-async def test_items_are_read_page_by_page(connect):
+async def test_a_delete_without_the_uid_of_what_was_looked_at_is_refused(connect):
+    client = await connect(answering(200, {}))
+    with pytest.raises(TypeError):
+        await client.delete(PATH)
+    with pytest.raises(ValueError, match="names the uid"):
+        await client.delete(PATH, uid="")
+
+
+async def test_a_list_is_read_page_by_page(connect):
     asked = []
 
     async def handler(request: web.Request) -> web.Response:
         asked.append(dict(request.query))
-        more = "continue" not in request.query
-        return web.json_response(
-            {"items": [pod("b" if not more else "a", 1)], "metadata": {"continue": "next"} if more else {}}
-        )
+        page = int(request.query.get("continue", "0"))
+        following = {"continue": str(page + 1)} if page < 2 else {}
+        return web.json_response({"items": [{"n": page}], "metadata": following})
 
     client = await connect(handler)
-    found = await client.items(PATH, labelSelector="l=v")
-    assert [one["metadata"]["name"] for one in found] == ["a", "b"]
-    first = {"limit": "500", "labelSelector": "l=v"}
-    assert asked == [first, first | {"continue": "next"}]
+    assert [one["n"] async for one in client.items(PATH, {"labelSelector": "a"})] == [0, 1, 2]
+    assert asked[0] == {"limit": "100", "labelSelector": "a"}
+    assert asked[2] == {"limit": "100", "labelSelector": "a", "continue": "2"}
 
 
 BODIES = {

@@ -296,7 +296,7 @@ async def test_the_expiry_of_a_set_that_has_to_wait_asks_seldom_whether_a_job_co
 
 async def test_a_job_that_is_being_stopped_is_told_so_once(world, client, counted):
     mine = backup()
-    going = {"metadata": {"name": "one-backup", "uid": "j"}, "status": {}}
+    going = {"metadata": {"name": "one-backup", "uid": "j", "ownerReferences": [{"uid": "u-one"}]}, "status": {}}
     client.there[paths.of("jobs", "ns", names.backup_job("one"))] = going
     context = world(mine, repo=repository(FULL))
     assert await expire.Expiry(context, mine).look() == 2.0

@@ -22,6 +22,12 @@ HOURS, DAY, MINUTE = timedelta(hours=6), timedelta(days=1), timedelta(minutes=1)
 KEY = ("ns", "hippo")
 
 
+def given(backup: dict[str, Any]) -> dict[str, Any]:
+    """As the API server has it."""
+    backup["metadata"]["uid"] = f"uid-of-{backup['metadata']['name']}"
+    return backup
+
+
 class World:
     """A cluster of one whose first backup fails each time, by a clock that is moved by hand."""
 
@@ -46,10 +52,10 @@ class World:
             if action is not None:
                 assert isinstance(action, BackUp)
                 self.made.append(self.now)
-                made = render.backup(found.cluster, action.name)
+                made = given(render.backup(found.cluster, action.name))
                 ended = f"{self.now + timedelta(seconds=20):%Y-%m-%dT%H:%M:%SZ}"
                 made["status"] = {"phase": "Failed", "completionTime": ended, "message": "no standby"}
-                self.backups = [one for one in self.backups if one["metadata"]["name"] not in action.expendable]
+                self.backups = [one for one in self.backups if one["metadata"]["name"] not in dict(action.expendable)]
                 self.backups.append(made)
                 self.most = max(self.most, len(self.backups))
             self.now += timedelta(seconds=3)
@@ -78,14 +84,15 @@ def test_a_changed_cluster_has_its_first_backup_tried_again_within_a_minute():
 def test_hundreds_of_failed_ones_of_before_go_a_few_at_a_time_and_nobody_elses():
     world = World()
     for number in range(1, 501):
-        made = render.backup(world.facts().cluster, names.first_backup("hippo", number))
+        made = given(render.backup(world.facts().cluster, names.first_backup("hippo", number)))
         made["status"] = {"phase": "Failed", "completionTime": "2026-11-23T01:00:00Z"}
         world.backups.append(made)
     mine = copy.deepcopy(world.backups[0])
     mine["metadata"] |= {"name": "hippo-first-700", "ownerReferences": []}
     world.backups.append(mine)
     action = decide(world.facts()).action
-    assert action == BackUp("hippo-first-701", tuple(names.first_backup("hippo", number) for number in range(1, 21)))
+    old = [names.first_backup("hippo", number) for number in range(1, 21)]
+    assert action == BackUp("hippo-first-701", tuple((name, f"uid-of-{name}") for name in old))
 
 
 @pytest.mark.parametrize("name", ["hippo-first-0", "hippo-first-01", "hippo-first-x", "hippo-first-", "hippo", "ape-first-2"])  # fmt: skip

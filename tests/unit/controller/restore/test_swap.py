@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pgwarden.api import names
 from pgwarden.controller.restore import swap
 from pgwarden.controller.restore.plan import Volume
 from pgwarden.controller.restore.verdict import Create, Delete, Merge
@@ -21,10 +22,12 @@ def claim(name, volume, uid, *, phase="Bound", **metadata):
     return {"metadata": metadata, "spec": {"volumeName": volume}, "status": {"phase": phase}}
 
 
-def volume(name, policy, owner, uid, phase="Bound"):
+def volume(name, policy, owner, uid, phase="Bound", had=""):
+    """*had*: the policy that it had, by its own word."""
     reference = {"namespace": "ns", "name": owner} | ({"uid": uid} if uid else {})
     spec = {"persistentVolumeReclaimPolicy": policy, "claimRef": reference}
-    return {"metadata": {"name": name}, "spec": spec, "status": {"phase": phase}}
+    noted = {"annotations": {names.ANNOTATION_RECLAIM: had}} if had else {}
+    return {"metadata": {"name": name} | noted, "spec": spec, "status": {"phase": phase}}
 
 
 def change(claims, volumes):
@@ -45,8 +48,10 @@ def promise(volume, name):
     return Merge("persistentvolumes", "", volume, {"spec": {"claimRef": reference}})
 
 
-def policy(volume, value):
-    return Merge("persistentvolumes", "", volume, {"spec": {"persistentVolumeReclaimPolicy": value}})
+def policy(volume, value, noted=None):
+    metadata = {"annotations": {names.ANNOTATION_RECLAIM: noted}}
+    body = {"metadata": metadata, "spec": {"persistentVolumeReclaimPolicy": value}}
+    return Merge("persistentvolumes", "", volume, body)
 
 
 DATA, RESTORED = claim("data", "pv-old", "u1"), claim("restored", "pv-new", "u2")
@@ -62,8 +67,8 @@ HAS_OLD, HAS_NEW = volume("pv-old", "Retain", "kept", "u3"), volume("pv-new", "R
 @pytest.mark.parametrize(
     ("claims", "volumes", "action"),
     [
-        ([DATA, RESTORED], [volume("pv-old", "Delete", "data", "u1"), volume("pv-new", "Retain", "restored", "u2")], policy("pv-old", "Retain")),
-        ([DATA, RESTORED], [volume("pv-old", "Retain", "data", "u1"), volume("pv-new", "Delete", "restored", "u2")], policy("pv-new", "Retain")),
+        ([DATA, RESTORED], [volume("pv-old", "Delete", "data", "u1"), volume("pv-new", "Retain", "restored", "u2")], policy("pv-old", "Retain", "Delete")),
+        ([DATA, RESTORED], [volume("pv-old", "Retain", "data", "u1"), volume("pv-new", "Delete", "restored", "u2")], policy("pv-new", "Retain", "Delete")),
         ([DATA, RESTORED], [volume("pv-old", "Retain", "data", "u1"), volume("pv-new", "Retain", "restored", "u2")], Delete("persistentvolumeclaims", "ns", "restored", "u2")),
         ([DATA], [volume("pv-old", "Retain", "data", "u1"), volume("pv-new", "Retain", "restored", "u2")], Delete("persistentvolumeclaims", "ns", "data", "u1")),
         ([claim("data", "pv-old", "u1", **GOING)], [volume("pv-old", "Retain", "data", "u1"), volume("pv-new", "Retain", "restored", "u2")], None),
@@ -76,8 +81,8 @@ HAS_OLD, HAS_NEW = volume("pv-old", "Retain", "kept", "u3"), volume("pv-new", "R
         ([KEPT, claim("data", "pv-new", "u4", phase="Pending")], [HAS_OLD, FREE_NEW], Merge("persistentvolumeclaims", "ns", "data", {"metadata": {"uid": "u4", "annotations": {"pgwarden.io/nudged": "2026-11-23T12:00:10Z"}}})),
         ([KEPT, claim("data", "pv-new", "u4", phase="Pending", annotations={"pgwarden.io/nudged": "2026-11-23T12:00:10Z"})], [HAS_OLD, FREE_NEW], None),
         ([KEPT, claim("data", "pv-new", "u4", annotations={"pgwarden.io/nudged": "2026-11-23T12:00:10Z"})], [HAS_OLD, HAS_NEW], Merge("persistentvolumeclaims", "ns", "data", {"metadata": {"uid": "u4", "annotations": {"pgwarden.io/nudged": None}}})),
-        ([KEPT, SWAPPED], [HAS_OLD, HAS_NEW], policy("pv-old", "Delete")),
-        ([KEPT, SWAPPED], [volume("pv-old", "Delete", "kept", "u3"), volume("pv-new", "Delete", "data", "u4")], policy("pv-new", "Retain")),
+        ([KEPT, SWAPPED], [volume("pv-old", "Retain", "kept", "u3", had="Delete"), HAS_NEW], policy("pv-old", "Delete")),
+        ([KEPT, SWAPPED], [volume("pv-old", "Delete", "kept", "u3"), volume("pv-new", "Retain", "data", "u4", had="Recycle")], policy("pv-new", "Recycle")),
         # the workload was started by somebody, and its controller made a new, empty claim of that name
         ([KEPT, claim("data", "pv-empty", "u9")], [HAS_OLD, FREE_NEW], Delete("persistentvolumeclaims", "ns", "data", "u9")),
         ([KEPT, SWAPPED], [HAS_OLD], None),
@@ -96,6 +101,15 @@ def test_next_change(claims, volumes, action):
 
 def test_nothing_is_left_to_do():
     assert change([KEPT, SWAPPED], [volume("pv-old", "Delete", "kept", "u3"), HAS_NEW]) is None
+
+
+@pytest.mark.parametrize("had", ["", "Destroy"], ids=["begun by version 0.1", "no policy"])
+def test_a_volume_that_does_not_say_what_policy_it_had_stays_retain(had):
+    """Whatever the plan says: OLD had Delete by it."""
+    volumes = {"pv-old": volume("pv-old", "Retain", "kept", "u3", had=had), "pv-new": HAS_NEW}
+    assert change([KEPT, SWAPPED], list(volumes.values())) is None
+    told = swap.left_at_retain([OLD, NEW, None], volumes)
+    assert told == "; set the reclaim policy of volume pv-old (it had Delete) by hand: it stays Retain"
 
 
 def test_a_volume_that_is_gone_is_named():

@@ -268,6 +268,7 @@ async def test_deleted_when_postgres_takes_writes_already_it_is_left_there(clust
     del cluster.objects["restores", "ns", "back"]
     for volume in cluster.of("persistentvolumes"):  # as far as taking it back had come
         volume["spec"]["persistentVolumeReclaimPolicy"] = "Retain"
+        volume["metadata"]["annotations"] = {names.ANNOTATION_RECLAIM: "Delete"}
     await run.until_over()
     assert (cluster.serves(), cluster.serves("data-pg-0-before-back")) == ("restored", "old")
     assert {v["spec"]["persistentVolumeReclaimPolicy"] for v in cluster.of("persistentvolumes")} == {"Delete"}

@@ -1,0 +1,103 @@
+"""Plans that workloads carry as an annotation: which are ours, and what is said of the others.
+
+Whoever may write a Deployment may write anything there. One that is not ours is refused with an Event on the workload
+that carries it, once, and stops nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+
+from pgwarden.api import names
+from pgwarden.controller import operations, seal
+from pgwarden.controller.context import Context
+from pgwarden.controller.restore import plan as plans
+from pgwarden.controller.restore import proof, workload
+from pgwarden.controller.restore.plan import Plan
+from pgwarden.kube import errors, paths
+from pgwarden.kube.client import Object
+
+#: Refusals that are remembered as told.
+_REMEMBERED = 1000
+
+
+class Carried:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._told: set[str] = set()
+
+    async def look(self, namespace: str = "") -> AsyncIterator[tuple[Object, Plan | None]]:
+        """Each workload of *namespace*, or of all, with the plan that it carries where that is ours; page by page."""
+        for kind, plural in workload.PLURALS.items():
+            async for raw in self._context.client.items(paths.of(plural, namespace)):
+                one = {"kind": kind, "apiVersion": "apps/v1"} | raw
+                if plans.text_of(one) is None:
+                    yield one, None
+                    continue
+                why = await self._why_not(kind, one)
+                if why and not await self._is_at_work(one):
+                    await self._refuse(one, why)
+                yield one, None if why else plans.of_workload(one)
+
+    def without(self, one: Object) -> Object:
+        """As if nothing had been written on it."""
+        noted = one["metadata"].get("annotations") or {}
+        left = {key: value for key, value in noted.items() if key != names.ANNOTATION_STOPPED_BY}
+        return one | {"metadata": one["metadata"] | {"annotations": left}}
+
+    async def seal(self) -> seal.Seal:
+        if self._context.seal is None:
+            settings = self._context.settings
+            secret = names.plan_seals(settings.lease)
+            self._context.seal = await seal.load(self._context.client, settings.namespace, secret)
+        return self._context.seal
+
+    async def sealed(self, kind: str, namespace: str, name: str, body: Object) -> Object:
+        """*body*, a merge patch of a workload that names its uid, with the seal on the plan that it writes, if any."""
+        metadata = body["metadata"]
+        text = metadata.get("annotations", {}).get(names.ANNOTATION_STOPPED_BY)
+        mark = (await self.seal()).of(namespace, kind, name, metadata["uid"], text) if text is not None else None
+        noted = metadata.get("annotations", {}) | {names.ANNOTATION_STOPPED_BY_SEAL: mark}
+        return body | {"metadata": metadata | {"annotations": noted}}
+
+    async def _why_not(self, kind: str, one: Object) -> str:
+        if plans.load(plans.text_of(one)) is None:
+            return "it cannot be read as the plan of a Restore"
+        if plans.of_workload(one) is None:
+            return "it speaks of another workload"
+        if not (await self.seal()).holds(kind, one):
+            return f"{names.ANNOTATION_STOPPED_BY_SEAL} is not this controller's seal on it; anybody may write it"
+        return ""
+
+    async def _is_at_work(self, one: Object) -> bool:
+        """Whether the Restore that is named there is: it goes by its own status, and seals its plan again."""
+        said = plans.of_workload(one)
+        if said is None:
+            return False
+        try:
+            found = await self._context.client.find(paths.of("restores", one["metadata"]["namespace"], said.restore))
+        except errors.ApiError:
+            return False
+        if found is None or found["metadata"]["uid"] != said.restore_uid or operations.is_over(found):
+            return False
+        return plans.of_restore(found) is not None
+
+    async def _refuse(self, one: Object, why: str) -> None:
+        metadata = one["metadata"]
+        parts = (metadata["uid"], plans.text_of(one), why)
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()
+        if key in self._told:
+            return
+        if len(self._told) >= _REMEMBERED:
+            self._told.clear()
+        self._told.add(key)
+        kind = one["kind"].lower()
+        await self._context.recorder.warning(
+            one,
+            proof.REFUSED,
+            f"annotation {names.ANNOTATION_STOPPED_BY} is not acted on: {why}. Nothing was changed. If a Restore that "
+            f"was deleted halfway has left this {one['kind']} stopped, undo it by hand (docs/restore.md). Then take "
+            f"the annotation off: kubectl annotate {kind} {metadata['name']} -n {metadata['namespace']} "
+            f"{names.ANNOTATION_STOPPED_BY}-",
+        )

@@ -1,0 +1,199 @@
+"""Whose the claims, Deployments and ConfigMaps are that a PostgresCluster finds under the names of its own."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from pgwarden.api import names
+from pgwarden.controller import owned
+from pgwarden.controller.cluster.facts import Instance
+from pgwarden.controller.cluster.gather import gather, stranger
+from pgwarden.controller.cluster.reconcile import ClusterController
+from pgwarden.controller.context import Caches, Context
+from pgwarden.controller.seal import Seal
+from pgwarden.controller.settings import Settings
+from pgwarden.kube import errors, paths
+from pgwarden.kube.access import Access
+from pgwarden.kube.client import APPLY, KubeClient
+from pgwarden.kube.events import Recorder
+from tests.unit.controller.cluster.conftest import NOW
+
+Object = dict[str, Any]
+CLUSTER = {
+    "kind": "PostgresCluster", "apiVersion": names.API_VERSION,
+    "metadata": {"name": "data-hippo", "namespace": "ns", "uid": "c", "generation": 1, "resourceVersion": "1"},
+    "spec": {"instances": {"replicas": 1, "storage": {"size": "1Gi"}}, "repository": {"storageType": "local"}},
+}  # fmt: skip
+OURS = {names.MANAGED_BY: "pgwarden", names.LABEL_CLUSTER: "data-hippo", names.LABEL_INSTANCE: "data-hippo-1"}
+OWNER = {"kind": "PostgresCluster", "name": "data-hippo", "uid": "c", "controller": True}
+EARLIER = OWNER | {"uid": "b"}
+SET = {"kind": "StatefulSet", "name": "hippo", "uid": "s"}
+
+
+def obj(kind: str, name: str = "data-hippo-1", labels: Object | None = None, *owners: Object) -> Object:
+    metadata = {"name": name, "namespace": "ns", "uid": f"u-{name}", "labels": labels or {}}
+    if owners:
+        metadata["ownerReferences"] = list(owners)
+    return {"kind": kind, "metadata": metadata, "spec": {"template": {}}}
+
+
+def claim(labels: Object | None = None, *owners: Object) -> Object:
+    return obj("PersistentVolumeClaim", "data-hippo-1", labels, *owners)
+
+
+class Answers(KubeClient):
+    """Objects by their path, and what was written."""
+
+    def __init__(self) -> None:
+        super().__init__(Access("http://fake", None))
+        self.there: dict[str, Object] = {}
+        self.sent: list[tuple[str, str, Any]] = []
+
+    async def request(self, method: str, path: str, *, body: Any = None, content_type: str = "", **_: Any) -> Any:
+        if method == "GET":
+            if path not in self.there:
+                raise errors.NotFound(404, "NotFound", path)
+            return copy.deepcopy(self.there[path])
+        self.sent.append((method if content_type != APPLY else "APPLY", path.rpartition("/namespaces/ns/")[2], body))
+        return body or {}
+
+    def of(self, method: str, *plurals: str) -> list[tuple[str, Any]]:
+        return [(path, body) for how, path, body in self.sent if how == method and path.split("/")[0] in plurals]
+
+    def events(self, reason: str) -> list[str]:
+        return [body["message"] for _, body in self.of("POST", "events") if body["reason"] == reason]
+
+
+@pytest.fixture
+def client() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def context(client: Answers) -> Context:
+    agents: Any = None
+    found = Context(
+        client, Caches(client), agents, Recorder(client, "c"), Settings.from_environment(), clock=lambda: NOW
+    )
+    found.caches.clusters._put(copy.deepcopy(CLUSTER))
+    return found
+
+
+WHOSE = {
+    "a StatefulSet's, by its owner": (claim({}, SET), "not this cluster's, but StatefulSet hippo's"),
+    "a StatefulSet's that keeps its claims": (claim({"app": "hippo"}), "not this cluster's"),
+    "with half of our labels": (claim({names.LABEL_CLUSTER: "data-hippo"}), "not this cluster's"),
+    "with our labels and another owner": (claim(OURS, SET), "not this cluster's"),
+    "of another instance": (claim(OURS | {names.LABEL_INSTANCE: "data-hippo-2"}), "not this cluster's"),
+    "ours": (claim({}, OWNER), ""),
+    "ours, whose cluster was deleted without it": (claim(OURS), ""),
+    "a Deployment without an owner": (obj("Deployment", "data-hippo-1", OURS), "not this cluster's"),
+    "our Deployment": (obj("Deployment", "data-hippo-1", OURS, OWNER), ""),
+}
+
+
+@pytest.mark.parametrize(("found", "words"), WHOSE.values(), ids=WHOSE)
+def test_whose_it_is(found, words):
+    said = stranger(found, CLUSTER)
+    assert bool(said) == bool(words)
+    assert words in said
+    if words:
+        assert said.startswith(f"there is a {found['kind']} data-hippo-1 that is ")
+
+
+@pytest.mark.parametrize("case", [name for name, (_, words) in WHOSE.items() if words])
+async def test_what_is_not_ours_is_neither_used_nor_changed_and_the_status_says_whose_it_is(context, client, case):
+    found, words = WHOSE[case]
+    plural = "deployments" if found["kind"] == "Deployment" else "persistentvolumeclaims"
+    client.there[paths.of(plural, "ns", "data-hippo-1")] = found
+    controller = ClusterController(context)
+    for _ in range(3):
+        assert await controller.reconcile(("ns", "data-hippo")) is not None
+    for method in ("POST", "PATCH", "APPLY", "DELETE"):
+        assert client.of(method, "deployments", "persistentvolumeclaims") == []
+    status = client.of("PATCH", "postgresclusters")[-1][1]["status"]
+    assert words in status["message"]
+    assert "Give the cluster another name" in status["message"]
+    assert len(client.events("NotOurs")) == 1
+
+
+async def test_an_instance_is_made_and_applied_over_the_very_one_that_was_looked_at(context, client):
+    controller = ClusterController(context)
+    await controller.reconcile(("ns", "data-hippo"))
+    assert [path for path, _ in client.of("POST", "persistentvolumeclaims")] == ["persistentvolumeclaims"]
+    ((_, made),) = client.of("APPLY", "deployments")
+    assert "uid" not in made["metadata"]
+    client.there[paths.of("deployments", "ns", "data-hippo-1")] = obj("Deployment", "data-hippo-1", OURS, OWNER)
+    client.sent.clear()
+    await controller.reconcile(("ns", "data-hippo"))
+    assert client.of("APPLY", "deployments")[0][1]["metadata"]["uid"] == "u-data-hippo-1"
+
+
+def instance(name: str = "data-hippo-1") -> Instance:
+    return Instance(name, 1, obj("Deployment", name, OURS, OWNER))
+
+
+@pytest.mark.parametrize(
+    ("found", "gone"),
+    [
+        (claim({}, OWNER), True),
+        (claim(OURS), True),
+        (claim({}, SET), False),
+        (claim({}, EARLIER), False),
+        (claim(), False),
+    ],
+    ids=["ours", "adopted", "a StatefulSet's", "an earlier cluster's", "nobody's"],
+)
+async def test_an_instance_goes_with_its_claim_where_that_is_its_own(context, client, found, gone):
+    client.there[paths.of("persistentvolumeclaims", "ns", "data-hippo-1")] = found
+    facts = gather(context, CLUSTER)
+    await ClusterController(context)._remove(facts, instance())
+    deleted = {
+        path: body["preconditions"]["uid"]
+        for path, body in client.of("DELETE", "deployments", "persistentvolumeclaims")
+    }
+    expected = {"deployments/data-hippo-1": "u-data-hippo-1"}
+    assert deleted == expected | ({"persistentvolumeclaims/data-hippo-1": "u-data-hippo-1"} if gone else {})
+
+
+@pytest.mark.parametrize(
+    ("name", "owners"),
+    [("any-claim-42", (OWNER,)), ("data-hippo-1", ()), ("data-hippo-1", (SET,)), ("data-hippo-01", (OWNER,)), ("data-hippo-0", (OWNER,)),
+     ("data-hippo-1", (EARLIER,)), ("data-hippo-" + "9" * 40, (OWNER,))],
+    ids=["another name", "no owner", "another owner", "a nought before it", "no number of ours", "an earlier cluster's", "no number"],
+)  # fmt: skip
+def test_a_deployment_that_only_carries_the_label_is_no_instance(context, name, owners):
+    context.caches.instances._put(obj("Deployment", name, OURS, *owners))
+    assert gather(context, CLUSTER).instances == ()
+
+
+def test_an_instance_is_known_by_its_owner(context):
+    context.caches.instances._put(obj("Deployment", "data-hippo-1", OURS, OWNER))
+    assert [one.name for one in gather(context, CLUSTER).instances] == ["data-hippo-1"]
+
+
+async def test_a_config_map_that_only_carries_the_label_stays(context, client):
+    for name in ("data-hippo-leader", "settings"):
+        context.caches.patroni._put(obj("ConfigMap", name, {names.LABEL_CLUSTER: "data-hippo"}))
+    await ClusterController(context).reconcile(("ns", "data-hippo"))
+    assert [path for path, _ in client.of("DELETE", "configmaps")] == ["configmaps/data-hippo-leader"]
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["sealed", "forged"])
+def test_a_forged_mark_of_a_restore_holds_no_cluster_up(context, ours):
+    context.seal = Seal(b"k" * 32)
+    marked = obj("Deployment", "data-hippo-1", OURS, OWNER)
+    text = "{}"
+    seal = context.seal.of("ns", "Deployment", "data-hippo-1", "u-data-hippo-1", text) if ours else "no"
+    marked["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: text, names.ANNOTATION_STOPPED_BY_SEAL: seal}
+    context.caches.instances._put(marked)
+    assert gather(context, CLUSTER).restoring is ours
+
+
+def test_an_owner_is_a_uid():
+    assert owned.is_owned(claim({}, OWNER), "c")
+    assert not owned.is_owned(claim({}, EARLIER), "c")
+    assert not owned.is_owned(claim({}, OWNER), "")
