@@ -13,14 +13,13 @@ from typing import NamedTuple
 
 from pgwarden.api import names, records
 from pgwarden.api.records import RECORD, UNFINISHED, Mark
-from pgwarden.controller import operations
-from pgwarden.controller.agents import AgentError
+from pgwarden.controller import operations, stanza_info
 from pgwarden.controller.context import Context
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.runtime import conditions, status
 from pgwarden.kube import paths
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest.info import OTHER, BackupSet, Info, InfoError, parse_info
+from pgwarden.pgbackrest.info import BackupSet, Info
 
 #: Seconds between two marks on objects that were over before there were marks: 20,000 of them are no storm.
 PACE = 0.2
@@ -198,24 +197,10 @@ async def read_info(context: Context, namespace: str, repository: str, repo: int
 
     It is some seconds old at most, and has each set that a Completed Backup has told of: that was read there too.
     """
-    stanza, why = names.stanza(repository), "the repository host has no running pod"
-    caches = context.caches
-    for pod in caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, repository):
-        ip = pod.get("status", {}).get("podIP")
-        if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) != "host" or not ip:
-            continue
-        try:
-            answer = await context.agents.host((namespace, repository), ip, "status")
-            info = parse_info([answer["info"]], stanza) if answer.get("info") else None
-        except (AgentError, InfoError) as error:
-            why = str(error)
-            continue
-        if info is None:
-            why = str(answer.get("infoError") or "no answer yet")
-            continue
-        broken = [one.message for one in info.repos if one.repo == repo and one.code == OTHER]
-        return broken[0] if broken else info
-    return why
+    info = await stanza_info.read(context, namespace, repository)
+    if isinstance(info, str):
+        return info
+    return (info.trouble(repo) if repo else None) or info
 
 
 class Records:

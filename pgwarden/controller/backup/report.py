@@ -9,14 +9,13 @@ from typing import Any
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.api.options import parse_options
-from pgwarden.controller import jobs
-from pgwarden.controller.agents import AgentError
+from pgwarden.controller import jobs, stanza_info
 from pgwarden.controller.backup import render
 from pgwarden.controller.context import Context
 from pgwarden.controller.pods import waiting_reason
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest.info import BackupSet, InfoError, parse_info
+from pgwarden.pgbackrest.info import BackupSet
 
 #: After this time from the Job's end on, a set that `info` does not show is not there.
 LONGEST_READING = timedelta(minutes=10)
@@ -165,22 +164,10 @@ class Proof:
 
 async def find_set(context: Context, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> Proof:
     """The backup set that carries this Backup's uid, by `info` of a repository host that answers."""
-    namespace, repository = backup["metadata"]["namespace"], spec.repository
-    stanza = names.stanza(repository)
-    caches = context.caches
-    for pod in caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, repository):
-        ip = pod.get("status", {}).get("podIP")
-        if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) != "host" or not ip:
-            continue
-        try:
-            answer = await context.agents.host((namespace, repository), ip, "status?refresh=1")
-            info = parse_info([answer["info"]], stanza) if answer.get("info") else None
-        except (AgentError, InfoError):
-            continue  # one that ends, perhaps: the next one may answer
-        if info is None or answer.get("infoError"):
-            continue
-        found = info.annotated(names.PGBACKREST_ANNOTATION_UID, backup["metadata"]["uid"])
-        wanted = spec.storage or repo_spec.storages[0]
-        mine = found is not None and found.repo <= len(repo_spec.storages)
-        return Proof(found if mine else None, info.trouble(repo_spec.repo_number(wanted)) is None)
-    return Proof()
+    info = await stanza_info.read(context, backup["metadata"]["namespace"], spec.repository, refresh=True)
+    if isinstance(info, str):
+        return Proof()
+    found = info.annotated(names.PGBACKREST_ANNOTATION_UID, backup["metadata"]["uid"])
+    wanted = spec.storage or repo_spec.storages[0]
+    mine = found is not None and found.repo <= len(repo_spec.storages)
+    return Proof(found if mine else None, info.trouble(repo_spec.repo_number(wanted)) is None)
