@@ -78,13 +78,15 @@ def test_a_field_at_its_worst_holds_nobody_up(kind, path):
             assert len(response["status"]["details"]["causes"]) <= 51
 
 
-@pytest.mark.parametrize("name", worst.VALUES)
+#: Numbers and nesting end before they are large.
+LARGE = [name for name in worst.VALUES if len(worst.written(name, worst.SIZES["3 MiB"])) >= 1_000_000]
+
+
+@pytest.mark.parametrize("name", LARGE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_larger_than_any_of_ours_is_one_fault(kind, name):
     handler = world.handlers().check_kinds
     value = worst.written(name, worst.SIZES["3 MiB"])
-    if len(value) < 1_000_000:  # numbers and nesting end before that
-        pytest.skip("is not large")
     for path in (
         ("spec",),
         ("spec", "options"),
