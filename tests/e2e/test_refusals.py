@@ -228,7 +228,7 @@ def test_past_the_webhook_the_controller_rejects_by_the_same_words(let_in, refus
 
 
 def test_past_the_webhook_what_comes_before_its_repository_waits_for_it(let_in, space: Kubectl):
-    said = faults(space.refused(EARLY))
+    said = faults(space.refused(EARLY | {"metadata": {"name": "late"}}))
     found = space.until("pgb", "early", lambda o: o["status"].get("message") in said, "waits with those words", 90)
     assert (found["status"]["phase"], found["status"]["reason"]) == ("Pending", "NoRepository")
     assert condition(found, "Rejected") is None
