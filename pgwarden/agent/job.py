@@ -110,7 +110,7 @@ class Job:
             result = await self._pgbackrest(self._restore_args(args))
             if result.ok:
                 volume.make_folders(self._flags.tablespace, self._flags.volume_root)
-                volume.name_storage(self._flags.pg_data, args)
+                volume.sign(self._flags.pg_data, args, self._flags.uid)
             return result
 
     async def _pgbackrest(self, args: list[str]) -> Result:

@@ -79,13 +79,24 @@ def make_folders(folders: Iterable[Path], root: Path) -> None:
             folder.mkdir(mode=0o700, parents=True)
 
 
-def name_storage(pg_data: Path, args: Iterable[str]) -> None:
-    """Write the storage that was restored from into recovery.signal, for pgbackrest-archive: PostgreSQL does not read
-    that file, and removes it at the end of recovery.
+def sign(pg_data: Path, args: Iterable[str], uid: str) -> None:
+    """Write into recovery.signal the storage that was restored from, for pgbackrest-archive, and which Restore did it.
+
+    PostgreSQL does not read that file, and removes it at the end of recovery. By the second line a pod that takes the
+    place of one that was killed right after its work finds the volume to be its Restore's.
     """
     chosen = next((one for one in args if one.startswith("--repo=")), "")
-    if chosen and (pg_data / RECOVERY_SIGNAL).exists():
-        (pg_data / RECOVERY_SIGNAL).write_text(f"{chosen}\n")
+    if (pg_data / RECOVERY_SIGNAL).exists():
+        (pg_data / RECOVERY_SIGNAL).write_text(f"{chosen}\n{uid}\n")
+
+
+def _signed(pg_data: Path) -> str:
+    """The uid of the Restore that has filled *pg_data* to its end; empty where none says so."""
+    try:
+        lines = (pg_data / RECOVERY_SIGNAL).read_text().splitlines()
+    except (OSError, ValueError):
+        return ""
+    return lines[1] if len(lines) == 2 else ""
 
 
 def _claim(pg_data: Path, root: Path, uid: str) -> None:
@@ -101,7 +112,7 @@ def _claim(pg_data: Path, root: Path, uid: str) -> None:
 
 def _check_ours(pg_data: Path, root: Path, uid: str, present: set[str]) -> None:
     if pg_data == root:
-        if MANIFEST not in present:
+        if MANIFEST not in present and not (uid and _signed(pg_data) == uid):
             raise VolumeError(f"{pg_data} holds files and no restore is under way there: choose an empty volume")
         return
     try:

@@ -82,6 +82,18 @@ def test_where_the_volume_is_the_data_directory_pgbackrests_own_file_is_the_mark
     assert volume.prepare(root, root, "uid-1") == ["--delta"]
 
 
+@pytest.mark.parametrize(("uid", "ours"), [("uid-1", True), ("uid-2", False), ("", False)])
+def test_a_pod_after_one_that_was_killed_right_after_its_work_finds_the_volume_to_be_ours(root, uid, ours):
+    fill(root, "PG_VERSION")
+    (root / volume.RECOVERY_SIGNAL).touch()
+    volume.sign(root, ["restore"], "uid-1")
+    if ours:
+        assert volume.prepare(root, root, uid) == ["--delta"]
+        return
+    with pytest.raises(volume.VolumeError, match="no restore is under way"):
+        volume.prepare(root, root, uid)
+
+
 def test_where_the_volume_is_a_cluster_it_is_refused(root):
     fill(root, "PG_VERSION")
     with pytest.raises(volume.VolumeError):
@@ -135,8 +147,8 @@ async def test_a_file_system_without_locks_is_used_without(root, monkeypatch):
 @pytest.mark.parametrize(
     ("args", "there", "content"),
     [
-        (["--repo=2", "restore"], True, "--repo=2\n"),
-        (["restore"], True, ""),
+        (["--repo=2", "restore"], True, "--repo=2\nuid-1\n"),
+        (["restore"], True, "\nuid-1\n"),
         (["--repo=2", "--type=none", "restore"], False, None),
     ],
 )
@@ -144,5 +156,5 @@ def test_recovery_signal_names_the_storage_that_was_restored_from(tmp_path, args
     signal = tmp_path / "recovery.signal"
     if there:
         signal.touch()
-    volume.name_storage(tmp_path, args)
+    volume.sign(tmp_path, args, "uid-1")
     assert (signal.read_text() if signal.exists() else None) == content
