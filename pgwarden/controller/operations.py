@@ -75,9 +75,8 @@ def _has_begun(obj: Object) -> bool:
 
 def waits_for_turn(obj: Object) -> bool:
     """Whether nothing but the others keeps it from beginning, as far as it has said."""
-    reason = str(obj.get("status", {}).get("reason") or "")
-    # Of a Backup that was deleted the reason may be of its life before.
-    return reason != NOT_READY if is_expiring(obj) else reason in FOR_ITS_TURN
+    # Of a Backup that was deleted it may be of its life before: then it has not looked yet, and holds nobody up.
+    return str(obj.get("status", {}).get("reason") or "") in FOR_ITS_TURN
 
 
 def _stands_aside(restore: Object, alive: Iterable[Object]) -> bool:

@@ -72,15 +72,16 @@ class Expiry:
         repository = self._repository
         if repository is None or "deletionTimestamp" in repository["metadata"]:
             return await self._release("SetKept", "its Repository is gone, or goes")
-        if await self._still_stopping():
-            return POLL
+        late = self._context.clock() - _deleted(self._backup) > LONGEST
+        if not late and await self._still_stopping():
+            return await self._wait("StoppingJob", "its set is to be expired; its own Job, or a pod of it, ends first")
         label, repo = await self._set(repository)
         if not label or repo is None:
             return await self._release()
         job = await self._context.client.find(self._job_path())
         if job is not None:
             return await self._follow(repository, job, label)
-        if self._context.clock() - _deleted(self._backup) > LONGEST:
+        if late:
             return await self._release("SetKept", f"it could not be expired within {LONGEST}")
         return await self._begin(repository, label, repo)
 
@@ -138,6 +139,8 @@ class Expiry:
                 await self._context.client.create(path, job)
         except errors.Terminating:
             return await self._release("SetKept", "the namespace is being deleted")
+        except errors.Invalid as refused:
+            return await self._wait(operations.JOB_REFUSED, f"its set is to be expired; {turn.refusal(refused)}")
         except errors.Conflict:
             log.info("the Job is there already", job=job["metadata"]["name"])
         await self._context.recorder.normal(self._backup, "Expiring", f"expires set {label}{more}")
@@ -184,7 +187,9 @@ class Expiry:
     async def _write(self, reason: str, message: str) -> bool:
         before = self._backup.get("status") or {}
         after = before | {"reason": reason, "message": message}
-        return await status.write(self._context.client, "backups", self._backup, after)
+        changed = await status.write(self._context.client, "backups", self._backup, after)
+        self._backup = self._backup | {"status": after}
+        return changed
 
     async def _release(self, reason: str = "", why: str = "") -> float | None:
         """Take the finalizer off. With a *reason* the set stays, and the Repository's Events say why."""
