@@ -33,7 +33,8 @@ class Mark(Model, frozen=True, kw_only=True):
     """Value of ANNOTATION_DONE. What is not known is empty or None; `status` fields as the CRD has them."""
 
     uid: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]  # of the object that did it
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=63)]  # a copy under another name is an order of its own
+    # A copy under another name is an order of its own. One that came past the webhook may have a longer name than ours.
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
     order: Short = ""  # order_of() it
     phase: Literal["Running", "Completed", "Failed"]  # Running: begun
     began: bool = True  # False: it failed before anything was done

@@ -19,6 +19,10 @@ EXPIRING = "Expiring"
 READING = "ReadingInfo"
 #: status.reason of one that waits for the storage that it uses.
 NOT_READY = "RepositoryNotReady"
+#: status.reason of a Backup whose Job the API server does not take: a quota, a policy.
+JOB_REFUSED = "JobRefused"
+#: For these a Restore does not hold the stanza until its Backup afterwards; for what lasts seconds it does.
+MAY_TAKE_LONG = frozenset({NOT_READY, JOB_REFUSED})
 #: Reasons of one that could begin if it were its turn; empty before its first look.
 FOR_ITS_TURN = frozenset({"", "Waiting", "WaitingForTurn", "UndoingEarlier"})
 
@@ -36,6 +40,8 @@ def holder(operations: Iterable[Object], me: Object | None = None) -> Object | N
     """The one that runs, else the one that is next. *me* is looking: whatever it said last, it can begin now."""
     alive = [o for o in operations if is_expiring(o) or _is_alive(o)]
     running = [o for o in alive if _runs(o) and not _stands_aside(o, alive)]
+    if running and all(_awaits_backup(o, alive) for o in running):
+        running = [min(running, key=_age)]  # else their Backups would wait for each other
     if me is not None:  # whoever asked for *me* makes way for it, but nobody else who runs does
         running = [o for o in running if not _asked_by(me, o)] or running
     ready = [o for o in alive if not _has_begun(o) and (waits_for_turn(o) or _same(o, me))]
@@ -69,15 +75,25 @@ def _has_begun(obj: Object) -> bool:
 
 def waits_for_turn(obj: Object) -> bool:
     """Whether nothing but the others keeps it from beginning, as far as it has said."""
-    reason = str(obj.get("status", {}).get("reason") or "")
-    # Of a Backup that was deleted the reason may be of its life before.
-    return reason != NOT_READY if is_expiring(obj) else reason in FOR_ITS_TURN
+    # Of a Backup that was deleted it may be of its life before: then it has not looked yet, and holds nobody up.
+    return str(obj.get("status", {}).get("reason") or "") in FOR_ITS_TURN
 
 
 def _stands_aside(restore: Object, alive: Iterable[Object]) -> bool:
-    """A Restore whose rows are back, and whose Backup afterwards cannot begin yet: that may take long."""
-    last = restore["kind"] == "Restore" and restore.get("status", {}).get("step") == "BackedUp"
-    return last and any(_asked_by(o, restore) and not _has_begun(o) and not waits_for_turn(o) for o in alive)
+    """A Restore whose rows are back, and whose Backup afterwards waits for what may take long."""
+    return _is_last(restore) and any(
+        _asked_by(o, restore) and not _has_begun(o) and o.get("status", {}).get("reason") in MAY_TAKE_LONG
+        for o in alive
+    )
+
+
+def _awaits_backup(restore: Object, alive: Iterable[Object]) -> bool:
+    """A Restore whose rows are back, and whose Backup afterwards has not begun."""
+    return _is_last(restore) and not any(_asked_by(o, restore) and _has_begun(o) for o in alive)
+
+
+def _is_last(obj: Object) -> bool:
+    return bool(obj["kind"] == "Restore" and obj.get("status", {}).get("step") == "BackedUp")
 
 
 def may_run(obj: Object, operations: Iterable[Object]) -> bool:

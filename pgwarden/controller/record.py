@@ -20,6 +20,7 @@ from pgwarden.controller.runtime import conditions, status
 from pgwarden.kube import paths
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info
+from pgwarden.pgbackrest.trouble import explain
 
 #: Seconds between two marks on objects that were over before there were marks: 20,000 of them are no storm.
 PACE = 0.2
@@ -193,14 +194,15 @@ def needs_proof(backup: Object) -> bool:
 
 
 async def read_info(context: Context, namespace: str, repository: str, repo: int = 0) -> Info | str:
-    """`pgbackrest info`, or why it cannot be read; with *repo*, of that storage.
+    """`pgbackrest info`, or why it cannot be read, for people; with *repo*, of that storage.
 
     It is some seconds old at most, and has each set that a Completed Backup has told of: that was read there too.
     """
     info = await stanza_info.read(context, namespace, repository)
     if isinstance(info, str):
         return info
-    return (info.trouble(repo) if repo else None) or info
+    trouble = info.trouble(repo) if repo else None
+    return explain(trouble).sentence if trouble else info
 
 
 class Records:

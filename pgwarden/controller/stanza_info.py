@@ -6,10 +6,11 @@ from pgwarden.api import names
 from pgwarden.controller.agents import AgentError
 from pgwarden.controller.context import Context
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
+from pgwarden.pgbackrest.trouble import explain
 
 
 async def read(context: Context, namespace: str, repository: str, *, refresh: bool = False) -> Info | str:
-    """What the host's agent has read, or why nothing could be had.
+    """What the host's agent has read, or why nothing could be had, in one line for people.
 
     It is ten seconds old at most; with *refresh* it is read anew. A host that ends may stand before one that answers.
     """
@@ -27,5 +28,6 @@ async def read(context: Context, namespace: str, repository: str, *, refresh: bo
             continue
         if info is not None and not answer.get("infoError"):
             return info
-        why = str(answer.get("infoError") or "no answer yet")
+        said = str(answer.get("infoError") or "")
+        why = explain(said).sentence if said else "no answer yet"
     return why

@@ -72,15 +72,19 @@ class Expiry:
         repository = self._repository
         if repository is None or "deletionTimestamp" in repository["metadata"]:
             return await self._release("SetKept", "its Repository is gone, or goes")
-        if await self._still_stopping():
-            return POLL
-        label, repo = await self._set(repository)
+        late = self._context.clock() - _deleted(self._backup) > LONGEST
+        if not late and await self._still_stopping():
+            return await self._wait("StoppingJob", "its set is to be expired; its own Job, or a pod of it, ends first")
+        found, job = await self._set(repository), await self._context.client.find(self._job_path())
+        if found is None and job is None and not late:
+            text = "whether it has made a set that is to be expired is known once `pgbackrest info` can be read"
+            return await self._wait("RepositoryNotReachable", text)
+        label, repo = found or ("its set", 0)
         if not label or repo is None:
             return await self._release()
-        job = await self._context.client.find(self._job_path())
         if job is not None:
             return await self._follow(repository, job, label)
-        if self._context.clock() - _deleted(self._backup) > LONGEST:
+        if late:
             return await self._release("SetKept", f"it could not be expired within {LONGEST}")
         return await self._begin(repository, label, repo)
 
@@ -101,14 +105,16 @@ class Expiry:
             for pod in pods
         )
 
-    async def _set(self, repository: Object) -> tuple[str, int | None]:
-        """Of one that was deleted before it was over, what `info` has by its uid."""
+    async def _set(self, repository: Object) -> tuple[str, int | None] | None:
+        """Of one that was deleted before it was over, what `info` has by its uid; None where that was not read."""
         label, repo = set_in(repository, self._backup)
         if label or not self._backup.get("status", {}).get("job"):
             return label, repo
         spec = msgspec.convert(repository["spec"], RepositorySpec)
-        found = (await report.find_set(self._context, self._backup, self._spec, spec)).found
-        return (found.label, found.repo) if found is not None else ("", None)
+        proof = await report.find_set(self._context, self._backup, self._spec, spec)
+        if proof.found is not None:
+            return proof.found.label, proof.found.repo
+        return ("", None) if proof.was_read else None
 
     def _job_path(self) -> str:
         return paths.of("jobs", self._namespace, names.expire_job(self._backup["metadata"]["name"]))
@@ -138,6 +144,8 @@ class Expiry:
                 await self._context.client.create(path, job)
         except errors.Terminating:
             return await self._release("SetKept", "the namespace is being deleted")
+        except errors.Invalid as refused:
+            return await self._wait(operations.JOB_REFUSED, f"its set is to be expired; {turn.refusal(refused)}")
         except errors.Conflict:
             log.info("the Job is there already", job=job["metadata"]["name"])
         await self._context.recorder.normal(self._backup, "Expiring", f"expires set {label}{more}")
@@ -184,13 +192,16 @@ class Expiry:
     async def _write(self, reason: str, message: str) -> bool:
         before = self._backup.get("status") or {}
         after = before | {"reason": reason, "message": message}
-        return await status.write(self._context.client, "backups", self._backup, after)
+        changed = await status.write(self._context.client, "backups", self._backup, after)
+        self._backup = self._backup | {"status": after}
+        return changed
 
     async def _release(self, reason: str = "", why: str = "") -> float | None:
         """Take the finalizer off. With a *reason* the set stays, and the Repository's Events say why."""
         label, _ = set_of(self._backup)
-        if reason and label:
-            text = f"Backup {self._backup['metadata']['name']} was deleted, its set {label} stays: {why}"
+        if reason and (label or (self._backup.get("status") or {}).get("job")):
+            stays = f"its set {label} stays" if label else "a set that it may have made stays"
+            text = f"Backup {self._backup['metadata']['name']} was deleted, {stays}: {why}"
             await self._context.recorder.warning(self._repository or self._backup, reason, text)
         await _set_finalizer(self._context, self._backup, there=False)
         return None

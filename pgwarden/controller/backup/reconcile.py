@@ -79,8 +79,7 @@ class BackupController:
             held = await self._done_before(backup, repository)
             if held is not None:
                 return held
-            await self._start(backup, spec, repository)
-        return None
+            return await self._start(backup, spec, repository)
 
     async def _wait_for_turn(self, backup: Object, listed: list[Object]) -> float:
         title, _ = operations.standing(backup, listed)
@@ -100,25 +99,46 @@ class BackupController:
         await self._records.become(backup, record.of_set(backup, made, repo_spec.storages))
         return 0.0
 
-    async def _start(self, backup: Object, spec: BackupSpec, repository: Object) -> None:
-        name, namespace = backup["metadata"]["name"], backup["metadata"]["namespace"]
+    async def _start(self, backup: Object, spec: BackupSpec, repository: Object) -> float | None:
         repo_spec = msgspec.convert(repository["spec"], RepositorySpec)
         options, _ = parse_options(spec.options, command="backup", storages=repo_spec.storages)
-        backup = await self._records.begin(backup)
         number = repo_spec.repo_number(spec.storage)
         argv = commands.backup_argv(names.stanza(spec.repository), spec.type, number, options, record.marks(backup))
-        # The status goes first: should we die between the two, the next look finds JobStarting and starts it again.
-        now = self._context.clock()
-        after = report.started(backup, spec, repo_spec, now)
-        await status.write(self._context.client, "backups", backup, after)
         job = render.job(backup, spec, repository, repo_spec, argv, self._context.settings)
+        # A quota or a policy may refuse it: better to know that before anything says that it runs.
+        refused = await self._make(job, dry=True)
+        if refused:
+            return await self._refused(backup, refused)
+        backup = await self._records.begin(backup)
+        # The status goes first: should we die between the two, the next look finds JobStarting and starts it again.
+        after = report.started(backup, spec, repo_spec, self._context.clock())
+        await status.write(self._context.client, "backups", backup, after)
+        refused = await self._make(job)
+        if refused:
+            return await self._refused(backup | {"status": {k: v for k, v in after.items() if v is not None}}, refused)
+        started = f"started Job {job['metadata']['name']}: {' '.join(argv)}"
+        await self._context.recorder.normal(backup, "Started", started)
+        return None
+
+    async def _make(self, job: Object, *, dry: bool = False) -> str:
+        """Why the API server does not take *job*; empty where it does, or has it already."""
+        client, path = self._context.client, paths.of("jobs", job["metadata"]["namespace"])
         try:
-            await self._context.client.create(paths.of("jobs", namespace), job)
+            if dry:
+                await client.request("POST", path, body=job, params={"dryRun": "All"})
+            else:
+                await client.create(path, job)
         except errors.Conflict:
             log.info("the Job is there already", job=job["metadata"]["name"])
-        await self._context.recorder.normal(
-            backup, "Started", f"started Job {names.backup_job(name)}: {' '.join(argv)}"
-        )
+        except errors.Terminating:
+            raise
+        except errors.Invalid as refused:
+            return turn.refusal(refused)
+        return ""
+
+    async def _refused(self, backup: Object, why: str) -> float:
+        """No Job was made: it has not begun, whatever its status said, and holds nobody up."""
+        return await self._wait(backup, operations.JOB_REFUSED, why, job=None, startTime=None)
 
     async def _running(self, backup: Object, job: Object) -> float | None:
         """Say why the Job's pod does not start, where Kubernetes says so, and which attempt it is."""
@@ -166,8 +186,7 @@ class BackupController:
         proof = await self._find_set(backup, spec, repo_spec)
         starting = backup["status"].get("reason") == "JobStarting" and record.is_own(backup)
         if proof.found is None and starting:
-            await self._start(backup, spec, repository)
-            return None
+            return await self._start(backup, spec, repository)
         if proof.found is None and not proof.was_read:
             text = f"Job {backup['status'].get('job')} is gone; whether it has made a set is known once `info` is read"
             return await self._wait(backup, operations.READING, text, phase="Running")
@@ -179,14 +198,16 @@ class BackupController:
     async def _find_set(self, backup: Object, spec: BackupSpec, repo_spec: RepositorySpec) -> report.Proof:
         return await report.find_set(self._context, backup, spec, repo_spec)
 
-    async def _wait(self, backup: Object, reason: str, message: str, *, phase: str = "Pending") -> float:
+    async def _wait(
+        self, backup: Object, reason: str, message: str, *, phase: str = "Pending", **more: str | None
+    ) -> float:
         before = backup.get("status") or {}
         if (before.get("reason"), before.get("message")) != (reason, message):
             now, generation = self._context.clock(), backup["metadata"]["generation"]
             listed = conditions.put(
                 before.get("conditions", []), "Completed", None, reason, message, now=now, generation=generation
             )
-            after = before | {"phase": phase, "reason": reason, "message": message, "conditions": listed}
+            after = before | {"phase": phase, "reason": reason, "message": message, "conditions": listed} | more
             await status.write(self._context.client, "backups", backup, after | {"observedGeneration": generation})
             await self._context.recorder.normal(backup, reason, message)
         if phase != "Pending":

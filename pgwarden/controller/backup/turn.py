@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from pgwarden.api import outside
 from pgwarden.controller import operations, owned
 from pgwarden.controller.context import Caches
 from pgwarden.controller.runtime.pace import patience
-from pgwarden.kube import paths
+from pgwarden.kube import errors, paths
 from pgwarden.kube.client import KubeClient, Object
 
 LONGEST_PAUSE = 30.0
+LONGEST_REFUSAL = 1000  # characters
 
 
 async def listed(client: KubeClient, namespace: str, repository: str) -> list[Object]:
@@ -56,3 +58,8 @@ def in_the_way(job: Object, backup: Object) -> tuple[str, str]:
         return "JobGoing", f"waits until Job {name} of an earlier one is gone"
     why = f"there is a Job {name} that is not this Backup's; delete it if nobody needs it"
     return "JobInTheWay", f"{why}, or take another name"
+
+
+def refusal(error: errors.Invalid) -> str:
+    """Message of one whose Job the API server does not take, in Kubernetes' own words."""
+    return f"Kubernetes refuses its Job: {outside.printable(error.message or str(error))}"[:LONGEST_REFUSAL]

@@ -87,6 +87,14 @@ def test_what_does_not_fit_into_a_mark_is_left_out():
     assert mark.completion_time == STATUS["completionTime"]
 
 
+def test_one_that_came_past_the_webhook_is_marked_however_long_its_name_is():
+    refused = {"phase": "Failed", "conditions": [{"type": "Rejected", "status": "True", "message": "too long"}]}
+    obj = BACKUP | {"metadata": BACKUP["metadata"] | {"name": "b" * 253}, "status": refused}
+    mark = records.ended(obj)
+    assert (mark.name, mark.phase, mark.message) == ("b" * 253, "Failed", "too long")
+    assert records.mark_of(marked(obj, mark.dump())) == mark
+
+
 def marked(obj, text):
     return obj | {"metadata": obj["metadata"] | {"annotations": {names.ANNOTATION_DONE: text}}}
 

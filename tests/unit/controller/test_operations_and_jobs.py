@@ -126,6 +126,20 @@ def test_the_expiry_of_a_deleted_backups_set_takes_its_turn_as_well():
     assert not operations.may_run(early, [early, runs])
 
 
+@pytest.mark.parametrize(
+    ("reason", "holds"),
+    [
+        ("WaitingForTurn", True),
+        *((one, False) for one in ("Completed", "JobRuns", "Record", "RepositoryNotReady", "RepositoryNotReachable")),
+        *((one, False) for one in ("StoppingJob", "JobRefused")),
+    ],
+)
+def test_an_expiry_holds_younger_ones_up_only_once_it_waits_for_its_turn(reason: str, holds: bool):
+    old, younger = expiring("gone", 5, reason=reason), operation("Backup", "younger", minute=6)
+    assert operations.may_run(younger, [old, younger]) is not holds
+    assert operations.may_run(old, [old, younger])
+
+
 def test_the_backup_that_a_restore_has_asked_for_runs_in_its_turn():
     restore = operation("Restore", "r", "Running")
     asked = operation("Backup", "r-after", labels={"pgwarden.io/restore": "r"}, minute=5)

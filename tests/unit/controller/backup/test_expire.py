@@ -12,7 +12,7 @@ import pytest
 
 from harness.patches import carried_out
 from pgwarden.api import names
-from pgwarden.controller import record
+from pgwarden.controller import operations, record
 from pgwarden.controller.backup import expire
 from pgwarden.controller.backup.reconcile import BackupController
 from pgwarden.controller.context import Context
@@ -33,6 +33,7 @@ class Answers(KubeClient):
     def __init__(self) -> None:
         self.there: dict[str, Any] = {}
         self.terminating = False
+        self.refuses: tuple[bool, ...] = ()  # dry runs of Jobs (True), real ones (False)
         self.sent: list[tuple[str, str, Any]] = []
 
     async def request(self, method: str, path: str, *, body: Any = None, params: Any = None, **_: Any) -> Any:
@@ -42,6 +43,8 @@ class Answers(KubeClient):
             return copy.deepcopy(self.there[path])
         if method == "POST" and "/jobs" in path and self.terminating:
             raise errors.Terminating(403, "Forbidden", "is being terminated")
+        if method == "POST" and "/jobs" in path and ((params or {}).get("dryRun") == "All") in self.refuses:
+            raise errors.Invalid(403, "Forbidden", "exceeded quota: few")
         if (params or {}).get("dryRun") != "All":
             self.sent.append((method, path.rpartition("/namespaces/")[2], body))
         return {"metadata": {"resourceVersion": "8"}} if method == "PATCH" else {}
@@ -202,7 +205,40 @@ async def test_a_backup_that_runs_is_stopped_first(world, client):
     client.there[paths.of("jobs", "ns", "one-backup")] = {"metadata": {"uid": "j"}, "status": {}}
     deleted = backup(phase="Running", label=None, repo=None)
     assert await expire.Expiry(world(deleted, repo=repository(FULL)), deleted).look() == expire.POLL
-    assert [(method, path) for method, path, _ in client.sent] == [("DELETE", "ns/jobs/one-backup")]
+    assert client.sent[0][:2] == ("DELETE", "ns/jobs/one-backup")
+    assert client.jobs() == []
+    assert said(client, deleted)["reason"] == "StoppingJob"
+
+
+def said(client: Answers, deleted: dict[str, Any]) -> dict[str, Any]:
+    """The status of *deleted* after all that was written of it."""
+    for _, path, changes in client.sent:
+        if path == "ns/backups/one/status":
+            deleted = carried_out(deleted, changes)
+    return deleted["status"]
+
+
+@pytest.mark.parametrize("refuses", [(True, False), (False,)], ids=["the dry run", "the job itself"])
+async def test_an_expiry_whose_job_is_refused_says_why_and_holds_nobody_up(world, client, refuses):
+    client.refuses = refuses
+    deleted = backup()
+    assert await expire.Expiry(world(deleted, repo=repository(FULL)), deleted).look() == expire.POLL
+    status = said(client, deleted)
+    assert status["reason"] == "JobRefused"
+    assert status["message"] == "its set is to be expired; Kubernetes refuses its Job: exceeded quota: few"
+    younger = backup("younger", deleted=None, phase="Pending", reason="WaitingForTurn")
+    younger["metadata"]["creationTimestamp"] = "2026-11-23T12:30:00Z"
+    assert operations.may_run(younger, [deleted | {"status": status}, younger])
+
+
+async def test_a_pod_that_never_ends_holds_the_object_for_an_hour_and_no_longer(world, client):
+    labels = {names.LABEL_COMPONENT: "backup"}
+    stuck = {"metadata": {"name": "p", "labels": labels}, "status": {"phase": "Running"}}
+    for long, goes in ((timedelta(minutes=59), False), (timedelta(minutes=61), True)):
+        deleted = backup(deleted=NOW - long)
+        await expire.Expiry(world(deleted, repo=repository(FULL), pods=(stuck,)), deleted).look()
+        assert client.released is goes
+    assert [reason for _, reason, _ in client.events()] == ["StoppingJob", "SetKept"]
 
 
 FINALIZERS = {

@@ -16,6 +16,7 @@ from pgwarden.controller.context import Context
 from pgwarden.controller.settings import Settings
 from pgwarden.kube import paths
 from pgwarden.kube.events import Recorder
+from pgwarden.pgbackrest.trouble import explain
 from tests.unit.controller.backup.test_expire import FULL, Answers, Cache, backup, repository
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -162,3 +163,52 @@ async def test_a_backup_waits_for_the_storage_that_it_goes_to_and_no_other(look,
     found = await look(wanted, answering, conditions=[down], storages=entries, spec_of_repository=both)
     assert found["reason"] == reason
     assert reason == "JobStarting" or found["message"] == "storage s3: no answer"
+
+
+# --- deleted before it was over ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("agents", "minutes", "reason", "told"),
+    [
+        pytest.param(Agents(), 5, "RepositoryNotReachable", [], id="no host answers"),
+        pytest.param(Agents(**{"10_0_0_1": stanza(99)}), 5, "RepositoryNotReachable", [], id="its storage is away"),
+        pytest.param(Agents(), 61, "JobRuns", ["SetKept"], id="for an hour"),
+        pytest.param(Agents(**{"10_0_0_1": stanza(0)}), 5, "JobRuns", [], id="it has made none"),
+        pytest.param(Agents(**{"10_0_0_1": stanza(0, uid="u-one")}), 5, "Expiring", [], id="it has made one"),
+    ],
+)
+async def test_the_set_of_one_that_was_deleted_is_not_left_behind_unsaid_while_info_cannot_be_read(
+    look, client, agents, minutes, reason, told
+):
+    deleted = backup("one", deleted=NOW - timedelta(minutes=minutes), **RUNS)
+    found = await look(deleted, agents)
+    assert found["reason"] == reason
+    assert client.released is (reason == "JobRuns")
+    assert [one for _, one, _ in client.events() if one == "SetKept"] == told
+
+
+async def test_the_job_that_expires_a_set_is_followed_while_info_cannot_be_read(look, client):
+    client.there[paths.of("jobs", "ns", "one-expire")] = {"metadata": {"name": "one-expire"}, "status": {}}
+    found = await look(backup("one", **RUNS | {"reason": "Expiring"}), Agents())
+    assert (found["reason"], client.released) == ("Expiring", False)
+
+
+DUMP = """[HostConnectError] unable to connect to 's3.example:443 (10.1.1.1)': [111] Connection refused
+    [HostConnectError] on 8 retries from 109-8001ms: unable to connect
+    *** Path/Query ***:
+    GET /bucket?list-type=2"""
+
+
+@pytest.mark.parametrize("where", ["of the storage", "of all"])
+async def test_what_pgbackrest_prints_of_a_storage_is_told_in_one_line_for_people(look, where):
+    answer = stanza(99)
+    answer["info"]["repo"][0]["status"]["message"] = DUMP
+    if where == "of all":
+        answer = {"info": None, "infoError": DUMP}
+    agents = Agents(**{"10_0_0_1": answer, "10_0_0_2": answer})
+    found = await look(mine(phase="Pending", reason="", label=None, job=None), agents)
+    assert found["reason"] == "RepositoryNotReachable"
+    assert found["message"] == f"the backups cannot be listed: {explain(DUMP).sentence}"
+    assert "\n" not in found["message"]
+    assert "retries" not in found["message"]

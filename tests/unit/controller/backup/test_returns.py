@@ -330,3 +330,56 @@ async def test_another_objects_job_of_the_name_is_waited_for(world):
     del world._collect, world.objects["jobs", "ns", job["metadata"]["name"]]
     assert (await world.settled())["reason"] == "Completed"
     assert world.sets[-1]["annotation"]["pgwarden-uid"] == made["metadata"]["uid"]
+
+
+# --- a Job that the API server does not take ---------------------------------------------------------------------
+
+QUOTA = 'jobs.batch "first-backup" is forbidden: exceeded quota: few, requested: count/jobs.batch=1'
+
+
+class Refusing(World):
+    """A quota refuses Jobs: `always`, only `dry` runs pass, or `never`."""
+
+    refuses = "always"
+
+    async def request(self, method: str, path: str, *, params: Any = None, **more: Any) -> Any:
+        if method == "POST" and path.endswith("/jobs"):
+            dry = (params or {}).get("dryRun") == "All"
+            if self.refuses == "always" or (self.refuses == "real" and not dry):
+                raise errors.Invalid(403, "Forbidden", QUOTA)
+        return await super().request(method, path, params=params, **more)
+
+
+@pytest.mark.parametrize("refuses", ["always", "real"])
+async def test_a_backup_whose_job_is_refused_says_why_and_holds_nobody_up_until_it_is_taken(refuses):
+    world = Refusing()
+    world.refuses = refuses
+    world.make("first")
+    status = await world.settled("first", rounds=5)
+    assert (status["phase"], status["reason"]) == ("Pending", "JobRefused")
+    assert status["message"] == f"Kubernetes refuses its Job: {QUOTA}"
+    assert "job" not in status
+    assert "startTime" not in status
+    first = {"kind": "Backup"} | world.objects["backups", "ns", "first"]
+    younger = {"kind": "Backup", "metadata": first["metadata"] | {"name": "second", "uid": "u-second"}, "status": {}}
+    assert operations.may_run(younger, [first, younger])
+    if refuses == "always":
+        assert records.mark_of(first) is None
+    world.refuses = "never"
+    assert (await world.settled("first"))["reason"] == "Completed"
+    assert len(world.sets) == 1
+
+
+async def test_one_that_said_that_it_starts_and_whose_job_is_refused_then_says_why():
+    """Begun by a version that did not ask first, or killed between the two."""
+    world = Refusing()
+    world.refuses = "never"
+    world.make("first")
+    world.kill_at, world.kill_before = 3, True  # mark, status, Job
+    with pytest.raises(Killed):
+        await world.settled("first")
+    world.kill_at, world.refuses = 0, "always"
+    before = world.objects["backups", "ns", "first"].get("status", {})
+    assert before.get("reason") == "JobStarting"
+    status = await world.settled("first", rounds=3)
+    assert (status["phase"], status["reason"]) == ("Pending", "JobRefused")

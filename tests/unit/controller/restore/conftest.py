@@ -81,6 +81,10 @@ class Cluster(KubeClient):
         if plural == "events":
             self.told.append((body["involvedObject"]["kind"], body["involvedObject"]["name"], body["message"]))
             return {}
+        if (params or {}).get("dryRun") == "All":
+            if (plural, namespace, name or body["metadata"]["name"]) in self.objects:
+                raise errors.Conflict(409, "AlreadyExists", "there already")
+            return copy.deepcopy(body)
         self.writes += 1
         if self.writes == self.kill_at and self.kill_before:
             raise Killed
