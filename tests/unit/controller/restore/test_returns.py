@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import datetime
 
 import pytest
 
@@ -134,6 +135,22 @@ async def test_from_git_it_is_known_by_the_backup_that_it_ended_with(run, cluste
     run.agents.annotations = record.marks(cluster.objects["backups", "ns", "back-after"])
     assert len(run.agents.annotations) == 6
     run.create(keepOldVolume=False, annotations=annotations, **spec)
+    assert (await run.until_over())["reason"] == reason
+    assert cluster.serves() == ("restored" if reason == "Record" else "restored again")
+
+
+AGE = {"of a database that is gone": (-1, "Completed"), "of this one": (1, "Record")}
+
+
+@pytest.mark.parametrize(("seconds", "reason"), AGE.values(), ids=AGE)
+async def test_the_backup_counts_where_the_claim_is_older(run, cluster, seconds, reason):
+    """A namespace that is made anew over the bucket that is left: nothing was restored there yet."""
+    await finished(run, cluster, keepOldVolume=False)
+    run.agents.annotations = record.marks(cluster.objects["backups", "ns", "back-after"])
+    claim = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["metadata"]
+    claim.pop("annotations", None)
+    run.agents.made = int(datetime.fromisoformat(claim["creationTimestamp"]).timestamp()) + seconds
+    run.create(keepOldVolume=False)
     assert (await run.until_over())["reason"] == reason
     assert cluster.serves() == ("restored" if reason == "Record" else "restored again")
 
