@@ -12,7 +12,7 @@ from pgwarden.api.records import Mark
 from pgwarden.controller import record
 from pgwarden.controller.pods import postgres_facts
 from pgwarden.controller.restore import planning, workload
-from pgwarden.controller.restore.facts import Facts
+from pgwarden.controller.restore.facts import Facts, is_going
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import InfoError, parse_info
@@ -22,7 +22,8 @@ def mark(facts: Facts) -> Mark | None:
     """The mark of the earlier Restore that did the same; None where it is to be done.
 
     It is known by the backup that it ended with, where a claim of the database is older than that, or by the claim that
-    it keeps. One that was deleted before PostgreSQL had recovered has left neither, or is undone first.
+    it keeps or has put in place. One that was deleted before PostgreSQL had recovered has left none, or is undone
+    first.
     """
     if facts.plan is not None or workload.stopped_by_vanished(facts) is not None:
         return None
@@ -64,9 +65,11 @@ def _was_there(facts: Facts, moment: datetime) -> bool:
 
 def _by_claim(facts: Facts) -> Mark | None:
     wanted = records.order_of(facts.restore)
-    for name, claim in sorted(facts.claims.items()):
+    kept = [(name, claim) for name, claim in sorted(facts.claims.items()) if _keeps(facts, claim)]
+    restored = [("", claim) for _, claim in sorted(facts.claims.items()) if _is_restored(facts, claim)]
+    for name, claim in kept + restored:
         annotations = claim["metadata"].get("annotations", {})
-        if _keeps(facts, claim) and records.repeats(wanted, annotations.get(names.ANNOTATION_RESTORE_ORDER, "")):
+        if not is_going(claim) and records.repeats(wanted, annotations.get(names.ANNOTATION_RESTORE_ORDER, "")):
             return Mark(
                 uid=annotations.get(names.ANNOTATION_RESTORE_UID, "")[:64] or "unknown",
                 name=facts.name,
@@ -77,6 +80,13 @@ def _by_claim(facts: Facts) -> Mark | None:
                 kept_claim=name,
             )
     return None
+
+
+def _is_restored(facts: Facts, claim: Object) -> bool:
+    """Whether *claim* is the user's, made anew by a Restore of this name."""
+    metadata = claim["metadata"]
+    by = metadata.get("annotations", {}).get(names.LABEL_RESTORE)
+    return bool(by == facts.name and names.LABEL_KEPT_BY not in metadata.get("labels", {}))
 
 
 def _keeps(facts: Facts, claim: Object) -> bool:
