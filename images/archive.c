@@ -17,9 +17,9 @@
  * (recovery.signal, no standby.signal), an error is tried again, and at last ends PostgreSQL instead of its recovery.
  * A standby goes on trying by itself.
  *
- * Where a Restore reads one storage of several, recovery.signal, which PostgreSQL does not read, says so: `--repo=N`.
- * Without it pgBackRest takes "not there" of the storage that answers for an answer, though the one that the Restore reads
- * is away, and recovery would end too early. So that one is asked first, and its errors are waited out; what it does not
+ * Of several storages recovery.signal, which PostgreSQL does not read, names the one that was restored from: `--repo=N`.
+ * Without it pgBackRest takes "not there" of the storage that answers for an answer, though the one that has the file is
+ * away, and recovery would end too early. So that one is asked first, and its errors are waited out; what it does not
  * have, the others are asked for once, and not waited for.
  *
  * Linked statically: it runs in images without a C library.

@@ -24,7 +24,8 @@ INFO_LIMIT_SECONDS = 300.0
 STANZA_CREATE_SECONDS = 300.0
 #: Of stanza-create's output that is answered.
 OUTPUT_CHARACTERS = 8192
-#: An error of archive-push is told for so long; PostgreSQL pauses for one minute of it between tries.
+#: An error of archive-push is told for so long after it was written; PostgreSQL pauses for one minute of it between
+#: tries, and the relay leaves archive-push a turn within two.
 REMEMBERED_SECONDS = 180.0
 #: pgBackRest's code for "other": the storage could not be read.
 TROUBLE = 99
@@ -43,11 +44,13 @@ class State:
     _seen: tuple[float, str] = (0.0, "")
 
     def archive_error(self) -> str:
-        """Remembered, as pgBackRest clears it at each new try: else it would be seen by chance only."""
-        found = spool.archive_error(self.spool, self.settings.stanza) if self.spool else ""
+        """Remembered, as pgBackRest clears it at each new try: else it would be seen by chance only. One that no try
+        has written anew for as long tells nothing of today.
+        """
+        found, written = spool.archive_error(self.spool, self.settings.stanza) if self.spool else ("", 0.0)
         now = time.monotonic()
         if found:
-            self._seen = (now, found)
+            self._seen = (now - max(0.0, time.time() - written), found)
         seen, error = self._seen
         return error if now - seen < REMEMBERED_SECONDS else ""
 

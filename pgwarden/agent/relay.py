@@ -30,8 +30,11 @@ from pgwarden.pgbackrest.trouble import by_repo
 #: Between two looks: while nothing is wrong; while a storage is away and nothing waits; while the lock is another's.
 #: archive-push holds it for half a minute at a time then, and PostgreSQL leaves it free for a second between two tries.
 QUIET_SECONDS, WATCH_SECONDS, LOCK_SECONDS = 2.0, 0.5, 0.1
-#: How long the lock is kept at most: archive-push waits for it for a minute.
+#: How long the lock is kept, all told, until archive-push has its turn: it tries the lock at its start alone, and ends
+#: with the error of before where it is held.
 HELD_SECONDS = 30.0
+#: How long it is left alone then at most. PostgreSQL tries three times in a row, and pauses for a minute.
+TURN_SECONDS = 70.0
 PUSH_SECONDS = 30.0
 #: After a push that failed.
 PAUSE_SECONDS = 15.0
@@ -46,6 +49,9 @@ class Relay:
         self._wal = Path(data_directory, "pg_wal")
         #: pgBackRest's number of a storage → what was pushed into it here and is still waiting.
         self._pushed: dict[int, set[str]] = {}
+        #: Seconds for which the lock was held since archive-push had it, and until when it is archive-push's turn.
+        self._held = 0.0
+        self._turn = 0.0
         self._log = log.get("relay")
 
     @property
@@ -85,12 +91,22 @@ class Relay:
             return WATCH_SECONDS
         with self._alone() as alone:
             if not alone:
+                self._held = self._turn = 0.0
                 return LOCK_SECONDS
-            deadline = time.monotonic() + HELD_SECONDS
-            for repo, listed in waiting.items():
-                if not await self._push_all(repo, listed, deadline):
-                    return PAUSE_SECONDS
-        return LOCK_SECONDS
+            began = time.monotonic()
+            if began < self._turn:
+                return WATCH_SECONDS
+            all_went = await self._push_each(waiting, began + HELD_SECONDS - self._held)
+            self._held += time.monotonic() - began
+            if self._held >= HELD_SECONDS:
+                self._held, self._turn = 0.0, time.monotonic() + TURN_SECONDS
+        return LOCK_SECONDS if all_went else PAUSE_SECONDS
+
+    async def _push_each(self, waiting: dict[int, list[str]], deadline: float) -> bool:
+        for repo, listed in waiting.items():
+            if not await self._push_all(repo, listed, deadline):
+                return False
+        return True
 
     async def _push_all(self, repo: int, listed: Sequence[str], deadline: float) -> bool:
         folder = self._configure(repo)

@@ -11,11 +11,14 @@ from pgwarden.pgbackrest.trouble import redact
 MOST_CHARACTERS = 4000
 
 
-def archive_error(spool: Path, stanza: str) -> str:
-    """The newest error of archive-push, redacted; empty where there is none. pgBackRest clears it with its next try."""
+def archive_error(spool: Path, stanza: str) -> tuple[str, float]:
+    """The newest error of archive-push, redacted, and when it was written (seconds since the epoch); empty where there
+    is none. pgBackRest clears it with its next try.
+    """
     try:
-        newest = max((spool / "archive" / stanza / "out").glob("*.error"), key=lambda path: path.stat().st_mtime)
+        files = (spool / "archive" / stanza / "out").glob("*.error")
+        written, newest = max((path.stat().st_mtime, path) for path in files)
         _code, _, said = newest.read_text("utf-8", "replace").partition("\n")
     except (OSError, ValueError):  # none, or cleared meanwhile
-        return ""
-    return redact(said.strip())[:MOST_CHARACTERS]
+        return "", 0.0
+    return redact(said.strip())[:MOST_CHARACTERS], written

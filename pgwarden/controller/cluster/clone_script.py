@@ -80,6 +80,9 @@ if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
   code=$?
   show
   [ $code = 0 ] || fail "{failed_restore} $code" "$(words)"
+  # For pgbackrest-archive: the storage that it came from is the one whose errors are waited out. See archive.c.
+  repo=$(sed -n 's/.* repo\\([0-9]*\\): restore backup set .*/\\1/p' "$log" | head -n 1)
+  [ -z "$repo" ] || [ ! -e "$clone/recovery.signal" ] || echo "--repo=$repo" > "$clone/recovery.signal"
   : > "$log"
   echo 'local all all reject' > /tmp/clone_hba.conf
   : > /tmp/clone_ident.conf

@@ -163,7 +163,9 @@ def _primary(facts: Facts) -> Object | None:
 
 
 def _archived_only(facts: Facts, why: str) -> Verdict:
-    asked = msgspec.structs.replace(facts.spec, storage=render.storage(facts.planned, facts.spec))
+    asked = facts.spec  # where all can be read, recovery finds in the others what the chosen one lacks
+    if target.away(facts.repo_spec, _info(facts)):
+        asked = msgspec.structs.replace(asked, storage=render.storage(facts.planned, asked))
     latest = target.archived_until(facts.repository, asked)
     until = f" (up to {forms.rfc3339(latest)} for all that is known)" if latest else ""
     moment = target.wanted_time(facts.spec)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from pgwarden.api import names, records
+from pgwarden.api import target as forms
 from pgwarden.api.records import Mark
 from pgwarden.controller import record
-from pgwarden.controller.restore import workload
-from pgwarden.controller.restore.facts import Facts
+from pgwarden.controller.pods import postgres_facts
+from pgwarden.controller.restore import planning, workload
+from pgwarden.controller.restore.facts import Facts, is_going
 from pgwarden.controller.runtime import conditions
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import InfoError, parse_info
@@ -17,8 +21,9 @@ from pgwarden.pgbackrest.info import InfoError, parse_info
 def mark(facts: Facts) -> Mark | None:
     """The mark of the earlier Restore that did the same; None where it is to be done.
 
-    It is known by the backup that it ended with, or by the claim that it keeps. One that was deleted before PostgreSQL
-    had recovered has left neither, or is undone first.
+    It is known by the backup that it ended with, where a claim of the database is older than that, or by the claim that
+    it keeps or has put in place. One that was deleted before PostgreSQL had recovered has left none, or is undone
+    first.
     """
     if facts.plan is not None or workload.stopped_by_vanished(facts) is not None:
         return None
@@ -34,7 +39,7 @@ def _by_set(facts: Facts) -> Mark | None:
     except InfoError:
         return None  # told where it is needed
     made = record.ended_with(facts.restore, info) if info else None
-    if made is None:
+    if made is None or not _was_there(facts, made.stop):
         return None
     return Mark(
         uid=made.annotations.get(names.PGBACKREST_ANNOTATION_RESTORE_UID, "")[:64] or "unknown",
@@ -46,11 +51,25 @@ def _by_set(facts: Facts) -> Mark | None:
     )
 
 
+def _was_there(facts: Facts, moment: datetime) -> bool:
+    """Whether a claim of this database is older than *moment*. Where all are younger, the set is of a database that is
+    gone, as in a namespace that was made anew over the bucket that is left: what it was restored to is not here.
+    """
+    known = [(pod, postgres_facts(pod)) for pod in facts.labelled_pods()]
+    named = {planning.claim_name(pod, found) for pod, found in known if found}
+    claims = [claim for name, claim in facts.claims.items() if name in named]
+    claims += facts.members.claims if facts.members else ()
+    made = [str(claim["metadata"].get("creationTimestamp", "")) for claim in claims]
+    return any(forms.parse_time(text) < moment for text in made if text)
+
+
 def _by_claim(facts: Facts) -> Mark | None:
     wanted = records.order_of(facts.restore)
-    for name, claim in sorted(facts.claims.items()):
+    kept = [(name, claim) for name, claim in sorted(facts.claims.items()) if _keeps(facts, claim)]
+    restored = [("", claim) for _, claim in sorted(facts.claims.items()) if _is_restored(facts, claim)]
+    for name, claim in kept + restored:
         annotations = claim["metadata"].get("annotations", {})
-        if _keeps(facts, claim) and records.repeats(wanted, annotations.get(names.ANNOTATION_RESTORE_ORDER, "")):
+        if not is_going(claim) and records.repeats(wanted, annotations.get(names.ANNOTATION_RESTORE_ORDER, "")):
             return Mark(
                 uid=annotations.get(names.ANNOTATION_RESTORE_UID, "")[:64] or "unknown",
                 name=facts.name,
@@ -61,6 +80,13 @@ def _by_claim(facts: Facts) -> Mark | None:
                 kept_claim=name,
             )
     return None
+
+
+def _is_restored(facts: Facts, claim: Object) -> bool:
+    """Whether *claim* is the user's, made anew by a Restore of this name."""
+    metadata = claim["metadata"]
+    by = metadata.get("annotations", {}).get(names.LABEL_RESTORE)
+    return bool(by == facts.name and names.LABEL_KEPT_BY not in metadata.get("labels", {}))
 
 
 def _keeps(facts: Facts, claim: Object) -> bool:

@@ -29,7 +29,7 @@ def make(facts: Facts) -> Plan | Verdict:
             f"pgwarden); delete the pod, and the new one will be",
             pending=True,
         )
-    claim = _claim_name(pod, known)
+    claim = claim_name(pod, known)
     if claim not in facts.claims:
         if claim:  # it may come: a StatefulSet makes it before the next pod
             text = f"claim {claim} of pod {name} is not there; it is waited for one"
@@ -119,7 +119,8 @@ def _backups(facts: Facts) -> set[str]:
     return {one["metadata"]["name"] for one in facts.operations if one["kind"] == "Backup"}
 
 
-def _claim_name(pod: Object, known: PodFacts) -> str:
+def claim_name(pod: Object, known: PodFacts) -> str:
+    """Of the claim behind the data directory; empty where there is none."""
     for volume in pod["spec"].get("volumes", []):
         if volume["name"] == known.data_volume:
             return str(volume.get("persistentVolumeClaim", {}).get("claimName", ""))

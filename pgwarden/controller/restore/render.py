@@ -57,8 +57,10 @@ def user_claim(plan: Plan, namespace: str, volume: str) -> Object:
     restored = plan.new_volume is not None and plan.new_volume.name == volume
     spec = plan.restored_spec if restored else plan.claim_spec
     body = _claim(plan.claim, namespace, spec | {"volumeName": volume}, plan.claim_labels)
-    if plan.claim_annotations:
-        body["metadata"]["annotations"] = plan.claim_annotations
+    # Beside the kept claim, which may be deleted; the old volume again is nothing that was restored.
+    marks = _done_by(plan) | {names.LABEL_RESTORE: plan.restore} if restored and plan.order else {}
+    if plan.claim_annotations or marks:
+        body["metadata"]["annotations"] = plan.claim_annotations | marks
     if plan.claim_owners:
         body["metadata"]["ownerReferences"] = plan.claim_owners
     return body

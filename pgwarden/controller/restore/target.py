@@ -39,17 +39,22 @@ def away(repository: RepositorySpec, info: Info | None) -> dict[str, str]:
 
 
 def storage(spec: RestoreSpec, repository: RepositorySpec, info: Info | None, now: datetime) -> str | Verdict:
-    """The storage to restore from; empty where pgBackRest may choose among all. Or why there is none, or none yet: what
-    a storage that cannot be read holds is not known.
+    """The storage to restore from. Or why there is none, or none yet: what a storage that cannot be read holds is not
+    known. Of several one is always named: pgBackRest by itself takes "not there" of one for an answer while the one
+    that has the WAL is away. Empty where there is but one, or where none reaches the target by itself.
     """
     gone = away(repository, info)
     problem = unreachable(spec, repository, info, now)
-    if not gone or (problem and problem.reason == "TargetInFuture") or (spec.storage and spec.storage not in gone):
+    if (problem and (not gone or problem.reason == "TargetInFuture")) or (spec.storage and spec.storage not in gone):
         return problem or spec.storage
+    if not gone and len(repository.storages) == 1:
+        return ""
     left = [] if spec.storage else [name for name in repository.storages if name not in gone]
     for name in left:
         if unreachable(msgspec.structs.replace(spec, storage=name), repository, info, now) is None:
             return name
+    if not gone:
+        return ""
     why = "; ".join(f"storage {name}: {gone[name]}" for name in ([spec.storage] if spec.storage else gone))
     if problem and left:
         why += f". Of what can be read: {problem.message}"

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pgwarden.agent import fence
+from pgwarden.agent.calls import State
 from pgwarden.agent.paths import Paths
 from pgwarden.agent.pgbackrest import Result
 from pgwarden.agent.relay import LOCK_SECONDS, PAUSE_SECONDS, QUIET_SECONDS, WATCH_SECONDS, Relay
@@ -161,6 +162,85 @@ async def test_while_it_pushes_pgbackrest_has_no_lock(relay, runner, paths):
     runner.run = run
     await relay.look()
     assert len(seen) == 4
+
+
+class Postgres:
+    """It calls archive-push three times, a second apart, and pauses for a minute. archive-push takes the lock at its
+    start or ends at once, and goes about a storage that is away for twenty seconds, after which it writes its error.
+    """
+
+    def __init__(self, paths: Paths, error: Path, clock: list[float]) -> None:
+        self.lock, self.error, self.clock = paths.work / "lock" / "hippo-archive-1.lock", error, clock
+        self.next, self.ends, self.tries, self.held = 0.0, 0.0, 0, -1
+        self.turns: list[float] = []
+        self.away = True
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock[0] += seconds
+        while True:
+            if self.held >= 0 and self.ends <= self.clock[0]:
+                os.close(self.held)
+                self.held = -1
+                if self.away:
+                    self.error.write_text(f"103\n{ERROR.format(2)}")
+                    os.utime(self.error, (self.ends, self.ends))
+                self._ended(self.ends)
+            elif self.held < 0 and self.next <= self.clock[0]:
+                self._try(self.next)
+            else:
+                return
+
+    def _try(self, at: float) -> None:
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            self._ended(at)
+            return
+        self.held, self.ends = descriptor, at + 20
+        self.turns.append(at)
+        self.error.unlink(missing_ok=True)
+
+    def _ended(self, at: float) -> None:
+        self.tries += 1
+        self.next = at + (1 if self.tries % 3 else 60)
+
+
+@pytest.mark.parametrize("takes", [4.0, 29.0], ids=["pushes of seconds", "slow pushes"])
+async def test_archive_push_has_its_turn_while_there_is_a_backlog(paths, runner, tmp_path, monkeypatch, takes):
+    clock = [100_000.0]
+    now = SimpleNamespace(monotonic=lambda: clock[0], time=lambda: clock[0])
+    monkeypatch.setattr("pgwarden.agent.relay.time", now)
+    monkeypatch.setattr("pgwarden.agent.calls.time", now)
+    out = paths.work / "spool/archive/hippo/out"
+    out.mkdir(parents=True)
+    postgres = Postgres(paths, out / "global.error", clock)
+    postgres.next = clock[0]
+    state = State(SimpleNamespace(stanza="hippo"), None, spool=paths.work / "spool")
+    relay = Relay(state, paths, runner, str(tmp_path / "data"))
+    pushed = 0
+
+    async def run(_argv, _seconds) -> Result:
+        nonlocal pushed
+        ready(tmp_path, *(f"0000000100000001{pushed + n:08X}" for n in range(10)))  # PostgreSQL goes on writing
+        postgres.pass_time(takes)
+        pushed += 1
+        return Result(0, "", "", takes)
+
+    runner.run = run
+    postgres.pass_time(25)
+    while clock[0] < 103_600:
+        postgres.pass_time(await relay.look())
+    turns = postgres.turns
+    assert max(after - before for before, after in zip(turns, [*turns[1:], clock[0]], strict=True)) <= 150
+    assert sum(turns[n + 1] - turns[n] <= 125 for n in range(len(turns) - 1)) >= 0.9 * (len(turns) - 1)
+    assert pushed * takes >= 600
+    assert state.archive_error()
+    postgres.away, back = False, clock[0]
+    while state.archive_error():
+        postgres.pass_time(await relay.look())
+        assert clock[0] - back <= 190
 
 
 async def test_after_one_that_failed_no_later_one_is_pushed_and_none_is_claimed(relay, runner):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,18 +26,18 @@ def test_the_newest_error_is_told_without_its_code(out, tmp_path):
     os.utime(out / "000000010000000000000002.error", (1, 1))
     (out / "000000010000000000000003.error").write_text(f"103\n{SAID}\n")
     (out / "000000010000000000000001.ok").write_text("")
-    assert archive_error(tmp_path, "hippo") == SAID
+    assert archive_error(tmp_path, "hippo")[0] == SAID
 
 
 def test_without_an_error_or_a_folder_there_is_nothing_to_tell(out, tmp_path):
     (out / "000000010000000000000001.ok").write_text("")
-    assert archive_error(tmp_path, "hippo") == ""
-    assert archive_error(tmp_path, "rhino") == ""
+    assert archive_error(tmp_path, "hippo")[0] == ""
+    assert archive_error(tmp_path, "rhino")[0] == ""
 
 
 def test_an_access_key_that_the_server_repeated_is_not_told(out, tmp_path):
     (out / "global.error").write_text("41\n<Error><AWSAccessKeyId>AKIA123</AWSAccessKeyId></Error>")
-    assert archive_error(tmp_path, "hippo") == "<Error><AWSAccessKeyId><redacted></AWSAccessKeyId></Error>"
+    assert archive_error(tmp_path, "hippo")[0] == "<Error><AWSAccessKeyId><redacted></AWSAccessKeyId></Error>"
 
 
 def test_the_status_beside_postgresql_has_it_and_the_hosts_has_not(out, tmp_path):
@@ -62,3 +63,18 @@ def test_an_error_is_remembered_while_the_next_try_has_cleared_it_but_not_for_ev
     assert state.archive_error() == SAID
     now[0] += 61
     assert state.archive_error() == ""
+
+
+def test_an_error_that_no_try_has_written_anew_is_told_for_as_long_and_no_longer(out, tmp_path, monkeypatch):
+    state = State(Settings(Role.REPOSITORY, "hippo"), None, spool=tmp_path)
+    now = [100000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], time=lambda: now[0] + 1e9)
+    monkeypatch.setattr("pgwarden.agent.calls.time", clock)
+    (out / "global.error").write_text(f"103\n{SAID}")
+    os.utime(out / "global.error", (clock.time(), clock.time()))
+    now[0] += 179
+    assert state.archive_error() == SAID
+    now[0] += 2
+    assert state.archive_error() == ""
+    os.utime(out / "global.error", (clock.time(), clock.time()))
+    assert state.archive_error() == SAID

@@ -201,6 +201,31 @@ def test_the_scripts_read_the_source_by_its_own_configuration_alone(tmp_path):
         assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "signal", "written"),
+    [
+        (
+            "2026-11-23 17:52:21.000 P00   INFO: repo2: restore backup set 20261123-175221F, recovery will",
+            "",
+            "--repo=2\n",
+        ),
+        ("P00   INFO: restore command end: completed successfully", "", ""),
+        ("P00   INFO: repo2: restore backup set 20261123-175221F", None, None),
+    ],
+    ids=["named", "of no storage", "no recovery"],
+)
+def test_recovery_waits_for_the_storage_that_the_clone_was_restored_from(tmp_path, said, signal, written):
+    lines = scripts.files("hippo", spec(dataSource=SOURCE))["clone.sh"].splitlines()
+    own = [line for line in lines if "repo=$" in line]
+    assert len(own) == 2
+    log, path = tmp_path / "log", tmp_path / "recovery.signal"
+    log.write_text(f"P00   INFO: restore command begin 2.60: --repo1-host=a\n{said}\n")
+    if signal is not None:
+        path.write_text(signal)
+    subprocess.run(["sh", "-euc", f"log={log} clone={tmp_path}\n" + "\n".join(own)], check=True)
+    assert (path.read_text() if path.exists() else None) == written
+
+
 @pytest.mark.parametrize("name", ["take-clone.sh", "after-bootstrap.sh", "replica.sh"])
 def test_what_patroni_calls_uses_no_variable_that_patroni_keeps_to_itself(name):
     assert "PATRONI_" not in scripts.files("hippo", spec(dataSource=SOURCE))[name]

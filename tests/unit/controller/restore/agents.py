@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from pgwarden.controller.agents import AgentError
@@ -22,13 +23,17 @@ class FakeAgents:
         self.recovers = True
         self.host_up = True
         self.annotations: dict[str, str] = {}  # of a set that was made since
+        self.made = int(datetime(2026, 11, 24, tzinfo=UTC).timestamp())  # when it was
 
     async def host(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
         if not self.host_up:
             raise AgentError("the agent at 10.0.0.2 cannot be reached")
         found = info()
         if self.annotations:
-            found["backup"].append(found["backup"][0] | {"label": "20261123-130000F", "annotation": self.annotations})
+            first = found["backup"][0]
+            when = {"start": self.made - 60, "stop": self.made}
+            made = {"label": "20261123-130000F", "annotation": self.annotations, "timestamp": when}
+            found["backup"].append(first | made)
         return {"info": found, "infoError": ""}
 
     async def pod(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:

@@ -124,6 +124,18 @@ def test_the_users_claim_is_as_it_was():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("volume", "restored"), [("pv-new", True), ("pv-old", False)])
+def test_the_users_claim_tells_of_the_restore_where_it_has_the_restored_volume(volume, restored):
+    plan = msgspec.structs.replace(PLAN, order="0123", new_volume=Volume(name="pv-new", reclaim="Delete"))
+    made = render.user_claim(plan, "ns", volume)["metadata"]["annotations"]
+    marks = {
+        "pgwarden.io/restore": "back",
+        "pgwarden.io/restore-uid": PLAN.restore_uid,
+        "pgwarden.io/restore-order": "0123",
+    }
+    assert made == {"note": "mine"} | (marks if restored else {})
+
+
 def test_the_kept_claim_has_no_owner_and_none_of_the_users_labels():
     for made in (render.kept_claim(PLAN, "ns", "pv-old"), render.failed_claim(PLAN, "ns", "pv-new")):
         assert "ownerReferences" not in made["metadata"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import datetime
 
 import pytest
 
@@ -119,6 +120,42 @@ async def test_from_git_it_is_known_by_the_claim_that_it_kept(run, cluster):
     assert (cluster.serves(), touched(cluster, before)) == ("restored", [])
 
 
+def forget(cluster):
+    """The claim is as one that version 0.2.0 put in place."""
+    del cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("going", [False, True], ids=["the kept claim is gone", "the kept claim is being deleted"])
+async def test_from_git_it_is_known_by_the_claim_that_it_put_in_place(run, cluster, going):
+    """Its last set may be in a storage that is away."""
+    await finished(run, cluster, keepOldVolume=going)
+    if going:
+        kept = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0-before-back"]["metadata"]
+        kept |= {"deletionTimestamp": "2026-11-24T00:00:00Z", "finalizers": ["kubernetes.io/pvc-protection"]}
+    before = len(cluster.log)
+    run.create(keepOldVolume=going)
+    status = await run.until_over()
+    assert (status["phase"], status["reason"], status.get("keptClaim")) == ("Completed", "Record", None)
+    assert (cluster.serves(), touched(cluster, before)) == ("restored", [])
+
+
+async def test_a_kept_claim_that_is_being_deleted_counts_for_nothing(run, cluster):
+    await finished(run, cluster)
+    forget(cluster)
+    kept = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0-before-back"]["metadata"]
+    kept |= {"deletionTimestamp": "2026-11-24T00:00:00Z", "finalizers": ["kubernetes.io/pvc-protection"]}
+    run.create()
+    await run.until_over(rounds=1)
+    assert cluster.restore().get("status", {}).get("reason") != "Record"
+
+
+async def test_the_claim_of_a_restore_of_another_name_tells_nothing(run, cluster):
+    await finished(run, cluster, keepOldVolume=False)
+    run.create("second", keepOldVolume=False)
+    assert (await run.until_over("second"))["reason"] == "Completed"
+    assert cluster.serves() == "restored again"
+
+
 BY_SET = {
     "the same": ({}, {}, "Record"),
     "with the same word": ({WORD: "monday"}, {}, "Record"),
@@ -133,7 +170,24 @@ async def test_from_git_it_is_known_by_the_backup_that_it_ended_with(run, cluste
     await finished(run, cluster, keepOldVolume=False, annotations={WORD: "monday"} if annotations else None)
     run.agents.annotations = record.marks(cluster.objects["backups", "ns", "back-after"])
     assert len(run.agents.annotations) == 6
+    forget(cluster)
     run.create(keepOldVolume=False, annotations=annotations, **spec)
+    assert (await run.until_over())["reason"] == reason
+    assert cluster.serves() == ("restored" if reason == "Record" else "restored again")
+
+
+AGE = {"of a database that is gone": (-1, "Completed"), "of this one": (1, "Record")}
+
+
+@pytest.mark.parametrize(("seconds", "reason"), AGE.values(), ids=AGE)
+async def test_the_backup_counts_where_the_claim_is_older(run, cluster, seconds, reason):
+    """A namespace that is made anew over the bucket that is left: nothing was restored there yet."""
+    await finished(run, cluster, keepOldVolume=False)
+    run.agents.annotations = record.marks(cluster.objects["backups", "ns", "back-after"])
+    claim = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["metadata"]
+    forget(cluster)
+    run.agents.made = int(datetime.fromisoformat(claim["creationTimestamp"]).timestamp()) + seconds
+    run.create(keepOldVolume=False)
     assert (await run.until_over())["reason"] == reason
     assert cluster.serves() == ("restored" if reason == "Record" else "restored again")
 
@@ -148,6 +202,7 @@ async def test_from_git_the_claim_that_it_keeps_is_named_as_well(run, cluster):
 
 async def test_from_git_it_runs_where_nothing_tells_of_an_earlier_one(run, cluster):
     await finished(run, cluster, keepOldVolume=False)
+    forget(cluster)
     run.create(keepOldVolume=False)
     status = await run.until_over()
     assert (status["reason"], cluster.serves()) == ("Completed", "restored again")

@@ -226,7 +226,7 @@ OLDER, SET, OTHER_SET = {"time": "2026-11-20T00:00:00Z"}, "20261123-110000F", "2
 @pytest.mark.parametrize(
     ("spec", "codes", "verdict", "storage"),
     [
-        pytest.param({}, (0, 0), ("done", "Valid"), "", id="both answer: pgBackRest chooses"),
+        pytest.param({}, (0, 0), ("done", "Valid"), "local", id="both answer: the first"),
         pytest.param({"storage": "local"}, (0, 99), ("done", "Valid"), "local", id="the one that is named answers"),
         pytest.param({"storage": "s3"}, (99, 0), ("done", "Valid"), "s3", id="the volume cannot be read"),
         pytest.param({}, (0, 99), ("done", "Valid"), "local", id="the one that answers is chosen"),
@@ -255,13 +255,50 @@ def test_a_restore_waits_for_the_storage_that_it_uses_and_no_other(begin, spec, 
     assert said(found) == verdict
     if found.kind == "done":
         assert found.plan.storage == storage
-        assert f"--repo={1 + (storage == 's3')}" in render.arguments(found.plan, wanted, BOTH) or not storage
+        assert f"--repo={1 + (storage == 's3')}" in render.arguments(found.plan, wanted, BOTH)
         assert render.backup(found.plan, wanted, "ns")["spec"].get("storage", "") == storage
         away = {"local": "s3", "s3": "local"}.get(storage, "") if 99 in codes else ""
         assert not away or f"from storage {storage}; storage {away} cannot be read" in found.message
     if found.kind == "wait":
         assert "no answer" in found.message
         assert found.pending
+
+
+def test_of_storages_that_all_answer_the_first_that_reaches_the_target_is_named(begin):
+    info = with_storages(begin.info, 0, 0)
+    info["backup"] = [one for one in info["backup"] if one["database"]["repo-key"] == 2]
+    for spec in (RestoreSpec(repository="hippo"), RestoreSpec(repository="hippo", set=SET)):
+        found = before.validated(replace(begin, spec=spec, repo_spec=BOTH, info=info))
+        assert found.plan.storage == "s3"
+        assert "--repo=2" in render.arguments(found.plan, spec, BOTH)
+
+
+def test_one_storage_alone_is_not_named(begin):
+    found = before.validated(begin)
+    assert (
+        found.plan.storage,
+        [a for a in render.arguments(found.plan, begin.spec, begin.repo_spec) if "--repo" in a],
+    ) == ("", [])
+
+
+@pytest.mark.parametrize(
+    ("codes", "verdict"),
+    [((0, 0), ("done", "ArchivedOnly")), ((0, 99), ("fail", "TargetNotReachable"))],
+    ids=["the other has the WAL", "the other is away"],
+)
+def test_what_the_chosen_storage_lacks_counts_where_the_other_can_be_read(planned, codes, verdict):
+    latest = {"local": "2026-11-23T11:00:00Z", "s3": "2026-11-23T11:55:00Z"}
+    window = [{"storage": storage, "latest": at} for storage, at in latest.items()]
+    facts = replace(
+        planned,
+        plan=msgspec.structs.replace(planned.planned, storage="local"),
+        repo_spec=BOTH,
+        info=with_storages(planned.info, *codes),
+        repository=planned.repository | {"status": {"recoveryWindow": window}},
+        spec=RestoreSpec(repository="hippo", target=RestoreTarget(time="2026-11-23T11:50:00Z")),
+        answers={"fence": {"ok": False, "error": "disk full"}},
+    )
+    assert said(before.fenced(facts)) == verdict
 
 
 @pytest.mark.parametrize(

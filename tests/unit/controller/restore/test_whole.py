@@ -44,7 +44,8 @@ async def test_the_claims_are_as_before_but_for_the_volume(run, cluster):
     status = await run.until_over()
     after = claims["persistentvolumeclaims", "ns", "data-pg-0"]
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
-    assert after["metadata"]["annotations"] == {"note": "mine"}
+    marks = (names.ANNOTATION_RESTORE_UID, names.ANNOTATION_RESTORE_ORDER, names.LABEL_RESTORE)
+    assert {k: v for k, v in after["metadata"]["annotations"].items() if k not in marks} == {"note": "mine"}
     assert after["spec"] == before["spec"] | {"volumeName": status["newVolume"]}
     kept = claims["persistentvolumeclaims", "ns", "data-pg-0-before-back"]["metadata"]
     assert kept["labels"] == {
