@@ -24,6 +24,12 @@ def judge(facts: Facts) -> Verdict:
 
 def _judge(facts: Facts) -> Verdict:
     plan = facts.planned
+    if (plan.ending is None or plan.ending.reason == VANISHED) and proof.is_settled(facts):
+        holds = facts.claims.get(plan.claim, {}).get("spec", {}).get("volumeName")
+        back = (
+            f"claim {plan.claim} has the old volume again" if plan.old_volume and holds == plan.old_volume.name else ""
+        )
+        return _take_off(facts, plan, "Settled", back or "it was over before, and nothing of it is left to undo")
     if not swap_has_begun(facts, plan):
         return give_up(facts, plan)
     return _recovered(facts, plan) or put_back(facts, plan)
@@ -45,9 +51,16 @@ def _recovered(facts: Facts, plan: Plan) -> Verdict | None:
     if changed:
         return changed
     what = f"PostgreSQL has recovered on the restored volume; the old one is kept as claim {plan.kept_claim}"
-    return (
-        act(workload.unmark(plan, found), "Recovered", what) if workload.is_marked(plan, found) else done("Kept", what)
-    )
+    settling = proof.settle(facts)
+    return act(settling, "Recovered", what) if settling else _take_off(facts, plan, "Kept", what)
+
+
+def _take_off(facts: Facts, plan: Plan, reason: str, what: str) -> Verdict:
+    """Only the mark goes."""
+    found = facts.workload(plan.workload, plan.workload_kind)
+    if found is None or not workload.is_marked(plan, found):
+        return done(reason, what)
+    return act(workload.unmark(plan, found), reason, what)
 
 
 def swap_has_begun(facts: Facts, plan: Plan) -> bool:
@@ -91,11 +104,15 @@ def give_up(facts: Facts, plan: Plan) -> Verdict:
 
 
 def _start(facts: Facts, plan: Plan) -> Verdict | None:
-    """Scaled back where it is us who stopped it."""
+    """Scaled back where it is us who stopped it. Then that is noted for good, and the mark goes last."""
     found = facts.workload(plan.workload, plan.workload_kind) if plan.in_place else None
     if found is None or not workload.is_marked(plan, found):
         return None
-    return act(workload.give_back(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
+    text = f"scaling {workload.title(plan)} to {plan.replicas}"
+    if not workload.is_started(plan, found):
+        return act(workload.start(plan, found), "Starting", text)
+    settling = proof.settle(facts)
+    return act(settling or workload.unmark(plan, found), "Starting", f"{workload.title(plan)} is as it was")
 
 
 def _is_ours(facts: Facts, plan: Plan, claim: Object) -> bool:
