@@ -133,7 +133,7 @@ class Manager:
             self.clusters.queue.add((namespace, name))
 
     def _instance_changed(self, _kind: str, obj: Object, before: Object | None) -> None:
-        """A mark may come back when its Restore is gone (`kubectl rollout undo`), and holds the cluster up meanwhile."""
+        """A mark may come back when its Restore is gone (`kubectl rollout undo`); the cluster waits until it is off."""
         text, namespace = plans.text_of(obj), obj["metadata"]["namespace"]
         plan = plans.load(text) if text and not (before and plans.text_of(before) == text) else None
         if plan is not None and self._context.caches.restores.get(namespace, plan.restore) is None:

@@ -72,7 +72,7 @@ def settle(facts: Facts) -> Merge | None:
 
 
 def is_settled(facts: Facts) -> bool:
-    """Whether the mark of a Restore that is gone has come back (`kubectl rollout undo`, a dump): nothing is to be undone.
+    """Whether a Restore that is gone has nothing to undo: its mark has come back (`kubectl rollout undo`, a dump).
 
     The restored volume says so; or it is gone, and the claim is bound to another one, with nothing left half way.
     """
@@ -129,12 +129,12 @@ def _claim_is_ours(facts: Facts, name: str) -> str:
 
 
 def _is_the_workloads(facts: Facts, plan: Plan, claim: Object) -> bool:
-    """The claim that was there; one on a volume of this Restore's; or one that the workload has got meanwhile."""
+    """The claim that was there; one on a volume of this Restore's (be it lost); or one that the workload has got."""
     if claim["metadata"]["uid"] == plan.claim_uid:
         return True
     volumes = {volume.name for volume in (plan.old_volume, plan.new_volume) if volume}
     holds = claim["spec"].get("volumeName", "")
-    if holds in volumes and not _volume(facts, holds):
+    if holds in volumes and (holds not in facts.volumes or not _volume(facts, holds)):
         return True
     workload = facts.workload(plan.workload, plan.workload_kind)
     return workload is not None and uses(workload, plan.claim)

@@ -10,7 +10,7 @@ from pgwarden.controller import owned
 from pgwarden.controller.restore import before, proof, swap, switch, workload
 from pgwarden.controller.restore.facts import Facts, is_going
 from pgwarden.controller.restore.plan import Plan
-from pgwarden.controller.restore.verdict import Delete, Verdict, act, done
+from pgwarden.controller.restore.verdict import SLOW, Delete, Verdict, act, done, wait
 from pgwarden.kube.client import Object
 
 #: The reason of an ending that nobody has decided: the Restore is not there any more.
@@ -71,7 +71,17 @@ def swap_has_begun(facts: Facts, plan: Plan) -> bool:
 
 
 def put_back(facts: Facts, plan: Plan) -> Verdict:
-    goal = switch.backward(plan, facts.namespace)
+    goal = switch.there(switch.backward(plan, facts.namespace), facts)
+    gone = [one.name for one in (plan.old_volume, plan.new_volume) if one and one.name not in facts.volumes]
+    missing = f"PersistentVolume {' and '.join(gone)} is not there any more"
+    if plan.claim not in goal.bind:  # the old volume is gone: what was restored is all that there is
+        goal = switch.there(switch.forward(plan, facts.namespace), facts)
+    if not goal.bind:
+        text = (
+            f"{missing}: there is nothing to go back to. Restore again, with spec.volumeClaim, into a claim of another "
+            f"name; then make claim {plan.claim} of that volume, and scale {workload.title(plan)} to {plan.replicas}"
+        )
+        return wait("VolumeGone", text, again=SLOW)
     if swap.next_change(goal, facts.claims, facts.volumes, facts.now) is not None:
         volumes = [volume for _, volume in goal.bind.values() if volume.name in facts.volumes]
         found = facts.workload(plan.workload, plan.workload_kind)
@@ -83,6 +93,9 @@ def put_back(facts: Facts, plan: Plan) -> Verdict:
         if verdict:
             return verdict
     what = f"claim {plan.claim} has the old volume again; what was restored is kept as claim {plan.failed_claim}"
+    if gone:
+        which = "old" if plan.old_volume and plan.old_volume.name in facts.volumes else "restored"
+        what = f"{missing}; claim {plan.claim} has the {which} one"
     left = swap.left_at_retain([plan.old_volume, plan.new_volume], facts.volumes)
     return _start(facts, plan) or done("PutBack", what + left, keptClaim=None)
 
