@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 
+import structlog
+
 from pgwarden.api import names
 from pgwarden.controller import operations, seal
 from pgwarden.controller.context import Context
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore import proof, workload
 from pgwarden.controller.restore.plan import Plan
+from pgwarden.controller.runtime.worker import NotYet
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import Object
+
+log = structlog.get_logger()
 
 #: Refusals that are remembered as told.
 _REMEMBERED = 1000
@@ -54,10 +59,17 @@ class Carried:
         return self._context.seal
 
     async def sealed(self, kind: str, namespace: str, name: str, body: Object) -> Object:
-        """*body*, a merge patch of a workload that names its uid, with the seal on the plan that it writes, if any."""
+        """*body*, a merge patch of a workload that names its uid, with the seal on the plan that it writes, if any.
+
+        Where the key cannot be had it goes unsealed: only a Restore that is there comes so far, and seals it later.
+        """
         metadata = body["metadata"]
         text = metadata.get("annotations", {}).get(names.ANNOTATION_STOPPED_BY)
-        mark = (await self.seal()).of(namespace, kind, name, metadata["uid"], text) if text is not None else None
+        try:
+            mark = (await self.seal()).of(namespace, kind, name, metadata["uid"], text) if text is not None else None
+        except NotYet as error:
+            log.warning("a plan is not sealed", namespace=namespace, kind=kind, name=name, error=str(error))
+            mark = None
         noted = metadata.get("annotations", {}) | {names.ANNOTATION_STOPPED_BY_SEAL: mark}
         return body | {"metadata": metadata | {"annotations": noted}}
 
