@@ -44,7 +44,8 @@ def find(facts: Facts) -> Found | Verdict:
         return wait(
             "PodNotProven",
             f"pod {min(facts.unproven)} carries the label {names.LABEL_REPOSITORY}={facts.spec.repository}, and the "
-            f"workload that it names as its owner does not run it; delete that pod, so that the right one can be found",
+            f"workload that it names as its owner does not run it by its pod template; put the label into that "
+            f"workload's pod template, or, where the pod is not its, delete that pod",
             pending=True,
         )
     if facts.members is not None:
