@@ -8,6 +8,7 @@ import pytest
 
 from pgwarden.api import names
 from pgwarden.controller.restore import carried
+from tests.unit.controller.restore.conftest import FACTS
 
 MARKS = 2200
 
@@ -16,7 +17,7 @@ MARKS = 2200
 def forged(cluster, run):
     for n in range(MARKS):
         plan = {"restore": "ghost", "restoreUid": "r", "repository": "hippo", "workloadKind": "Deployment",
-                "workload": f"d{n}", "newClaim": "x", "claim": "y", "facts": {}, "mounts": []}  # fmt: skip
+                "workload": f"d{n}", "newClaim": "x", "claim": "y", "facts": FACTS, "mounts": []}  # fmt: skip
         noted = {names.ANNOTATION_STOPPED_BY: json.dumps(plan)}
         spec = {"replicas": 0, "template": {}}
         cluster.add("deployments", "ns", {"metadata": {"name": f"d{n}", "annotations": noted}, "spec": spec})
