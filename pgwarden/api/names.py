@@ -48,6 +48,9 @@ ANNOTATION_STOPPED_BY = f"{GROUP}/stopped-by"
 ANNOTATION_STOPPED_BY_SEAL = f"{GROUP}/stopped-by-seal"
 #: On a PersistentVolume that a Restore has set to Retain: the reclaim policy that it had, and gets back.
 ANNOTATION_RECLAIM = f"{GROUP}/reclaim-policy"
+#: On the PersistentVolume that a Restore has restored into: that Restore's uid, once it has recovered or is undone.
+#: Users cannot write there, and bring the Restore's mark back on the workload (`kubectl rollout undo`): that is over.
+ANNOTATION_SETTLED_BY = f"{GROUP}/settled-by"
 #: Set on a claim while a Restore waits until it is bound: when the binder was last reminded of it.
 ANNOTATION_NUDGED = f"{GROUP}/nudged"
 #: On a claim that a Restore has made: the uid of that Restore.

@@ -13,6 +13,7 @@ from pgwarden.controller.context import Context
 from pgwarden.controller.repository import metrics
 from pgwarden.controller.repository.reconcile import RepositoryController
 from pgwarden.controller.repository.secret_watch import SecretWatch
+from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore.reconcile import RestoreController
 from pgwarden.controller.runtime import steady
 from pgwarden.controller.runtime.worker import Worker
@@ -59,6 +60,7 @@ class Manager:
             cache.listen(self._of_cluster_changed)
         for cache in (caches.repositories, caches.backups, caches.restores):
             cache.listen(self._of_cluster_changed)
+        caches.instances.listen(self._instance_changed)
         for cache, worker in self._own:
             for key in list(cache.items):
                 worker.queue.add(key)
@@ -129,6 +131,13 @@ class Manager:
         name = labels.get(names.LABEL_CLUSTER) or obj.get("spec", {}).get("repository", "")
         if isinstance(name, str) and self._context.caches.clusters.get(namespace, name) is not None:
             self.clusters.queue.add((namespace, name))
+
+    def _instance_changed(self, _kind: str, obj: Object, before: Object | None) -> None:
+        """A mark may come back when its Restore is gone (`kubectl rollout undo`); the cluster waits until it is off."""
+        text, namespace = plans.text_of(obj), obj["metadata"]["namespace"]
+        plan = plans.load(text) if text and not (before and plans.text_of(before) == text) else None
+        if plan is not None and self._context.caches.restores.get(namespace, plan.restore) is None:
+            self.restores.queue.add((namespace, plan.restore))
 
     def _wake_operations(self, namespace: str, repository: str) -> None:
         self._wake(self._context.caches.backups, self.backups, namespace, repository)

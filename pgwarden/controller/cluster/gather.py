@@ -13,6 +13,8 @@ from pgwarden.controller.cluster import instance, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.context import Context
 from pgwarden.controller.pods import has_ended
+from pgwarden.controller.restore import plan as plans
+from pgwarden.controller.runtime.conditions import is_true
 from pgwarden.kube.client import Object
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
@@ -109,7 +111,14 @@ def _is_stopped(context: Context, deployment: Object) -> bool:
     """By a Restore. What others write there is refused by the Restores' controller, and holds nothing up."""
     if names.ANNOTATION_STOPPED_BY not in deployment["metadata"].get("annotations", {}):
         return False
-    return context.seal is None or context.seal.holds("Deployment", deployment)
+    if context.seal is not None and not context.seal.holds("Deployment", deployment):
+        return False
+    plan = plans.of_workload({"kind": "Deployment"} | deployment)
+    restore = context.caches.restores.get(deployment["metadata"]["namespace"], plan.restore) if plan else None
+    if plan is None or restore is None or restore["metadata"]["uid"] != plan.restore_uid:
+        return True
+    # One that has recovered has nothing to undo: `kubectl rollout undo` brings its mark back.
+    return not operations.is_over(restore) and not is_true(restore, "Recovered")
 
 
 def _newest(pod: Object) -> tuple[bool, str]:

@@ -63,6 +63,9 @@ def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: dict[str, An
         return act(call, "Recovered", "taking the recovery target out of PostgreSQL's configuration")
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and workload.is_marked(plan, found):
+        settling = proof.settle(facts)
+        if settling:
+            return act(settling, "Recovered", "PostgreSQL has recovered: its volume says so from here on")
         return act(workload.unmark(plan, found), "Recovered", "PostgreSQL has recovered: there is no way back any more")
     reached = postgres.get("lastReplayTime") or plan.last_replay or "the end of the backup set"
     timeline = postgres.get("timeline")

@@ -9,26 +9,34 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 
+import structlog
+
 from pgwarden.api import names
 from pgwarden.controller import operations, seal
 from pgwarden.controller.context import Context
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.restore import proof, workload
 from pgwarden.controller.restore.plan import Plan
+from pgwarden.controller.runtime.worker import NotYet
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import Object
 
-#: Refusals that are remembered as told.
-_REMEMBERED = 1000
+log = structlog.get_logger()
+
+#: Refusals that are remembered as told; the oldest go.
+_REMEMBERED = 10_000
+#: Refusals that are told at one look; the others wait for the next one.
+_AT_A_LOOK = 20
 
 
 class Carried:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._told: set[str] = set()
+        self._told: dict[bytes, None] = {}
 
     async def look(self, namespace: str = "") -> AsyncIterator[tuple[Object, Plan | None]]:
         """Each workload of *namespace*, or of all, with the plan that it carries where that is ours; page by page."""
+        left = _AT_A_LOOK
         for kind, plural in workload.PLURALS.items():
             async for raw in self._context.client.items(paths.of(plural, namespace)):
                 one = {"kind": kind, "apiVersion": "apps/v1"} | raw
@@ -36,7 +44,10 @@ class Carried:
                     yield one, None
                     continue
                 why = await self._why_not(kind, one)
-                if why and not await self._is_at_work(one):
+                key = _key(one, why)
+                if why and left and key not in self._told and not await self._is_at_work(one):
+                    left -= 1
+                    self._remember(key)
                     await self._refuse(one, why)
                 yield one, None if why else plans.of_workload(one)
 
@@ -54,10 +65,17 @@ class Carried:
         return self._context.seal
 
     async def sealed(self, kind: str, namespace: str, name: str, body: Object) -> Object:
-        """*body*, a merge patch of a workload that names its uid, with the seal on the plan that it writes, if any."""
+        """*body*, a merge patch of a workload that names its uid, with the seal on the plan that it writes, if any.
+
+        Where the key cannot be had it goes unsealed: only a Restore that is there comes so far, and seals it later.
+        """
         metadata = body["metadata"]
         text = metadata.get("annotations", {}).get(names.ANNOTATION_STOPPED_BY)
-        mark = (await self.seal()).of(namespace, kind, name, metadata["uid"], text) if text is not None else None
+        try:
+            mark = (await self.seal()).of(namespace, kind, name, metadata["uid"], text) if text is not None else None
+        except NotYet as error:
+            log.warning("a plan is not sealed", namespace=namespace, kind=kind, name=name, error=str(error))
+            mark = None
         noted = metadata.get("annotations", {}) | {names.ANNOTATION_STOPPED_BY_SEAL: mark}
         return body | {"metadata": metadata | {"annotations": noted}}
 
@@ -75,29 +93,32 @@ class Carried:
         said = plans.of_workload(one)
         if said is None:
             return False
-        try:
-            found = await self._context.client.find(paths.of("restores", one["metadata"]["namespace"], said.restore))
+        namespace = one["metadata"]["namespace"]
+        found = self._context.caches.restores.get(namespace, said.restore)
+        try:  # the cache may lag behind one that was just made
+            found = found or await self._context.client.find(paths.of("restores", namespace, said.restore))
         except errors.ApiError:
             return False
         if found is None or found["metadata"]["uid"] != said.restore_uid or operations.is_over(found):
             return False
         return plans.of_restore(found) is not None
 
+    def _remember(self, key: bytes) -> None:
+        self._told[key] = None
+        if len(self._told) > _REMEMBERED:
+            del self._told[next(iter(self._told))]
+
     async def _refuse(self, one: Object, why: str) -> None:
-        metadata = one["metadata"]
-        parts = (metadata["uid"], plans.text_of(one), why)
-        key = hashlib.sha256(repr(parts).encode()).hexdigest()
-        if key in self._told:
-            return
-        if len(self._told) >= _REMEMBERED:
-            self._told.clear()
-        self._told.add(key)
-        kind = one["kind"].lower()
+        metadata, kind = one["metadata"], one["kind"].lower()
         await self._context.recorder.warning(
             one,
             proof.REFUSED,
             f"annotation {names.ANNOTATION_STOPPED_BY} is not acted on: {why}. Nothing was changed. If a Restore that "
-            f"was deleted halfway has left this {one['kind']} stopped, undo it by hand (docs/restore.md). Then take "
-            f"the annotation off: kubectl annotate {kind} {metadata['name']} -n {metadata['namespace']} "
-            f"{names.ANNOTATION_STOPPED_BY}-",
+            f'was deleted halfway has left this {one["kind"]} stopped, undo it by hand (docs/restore.md, "Undo a '
+            f'deleted Restore by hand"). Then take both annotations off: kubectl annotate {kind} {metadata["name"]} '
+            f"-n {metadata['namespace']} {names.ANNOTATION_STOPPED_BY}- {names.ANNOTATION_STOPPED_BY_SEAL}-",
         )
+
+
+def _key(one: Object, why: str) -> bytes:
+    return hashlib.sha256(repr((one["metadata"]["uid"], plans.text_of(one), why)).encode()).digest()

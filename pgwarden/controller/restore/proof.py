@@ -19,7 +19,7 @@ from pgwarden.controller.restore import render
 from pgwarden.controller.restore.facts import Facts
 from pgwarden.controller.restore.plan import Plan
 from pgwarden.controller.restore.verdict import SLOW, Action, Create, Delete, Merge, Verdict, wait
-from pgwarden.controller.restore.workload import PLURALS, title, uses
+from pgwarden.controller.restore.workload import PLURALS, is_started, title, uses
 from pgwarden.kube.client import Object
 
 #: The reason of a condition and of an Event: nothing was done.
@@ -60,6 +60,37 @@ def unproven(facts: Facts, action: Action) -> str:
     return ""
 
 
+def settle(facts: Facts) -> Merge | None:
+    """The word on the restored volume that this Restore is over; None where it is there, or has no volume to be on."""
+    plan = facts.planned
+    volume = facts.volumes.get(plan.new_volume.name) if plan.new_volume else None
+    if volume is None or _noted(volume, names.ANNOTATION_SETTLED_BY) == plan.restore_uid:
+        return None
+    name = volume["metadata"]["name"]
+    body = {"metadata": {"annotations": {names.ANNOTATION_SETTLED_BY: plan.restore_uid}}}
+    return None if _volume(facts, name) else Merge("persistentvolumes", "", name, body)
+
+
+def is_settled(facts: Facts) -> bool:
+    """Whether a Restore that is gone has nothing to undo: its mark has come back (`kubectl rollout undo`, a dump).
+
+    The restored volume says so; or it is gone, and the claim is bound to another one, with nothing left half way.
+    """
+    plan = facts.planned
+    if not plan.in_place or plan.new_volume is None:
+        return False
+    volume = facts.volumes.get(plan.new_volume.name)
+    if volume is not None:
+        return _noted(volume, names.ANNOTATION_SETTLED_BY) == plan.restore_uid
+    claim, found = facts.claims.get(plan.claim), facts.workload(plan.workload, plan.workload_kind)
+    if claim is None or claim.get("status", {}).get("phase") != "Bound" or plan.new_claim in facts.claims:
+        return False
+    holds = claim["spec"].get("volumeName")
+    if plan.old_volume and holds == plan.old_volume.name:  # a stopped one may be waiting for us to start it
+        return found is not None and is_started(plan, found)
+    return bool(holds != plan.new_volume.name)
+
+
 def _volume(facts: Facts, name: str) -> str:
     volume = facts.volumes.get(name)
     if volume is None:
@@ -98,12 +129,12 @@ def _claim_is_ours(facts: Facts, name: str) -> str:
 
 
 def _is_the_workloads(facts: Facts, plan: Plan, claim: Object) -> bool:
-    """The claim that was there; one on a volume of this Restore's; or one that the workload has got meanwhile."""
+    """The claim that was there; one on a volume of this Restore's (be it lost); or one that the workload has got."""
     if claim["metadata"]["uid"] == plan.claim_uid:
         return True
     volumes = {volume.name for volume in (plan.old_volume, plan.new_volume) if volume}
     holds = claim["spec"].get("volumeName", "")
-    if holds in volumes and not _volume(facts, holds):
+    if holds in volumes and (holds not in facts.volumes or not _volume(facts, holds)):
         return True
     workload = facts.workload(plan.workload, plan.workload_kind)
     return workload is not None and uses(workload, plan.claim)

@@ -24,6 +24,7 @@ from pgwarden.controller.restore.proof import REFUSED
 from pgwarden.controller.restore.verdict import POLL, Action, Call, Create, Delete, Merge, Verdict
 from pgwarden.controller.runtime import conditions, status
 from pgwarden.controller.runtime.patience import Patience
+from pgwarden.controller.runtime.worker import NotYet
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
@@ -42,6 +43,8 @@ class RestoreController:
         self._patience = Patience()
         #: Restore that is gone → what was last said of its undoing.
         self._undoing: dict[Key, str] = {}
+        #: Uids of Restores that were told that their plans cannot be sealed.
+        self._unsealed: set[str] = set()
 
     async def reconcile(self, key: Key) -> float | None:
         answers: dict[str, Object] = {}
@@ -178,8 +181,20 @@ class RestoreController:
         found = facts.workload(plan.workload, plan.workload_kind) if plan and plan.in_place else None
         if plan is None or found is None or not workload.is_marked(plan, found):
             return
-        if not (await self._carried.seal()).holds(plan.workload_kind, found):
+        try:
+            sealed = (await self._carried.seal()).holds(plan.workload_kind, found)
+        except NotYet as error:  # its own status.plan vouches for it: PostgreSQL does not stay down for a seal
+            await self._tell_unsealed(facts, str(error))
+            return
+        if not sealed:
             await self._act(facts.namespace, plan.repository, workload.mark(plan, found), {})
+
+    async def _tell_unsealed(self, facts: Facts, why: str) -> None:
+        if facts.planned.restore_uid in self._unsealed:
+            return
+        self._unsealed.add(facts.planned.restore_uid)
+        text = f"{why}. This Restore goes on; until then, do not delete it: its undoing would not be begun"
+        await self._context.recorder.warning(facts.restore, "NoSealKey", text)
 
     async def _tell_undoing(self, key: Key, marked: Object, verdict: Verdict) -> None:
         """On the workload: the Restore has no status any more that could say why it is not undone yet."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pgwarden.api import names
+from pgwarden.api.rules.common import moment
 from pgwarden.api.target import parse_time
 from pgwarden.controller.restore.facts import is_going
 from pgwarden.controller.restore.plan import Volume
@@ -174,11 +175,9 @@ def _nudge(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Objec
     """
     for name, (_, volume) in goal.bind.items():
         claim = claims[name]
-        last = (
-            claim["metadata"].get("annotations", {}).get(names.ANNOTATION_NUDGED)
-            or claim["metadata"]["creationTimestamp"]
-        )
-        if not is_bound(claim, volumes[volume.name]) and now - parse_time(last) >= NUDGE_AFTER:
+        last = moment((claim["metadata"].get("annotations") or {}).get(names.ANNOTATION_NUDGED))
+        last = last or parse_time(claim["metadata"]["creationTimestamp"])
+        if not is_bound(claim, volumes[volume.name]) and now - last >= NUDGE_AFTER:
             return Change(f"reminding the binder of claim {name}", _annotate(goal, claim, timestamp(now)))
     return None
 

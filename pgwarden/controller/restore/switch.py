@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from pgwarden.api import names
@@ -97,13 +98,18 @@ def swapped(facts: Facts) -> Verdict:
     plan = facts.planned
     if plan.old_volume is None or plan.new_volume is None:
         return wait("PlanUnreadable", "status.plan does not say which two volumes are to be swapped; restore again")
+    new, old = plan.new_volume.name, plan.old_volume.name
+    if new not in facts.volumes:
+        return fail("VolumeGone", f"PersistentVolume {new}, which was restored into, is not there any more")
     held = hold(facts, plan)
     if held:
         return held
-    verdict = step(forward(plan, facts.namespace), facts)
+    verdict = step(there(forward(plan, facts.namespace), facts), facts)
     if verdict:
         return verdict
-    old = plan.old_volume.name if plan.old_volume else ""
+    if old not in facts.volumes:
+        text = f"claim {plan.claim} has the restored volume; PersistentVolume {old}, the old one, is not there any more"
+        return done("Swapped", text, keptClaim=None)
     text = f"claim {plan.claim} has the restored volume; the old one, {old}, is kept as claim {plan.kept_claim}"
     text += swap.left_at_retain([plan.old_volume, plan.new_volume], facts.volumes)
     return done("Swapped", text, keptClaim=plan.kept_claim)
@@ -127,6 +133,11 @@ def backward(plan: Plan, namespace: str) -> swap.Goal:
         plan.failed_claim: (render.failed_claim(plan, namespace, new.name), new),
     }
     return swap.Goal(namespace, bind, frozenset({plan.new_claim, plan.kept_claim}))
+
+
+def there(goal: swap.Goal, facts: Facts) -> swap.Goal:
+    """*goal* without the volumes that are gone: nobody waits for them while PostgreSQL is down."""
+    return replace(goal, bind={name: one for name, one in goal.bind.items() if one[1].name in facts.volumes})
 
 
 def step(goal: swap.Goal, facts: Facts) -> Verdict | None:

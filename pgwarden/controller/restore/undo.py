@@ -10,7 +10,7 @@ from pgwarden.controller import owned
 from pgwarden.controller.restore import before, proof, swap, switch, workload
 from pgwarden.controller.restore.facts import Facts, is_going
 from pgwarden.controller.restore.plan import Plan
-from pgwarden.controller.restore.verdict import Delete, Verdict, act, done
+from pgwarden.controller.restore.verdict import SLOW, Delete, Verdict, act, done, wait
 from pgwarden.kube.client import Object
 
 #: The reason of an ending that nobody has decided: the Restore is not there any more.
@@ -24,6 +24,12 @@ def judge(facts: Facts) -> Verdict:
 
 def _judge(facts: Facts) -> Verdict:
     plan = facts.planned
+    if (plan.ending is None or plan.ending.reason == VANISHED) and proof.is_settled(facts):
+        holds = facts.claims.get(plan.claim, {}).get("spec", {}).get("volumeName")
+        back = (
+            f"claim {plan.claim} has the old volume again" if plan.old_volume and holds == plan.old_volume.name else ""
+        )
+        return _take_off(facts, plan, "Settled", back or "it was over before, and nothing of it is left to undo")
     if not swap_has_begun(facts, plan):
         return give_up(facts, plan)
     return _recovered(facts, plan) or put_back(facts, plan)
@@ -45,9 +51,16 @@ def _recovered(facts: Facts, plan: Plan) -> Verdict | None:
     if changed:
         return changed
     what = f"PostgreSQL has recovered on the restored volume; the old one is kept as claim {plan.kept_claim}"
-    return (
-        act(workload.unmark(plan, found), "Recovered", what) if workload.is_marked(plan, found) else done("Kept", what)
-    )
+    settling = proof.settle(facts)
+    return act(settling, "Recovered", what) if settling else _take_off(facts, plan, "Kept", what)
+
+
+def _take_off(facts: Facts, plan: Plan, reason: str, what: str) -> Verdict:
+    """Only the mark goes."""
+    found = facts.workload(plan.workload, plan.workload_kind)
+    if found is None or not workload.is_marked(plan, found):
+        return done(reason, what)
+    return act(workload.unmark(plan, found), reason, what)
 
 
 def swap_has_begun(facts: Facts, plan: Plan) -> bool:
@@ -58,7 +71,17 @@ def swap_has_begun(facts: Facts, plan: Plan) -> bool:
 
 
 def put_back(facts: Facts, plan: Plan) -> Verdict:
-    goal = switch.backward(plan, facts.namespace)
+    goal = switch.there(switch.backward(plan, facts.namespace), facts)
+    gone = [one.name for one in (plan.old_volume, plan.new_volume) if one and one.name not in facts.volumes]
+    missing = f"PersistentVolume {' and '.join(gone)} is not there any more"
+    if plan.claim not in goal.bind:  # the old volume is gone: what was restored is all that there is
+        goal = switch.there(switch.forward(plan, facts.namespace), facts)
+    if not goal.bind:
+        text = (
+            f"{missing}: there is nothing to go back to. Restore again, with spec.volumeClaim, into a claim of another "
+            f"name; then make claim {plan.claim} of that volume, and scale {workload.title(plan)} to {plan.replicas}"
+        )
+        return wait("VolumeGone", text, again=SLOW)
     if swap.next_change(goal, facts.claims, facts.volumes, facts.now) is not None:
         volumes = [volume for _, volume in goal.bind.values() if volume.name in facts.volumes]
         found = facts.workload(plan.workload, plan.workload_kind)
@@ -70,6 +93,9 @@ def put_back(facts: Facts, plan: Plan) -> Verdict:
         if verdict:
             return verdict
     what = f"claim {plan.claim} has the old volume again; what was restored is kept as claim {plan.failed_claim}"
+    if gone:
+        which = "old" if plan.old_volume and plan.old_volume.name in facts.volumes else "restored"
+        what = f"{missing}; claim {plan.claim} has the {which} one"
     left = swap.left_at_retain([plan.old_volume, plan.new_volume], facts.volumes)
     return _start(facts, plan) or done("PutBack", what + left, keptClaim=None)
 
@@ -91,11 +117,15 @@ def give_up(facts: Facts, plan: Plan) -> Verdict:
 
 
 def _start(facts: Facts, plan: Plan) -> Verdict | None:
-    """Scaled back where it is us who stopped it."""
+    """Scaled back where it is us who stopped it. Then that is noted for good, and the mark goes last."""
     found = facts.workload(plan.workload, plan.workload_kind) if plan.in_place else None
     if found is None or not workload.is_marked(plan, found):
         return None
-    return act(workload.give_back(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
+    text = f"scaling {workload.title(plan)} to {plan.replicas}"
+    if not workload.is_started(plan, found):
+        return act(workload.start(plan, found), "Starting", text)
+    settling = proof.settle(facts)
+    return act(settling or workload.unmark(plan, found), "Starting", f"{workload.title(plan)} is as it was")
 
 
 def _is_ours(facts: Facts, plan: Plan, claim: Object) -> bool:

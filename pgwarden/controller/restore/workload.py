@@ -44,7 +44,8 @@ def find(facts: Facts) -> Found | Verdict:
         return wait(
             "PodNotProven",
             f"pod {min(facts.unproven)} carries the label {names.LABEL_REPOSITORY}={facts.spec.repository}, and the "
-            f"workload that it names as its owner does not run it; delete that pod, so that the right one can be found",
+            f"workload that it names as its owner does not run it by its pod template; put the label into that "
+            f"workload's pod template, or, where the pod is not its, delete that pod",
             pending=True,
         )
     if facts.members is not None:
@@ -121,15 +122,15 @@ def _single(facts: Facts, workload: Object) -> Found | Verdict:
 
 
 def stopped_by_vanished(facts: Facts) -> Plan | None:
-    """The plan of a Restore that has stopped the Repository's workload and does not exist any more, or is over."""
+    """The plan of a Restore that has stopped the Repository's workload and does not exist any more."""
     return left_by_vanished(facts.workloads, facts.spec.repository, facts.operations)
 
 
 def left_by_vanished(workloads: Iterable[Object], repository: str, operations: Iterable[Object]) -> Plan | None:
-    alive = {o["metadata"]["uid"] for o in operations if not _over(o)}
+    there = {o["metadata"]["uid"] for o in operations}  # one that is over has put everything right itself
     for workload in workloads:
         left = plans.of_workload(workload)
-        if left and left.repository == repository and left.restore_uid not in alive:
+        if left and left.repository == repository and left.restore_uid not in there:
             return left
     return None
 
@@ -164,10 +165,6 @@ def uses(workload: Object, claim: str) -> bool:
     return claim in mounted | made
 
 
-def _over(obj: Object) -> bool:
-    return obj.get("status", {}).get("phase") in {"Completed", "Failed"}
-
-
 def mark(plan: Plan, workload: Object) -> Merge:
     """The plan on the workload, before anything of the user's is changed: it is undone by that, should we vanish."""
     return _patch(plan, workload, plan.dump(), None)
@@ -183,13 +180,8 @@ def stop(plan: Plan, workload: Object) -> Merge:
 
 
 def start(plan: Plan, workload: Object) -> Merge:
-    """On the restored volume; the mark stays until PostgreSQL has recovered on it."""
+    """The mark stays: until PostgreSQL has recovered on the restored volume, or until the undoing is noted."""
     return _patch(plan, workload, plan.dump(), plan.replicas)
-
-
-def give_back(plan: Plan, workload: Object) -> Merge:
-    """As it was."""
-    return _patch(plan, workload, None, plan.replicas)
 
 
 def _patch(plan: Plan, workload: Object, annotation: str | None, count: int | None) -> Merge:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
+from tests.unit.controller.restore.conftest import FACTS
 
 FAILURES = {
     "a nested annotation": RecursionError("maximum recursion depth exceeded"),
@@ -123,3 +125,18 @@ async def test_odd_objects_among_healthy_ones_are_passed_over(manager, monkeypat
         await eventually(lambda: ("ns", "hippo") in seen.get("Repository", []))
         assert ("ns", "healthy") in seen["Backup"]
         assert not task.done()
+
+
+async def test_a_mark_that_comes_back_on_an_instance_wakes_the_undoing_of_its_restore_once(manager):
+    plan = {"restore": "gone", "restoreUid": "r", "repository": "hippo", "newClaim": "x", "facts": FACTS, "mounts": []}
+    metadata = {"namespace": "ns", "name": "hippo-1", "annotations": {names.ANNOTATION_STOPPED_BY: json.dumps(plan)}}
+    marked = {"metadata": metadata}
+    woken: list[tuple[str, str]] = []
+    manager.restores.queue.add = woken.append
+    manager._instance_changed("MODIFIED", marked, {"metadata": {"namespace": "ns", "name": "hippo-1"}})
+    assert woken == [("ns", "gone")]
+    manager._instance_changed("MODIFIED", marked, marked)
+    manager._instance_changed("MODIFIED", {"metadata": {"namespace": "ns", "name": "hippo-1"}}, marked)
+    manager._context.caches.restores.items["ns", "gone"] = {"metadata": {"namespace": "ns", "name": "gone"}}
+    manager._instance_changed("ADDED", marked, None)
+    assert len(woken) == 1

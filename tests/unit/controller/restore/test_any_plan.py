@@ -96,8 +96,8 @@ def wrong(facts, action):
         case Merge("persistentvolumes", _, name, body):
             volume = facts.volumes[name]
             reference = volume["spec"]["claimRef"] or {}
-            wanted = body["spec"].get("claimRef") or reference
-            policy = body["spec"].get("persistentVolumeReclaimPolicy", "Retain")
+            wanted = body.get("spec", {}).get("claimRef") or reference
+            policy = body.get("spec", {}).get("persistentVolumeReclaimPolicy", "Retain")
             noted = volume["metadata"]["annotations"].get(names.ANNOTATION_RECLAIM)
             return (
                 reference.get("namespace") != "ns"

@@ -34,7 +34,10 @@ async def test_latest_swaps_the_volumes_and_keeps_the_old_one(run, cluster):
     assert "step" not in status
     assert cluster.serves() == "restored"
     assert cluster.serves("data-pg-0-before-back") == "old"
-    assert run.agents.calls == ["fence", "status", "clear-recovery", "status", "status"]
+    assert run.agents.calls == ["fence", "status", "clear-recovery", "status", "status", "status"]
+    assert cluster.objects["persistentvolumes", "", status["newVolume"]]["metadata"]["annotations"] == {
+        names.ANNOTATION_SETTLED_BY: cluster.restore()["metadata"]["uid"]
+    }
 
 
 async def test_the_claims_are_as_before_but_for_the_volume(run, cluster):
