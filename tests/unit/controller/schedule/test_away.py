@@ -222,3 +222,32 @@ async def test_a_schedule_that_a_newer_rule_refuses_goes_on_and_says_so(monkeypa
     world.controller = ScheduleController(world.context)
     status = await world.look()
     assert (status["phase"], condition(status, "Rejected")) == ("Active", {})
+
+
+@pytest.mark.parametrize("first", ["the rule", "the Repository"])
+async def test_a_schedule_that_a_newer_rule_refuses_waits_for_its_repository_and_goes_on(monkeypatch, first):
+    world = Minutely()
+    await world.look()
+
+    async def newer_rule():
+        monkeypatch.setattr(
+            "pgwarden.api.rules.schedule._check_zone", lambda case: case.refuse("spec", 1, "newer", "n")
+        )
+        world.controller = ScheduleController(world.context)
+        await world.look()
+
+    if first == "the rule":
+        await newer_rule()
+    world.remove("Repository", "hippo")
+    await world.look()
+    if first == "the Repository":
+        await newer_rule()
+    await world.through(2 * MINUTE)
+    status = world.status("BackupSchedule", "nightly")
+    assert (status["phase"], status["reason"]) == ("Pending", "NoRepository")
+    rejected = condition(status, "Rejected")
+    assert (rejected["reason"], rejected["message"]) == ("NoLongerValid", "spec: 1: newer")
+    world.make("Repository", "hippo", storageType="local")
+    status = await world.look()
+    assert (status["phase"], status["reason"]) == ("Degraded", "NoLongerValid")
+    assert world.runs == ["12:02"]
