@@ -18,8 +18,12 @@ from pgwarden.kube.client import KubeClient, Object
 from pgwarden.kube.tls import client_context, load_pair
 
 _STATUS_SECONDS = 15.0
-#: Bytes of an answer. `info` of 2,000 backup sets is 1.1 MB; with references, as older agents send it, 7.3 MB.
+#: Bytes of the host's answer. `info` of 2,000 backup sets is 1.1 MB; with references, as older agents send it, 7.3 MB.
 MOST = 8 * 1024 * 1024
+#: Bytes of a pod's answer, which has no `info`: the longest is a fence's, with 100 bytes or so for each tablespace.
+MOST_POD = 256 * 1024
+#: Values of an answer, for they take more memory than their text. `info` has 29 of each backup set.
+MOST_VALUES = 400_000
 KEY_CONTROLLER_CERT = "controller.crt"
 KEY_CONTROLLER_KEY = "controller.key"
 
@@ -107,15 +111,17 @@ class Agents:
     async def host(
         self, repository: Key, pod_ip: str, call: str = "status", *, seconds: float = _STATUS_SECONDS
     ) -> Object:
-        return await self._call(repository, pod_ip, names.host_dns(repository[1], repository[0]), call, seconds)
+        name = names.host_dns(repository[1], repository[0])
+        return await self._call(repository, pod_ip, name, call, seconds, MOST)
 
     async def pod(
         self, repository: Key, pod_ip: str, call: str = "status", *, seconds: float = _STATUS_SECONDS
     ) -> Object:
-        return await self._call(repository, pod_ip, names.pod_dns(repository[1], repository[0], pod_ip), call, seconds)
+        name = names.pod_dns(repository[1], repository[0], pod_ip)
+        return await self._call(repository, pod_ip, name, call, seconds, MOST_POD)
 
-    async def _call(self, repository: Key, ip: str, name: str, call: str, seconds: float) -> Object:
-        """GET for a status, POST for everything else; *name* is what the certificate must carry."""
+    async def _call(self, repository: Key, ip: str, name: str, call: str, seconds: float, most: int) -> Object:
+        """GET for a status, POST for everything else; *name* is what the certificate must carry, *most* are bytes."""
         if not ip:
             raise AgentError("the pod has no IP address yet")
         context = await self._trusted(repository)
@@ -128,7 +134,7 @@ class Agents:
         limit = aiohttp.ClientTimeout(total=seconds, connect=5)
         try:
             async with self._session.request(method, url, ssl=context, server_hostname=name, timeout=limit) as answer:
-                raw = await _read(answer, ip)
+                raw = await _read(answer, ip, most)
                 if answer.status >= 400:
                     raise AgentError(f"the agent answered {answer.status}: {_shown(raw)}")
         except TimeoutError as error:
@@ -137,9 +143,16 @@ class Agents:
             ) from error
         except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise AgentError(f"the agent at {ip} cannot be reached: {_why(error)}") from error
-        if outside.decode(raw, _Answer, most=MOST) is None:
-            raise AgentError(f"the agent at {ip} answered {call.partition('?')[0]} with something else than an answer")
-        return outside.decode_object(raw, most=MOST) or {}
+        if outside.values(raw) > MOST_VALUES:
+            raise AgentError(f"the agent at {ip} answered more than {MOST_VALUES} values")
+        found = outside.decode_object(raw, most=most)
+        try:
+            msgspec.convert(found, _Answer)
+        except outside.UNREADABLE:
+            raise AgentError(
+                f"the agent at {ip} answered {call.partition('?')[0]} with something else than an answer"
+            ) from None
+        return found or {}
 
     async def _trusted(self, repository: Key) -> ssl.SSLContext:
         if repository not in self._contexts:
@@ -150,13 +163,13 @@ class Agents:
         return self._contexts[repository][1]
 
 
-async def _read(answer: aiohttp.ClientResponse, ip: str) -> bytes:
-    """The body, of at most MOST bytes: an agent runs where others have a say."""
+async def _read(answer: aiohttp.ClientResponse, ip: str, most: int) -> bytes:
+    """The body, of at most *most* bytes: an agent runs where others have a say."""
     found = bytearray()
     async for piece in answer.content.iter_any():
         found += piece
-        if len(found) > MOST:
-            raise AgentError(f"the agent at {ip} answered more than {MOST // 2**20} MiB")
+        if len(found) > most:
+            raise AgentError(f"the agent at {ip} answered more than {most // 1024} KiB")
     return bytes(found)
 
 
