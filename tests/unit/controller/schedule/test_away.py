@@ -251,3 +251,31 @@ async def test_a_schedule_that_a_newer_rule_refuses_waits_for_its_repository_and
     status = await world.look()
     assert (status["phase"], status["reason"]) == ("Degraded", "NoLongerValid")
     assert world.runs == ["12:02"]
+
+
+@pytest.mark.parametrize("due", ["zzz", "2026-11-28T00:00:00", "9999-12-31T00:00:00Z", "0999-01-01T00:00:00Z"])
+async def test_a_backup_that_names_no_time_of_a_run_stops_no_schedule(due):
+    world = Minutely()
+    await world.look()
+    await world.through(MINUTE)
+    world.end()
+    labels = {"pgwarden.io/schedule": "nightly"}
+    world.make("Backup", "stray")["metadata"] |= {"labels": labels, "annotations": {"pgwarden.io/due": due}}
+    world.end()
+    await world.through(MINUTE)
+    status = await world.look()
+    assert "12:02" in world.runs
+    assert status["lastScheduleTime"] == "2026-11-23T12:02:00Z"
+
+
+async def test_a_backup_speaks_for_its_run_though_the_status_was_not_written():
+    world = Minutely()
+    await world.look()
+    await world.through(MINUTE)
+    del world.there("BackupSchedule", "nightly")["status"]
+    world.there("BackupSchedule", "nightly")["metadata"]["resourceVersion"] += "x"
+    world.end()
+    world.controller = ScheduleController(world.context)
+    status = await world.look()
+    assert world.runs == ["12:01"]
+    assert status["lastScheduleTime"] == "2026-11-23T12:01:00Z"
