@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from pgwarden.api import names, outside
+from pgwarden.api.records import check_times
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import KubeClient, Object
@@ -32,11 +33,16 @@ class AgentError(Exception):
     """No usable answer from an agent: it cannot be reached, its certificate is wrong, or it refused."""
 
 
-_Time = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")]
+_Time = Annotated[str, msgspec.Meta(pattern=r"^[0-9-]{10}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9:]{5})\Z")]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Timeline = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
 
 class _Shape(msgspec.Struct, rename="camel"):
     """Of an answer the types of what is read, so that nothing goes from it into a status which nobody takes there."""
+
+    def __post_init__(self) -> None:
+        check_times(self)
 
 
 class _Postgres(_Shape):
@@ -45,7 +51,7 @@ class _Postgres(_Shape):
     in_recovery: bool | None = None
     system_identifier: str | None = None
     server_version: str | None = None
-    timeline: int | None = None
+    timeline: _Timeline | None = None
     archive_mode: str | None = None
     archive_command: str | None = None
     pending_restart: bool | None = None
@@ -53,8 +59,8 @@ class _Postgres(_Shape):
 
 
 class _Archiver(_Shape):
-    archived_count: int | None = None
-    failed_count: int | None = None
+    archived_count: _Count | None = None
+    failed_count: _Count | None = None
     last_archived_wal: str | None = None
     last_failed_wal: str | None = None
     last_archived_time: _Time | None = None
@@ -69,7 +75,7 @@ class _Tablespace(_Shape):
 class _Answer(_Shape):
     postgres: _Postgres | None = None
     archiver: _Archiver | None = None
-    unarchived: int | None = None
+    unarchived: _Count | None = None
     info: dict[str, Any] | None = None
     info_error: str | None = None
     archive_error: str | None = None

@@ -135,7 +135,7 @@ class Connection(BaseProtocol):
     def _listen(self) -> None:
         """Read on, unless there is a reason not to."""
         if self.transport is not None and not (self._wanted or self._behind or self._paused):
-            cast(asyncio.Transport, self.transport).resume_reading()
+            self.transport.resume_reading()
 
     def close_when_idle(self) -> None:
         self.draining = True
