@@ -105,11 +105,18 @@ class Agents:
             await self._session.close()
 
     def trust(self, repository: Key, ca_secret: Object) -> None:
-        """Use what *ca_secret* holds for this Repository from now on."""
+        """Use what *ca_secret* holds for this Repository from now on; AgentError where that cannot be used."""
         version = ca_secret["metadata"]["resourceVersion"]
         known = self._contexts.get(repository)
         if known is None or known[0] != version:
-            self._contexts[repository] = (version, _context(ca_secret["data"]))
+            try:
+                made = _context(ca_secret.get("data") or {})
+            except (KeyError, ValueError, OSError) as error:  # ssl.SSLError is an OSError
+                raise AgentError(
+                    f"the certificates in Secret {names.ca_secret(repository[1])} cannot be used; put them back from a "
+                    "copy, or delete the Secret: pgwarden then makes a new one"
+                ) from error
+            self._contexts[repository] = (version, made)
 
     def forget(self, repository: Key) -> None:
         self._contexts.pop(repository, None)
