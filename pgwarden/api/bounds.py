@@ -47,8 +47,8 @@ class Bounded(msgspec.Struct):
 def too_large(size: int) -> Fault:
     """The one fault of an object of *size* bytes."""
     message = (
-        f"the object has more than 256 KiB ({size // 1024} KiB), which none of pgwarden's needs; leave out what it "
-        "holds besides its spec (status, annotations), and of its spec what is repeated"
+        f"the object has more than 256 KiB ({size // 1024} KiB); leave out annotations, of a new object the status, "
+        "and of the spec what is repeated"
     )
     return Fault("spec", None, message, "size")
 

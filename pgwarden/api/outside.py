@@ -49,6 +49,11 @@ def decode_loose(text: str, *, most: int) -> Any | None:
         return None
 
 
+def values(text: bytes) -> int:
+    """How many values there are in JSON, nearly: never fewer than a third of them. In memory each may be 100 bytes."""
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
 def printable(text: str) -> str:
     """*text* without control characters, for a status, an Event or a log: who has it in a terminal is not steered."""
     return text.translate(_CONTROL)

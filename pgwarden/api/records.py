@@ -15,6 +15,7 @@ import msgspec
 
 from pgwarden.api import names, outside
 from pgwarden.api.kinds import BackupSpec, Model, RestoreSpec
+from pgwarden.api.target import parse_time
 
 Object = dict[str, Any]
 #: status.reason of what came back: its end is known, or it had begun and its end is not known.
@@ -25,8 +26,16 @@ _SPECS = {"Backup": BackupSpec, "Restore": RestoreSpec}
 
 Short = Annotated[str, msgspec.Meta(max_length=253)]
 Text = Annotated[str, msgspec.Meta(max_length=2 * MOST_TEXT)]
-Time = Annotated[str, msgspec.Meta(pattern=r"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)?$")]
+Time = Annotated[str, msgspec.Meta(pattern=r"^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)?\Z")]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+
+def check_times(read: msgspec.Struct) -> None:
+    """ValueError where a field of *read* whose name ends in `time` holds none of the calendar: no status takes it."""
+    for field in read.__struct_fields__:
+        value = getattr(read, field) if field.endswith("time") else None
+        if value:
+            parse_time(value)
 
 
 class Mark(Model, frozen=True, kw_only=True):
@@ -55,6 +64,9 @@ class Mark(Model, frozen=True, kw_only=True):
     new_claim: Short = ""
     kept_claim: Short = ""
     backup: Short = ""
+
+    def __post_init__(self) -> None:
+        check_times(self)
 
     def dump(self) -> str:
         return msgspec.json.encode(self).decode()

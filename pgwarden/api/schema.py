@@ -68,6 +68,7 @@ def types() -> Mapping[str, Any]:
 
 #: How patterns of names begin in the CRDs: for them a sentence of their own is clearer than the field's description.
 _OBJECT, _REPOSITORY, _KEY = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.]", "^[a-z]([-a-z0-9]*[a-z0-9])?", "^([-._a-zA-Z0-9]+)?"
+_LABEL = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?"
 
 
 def _fits(obj: dict[str, Any], kind: str) -> bool:
@@ -225,6 +226,8 @@ def _message(error: ValidationError, schema: Mapping[str, Any]) -> str:
             return "must be an object's name: lower-case letters, digits, - and ., a letter or digit first and last"
         case "pattern" if str(bound).startswith(_REPOSITORY):
             return "must be a Repository's name: lower-case letters, digits and -, a letter first"
+        case "pattern" if str(bound).startswith(_LABEL):
+            return "must be a name: lower-case letters, digits and -, a letter or digit first and last"
         case "pattern" if str(bound).startswith(_KEY):
             return "must be a key of a Secret: letters, digits, -, _ and ."
         case _:

@@ -6,7 +6,7 @@ object that was taken up before and that a rule refuses only now is cared for al
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -51,7 +51,7 @@ _FIELDS = {
 class Answer:
     """`go`: the object is acted on. Else it waits (`again` seconds at most, for `reason`), or is refused for good.
 
-    `refused` is what a rule has against an object that is acted on all the same. `status` is what has been written.
+    `refused` is what a rule has against an object that is cared for all the same. `status` is what has been written.
     """
 
     go: bool
@@ -75,14 +75,15 @@ async def judge(context: Context, plural: str, obj: Object) -> Answer:
         return GO
     found = _faults(context, obj)
     own, world = [one for one in found if not one.waits], [one for one in found if one.waits]
-    cared_for = bool(found) and plural in _STANDING and stands(obj) and _can_be_followed(plural, obj, found)
+    cared_for = bool(found) and plural in _STANDING and stands(plural, obj) and _can_be_followed(plural, obj, found)
     metrics.rejected(plural, obj, bool(own or (cared_for and plural != "backupschedules")))
     if cared_for and (plural != "backupschedules" or not world):
         return Answer(True, refused=faults.summary(found))
     if own and not cared_for:
         return await _refuse(context, plural, obj, faults.summary(found))
     if world:
-        return await _wait(context, plural, obj, world)
+        answer = await _wait(context, plural, obj, world)
+        return replace(answer, refused=faults.summary(own)) if own else answer
     return GO
 
 
@@ -97,12 +98,17 @@ def waits(obj: Object) -> bool:
     return found is not None and found["status"] == "False" and found["reason"] in {*Waits}
 
 
-def stands(obj: Object) -> bool:
-    """Whether this very spec was acted on before: a condition speaks of it that is not from here."""
+def stands(plural: str, obj: Object) -> bool:
+    """Whether this very spec was acted on before: a condition speaks of it that is not from here.
+
+    A BackupSchedule that waits stands too: one that was refused would not wait, and while its Repository is away this
+    is all that its status says.
+    """
+    none = {INVALID} if plural == "backupschedules" else {INVALID, *Waits}
     generation = obj["metadata"]["generation"]
     listed = (obj.get("status") or {}).get("conditions", [])
     of_it = [one for one in listed if one.get("observedGeneration") == generation and one["type"] != REJECTED]
-    return any(one["reason"] not in {INVALID, *Waits} for one in of_it)
+    return any(one["reason"] not in none for one in of_it)
 
 
 def refusal(listed: list[Object], message: str, *, now: datetime, generation: int) -> list[Object]:
@@ -138,7 +144,7 @@ def _going(context: Context, obj: Object) -> list[Fault]:
     repository = context.caches.repositories.get(obj["metadata"]["namespace"], name) if name else None
     if repository is None or "deletionTimestamp" not in repository["metadata"]:
         return []
-    message = "this Repository is being deleted; it is waited for one of its name"
+    message = "this Repository is being deleted; pgwarden waits for a new one of its name"
     return [Fault("spec.repository", name, message, "repository", Waits.REPOSITORY_GOING)]
 
 

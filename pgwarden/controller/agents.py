@@ -12,14 +12,19 @@ import aiohttp
 import msgspec
 
 from pgwarden.api import names, outside
+from pgwarden.api.records import check_times
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import KubeClient, Object
 from pgwarden.kube.tls import client_context, load_pair
 
 _STATUS_SECONDS = 15.0
-#: Bytes of an answer. `info` of 2,000 backup sets is 1.1 MB; with references, as older agents send it, 7.3 MB.
+#: Bytes of the host's answer. `info` of 2,000 backup sets is 1.1 MB; with references, as older agents send it, 7.3 MB.
 MOST = 8 * 1024 * 1024
+#: Bytes of a pod's answer, which has no `info`: the longest is a fence's, with 100 bytes or so for each tablespace.
+MOST_POD = 256 * 1024
+#: Values of an answer, for they take more memory than their text. `info` has 29 of each backup set.
+MOST_VALUES = 400_000
 KEY_CONTROLLER_CERT = "controller.crt"
 KEY_CONTROLLER_KEY = "controller.key"
 
@@ -28,11 +33,16 @@ class AgentError(Exception):
     """No usable answer from an agent: it cannot be reached, its certificate is wrong, or it refused."""
 
 
-_Time = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")]
+_Time = Annotated[str, msgspec.Meta(pattern=r"^[0-9-]{10}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9:]{5})\Z")]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Timeline = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 
 
 class _Shape(msgspec.Struct, rename="camel"):
     """Of an answer the types of what is read, so that nothing goes from it into a status which nobody takes there."""
+
+    def __post_init__(self) -> None:
+        check_times(self)
 
 
 class _Postgres(_Shape):
@@ -41,7 +51,7 @@ class _Postgres(_Shape):
     in_recovery: bool | None = None
     system_identifier: str | None = None
     server_version: str | None = None
-    timeline: int | None = None
+    timeline: _Timeline | None = None
     archive_mode: str | None = None
     archive_command: str | None = None
     pending_restart: bool | None = None
@@ -49,8 +59,8 @@ class _Postgres(_Shape):
 
 
 class _Archiver(_Shape):
-    archived_count: int | None = None
-    failed_count: int | None = None
+    archived_count: _Count | None = None
+    failed_count: _Count | None = None
     last_archived_wal: str | None = None
     last_failed_wal: str | None = None
     last_archived_time: _Time | None = None
@@ -65,7 +75,7 @@ class _Tablespace(_Shape):
 class _Answer(_Shape):
     postgres: _Postgres | None = None
     archiver: _Archiver | None = None
-    unarchived: int | None = None
+    unarchived: _Count | None = None
     info: dict[str, Any] | None = None
     info_error: str | None = None
     archive_error: str | None = None
@@ -95,11 +105,18 @@ class Agents:
             await self._session.close()
 
     def trust(self, repository: Key, ca_secret: Object) -> None:
-        """Use what *ca_secret* holds for this Repository from now on."""
+        """Use what *ca_secret* holds for this Repository from now on; AgentError where that cannot be used."""
         version = ca_secret["metadata"]["resourceVersion"]
         known = self._contexts.get(repository)
         if known is None or known[0] != version:
-            self._contexts[repository] = (version, _context(ca_secret["data"]))
+            try:
+                made = _context(ca_secret.get("data") or {})
+            except (KeyError, ValueError, OSError) as error:  # ssl.SSLError is an OSError
+                raise AgentError(
+                    f"the certificates in Secret {names.ca_secret(repository[1])} cannot be used; put them back from a "
+                    "copy, or delete the Secret: pgwarden then makes a new one"
+                ) from error
+            self._contexts[repository] = (version, made)
 
     def forget(self, repository: Key) -> None:
         self._contexts.pop(repository, None)
@@ -107,15 +124,17 @@ class Agents:
     async def host(
         self, repository: Key, pod_ip: str, call: str = "status", *, seconds: float = _STATUS_SECONDS
     ) -> Object:
-        return await self._call(repository, pod_ip, names.host_dns(repository[1], repository[0]), call, seconds)
+        name = names.host_dns(repository[1], repository[0])
+        return await self._call(repository, pod_ip, name, call, seconds, MOST)
 
     async def pod(
         self, repository: Key, pod_ip: str, call: str = "status", *, seconds: float = _STATUS_SECONDS
     ) -> Object:
-        return await self._call(repository, pod_ip, names.pod_dns(repository[1], repository[0], pod_ip), call, seconds)
+        name = names.pod_dns(repository[1], repository[0], pod_ip)
+        return await self._call(repository, pod_ip, name, call, seconds, MOST_POD)
 
-    async def _call(self, repository: Key, ip: str, name: str, call: str, seconds: float) -> Object:
-        """GET for a status, POST for everything else; *name* is what the certificate must carry."""
+    async def _call(self, repository: Key, ip: str, name: str, call: str, seconds: float, most: int) -> Object:
+        """GET for a status, POST for everything else; *name* is what the certificate must carry, *most* are bytes."""
         if not ip:
             raise AgentError("the pod has no IP address yet")
         context = await self._trusted(repository)
@@ -128,7 +147,7 @@ class Agents:
         limit = aiohttp.ClientTimeout(total=seconds, connect=5)
         try:
             async with self._session.request(method, url, ssl=context, server_hostname=name, timeout=limit) as answer:
-                raw = await _read(answer, ip)
+                raw = await _read(answer, ip, most)
                 if answer.status >= 400:
                     raise AgentError(f"the agent answered {answer.status}: {_shown(raw)}")
         except TimeoutError as error:
@@ -137,9 +156,16 @@ class Agents:
             ) from error
         except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise AgentError(f"the agent at {ip} cannot be reached: {_why(error)}") from error
-        if outside.decode(raw, _Answer, most=MOST) is None:
-            raise AgentError(f"the agent at {ip} answered {call.partition('?')[0]} with something else than an answer")
-        return outside.decode_object(raw, most=MOST) or {}
+        if outside.values(raw) > MOST_VALUES:
+            raise AgentError(f"the agent at {ip} answered more than {MOST_VALUES} values")
+        found = outside.decode_object(raw, most=most)
+        try:
+            msgspec.convert(found, _Answer)
+        except outside.UNREADABLE:
+            raise AgentError(
+                f"the agent at {ip} answered {call.partition('?')[0]} with something else than an answer"
+            ) from None
+        return found or {}
 
     async def _trusted(self, repository: Key) -> ssl.SSLContext:
         if repository not in self._contexts:
@@ -150,13 +176,13 @@ class Agents:
         return self._contexts[repository][1]
 
 
-async def _read(answer: aiohttp.ClientResponse, ip: str) -> bytes:
-    """The body, of at most MOST bytes: an agent runs where others have a say."""
+async def _read(answer: aiohttp.ClientResponse, ip: str, most: int) -> bytes:
+    """The body, of at most *most* bytes: an agent runs where others have a say."""
     found = bytearray()
     async for piece in answer.content.iter_any():
         found += piece
-        if len(found) > MOST:
-            raise AgentError(f"the agent at {ip} answered more than {MOST // 2**20} MiB")
+        if len(found) > most:
+            raise AgentError(f"the agent at {ip} answered more than {most // 1024} KiB")
     return bytes(found)
 
 

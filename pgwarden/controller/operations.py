@@ -124,7 +124,7 @@ def standing(obj: Object, operations: Iterable[Object]) -> tuple[str, str]:
         return title(held_by), ""
     at = f"since {since}" if since else "now"
     said = f" ({reason}: {status.get('message', '')})" if reason else ""
-    return title(held_by), f"; it runs {at}{said}. Who cannot wait deletes it"
+    return title(held_by), f"; it runs {at}{said}. Delete it if you cannot wait"
 
 
 def title(obj: Object) -> str:

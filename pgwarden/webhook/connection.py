@@ -67,6 +67,7 @@ class Connection(BaseProtocol):
         self._room = room or Room()
         self._taken = 0  # bytes of room that are this connection's
         self._wanted = 0  # bytes that it waits for: until then nothing more is read
+        self._behind = False  # a question waits for the answer that is promised before it: nothing more is read
 
     @property
     def busy(self) -> bool:
@@ -99,8 +100,7 @@ class Connection(BaseProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if not self._wanted:
-            cast(asyncio.Transport, self.transport).resume_reading()
+        self._listen()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
@@ -127,6 +127,15 @@ class Connection(BaseProtocol):
             self._give("", review.malformed("HTTP: no upgrades, and no more than a few questions at once"), last=True)
         else:
             self._go_on()
+            if self._questions and self._promised is not None and not self._behind:
+                # What comes behind a promised answer has no room yet: no more of it is read than this.
+                self._behind = True
+                cast(asyncio.Transport, self.transport).pause_reading()
+
+    def _listen(self) -> None:
+        """Read on, unless there is a reason not to."""
+        if self.transport is not None and not (self._wanted or self._behind or self._paused):
+            self.transport.resume_reading()
 
     def close_when_idle(self) -> None:
         self.draining = True
@@ -196,6 +205,9 @@ class Connection(BaseProtocol):
             self._promised = None
             self._give(path, given, last=last, began=began)
             self._go_on()
+            if self._behind and self._promised is None:
+                self._behind = False
+                self._listen()
 
         self._promised = self._loop.create_task(later())
 
@@ -234,7 +246,7 @@ class Connection(BaseProtocol):
         self._taken, self._wanted = self._wanted, 0
         if self.transport is not None:
             self._hurry("")
-            self.transport.resume_reading()
+            self._listen()
 
     def _hurry(self, path: str) -> None:
         """Who has taken room must not keep it from others."""

@@ -167,7 +167,9 @@ def too_large(head: bytes, length: int) -> Reply:
         request: Request[Any] = Request(uid=asked[1].decode(), kind=msgspec.json.decode(asked[2], type=Kind))
     except ValueError as error:
         return malformed(f"no AdmissionReview: {error}")
-    message = "the object, with what it replaces, has more than 4 MiB, and none needs a tenth of that"
+    message = (
+        "the request has more than 4 MiB (the object, and on an update also the one before it): make the object smaller"
+    )
     fault = Fault("spec", None, message, "size")
     return _reply(request, Answer(outcome="refused", faults=(fault,), audit={"refused": fault.rule}))
 

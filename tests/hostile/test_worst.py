@@ -233,6 +233,4 @@ async def test_a_body_that_is_too_large_is_refused_by_its_head(server, chunked):
     ):
         said = await answer.json()
     assert said["response"]["uid"] == "705ab4f5-6393-11e8-b7cc-42010a800002"
-    assert said["response"]["status"]["message"].startswith(
-        "spec: the object, with what it replaces, has more than 4 MiB"
-    )
+    assert said["response"]["status"]["message"].startswith("spec: the request has more than 4 MiB")

@@ -84,7 +84,7 @@ class RepositoryController:
         try:
             if s3 is None or (s3.bucket and s3.endpoint and s3.region):
                 await self._apply_objects(repository, spec, s3)
-        except secrets.MissingSecretError as error:
+        except (secrets.MissingSecretError, AgentError) as error:
             facts = dataclasses.replace(facts, secret_error=str(error))
         except InTheWayError as error:
             facts = dataclasses.replace(facts, in_the_way=str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, SecretKeyRef
@@ -85,7 +85,12 @@ async def ensure_authority(client: KubeClient, repository: Object, now: datetime
         except errors.Conflict:
             found = await client.get(path)
     data = decode(found)
-    ca = Pair(data[names.KEY_CA_CERT], data[names.KEY_CA_KEY])
+    ca = Pair(data.get(names.KEY_CA_CERT, b""), data.get(names.KEY_CA_KEY, b""))
+    if not certificates.authority_good(ca, datetime.min.replace(tzinfo=UTC)):  # its age is no reason to stop
+        raise MissingSecretError(
+            f"Secret {name}: {names.KEY_CA_CERT} and {names.KEY_CA_KEY} are not a certificate and its key; put them "
+            "back from a copy, or delete the Secret: pgwarden then makes a new one"
+        )
     mine = Pair(data.get(KEY_CONTROLLER_CERT, b""), data.get(KEY_CONTROLLER_KEY, b""))
     if certificates.still_good(mine, ca, names.CN_CONTROLLER, [], now):
         return found

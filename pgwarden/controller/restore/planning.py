@@ -32,7 +32,7 @@ def make(facts: Facts) -> Plan | Verdict:
     claim = claim_name(pod, known)
     if claim not in facts.claims:
         if claim:  # it may come: a StatefulSet makes it before the next pod
-            text = f"claim {claim} of pod {name} is not there; it is waited for one"
+            text = f"claim {claim} of pod {name} is not there; pgwarden waits for it"
             return wait("NoClaim", text, pending=True, again=SLOW)
         what = f"a claim behind volume {known.data_volume}"
         return fail("NoClaim", f"pod {name} has not {what}; the data directory must be on a PersistentVolumeClaim")
@@ -154,7 +154,9 @@ def _problem(facts: Facts, pod: Object, claim: Object, mounts: list[dict[str, An
             f"pod {pod_name} mounts its data volume by subPathExpr, which a Job cannot repeat; use subPath",
         )
     if is_going(claim):
-        return wait("ClaimGoing", f"claim {name} is being deleted; it is waited for another", pending=True, again=SLOW)
+        return wait(
+            "ClaimGoing", f"claim {name} is being deleted; pgwarden waits for another one", pending=True, again=SLOW
+        )
     if facts.spec.volume_claim:
         return None
     if "ReadWriteOncePod" not in claim["spec"].get("accessModes", []):

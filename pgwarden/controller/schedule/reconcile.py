@@ -13,6 +13,7 @@ import structlog
 
 from pgwarden.api import cron, names
 from pgwarden.api.kinds import BackupScheduleSpec
+from pgwarden.api.rules.common import moment
 from pgwarden.controller import admission, operations
 from pgwarden.controller.context import Context
 from pgwarden.controller.runtime import conditions, status
@@ -24,6 +25,7 @@ from pgwarden.kube.client import Object
 log = structlog.get_logger()
 KEPT_MISSED = 10  # entries of status.missed
 NEVER = datetime.min.replace(tzinfo=UTC)
+CLOCK_SKEW = timedelta(minutes=1)  # between the API server, which says when a Backup was made, and this
 NOT_CREATED = "BackupNotCreated"
 
 
@@ -268,7 +270,13 @@ def _since(obj: Object, backups: list[Object]) -> datetime:
 
 
 def _due(backup: Object) -> str:
-    return str(backup["metadata"].get("annotations", {}).get(names.ANNOTATION_DUE, ""))
+    """When the run that *backup* is was due; empty where it does not say, or names a time that was yet to come."""
+    metadata = backup["metadata"]
+    due = moment((metadata.get("annotations") or {}).get(names.ANNOTATION_DUE))
+    made = datetime.fromisoformat(metadata["creationTimestamp"])
+    if due is None or due > made + CLOCK_SKEW:
+        return ""
+    return due.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _last(before: Object, backups: list[Object], plan: decide.Plan, made: str) -> Object:

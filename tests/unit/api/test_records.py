@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -132,3 +133,16 @@ def test_an_order_keeps_all_rules_whatever_is_written_on_it(text):
     again["metadata"]["annotations"] |= word
     assert verdict(again).faults
     assert verdict(marked(BACKUP, records.begun(BACKUP).dump()), standing=True).faults
+
+
+@pytest.mark.parametrize("time", ["9999-99-99T99:99:99Z", "2026-11-23T10:00:00Z\n", "2026-02-30T10:00:00Z"])
+@pytest.mark.parametrize("field", ["startTime", "completionTime"])
+def test_a_mark_with_a_time_of_no_calendar_is_none(field, time):
+    mark = {"uid": "x", "name": "back", "phase": "Completed", field: "2026-11-23T10:00:00Z"}
+
+    def marked(value):
+        annotations = {names.ANNOTATION_DONE: json.dumps(mark | {field: value})}
+        return RESTORE | {"metadata": RESTORE["metadata"] | {"annotations": annotations}}
+
+    assert records.mark_of(marked("2026-11-23T10:00:00Z")) is not None
+    assert records.mark_of(marked(time)) is None

@@ -22,7 +22,7 @@ FAULTS = [
     ("a range has both ends", "Repository", {"postgres": {"port": 0}}, "spec.postgres.port: 0: must be between 1 and 65535"),
     ("an empty string", "Backup", {"repository": ""}, 'spec.repository: "": must not be empty'),
     ("a quantity", "Repository", {"resources": {"limits": {"cpu": []}}}, 'spec.resources.limits.cpu: "(a list)": must be a quantity such as 500m or 1Gi'),
-    ("a line break at the end", "Restore", {"repository": "hippo", "volumeClaim": "data\n"}, 'spec.volumeClaim: "data\\n": is not well-formed: name of a new PersistentVolumeClaim to restore into; nothing else is touched. Default is in place'),
+    ("a line break at the end", "Restore", {"repository": "hippo", "volumeClaim": "data\n"}, 'spec.volumeClaim: "data\\n": must be a name: lower-case letters, digits and -, a letter or digit first and last'),
 ]  # fmt: skip
 
 

@@ -16,10 +16,12 @@ from aiohttp.test_utils import TestServer
 
 from pgwarden.api import names
 from pgwarden.controller import agents, certificates
-from pgwarden.controller.agents import MOST, AgentError, Agents
+from pgwarden.controller.agents import MOST, MOST_POD, AgentError, Agents
 
 KEY = ("ns", "hippo")
 NOW = datetime.now(UTC)
+DNS = [names.pod_dns_wildcard("hippo", "ns"), names.host_dns("hippo", "ns")]
+INFO = json.loads((Path(__file__).parents[1] / "pgbackrest" / "data" / "info-2.60.json").read_text(encoding="utf-8"))[0]
 CA = certificates.new_ca("pgwarden hippo", NOW)
 
 
@@ -33,7 +35,7 @@ def secret() -> dict[str, Any]:
 @pytest.fixture
 async def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The answer to GET /status of an agent that sends that body."""
-    leaf = certificates.issue(CA, names.cn_pods("hippo"), [names.pod_dns_wildcard("hippo", "ns")], NOW)
+    leaf = certificates.issue(CA, names.cn_pods("hippo"), DNS, NOW)
     (tmp_path / "pair").write_bytes(leaf.key + leaf.cert)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "pair")
@@ -58,9 +60,9 @@ async def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     caller = Agents(None)  # type: ignore[arg-type]
     caller.trust(KEY, secret())
 
-    async def asked(*pieces: bytes, **more: Any) -> dict[str, Any]:
+    async def asked(*pieces: bytes, of: str = "pod", **more: Any) -> dict[str, Any]:
         sent.update(more, pieces=pieces)
-        return await caller.pod(KEY, "127.0.0.1")
+        return await getattr(caller, of)(KEY, "127.0.0.1")
 
     asked.sent = sent  # type: ignore[attr-defined]
     yield asked
@@ -80,16 +82,31 @@ async def test_what_an_agent_answers_is_handed_on_whole(ask):
     assert await ask(json.dumps(answer).encode()) == answer
 
 
-async def test_a_large_answer_below_the_bound_is_read(ask):
-    answer = {"info": {"backup": [{"label": "x" * 1000}] * 7000}}
-    assert await ask(json.dumps(answer).encode()) == answer
+@pytest.mark.parametrize(("sets", "references"), [(2_000, 0), (10_000, 0), (2_000, 80)], ids=str)
+async def test_the_honest_info_of_thousands_of_sets_is_read(ask, sets, references):
+    one = INFO["backup"][1] | {"reference": ["20261123-180759F_20261123-180802I"] * references}
+    answer = {"info": INFO | {"backup": [one] * sets}, "infoError": ""}
+    assert await ask(json.dumps(answer).encode(), of="host") == answer
 
 
-async def test_no_more_than_the_bound_is_read(ask):
-    pieces = [b'{"info": {"a": "', *[b"x" * 2**20] * 64]
-    with pytest.raises(AgentError, match="answered more than 8 MiB"):
-        await ask(*pieces)
-    assert ask.sent.get("written", 0) < MOST * 3  # what the two sides' buffers hold besides
+@pytest.mark.parametrize(("of", "most", "shown"), [("host", MOST, "8192"), ("pod", MOST_POD, "256")])
+async def test_no_more_than_the_bound_is_read(ask, of, most, shown):
+    pieces = [b'{"infoError": "', *[b"x" * 2**20] * 64]
+    with pytest.raises(AgentError, match=f"answered more than {shown} KiB"):
+        await ask(*pieces, of=of)
+    assert ask.sent.get("written", 0) < max(most, MOST) * 3  # what the two sides' buffers hold besides
+
+
+async def test_a_pods_answer_with_hundreds_of_tablespaces_is_read(ask):
+    spaces = [{"name": f"space_{number}", "location": f"/mnt/{'x' * 100}/{number}"} for number in range(1500)]
+    assert len((await ask(json.dumps({"ok": True, "tablespaces": spaces}).encode()))["tablespaces"]) == 1500
+
+
+async def test_an_answer_of_countless_small_values_is_not_decoded(ask, monkeypatch):
+    """A few of these took more memory than the controller has."""
+    monkeypatch.setattr("msgspec.json.decode", None)
+    with pytest.raises(AgentError, match="answered more than 400000 values"):
+        await ask(b'{"info":{"a":[' + b'{"":0},' * 1_000_000 + b"0]}}", of="host")
 
 
 POISON = {
@@ -105,6 +122,12 @@ POISON = {
     "a list for PostgreSQL": b'{"postgres": [1]}',
     "a list for a word": b'{"postgres": {"systemIdentifier": ["77"]}}',
     "a word for a time": b'{"archiver": {"lastArchivedTime": "yesterday"}}',
+    "a time of no calendar": b'{"archiver": {"lastArchivedTime": "2026-99-99T99:99:99Z"}}',
+    "a time with a line break": b'{"archiver": {"lastArchivedTime": "2026-11-23T10:00:00Z\\n"}}',
+    "a time without a zone": b'{"postgres": {"lastReplayTime": "2026-11-23T10:00:00"}}',
+    "a number that no status takes": b'{"unarchived": 99999999999999999999}',
+    "fewer than none": b'{"unarchived": -1}',
+    "a timeline that is none": b'{"postgres": {"timeline": -1}}',
     "a list for info": b'{"info": [1]}',
     "a table space without a folder": b'{"tablespaces": [{"name": "fast"}]}',
     "an object for an error": b'{"infoError": {"a": 1}}',
@@ -114,7 +137,7 @@ POISON = {
 @pytest.mark.parametrize("body", POISON.values(), ids=POISON)
 async def test_an_answer_that_is_none_is_told_as_such(ask, body):
     with pytest.raises(AgentError, match="answered status with something else than an answer"):
-        await ask(body)
+        await ask(body, of="host")
 
 
 async def test_what_is_packed_is_not_unpacked(ask):

@@ -93,7 +93,7 @@ def test_who_waits_behind_one_that_runs_is_told_what_that_does_and_the_way_out()
     title, more = operations.standing(restore_with("Waiting"), [stands, restore_with("Waiting")])
     assert title == "Backup b"
     assert more == (
-        "; it runs since 2026-11-23T10:01:00Z (JobWaits: Job b-backup: no node fits). Who cannot wait deletes it"
+        "; it runs since 2026-11-23T10:01:00Z (JobWaits: Job b-backup: no node fits). Delete it if you cannot wait"
     )
     assert operations.standing(backup_with(""), [backup_with(""), operation("Restore", "r")]) == ("Restore r", "")
 

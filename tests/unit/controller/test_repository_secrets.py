@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 import structlog
 
+from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.controller import certificates
+from pgwarden.controller.agents import AgentError, Agents
 from pgwarden.controller.repository import secret_watch
-from pgwarden.controller.repository.secrets import MissingSecretError, read_credentials
+from pgwarden.controller.repository.secrets import MissingSecretError, ensure_authority, read_credentials
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.cache import WatchCache
@@ -209,3 +213,27 @@ async def test_a_key_that_was_rotated_while_nobody_could_look_is_noticed_afterwa
     client.answers.clear()
     await watch.look()
     assert told == [("ns", "hippo")]
+
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+CA, OTHER_CA = certificates.new_ca("a", NOW), certificates.new_ca("b", NOW)
+BROKEN = {
+    "nothing": {},
+    "no key": {"ca.crt": CA.cert},
+    "no certificate": {"ca.key": CA.key},
+    "no PEM": {"ca.crt": b"AAAA", "ca.key": b"AAAA"},
+    "another's key": {"ca.crt": CA.cert, "ca.key": OTHER_CA.key},
+}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_authority_is_told_with_its_secret_and_a_way_out(client, data):
+    name = names.ca_secret("hippo")
+    client.versions[name], client.data[name] = "1", data
+    repository = {"metadata": {"namespace": "ns", "name": "hippo"}}
+    with pytest.raises(MissingSecretError, match=f"Secret {name}: .*delete the Secret: pgwarden then makes a new one"):
+        await ensure_authority(client, repository, NOW)
+    mine = {"controller.crt": CA.cert, "controller.key": OTHER_CA.key}
+    client.data[name] = data | mine
+    with pytest.raises(AgentError, match=f"the certificates in Secret {name} cannot be used"):
+        await Agents(client).host(("ns", "hippo"), "127.0.0.1")

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from pgwarden.webhook import connection
 from pgwarden.webhook.connection import Connection
-from pgwarden.webhook.review import Answer
+from pgwarden.webhook.review import MAX_BODY, Answer
+from pgwarden.webhook.room import Room
 
 
 class Wire(asyncio.Transport):
@@ -25,6 +26,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.sent = b""
         self.closed = False
+        self.reading = True
 
     def write(self, data):
         assert not self.closed
@@ -37,10 +39,10 @@ class Wire(asyncio.Transport):
         return self.closed
 
     def pause_reading(self):
-        pass
+        self.reading = False
 
     def resume_reading(self):
-        pass
+        self.reading = True
 
 
 def body(number):
@@ -186,3 +188,36 @@ async def test_an_idle_connection_is_closed(monkeypatch):
 async def test_too_many_questions_at_once_are_refused():
     sent, _, _ = await exchange([question(1), b"".join(question(n) for n in range(30))], plain=True, handler=slowly)
     assert sent.count(b" 400 ") == 1
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_what_comes_behind_a_promised_answer_is_not_read_before_it_has_room(plain):
+    gate, room, wires = asyncio.Event(), Room(10 * MAX_BODY), []
+
+    async def promised(request):
+        await gate.wait()
+        return allow(request)
+
+    talks = [Connection({"/check": promised}, lambda *_: None, set(), 5.0, room) for _ in range(20)]
+    large = question(2, content=body(2).ljust(MAX_BODY))
+    for talk in talks:
+        wires.append(Wire())
+        talk.connection_made(wires[-1])
+        if not plain:
+            talk._http = talk._new_parser()
+        talk.data_received(question(1))
+        assert wires[-1].reading, "nothing is behind it"
+        talk.data_received(large[:1000])
+        assert not wires[-1].reading
+    gate.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert [wire.reading for wire in wires] == [True] * 10 + [False] * 10
+    for talk, wire in zip(talks, wires, strict=True):
+        assert wire.reading
+        talk.data_received(large[1000:])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert wire.sent.count(b"HTTP/1.1 200 OK") == 2
+    for talk in talks:
+        talk.connection_lost(None)

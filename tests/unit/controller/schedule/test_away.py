@@ -222,3 +222,60 @@ async def test_a_schedule_that_a_newer_rule_refuses_goes_on_and_says_so(monkeypa
     world.controller = ScheduleController(world.context)
     status = await world.look()
     assert (status["phase"], condition(status, "Rejected")) == ("Active", {})
+
+
+@pytest.mark.parametrize("first", ["the rule", "the Repository"])
+async def test_a_schedule_that_a_newer_rule_refuses_waits_for_its_repository_and_goes_on(monkeypatch, first):
+    world = Minutely()
+    await world.look()
+
+    async def newer_rule():
+        monkeypatch.setattr(
+            "pgwarden.api.rules.schedule._check_zone", lambda case: case.refuse("spec", 1, "newer", "n")
+        )
+        world.controller = ScheduleController(world.context)
+        await world.look()
+
+    if first == "the rule":
+        await newer_rule()
+    world.remove("Repository", "hippo")
+    await world.look()
+    if first == "the Repository":
+        await newer_rule()
+    await world.through(2 * MINUTE)
+    status = world.status("BackupSchedule", "nightly")
+    assert (status["phase"], status["reason"]) == ("Pending", "NoRepository")
+    rejected = condition(status, "Rejected")
+    assert (rejected["reason"], rejected["message"]) == ("NoLongerValid", "spec: 1: newer")
+    world.make("Repository", "hippo", storageType="local")
+    status = await world.look()
+    assert (status["phase"], status["reason"]) == ("Degraded", "NoLongerValid")
+    assert world.runs == ["12:02"]
+
+
+@pytest.mark.parametrize("due", ["zzz", "2026-11-28T00:00:00", "9999-12-31T00:00:00Z", "0999-01-01T00:00:00Z"])
+async def test_a_backup_that_names_no_time_of_a_run_stops_no_schedule(due):
+    world = Minutely()
+    await world.look()
+    await world.through(MINUTE)
+    world.end()
+    labels = {"pgwarden.io/schedule": "nightly"}
+    world.make("Backup", "stray")["metadata"] |= {"labels": labels, "annotations": {"pgwarden.io/due": due}}
+    world.end()
+    await world.through(MINUTE)
+    status = await world.look()
+    assert "12:02" in world.runs
+    assert status["lastScheduleTime"] == "2026-11-23T12:02:00Z"
+
+
+async def test_a_backup_speaks_for_its_run_though_the_status_was_not_written():
+    world = Minutely()
+    await world.look()
+    await world.through(MINUTE)
+    del world.there("BackupSchedule", "nightly")["status"]
+    world.there("BackupSchedule", "nightly")["metadata"]["resourceVersion"] += "x"
+    world.end()
+    world.controller = ScheduleController(world.context)
+    status = await world.look()
+    assert world.runs == ["12:01"]
+    assert status["lastScheduleTime"] == "2026-11-23T12:01:00Z"

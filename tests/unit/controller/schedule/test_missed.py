@@ -54,7 +54,7 @@ def test_the_newest_are_listed():
 
 def test_a_schedule_that_comes_back_with_status_and_backups_catches_up_with_nothing_from_before():
     created = "2026-11-28T12:00:00Z"
-    old = {"metadata": {"annotations": {names.ANNOTATION_DUE: "2026-11-20T01:00:00Z"}}}
+    old = {"metadata": {"creationTimestamp": created, "annotations": {names.ANNOTATION_DUE: "2026-11-20T01:00:00Z"}}}
     status = {"lastScheduleTime": "2026-11-20T01:00:00Z", "missed": [{"time": "2026-11-19T01:00:00Z", "reason": "x"}]}
     schedule = {"metadata": {"creationTimestamp": created}, "status": status}
     assert _since(schedule, [old]) == datetime.fromisoformat(created)
