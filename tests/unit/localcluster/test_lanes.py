@@ -30,7 +30,7 @@ def test_on_somebodys_cluster_the_streams_follow_one_another(monkeypatch):
 @pytest.mark.parametrize(("commands", "code"), [([("true",), ("true",)], 0), ([("false",), ("true",)], 1)])
 def test_a_lane_that_fails_goes_on_and_fails_the_whole(monkeypatch, capsys, commands, code):
     made = [Lane("one", [("sh", "-c", "echo seen"), *commands]), Lane("two", [("true",)])]
-    monkeypatch.setattr(lanes, "lanes", lambda: made)
+    monkeypatch.setattr(lanes, "lanes", lambda: list(made))
     monkeypatch.setattr(lanes.subprocess, "run", lambda *_, **__: None)
     assert lanes.main() == code
     assert len(made[0].codes) == 3
