@@ -85,7 +85,7 @@ def lanes() -> list[Lane]:
     if missing:
         raise SystemExit(f"harness/lanes.py names modules that are not in tests/e2e: {', '.join(sorted(missing))}")
     second = [name for name in modules if name not in FIRST]
-    others = [("nice", "-n", "19", *PYTEST, *tier) for tier in (("tests/unit", "tests/hostile"), ("tests/apiserver",))]
+    others = [("nice", "-n", "10", *PYTEST, *tier) for tier in (("tests/unit", "tests/hostile"), ("tests/apiserver",))]
     streams = [(*PYTEST, *_paths(FIRST)), (*PYTEST, *_paths(second))]
     beside = Lane("unit, hostile, API server", others)
     if os.environ.get("PGWARDEN_USE_KUBECONFIG"):  # one cluster, of somebody else's
