@@ -216,7 +216,7 @@ def _rules_in_code() -> set[str]:
             if not isinstance(node, ast.Call):
                 continue
             called = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
-            if called in {"refuse", "Fault"} and len(node.args) == 4 and isinstance(node.args[3], ast.Constant):
+            if called in {"refuse", "Fault"} and len(node.args) in {4, 5} and isinstance(node.args[3], ast.Constant):
                 found.add(node.args[3].value)
     return found
 
