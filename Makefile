@@ -36,6 +36,7 @@ demo: venv ## the whole story: install, archive, back up, lose a table, restore 
 
 test: venv lint ## every test: unit, API server, and end to end on the real cluster
 	@$(BIN)/python -m localcluster tools
+	@$(BIN)/python -m pytest tests/apiserver
 	@$(BIN)/python -m harness.lanes
 
 unit: venv ## the tests that need nothing but Python

@@ -1,8 +1,9 @@
 """The tiers of tests in lanes beside one another: `python -m harness.lanes`.
 
 The end-to-end tier waits more than it works, so two streams of it run at once, each with a cluster of its own, and the
-other tiers beside them at low priority. Each lane's output is printed whole when the lane ends; a line a minute tells
-how far each one is. The exit code is 1 where any lane has failed.
+unit and hostile tests beside them at low priority. (The API server's tier has limits of time, and runs before.) Each
+lane's output is printed whole when the lane ends; a line a minute tells how far each one is. The exit code is 1 where
+any lane has failed.
 """
 
 from __future__ import annotations
@@ -85,9 +86,8 @@ def lanes() -> list[Lane]:
     if missing:
         raise SystemExit(f"harness/lanes.py names modules that are not in tests/e2e: {', '.join(sorted(missing))}")
     second = [name for name in modules if name not in FIRST]
-    others = [("nice", "-n", "10", *PYTEST, *tier) for tier in (("tests/unit", "tests/hostile"), ("tests/apiserver",))]
     streams = [(*PYTEST, *_paths(FIRST)), (*PYTEST, *_paths(second))]
-    beside = Lane("unit, hostile, API server", others)
+    beside = Lane("unit and hostile", [("nice", "-n", "19", *PYTEST, "tests/unit", "tests/hostile")])
     if os.environ.get("PGWARDEN_USE_KUBECONFIG"):  # one cluster, of somebody else's
         return [Lane("end to end", streams), beside]
     second_stream = Lane("end to end, second stream", streams[1:], cluster="pgwarden-2")
