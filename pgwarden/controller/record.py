@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pgwarden.api import names, records
 from pgwarden.api.records import RECORD, UNFINISHED, Mark
-from pgwarden.controller import operations, stanza_info
+from pgwarden.controller import operations, owned, stanza_info
 from pgwarden.controller.context import Context
 from pgwarden.controller.restore import plan as plans
 from pgwarden.controller.runtime import conditions, status
@@ -287,7 +287,7 @@ class Records:
         job = await self._context.client.find(
             paths.of("jobs", metadata["namespace"], names.backup_job(metadata["name"]))
         )
-        return job is not None and owns(obj, job)
+        return job is not None and owned.is_owned(job, metadata["uid"])
 
     async def _put(self, obj: Object, mark: Mark) -> Object:
         metadata = obj["metadata"]
@@ -344,8 +344,3 @@ def _was_brought(backup: Object) -> bool:
     """Whether its condition Available is older than itself."""
     found = conditions.find(backup["status"].get("conditions", []), "Available")
     return found is not None and str(found["lastTransitionTime"]) < str(backup["metadata"]["creationTimestamp"])
-
-
-def owns(obj: Object, job: Object) -> bool:
-    """Whether *job* was made for this very object, and not for an earlier one of its name."""
-    return obj["metadata"]["uid"] in {one.get("uid") for one in job["metadata"].get("ownerReferences", [])}

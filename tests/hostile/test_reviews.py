@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import ssl
 import sys
 from collections import Counter
 
 import aiohttp
-import pytest
 
-from bench.webhook.world import certificate
-from pgwarden.webhook import certificates, review
+from pgwarden.webhook import review
 from pgwarden.webhook.pods import Pod
 from pgwarden.webhook.review import Typed
-from pgwarden.webhook.server import Server
 from tests.hostile import bodies, world
 
 SEED = os.environ.get("PGWARDEN_HOSTILE_SEED") or os.urandom(4).hex()
@@ -49,20 +45,6 @@ async def test_a_hundred_thousand_hostile_reviews_get_an_answer_and_never_an_inj
 async def test_what_the_fuzzer_makes_can_be_made_again():
     assert bodies.body("a", 17) == bodies.body("a", 17)
     assert bodies.body("a", 17) != bodies.body("a", 18)
-
-
-@pytest.fixture
-async def server(tmp_path):
-    """The webhook's own server, over TLS on 127.0.0.1."""
-    handlers = world.handlers()
-    listening = Server({"/mutate": Typed(handlers.mutate_pods, Pod), "/validate": handlers.check_kinds}, dict)
-    pair = certificate()
-    (tmp_path / "pair").write_text(pair["tls.key"] + pair["tls.crt"], "ascii")
-    context = certificates.server_context()
-    context.load_cert_chain(tmp_path / "pair")
-    await listening.start(context, 0, 0, host="localhost")
-    yield listening.addresses[1][1], ssl.create_default_context(cadata=pair["ca.crt"])
-    await listening.stop()
 
 
 async def test_hostile_reviews_over_tls_get_the_same_answers_as_without(server, capsys):

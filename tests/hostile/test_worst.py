@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import ssl
 import time
 import tracemalloc
 from typing import Any
@@ -14,12 +13,10 @@ import aiohttp
 import pytest
 
 from bench.webhook import shapes
-from bench.webhook.world import certificate
 from pgwarden.api.schema import KINDS, types, validators
-from pgwarden.webhook import certificates, review
+from pgwarden.webhook import review
 from pgwarden.webhook.pods import Pod
 from pgwarden.webhook.review import Typed
-from pgwarden.webhook.server import Server
 from tests.hostile import world, worst
 
 CPU = 0.3  # seconds of the event loop's own; 0.06 at most on a quiet machine. The code before took 1 to 93
@@ -181,19 +178,6 @@ def test_a_pod_that_etcd_cannot_hold_is_one_fault(size):
     (cause,) = json.loads(reply.body)["response"]["status"]["details"]["causes"]
     assert "MiB" in cause["message"]
     assert took < CPU
-
-
-@pytest.fixture
-async def server(tmp_path):
-    handlers = world.handlers()
-    listening = Server({"/mutate": Typed(handlers.mutate_pods, Pod), "/check": handlers.check_kinds}, dict)
-    pair = certificate()
-    (tmp_path / "pair").write_text(pair["tls.key"] + pair["tls.crt"], "ascii")
-    context = certificates.server_context()
-    context.load_cert_chain(tmp_path / "pair")
-    await listening.start(context, 0, 0, host="localhost")
-    yield listening.addresses[1][1], ssl.create_default_context(cadata=pair["ca.crt"])
-    await listening.stop()
 
 
 async def test_twenty_bodies_of_three_mib_at_once_stay_within_the_memory_of_a_replica(server):

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from pgwarden.api import names, records
 from pgwarden.api.target import parse_time
-from pgwarden.controller import operations, storages
+from pgwarden.controller import operations, owned, storages
 from pgwarden.controller.cluster import clone, patroni
 from pgwarden.controller.cluster.facts import Facts, Instance
 from pgwarden.controller.runtime import conditions
@@ -351,11 +351,9 @@ def backup_due(facts: Facts) -> datetime | None:
 
 def _attempts(facts: Facts) -> dict[int, Object]:
     """Our own, by their number: that of the newest is how often it was tried."""
-    uid = facts.cluster["metadata"].get("uid")
-    owned = [
-        one for one in facts.backups if uid in {ref.get("uid") for ref in one["metadata"].get("ownerReferences") or ()}
-    ]
-    numbered = {names.first_backup_attempt(facts.name, one["metadata"]["name"]): one for one in owned}
+    uid = facts.cluster["metadata"]["uid"]
+    own = [one for one in facts.backups if owned.is_owned(one, uid)]
+    numbered = {names.first_backup_attempt(facts.name, one["metadata"]["name"]): one for one in own}
     return {number: one for number, one in numbered.items() if number}
 
 

@@ -128,8 +128,7 @@ def _newest(pod: Object) -> tuple[bool, str]:
 def _fault(cluster: Object, repository: Object | None) -> str:
     if repository is None:
         return ""
-    owners = [one["uid"] for one in repository["metadata"].get("ownerReferences", [])]
-    if cluster["metadata"]["uid"] in owners:
+    if owned.is_owned(repository, cluster["metadata"]["uid"]):
         return ""
     name = repository["metadata"]["name"]
     return f"there is a Repository {name} that is not this cluster's; rename the cluster, or delete that Repository"

@@ -10,7 +10,7 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api import target as forms
-from pgwarden.controller import jobs, operations, pods
+from pgwarden.controller import jobs, operations, owned, pods
 from pgwarden.controller.restore import planning, proof, render, swap, target, workload
 from pgwarden.controller.restore.facts import Facts, is_going, pod_ip
 from pgwarden.controller.restore.plan import Plan, Volume
@@ -217,7 +217,7 @@ def restored(facts: Facts) -> Verdict:
     if job is None:
         body = render.job(facts.restore, plan, facts.spec, facts.repo_spec, facts.settings, 1)
         return act(Create("jobs", body), "Starting", f"starting Job {name}", job=name)
-    if is_going(job) or not _is_own_job(facts, job):
+    if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
         return wait("JobGoing", f"waiting until an earlier Job {name} is gone")
     result = jobs.result(facts.job_pods)
     ended = jobs.finished(job)
@@ -226,11 +226,6 @@ def restored(facts: Facts) -> Verdict:
     if ended == "Failed" or (not result.get("ok", True) and result.get("exitCode") in HOPELESS):
         return fail("RestoreFailed", _failure(job, result), job=name)
     return _running(facts, job, result)
-
-
-def _is_own_job(facts: Facts, job: Object) -> bool:
-    uids = {reference["uid"] for reference in job["metadata"].get("ownerReferences", [])}
-    return facts.restore["metadata"]["uid"] in uids
 
 
 def _restored(facts: Facts, result: Object) -> Verdict:

@@ -1,0 +1,31 @@
+"""The webhook's own server, for bodies that come over TLS."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bench.webhook.world import certificate
+from pgwarden.webhook import certificates
+from pgwarden.webhook.pods import Pod
+from pgwarden.webhook.review import Typed
+from pgwarden.webhook.server import Server
+from tests.hostile import world
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
+    """Its port on this machine, and the context that trusts it."""
+    handlers = world.handlers()
+    calls = {"/mutate": Typed(handlers.mutate_pods, Pod), "/check": handlers.check_kinds}
+    listening = Server(calls | {"/validate": handlers.check_kinds}, dict)
+    pair = certificate()
+    (tmp_path / "pair").write_text(pair["tls.key"] + pair["tls.crt"], "ascii")
+    context = certificates.server_context()
+    context.load_cert_chain(tmp_path / "pair")
+    await listening.start(context, 0, 0, host="localhost")
+    yield listening.addresses[1][1], ssl.create_default_context(cadata=pair["ca.crt"])
+    await listening.stop()
