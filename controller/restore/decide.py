@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from controller import operations
+from controller.recovery.plan import Ending, Plan
 from controller.restore import proof, steps_finish, steps_prepare, steps_switch, undo, workload
 from controller.restore.facts import Facts
-from controller.restore.plan import Ending, Plan
 from controller.restore.verdict import NOT_NEEDED, SETTLED, Action, Verdict, not_needed, wait
 from controller.runtime import conditions
 from pgwarden.kube.client import Object
@@ -91,12 +91,11 @@ def _left_by_another(facts: Facts) -> Verdict | None:
         return None
     verdict = undo.judge(replace(facts, plan=left))
     if verdict.kind == "done":
-        return wait("UndoingEarlier", f"undid what Restore {left.restore} had left", pending=True, again=0.2)
+        return wait("UndoingEarlier", f"undid what Restore {left.restore} had left", again=0.2)
     return replace(
         verdict,
         reason="UndoingEarlier",
         message=f"undoing Restore {left.restore}, which is gone: {verdict.message}",
-        pending=True,
         status={},
         plan=None,
     )

@@ -6,18 +6,16 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controller import owned, patroni
+from controller import owned, patroni, turns
 from controller.agents import AgentError
-from controller.backup import turn
 from controller.context import Context
 from controller.pods import has_ended
+from controller.recovery import plan as plans
+from controller.recovery.plan import Plan
 from controller.restore import cluster_members, workload
-from controller.restore import plan as plans
 from controller.restore.carried_plans import Carried
-from controller.restore.cluster_members import Members
 from controller.restore.decide import stage
-from controller.restore.facts import Facts, claims_of, pod_ip, pods_of
-from controller.restore.plan import Plan
+from controller.restore.facts import Facts, Members, claims_of, pod_ip, pods_of
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.kube import paths
@@ -99,7 +97,7 @@ class _Reader:
         return [one async for one in self._context.client.items(paths.of(plural, self._namespace), params)]
 
     async def operations(self, repository: str) -> tuple[Object, ...]:
-        return tuple(await turn.listed(self._context.client, self._namespace, repository))
+        return tuple(await turns.listed(self._context.client, self._namespace, repository))
 
     async def workloads(self, plan: Plan | None, carried: Carried) -> list[Object]:
         if plan is None:

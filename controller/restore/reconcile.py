@@ -12,13 +12,13 @@ import structlog
 from controller import admission, operations, returned
 from controller.agents import AgentError
 from controller.context import Context
+from controller.recovery import plan as plans
+from controller.recovery.plan import Ending, Plan
 from controller.restore import earlier_runs, proof, undo, workload
-from controller.restore import plan as plans
 from controller.restore.carried_plans import Carried
 from controller.restore.decide import Decision, decide
 from controller.restore.facts import Facts
 from controller.restore.gather import gather
-from controller.restore.plan import Ending, Plan
 from controller.restore.proof import REFUSED
 from controller.restore.verdict import POLL, Action, Call, Create, Delete, Merge, Verdict
 from controller.runtime import conditions, status

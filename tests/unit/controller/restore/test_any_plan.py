@@ -7,12 +7,12 @@ from dataclasses import replace
 import msgspec
 from hypothesis import HealthCheck, given, settings, strategies
 
-from controller.restore import plan as plans
+from controller.recovery import plan as plans
+from controller.recovery.plan import Ending, Plan, Volume
 from controller.restore import undo, workload
 from controller.restore.decide import STEPS as JUDGES
 from controller.restore.decide import decide
 from controller.restore.facts import Facts
-from controller.restore.plan import Ending, Plan, Volume
 from controller.restore.verdict import Create, Delete, Merge
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from controller.recovery import target
+from controller.recovery.plan import Plan, Volume
 from controller.restore import planning, render, steps_finish, steps_prepare, steps_switch, workload
 from controller.restore.facts import Facts
-from controller.restore.plan import Plan, Volume
 from controller.restore.verdict import Call, Create, Delete
 from pgwarden.api import names
 from pgwarden.api.kinds import NewVolume, RepositorySpec, RestoreSpec, RestoreTarget
