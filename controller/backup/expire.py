@@ -180,8 +180,8 @@ class Expiry:
         pods = caches.labelled(caches.own_pods, self._namespace, names.LABEL_BACKUP, value)
         result = jobs.result(pod for pod in pods if pod["metadata"]["labels"][names.LABEL_COMPONENT] == "expire")
         if ended == "Failed":
-            return await self._release("SetKept", str(result.get("error") or jobs.failure(job)))
-        gone = ", ".join(result.get("expired") or [label])
+            return await self._release("SetKept", (result and result.error) or jobs.failure(job))
+        gone = ", ".join((result and result.expired) or [label])
         text = f"Backup {self._backup['metadata']['name']} was deleted: expired {gone}"
         await self._context.recorder.normal(repository, "SetExpired", text)
         return await self._release()

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import hashlib
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 import structlog
@@ -23,6 +22,8 @@ from controller.runtime.event_memory import EventMemory
 from pgwarden.api import names
 from pgwarden.api.defaults import effective_s3
 from pgwarden.api.kinds import RepositorySpec, S3Storage
+from pgwarden.contract import calls
+from pgwarden.contract.status import Status
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
@@ -233,7 +234,7 @@ class RepositoryController:
         if pod.facts is None or not pod.ip:
             return pod
         try:
-            answer = await self._context.agents.pod((namespace, name), pod.ip)
+            answer = await self._context.agents.pod((namespace, name), pod.ip, calls.status())
         except AgentError as error:
             return dataclasses.replace(pod, error=str(error))
         return dataclasses.replace(pod, answer=answer)
@@ -247,7 +248,9 @@ class RepositoryController:
         if ready is None:
             return dataclasses.replace(facts, host_message=_why_not_ready(hosts))
         try:
-            answer = await self._context.agents.host((namespace, name), ready["status"]["podIP"], "status?refresh=1")
+            answer = await self._context.agents.host(
+                (namespace, name), ready["status"]["podIP"], calls.status(refresh=True)
+            )
             info, error = _info(answer, names.stanza(name))
         except AgentError as problem:
             return dataclasses.replace(facts, host_message=str(problem))
@@ -277,8 +280,8 @@ class RepositoryController:
         if not host_ip:
             return facts
         try:
-            made = await self._context.agents.host(key, host_ip, "stanza-create", seconds=STANZA_CREATE_SECONDS)
-            error = "" if made.get("ok") else _last_line(str(made.get("output", "")))
+            made = await self._context.agents.host(key, host_ip, calls.stanza_create(), seconds=STANZA_CREATE_SECONDS)
+            error = "" if made.ok else _last_line(made.output or "")
         except AgentError as problem:
             error = str(problem)
         self._stanzas.tried(key, facts.now, error)
@@ -290,7 +293,7 @@ class RepositoryController:
     def _is_on_the_way(self, key: Key, facts: Facts) -> bool:
         """Whether the primary's pod works with another configuration than it was given a moment ago."""
         digest, since = self._given.get(key, ("", facts.now))
-        has = facts.primary.answer.get("configHash") if facts.primary else ""
+        has = facts.primary.answer.config_hash if facts.primary and facts.primary.answer else ""
         return bool(digest and has and has != digest and facts.now - since < ARRIVED)
 
     async def _ask_for_segment(self, key: Key, facts: Facts) -> Facts:
@@ -308,7 +311,7 @@ class RepositoryController:
             seconds = segment.WAIT_SECONDS + 10.0
             ip = primary.ip if primary else ""
             answer = await self._context.agents.pod(key, ip, segment.call(), seconds=seconds)
-            error = "" if answer.get("ok") else str(answer.get("error") or "")
+            error = "" if answer.ok else answer.error or ""
         except AgentError as problem:
             error = str(problem)
         self._segments[key] = entry, error
@@ -371,13 +374,13 @@ def _locations(repository: Object, s3: S3Storage | None) -> dict[str, str]:
     return found
 
 
-def _info(answer: dict[str, Any], stanza: str) -> tuple[Info | None, str]:
-    if answer.get("infoError"):
-        return None, str(answer["infoError"])
-    if answer.get("info") is None:
+def _info(answer: Status, stanza: str) -> tuple[Info | None, str]:
+    if answer.info_error:
+        return None, answer.info_error
+    if answer.info is None:
         return None, ""
     try:
-        return parse_info([answer["info"]], stanza), ""
+        return parse_info([answer.info], stanza), ""
     except InfoError as error:
         return None, str(error)
 

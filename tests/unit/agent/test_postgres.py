@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from agent import fence, postgres
-from agent.settings import Instance
+from pgwarden.contract.environment import Instance
 
 WAL = "00000002000000010000000A"
 

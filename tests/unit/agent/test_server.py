@@ -12,9 +12,9 @@ from agent import server
 from agent.calls import State
 from agent.children import Children
 from agent.pgbackrest import Runner
-from agent.settings import Role, Settings
 from agent.supervisor import Supervisor
 from agent.sync import Syncer
+from pgwarden.contract.environment import Role, Settings
 
 HOST = "hippo-host"
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from agent.calls import State
-from agent.settings import Role, Settings
 from agent.spool import archive_error
+from pgwarden.contract.environment import Role, Settings
 
 SAID = "archive-push command encountered error(s):\nrepo2: [HostConnectError] unable to connect to 's3:7070 (10.0.0.1)': [111] Connection refused"
 
