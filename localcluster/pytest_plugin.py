@@ -6,6 +6,8 @@ Load it with `pytest_plugins = ["localcluster.pytest_plugin"]` in the top confte
 * `cluster`: the full node. A running cluster of the default name is used and left
   running; otherwise one is made, and removed unless PGWARDEN_KEEP_CLUSTER=1.
   PGWARDEN_USE_KUBECONFIG names the kubeconfig of a foreign cluster to use instead.
+
+With pytest-xdist each worker has a cluster of its own: the first the named one, the next NAME-2, and so on.
 """
 
 from __future__ import annotations
@@ -70,6 +72,13 @@ class ClusterHandle:
         if self.local is None:
             pytest.skip("needs the local cluster, and PGWARDEN_USE_KUBECONFIG names another")
         return self.local
+
+
+def pytest_configure() -> None:
+    """In the environment, because commands that tests run take the cluster's name from there."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if number:
+        os.environ["PGWARDEN_CLUSTER"] = f"{named().name}-{number + 1}"
 
 
 @pytest.fixture(scope="session")

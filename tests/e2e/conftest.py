@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,24 @@ from harness.kubectl import Kubectl
 from harness.postgres import IMAGE
 from localcluster.pytest_plugin import ClusterHandle
 from localcluster.tools import Tools
+
+HERE = Path(__file__).parent
+#: Seconds of each module, as `make durations` saved them from the last run of all.
+DURATIONS: dict[str, float] = json.loads((HERE / "durations.json").read_text())
+#: They restart the release or the cluster: the last ones of their stream.
+LAST = ("test_z_chart_lifecycle", "test_zz_cluster_restart")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Streams take the next module when they are free: the longest first, so that all of them end together."""
+
+    def place(item: pytest.Item) -> tuple[bool, float, str]:
+        module = item.path.stem
+        return module in LAST, -DURATIONS.get(module, float("inf")), module
+
+    own = sorted((item for item in items if HERE in item.path.parents), key=place)
+    ordered = iter(own)
+    items[:] = [next(ordered) if HERE in item.path.parents else item for item in items]
 
 
 @dataclass(frozen=True)
