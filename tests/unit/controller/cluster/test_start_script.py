@@ -11,10 +11,10 @@ from typing import Protocol
 
 import pytest
 
+from controller.cluster import scripts
 from harness.processes import Argv, with_default_signals
 from harness.waiting import until
 from pgwarden.api import names
-from pgwarden.controller.cluster import scripts
 
 from .conftest import spec
 
