@@ -22,10 +22,12 @@ from pathlib import Path
 from harness import report
 from harness.processes import with_default_signals
 from harness.report import Tier
+from localcluster import config
 
 ROOT = Path(__file__).resolve().parent.parent
 #: pytest's output and its JUnit file, for each tier.
 REPORTS = ROOT / ".reports"
+#: Each takes about half of a core, as its tests wait; what waits under a limit of time fails where the CPU has no rest.
 STREAMS = 2
 FOREIGN = "PGWARDEN_USE_KUBECONFIG"  # names somebody else's cluster, of which there is one
 TOLD_EACH = 60.0  # seconds
@@ -125,6 +127,21 @@ def _suite(tier: str, *options: str, nice: int = 0) -> Suite:
     return made
 
 
+def stream_clusters() -> set[str]:
+    """Of the names that the streams' clusters have, those that there are."""
+    first = config.cluster().name
+    names = {first, *(f"{first}-{number}" for number in range(2, STREAMS + 1))}
+    return names & {one.name for one in config.clusters()}
+
+
+async def remove(names: set[str]) -> None:
+    """Workers that are interrupted are given no time to remove theirs."""
+    for name in sorted(names):
+        argv = (sys.executable, "-m", "localcluster", "down", "--name", name)
+        down = await asyncio.create_subprocess_exec(*argv, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL)
+        await down.wait()
+
+
 async def run(all_lanes: Sequence[Lane]) -> None:
     """All of them at once, until they end or until LIMIT."""
     tasks = {asyncio.create_task(lane.run()) for lane in all_lanes}
@@ -155,10 +172,13 @@ async def main() -> int:
     built = await asyncio.create_subprocess_exec(sys.executable, "-m", "localcluster.images", "build", cwd=ROOT)
     if code := await built.wait():
         return code
+    before = stream_clusters()
     try:
         await run(all_lanes)
     except asyncio.CancelledError:
         say("\nInterrupted.")
+    if os.environ.get("PGWARDEN_KEEP_CLUSTER") != "1":
+        await remove(stream_clusters() - before)
     tiers = [suite.tier() for lane in all_lanes for suite in lane.suites]
     say(f"\n{report.table(tiers, time.monotonic() - began)}\n")
     found = report.faults(tiers, may_skip=bool(os.environ.get(FOREIGN)))

@@ -24,7 +24,7 @@ from localcluster import lifecycle, loading, netns, s3, teardown
 from localcluster.api import Api
 from localcluster.config import Cluster
 from localcluster.config import cluster as named
-from localcluster.tools import Tools
+from localcluster.tools import Tools, prepare_host
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,15 @@ def pytest_configure() -> None:
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     if number:
         os.environ["PGWARDEN_CLUSTER"] = f"{named().name}-{number + 1}"
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Tools are built before the first test begins: with an empty cache that takes longer than a test may."""
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())} & {"apiserver", "cluster"}
+    if asked and not session.config.option.collectonly and "PGWARDEN_USE_KUBECONFIG" not in os.environ:
+        tools, needed = Tools(), () if "cluster" in asked else lifecycle.APISERVER_TOOLS
+        prepare_host(tools, needed)
+        tools.ensure(needed)
 
 
 @pytest.fixture(scope="session")

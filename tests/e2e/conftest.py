@@ -38,6 +38,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [next(ordered) if HERE in item.path.parents else item for item in items]
 
 
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Images are built before the first test begins, and its time: the first time on a machine takes minutes."""
+    own = any(HERE in item.path.parents for item in session.items)
+    if own and not session.config.option.collectonly and "PGWARDEN_USE_KUBECONFIG" not in os.environ:
+        subprocess.run([sys.executable, "-m", "localcluster.images", "build"], check=True)
+
+
 @dataclass(frozen=True)
 class Installed:
     """pgwarden in a cluster: what runs it, and with which images."""

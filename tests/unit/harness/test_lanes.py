@@ -39,7 +39,9 @@ def suite(tmp_path: Path):
 
     def make(name: str, outcome: str = PASSED) -> Suite:
         made = Suite(name, (), tmp_path)
-        junit = f"<testsuite><testcase classname='tests.x.test_x' name='test_it' time='2'>{outcome}</testcase></testsuite>"
+        junit = (
+            f"<testsuite><testcase classname='tests.x.test_x' name='test_it' time='2'>{outcome}</testcase></testsuite>"
+        )
         script = f'echo "output of {name}"; echo "$1" > {made.junit}; exit {int(outcome == FAILED)}'
         made.argv = ["sh", "-c", script, "sh", junit]
         return made
