@@ -29,6 +29,7 @@ class Tier:
     name: str
     seconds: float
     cases: list[Case] | None = field(default_factory=list)
+    code: int = 0  # pytest's exit code
 
     def counts(self) -> Counter[str]:
         return Counter(case.outcome for case in self.cases or [])
@@ -60,16 +61,20 @@ def _merged(cases: Iterable[Case]) -> Iterable[Case]:
 
 def faults(tiers: Sequence[Tier], *, may_skip: bool = False) -> list[str]:
     """Why the whole is not good; empty where it is."""
-    found = []
-    for tier in tiers:
-        counts = tier.counts()
-        if tier.cases is None:
-            found.append(f"{tier.name}: pytest ended without a report")
-        elif not tier.cases:
-            found.append(f"{tier.name}: no test ran")
-        found += [f"{tier.name}: {counts[one]} {one}" for one in ("failed", "error") if counts[one]]
-        if counts["skipped"] and not may_skip:
-            found.append(f"{tier.name}: {counts['skipped']} skipped; nothing may be skipped here")
+    return [f"{tier.name}: {fault}" for tier in tiers for fault in _faults(tier, may_skip)]
+
+
+def _faults(tier: Tier, may_skip: bool) -> list[str]:
+    if tier.cases is None:
+        return [f"pytest ended without a report, with exit code {tier.code}"]
+    counts = tier.counts()
+    found = [f"{counts[one]} {one}" for one in ("failed", "error") if counts[one]]
+    if counts["skipped"] and not may_skip:
+        found.append(f"{counts['skipped']} skipped; nothing may be skipped here")
+    if not tier.cases:
+        found.append("no test ran")
+    if tier.code and not found:
+        found.append(f"pytest ended with exit code {tier.code}")
     return found
 
 

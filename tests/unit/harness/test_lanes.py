@@ -120,10 +120,22 @@ async def test_on_somebodys_cluster_a_test_may_be_skipped(suite, run, monkeypatc
     assert await run(Lane([suite("one", SKIPPED)])) == 0
 
 
-async def test_a_pytest_that_dies_fails_the_whole_whatever_it_reported(suite, run):
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 3", "pytest ended without a report, with exit code 3"),
+        (
+            "echo \"<testsuite><testcase name='test_it'/></testsuite>\" > {junit}; exit 3",
+            "pytest ended with exit code 3",
+        ),
+    ],
+    ids=["before its report", "after it"],
+)
+async def test_a_pytest_that_dies_fails_the_whole(suite, run, capsys, script, said):
     dies = suite("dies")
-    dies.argv = ["sh", "-c", "exit 3"]
+    dies.argv = ["sh", "-c", script.format(junit=dies.junit)]
     assert await run(Lane([dies, suite("two")])) == 1
+    assert capsys.readouterr().out.endswith(f"\nFAILED  dies: {said}\n")
 
 
 async def test_at_the_limit_what_still_runs_is_ended_and_the_table_is_printed(suite, run, capsys, monkeypatch):
@@ -134,17 +146,31 @@ async def test_at_the_limit_what_still_runs_is_ended_and_the_table_is_printed(su
     assert time.monotonic() - began < lanes.GRACE
     said = capsys.readouterr().out
     assert "what still runs is interrupted" in said
-    assert said.endswith("\nFAILED  slow: pytest ended without a report\n")
+    assert said.endswith("\nFAILED  slow: pytest ended without a report, with exit code 1\n")
 
 
 async def test_what_an_interruption_does_not_end_is_killed(suite, monkeypatch):
     monkeypatch.setattr(lanes, "LIMIT", 0.5)
     monkeypatch.setattr(lanes, "GRACE", 0.2)
     deaf = Suite("deaf", ["sh", "-c", "trap '' INT; sleep 600"], suite("one").folder)
-    lane = Lane([deaf])
     began = time.monotonic()
-    await lanes.run([lane])
-    assert (lane.code, time.monotonic() - began < 60) == (1, True)
+    await lanes.run([Lane([deaf])])
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("before", "kept", "removed"),
+    [({"ci"}, "0", ["ci-2"]), (set(), "0", ["ci", "ci-2"]), (set(), "1", [])],
+    ids=["one ran before", "both were made", "to be kept"],
+)
+async def test_clusters_that_streams_have_left_are_removed(suite, run, capfd, monkeypatch, before, kept, removed):
+    there = iter([before, {"ci", "ci-2"}])
+    monkeypatch.setattr(lanes, "stream_clusters", lambda: next(there))
+    monkeypatch.setattr(lanes, "DOWN", ("echo", "down"))
+    monkeypatch.setenv("PGWARDEN_KEEP_CLUSTER", kept)
+    await run(Lane([suite("one")]))
+    said = capfd.readouterr().out.splitlines()
+    assert [line.removeprefix("down --name ") for line in said if line.startswith("down")] == removed
 
 
 async def test_a_sigterm_tears_fixtures_down_and_prints_the_table(hangs, run, capsys):
