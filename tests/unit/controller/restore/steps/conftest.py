@@ -7,9 +7,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from controller.recovery.plan import Plan, Volume
 from controller.restore import planning
 from controller.restore.facts import Facts
-from controller.restore.plan import Plan, Volume
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec
 from tests.unit.controller.restore.steps.situations import RESTORE

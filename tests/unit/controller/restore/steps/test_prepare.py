@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from controller.recovery.plan import Plan, Volume
 from controller.restore import planning, steps_prepare
 from controller.restore.facts import Facts
-from controller.restore.plan import Plan, Volume
 from controller.restore.verdict import Call, Create
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec, RestoreTarget
