@@ -104,11 +104,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def _picture(space: Kubectl) -> str:
-    looks = [
+    looks: list[tuple[str, ...]] = [
         ("get", "pods,pvc,jobs,statefulsets,pgwarden", "-o", "wide"),
         ("describe", "pgwarden"),
         ("get", "events", "--sort-by=.lastTimestamp"),
     ]
+    pods = space.run("get", "pods", "-o", "name", check=False).stdout.split()
+    looks += [("logs", pod, "--all-containers", "--prefix", "--tail=60") for pod in pods]
     texts = [space.run(*look, check=False).stdout[-12000:] for look in looks]
     system = space.within("pgwarden-system")
     texts.append(system.run("logs", "deployment/pgwarden-controller", "--tail=60", check=False).stdout)
