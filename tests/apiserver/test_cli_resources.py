@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from harness.kubectl import Kubectl
+from harness.processes import started
 from pgwarden.api.schema import with_defaults
 from tests.apiserver.manifests import backup, repository, schedule
 from tests.apiserver.release import Controllers
@@ -236,11 +237,11 @@ def test_ctrl_c_leaves_the_work_alone(hippo: Kubectl):
     hippo.apply(backup("left"))
     argv = [sys.executable, "-m", "pgwarden.cli.main", "show", "backup", "left", "--wait", "-n", hippo.namespace]
     argv.append(f"--kubeconfig={hippo.kubeconfig}")
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as looking:
+    with started(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as looking:
         assert looking.stderr is not None
         assert looking.stderr.readline().startswith("Pending")
         looking.send_signal(signal.SIGINT)
-        said = looking.stderr.read()
+        _, said = looking.communicate(timeout=30)
     assert looking.returncode == 130
     assert said == (
         "Backup left: it goes on in the cluster; "
