@@ -13,15 +13,16 @@ from pgwarden.webhook import certificates
 from pgwarden.webhook.pods import Pod
 from pgwarden.webhook.review import Typed
 from pgwarden.webhook.server import Server
+from pgwarden.webhook.serving import SERVERS
 from tests.hostile import world
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
+@pytest.fixture(params=SERVERS)
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
     """Its port on this machine, and the context that trusts it."""
     handlers = world.handlers()
     calls = {"/mutate": Typed(handlers.mutate_pods, Pod), "/check": handlers.check_kinds}
-    listening = Server(calls | {"/validate": handlers.check_kinds}, dict)
+    listening = Server(calls | {"/validate": handlers.check_kinds}, dict, request.param)
     pair = certificate()
     (tmp_path / "pair").write_text(pair["tls.key"] + pair["tls.crt"], "ascii")
     context = certificates.server_context()

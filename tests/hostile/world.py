@@ -13,8 +13,9 @@ from bench.webhook import shapes
 from pgwarden.api import rules
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.rules.deletion import deletable
+from pgwarden.webhook import review
 from pgwarden.webhook.handlers import Handlers
-from pgwarden.webhook.review import Reply
+from pgwarden.webhook.review import Handler, Reply
 from pgwarden.webhook.settings import Settings
 
 SETTINGS = Settings(image="pgwarden.example/pgwarden:1")
@@ -84,6 +85,11 @@ def _read(body: bytes) -> Any:
         return json.loads(body.decode(errors="replace"), strict=False)["request"]
     except ValueError:
         return None
+
+
+async def reply(body: bytes, handler: Handler) -> Reply:
+    found = review.answer(body, handler)
+    return found if isinstance(found, Reply) else await found
 
 
 def of(reply: Reply, body: bytes) -> str:

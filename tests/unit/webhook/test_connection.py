@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgwarden.webhook import connection
 from pgwarden.webhook.connection import Connection
 from pgwarden.webhook.review import MAX_BODY, Answer
 from pgwarden.webhook.room import Room
+from pgwarden.webhook.serving import Serving
 
 
 class Wire(asyncio.Transport):
@@ -54,15 +54,19 @@ def allow(request):
     return Answer(outcome="allowed", audit={"for": request.uid})
 
 
+def connection(handler=allow, told=lambda *_: None, **given):
+    return Connection(Serving(handlers={"/check": handler}, told=told, **given), set())
+
+
 async def slowly(request):
     await asyncio.sleep(0)
     return allow(request)
 
 
-async def exchange(pieces, *, plain, handler=allow, read_seconds=5.0):
+async def exchange(pieces, *, plain, handler=allow):
     """What comes back for *pieces*, and whether the short way was still open at the end."""
     wire, told = Wire(), []
-    talk = Connection({"/check": handler}, lambda *facts: told.append(facts), set(), read_seconds)
+    talk = connection(handler, lambda *facts: told.append(facts))
     talk.connection_made(wire)
     if not plain:
         talk._http = talk._new_parser()
@@ -119,7 +123,7 @@ async def test_what_is_not_plain_is_the_parsers(data):
 )
 async def test_a_connection_that_was_lost_is_gone_before_garbage_is_looked_for(data):
     """Thousands of them would take 10 MB until then."""
-    talk = Connection({"/check": allow}, lambda *_: None, set(), 5.0)
+    talk = connection()
     talk.connection_made(Wire())
     talk.data_received(data)
     await asyncio.sleep(0)
@@ -167,7 +171,7 @@ async def test_a_promised_answer_comes_in_its_turn(plain):
 
 async def test_a_body_that_stops_coming_is_given_up_on_the_short_way_too():
     wire = Wire()
-    talk = Connection({"/check": allow}, lambda *_: None, set(), 0.01)
+    talk = connection(read=0.01)
     talk.connection_made(wire)
     talk.data_received(question(1)[:-5])
     assert talk.busy
@@ -176,10 +180,9 @@ async def test_a_body_that_stops_coming_is_given_up_on_the_short_way_too():
     talk.connection_lost(None)
 
 
-async def test_an_idle_connection_is_closed(monkeypatch):
-    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.01)
+async def test_an_idle_connection_is_closed():
     wire = Wire()
-    talk = Connection({"/check": allow}, lambda *_: None, set(), 1)
+    talk = connection(idle=0.01)
     talk.connection_made(wire)
     await asyncio.sleep(0.05)
     assert wire.closed
@@ -198,7 +201,7 @@ async def test_what_comes_behind_a_promised_answer_is_not_read_before_it_has_roo
         await gate.wait()
         return allow(request)
 
-    talks = [Connection({"/check": promised}, lambda *_: None, set(), 5.0, room) for _ in range(20)]
+    talks = [connection(promised, room=room) for _ in range(20)]
     large = question(2, content=body(2).ljust(MAX_BODY))
     for talk in talks:
         wires.append(Wire())
