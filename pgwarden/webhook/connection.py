@@ -55,6 +55,7 @@ class Connection(BaseProtocol):
         self._missing = 0  # bytes of it
         self._taken = 0  # bytes of room that are this connection's
         self._wanted = 0  # bytes that it waits for: until then nothing more is read
+        self._flooded = False  # there is more of a body than aiohttp's streams would hold
         self._behind = False  # a question waits for the answer that is promised before it: nothing more is read
 
     @property
@@ -90,6 +91,16 @@ class Connection(BaseProtocol):
         super().resume_writing()
         self._listen()
 
+    def pause_reading(self) -> None:
+        """Called by aiohttp's stream of a body that has come in too many chunks."""
+        self._flooded = True
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Called by aiohttp's stream at each read, to parse what was held back: here nothing ever is.
+
+        The base class calls `data_received`. In the midst of an answer that would give the next one first.
+        """
+
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
@@ -111,7 +122,9 @@ class Connection(BaseProtocol):
             self._give("", review.malformed(f"HTTP: {error.message}"), last=True)
             return
         self._questions += found
-        if upgraded or len(self._questions) > _PIPELINED or self._held() > 2 * review.MAX_BODY:
+        if self._flooded:
+            self._give("", review.malformed("HTTP: too many chunks"), last=True)
+        elif upgraded or len(self._questions) > _PIPELINED or self._held() > 2 * review.MAX_BODY:
             self._give("", review.malformed("HTTP: no upgrades, and no more than a few questions at once"), last=True)
         else:
             self._go_on()

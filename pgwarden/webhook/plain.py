@@ -19,6 +19,8 @@ from pgwarden.webhook.review import Handler, Reply
 from pgwarden.webhook.room import SMALL
 from pgwarden.webhook.serving import NO_SUCH_PATH, NOT_POSTED, TOO_SLOW, Serving
 
+_CLOSE_SECONDS = 0.5  # for the last bytes of answers, and again for what is cancelled
+
 
 class PlainServer:
     """A ReviewServer."""
@@ -27,42 +29,44 @@ class PlainServer:
         self._serving = serving
         self._draining = False
         self._busy = 0  # requests whose body is being read, or whose answer is being made
-        self._http: web.Server | None = None
-        self._listener: asyncio.Server | None = None
+        self._runner: web.ServerRunner | None = None
+        self._site: web.TCPSite | None = None
 
     @property
     def address(self) -> tuple[str, int]:
-        assert self._listener is not None
-        host, port = self._listener.sockets[0].getsockname()[:2]
+        assert self._runner is not None
+        host, port = self._runner.addresses[0][:2]
         return host, port
 
     async def start(self, host: str | None, port: int, tls: ssl.SSLContext) -> None:
-        self._http = web.Server(
+        server = web.Server(
             self._serve,
             handler_cancellation=True,  # a client that is gone keeps no room
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=self._serving.idle,
             lingering_time=self._serving.linger,
-            read_bufsize=SMALL,  # of a body that waits for room, no more than twice this is read
+            read_bufsize=SMALL,  # of a body that waits for room, little more than twice this is read
         )
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._http, host, port, ssl=tls, backlog=1024)
+        self._runner = web.ServerRunner(server, shutdown_timeout=_CLOSE_SECONDS)
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, host, port, ssl_context=tls, backlog=1024)
+        await self._site.start()
 
     def drain(self) -> None:
         self._draining = True
 
     async def stop(self, seconds: float) -> None:
-        if self._listener is None or self._http is None:
-            return
-        self._listener.close()
         self._draining = True
-        began = time.monotonic()
+        site, self._site = self._site, None
+        if site is None or self._runner is None:
+            return
+        await site.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._busy:  # noqa: ASYNC110  aiohttp's own shutdown reads no body to its end
+                while self._busy:  # noqa: ASYNC110  the runner would wait for them, but read no body to its end
                     await asyncio.sleep(0.01)
-        await self._http.shutdown(max(0.0, began + seconds - time.monotonic()))
+        await self._runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         self._busy += 1

@@ -38,7 +38,7 @@ class Server:
     def __init__(
         self, handlers: Mapping[str, Handler], ready: Callable[[], Mapping[str, bool]], reviews: str = FAST
     ) -> None:
-        """*handlers* by path; *ready* names what must be true before the pod takes part; *reviews* is one of SERVERS."""
+        """*handlers* by path; *ready* names what must be true before the pod takes part; *reviews*: one of SERVERS."""
         self._draining = False
         self._ready = ready
         self._reviews = review_server(reviews, Serving(handlers=handlers, told=telling.tell))
