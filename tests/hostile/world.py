@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.webhook import shapes
-from pgwarden.api import rules
+from pgwarden import rules
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.rules.deletion import deletable
-from pgwarden.webhook import review
-from pgwarden.webhook.handlers import Handlers
-from pgwarden.webhook.review import Handler, Reply
-from pgwarden.webhook.settings import Settings
+from pgwarden.injection.settings import Settings
+from pgwarden.rules.deletion import deletable
+from webhook import review
+from webhook.handlers import Handlers
+from webhook.review import Handler, Reply
 
 SETTINGS = Settings(image="pgwarden.example/pgwarden:1")
 REPOSITORIES = {(shapes.NAMESPACE, each["metadata"]["name"]): each for each in shapes.repositories()}

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgwarden.webhook.connection import Connection
-from pgwarden.webhook.review import MAX_BODY, Answer
-from pgwarden.webhook.room import Room
-from pgwarden.webhook.serving import Serving
 from tests.unit.webhook.wire import ODD_HEADS, body, question
+from webhook.connection import Connection
+from webhook.memory_limit import Room
+from webhook.review import MAX_BODY, Answer
+from webhook.serving import Serving
 
 
 class Wire(asyncio.Transport):

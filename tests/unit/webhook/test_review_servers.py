@@ -7,12 +7,12 @@ import ssl
 
 import pytest
 
-from pgwarden.webhook import certificates
-from pgwarden.webhook.review import HEAD, MAX_BODY, Answer
-from pgwarden.webhook.room import Room
-from pgwarden.webhook.server import review_server
-from pgwarden.webhook.serving import FAST, PLAIN, SERVERS, ReviewServer, Serving
 from tests.unit.webhook.wire import ODD_HEADS, body, question
+from webhook import certificates
+from webhook.memory_limit import Room
+from webhook.review import HEAD, MAX_BODY, Answer
+from webhook.server import review_server
+from webhook.serving import FAST, PLAIN, SERVERS, ReviewServer, Serving
 
 LARGE = 200_000  # bytes: needs room
 

@@ -14,9 +14,9 @@ import pytest
 
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
-from pgwarden.webhook import main, review
-from pgwarden.webhook.serving import SERVERS
 from tests.unit.webhook.fake_api import FakeApi
+from webhook import main, review
+from webhook.serving import SERVERS
 
 SECRET = "/api/v1/namespaces/pgwarden-system/secrets/pgwarden-webhook-tls"
 HIPPO = "/apis/pgwarden.io/v1alpha1/namespaces/zoo/repositories/hippo"
