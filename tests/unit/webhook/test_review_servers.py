@@ -175,7 +175,7 @@ async def test_a_review_may_come_in_pieces(run, cut):
     client = await (await run()).connect()
     client.send(question(1)[:cut])
     await client.writer.drain()
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
     client.send(question(1)[cut:])
     assert await client.status() == 200
 
@@ -371,8 +371,7 @@ async def test_a_review_in_flight_is_answered_while_the_server_stops(run, gated)
     busy.send(question(1))
     await until(lambda: gated.asked)
     stopping = asyncio.create_task(running.server.stop(5.0))
-    await asyncio.sleep(0.02)
-    assert not stopping.done()
+    assert await asyncio.wait({stopping}, timeout=0.05) == (set(), {stopping})
     gated.gate.set()
     status, headers, _ = await busy.answer()
     assert (status, headers["connection"]) == (200, "close")
@@ -385,12 +384,12 @@ async def test_a_review_in_flight_is_answered_while_the_server_stops(run, gated)
 async def test_a_body_on_its_way_is_read_while_the_server_stops(run):
     running = await run()
     client = await running.connect()
-    client.send(question(1)[:-5])
-    await client.writer.drain()
-    await asyncio.sleep(0.05)
+    head, content = question(1, head="Expect: 100-continue\r\n").split(b"\r\n\r\n", 1)
+    client.send(head + b"\r\n\r\n")
+    assert await client.status() == 100
     stopping = asyncio.create_task(running.server.stop(5.0))
-    await asyncio.sleep(0.02)
-    client.send(question(1)[-5:])
+    assert await asyncio.wait({stopping}, timeout=0.05) == (set(), {stopping})
+    client.send(content)
     assert await client.status() == 200
     await asyncio.wait_for(stopping, 5)
 

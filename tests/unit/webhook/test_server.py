@@ -309,30 +309,76 @@ async def test_draining_serves_on_and_gives_connections_back(running, pod, revie
     assert (status, headers["Connection"]) == (200, "close")
 
 
-async def test_sigterm_drains_then_ends(api, settings, options, secret, pair, monkeypatch, unused_tcp_port_factory):
-    """The process serves on while endpoints forget it, and then ends by itself."""
-    await api.put(SECRET, secret(pair("x")))
+class Process:
+    """The webhook as `main.serve` runs it, to be ended by SIGTERM."""
+
+    def __init__(self, serving, options, ca):
+        self.serving, self.port, self._http = serving, options.port, options.http_port
+        self.tls = ssl.create_default_context(cadata=ca)
+
+    async def status(self):
+        with contextlib.suppress(aiohttp.ClientConnectorError):
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://localhost:{self._http}/readyz") as answer,
+            ):
+                return answer.status
+
+    async def has(self, status):
+        async def is_so():
+            return await self.status() == status
+
+        await until(is_so)
+
+
+@pytest.fixture
+async def process(api, settings, options, secret, pair, monkeypatch, unused_tcp_port_factory):
+    data = pair("x")
+    await api.put(SECRET, secret(data))
     monkeypatch.setattr(main, "rules", lambda *_: lambda *_: Verdict())
 
     async def client():
         return KubeClient(Access(api.url, None))
 
     monkeypatch.setattr(KubeClient, "from_environment", client)
-    port, http_port = unused_tcp_port_factory(), unused_tcp_port_factory()
-    given = msgspec.structs.replace(options, port=port, http_port=http_port, drain_seconds=0.3)
+    ports = {"port": unused_tcp_port_factory(), "http_port": unused_tcp_port_factory()}
+    given = msgspec.structs.replace(options, drain_seconds=0.3, **ports)
     serving = asyncio.create_task(main.serve(settings, given))
+    process = Process(serving, given, data["ca.crt"])
+    await process.has(200)
+    yield process
+    await _cancel([serving])
 
-    async def status():
-        url = f"http://localhost:{http_port}/readyz"
-        with contextlib.suppress(aiohttp.ClientConnectorError):
-            async with aiohttp.ClientSession() as session, session.get(url) as answer:
-                return answer.status
 
-    async def is_ready():
-        return await status() == 200
-
-    await until(is_ready)
+async def test_sigterm_drains_then_ends(process):
+    """The process serves on while endpoints forget it, and then ends by itself."""
     os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.sleep(0.1)
-    assert await status() == 503
-    await asyncio.wait_for(serving, 5)
+    await process.has(503)
+    await asyncio.wait_for(process.serving, 5)
+
+
+async def test_a_review_in_flight_at_sigterm_is_answered(process, api, repository, pod, review_of):
+    """The watch has not shown its Repository yet, and the API server takes longer than the drain."""
+    api.hidden.add(HIPPO)
+    await api.put(HIPPO, repository())
+    api.slow = 0.6
+    url = f"https://localhost:{process.port}/mutate"
+
+    async def post():
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=review_of(pod()), ssl=process.tls) as answer,
+        ):
+            return answer.status, await answer.json(), answer.headers["Connection"]
+
+    asking = asyncio.create_task(post())
+
+    async def asked():
+        return bool(api.gets)
+
+    await until(asked)
+    os.kill(os.getpid(), signal.SIGTERM)
+    status, answer, connection = await asyncio.wait_for(asking, 5)
+    assert (status, connection) == (200, "close")
+    assert answer["response"]["patch"]
+    await asyncio.wait_for(process.serving, 5)
