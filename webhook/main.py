@@ -16,11 +16,11 @@ import msgspec
 import structlog
 import uvloop
 
+from pgwarden import logs
 from pgwarden.injection import settings as settings_module
 from pgwarden.injection.pods import Pod
 from pgwarden.injection.settings import Settings
 from pgwarden.kube.client import KubeClient
-from webhook import logs
 from webhook.cache import Store
 from webhook.certificates import Certificates
 from webhook.handlers import Deletable, Handlers, Judge, Verdict

@@ -57,7 +57,7 @@ def test_environment_that_cannot_work(environment, sentence):
 def test_main_says_what_is_wrong(monkeypatch, capsys, environment, sentence):
     """Exit status 2, one sentence."""
     monkeypatch.setattr("os.environ", environment)
-    monkeypatch.setattr("webhook.logs.configure", lambda _: None)
+    monkeypatch.setattr("pgwarden.logs.configure", lambda _: None)
     assert main.main([]) == 2
     assert capsys.readouterr().err.startswith(f"pgwarden webhook: {sentence}")
 
