@@ -229,7 +229,7 @@ async def test_a_body_that_stops_coming_is_given_up(run):
 
 async def test_a_large_body_must_come_soon_once_it_has_room(run):
     """Others wait for that room."""
-    running = await run(read_large=0.1, read=60.0, room=Room(LARGE))
+    running = await run(read_large=0.5, read=60.0, room=Room(LARGE))
     client = await running.connect()
     client.send(large()[:-5])
     assert await client.status() == 408
@@ -253,7 +253,7 @@ async def test_a_body_that_waits_to_be_asked_for_is_asked_for(run):
 
 @pytest.mark.parametrize("framing", ["length", "chunks", "expected"])
 async def test_a_body_that_is_too_large_is_refused_and_the_connection_closed(run, framing):
-    running = await run()
+    running = await run(linger=5.0)
     client = await running.connect()
     start = b"POST /check HTTP/1.1\r\nHost: x\r\n"
     if framing == "chunks":
@@ -298,7 +298,7 @@ async def test_large_bodies_wait_for_room_in_order_and_small_ones_do_not(run, ga
 
 
 async def test_a_body_that_finds_no_room_in_time_is_refused(run, gated):
-    running = await run(gated, room=Room(LARGE), read=0.2)
+    running = await run(gated, room=Room(LARGE), read=0.5)
     first, second = await running.connect(), await running.connect()
     first.send(large(1))
     await until(lambda: gated.asked == ["u1"])
