@@ -211,7 +211,7 @@ async def test_a_flood_of_tiny_chunks_is_bounded(run):
     """aiohttp notes where each chunk ends. The fast server refuses too many; aiohttp.web reads no further until they
     are taken, and they are taken at once.
     """
-    running = await run()
+    running = await run(linger=5.0, read=30.0, read_large=30.0)
     client = await running.connect()
     client.send(b"POST /check HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     client.send(b"1\r\n \r\n" * 400_000)
