@@ -61,8 +61,11 @@ def test_names_of_all_objects(render):
     }
 
 
-#: What only one of them is told: the image of the clusters that the controller runs.
-OF_ITS_OWN = {"webhook": {}, "controller": {"PGWARDEN_POSTGRES_IMAGE": "pgwarden-patroni:17"}}
+#: What only one of them is told.
+OF_ITS_OWN = {
+    "webhook": {"PGWARDEN_WEBHOOK_SERVER": "fast"},
+    "controller": {"PGWARDEN_POSTGRES_IMAGE": "pgwarden-patroni:17"},
+}
 
 
 @pytest.mark.parametrize("component", ["webhook", "controller"])
