@@ -87,12 +87,18 @@ class WatchCache:
         while True:
             began, trouble = time.monotonic(), ""
             try:
-                if not self._version:
+                if not self._version or await self._went_back():
                     self._version = await self._list()
                 await self._watch()
-            except errors.Gone as error:
-                self._version, trouble = "", str(error)
-            except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            except aiohttp.SocketTimeoutError:
+                log.debug("watch was silent, resuming it", path=self.path)
+            except (errors.ApiError, aiohttp.ClientConnectorError, TimeoutError) as error:
+                trouble = str(error) or type(error).__name__
+                if not (isinstance(error, errors.ApiError) and error.status == 429):
+                    # Our version is too old for it, or it was away. etcd may have been restored meanwhile, and a watch
+                    # would not say what that has undone.
+                    self._version = ""
+            except (aiohttp.ClientError, OSError, ValueError) as error:  # the stream broke off
                 trouble = str(error)
             except Exception as error:
                 log.exception("watch broke in a way that nobody thought of", path=self.path)
@@ -125,6 +131,12 @@ class WatchCache:
             self._drop(self.items[key])
         self.synced.set()
         return str(page["metadata"]["resourceVersion"])
+
+    async def _went_back(self) -> bool:
+        """Whether the API server's state is older than ours, as after a restore of etcd: a watch would stay silent."""
+        newest: Any = await self._client.get(self.path, {"limit": "1"} | self._params)
+        version = str(newest["metadata"]["resourceVersion"])
+        return version.isdecimal() and self._version.isdecimal() and int(version) < int(self._version)
 
     async def _watch(self) -> None:
         async for event in self._client.watch(self.path, self._params | {"resourceVersion": self._version}):
