@@ -10,15 +10,15 @@ from typing import Any
 class VirtualTime(asyncio.SelectorEventLoop):
     """For code that waits for timers alone, not for sockets."""
 
-    _skipped = 0.0
+    _now = 0.0
 
     def time(self) -> float:
-        return super().time() + self._skipped
+        return self._now
 
     def _run_once(self) -> None:
         due = min((one._when for one in self._scheduled if not one._cancelled), default=None)
         if not self._ready and due is not None:
-            self._skipped += max(0.0, due - self.time())
+            self._now = max(self._now, due)
         super()._run_once()
 
 
