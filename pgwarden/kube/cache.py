@@ -17,6 +17,8 @@ from pgwarden.kube.client import PAGE, KubeClient, Object
 
 Key = tuple[str, str]
 Listener = Callable[[str, Object, Object | None], None]
+FIELD_SELECTOR = "fieldSelector"
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 NAMESPACE = "namespace"  # the index that every cache has
 LASTING = 5.0  # seconds; a watch that ends before was cut by something on the way, and is not resumed without a pause
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between attempts while the API server does not answer
@@ -64,7 +66,7 @@ class WatchCache:
         if label_selector:
             self._params["labelSelector"] = label_selector
         if field_selector:
-            self._params["fieldSelector"] = field_selector
+            self._params[FIELD_SELECTOR] = field_selector
 
     def listen(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -133,8 +135,12 @@ class WatchCache:
         return str(page["metadata"]["resourceVersion"])
 
     async def _went_back(self) -> bool:
-        """Whether the API server's state is older than ours, as after a restore of etcd: a watch would stay silent."""
-        newest: Any = await self._client.get(self.path, {"limit": "1"} | self._params)
+        """Whether the API server's state is older than ours, as after a restore of etcd: a watch would stay silent.
+
+        Asked without the label: where few objects have it, the API server would read all others to find one.
+        """
+        params = {"limit": "1"} | {key: value for key, value in self._params.items() if key == FIELD_SELECTOR}
+        newest: Any = await self._client.request("GET", self.path, params=params, accept=METADATA)
         version = str(newest["metadata"]["resourceVersion"])
         return version.isdecimal() and self._version.isdecimal() and int(version) < int(self._version)
 

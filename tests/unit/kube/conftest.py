@@ -80,12 +80,12 @@ async def connect() -> AsyncIterator[Callable[[Any], Any]]:
     """A client of a server whose every request goes to the handler given."""
     opened: list[Any] = []
 
-    async def connected(handler: Any) -> KubeClient:
+    async def connected(handler: Any, **options: Any) -> KubeClient:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", handler)
         server = TestServer(app, shutdown_timeout=0.1)
         await server.start_server()
-        client = KubeClient(Access(str(server.make_url("")).rstrip("/"), None, Token("t0ken")))
+        client = KubeClient(Access(str(server.make_url("")).rstrip("/"), None, Token("t0ken")), **options)
         opened.extend((client, server))
         return client
 
