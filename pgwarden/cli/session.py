@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgwarden.api import names
-from pgwarden.cli.problem import CliError, unknown
+from pgwarden.cli.errors import CliError, unknown
 from pgwarden.kube import access, errors, kubeconfig, paths
 from pgwarden.kube.client import KubeClient, Object, find_named
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pgwarden.controller.runtime import leadership
-from pgwarden.controller.runtime.leadership import Timing
+from controller.runtime import leadership
+from controller.runtime.leadership import Timing
 from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
