@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pgwarden.api.near import near
 
 Object = dict[str, Any]
@@ -118,6 +116,8 @@ def namespace(given: str = "", context: str = "") -> str:
 
 
 def _document(path: Path) -> Object:
+    import yaml  # which the webhook and the controller in a cluster never need
+
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
