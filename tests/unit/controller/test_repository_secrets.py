@@ -13,8 +13,9 @@ from cryptography import x509
 
 from controller import certificates
 from controller.agents import AgentError, Agents
+from controller.credentials import MissingSecretError, read_credentials
 from controller.repository import secret_watch
-from controller.repository.secrets import MissingSecretError, ensure_authority, ensure_leaves, read_credentials
+from controller.repository.secrets import ensure_authority, ensure_leaves
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.kube import errors, paths
