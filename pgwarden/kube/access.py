@@ -66,7 +66,7 @@ async def from_kubeconfig(path: str | None = None, context: str | None = None) -
     except KubeconfigError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = credentials.said(error)
         raise KubeconfigError(f"context {chosen.name} of the kubeconfig cannot be used: {said}") from error
 
 
@@ -98,12 +98,24 @@ def _document(context: Context) -> dict[str, Any]:
     """A kubeconfig of this context alone. Without `exec`, and without the tokens that it goes before."""
     replaced = {"exec", "token", "tokenFile"} if context.user.get("exec") else set()
     user = {key: value for key, value in context.user.items() if key not in replaced}
+    provider = user.get("auth-provider")
+    if isinstance(provider, dict) and provider.get("name") == "oidc":
+        user["auth-provider"] = provider | {"config": _unrenewed(provider.get("config") or {})}
     return {
         "current-context": context.name,
         "contexts": [{"name": context.name, "context": {"cluster": "it", "user": "it"}}],
         "clusters": [{"name": "it", "cluster": context.cluster}],
         "users": [{"name": "it", "user": user}],
     }
+
+
+def _unrenewed(oidc: dict[str, Any]) -> dict[str, Any]:
+    """Without what the package would renew the token with.
+
+    It sends the secret without looking at the provider's certificate, and does not keep the refresh token that it gets
+    for the one that it used up, so that kubectl would be logged out.
+    """
+    return {key: value for key, value in oidc.items() if key != "refresh-token"}
 
 
 def _tls(configuration: Any) -> ssl.SSLContext:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pgwarden.kube import exec_plugin, tls
 from pgwarden.kube.kubeconfig import KubeconfigError
 
+_EXPIRED = "oidc: No valid id-token"
 TOKEN_TTL = 60.0  # seconds; the kubelet renews projected tokens well before they expire
 
 
@@ -91,8 +92,7 @@ class Loaded:
         try:
             await self.loader.load_and_set(self.configuration)
         except Exception as error:
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise KubeconfigError(f"the kubeconfig's credentials cannot be renewed: {said}") from error
+            raise KubeconfigError(f"the kubeconfig's credentials cannot be renewed: {said(error)}") from error
 
     def refused(self, authorization: str) -> None:
         """It is asked again in time."""
@@ -123,6 +123,12 @@ class ExecPlugin:
     def refused(self, authorization: str) -> None:
         if self._known is not None and _header(self._known) == authorization:
             self._known = None
+
+
+def said(error: Exception) -> str:
+    """What the kubernetes package says of a kubeconfig, on one line."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return "the id-token has expired; run any kubectl command, which renews it" if words.startswith(_EXPIRED) else words
 
 
 def _header(credential: exec_plugin.Credential) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +58,18 @@ def _nothing_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
+def oidc(expires: datetime) -> dict[str, Any]:
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": int(expires.timestamp())}).encode()).decode().rstrip("=")
+    about = {"client-id": "c", "client-secret": "s", "idp-issuer-url": "https://192.0.2.2", "refresh-token": "r"}
+    return user(**{"auth-provider": {"name": "oidc", "config": about | {"id-token": f"h.{claims}.s"}}})
+
+
 FAULTS = {
+    "an id-token that has expired": (
+        oidc(datetime.now(UTC) - timedelta(hours=1)),
+        "",
+        "context prod of the kubeconfig cannot be used: the id-token has expired; run any kubectl command, which renews",
+    ),
     "broken YAML": ("a: b\nc: [", "", "is not YAML: line 2: expected the node content, but found '<stream end>'"),
     "bytes that are no text": ("\x00", "", "is not YAML: unacceptable character"),
     "a list": ("[1]", "", "is not a kubeconfig: it must be a mapping with contexts and clusters"),
@@ -216,3 +230,8 @@ async def test_whom_a_user_acts_as_is_sent(write):
         ("Impersonate-Extra-Dept%2FX", "b"),
         ("Authorization", "Bearer t"),
     ]
+
+
+async def test_an_id_token_that_is_good_is_sent(write):
+    found = await access.from_kubeconfig(str(write(oidc(datetime.now(UTC) + timedelta(hours=1)))))
+    assert (await found.headers())["Authorization"].startswith("Bearer h.")
