@@ -23,6 +23,7 @@ from pgwarden.kube.client import KubeClient, Object
 log = structlog.get_logger()
 LEASE_SECONDS = 15
 SHORTEST_LEASE = 3  # below, one slow answer of the API server would cost the lease
+PATIENCE = 5.0  # seconds of one attempt; the next one takes another connection, as this one may be dead
 _TROUBLE = (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -41,7 +42,7 @@ class Timing:
 
     @property
     def retry(self) -> float:
-        return max(1.0, self.lease * 2 / 15)
+        return self.lease * 2 / 15
 
 
 async def run(
@@ -129,8 +130,7 @@ class _Lease:
         """Take or renew the lease, within *seconds*. False where that failed, or another holds it."""
         began = _now()
         try:
-            # Half of the time, so that a dead connection does not take the whole of it.
-            async with asyncio.timeout(min(seconds, self.timing.renew / 2)):
+            async with asyncio.timeout(min(seconds, PATIENCE)):
                 held = await self._take()
         except _TROUBLE as error:  # losing a race for the lease is one, and the point of it
             log.info("lease not written", error=str(error) or type(error).__name__)
@@ -159,7 +159,7 @@ class _Lease:
     async def release(self) -> None:
         """Give the lease back where it is ours, so that the next leader need not wait for its end."""
         try:
-            async with asyncio.timeout(self.timing.renew / 2):
+            async with asyncio.timeout(PATIENCE):
                 found = await self._client.find(self._path())
                 spec: Object = (found or {}).get("spec") or {}
                 if found is not None and spec.get("holderIdentity") == self.identity:
