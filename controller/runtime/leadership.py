@@ -78,7 +78,7 @@ async def run(
 
 async def _keep(lease: _Lease, task: asyncio.Future[None]) -> None:
     """Renew the lease until *task* has ended, the lease is another's, or its holder may not count on it any more."""
-    began = _now()
+    began = lease.held_since
     while True:
         pause = began + _jittered(lease.timing.retry) - _now()  # none after an attempt that took as long
         await asyncio.wait({task}, timeout=max(0.0, min(pause, lease.renew_by - _now())))
@@ -115,16 +115,16 @@ class _Lease:
         self._metadata = {"name": name, "namespace": namespace}
         self._seen: Object = {}
         self._seen_at = 0.0
-        self._held_since = float("-inf")  # when the last attempt began that went well
+        self.held_since = float("-inf")  # when the last attempt began that went well
 
     @property
     def renew_by(self) -> float:
-        return self._held_since + self.timing.renew
+        return self.held_since + self.timing.renew
 
     @property
     def over_at(self) -> float:
         """When others may take it: they count from when they see it, which is later than when we began to write it."""
-        return self._held_since + self.timing.lease
+        return self.held_since + self.timing.lease
 
     async def attempt(self, seconds: float) -> bool:
         """Take or renew the lease, within *seconds*. False where that failed, or another holds it."""
@@ -136,7 +136,7 @@ class _Lease:
             log.info("lease not written", error=str(error) or type(error).__name__)
             return False
         if held:
-            self._held_since = began
+            self.held_since = began
         return held
 
     async def _take(self) -> bool:
