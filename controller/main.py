@@ -34,7 +34,12 @@ def main(argv: list[str]) -> int:
         )
         return 2
     logs.configure(os.environ.get("PGWARDEN_LOG_LEVEL", "info"))
-    return uvloop.run(run(Settings.from_environment()))
+    try:
+        settings = Settings.from_environment(os.environ)
+    except ValueError as error:
+        sys.stderr.write(f"pgwarden controller: {error}\n")
+        return 2
+    return uvloop.run(run(settings))
 
 
 async def run(settings: Settings) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,6 +16,7 @@ from controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
 from controller.repository import backups_available, decide, metrics, render, report, secrets, segment
 from controller.repository.facts import Facts, PodView
 from controller.runtime import conditions, status
+from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
 from pgwarden.api import names
@@ -50,8 +50,7 @@ class RepositoryController:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._told = EventMemory()
-        #: path → digest of what was applied last, so that a look that changes nothing writes nothing.
-        self._applied: dict[str, str] = {}
+        self._applied = Applied()
         #: Repository → until when its pods may still be on the way to a new configuration.
         self._moving: dict[Key, datetime] = {}
         #: Repository → the digest of what its PostgreSQL pods are given, and since when it is that.
@@ -97,7 +96,7 @@ class RepositoryController:
     def _forget(self, key: Key) -> None:
         for known in (self._moving, self._given, self._segments):
             known.pop(key, None)
-        for told in (self._told, self._stanzas, self._nudges):
+        for told in (self._told, self._stanzas, self._nudges, self._applied):
             told.forget(key)
 
     # --- apply ---------------------------------------------------------------------------------------------------
@@ -126,7 +125,9 @@ class RepositoryController:
             for number, storage in enumerate(spec.storages, 1)
         }
         conf = config.credentials_conf(per_repo)
-        leaves = await secrets.ensure_leaves(context.client, repository, authority, conf, given.storage_ca, now)
+        leaves = await secrets.ensure_leaves(
+            context.client, repository, authority, conf, given.storage_ca, now, context.settings.cluster_domain
+        )
         endpoints = [
             config.PodEndpoint(pod.ip, pod.facts) for pod in self._pods(namespace, name) if pod.ip and pod.facts
         ]
@@ -155,15 +156,14 @@ class RepositoryController:
         Another's Deployment of that name is not taken over; an earlier Repository's goes by itself.
         """
         path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
-        digest = hashlib.sha256(msgspec.json.encode(obj)).hexdigest()
         found = await self._context.client.find(path)
         is_workload = plural == "deployments"
         if found and is_workload and not owned.is_owned(found, obj["metadata"]["ownerReferences"][0]["uid"]):
             raise InTheWayError(_in_the_way("Deployment", obj["metadata"]["name"]))
-        if self._applied.get(path) == digest and found is not None:
+        if self._applied.age(path, obj) is not None and found is not None:
             return False
         made = await self._context.client.apply(path, obj)
-        self._applied[path] = digest
+        self._applied.note(path, obj)
         return found is None or made["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]
 
     async def _ensure_claim(self, claim: Object) -> None:

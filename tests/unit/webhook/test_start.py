@@ -33,7 +33,7 @@ def test_environment():
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({}, "PGWARDEN_IMAGE must name the image"),
+        ({}, "PGWARDEN_IMAGE must name the image of sidecars"),
         ({"PGWARDEN_IMAGE": "i", "PGWARDEN_IMAGE_PULL_POLICY": "x"}, "must be one of Always, IfNotPresent, Never"),
     ],
 )

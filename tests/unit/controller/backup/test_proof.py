@@ -87,7 +87,14 @@ def look(client: Answers):
                 "status": {"conditions": [{"type": "Complete", "status": "True"}],
                            "completionTime": (NOW - ended).isoformat().replace("+00:00", "Z")},
             }  # fmt: skip
-        context = Context(client, caches, agents, Recorder(client, "c"), Settings.from_environment(), clock=lambda: NOW)  # type: ignore[arg-type]
+        context = Context(
+            client,
+            caches,
+            agents,
+            Recorder(client, "c"),
+            Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"}),
+            clock=lambda: NOW,
+        )  # type: ignore[arg-type]
         await BackupController(context).reconcile(("ns", "one"))
         changes = [body for _, path, body in client.sent if path == "ns/backups/one/status"]
         return carried_out(mine, changes[-1])["status"] if changes else mine["status"]
