@@ -6,7 +6,7 @@ restricted.
 
 croniter does the calendar arithmetic. It never sees the user's text: its dialect differs (it takes 7, L and #, and
 reads 0-0 as the whole range), so it gets every field as the list of its values. It never sees a time zone either:
-it answers in local time, and what the clock change makes of that is decided here.
+it answers in local time, and gaps and folds are dealt with here.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Schedule:
     def next_run(self, after: datetime, zone: str | ZoneInfo = "UTC") -> datetime:
         """The first run later than *after* (aware), in UTC.
 
-        Runs that the clock change in spring skips fire once, at the end of the gap. Runs that the change in autumn
-        repeats fire once, the first time.
+        Runs in a gap of local time (clocks go forward) fire once, at its end. Runs in a fold (clocks go back) fire
+        once, in its first pass.
         """
         where = zone if isinstance(zone, ZoneInfo) else zone_of(zone)
         return _moment(self.calendar.get_next(start_time=_wall(after, where)), where)
