@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
@@ -43,7 +44,7 @@ class Schedule:
     """A parsed expression."""
 
     expression: str
-    calendar: croniter  # remembers the last time it was asked about, so every question passes its own
+    fields: tuple[Values, ...]  # seconds first
 
     def next_run(self, after: datetime, zone: str | ZoneInfo = "UTC") -> datetime:
         """The first run later than *after* (aware), in UTC.
@@ -52,13 +53,21 @@ class Schedule:
         once, in its first pass.
         """
         where = zone if isinstance(zone, ZoneInfo) else zone_of(zone)
-        return _moment(self.calendar.get_next(start_time=_wall(after, where)), where)
+        return _moment(self._calendar.get_next(start_time=_wall(after, where)), where)
 
     def next_runs(self, after: datetime, zone: str | ZoneInfo = "UTC", count: int = 3) -> list[datetime]:
         runs = [self.next_run(after, zone)]
         while len(runs) < count:
             runs.append(self.next_run(runs[-1], zone))
         return runs
+
+    @cached_property
+    def _calendar(self) -> croniter:
+        """Made late, because it costs more than parsing. It keeps the last time it was asked about, so each question
+        passes its own. An unrestricted field stays `*`: as a list of all its values, a day field would restrict.
+        """
+        seconds, *others = [",".join(map(str, one.sorted)) if one.restricted else "*" for one in self.fields]
+        return croniter(" ".join([*others, seconds]), ret_type=datetime, max_years_between_matches=_MOST_YEARS)
 
 
 def parse(expression: object, field: str = "spec.schedule") -> Schedule | list[Fault]:
@@ -83,7 +92,7 @@ def parse(expression: object, field: str = "spec.schedule") -> Schedule | list[F
     if faults:
         return faults
     never = _never(*parsed[3:])
-    return [Fault(field, expression, never, "schedule")] if never else Schedule(expression, _calendar(parsed))
+    return [Fault(field, expression, never, "schedule")] if never else Schedule(expression, tuple(parsed))
 
 
 def _shape_problem(words: list[str]) -> str:
@@ -98,12 +107,6 @@ def _shape_problem(words: list[str]) -> str:
         count = "1 field" if len(words) == 1 else f"{len(words)} fields"
         return f"has {count}; write five ({_FIVE}) or six (seconds first)"
     return ""
-
-
-def _calendar(fields: list[Values]) -> croniter:
-    """An unrestricted field stays `*`: as a list of all its values, a day field would restrict."""
-    seconds, *others = [",".join(map(str, one.sorted)) if one.restricted else "*" for one in fields]
-    return croniter(" ".join([*others, seconds]), ret_type=datetime, max_years_between_matches=_MOST_YEARS)
 
 
 def _never(days: Values, months: Values, weekdays: Values) -> str:
