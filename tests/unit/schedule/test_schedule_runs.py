@@ -289,12 +289,19 @@ def test_the_next_runs_that_are_cached_are_those_that_would_be_found(expression,
         assert found.since <= now < found.runs[0]
 
 
-def test_a_run_that_has_come_is_next_no_more():
+def test_a_run_that_is_due_is_no_longer_next():
     schedule = cron.parse("0 1 * * *")
     before, due = moment("2026-11-23 00:59:59"), moment("2026-11-23 01:00:00")
     assert next_runs.next_runs(schedule, "UTC", before, 3).text.startswith("Mon 2026-11-23 01:00,")
     assert next_runs.next_runs(schedule, "UTC", due, 3).text.startswith("Tue 2026-11-24 01:00,")
     assert next_runs.next_runs(schedule, "UTC", before, 3).text.startswith("Mon 2026-11-23 01:00,")
+
+
+def test_runs_that_are_cached_cost_no_calendar():
+    now = moment("2026-11-23")
+    first, again = cron.parse("7 1 * * *"), cron.parse("7 1 * * *")
+    assert next_runs.next_runs(first, "UTC", now, 3) == next_runs.next_runs(again, "UTC", now, 3)
+    assert ("_calendar" in vars(first), "_calendar" in vars(again)) == (True, False)
 
 
 def test_only_so_many_schedules_are_cached():
