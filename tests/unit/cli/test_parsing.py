@@ -153,7 +153,7 @@ REFUSALS = {
     "a cron that is none": (
         ["create", "schedule", "h", "--schedule=0 1 * *", "--dry-run"],
         1,
-        "has 4 fields instead of five",
+        "has 4 fields; write five",
     ),
     "an unknown time zone": (
         ["create", "schedule", "h", "--schedule=0 1 * * *", "--timezone=Europe/Berln", "--dry-run"],

@@ -209,7 +209,7 @@ WARNINGS = [
     ("Backup", {"repository": "new"}, "Repository new has no full backup yet"),
     ("BackupSchedule", {"type": "full"}, "next backups: "),
     ("BackupSchedule", {"suspend": True}, "the schedule is suspended"),
-    ("BackupSchedule", {"schedule": "0 * * * *", "type": "full"}, "the schedule comes round after"),
+    ("BackupSchedule", {"schedule": "0 * * * *", "type": "full"}, "the schedule fires every"),
     ("BackupSchedule", {"repository": "new"}, "backups of Repository new are kept forever"),
     ("BackupSchedule", {"type": "incr"}, "no BackupSchedule of Repository hippo makes full backups"),
     ("Restore", {"repository": "new", "target": {"time": "2026-11-15T10:00:00Z"}}, "the recovery window of Repository new"),

@@ -24,7 +24,6 @@ SPOKEN = [
 ]  # fmt: skip
 #: Statements that look like a sentence to a user and are none, or that no object of a user can reach.
 SILENT = {
-    "does not come round before the calendar ends",
     "must be an object with apiVersion, kind, metadata and spec",  # the API server sends objects
     "Fault('kind', _brief(kind)",  # and only of our kinds
     "'apiVersion'",
