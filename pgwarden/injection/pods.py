@@ -24,6 +24,7 @@ OWN_VOLUMES = frozenset(
         names.VOLUME_TOKEN,
     }
 )
+_OURS = (names.ANNOTATION_INJECTED, names.ANNOTATION_POSTGRES)
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 #: Variables that may name the data directory, the stronger first.
 DATA_VARIABLES = ("PATRONI_POSTGRESQL_DATA_DIR", "PGDATA")
@@ -144,14 +145,14 @@ class Pod(_View, frozen=True, kw_only=True):
         named = {volume.name: volume for volume in reversed(self.spec.volumes or ())}
         return {name for name, volume in named.items() if volume.persistent}
 
-    def has_sidecar(self) -> bool:
-        return any(container.name == names.CONTAINER_SIDECAR for container in self.spec.init_containers or ())
+    def was_injected(self) -> bool:
+        """Whether it carries an annotation of ours: of an earlier look at it, or of the pod that it is a copy of."""
+        return any(name in self.annotations for name in _OURS)
 
 
 #: They keep the places of what does not matter, as operations count places. No volume can have such a name.
 _OTHER_VOLUME = Volume(name="another volume")
 _TOKEN_MOUNT = VolumeMount(name="the service account's", mount_path=_SERVICE_ACCOUNT)
-_OURS = (names.ANNOTATION_INJECTED, names.ANNOTATION_POSTGRES)
 _encode = msgspec.json.Encoder().encode
 _decode_pod = msgspec.json.Decoder(Pod).decode
 _replace = msgspec.structs.replace
