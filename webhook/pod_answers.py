@@ -10,9 +10,9 @@ from typing import Any
 
 from pgwarden.api.bounded_dict import BoundedDict
 from pgwarden.api.faults import Fault, limited
-from pgwarden.injection import pods
 from pgwarden.injection.decide import Inject, Refuse, decide
 from pgwarden.injection.inspection import inspect, postgres_container
+from pgwarden.injection.likeness import example, likeness
 from pgwarden.injection.patch import encode
 from pgwarden.injection.pipeline import operations
 from pgwarden.injection.pods import Pod
@@ -42,13 +42,13 @@ class Injections:
         index = postgres_container(pod, terms.access)
         if isinstance(index, Fault):  # by which container it is like another cannot be told
             return self._work_out(pod, terms)
-        question = pods.likeness(pod, index), terms
+        question = likeness(pod, index), terms
         known = self._answers.get(question)
         return known if known is not None else self._remember(question)
 
     def _remember(self, question: Question) -> Answer:
         like, terms = question
-        answer = self._work_out(pods.example(like), terms)
+        answer = self._work_out(example(like), terms)
         if not answer.faults:
             answer = prepared(answer)
         if len(answer.encoded) + len(like) <= _LARGE:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bench.webhook import shapes
 from pgwarden.api.faults import Fault
-from pgwarden.injection import pods
+from pgwarden.injection import likeness, pods
 from pgwarden.injection.decide import Inject
 from pgwarden.injection.inspection import postgres_container
 from pgwarden.injection.patch import encode
@@ -42,9 +43,9 @@ def by_likeness(pod, repository, settings):
     index = postgres_container(seen, terms_of(repository, "x").access)
     if isinstance(index, Fault):
         return alone(pod, repository, settings)
-    example = pods.example(pods.likeness(seen, index))
-    labelled = pods._replace(seen.metadata, annotations=example.metadata.annotations)
-    example = pods._replace(example, metadata=labelled)
+    example = likeness.example(likeness.likeness(seen, index))
+    labelled = replace(seen.metadata, annotations=example.metadata.annotations)
+    example = replace(example, metadata=labelled)
     decision = decision_on(example, repository, settings)
     if isinstance(decision, Inject):
         return encode(operations(decision)), decision.warnings
@@ -55,7 +56,7 @@ def by_likeness(pod, repository, settings):
 def test_pods_of_one_template_are_alike_and_get_what_each_would_get(pod, settings):
     repository = REPOSITORIES[pod["metadata"]["labels"]["pgwarden.io/repository"]]
     found = decision_on(pod, repository, settings)
-    one, other = (pods.likeness(pods.read(renumbered(pod, number)), found.postgres.container) for number in (1, 2))
+    one, other = (likeness.likeness(pods.read(renumbered(pod, number)), found.postgres.container) for number in (1, 2))
     assert one == other
     assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)
 
