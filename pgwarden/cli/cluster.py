@@ -7,16 +7,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.rules.common import get
-from pgwarden.cli import cluster_loss, keys, make_cluster, output, submit, wait
+from pgwarden.cli import cluster_data_loss, cluster_resources, keys, output, submit, wait
+from pgwarden.cli.errors import OK, UNABLE, CliError, UsageError, unknown
 from pgwarden.cli.lookup import Objects, assumed
 from pgwarden.cli.operate import settle, sure
-from pgwarden.cli.problem import OK, UNABLE, CliError, UsageError, unknown
 from pgwarden.cli.s3_secret import S3Secret
 from pgwarden.cli.session import Session, connect, known_namespace, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
 from pgwarden.kube.client import MERGE
+from pgwarden.rules.common import get
 
 Object = dict[str, Any]
 _PLURAL = "postgresclusters"
@@ -26,12 +26,12 @@ _ASSUMED = OperatorDefaults(s3_bucket="operators-default", s3_endpoint="operator
 
 async def create(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    return await make(args, terminal, make_cluster.cluster(args))
+    return await make(args, terminal, cluster_resources.cluster(args))
 
 
 async def clone(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    return await make(args, terminal, make_cluster.clone(args))
+    return await make(args, terminal, cluster_resources.clone(args))
 
 
 async def make(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int:
@@ -74,13 +74,13 @@ def _dry(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int:
     given = keys.read(args, terminal) if args.show_keys else None
     if args.show_keys and given is None:
         raise UsageError("--show-keys: no keys were given")
-    shown = [make_cluster.secret(args, given), obj] if given else [obj]
+    shown = [cluster_resources.secret(args, given), obj] if given else [obj]
     if len(shown) > 1 and form == "json":
         terminal.say(output.as_json(output.listed(shown)))
     else:
         terminal.say("---\n".join(output.formatted(one, form) for one in shown))
-    if make_cluster.uses_s3(args) and not given and not args.pgbackrest_s3_secret:
-        name = make_cluster.secret_name(args)
+    if cluster_resources.uses_s3(args) and not given and not args.pgbackrest_s3_secret:
+        name = cluster_resources.secret_name(args)
         files = "--from-file=s3-key=FILE --from-file=s3-key-secret=FILE"
         terminal.note(f"not printed: the S3 keys; their Secret is: kubectl create secret generic {name} {files}")
     return OK
@@ -94,7 +94,7 @@ def _assumed_source(args: argparse.Namespace, namespace: str) -> Object:
 
 async def update(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    change = make_cluster.change(args, {"autofail": args.autofail == "true"})
+    change = cluster_resources.change(args, {"autofail": args.autofail == "true"})
     return await _change(args, terminal, change, f"spec.autofail is {args.autofail}")
 
 
@@ -106,7 +106,7 @@ async def scale(args: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError("scale to what? --replicas=N instances in all, or --replica-count=N replicas more")
     if args.replica_count is not None and args.dry_run == "client":
         raise UsageError("how many there are only the cluster knows; use --replicas, or --dry-run=server")
-    return await _change(args, terminal, make_cluster.change(args, {"instances": {"replicas": args.replicas}}), "")
+    return await _change(args, terminal, cluster_resources.change(args, {"instances": {"replicas": args.replicas}}), "")
 
 
 async def _change(args: argparse.Namespace, terminal: Terminal, change: Object, said: str) -> int:
@@ -135,7 +135,7 @@ def _scaled(args: argparse.Namespace, terminal: Terminal, change: Object, there:
     now = get(there, int, "spec", "instances", "replicas") or 1
     wanted = args.replicas or now + args.replica_count
     change["spec"]["instances"]["replicas"] = wanted
-    going = cluster_loss.of_scale(there, wanted)
+    going = cluster_data_loss.of_scale(there, wanted)
     for line in going:
         terminal.note(line)
     if going and not args.dry_run:
@@ -149,7 +149,7 @@ async def delete(args: argparse.Namespace, terminal: Terminal) -> int:
         there = await find(session, args.cluster)
         repository = await session.find("repositories", args.cluster)
         operations = await _operations(session, args.cluster)
-        for line in cluster_loss.of_deletion(there, repository, operations, datetime.now(UTC)):
+        for line in cluster_data_loss.of_deletion(there, repository, operations, datetime.now(UTC)):
             terminal.note(line)
         if args.dry_run:
             terminal.note("dry run: nothing was deleted")

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pgwarden.api import records
-from pgwarden.api.options import parse_options
-from pgwarden.api.rules import backup_sets
-from pgwarden.api.rules.common import get, has_full_retention, objects
 from pgwarden.cli.output import clock, moment, span
 from pgwarden.cli.protection_cluster import in_words, notes_of_cluster, of_cluster
+from pgwarden.pgbackrest.user_options import parse_options
+from pgwarden.rules import backup_sets
+from pgwarden.rules.common import get, has_full_retention, objects
 
 Object = dict[str, Any]
 #: A due run is taken up within seconds: this late, nobody takes it up.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pgwarden.api.rules.common import get, objects
+from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]
 

@@ -7,8 +7,8 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from pgwarden.cli import keys, make_cluster, submit
-from pgwarden.cli.problem import UNABLE, WRONG, CliError
+from pgwarden.cli import cluster_resources, keys, submit
+from pgwarden.cli.errors import UNABLE, WRONG, CliError
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
@@ -26,9 +26,9 @@ class S3Secret:
     @classmethod
     async def of(cls, args: argparse.Namespace, terminal: Terminal, session: Session) -> S3Secret:
         """CliError where there are no keys, or a Secret of the name has others."""
-        if not make_cluster.uses_s3(args):
+        if not cluster_resources.uses_s3(args):
             return cls(session, None)
-        name = make_cluster.secret_name(args)
+        name = cluster_resources.secret_name(args)
         there = await find_named(session.client, "secrets", session.namespace, name)
         if args.pgbackrest_s3_secret:
             if there is None:
@@ -42,7 +42,7 @@ class S3Secret:
                 code=UNABLE,
             )
         if there is None:
-            return cls(session, make_cluster.secret(args, given)) if given else cls(session, None)
+            return cls(session, cluster_resources.secret(args, given)) if given else cls(session, None)
         _complete(there)
         if given is not None and given != _held(there):
             raise CliError(
@@ -76,12 +76,14 @@ def _held(secret: Object) -> keys.Keys:
     data = secret.get("data") or {}
     key, hidden = (
         base64.b64decode(data.get(name) or "").decode(errors="replace").strip()
-        for name in (make_cluster.KEY, make_cluster.KEY_SECRET)
+        for name in (cluster_resources.KEY, cluster_resources.KEY_SECRET)
     )
     return keys.Keys(key, hidden)
 
 
 def _complete(secret: Object) -> None:
-    absent = [key for key in (make_cluster.KEY, make_cluster.KEY_SECRET) if not (secret.get("data") or {}).get(key)]
+    absent = [
+        key for key in (cluster_resources.KEY, cluster_resources.KEY_SECRET) if not (secret.get("data") or {}).get(key)
+    ]
     if absent:
         raise CliError(f"Secret {secret['metadata']['name']} has no {' and no '.join(absent)}", code=WRONG)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgwarden.api.rules.common import get, objects
 from pgwarden.cli import output
 from pgwarden.cli.output import clock, moment
+from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]
 _HEADS = (

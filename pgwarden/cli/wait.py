@@ -13,7 +13,7 @@ import aiohttp
 
 from pgwarden.api import names, records
 from pgwarden.cli import output
-from pgwarden.cli.problem import OK, UNABLE, WRONG
+from pgwarden.cli.errors import OK, UNABLE, WRONG
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths

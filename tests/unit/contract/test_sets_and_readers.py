@@ -10,29 +10,27 @@ import itertools
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-import pgwarden
-from pgwarden.api.rules import backup_sets
+from controller.cluster import clone
+from controller.cluster import report as cluster_report
+from controller.cluster.decide import Decision
+from controller.repository import backups_available, metrics, report
 from pgwarden.api.schema import crds
-from pgwarden.cli import cluster_loss, loss, show
+from pgwarden.cli import cluster_data_loss, data_loss, show
 from pgwarden.cli.protection import judge
 from pgwarden.cli.terminal import Terminal
-from pgwarden.controller.backup import available
-from pgwarden.controller.cluster import clone
-from pgwarden.controller.cluster import report as cluster_report
-from pgwarden.controller.cluster.decide import Decision
-from pgwarden.controller.repository import metrics, report
-from tests.unit.api.conftest import build
+from pgwarden.rules import backup_sets
+from tests.unit import sources
 from tests.unit.contract import produced
 from tests.unit.contract.produced import NOW, Set, chain
 from tests.unit.contract.worlds import OLD_S3, Object, World, some, two, unreadable, weekly, world
 from tests.unit.controller.cluster.conftest import facts as cluster_facts
+from tests.unit.rules.conftest import build
 
 
 def test_the_newest_are_listed_newest_first_and_all_are_counted(there: World):
@@ -166,13 +164,13 @@ def test_what_a_restore_begins_with_is_the_newest_before_its_target_or_is_not_sa
 
 def begins(there: World, **spec: Any) -> str:
     restore = build("Restore", "rewind", repository="hippo", **spec)
-    lines = loss.of_restore(restore, there.repository, NOW)
+    lines = data_loss.of_restore(restore, there.repository, NOW)
     return next((found[1] for line in lines if (found := re.search(r"begins with: *backup (\S+)", line))), "")
 
 
 def test_who_deletes_a_cluster_reads_how_many_backup_sets_stay(there: World):
     cluster = build("PostgresCluster", "hippo", instances={"replicas": 1})
-    text = "\n".join(cluster_loss.of_deletion(cluster, there.repository, [], NOW))
+    text = "\n".join(cluster_data_loss.of_deletion(cluster, there.repository, [], NOW))
     assert f"{len(there.sets)} backup set{'s' if len(there.sets) > 1 else ''} and their WAL" in text
 
 
@@ -199,20 +197,20 @@ def statuses(sets: list[Set], *gone: Set) -> tuple[Object, Object]:
 
 def test_what_falls_off_the_end_of_the_list_is_not_lost():
     sets = chain("F" * 61)
-    assert available.lost(world(sets[:-1]).status, world(sets).status) == set()
+    assert backups_available.lost(world(sets[:-1]).status, world(sets).status) == set()
 
 
 @pytest.mark.parametrize("at", [-1, -20, -50], ids=["the newest", "a middle one", "the last that is listed"])
 def test_a_listed_set_that_goes_is_lost(at: int):
     sets = chain("F" * 60)
-    assert available.lost(*statuses(sets, sets[at])) == {(sets[at].label, "local")}
+    assert backups_available.lost(*statuses(sets, sets[at])) == {(sets[at].label, "local")}
 
 
 def test_sets_of_a_storage_that_cannot_be_read_are_not_lost():
     before = two(chain("F" + "I" * 9), OLD_S3)
-    assert available.lost(before.status, unreadable(before).status) == set()
+    assert backups_available.lost(before.status, unreadable(before).status) == set()
     after = produced.facts(produced.read(before.sets, "local,s3", unreadable=[2]), "local,s3")
-    assert set(available.read(after)) == {"local"}
+    assert set(backups_available.read(after)) == {"local"}
 
 
 def completed(one: Set, storage: str = "local", ended: datetime | None = None) -> Object:
@@ -223,30 +221,30 @@ def completed(one: Set, storage: str = "local", ended: datetime | None = None) -
 
 def test_a_set_that_was_beyond_the_list_is_missed_all_the_same():
     sets = chain("F" * 60)
-    there = available.read(produced.facts(produced.read(sets[1:])))
-    assert [available.is_missing(completed(one), there, NOW) for one in sets] == [True, *[False] * 59]
+    there = backups_available.read(produced.facts(produced.read(sets[1:])))
+    assert [backups_available.is_missing(completed(one), there, NOW) for one in sets] == [True, *[False] * 59]
 
 
 def test_a_set_that_was_completed_while_the_storages_were_asked_is_not_missed():
     sets = chain("FF")
-    there = available.read(produced.facts(produced.read(sets[:1])))
+    there = backups_available.read(produced.facts(produced.read(sets[:1])))
     late = NOW + timedelta(seconds=1)
-    assert not available.is_missing(completed(sets[1], ended=late), there, NOW)
-    assert not available.is_missing(completed(sets[1], ended=NOW), there, NOW + timedelta(milliseconds=900))
-    assert available.is_missing(completed(sets[1], ended=NOW), there, late)
+    assert not backups_available.is_missing(completed(sets[1], ended=late), there, NOW)
+    assert not backups_available.is_missing(completed(sets[1], ended=NOW), there, NOW + timedelta(milliseconds=900))
+    assert backups_available.is_missing(completed(sets[1], ended=NOW), there, late)
 
 
 def test_a_set_in_a_storage_that_cannot_be_read_is_not_missed():
     sets = chain("F" * 3, repo=2)
-    there = available.read(produced.facts(produced.read(sets, "local,s3", unreadable=[2]), "local,s3"))
-    assert not available.is_missing(completed(sets[0], "s3"), there, NOW)
+    there = backups_available.read(produced.facts(produced.read(sets, "local,s3", unreadable=[2]), "local,s3"))
+    assert not backups_available.is_missing(completed(sets[0], "s3"), there, NOW)
 
 
 def test_a_set_whose_label_is_in_another_storage_is_missed():
     sets = chain("F" * 3)
-    there = available.read(produced.facts(produced.read(sets, "local,s3"), "local,s3"))
-    assert available.is_missing(completed(sets[0], "s3"), there, NOW)
-    assert not available.is_missing(completed(sets[0], "local"), there, NOW)
+    there = backups_available.read(produced.facts(produced.read(sets, "local,s3"), "local,s3"))
+    assert backups_available.is_missing(completed(sets[0], "s3"), there, NOW)
+    assert not backups_available.is_missing(completed(sets[0], "local"), there, NOW)
 
 
 def test_a_look_without_info_keeps_all_that_was_known():
@@ -262,6 +260,7 @@ def test_a_look_without_info_keeps_all_that_was_known():
 
 def test_the_list_of_a_repositorys_backups_is_read_in_one_place():
     reads = re.compile(r"""["']status["'], ["']backups["']|(status|found|before|after)\)?(\.get\(|\[)["']backups["']""")
-    code = Path(pgwarden.__file__).parent
-    readers = {str(path.relative_to(code)) for path in code.rglob("*.py") if reads.search(path.read_text("utf-8"))}
-    assert readers == {"api/rules/backup_sets.py"}
+    readers = {
+        str(path.relative_to(sources.ROOT)) for path in sources.modules() if reads.search(path.read_text("utf-8"))
+    }
+    assert readers == {"pgwarden/rules/backup_sets.py"}

@@ -1,0 +1,99 @@
+"""The Repository's certificates: made once, renewed in time, never replaced without need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from controller import certificates
+from controller.agents import KEY_CONTROLLER_CERT, KEY_CONTROLLER_KEY
+from controller.certificates import Pair
+from controller.credentials import MissingSecretError, decode
+from controller.repository import render
+from pgwarden.api import names
+from pgwarden.kube import errors, paths
+from pgwarden.kube.client import KubeClient, Object
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The two Secrets that pods mount, as they are now. Never logged."""
+
+    written: bool  # whether one of them was written just now
+    pods: Mapping[str, bytes]  # the PostgreSQL pods' Secret
+
+
+async def ensure_authority(client: KubeClient, repository: Object, now: datetime) -> Object:
+    """The Secret with the Repository's CA and the controller's client certificate; made where it is not there."""
+    metadata = repository["metadata"]
+    name = names.ca_secret(metadata["name"])
+    path = paths.of("secrets", metadata["namespace"], name)
+    found = await client.find(path)
+    if found is None:
+        ca = certificates.new_ca(f"pgwarden {metadata['name']}", now)
+        made = render.secret(repository, name, _authority_data(ca, now))
+        try:
+            return await client.create(paths.of("secrets", metadata["namespace"]), made)
+        except errors.Conflict:
+            found = await client.get(path)
+    data = decode(found)
+    ca = Pair(data.get(names.KEY_CA_CERT, b""), data.get(names.KEY_CA_KEY, b""))
+    if not certificates.authority_good(ca, datetime.min.replace(tzinfo=UTC)):  # its age is no reason to stop
+        raise MissingSecretError(
+            f"Secret {name}: {names.KEY_CA_CERT} and {names.KEY_CA_KEY} are not a certificate and its key; put them "
+            "back from a copy, or delete the Secret: pgwarden then makes a new one"
+        )
+    mine = Pair(data.get(KEY_CONTROLLER_CERT, b""), data.get(KEY_CONTROLLER_KEY, b""))
+    if certificates.still_good(mine, ca, names.CN_CONTROLLER, [], now):
+        return found
+    return await client.apply(path, render.secret(repository, name, _authority_data(ca, now)))
+
+
+def _authority_data(ca: Pair, now: datetime) -> dict[str, bytes]:
+    mine = certificates.issue(ca, names.CN_CONTROLLER, [], now)
+    return {
+        names.KEY_CA_CERT: ca.cert,
+        names.KEY_CA_KEY: ca.key,
+        KEY_CONTROLLER_CERT: mine.cert,
+        KEY_CONTROLLER_KEY: mine.key,
+    }
+
+
+async def ensure_leaves(
+    client: KubeClient, repository: Object, authority: Object, credentials_conf: str, storage_ca: str, now: datetime
+) -> Leaves:
+    """Bring the two Secrets that pods mount up to date."""
+    metadata = repository["metadata"]
+    namespace, name = metadata["namespace"], metadata["name"]
+    data = decode(authority)
+    ca = Pair(data[names.KEY_CA_CERT], data[names.KEY_CA_KEY])
+    wanted = [
+        (names.host(name), names.cn_host(name), _both(names.host_dns(name, namespace))),
+        (names.pods(name), names.cn_pods(name), _both(names.pod_dns_wildcard(name, namespace))),
+    ]
+    written, content = False, dict[str, bytes]()
+    for secret_name, common_name, dns in wanted:
+        path = paths.of("secrets", namespace, secret_name)
+        found = await client.find(path)
+        have = decode(found) if found else {}
+        leaf = Pair(have.get(names.KEY_TLS_CERT, b""), have.get(names.KEY_TLS_KEY, b""))
+        if not certificates.still_good(leaf, ca, common_name, dns, now):
+            leaf = certificates.issue(ca, common_name, dns, now)
+        content = {
+            names.KEY_CA_CERT: ca.cert,
+            names.KEY_TLS_CERT: leaf.cert,
+            names.KEY_TLS_KEY: leaf.key,
+            names.KEY_CREDENTIALS_CONF: credentials_conf.encode(),
+        }
+        if storage_ca:
+            content[names.KEY_STORAGE_CA] = storage_ca.encode()
+        if content != have:
+            await client.apply(path, render.secret(repository, secret_name, content))
+            written = True
+    return Leaves(written, content)  # the pods' are the last
+
+
+def _both(name: str) -> Sequence[str]:
+    """The short form that our configuration uses, and the full one for people who look from elsewhere."""
+    return [name, f"{name}.cluster.local"]

@@ -1,0 +1,40 @@
+"""What is read to see whose turn it is on a stanza, and how often."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from controller.context import Caches
+from controller.runtime.backoff import patience
+from pgwarden.kube import paths
+from pgwarden.kube.client import KubeClient, Object
+
+LONGEST_PAUSE = 30.0
+
+
+async def listed(client: KubeClient, namespace: str, repository: str) -> list[Object]:
+    """All Backups and Restores of the Repository, read fresh: a cache may not show yet what has just been started.
+
+    Picked out here: API servers before Kubernetes 1.31 know no field selector of a custom resource.
+    """
+    found: list[Object] = []
+    for plural, kind in (("backups", "Backup"), ("restores", "Restore")):
+        there = client.items(paths.of(plural, namespace))
+        found += [
+            {"kind": kind} | one async for one in there if (one.get("spec") or {}).get("repository") == repository
+        ]
+    return found
+
+
+def known(caches: Caches, namespace: str, repository: str) -> list[Object]:
+    """The same as the caches have them: enough to see that it is somebody else's turn."""
+    found: list[Object] = []
+    for cache, kind in ((caches.backups, "Backup"), (caches.restores, "Restore")):
+        found += [{"kind": kind} | one for one in caches.of_repository(cache, namespace, repository)]
+    return found
+
+
+def pause(now: datetime, since: str, least: float) -> float:
+    """Seconds until the next look of one that waits *since* then (RFC 3339). What ends its wait wakes it as well."""
+    waited = now - datetime.fromisoformat(since) if since else timedelta()
+    return patience(waited, least, LONGEST_PAUSE)
