@@ -99,8 +99,8 @@ def _warnings(postgres: Postgres, terms: Terms) -> tuple[str, ...]:
     said = []
     if postgres.data_on_empty_dir:
         where = f"the data directory is on emptyDir {postgres.data_volume}"
-        said.append(f"{where}: it goes with the pod, and no Restore can reach it")
+        said.append(f"{where}: it is deleted with the pod, and a Restore cannot use it")
     if terms.service_account and not _has_no_account(postgres, terms):
         own = postgres.existing.service_account
-        said.append(f"keyType web-id: the pod runs as service account {own}, which needs the role of the bucket too")
+        said.append(f"keyType web-id: the pod runs as service account {own}, which also needs the role for the bucket")
     return tuple(said)

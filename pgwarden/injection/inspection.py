@@ -85,7 +85,7 @@ class _Main(msgspec.Struct, frozen=True):
 def passed_over(pod: Pod) -> str:
     """Why the pod is none of ours; empty where it is one to inject."""
     if pods.MIRROR in pod.annotations:
-        return "mirror pod: it only shows what the kubelet runs from a file"
+        return "mirror pod of a static pod"
     if not pod.labels.get(names.LABEL_REPOSITORY):
         return f"no label {names.LABEL_REPOSITORY}"
     return "a pod of pgwarden's own" if names.LABEL_COMPONENT in pod.labels else ""
@@ -155,7 +155,9 @@ def postgres_container(pod: Pod, access: PostgresAccess) -> int | Fault:
     if access.container:
         if access.container in present:
             return present.index(access.container)
-        message = f"the Repository's spec.postgres.container is {access.container}, which is none of these containers"
+        message = (
+            f"none of these is {access.container}, the Repository's spec.postgres.container; correct one of the two"
+        )
         return Fault("spec.containers", present, message, "container")
     for usual in ("postgres", "database"):
         if usual in present:
@@ -176,14 +178,14 @@ def _data_directory(main: _Main, access: PostgresAccess) -> str | Fault:
             value = _expanded(main.environment[name], main.environment)
             if value.startswith("/"):
                 return posixpath.normpath(value)
-            message = "no path is known from it before the pod runs; set the Repository's spec.postgres.dataDirectory"
+            message = "its value is not known before the pod runs; set the Repository's spec.postgres.dataDirectory"
             return Fault(main.field(f"env[{name}]"), main.environment[name].value, message, "data-directory")
     image = main.start.image
     if image.official and image.major is not None and image.major >= 18:
         return f"{_ROOT_OF_18}/{image.major}/docker"
     mount = pods.holding(main.mounts, _DEFAULT_DATA)
     if image.official and image.major is None and mount and pods.normal(mount.mount_path) == _ROOT_OF_18:
-        message = "the tag does not tell the version, and from 18 on the data directory is another; set PGDATA"
+        message = "the tag does not name the version, and PostgreSQL 18 changed the data directory; set PGDATA"
         return Fault(main.field("image"), main.container.image, message, "data-directory")
     return _DEFAULT_DATA
 
@@ -209,8 +211,8 @@ def _data_mount(main: _Main, directory: str) -> VolumeMount | Fault:
         return mount
     mounted = [each.mount_path for each in main.mounts]
     message = (
-        f"the data directory {directory} of container {main.container.name} is on none of its volumes, and its data "
-        f"would go with the container; mount a volume there, or set the Repository's spec.postgres.dataDirectory"
+        f"the data directory {directory} of container {main.container.name} is on no volume, so its data would "
+        f"be lost with the container; mount a volume there, or set the Repository's spec.postgres.dataDirectory"
     )
     return Fault(main.field("volumeMounts"), mounted, message, "data-volume")
 
@@ -229,7 +231,7 @@ def _user(pod: Pod, main: _Main, access: PostgresAccess) -> tuple[int, int] | Fa
     if image.official:
         return habit, _first(access.run_as_group, habit) or 0
     message = (
-        "the user id of PostgreSQL cannot be known from this image; set securityContext.runAsUser, "
+        "the user ID of PostgreSQL is not known for this image; set securityContext.runAsUser, "
         "or the Repository's spec.postgres.runAsUser"
     )
     return Fault(main.field("securityContext.runAsUser"), uid, message, "run-as-user")
@@ -262,7 +264,7 @@ def _expansions(main: _Main, mounts: tuple[VolumeMount, ...]) -> tuple[tuple[Env
 
 
 def _no_variable(main: _Main, name: str, expressions: list[str | None]) -> Fault:
-    message = f"the variable {name} is not in env of the container, so that the sidecar cannot mount this folder"
+    message = f"the container's env has no variable {name}, so the sidecar cannot mount this folder; add it"
     return Fault(main.field("volumeMounts"), expressions, message, "sub-path")
 
 
@@ -274,11 +276,11 @@ def _reserved(pod: Pod) -> Iterator[Fault]:
     """
     for number, each in enumerate(pod.spec.containers):
         if each.name in _OWN_CONTAINERS:
-            message = "this name is pgwarden's; take another"
+            message = "this name is reserved for pgwarden; choose another"
             yield Fault(f"spec.containers[{number}].name", each.name, message, "taken")
         for port in each.ports or ():
             if port.container_port in _OWN_PORTS:
-                message = "pgwarden's sidecar listens on this port in this pod; take another"
+                message = "pgwarden's sidecar listens on this port; choose another"
                 yield Fault(f"spec.containers[{number}].ports", port.container_port, message, "taken")
     if pod.was_injected():
         return
@@ -298,7 +300,7 @@ def _our_own(field: str, name: str) -> Fault:
 def _reserved_folders(main: _Main) -> Iterator[Fault]:
     for mount in main.mounts:
         if pods.covers("/pgwarden", mount.mount_path):
-            message = "folders below /pgwarden are pgwarden's; mount it elsewhere"
+            message = "/pgwarden is reserved for pgwarden; mount it elsewhere"
             yield Fault(main.field("volumeMounts"), mount.mount_path, message, "taken")
 
 
@@ -314,12 +316,12 @@ def _why_not(name: str, value: str) -> str:
     if name in {"archive_command", "restore_command"}:
         return f"pgwarden sets {name} itself; remove it, or the label {names.LABEL_REPOSITORY} from the pod"
     if name == "archive_library" and value:
-        return "archive_library would take the place of archive_command, which pgwarden sets; remove it"
+        return "archive_library would replace archive_command, which pgwarden sets; remove it"
     if name == "archive_mode" and value not in _ON:
         off = "archives nothing" if value in _OFF else "archives from replicas too, which pgBackRest does not support"
         return f"archive_mode={value} {off}; remove it: pgwarden sets archive_mode=on"
     if name == "wal_level" and value == "minimal":
-        return "wal_level=minimal leaves out of the WAL what a restore needs; use replica or logical, or remove it"
+        return "wal_level=minimal omits WAL that a restore needs; set replica or logical, or remove it"
     return ""
 
 

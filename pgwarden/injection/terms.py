@@ -27,7 +27,7 @@ def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
     try:
         spec = msgspec.convert(repository.get("spec", {}), RepositorySpec)
     except msgspec.ValidationError as error:
-        return Fault(_LABEL, name, f"the Repository of this name cannot be read: {error}", "repository")
+        return Fault(_LABEL, name, f"the Repository of this name is invalid: {error}", "repository")
     resources = msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b""
     return Terms(
         repository=name,
