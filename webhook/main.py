@@ -21,9 +21,10 @@ from pgwarden.injection import settings as settings_module
 from pgwarden.injection.pods import Pod
 from pgwarden.injection.settings import Settings
 from pgwarden.kube.client import KubeClient
+from pgwarden.rules import Verdict
 from webhook.cache import Store
 from webhook.certificates import Certificates
-from webhook.handlers import Deletable, Handlers, Judge, Verdict
+from webhook.handlers import Deletable, Handlers, Judge
 from webhook.review import Typed
 from webhook.server import Server
 from webhook.serving import FAST, SERVERS

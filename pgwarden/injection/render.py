@@ -1,4 +1,4 @@
-"""The containers, volumes and mounts that are injected, rendered once for all pods of one template.
+"""The third stage: containers, volumes and mounts to inject, rendered once for all pods of one template.
 
 A Recipe holds everything that a rendering depends on, so that a changed Repository or image is another Recipe and
 nothing here can be stale.
