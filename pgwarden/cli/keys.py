@@ -76,7 +76,7 @@ def _checked(key: str, secret: str, title: str) -> Keys:
 
 def _text(where: str, terminal: Terminal) -> str:
     if where == "-":
-        return terminal.source.read(_LARGEST)
+        return terminal.read(_LARGEST)
     try:
         with Path(where).open(encoding="utf-8") as file:
             return file.read(_LARGEST)
