@@ -69,12 +69,12 @@ WRONG = {
     "no backup": ({"recoveryWindow": [], "backups": []}, "there is no finished backup: nothing can be recovered"),
     "a pod without the sidecar": (
         {"pods": [{"name": "hippo-1", "injected": False}]},
-        "pod hippo-1 was not injected: delete it, and its successor is",
+        "pod hippo-1 is not injected: put the label",
     ),
     "a pod with a problem": ({"pods": [{"name": "hippo-1", "message": "is away"}]}, "pod hippo-1: is away"),
     "damaged pages": (
         {"backups": [{"label": "20261101-000000F", "error": True}]},
-        "backup set 20261101-000000F holds pages",
+        "backup set 20261101-000000F has pages",
     ),
 }
 
@@ -94,7 +94,7 @@ def test_one_cause_is_said_once(there, schedule):
 def test_a_repository_that_nobody_looked_at(make):
     everything = {"repositories": [make("Repository", "hippo")], "backups": [], "backupschedules": [], "restores": []}
     (one,) = judge(everything, NOW)
-    assert one.wrong == ("pgwarden has not looked at it yet; does its controller run?",)
+    assert one.wrong == ("pgwarden has not reported on it yet: is its controller running?",)
     assert status.as_text(one, NOW)[0] == "hippo: NOT PROTECTED"
 
 
@@ -129,7 +129,7 @@ def test_a_failed_restore_names_its_step(there, make, schedule):
 
 SCHEDULES = {
     "overdue": ({"next_run": "2026-11-23T11:00:00Z"}, "nightly is overdue since 2026-11-23 11:00:00Z (1 h)"),
-    "refused": ({"phase": "Failed"}, "BackupSchedule nightly is refused"),
+    "refused": ({"phase": "Failed"}, "BackupSchedule nightly is rejected"),
     "missed": (
         {"missed": [{"time": "2026-11-23T02:00:00Z", "reason": "too late"}]},
         "nightly missed its run of 2026-11-23 02:00:00Z: too late",
@@ -150,7 +150,7 @@ def test_a_missed_run_is_forgiven_by_the_next_one(there, schedule):
 def test_what_is_not_wrong_but_worth_knowing_is_a_note(there, schedule):
     (one,) = judge(there(schedule(suspend=True, next_run="2026-11-01T00:00:00Z")), NOW)
     assert (one.wrong, one.notes) == ((), ("BackupSchedule nightly is suspended",))
-    assert judge(there(), NOW)[0].notes == ("no BackupSchedule: backups are made by hand only",)
+    assert judge(there(), NOW)[0].notes == ("there is no BackupSchedule: backups are taken by hand only",)
 
 
 def test_namespaces_are_kept_apart(there, make):
@@ -175,7 +175,7 @@ def test_show_backup_draws_the_window_and_lists_what_made_no_set(make, healthy, 
     assert "storage local: any moment from 2026-11-01 00:10:00Z" in text
     assert lines[4].strip() == "F            D"
     assert "20261101-000000F_20261105-000000D  diff  local    2026-11-05 00:10:00Z" in text
-    assert "now     incr  Running  -        -    Job runs" in text
+    assert "now     incr  Running  -        -\n  now: Job runs" in text
     assert text.isascii()
 
 
@@ -188,16 +188,16 @@ TARGETS = {
     "a moment": (
         {"target": {"time": "2026-11-23 10:00:00+00"}},
         [
-            "back to 2026-11-23 10:00:00Z",
-            "committed after 2026-11-23 10:00:00Z: those of the last 2 h",
+            "of Repository hippo (pod hippo-0) to 2026-11-23 10:00:00Z",
+            "committed after 2026-11-23 10:00:00Z, that is in the last 2 h",
             "_20261105-000000D",
         ],
     ),
     "a moment before the diff": ({"target": {"time": "2026-11-03T00:00:00Z"}}, ["backup 20261101-000000F (full"]),
     "a WAL position": ({"target": {"lsn": "0/4000000"}}, ["WAL position 0/4000000", "backup 20261101-000000F (full"]),
-    "the latest": ({}, ["back to the latest WAL", "only what cannot be archived any more"]),
+    "the latest": ({}, ["to the latest WAL", "only transactions that cannot be archived before PostgreSQL stops"]),
     "without keeping": ({"keepOldVolume": False}, ["DELETED once the restore has succeeded"]),
-    "kept": ({}, ["kept as claim CLAIM-before-rewind"]),
+    "kept": ({}, ["kept; the claim's new name ends in -before-rewind"]),
 }
 
 
@@ -206,25 +206,25 @@ def test_what_a_restore_takes_away_is_said_before(make, healthy, spec, said):
     restore = make("Restore", "rewind", repository="hippo", **spec)
     text = "\n".join(loss.of_restore(restore, make("Repository", "hippo", status=healthy), NOW))
     assert [part for part in said if part not in text] == []
-    assert "(pods hippo-0)" in text
+    assert "(pod hippo-0)" in text
 
 
 def test_lost_time_grows(make, healthy):
     restore = make("Restore", "rewind", repository="hippo", target={"time": "2026-11-23T10:00:00Z"})
     repository = make("Repository", "hippo", status=copy.deepcopy(healthy))
     later = "\n".join(loss.of_restore(restore, repository, NOW + timedelta(days=1)))
-    assert "those of the last 1 d 2 h" in later
+    assert "that is in the last 1 d 2 h" in later
 
 
 @pytest.mark.parametrize(
     ("phase", "said"),
     [
         ("Pending", "BackupSchedule nightly waits: there is no Repository hippo"),
-        ("Degraded", "BackupSchedule nightly goes on, but a rule refuses it by now: newer"),
-        ("Failed", "BackupSchedule nightly is refused: newer"),
+        ("Degraded", "BackupSchedule nightly still runs, but a rule now rejects it: newer"),
+        ("Failed", "BackupSchedule nightly is rejected: newer"),
     ],
 )
-def test_a_schedule_that_waits_or_is_refused_is_told_with_its_reason(there, schedule, phase, said):
+def test_a_schedule_that_waits_or_is_rejected_is_reported_with_its_reason(there, schedule, phase, said):
     rejected = [condition("Rejected", "True", "newer")] if phase != "Pending" else []
     one = schedule(phase=phase, message="there is no Repository hippo", conditions=rejected)
     (found,) = judge(there(one), NOW)
