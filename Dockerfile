@@ -56,10 +56,13 @@ ENV PATH=/opt/pgwarden/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
     LANG=C.UTF-8 \
     HOME=/tmp
 
-# ---- code: the project's own, with crds/ beside the package as in the repository -----------------------------
+# ---- code: the project's own, its packages and crds/ beside one another as in the repository -----------------------------
 FROM runtime AS code
 COPY crds /opt/pgwarden/app/crds
 COPY pgwarden /opt/pgwarden/app/pgwarden
+COPY webhook /opt/pgwarden/app/webhook
+COPY controller /opt/pgwarden/app/controller
+COPY agent /opt/pgwarden/app/agent
 # The CRDs as JSON too: so no process has to load a YAML reader for them, which the last line makes sure of.
 RUN cd /opt/pgwarden/app \
  && python3 -c 'import json, pathlib, yaml; \
@@ -91,7 +94,9 @@ ENTRYPOINT ["patroni"]
 
 # ---- pgwarden: the image -------------------------------------------------------------------------------------
 FROM runtime AS pgwarden
-ENTRYPOINT ["python3", "-m", "pgwarden"]
+# One of webhook, controller, agent, pgwarden (the command line); whatever we render names its command itself.
+ENTRYPOINT ["python3", "-m"]
+CMD ["pgwarden"]
 USER 65532:65532
 
 ARG VERSION=dev

@@ -56,7 +56,17 @@ IMAGES = {
             "localhost/pgwarden:dev",
             "forky",
             "Dockerfile",
-            ("Dockerfile", ".dockerignore", "images", "requirements.lock", "crds", "pgwarden"),
+            (
+                "Dockerfile",
+                ".dockerignore",
+                "images",
+                "requirements.lock",
+                "crds",
+                "pgwarden",
+                "webhook",
+                "controller",
+                "agent",
+            ),
         ),
         Image(
             "pgwarden-patroni",

@@ -53,7 +53,7 @@ def start(world: World) -> Process:
         "PGWARDEN_NAMESPACE": "pgwarden-system",
         "PGWARDEN_LOG_LEVEL": "warning",
     }
-    return world.start("controller", [sys.executable, "-m", "pgwarden", "controller"], environment)
+    return world.start("controller", [sys.executable, "-m", "controller"], environment)
 
 
 def looked_at() -> float:

@@ -75,7 +75,7 @@ async def due_at_once(world: World, size: int, count: int) -> Result:
 OPERATOR = """
 import datetime, logging, os
 import kopf
-from pgwarden.api import cron
+from pgwarden.schedule import cron
 from pgwarden.kube import access, paths
 from pgwarden.kube.client import KubeClient
 

@@ -12,7 +12,7 @@ from typing import cast
 
 import uvloop
 
-from pgwarden.webhook import certificates
+from webhook import certificates
 
 _PATCH = b'"allowed":true,"patch":"' + b"x" * 10_000 + b'"'  # as long as ours
 

@@ -6,15 +6,15 @@ import argparse
 from datetime import UTC, datetime
 from typing import Any
 
-from pgwarden.api.rules.common import get
-from pgwarden.cli import cluster_loss, creation, make_cluster, output, submit, wait
+from pgwarden.cli import cluster_data_loss, cluster_resources, creation, output, submit, wait
+from pgwarden.cli.errors import OK, UNABLE, CliError, UsageError, unknown
 from pgwarden.cli.lookup import assumed
 from pgwarden.cli.operate import settle, sure
-from pgwarden.cli.problem import OK, UNABLE, CliError, UsageError, unknown
 from pgwarden.cli.session import Session, connect, known_namespace, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
 from pgwarden.kube.client import MERGE
+from pgwarden.rules.common import get
 
 Object = dict[str, Any]
 _PLURAL = "postgresclusters"
@@ -22,12 +22,12 @@ _PLURAL = "postgresclusters"
 
 async def create(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    return await make(args, terminal, make_cluster.cluster(args))
+    return await make(args, terminal, cluster_resources.cluster(args))
 
 
 async def clone(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    return await make(args, terminal, make_cluster.clone(args))
+    return await make(args, terminal, cluster_resources.clone(args))
 
 
 async def make(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int:
@@ -59,7 +59,7 @@ def _assumed_source(args: argparse.Namespace, namespace: str) -> Object:
 
 async def update(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    change = make_cluster.change(args, {"autofail": args.autofail == "true"})
+    change = cluster_resources.change(args, {"autofail": args.autofail == "true"})
     return await _change(args, terminal, change, f"spec.autofail is {args.autofail}")
 
 
@@ -72,7 +72,7 @@ async def scale(args: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError("give --replicas=N for N instances in all, or --replica-count=N for N more than now")
     if args.replica_count is not None and args.dry_run == "client":
         raise UsageError("--replica-count adds to what the cluster has; use --replicas, or --dry-run=server")
-    return await _change(args, terminal, make_cluster.change(args, {"instances": {"replicas": args.replicas}}), "")
+    return await _change(args, terminal, cluster_resources.change(args, {"instances": {"replicas": args.replicas}}), "")
 
 
 async def _change(args: argparse.Namespace, terminal: Terminal, change: Object, said: str) -> int:
@@ -101,8 +101,8 @@ def _scaled(args: argparse.Namespace, terminal: Terminal, change: Object, there:
     now = get(there, int, "spec", "instances", "replicas") or 1
     wanted = args.replicas or now + args.replica_count
     change["spec"]["instances"]["replicas"] = wanted
-    going = cluster_loss.of_scale(there, wanted)
-    for line in going or cluster_loss.notes_of_growth(there, wanted):
+    going = cluster_data_loss.of_scale(there, wanted)
+    for line in going or cluster_data_loss.notes_of_growth(there, wanted):
         terminal.note(line)
     if going and not args.dry_run:
         sure(args, terminal, f"Remove {now - wanted} of {now} instances? [y/N] ", "y")
@@ -115,7 +115,7 @@ async def delete(args: argparse.Namespace, terminal: Terminal) -> int:
         there = await find(session, args.cluster)
         repository = await session.find("repositories", args.cluster)
         operations = await _operations(session, args.cluster)
-        for line in cluster_loss.of_deletion(there, repository, operations, datetime.now(UTC)):
+        for line in cluster_data_loss.of_deletion(there, repository, operations, datetime.now(UTC)):
             terminal.note(line)
         if args.dry_run:
             terminal.note("dry run: nothing was deleted")

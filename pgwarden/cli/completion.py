@@ -11,8 +11,8 @@ import importlib
 from collections.abc import Sequence
 
 from pgwarden.cli.commands import COMMANDS, GLOBAL
+from pgwarden.cli.errors import OK, UsageError
 from pgwarden.cli.parser import split_global
-from pgwarden.cli.problem import OK, UsageError
 from pgwarden.cli.session import connect, names_of
 from pgwarden.cli.spec import Argument, Command, Option
 from pgwarden.cli.terminal import Terminal

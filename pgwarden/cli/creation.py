@@ -8,8 +8,8 @@ from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.cli import keys, output, repository_resources, submit
+from pgwarden.cli.errors import UsageError
 from pgwarden.cli.lookup import Objects
-from pgwarden.cli.problem import UsageError
 from pgwarden.cli.s3_secret import S3Secret
 from pgwarden.cli.session import Session, known_namespace
 from pgwarden.cli.terminal import Terminal

@@ -6,13 +6,13 @@ import argparse
 from typing import Any
 
 from pgwarden.api import names
-from pgwarden.api.rules.deletion import of_backup
+from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.lookup import Objects
 from pgwarden.cli.operate import sure
-from pgwarden.cli.problem import OK, CliError, unknown
 from pgwarden.cli.session import KINDS, Session, connect, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
+from pgwarden.rules.deletion import of_backup
 
 Object = dict[str, Any]
 _PLURALS = {"schedule": "backupschedules", "backup": "backups"}

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import yaml
 
 from pgwarden.api.faults import Fault
-from pgwarden.cli.problem import CliError
+from pgwarden.cli.errors import CliError
 
 SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"

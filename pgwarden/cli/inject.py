@@ -9,17 +9,17 @@ from typing import Any
 
 from pgwarden import __version__
 from pgwarden.api import names
-from pgwarden.api.rules.common import get
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import output
 from pgwarden.cli.documents import Document, read_all
+from pgwarden.cli.errors import OK, WRONG, refused
 from pgwarden.cli.lint import is_ours
 from pgwarden.cli.lookup import Objects, placed
-from pgwarden.cli.problem import OK, WRONG, refused
 from pgwarden.cli.terminal import Terminal
 from pgwarden.cli.workloads import MISPLACED, decision, injected, misplaced_label, template_of
-from pgwarden.webhook.decide import Inject, Refuse, Skip
-from pgwarden.webhook.settings import Settings
+from pgwarden.injection.decide import Inject, Refuse, Skip
+from pgwarden.injection.settings import Settings
+from pgwarden.rules.common import get
 
 Object = dict[str, Any]
 MOST_LINES = 5000  # of a document that is compared

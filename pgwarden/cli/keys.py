@@ -9,7 +9,7 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgwarden.cli.problem import UNABLE, CliError
+from pgwarden.cli.errors import UNABLE, CliError
 from pgwarden.cli.terminal import Terminal
 
 _LARGEST = 65536  # characters of a file with keys

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pgwarden.cli.problem import CliError, near
+from pgwarden.cli.errors import CliError, near
 
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 

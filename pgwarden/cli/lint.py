@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pgwarden.api import names, rules
+from pgwarden import rules
+from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
-from pgwarden.api.rules.common import get
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import report
 from pgwarden.cli.documents import Document, read_all
+from pgwarden.cli.errors import OK, WRONG
 from pgwarden.cli.lookup import Objects, placed
-from pgwarden.cli.problem import OK, WRONG
 from pgwarden.cli.terminal import Terminal
 from pgwarden.cli.workloads import MISPLACED, decision, misplaced_label, template_of
-from pgwarden.webhook.decide import Inject, Refuse
-from pgwarden.webhook.settings import Settings
+from pgwarden.injection.decide import Inject, Refuse
+from pgwarden.injection.settings import Settings
+from pgwarden.rules.common import get
 
 Object = dict[str, Any]
 

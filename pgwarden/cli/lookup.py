@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pgwarden.api.names import API_VERSION
-from pgwarden.api.rules.common import get
+from pgwarden.rules.common import get
 
 Object = dict[str, Any]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pgwarden import __version__
 from pgwarden.cli import parser
-from pgwarden.cli.problem import INTERRUPTED, OK, WRONG, CliError, UsageError, faults_of
+from pgwarden.cli.errors import INTERRUPTED, OK, WRONG, CliError, UsageError, faults_of
 from pgwarden.cli.terminal import Terminal, system
 
 _COMPLETE = "__complete"

@@ -6,8 +6,8 @@ import argparse
 from datetime import UTC, datetime
 from typing import Any
 
-from pgwarden.cli import loss, make
-from pgwarden.cli.problem import UNABLE, WRONG, CliError
+from pgwarden.cli import data_loss, resources
+from pgwarden.cli.errors import UNABLE, WRONG, CliError
 from pgwarden.cli.session import Session, known_namespace
 from pgwarden.cli.submit import submit
 from pgwarden.cli.terminal import Terminal
@@ -17,12 +17,12 @@ Object = dict[str, Any]
 
 async def backup(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    return await submit(args, terminal, make.backup(args, datetime.now(UTC)))
+    return await submit(args, terminal, resources.backup(args, datetime.now(UTC)))
 
 
 async def create_schedule(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    return await submit(args, terminal, make.schedule(args))
+    return await submit(args, terminal, resources.schedule(args))
 
 
 async def restore(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -33,11 +33,11 @@ async def restore(args: argparse.Namespace, terminal: Terminal) -> int:
             return  # nothing that exists is touched
         repository = await session.repository(args.repository)
         cluster = await session.find("postgresclusters", args.repository)
-        for line in loss.of_restore(obj, repository, datetime.now(UTC), cluster):
+        for line in data_loss.of_restore(obj, repository, datetime.now(UTC), cluster):
             terminal.note(line)
         sure(args, terminal, f"Type the Repository's name ({args.repository}) to continue: ", args.repository)
 
-    return await submit(args, terminal, make.restore(args, datetime.now(UTC)), confirm)
+    return await submit(args, terminal, resources.restore(args, datetime.now(UTC)), confirm)
 
 
 def sure(args: argparse.Namespace, terminal: Terminal, question: str, answer: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from pgwarden.cli.commands import COMMANDS, GLOBAL, KNOWN_AS
-from pgwarden.cli.problem import UsageError, near
+from pgwarden.cli.errors import UsageError, near
 from pgwarden.cli.spec import Argument, Command, Option
 
 _HELP = ("-h", "--help")

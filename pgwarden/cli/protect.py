@@ -10,18 +10,18 @@ import argparse
 from typing import Any
 
 from pgwarden.api import names
-from pgwarden.api.rules.common import get, objects
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import creation, repository_resources, submit, wait, workload, workloads
+from pgwarden.cli.errors import OK, refused, unknown
 from pgwarden.cli.inject import IMAGE
 from pgwarden.cli.operate import settle
-from pgwarden.cli.problem import OK, refused, unknown
 from pgwarden.cli.session import Session, connect, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.cli.workload import Workload
+from pgwarden.injection.decide import Refuse
+from pgwarden.injection.settings import Settings
 from pgwarden.kube.client import find_named
-from pgwarden.webhook.decide import Refuse
-from pgwarden.webhook.settings import Settings
+from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]
 _PLURAL = "repositories"

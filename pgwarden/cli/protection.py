@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pgwarden.api import names, records
-from pgwarden.api.options import parse_options
-from pgwarden.api.rules import backup_sets
-from pgwarden.api.rules.common import condition as condition_of
-from pgwarden.api.rules.common import get, has_full_retention, objects
 from pgwarden.cli import missed_runs
 from pgwarden.cli.brief import described
 from pgwarden.cli.output import clock, count, moment, span
 from pgwarden.cli.protection_cluster import NOT_REPORTED, in_words, notes_of_cluster, of_cluster
+from pgwarden.pgbackrest.user_options import parse_options
+from pgwarden.rules import backup_sets
+from pgwarden.rules.common import condition as condition_of
+from pgwarden.rules.common import get, has_full_retention, objects
 
 Object = dict[str, Any]
 #: A due run is started within seconds; one that is this late has nobody to start it.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pgwarden.api.rules.common import get, objects
 from pgwarden.cli.brief import described
+from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]
 NOT_REPORTED = "pgwarden has not reported on it yet: is its controller running?"

@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from pgwarden.api import names
+from pgwarden.cli.errors import UsageError
 from pgwarden.cli.keys import Keys
-from pgwarden.cli.problem import UsageError
 
 Object = dict[str, Any]
 KEY, KEY_SECRET = "s3-key", "s3-key-secret"  # of the Secret, as spec.s3.credentialsSecretRef has them

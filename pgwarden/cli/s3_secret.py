@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgwarden.cli import keys, repository_resources, submit
-from pgwarden.cli.problem import UNABLE, WRONG, CliError
+from pgwarden.cli.errors import UNABLE, WRONG, CliError
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths

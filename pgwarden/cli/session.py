@@ -12,7 +12,7 @@ from typing import Any
 
 from pgwarden.api import names
 from pgwarden.cli import kubeconfig
-from pgwarden.cli.problem import UNABLE, CliError, unknown
+from pgwarden.cli.errors import UNABLE, CliError, unknown
 from pgwarden.kube import access, errors, paths
 from pgwarden.kube.client import KubeClient, Object, find_named
 

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from pgwarden.api.rules import backup_sets
-from pgwarden.api.rules.backup_sets import BackupSets
-from pgwarden.api.rules.common import condition, get, objects
 from pgwarden.cli import missed_runs, output, show_cluster, wait, window
 from pgwarden.cli.brief import described
+from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.output import clock, moment, size
-from pgwarden.cli.problem import OK, CliError, unknown
 from pgwarden.cli.session import KINDS, Session, connect, names_of
 from pgwarden.cli.terminal import Terminal
+from pgwarden.rules import backup_sets
+from pgwarden.rules.backup_sets import BackupSets
+from pgwarden.rules.common import condition, get, objects
 
 Object = dict[str, Any]
 _PLURALS = {

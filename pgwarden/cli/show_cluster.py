@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgwarden.api.rules.common import get, objects
 from pgwarden.cli import output
 from pgwarden.cli.brief import described
 from pgwarden.cli.output import clock, moment
+from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]
 _HEADS = (
@@ -29,7 +29,7 @@ def lines(found: list[Object], *, whole: bool) -> list[str]:
     messages = [
         f"  {obj['metadata']['name']}: {described(obj, obj['status']['message'])}"
         for obj in found
-        if get(obj, str, "status", "phase") != "Ready" and get(obj, str, "status", "message")
+        if get(obj, str, "status", "message") and get(obj, str, "status", "phase") != "Ready"
     ]
     details = [line for obj in found if whole for line in ("", *_details(obj))]
     return [*output.table(_HEADS, rows), *messages, *details]

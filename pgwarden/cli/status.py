@@ -8,8 +8,8 @@ from typing import Any
 
 from pgwarden.api.target import rfc3339
 from pgwarden.cli import output
+from pgwarden.cli.errors import OK, WRONG, unknown
 from pgwarden.cli.output import clock, moment, span
-from pgwarden.cli.problem import OK, WRONG, unknown
 from pgwarden.cli.protection import Protection, judge
 from pgwarden.cli.session import connect
 from pgwarden.cli.terminal import Terminal

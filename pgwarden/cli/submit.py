@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from pgwarden.api import names, rules
+from pgwarden import rules
+from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.schema import with_defaults
-from pgwarden.cli import make, output, wait
+from pgwarden.cli import output, resources, wait
+from pgwarden.cli.errors import OK, refused
 from pgwarden.cli.lookup import Objects
-from pgwarden.cli.problem import OK, refused
 from pgwarden.cli.session import KINDS, Session, connect, known_namespace
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
@@ -84,7 +85,7 @@ async def _create(session: Session, args: argparse.Namespace, obj: Object) -> Ob
         except errors.Conflict:
             if args.name or obj["kind"] == "BackupSchedule":
                 raise
-            wanted = make.renamed(obj, number)
+            wanted = resources.renamed(obj, number)
         else:
             made["metadata"].pop("managedFields", None)
             return made

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from pgwarden.api import outside
-from pgwarden.cli.problem import INTERRUPTED, CliError
+from pgwarden.cli.errors import INTERRUPTED, CliError
 
 WIDTH = 100  # of a pipe, where no COLUMNS says otherwise
 

@@ -12,12 +12,12 @@ from typing import Any
 import aiohttp
 
 from pgwarden.api import names, records
-from pgwarden.api.rules.common import condition, objects
 from pgwarden.cli import output
-from pgwarden.cli.problem import OK, UNABLE, WRONG
+from pgwarden.cli.errors import OK, UNABLE, WRONG
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
+from pgwarden.rules.common import condition, objects
 
 Object = dict[str, Any]
 POLL = 1.0  # seconds between two looks

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgwarden.api import names
-from pgwarden.api.rules.common import get
+from pgwarden.cli.errors import UsageError
 from pgwarden.cli.output import count
-from pgwarden.cli.problem import UsageError
 from pgwarden.cli.workloads import Template, misplaced_label, template_of
+from pgwarden.rules.common import get
 
 Object = dict[str, Any]
 #: As kubectl knows them → plural and kind.

@@ -12,11 +12,11 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
-from pgwarden.api.rules.common import get, objects
-from pgwarden.webhook import pods
-from pgwarden.webhook.decide import Decision, Inject, Refuse, decide
-from pgwarden.webhook.patch import encode, patch
-from pgwarden.webhook.settings import Settings
+from pgwarden.injection import pods
+from pgwarden.injection.decide import Decision, Inject, Refuse, decide
+from pgwarden.injection.patch import encode, patch
+from pgwarden.injection.settings import Settings
+from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]
 FindRepository = Callable[[str, str], Object | None]

@@ -63,8 +63,3 @@ def _segment(plural: str, name: str) -> str:
     if not isinstance(name, str) or name in {"", ".", ".."} or "/" in name or "%" in name or not name.isprintable():
         raise NoName(plural, str(name))
     return quote(name, safe="")
-
-
-def pointer(where: str, key: str) -> str:
-    """The JSON pointer (RFC 6901) of member *key* of what is at *where*."""
-    return f"{where}/{key.replace('~', '~0').replace('/', '~1')}"

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreTarget
-from pgwarden.api.options import ParsedOptions
 from pgwarden.api.target import pgbackrest_time
 from pgwarden.pgbackrest import identity
+from pgwarden.pgbackrest.user_options import ParsedOptions
 
 #: How long `info` waits for one answer of a storage. It is the probe of the condition Reachable.
 PROBE_SECONDS = 8

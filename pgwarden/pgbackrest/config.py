@@ -23,8 +23,8 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
-from pgwarden.api.options import parse_options
 from pgwarden.api.quantity import parse_quantity
+from pgwarden.pgbackrest.user_options import parse_options
 
 Settings = dict[str, str]
 #: Nobody is served by more: the rest of the CPU is the network's and the kernel's.

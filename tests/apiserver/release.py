@@ -36,7 +36,7 @@ _ASK = "import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.
 
 @dataclass
 class Program:
-    """A running `python -m pgwarden …`; its output goes to `log`."""
+    """A running `python -m webhook` or `python -m controller`; its output goes to `log`."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -105,7 +105,7 @@ class Release:
         return self.inside(sys.executable, "-c", _ASK, f"http://127.0.0.1:{port}{path}", check=False).stdout
 
     def start(self, component: str, name: str, port: int, **extra: str) -> Program:
-        """`pgwarden webhook` or `pgwarden controller`, as the chart's Deployment of that component would.
+        """`python -m webhook` or `python -m controller`, as the chart's Deployment of that component would.
 
         *extra* are variables besides.
         """
@@ -116,7 +116,7 @@ class Release:
             environment["PGWARDEN_PORT"] = "443"
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                self.cluster.inside([sys.executable, "-m", "pgwarden", component]),
+                self.cluster.inside([sys.executable, "-m", component]),
                 env=environment,
                 cwd=ROOT,
                 stdout=stream,

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 import pytest
 from cryptography import x509
 
+from controller import certificates
+from controller.certificates import Pair
 from harness.install import NAMESPACE, wait_admission
 from harness.waiting import until
-from pgwarden.controller import certificates
-from pgwarden.controller.certificates import Pair
 from pgwarden.kube import access, paths
 from pgwarden.kube.client import KubeClient
 from tests.apiserver.manifests import repository

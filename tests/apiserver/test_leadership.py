@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from controller.runtime.leadership import LEASE_SECONDS, RETRY_SECONDS
 from harness.install import NAMESPACE
 from harness.waiting import until
-from pgwarden.controller.runtime.leadership import LEASE_SECONDS, RETRY_SECONDS
 from tests.apiserver.release import LEASE, Controllers, Program, Release
 
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from controller.runtime import status
 from harness.kubectl import Kubectl, Object
-from pgwarden.controller.runtime import status
 from pgwarden.kube import access, errors
 from pgwarden.kube.client import KubeClient
 from tests.apiserver.manifests import repository, schedule

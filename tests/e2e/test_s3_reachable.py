@@ -212,6 +212,6 @@ def _another_ca() -> str:
     """A certificate authority that has nothing to do with the store."""
     from datetime import UTC, datetime
 
-    from pgwarden.controller.certificates import new_ca
+    from controller.certificates import new_ca
 
     return new_ca("somebody else's", datetime.now(UTC)).cert.decode()

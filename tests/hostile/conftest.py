@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bench.webhook.world import certificate
-from pgwarden.webhook import certificates
-from pgwarden.webhook.pods import Pod
-from pgwarden.webhook.review import Typed
-from pgwarden.webhook.server import Server
+from pgwarden.injection.pods import Pod
 from tests.hostile import world
+from webhook import certificates
+from webhook.review import Typed
+from webhook.server import Server
 
 
 @pytest.fixture

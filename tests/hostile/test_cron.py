@@ -11,8 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from pgwarden.api import cron
-from pgwarden.api.cron import Schedule
+from pgwarden.schedule import cron
+from pgwarden.schedule.cron import Schedule
 
 SEED = os.environ.get("PGWARDEN_HOSTILE_SEED") or os.urandom(4).hex()
 COUNT = 5_000_000

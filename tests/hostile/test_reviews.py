@@ -9,10 +9,10 @@ from collections import Counter
 
 import aiohttp
 
-from pgwarden.webhook import review
-from pgwarden.webhook.pods import Pod
-from pgwarden.webhook.review import Typed
+from pgwarden.injection.pods import Pod
 from tests.hostile import bodies, world
+from webhook import review
+from webhook.review import Typed
 
 SEED = os.environ.get("PGWARDEN_HOSTILE_SEED") or os.urandom(4).hex()
 COUNT = int(os.environ.get("PGWARDEN_HOSTILE_COUNT") or 100_000)

@@ -14,10 +14,10 @@ import pytest
 
 from bench.webhook import shapes
 from pgwarden.api.schema import KINDS, types, validators
-from pgwarden.webhook import review
-from pgwarden.webhook.pods import Pod
-from pgwarden.webhook.review import Typed
+from pgwarden.injection.pods import Pod
 from tests.hostile import world, worst
+from webhook import review
+from webhook.review import Typed
 
 CPU = 0.3  # seconds of the event loop's own; 0.06 at most on a quiet machine. The code before took 1 to 93
 MEMORY = 32 * 1024 * 1024

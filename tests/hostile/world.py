@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.webhook import shapes
-from pgwarden.api import rules
+from pgwarden import rules
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.rules.deletion import deletable
-from pgwarden.webhook.handlers import Handlers
-from pgwarden.webhook.review import Reply
-from pgwarden.webhook.settings import Settings
+from pgwarden.injection.settings import Settings
+from pgwarden.rules.deletion import deletable
+from webhook.handlers import Handlers
+from webhook.review import Reply
 
 SETTINGS = Settings(image="pgwarden.example/pgwarden:1")
 REPOSITORIES = {(shapes.NAMESPACE, each["metadata"]["name"]): each for each in shapes.repositories()}

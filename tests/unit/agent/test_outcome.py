@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgwarden.agent.outcome import MESSAGE_BYTES, Seen, message
+from agent.outcome import MESSAGE_BYTES, Seen, message
 
 LOG = """\
 2026-11-23 17:52:25.019 P00   INFO: new backup label = 20261123-175221F

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import web
 
-from pgwarden.agent import fence, process
-from pgwarden.agent.calls import Repository
-from pgwarden.agent.postgres import PostgresError
-from pgwarden.agent.process import Agent
-from pgwarden.agent.server import _seconds
+from agent import fence, process
+from agent.calls import Repository
+from agent.postgres import PostgresError
+from agent.process import Agent
+from agent.server import _seconds
 
 HOURS = 6 * 3600
 

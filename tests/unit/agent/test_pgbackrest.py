@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from pgwarden.agent.calls import Repository
-from pgwarden.agent.children import Children
-from pgwarden.agent.pgbackrest import Runner, error_line
+from agent.calls import Repository
+from agent.children import Children
+from agent.pgbackrest import Runner, error_line
 
 FAILED = """\
 2026-11-23 17:50:51.026 P00   WARN: unable to check pg1: [DbConnectError] raised from remote-0 tls protocol

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from pgwarden.agent import fence, postgres
-from pgwarden.agent.settings import Instance
+from agent import fence, postgres
+from agent.settings import Instance
 
 WAL = "00000002000000010000000A"
 

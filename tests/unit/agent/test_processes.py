@@ -14,7 +14,7 @@ import pytest
 ADOPTS = """
 import asyncio, ctypes, os, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-from pgwarden.agent.children import Children
+from agent.children import Children
 import uvloop
 
 async def main():
@@ -37,8 +37,8 @@ async def main():
 
 JOB = """
 import sys, pathlib
-from pgwarden.agent import job
-from pgwarden.agent.paths import Paths
+from agent import job
+from agent.paths import Paths
 sys.exit(job.main(sys.argv[2:], Paths.below(pathlib.Path(sys.argv[1]))))
 """
 PRETENDED = """#!{python}

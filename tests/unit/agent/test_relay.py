@@ -9,11 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from pgwarden.agent import fence
-from pgwarden.agent.calls import State
-from pgwarden.agent.paths import Paths
-from pgwarden.agent.pgbackrest import Result
-from pgwarden.agent.relay import LOCK_SECONDS, PAUSE_SECONDS, QUIET_SECONDS, WATCH_SECONDS, Relay
+from agent import fence
+from agent.calls import State
+from agent.paths import Paths
+from agent.pgbackrest import Result
+from agent.relay import LOCK_SECONDS, PAUSE_SECONDS, QUIET_SECONDS, WATCH_SECONDS, Relay
 from pgwarden.pgbackrest import config
 
 ERROR = "archive-push command encountered error(s):\nrepo{}: [HostConnectError] unable to connect to 's3:7070'"
@@ -211,8 +211,8 @@ class Postgres:
 async def test_archive_push_has_its_turn_while_there_is_a_backlog(paths, runner, tmp_path, monkeypatch, takes):
     clock = [100_000.0]
     now = SimpleNamespace(monotonic=lambda: clock[0], time=lambda: clock[0])
-    monkeypatch.setattr("pgwarden.agent.relay.time", now)
-    monkeypatch.setattr("pgwarden.agent.calls.time", now)
+    monkeypatch.setattr("agent.relay.time", now)
+    monkeypatch.setattr("agent.calls.time", now)
     out = paths.work / "spool/archive/hippo/out"
     out.mkdir(parents=True)
     postgres = Postgres(paths, out / "global.error", clock)

@@ -8,13 +8,13 @@ import ssl
 import aiohttp
 import pytest
 
-from pgwarden.agent import server
-from pgwarden.agent.calls import State
-from pgwarden.agent.children import Children
-from pgwarden.agent.pgbackrest import Runner
-from pgwarden.agent.settings import Role, Settings
-from pgwarden.agent.supervisor import Supervisor
-from pgwarden.agent.sync import Syncer
+from agent import server
+from agent.calls import State
+from agent.children import Children
+from agent.pgbackrest import Runner
+from agent.settings import Role, Settings
+from agent.supervisor import Supervisor
+from agent.sync import Syncer
 
 HOST = "hippo-host"
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from pgwarden.agent.check import check
-from pgwarden.agent.settings import Instance, Role, Settings, SettingsError
+from agent.check import check
+from agent.settings import Instance, Role, Settings, SettingsError
 
 POSTGRES = {"PGWARDEN_ROLE": "postgres", "PGWARDEN_STANZA": "hippo", "PGWARDEN_PG_DATA": "/data"}
 
@@ -53,7 +53,7 @@ def test_the_probe_passes_beside_postgresql_as_long_as_there_is_no_configuration
 
 def test_the_probe_imports_next_to_nothing():
     code = (
-        "import sys; from pgwarden.agent.main import main; main(['--check']); "
+        "import sys; from agent.main import main; main(['--check']); "
         "print([m for m in ('aiohttp', 'asyncio', 'psycopg', 'structlog', 'msgspec', 'ssl') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout

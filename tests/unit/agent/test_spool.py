@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from pgwarden.agent.calls import State
-from pgwarden.agent.settings import Role, Settings
-from pgwarden.agent.spool import archive_error
+from agent.calls import State
+from agent.settings import Role, Settings
+from agent.spool import archive_error
 
 SAID = "archive-push command encountered error(s):\nrepo2: [HostConnectError] unable to connect to 's3:7070 (10.0.0.1)': [111] Connection refused"
 
@@ -54,7 +54,7 @@ def test_the_status_beside_postgresql_has_it_and_the_hosts_has_not(out, tmp_path
 def test_an_error_is_remembered_while_the_next_try_has_cleared_it_but_not_for_ever(out, tmp_path, monkeypatch):
     state = State(Settings(Role.REPOSITORY, "hippo"), None, spool=tmp_path)
     now = [100000.0]
-    monkeypatch.setattr("pgwarden.agent.calls.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("agent.calls.time.monotonic", lambda: now[0])
     assert state.archive_error() == ""
     (out / "global.error").write_text(f"103\n{SAID}")
     assert state.archive_error() == SAID
@@ -69,7 +69,7 @@ def test_an_error_that_no_try_has_written_anew_is_told_for_as_long_and_no_longer
     state = State(Settings(Role.REPOSITORY, "hippo"), None, spool=tmp_path)
     now = [100000.0]
     clock = SimpleNamespace(monotonic=lambda: now[0], time=lambda: now[0] + 1e9)
-    monkeypatch.setattr("pgwarden.agent.calls.time", clock)
+    monkeypatch.setattr("agent.calls.time", clock)
     (out / "global.error").write_text(f"103\n{SAID}")
     os.utime(out / "global.error", (clock.time(), clock.time()))
     now[0] += 179

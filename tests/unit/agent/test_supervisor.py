@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from pgwarden.agent import supervisor
-from pgwarden.agent.children import Children
-from pgwarden.agent.pgbackrest import Runner
+from agent import supervisor
+from agent.children import Children
+from agent.pgbackrest import Runner
 
 SERVER = """#!{python}
 import os, signal, time

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from pgwarden.agent import sync
+from agent import sync
 
 SECTION = "[hippo]\npg1-path=/data\n"
 

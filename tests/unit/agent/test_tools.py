@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from pgwarden.agent import tools
+from agent import tools
 
 
 @pytest.fixture

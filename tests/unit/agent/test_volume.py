@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from pgwarden.agent import volume
+from agent import volume
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from pgwarden.api import near
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault, limited, shortened, summary
-from pgwarden.api.options import parse_options
-from pgwarden.api.rules import validate
 from pgwarden.api.schema import KINDS, crds
-from tests.unit.api.conftest import NOW, Cluster
+from pgwarden.pgbackrest.user_options import parse_options
+from pgwarden.rules import validate
+from tests.unit.rules.conftest import NOW, Cluster
 
 OVER = [
     ("a text", "Repository", {"s3": {"bucket": "b" * 64}, "storageType": "s3"}, "spec.s3.bucket", "must have at most 63 characters, not 64"),

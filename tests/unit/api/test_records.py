@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pgwarden.api import names, records, rules
+from pgwarden import rules
+from pgwarden.api import names, records
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.cli.lookup import Objects
 

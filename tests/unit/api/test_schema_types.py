@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgwarden.api import options, schema
+from pgwarden.api import schema
 from pgwarden.api.schema_types import type_of
-from tests.unit.api.rules_examples import BACKUP, CLUSTER, REPOSITORY, RESTORE, SCHEDULE
-from tests.unit.api.test_rules_hostile import objects
+from pgwarden.pgbackrest import user_options
+from tests.unit.rules.rules_examples import BACKUP, CLUSTER, REPOSITORY, RESTORE, SCHEDULE
+from tests.unit.rules.test_rules_hostile import objects
 
 EXAMPLES = {
     "Repository": REPOSITORY,
@@ -79,9 +80,9 @@ def test_options_are_split_as_a_shell_splits_them(text):
         expected = shlex.split(text)
     except ValueError:
         with pytest.raises(ValueError):
-            options._split(text)
+            user_options._split(text)
         return
-    assert options._split(text) == expected
+    assert user_options._split(text) == expected
 
 
 @settings(max_examples=500, deadline=None)
@@ -91,4 +92,4 @@ def test_what_cannot_be_split_is_said_as_shlex_says_it(text):
         shlex.split(text)
     except ValueError as error:
         with pytest.raises(ValueError, match=str(error)):
-            options._split(text)
+            user_options._split(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgwarden.api.rules import deletion
+from pgwarden.rules import deletion
 
 KINDS = ["repositories", "backups", "backupschedules", "restores", "postgresclusters"]
 

@@ -96,7 +96,7 @@ def test_webhook_deployment(render):
         "topology.kubernetes.io/zone": "ScheduleAnyway",
     }
     webhook = container(render(), "webhook")
-    assert webhook["command"] == ["python3", "-m", "pgwarden", "webhook"]
+    assert webhook["command"] == ["python3", "-m", "webhook"]
     assert {p["name"]: p["containerPort"] for p in webhook["ports"]} == {"https": 10250, "http": 8080}
     assert webhook["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
     assert (
@@ -108,7 +108,7 @@ def test_webhook_deployment(render):
 def test_controller_deployment(render):
     assert render().one("Deployment", "pgwarden-controller")["spec"]["replicas"] == 1
     controller = container(render(), "controller")
-    assert controller["command"] == ["python3", "-m", "pgwarden", "controller"]
+    assert controller["command"] == ["python3", "-m", "controller"]
     assert {p["name"]: p["containerPort"] for p in controller["ports"]} == {"http": 8080}
     assert controller["readinessProbe"]["httpGet"]["path"] == "/readyz"
 

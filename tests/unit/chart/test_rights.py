@@ -110,8 +110,10 @@ def test_the_code_has_the_rights_it_uses(render, root, component):
     for resource, allowed in granted.items():
         plural = re.sub(r"\[.*\]", "", resource).split("/", 1)[-1]
         verbs.setdefault(plural, set()).update(allowed)
-    source = "\n".join(path.read_text() for path in (root / "pgwarden" / component).rglob("*.py"))
-    for plural in re.findall(r'paths\.of\("(\w+)"', source):
+    source = "\n".join(path.read_text() for path in (root / component).rglob("*.py"))
+    used = re.findall(r'paths\.of\("(\w+)"', source)
+    assert used
+    for plural in used:
         assert verbs.get(plural), f"the {component} uses {plural} and has no right to"
     for plural in re.findall(r'WatchCache\(client, paths\.of\("(\w+)"', source):
         assert verbs[plural] >= READ, plural

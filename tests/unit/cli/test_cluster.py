@@ -6,8 +6,8 @@ import copy
 import pytest
 import yaml
 
-from pgwarden.cli import cluster_loss, completion, keys, loss, show_cluster, status
-from pgwarden.cli.problem import CliError
+from pgwarden.cli import cluster_data_loss, completion, data_loss, keys, show_cluster, status
+from pgwarden.cli.errors import CliError
 from pgwarden.cli.protection import judge
 from tests.unit.cli.conftest import NOW
 
@@ -283,8 +283,8 @@ def cluster(make):
 
 
 def test_scaling_down_names_what_goes_and_never_the_primary(cluster):
-    assert cluster_loss.of_scale(cluster(), 3) == cluster_loss.of_scale(cluster(), 5) == []
-    (line,) = cluster_loss.of_scale(cluster(), 1)
+    assert cluster_data_loss.of_scale(cluster(), 3) == cluster_data_loss.of_scale(cluster(), 5) == []
+    (line,) = cluster_data_loss.of_scale(cluster(), 1)
     assert line == (
         "2 instances will be removed, with their volumes (hippo-1, hippo-2); the primary and the backups stay."
     )
@@ -294,7 +294,7 @@ def test_a_deletion_says_what_is_lost_and_what_stays(cluster, make, healthy):
     repository = make("Repository", "hippo", status=healthy)
     running = make("Backup", "now", status={"phase": "Running"}, repository="hippo")
     both = cluster(repository={"storageType": "local,s3", "s3": S3})
-    text = "\n".join(cluster_loss.of_deletion(both, repository, [running], NOW))
+    text = "\n".join(cluster_data_loss.of_deletion(both, repository, [running], NOW))
     assert "3 instances with all data on their volumes (2Gi each), Services, and Secret hippo-credentials" in text
     assert "transactions committed after 2026-11-23 11:55:00Z (5 min ago)" in text
     assert "Backup now (Running)" in text
@@ -306,15 +306,17 @@ def test_a_deletion_says_what_is_lost_and_what_stays(cluster, make, healthy):
 @pytest.mark.parametrize("repository", [None, {}], ids=["no Repository", "a Repository without backups"])
 def test_a_deletion_without_a_backup_loses_everything(cluster, make, repository):
     found = None if repository is None else make("Repository", "hippo", status=repository)
-    assert "EVERYTHING: there is no finished backup" in "\n".join(cluster_loss.of_deletion(cluster(1), found, [], NOW))
+    assert "EVERYTHING: there is no finished backup" in "\n".join(
+        cluster_data_loss.of_deletion(cluster(1), found, [], NOW)
+    )
 
 
 def test_a_restore_says_that_replicas_go_and_autofail_stays_off(cluster, make, healthy):
     restore, repository = make("Restore", "back", repository="hippo"), make("Repository", "hippo", status=healthy)
-    text = "\n".join(loss.of_restore(restore, repository, NOW, cluster()))
+    text = "\n".join(data_loss.of_restore(restore, repository, NOW, cluster()))
     assert "2 replicas with their data" in text
     assert "kubectl pgwarden update cluster hippo --autofail=true" in text
-    assert "replica" not in "\n".join(loss.of_restore(restore, repository, NOW))
+    assert "replica" not in "\n".join(data_loss.of_restore(restore, repository, NOW))
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from pgwarden.cli.workloads import TEMPLATES, apply
-from pgwarden.webhook import pods
-from pgwarden.webhook.decide import decide
-from pgwarden.webhook.patch import encode, patch
-from pgwarden.webhook.settings import Settings
+from pgwarden.injection import pods
+from pgwarden.injection.decide import decide
+from pgwarden.injection.patch import encode, patch
+from pgwarden.injection.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden" / "demo.diff"
 DEMO = Path(__file__).parents[3] / "demo" / "manifests"
-PODS = Path(__file__).parents[1] / "webhook" / "golden"
+PODS = Path(__file__).parents[1] / "injection" / "golden"
 UPDATE = os.environ.get("PGWARDEN_UPDATE_GOLDEN") == "1"
 IMAGE = "pgwarden.example/pgwarden:1"
 

@@ -4,11 +4,11 @@ import pytest
 import yaml
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.rules import validate
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli.commands import COMMANDS
 from pgwarden.cli.lookup import Objects
 from pgwarden.cli.parser import build, parse
+from pgwarden.rules import validate
 from tests.unit.cli.conftest import NOW
 
 BACKUP_FULL = {"repository": "hippo", "type": "full", "options": ["--repo1-retention-full=7"]}

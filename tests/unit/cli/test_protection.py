@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from pgwarden.cli import loss, show, status
+from pgwarden.cli import data_loss, show, status
 from pgwarden.cli.protection import judge
 from tests.unit.cli.conftest import NOW
 
@@ -204,7 +204,7 @@ TARGETS = {
 @pytest.mark.parametrize(("spec", "said"), TARGETS.values(), ids=TARGETS)
 def test_what_a_restore_takes_away_is_said_before(make, healthy, spec, said):
     restore = make("Restore", "rewind", repository="hippo", **spec)
-    text = "\n".join(loss.of_restore(restore, make("Repository", "hippo", status=healthy), NOW))
+    text = "\n".join(data_loss.of_restore(restore, make("Repository", "hippo", status=healthy), NOW))
     assert [part for part in said if part not in text] == []
     assert "(pod hippo-0)" in text
 
@@ -212,7 +212,7 @@ def test_what_a_restore_takes_away_is_said_before(make, healthy, spec, said):
 def test_lost_time_grows(make, healthy):
     restore = make("Restore", "rewind", repository="hippo", target={"time": "2026-11-23T10:00:00Z"})
     repository = make("Repository", "hippo", status=copy.deepcopy(healthy))
-    later = "\n".join(loss.of_restore(restore, repository, NOW + timedelta(days=1)))
+    later = "\n".join(data_loss.of_restore(restore, repository, NOW + timedelta(days=1)))
     assert "that is in the last 1 d 2 h" in later
 
 

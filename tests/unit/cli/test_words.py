@@ -10,9 +10,9 @@ import pytest
 from pgwarden.cli import completion, output
 from pgwarden.cli.commands import COMMANDS
 from pgwarden.cli.delete import consequence
+from pgwarden.cli.errors import CliError, faults_of, unknown
 from pgwarden.cli.main import translated
 from pgwarden.cli.operate import sure
-from pgwarden.cli.problem import CliError, faults_of, unknown
 from pgwarden.cli.terminal import clean
 from pgwarden.kube import errors
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
+from controller.repository import report
+from controller.repository.facts import Facts, PodView
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
-from pgwarden.controller.repository import report
-from pgwarden.controller.repository.facts import Facts, PodView
 from pgwarden.pgbackrest.info import Info, parse_info
 
 Object = dict[str, Any]

@@ -18,21 +18,21 @@ import pytest
 from prometheus_client import REGISTRY
 
 import pgwarden
-from pgwarden.api.rules import backup_sets
+from controller.backup import available
+from controller.cluster import clone
+from controller.cluster import report as cluster_report
+from controller.cluster.decide import Decision
+from controller.repository import metrics, report
 from pgwarden.api.schema import crds
-from pgwarden.cli import cluster_loss, loss, show
+from pgwarden.cli import cluster_data_loss, data_loss, show
 from pgwarden.cli.protection import judge
 from pgwarden.cli.terminal import Terminal
-from pgwarden.controller.backup import available
-from pgwarden.controller.cluster import clone
-from pgwarden.controller.cluster import report as cluster_report
-from pgwarden.controller.cluster.decide import Decision
-from pgwarden.controller.repository import metrics, report
-from tests.unit.api.conftest import build
+from pgwarden.rules import backup_sets
 from tests.unit.contract import produced
 from tests.unit.contract.produced import NOW, Set, chain
 from tests.unit.contract.worlds import OLD_S3, Object, World, some, two, unreadable, weekly, world
 from tests.unit.controller.cluster.conftest import facts as cluster_facts
+from tests.unit.rules.conftest import build
 
 
 def test_the_newest_are_listed_newest_first_and_all_are_counted(there: World):
@@ -166,13 +166,13 @@ def test_what_a_restore_begins_with_is_the_newest_before_its_target_or_is_not_sa
 
 def begins(there: World, **spec: Any) -> str:
     restore = build("Restore", "rewind", repository="hippo", **spec)
-    lines = loss.of_restore(restore, there.repository, NOW)
+    lines = data_loss.of_restore(restore, there.repository, NOW)
     return next((found[1] for line in lines if (found := re.search(r"begins with: *backup (\S+)", line))), "")
 
 
 def test_who_deletes_a_cluster_reads_how_many_backup_sets_stay(there: World):
     cluster = build("PostgresCluster", "hippo", instances={"replicas": 1})
-    text = "\n".join(cluster_loss.of_deletion(cluster, there.repository, [], NOW))
+    text = "\n".join(cluster_data_loss.of_deletion(cluster, there.repository, [], NOW))
     assert f"{len(there.sets)} backup set{'s and their' if len(there.sets) > 1 else ' and its'} WAL" in text
 
 

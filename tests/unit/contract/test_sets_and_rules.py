@@ -13,14 +13,14 @@ from datetime import timedelta
 import pytest
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.dependents import dependents, is_only_full, may_have_more
-from pgwarden.api.rules import validate
-from pgwarden.api.rules.deletion import of_backup
 from pgwarden.api.target import lsn_text, parse_lsn
-from tests.unit.api.conftest import Cluster, build
+from pgwarden.rules import validate
+from pgwarden.rules.deletion import of_backup
+from pgwarden.rules.dependents import dependents, is_only_full, may_have_more
 from tests.unit.contract import produced
 from tests.unit.contract.produced import NOW, Set, chain
 from tests.unit.contract.worlds import ABSENT, FORKED, OLD_S3, World, some, two, unreadable, weekly, world
+from tests.unit.rules.conftest import Cluster, build
 
 HOUR = timedelta(hours=1)
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.rules import Verdict, validate
-from tests.unit.api.conftest import Cluster, build
+from pgwarden.rules import Verdict, validate
 from tests.unit.contract import produced
 from tests.unit.contract.produced import NOW, Set, chain
+from tests.unit.rules.conftest import Cluster, build
 
 Object = dict[str, Any]
 ABSENT = "20200101-000000F"  # the label of no set

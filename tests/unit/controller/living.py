@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.context import Caches, Context
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.controller.context import Caches, Context
 from pgwarden.kube import errors
 from pgwarden.kube.events import Recorder
 from tests.unit.controller.restore.conftest import SETTINGS, Cluster

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from controller import admission, operations
+from controller.backup.reconcile import BackupController
+from controller.manager import Manager, Worker, metrics
+from controller.repository.secret_watch import SecretWatch
+from controller.restore.reconcile import RestoreController
 from pgwarden.api.faults import Waits
-from pgwarden.controller import admission, operations
-from pgwarden.controller.backup.reconcile import BackupController
-from pgwarden.controller.manager import Manager, Worker, metrics
-from pgwarden.controller.repository.secret_watch import SecretWatch
-from pgwarden.controller.restore.reconcile import RestoreController
 from tests.unit.controller.living import PLURALS, World, condition
 
 S3 = {"credentialsSecretRef": {"name": "s3"}}

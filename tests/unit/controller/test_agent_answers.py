@@ -14,9 +14,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from controller import agents, certificates
+from controller.agents import MOST, MOST_POD, AgentError, Agents
 from pgwarden.api import names
-from pgwarden.controller import agents, certificates
-from pgwarden.controller.agents import MOST, MOST_POD, AgentError, Agents
 
 KEY = ("ns", "hippo")
 NOW = datetime.now(UTC)

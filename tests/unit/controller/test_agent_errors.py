@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from pgwarden.controller.agents import _why
+from controller.agents import _why
 
 KEY = ConnectionKey("10.0.0.7", 8433, True, ssl.create_default_context(), None, None, None)
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from controller.backup import report
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
-from pgwarden.controller.backup import report
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import structlog
 
+from controller.agents import Agents
+from controller.context import Caches, Context
+from controller.manager import Manager
+from controller.runtime import steady
+from controller.settings import Settings
 from pgwarden.api import names
-from pgwarden.controller.agents import Agents
-from pgwarden.controller.context import Caches, Context
-from pgwarden.controller.manager import Manager
-from pgwarden.controller.runtime import steady
-from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient

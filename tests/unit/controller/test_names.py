@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller import certificates
 from pgwarden.api import names
-from pgwarden.controller import certificates
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
 

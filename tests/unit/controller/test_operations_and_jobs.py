@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pgwarden.controller import jobs, operations, pods
+from controller import jobs, operations, pods
 
 
 def operation(kind: str, name: str, phase: str = "", minute: int = 0, labels: dict | None = None, **status):

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from controller import operations
 from pgwarden.api import names
-from pgwarden.controller import operations
 
 Object = dict[str, Any]
 #: What the Backup of a Restore at BackedUp may say before it begins; None: it is not there yet.

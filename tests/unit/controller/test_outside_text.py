@@ -9,13 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from pgwarden.agent import calls
-from pgwarden.agent.pgbackrest import Result
+from agent import calls
+from agent.pgbackrest import Result
+from controller import jobs, patroni
+from controller.pods import postgres_facts
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts
-from pgwarden.controller import jobs
-from pgwarden.controller.cluster import patroni
-from pgwarden.controller.pods import postgres_facts
 from pgwarden.pgbackrest.info import InfoError, parse_info
 
 FACTS = {

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 import structlog
 
+from controller import certificates
+from controller.agents import AgentError, Agents
+from controller.repository import secret_watch
+from controller.repository.secrets import MissingSecretError, ensure_authority, read_credentials
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
-from pgwarden.controller import certificates
-from pgwarden.controller.agents import AgentError, Agents
-from pgwarden.controller.repository import secret_watch
-from pgwarden.controller.repository.secrets import MissingSecretError, ensure_authority, read_credentials
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.cache import WatchCache

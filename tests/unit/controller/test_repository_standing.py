@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from controller.repository import metrics
+from controller.repository.reconcile import RepositoryController
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.controller.repository import metrics
-from pgwarden.controller.repository.reconcile import RepositoryController
 from pgwarden.kube import errors
 from tests.unit.controller.living import World, condition
 from tests.unit.controller.restore.conftest import SETTINGS

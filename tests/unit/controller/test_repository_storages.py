@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from controller import storage_state
+from controller.repository import decide, report
+from controller.repository.facts import Facts, PodView
 from pgwarden.api.defaults import OperatorDefaults, effective_s3
 from pgwarden.api.kinds import RepositorySpec
-from pgwarden.controller import storages
-from pgwarden.controller.repository import decide, report
-from pgwarden.controller.repository.facts import Facts, PodView
 from pgwarden.pgbackrest.info import parse_info
 
 TEXTS = json.loads((Path(__file__).parents[1] / "pgbackrest" / "data" / "trouble-2.60.json").read_text("utf-8"))
@@ -168,14 +168,14 @@ def test_each_storage_is_ready_by_itself(repos, more, ready):
     given = facts(info(*repos), **({"answer": {"relays": True}} | more))
     shown = report.status(given, {})
     assert [storage["ready"] for storage in shown["storages"]] == ready
-    told_of = {name: storages.hindrance({"status": shown}, name) for name in ("local", "s3")}
+    told_of = {name: storage_state.hindrance({"status": shown}, name) for name in ("local", "s3")}
     assert [not why for why in told_of.values()] == ready
 
 
 def test_what_hinders_an_operation_is_what_its_own_storage_says():
     shown = report.status(facts(info({}, DOWN), answer={"relays": True}), {})
-    assert storages.hindrance({"status": shown}, "s3").startswith("storage s3: cannot connect to")
-    assert storages.hindrance({}, "s3") == "the Repository has not been looked at yet"
+    assert storage_state.hindrance({"status": shown}, "s3").startswith("storage s3: cannot connect to")
+    assert storage_state.hindrance({}, "s3") == "the Repository has not been looked at yet"
 
 
 def test_the_status_has_each_storage_with_all_defaults_filled_in():

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from controller.backup import turn
+from controller.context import Caches, Context
+from controller.repository import decide, render
+from controller.repository.facts import Facts
+from controller.repository.reconcile import InTheWayError, RepositoryController
+from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
-from pgwarden.controller.backup import turn
-from pgwarden.controller.context import Caches, Context
-from pgwarden.controller.repository import decide, render
-from pgwarden.controller.repository.facts import Facts
-from pgwarden.controller.repository.reconcile import InTheWayError, RepositoryController
-from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient

@@ -12,11 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from pgwarden.controller import certificates
-from pgwarden.controller import webhook_certificate as module
-from pgwarden.controller.certificates import Pair
-from pgwarden.controller.runtime.pace import Tries
-from pgwarden.controller.webhook_certificate import KEY_BUNDLE, PACE, decide, pause
+from controller import certificates
+from controller import webhook_certificate as module
+from controller.certificates import Pair
+from controller.runtime.backoff import Tries
+from controller.webhook_certificate import KEY_BUNDLE, PACE, decide, pause
 from pgwarden.kube import errors
 
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
+from controller.admission import _ASKED_LATER
 from pgwarden.api.faults import Waits
-from pgwarden.controller.admission import _ASKED_LATER
 
 from .pages import ROOT, text
 
 PAGE = text(ROOT / "docs" / "troubleshooting.md")
-SOURCES = [*(ROOT / "pgwarden" / "controller").rglob("*.py"), ROOT / "pgwarden" / "pgbackrest" / "trouble.py"]
+SOURCES = [*(ROOT / "controller").rglob("*.py"), ROOT / "pgwarden" / "pgbackrest" / "trouble.py"]
 #: What makes a reason out of one of its first four arguments.
 MAKERS = {"Verdict", "Trouble", "Missed", "fail", "wait", "done", "settled", "act"}
 MAKERS |= {"put", "_put", "_wait", "_failed", "normal", "warning"}
@@ -72,7 +72,7 @@ def of(path: Path) -> list[str]:
     return sorted(set(reasons(ast.parse(path.read_text(encoding="utf-8")))) - NOT_REASONS)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "pgwarden")))
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_reason_is_explained(path: Path):
     missing = [reason for reason in of(path) if f"`{reason}`" not in PAGE]
     assert missing == []
@@ -92,7 +92,7 @@ def test_the_reasons_are_found_at_all():
 
 def test_every_metric_in_the_page_is_served():
     for module in ("controller.repository.metrics", "controller.runtime.metrics", "webhook.metrics"):
-        importlib.import_module(f"pgwarden.{module}")
+        importlib.import_module(module)
     served = {family.name for family in REGISTRY.collect()}
     for name in set(re.findall(r"\bpgwarden_\w+", PAGE)):
         assert name.removesuffix("_total") in served, name

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.rules import validate
+from pgwarden.rules import validate
 
 from .pages import MANIFESTS, PAGES, ROOT, blocks, text, yaml_texts
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+from tests.unit import sources
+
 _SELECTORS = re.compile(r"""(?:field_selector|fieldSelector)["']?\s*[=:]\s*f?["']([^"'=]*)""")
 #: Field selectors of custom resources need Kubernetes 1.31; these two every kind has had for ever.
 OLD = {"metadata.name", "metadata.namespace"}
@@ -13,8 +13,8 @@ OLD = {"metadata.name", "metadata.namespace"}
 
 def test_no_field_selector_is_used_but_by_name():
     found = {
-        (str(path.relative_to(ROOT)), field)
-        for path in (ROOT / "pgwarden").rglob("*.py")
+        (str(path.relative_to(sources.ROOT)), field)
+        for path in sources.modules()
         for field in _SELECTORS.findall(path.read_text("utf-8"))
     }
     assert {field for _, field in found} <= OLD, found

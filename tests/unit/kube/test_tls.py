@@ -22,10 +22,11 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from controller import agents, certificates
 from pgwarden.cli import session
-from pgwarden.controller import agents, certificates
 from pgwarden.kube import access, tls
 from pgwarden.kube.client import KubeClient
+from tests.unit import sources
 from tests.unit.plain_ca import DAY, NOW, Signed, be_strict, serving, signed
 
 ROOT = Path(__file__).parents[3]
@@ -174,9 +175,10 @@ def test_nothing_older_than_tls_1_2_is_spoken():
 def test_no_other_context_is_made_for_connections_of_ours():
     """One that is made elsewhere has the defaults of whatever Python runs it."""
     makers = ("create_default_context", "PROTOCOL_TLS_CLIENT", "_create_unverified_context", "wrap_socket")
-    programs = [*(ROOT / "pgwarden").rglob("*.py")]
     found = [
-        str(path.relative_to(ROOT)) for path in programs if any(maker in path.read_text("utf-8") for maker in makers)
+        str(path.relative_to(ROOT))
+        for path in sources.modules()
+        if any(maker in path.read_text("utf-8") for maker in makers)
     ]
     assert found == ["pgwarden/kube/tls.py"]
 

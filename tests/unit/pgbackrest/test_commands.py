@@ -6,7 +6,7 @@ import pytest
 
 from pgwarden.api.kinds import RestoreTarget
 from pgwarden.pgbackrest import commands
-from pgwarden.pgbackrest.options import ParsedOptions, parse_options
+from pgwarden.pgbackrest.user_options import ParsedOptions, parse_options
 
 
 def test_a_backup_carries_its_mark_and_its_options():

@@ -8,14 +8,14 @@ import subprocess
 import msgspec
 import pytest
 
+from controller.backup import render as backup_render
+from controller.repository import render as repository_render
+from controller.restore import render as restore_render
+from controller.restore.plan import Plan
+from controller.settings import Settings
 from pgwarden.api.kinds import BackupSpec, PodFacts, RepositorySpec, RestoreSpec
-from pgwarden.api.options import parse_options
-from pgwarden.controller.backup import render as backup_render
-from pgwarden.controller.repository import render as repository_render
-from pgwarden.controller.restore import render as restore_render
-from pgwarden.controller.restore.plan import Plan
-from pgwarden.controller.settings import Settings
 from pgwarden.pgbackrest import commands, identity
+from pgwarden.pgbackrest.user_options import parse_options
 
 ROLE = "arn:aws:iam::1:role/backups"
 WEB_ID = {"keyType": "web-id", "bucket": "b", "endpoint": "e", "region": "r", "uriStyle": "path"}

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgwarden.webhook import connection
-from pgwarden.webhook.connection import Connection
-from pgwarden.webhook.review import MAX_BODY, Answer
-from pgwarden.webhook.room import Room
+from webhook import connection
+from webhook.connection import Connection
+from webhook.memory_limit import Room
+from webhook.review import MAX_BODY, Answer
 
 
 class Wire(asyncio.Transport):

@@ -9,9 +9,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pgwarden.api.faults import Fault
-from pgwarden.webhook import review
-from pgwarden.webhook.handlers import Handlers
-from pgwarden.webhook.review import Answer
+from webhook import review
+from webhook.handlers import Handlers
+from webhook.review import Answer
 
 
 class Verdict:

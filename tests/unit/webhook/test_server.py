@@ -13,8 +13,8 @@ import pytest
 
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
-from pgwarden.webhook import main, review
 from tests.unit.webhook.fake_api import FakeApi
+from webhook import main, review
 
 SECRET = "/api/v1/namespaces/pgwarden-system/secrets/pgwarden-webhook-tls"
 HIPPO = "/apis/pgwarden.io/v1alpha1/namespaces/zoo/repositories/hippo"
@@ -287,7 +287,7 @@ async def test_plain_text_on_the_tls_port_is_turned_away(running):
 
 async def test_slow_body_is_given_up(running, monkeypatch):
     """A client that dribbles holds no review for ever."""
-    monkeypatch.setattr("pgwarden.webhook.server.READ_SECONDS", 0.1)
+    monkeypatch.setattr("webhook.server.READ_SECONDS", 0.1)
     reader, writer = await asyncio.open_connection("localhost", running.port, ssl=running.tls)
     writer.write(b"POST /mutate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
     assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)

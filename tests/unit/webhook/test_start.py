@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.webhook import main, settings
+from pgwarden.injection import settings
+from webhook import main
 
 HEAVY = (
     "aiohttp.web",
@@ -15,8 +16,8 @@ HEAVY = (
     "cryptography",
     "psycopg",
     "requests",
-    "pgwarden.controller",
-    "pgwarden.agent",
+    "controller",
+    "agent",
 )
 
 
@@ -45,7 +46,7 @@ def test_environment_that_cannot_work(environment, sentence):
 def test_main_says_what_is_missing(monkeypatch, capsys):
     """Exit status 2, one sentence."""
     monkeypatch.delenv("PGWARDEN_IMAGE", raising=False)
-    monkeypatch.setattr("pgwarden.webhook.logs.configure", lambda _: None)
+    monkeypatch.setattr("webhook.logs.configure", lambda _: None)
     assert main.main([]) == 2
     assert capsys.readouterr().err.startswith("pgwarden webhook: PGWARDEN_IMAGE must")
 
@@ -66,6 +67,6 @@ def test_options(argv, environment, expected):
 
 def test_imports_stay_light():
     """Start time and memory of every replica hang on this."""
-    code = f"import sys, pgwarden.webhook.main, pgwarden.api.rules; print(*(set(sys.modules) & {set(HEAVY)}))"
+    code = f"import sys, webhook.main, pgwarden.rules; print(*(set(sys.modules) & {set(HEAVY)}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -32,7 +32,7 @@ func inject(pod *corev1.Pod, stanza string, s spec, image string) error {
 	own := base(image, found, s.SidecarResources)
 	tools, sidecar := own, own
 	tools.Name = "pgwarden-tools"
-	tools.Command = []string{"python3", "-m", "pgwarden", "install-tools", "--to", "/pgwarden/tools-target"}
+	tools.Command = []string{"python3", "-m", "agent", "install-tools", "--to", "/pgwarden/tools-target"}
 	tools.VolumeMounts = []corev1.VolumeMount{{Name: "pgwarden-tools", MountPath: "/pgwarden/tools-target"}}
 	complete(&sidecar, stanza, found, a, container, mounts, socket)
 	volumes := volumes(stanza, socket == nil)
@@ -125,13 +125,13 @@ func base(image string, f facts, resources *corev1.ResourceRequirements) corev1.
 
 func complete(c *corev1.Container, stanza string, f facts, a access, from *corev1.Container, data []corev1.VolumeMount, socket *corev1.VolumeMount) {
 	c.RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
-	c.Command = []string{"python3", "-m", "pgwarden", "agent"}
+	c.Command = []string{"python3", "-m", "agent"}
 	c.Env = sidecarEnvironment(stanza, f, a, from, data)
 	c.Ports = []corev1.ContainerPort{
 		{Name: "pgbackrest", ContainerPort: 8432, Protocol: corev1.ProtocolTCP},
 		{Name: "pgwarden-agent", ContainerPort: 8433, Protocol: corev1.ProtocolTCP},
 	}
-	check := corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"python3", "-m", "pgwarden", "agent", "--check"}}}
+	check := corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"python3", "-m", "agent", "--check"}}}
 	c.LivenessProbe = &corev1.Probe{
 		ProbeHandler: check, TimeoutSeconds: 10, InitialDelaySeconds: 20, PeriodSeconds: 30, FailureThreshold: 3,
 	}

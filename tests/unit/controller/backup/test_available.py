@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pgwarden.controller.backup.available import lost, tell, why_gone
-from pgwarden.controller.context import Context
-from pgwarden.controller.repository import report
-from pgwarden.controller.repository.report import LISTED_BACKUPS
+from controller.backup.available import lost, tell, why_gone
+from controller.context import Context
+from controller.repository import report
+from controller.repository.report import LISTED_BACKUPS
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
 from tests.unit.contract import produced

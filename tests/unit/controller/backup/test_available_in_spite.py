@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import structlog
 
+from controller.agents import Agents
+from controller.backup.available import tell
+from controller.context import Caches, Context
+from controller.repository.facts import Facts
+from controller.settings import Settings
 from pgwarden.api.kinds import RepositorySpec
-from pgwarden.controller.agents import Agents
-from pgwarden.controller.backup.available import tell
-from pgwarden.controller.context import Caches, Context
-from pgwarden.controller.repository.facts import Facts
-from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder

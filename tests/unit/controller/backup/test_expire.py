@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from controller import operations, returned
+from controller.backup import expire
+from controller.backup.reconcile import BackupController
+from controller.context import Context
+from controller.settings import Settings
 from harness.patches import carried_out
 from pgwarden.api import names
-from pgwarden.controller import operations, record
-from pgwarden.controller.backup import expire
-from pgwarden.controller.backup.reconcile import BackupController
-from pgwarden.controller.context import Context
-from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
@@ -131,7 +131,7 @@ async def test_its_set_is_expired_by_a_job_of_its_own_and_what_builds_on_it_is_s
     (made,) = client.jobs()
     assert made["metadata"]["name"] == "one-expire"
     assert made["spec"]["template"]["spec"]["containers"][0]["args"] == [
-        *["job", "expire", "--", "--stanza=hippo", "--repo=1", f"--set={FULL}", "expire"]
+        *["expire", "--", "--stanza=hippo", "--repo=1", f"--set={FULL}", "expire"]
     ]
     assert made["spec"]["template"]["metadata"]["labels"][names.LABEL_COMPONENT] == "expire"
     assert not client.released
@@ -315,7 +315,7 @@ async def test_a_backup_that_waits_for_its_turn_lists_nothing_and_looks_less_and
     async def no_sets(*_):
         return produced.read([])
 
-    monkeypatch.setattr(record, "read_info", no_sets)
+    monkeypatch.setattr(returned, "read_info", no_sets)
     await BackupController(context).reconcile(("ns", "one"))
     assert len(client.jobs()) == 1
 

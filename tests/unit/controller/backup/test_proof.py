@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from controller.agents import AgentError
+from controller.backup.reconcile import BackupController
+from controller.context import Context
+from controller.settings import Settings
 from harness.patches import carried_out
 from pgwarden.api import names, records
-from pgwarden.controller.agents import AgentError
-from pgwarden.controller.backup.reconcile import BackupController
-from pgwarden.controller.context import Context
-from pgwarden.controller.settings import Settings
 from pgwarden.kube import paths
 from pgwarden.kube.events import Recorder
 from pgwarden.pgbackrest.trouble import explain

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from controller import operations, returned
+from controller.agents import AgentError
+from controller.backup.reconcile import BackupController
+from controller.context import Caches, Context
 from harness.patches import merged
 from pgwarden.api import names, records
-from pgwarden.controller import operations, record
-from pgwarden.controller.agents import AgentError
-from pgwarden.controller.backup.reconcile import BackupController
-from pgwarden.controller.context import Caches, Context
 from pgwarden.kube import errors
 from pgwarden.kube.events import Recorder
 from tests.unit.controller.restore.agents import info
@@ -242,7 +242,7 @@ def test_what_users_write_on_a_backup_gets_into_no_command_line():
     metadata = {"name": "b", "uid": "u", "labels": {names.LABEL_RESTORE: "r"}}
     backup = {"kind": "Backup", "metadata": metadata, "spec": {"repository": "hippo"}}
     metadata["annotations"] = {names.ANNOTATION_RESTORE_ORDER: "ab.cd", names.ANNOTATION_RESTORE_UID: "u\nx"}
-    assert sorted(record.marks(backup)) == ["pgwarden-name", "pgwarden-order", "pgwarden-uid"]
+    assert sorted(returned.marks(backup)) == ["pgwarden-name", "pgwarden-order", "pgwarden-uid"]
 
 
 async def test_one_that_had_begun_is_not_begun_again(world):
@@ -313,7 +313,7 @@ async def test_what_was_over_before_there_were_marks_is_marked_slowly(world):
     world._sync()
     waits = sorted([await world.controller.reconcile(("ns", f"old-{n}")) or 0.0 for n in range(20)])
     assert sum(DONE in one["metadata"].get("annotations", {}) for one in world.of("backups")) == 1
-    assert waits == pytest.approx([n * record.PACE for n in range(20)])
+    assert waits == pytest.approx([n * returned.PACE for n in range(20)])
 
 
 async def test_another_objects_job_of_the_name_is_waited_for(world):

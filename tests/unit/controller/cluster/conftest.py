@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from controller import patroni
+from controller.cluster.facts import Facts, Instance
 from pgwarden.api.kinds import PostgresClusterSpec
-from pgwarden.controller.cluster import patroni
-from pgwarden.controller.cluster.facts import Facts, Instance
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CURRENT, OLD = "current", "old"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.cluster import clone, scripts
 from harness.waiting import until
 from pgwarden.api import names
-from pgwarden.controller.cluster import clone, scripts
 
 from .conftest import ended_pod, spec
 

@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from controller import patroni
+from controller.cluster import clone, instance, report, scripts
+from controller.cluster.clone import Source
+from controller.cluster.decide import Clone, EndClone, KeepClone, Make, decide
+from controller.settings import Settings
 from pgwarden.api import names
-from pgwarden.controller.cluster import clone, instance, patroni, report, scripts
-from pgwarden.controller.cluster.clone import Source
-from pgwarden.controller.cluster.decide import Clone, EndClone, KeepClone, Make, decide
-from pgwarden.controller.settings import Settings
 from pgwarden.pgbackrest.info import BackupSet, Info, RepoStatus
 
 from .conftest import ended_pod, facts, spec

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from pgwarden.controller.cluster import patroni
-from pgwarden.controller.cluster.decide import BackUp, Configure, Make, Remove, Rename, Switch, decide, paused
+from controller import patroni
+from controller.cluster.decide import BackUp, Configure, Make, Remove, Rename, Switch, decide, paused
 
 from .conftest import NOW, OLD, facts, instance, spec
 

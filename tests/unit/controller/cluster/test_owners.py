@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from controller import owned
+from controller.cluster.facts import Instance
+from controller.cluster.gather import gather, stranger
+from controller.cluster.reconcile import ClusterController
+from controller.context import Caches, Context
+from controller.seal import Seal
+from controller.settings import Settings
 from pgwarden.api import names
-from pgwarden.controller import owned
-from pgwarden.controller.cluster.facts import Instance
-from pgwarden.controller.cluster.gather import gather, stranger
-from pgwarden.controller.cluster.reconcile import ClusterController
-from pgwarden.controller.context import Caches, Context
-from pgwarden.controller.seal import Seal
-from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import APPLY, KubeClient

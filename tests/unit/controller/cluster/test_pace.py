@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from controller.cluster import render
+from controller.cluster.decide import BackUp, Configure, Decision, Make, Switch, decide
+from controller.cluster.facts import Facts
+from controller.cluster.reconcile import ClusterController
 from pgwarden.api import names
-from pgwarden.controller.cluster import render
-from pgwarden.controller.cluster.decide import BackUp, Configure, Decision, Make, Switch, decide
-from pgwarden.controller.cluster.facts import Facts
-from pgwarden.controller.cluster.reconcile import ClusterController
 from tests.unit.controller.cluster.conftest import NOW, facts, instance, spec
 
 HOURS, DAY, MINUTE = timedelta(hours=6), timedelta(days=1), timedelta(minutes=1)

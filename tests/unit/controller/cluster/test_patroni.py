@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 
+from controller import patroni
+from controller.cluster import scripts
 from pgwarden.api import names
-from pgwarden.controller.cluster import patroni, scripts
 from pgwarden.pgbackrest import commands
 
 from .conftest import spec

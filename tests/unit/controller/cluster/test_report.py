@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from pgwarden.controller.cluster import report
-from pgwarden.controller.cluster.decide import decide
+from controller.cluster import report
+from controller.cluster.decide import decide
 
 from .conftest import OLD, facts, instance, spec
 

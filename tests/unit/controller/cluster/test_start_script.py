@@ -11,9 +11,9 @@ from typing import Protocol
 
 import pytest
 
+from controller.cluster import scripts
 from harness.waiting import until
 from pgwarden.api import names
-from pgwarden.controller.cluster import scripts
 
 from .conftest import spec
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from controller import certificates
+from controller.agents import AgentError
+from controller.context import Caches, Context
+from controller.repository.reconcile import RepositoryController
+from controller.settings import Settings
 from harness.patches import carried_out, merged
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.controller import certificates
-from pgwarden.controller.agents import AgentError
-from pgwarden.controller.context import Caches, Context
-from pgwarden.controller.repository.reconcile import RepositoryController
-from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import APPLY, JSON_PATCH, KubeClient

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from pgwarden.controller.agents import AgentError
+from controller.agents import AgentError
 
 Object = dict[str, Any]
 

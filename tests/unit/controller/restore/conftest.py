@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from controller.context import Caches, Context
+from controller.restore.reconcile import RestoreController
+from controller.settings import Settings
 from harness.patches import DoesNotFit, carried_out, merged
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.controller.context import Caches, Context
-from pgwarden.controller.restore.reconcile import RestoreController
-from pgwarden.controller.settings import Settings
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import DOES_NOT_FIT, KubeClient

@@ -7,15 +7,15 @@ from dataclasses import replace
 import msgspec
 from hypothesis import HealthCheck, given, settings, strategies
 
+from controller.restore import plan as plans
+from controller.restore import undo, workload
+from controller.restore.decide import STEPS as JUDGES
+from controller.restore.decide import decide
+from controller.restore.facts import Facts
+from controller.restore.plan import Ending, Plan, Volume
+from controller.restore.verdict import Create, Delete, Merge
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec
-from pgwarden.controller.restore import plan as plans
-from pgwarden.controller.restore import undo, workload
-from pgwarden.controller.restore.decide import STEPS as JUDGES
-from pgwarden.controller.restore.decide import decide
-from pgwarden.controller.restore.facts import Facts
-from pgwarden.controller.restore.plan import Ending, Plan, Volume
-from pgwarden.controller.restore.verdict import Create, Delete, Merge
 from tests.unit.controller.restore.conftest import FACTS, SETTINGS
 from tests.unit.controller.restore.conftest import START as NOW
 

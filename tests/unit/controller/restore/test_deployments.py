@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from controller.restore import cluster_members, steps_finish, workload
+from controller.restore.cluster_members import Members
+from controller.restore.facts import Facts, owner
+from controller.restore.plan import Plan
+from controller.restore.verdict import Delete, Merge
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts, RestoreSpec
-from pgwarden.controller.restore import after, cluster, workload
-from pgwarden.controller.restore.cluster import Members
-from pgwarden.controller.restore.facts import Facts, owner
-from pgwarden.controller.restore.plan import Plan
-from pgwarden.controller.restore.verdict import Delete, Merge
 
 FACTS = PodFacts(
     container="postgres", data_directory="/pgdata/data", port=5432, socket_directory="/var/run/postgresql",
@@ -89,37 +89,41 @@ def test_of_a_cluster_only_the_primary_is_restored(facts):
 
 def test_autofail_goes_off_first_and_stays_off(facts):
     on = {"metadata": {"name": "hippo"}, "spec": {}}
-    verdict = cluster.hold(facts, members(cluster=on), PLAN)
+    verdict = cluster_members.hold(facts, members(cluster=on), PLAN)
     assert verdict.action == Merge("postgresclusters", "ns", "hippo", {"spec": {"autofail": False}})
-    assert cluster.hold(facts, members(paused=False), PLAN).kind == "wait"
+    assert cluster_members.hold(facts, members(paused=False), PLAN).kind == "wait"
 
 
 def test_replicas_go_with_their_volumes_and_the_primary_stays(facts):
     two = members(deployments=(instance(1), instance(2)), claims=(instance(1), instance(2)))
-    assert cluster.hold(facts, two, PLAN).action == Delete("deployments", "ns", "hippo-2", "hippo-2")
+    assert cluster_members.hold(facts, two, PLAN).action == Delete("deployments", "ns", "hippo-2", "hippo-2")
     volumes = members(claims=(instance(1), instance(2)))
-    assert cluster.hold(facts, volumes, PLAN).action == Delete("persistentvolumeclaims", "ns", "hippo-2", "hippo-2")
+    assert cluster_members.hold(facts, volumes, PLAN).action == Delete(
+        "persistentvolumeclaims", "ns", "hippo-2", "hippo-2"
+    )
     ending = replace(facts, pods=(pod(), pod("hippo-2", **{names.LABEL_INSTANCE: "hippo-2"})))
-    assert cluster.hold(ending, members(), PLAN).kind == "wait"
-    assert cluster.hold(facts, members(), PLAN) is None
+    assert cluster_members.hold(ending, members(), PLAN).kind == "wait"
+    assert cluster_members.hold(facts, members(), PLAN) is None
 
 
 def test_the_lock_of_the_stopped_primary_is_taken_back(facts):
-    held = cluster.release(facts, members(lock="hippo-1-7f6-x"))
+    held = cluster_members.release(facts, members(lock="hippo-1-7f6-x"))
     assert held.action == Merge("configmaps", "ns", "hippo-leader", {"metadata": {"annotations": {"leader": None}}})
-    assert cluster.release(facts, members()) is None
+    assert cluster_members.release(facts, members()) is None
 
 
 def test_autofail_goes_on_again_where_the_restore_asks_for_that(facts):
     backup = {"metadata": {"creationTimestamp": "2026-11-23T12:00:01Z"}, "status": {"phase": "Completed"}}
     restore = {"metadata": {"name": "back", "namespace": "ns", "creationTimestamp": "2026-11-23T12:00:00Z"}}
     ended = replace(facts, restore=restore, backup=backup, members=members())
-    assert after.backed_up(ended).kind == "done"
+    assert steps_finish.backed_up(ended).kind == "done"
     asked = replace(ended, spec=RestoreSpec(repository="hippo", reenable_autofail=True))
-    assert after.backed_up(asked).action == Merge("postgresclusters", "ns", "hippo", {"spec": {"autofail": True}})
+    assert steps_finish.backed_up(asked).action == Merge(
+        "postgresclusters", "ns", "hippo", {"spec": {"autofail": True}}
+    )
     on = members(cluster={"metadata": {"name": "hippo"}, "spec": {}})
-    assert after.backed_up(replace(asked, members=on)).kind == "done"
+    assert steps_finish.backed_up(replace(asked, members=on)).kind == "done"
 
 
 def test_another_primary_than_the_plans_is_not_stopped(facts):
-    assert cluster.hold(facts, members(primary="hippo-2"), PLAN).reason == "PrimaryChanged"
+    assert cluster_members.hold(facts, members(primary="hippo-2"), PLAN).reason == "PrimaryChanged"

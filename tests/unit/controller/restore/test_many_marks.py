@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from controller.restore import carried_plans
 from pgwarden.api import names
-from pgwarden.controller.restore import carried
 from tests.unit.controller.restore.conftest import FACTS
 
 MARKS = 2200
@@ -32,10 +32,10 @@ async def test_a_look_at_thousands_asks_and_tells_little_and_none_is_told_twice(
         return await request(method, path, **more)
 
     cluster.request = counting
-    for _ in range(MARKS // carried._AT_A_LOOK + 2):
+    for _ in range(MARKS // carried_plans._AT_A_LOOK + 2):
         asked.clear()
         assert not [plan async for _, plan in forged.look("ns") if plan]
-        assert len(asked) <= 2 * carried._AT_A_LOOK + 4
+        assert len(asked) <= 2 * carried_plans._AT_A_LOOK + 4
     assert len(cluster.told) == len({name for _, name, _ in cluster.told}) == MARKS
     assert len(asked) == 2, "both lists, and nothing else"
     assert "docs/restore.md" in cluster.told[0][2]
@@ -43,7 +43,7 @@ async def test_a_look_at_thousands_asks_and_tells_little_and_none_is_told_twice(
 
 
 async def test_of_more_than_are_remembered_the_oldest_is_forgotten(cluster, forged, monkeypatch):
-    monkeypatch.setattr(carried, "_REMEMBERED", 30)
+    monkeypatch.setattr(carried_plans, "_REMEMBERED", 30)
     for _ in range(2):
         assert not [plan async for _, plan in forged.look("ns") if plan]
     assert len(forged._told) == 30

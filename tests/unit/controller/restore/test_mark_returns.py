@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from controller.cluster.gather import _is_stopped
+from controller.seal import Seal
 from pgwarden.api import names
-from pgwarden.controller.cluster.gather import _is_stopped
-from pgwarden.controller.seal import Seal
 
 
 async def mark_of(run, cluster, name="first") -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from controller.restore import render
+from controller.restore.plan import Plan, Volume, load
 from pgwarden.api.kinds import PodFacts, RepositorySpec, RestoreSpec, RestoreTarget
-from pgwarden.controller.restore import render
-from pgwarden.controller.restore.plan import Plan, Volume, load
 
 FACTS = PodFacts(
     container="postgres", data_directory="/data/pg/18", port=5433, socket_directory="/run/pg", user="admin", database="app",
@@ -41,7 +41,7 @@ def test_the_job(settings):
     assert made["metadata"]["ownerReferences"][0]["uid"] == "r-1"
     assert (made["spec"]["backoffLimit"], pod["restartPolicy"]) == (3, "Never")
     assert [a for a in container["args"] if not a.startswith("--recovery-option=")] == [
-        "job", "restore", "--pg-data", "/data/pg/18", "--volume-root", "/data", "--uid", "r-1", "--",
+        "restore", "--pg-data", "/data/pg/18", "--volume-root", "/data", "--uid", "r-1", "--",
         "--stanza=hippo", "--pg1-path=/data/pg/18", "--reset-pg1-host", "--type=time", "--target=2026-11-23 09:00:00.500000+00",
         "--target-action=promote", "restore",
     ]  # fmt: skip
@@ -85,7 +85,7 @@ def test_the_jobs_pod_has_a_postgresql_pods_view_of_the_repository(settings):
 def test_an_image_that_starts_as_root_has_its_volume_given_to_its_user(settings):
     plan = msgspec.structs.replace(PLAN, own_volume=True, security={})
     (own,) = job(settings, plan)["spec"]["template"]["spec"]["initContainers"]
-    assert own["args"] == ["job", "own", "--path", "/data", "--uid", "26", "--gid", "27"]
+    assert own["args"] == ["own", "--path", "/data", "--uid", "26", "--gid", "27"]
     assert own["securityContext"] == {
         "runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": False, "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},

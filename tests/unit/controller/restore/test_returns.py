@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
+from controller import returned
 from harness.patches import merged
 from pgwarden.api import names, records
-from pgwarden.controller import record
 
 WORD = names.ANNOTATION_RUN_AGAIN
 DONE = names.ANNOTATION_DONE
@@ -168,7 +168,7 @@ BY_SET = {
 async def test_from_git_it_is_known_by_the_backup_that_it_ended_with(run, cluster, annotations, spec, reason):
     """What one side writes, the other reads: the set's annotations are those of the Backup that the Restore made."""
     await finished(run, cluster, keepOldVolume=False, annotations={WORD: "monday"} if annotations else None)
-    run.agents.annotations = record.marks(cluster.objects["backups", "ns", "back-after"])
+    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
     assert len(run.agents.annotations) == 6
     forget(cluster)
     run.create(keepOldVolume=False, annotations=annotations, **spec)
@@ -183,7 +183,7 @@ AGE = {"of a database that is gone": (-1, "Completed"), "of this one": (1, "Reco
 async def test_the_backup_counts_where_the_claim_is_older(run, cluster, seconds, reason):
     """A namespace that is made anew over the bucket that is left: nothing was restored there yet."""
     await finished(run, cluster, keepOldVolume=False)
-    run.agents.annotations = record.marks(cluster.objects["backups", "ns", "back-after"])
+    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
     claim = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["metadata"]
     forget(cluster)
     run.agents.made = int(datetime.fromisoformat(claim["creationTimestamp"]).timestamp()) + seconds
@@ -194,7 +194,7 @@ async def test_the_backup_counts_where_the_claim_is_older(run, cluster, seconds,
 
 async def test_from_git_the_claim_that_it_keeps_is_named_as_well(run, cluster):
     await finished(run, cluster)
-    run.agents.annotations = record.marks(cluster.objects["backups", "ns", "back-after"])
+    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
     run.create()
     status = await run.until_over()
     assert (status["reason"], status["keptClaim"]) == ("Record", "data-pg-0-before-back")

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from controller.restore import volume_swap
+from controller.restore.plan import Volume
 from pgwarden.api import names
-from pgwarden.controller.restore import swap
-from pgwarden.controller.restore.plan import Volume
 
 WORKLOAD = ("statefulsets", "ns", "pg")
 
@@ -88,8 +88,8 @@ def test_the_binder_is_reminded_of_a_claim_whatever_its_users_write_there(cluste
     claim["status"] = {"phase": "Pending"}
     volume = cluster.objects["persistentvolumes", "", "pv-old"] | {"status": {"phase": "Available"}}
     volume["spec"]["persistentVolumeReclaimPolicy"] = "Retain"
-    goal = swap.Goal("ns", {"data-pg-0": (claim, Volume(name="pv-old", reclaim="Delete"))}, frozenset())
+    goal = volume_swap.Goal("ns", {"data-pg-0": (claim, Volume(name="pv-old", reclaim="Delete"))}, frozenset())
     later = cluster.now + timedelta(seconds=5)
-    change = swap.next_change(goal, {"data-pg-0": claim}, {"pv-old": volume}, later)
+    change = volume_swap.next_change(goal, {"data-pg-0": claim}, {"pv-old": volume}, later)
     assert change is not None
     assert change.message == "reminding the binder of claim data-pg-0"

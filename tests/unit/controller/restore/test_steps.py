@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from controller.recovery import target
+from controller.restore import planning, render, steps_finish, steps_prepare, steps_switch, workload
+from controller.restore.facts import Facts
+from controller.restore.plan import Plan, Volume
+from controller.restore.verdict import Call, Create, Delete
 from pgwarden.api import names
 from pgwarden.api.kinds import NewVolume, RepositorySpec, RestoreSpec, RestoreTarget
-from pgwarden.controller.restore import after, before, planning, render, switch, target, workload
-from pgwarden.controller.restore.facts import Facts
-from pgwarden.controller.restore.plan import Plan, Volume
-from pgwarden.controller.restore.verdict import Call, Create, Delete
 from pgwarden.pgbackrest.info import parse_info
 
 RESTORE = {
@@ -110,7 +111,7 @@ def test_the_plan_remembers_what_was_there(begin):
     ],
 )  # fmt: skip
 def test_why_a_restore_does_not_begin(begin, change, verdict, words):
-    found = before.validated(change(begin))
+    found = steps_prepare.validated(change(begin))
     assert said(found) == verdict
     assert words in found.message
 
@@ -175,14 +176,14 @@ def test_a_new_volume_holds_the_data(begin, size, reason):
 
 
 def test_the_primary_is_asked_to_archive_all_it_has(planned):
-    assert before.fenced(planned).action == Call("10.0.0.7", "fence?timeout=60", 75, "fence")
+    assert steps_prepare.fenced(planned).action == Call("10.0.0.7", "fence?timeout=60", 75, "fence")
 
 
 BOTH = msgspec.convert({"storageType": "local,s3", "s3": {"bucket": "b"}}, RepositorySpec)
 
 
 def test_the_fence_says_until_when_it_tries_and_what_comes_then(planned):
-    said = before.fenced(planned).message
+    said = steps_prepare.fenced(planned).message
     assert "waiting until 2026-11-23T12:01:01Z (60 s) at most, then the restore goes on with what is archived" in said
 
 
@@ -197,7 +198,7 @@ def test_the_fence_says_until_when_it_tries_and_what_comes_then(planned):
 )
 def test_the_fence_asks_for_the_storage_that_is_restored_from_alone(planned, chosen, named, call):
     plan = msgspec.structs.replace(planned.planned, storage=chosen)
-    found = before.fenced(
+    found = steps_prepare.fenced(
         replace(planned, plan=plan, repo_spec=BOTH, spec=RestoreSpec(repository="hippo", storage=named))
     )
     assert found.action.call == call
@@ -251,7 +252,7 @@ OLDER, SET, OTHER_SET = {"time": "2026-11-20T00:00:00Z"}, "20261123-110000F", "2
 )
 def test_a_restore_waits_for_the_storage_that_it_uses_and_no_other(begin, spec, codes, verdict, storage):
     wanted = msgspec.convert({"repository": "hippo"} | spec, RestoreSpec)
-    found = before.validated(replace(begin, spec=wanted, repo_spec=BOTH, info=with_storages(begin.info, *codes)))
+    found = steps_prepare.validated(replace(begin, spec=wanted, repo_spec=BOTH, info=with_storages(begin.info, *codes)))
     assert said(found) == verdict
     if found.kind == "done":
         assert found.plan.storage == storage
@@ -268,13 +269,13 @@ def test_of_storages_that_all_answer_the_first_that_reaches_the_target_is_named(
     info = with_storages(begin.info, 0, 0)
     info["backup"] = [one for one in info["backup"] if one["database"]["repo-key"] == 2]
     for spec in (RestoreSpec(repository="hippo"), RestoreSpec(repository="hippo", set=SET)):
-        found = before.validated(replace(begin, spec=spec, repo_spec=BOTH, info=info))
+        found = steps_prepare.validated(replace(begin, spec=spec, repo_spec=BOTH, info=info))
         assert found.plan.storage == "s3"
         assert "--repo=2" in render.arguments(found.plan, spec, BOTH)
 
 
 def test_one_storage_alone_is_not_named(begin):
-    found = before.validated(begin)
+    found = steps_prepare.validated(begin)
     assert (
         found.plan.storage,
         [a for a in render.arguments(found.plan, begin.spec, begin.repo_spec) if "--repo" in a],
@@ -298,7 +299,7 @@ def test_what_the_chosen_storage_lacks_counts_where_the_other_can_be_read(planne
         spec=RestoreSpec(repository="hippo", target=RestoreTarget(time="2026-11-23T11:50:00Z")),
         answers={"fence": {"ok": False, "error": "disk full"}},
     )
-    assert said(before.fenced(facts)) == verdict
+    assert said(steps_prepare.fenced(facts)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -310,7 +311,7 @@ def test_what_the_chosen_storage_lacks_counts_where_the_other_can_be_read(planne
 def test_postgresql_is_neither_stopped_nor_started_without_the_storage_of_its_wal(planned, chosen, codes, goes_on):
     plan = msgspec.structs.replace(planned.planned, storage=chosen)
     facts = replace(planned, plan=plan, repo_spec=BOTH, info=with_storages(planned.info, *codes))
-    for found in (switch.stopped(facts), switch._start(facts, plan, planned.workloads[0])):
+    for found in (steps_switch.stopped(facts), steps_switch._start(facts, plan, planned.workloads[0])):
         assert (found.reason != "RepositoryNotReachable") is goes_on
         assert goes_on or "no answer" in found.message
 
@@ -326,7 +327,7 @@ def test_postgresql_is_neither_stopped_nor_started_without_the_storage_of_its_wa
 )
 def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned, location, verdict):
     answer = {"ok": True, "lsn": "0/9000000", "tablespaces": [{"name": "fast", "location": location}]}
-    found = before.fenced(replace(planned, answers={"fence": answer}))
+    found = steps_prepare.fenced(replace(planned, answers={"fence": answer}))
     assert said(found) == verdict
     assert found.kind == "done" or f"tablespace fast is in {location}" in found.message
     assert found.kind == "fail" or found.plan.tablespaces == [location] * location.startswith("/")
@@ -336,7 +337,7 @@ def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned
 def test_a_position_that_is_not_written_yet_is_refused_before_anything_stops(planned, wanted, kind):
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(lsn=wanted))
     answer = {"ok": True, "lsn": "0/9000000", "wal": "000000010000000000000008", "time": "2026-11-23T12:00:00Z"}
-    found = before.fenced(replace(planned, spec=spec, answers={"fence": answer}))
+    found = steps_prepare.fenced(replace(planned, spec=spec, answers={"fence": answer}))
     assert found.kind == kind
     assert found.kind == "done" or wanted in found.message
 
@@ -354,7 +355,7 @@ def test_a_primary_that_cannot_archive(planned, time, verdict):
         "status": {"recoveryWindow": [{"storage": "local", "latest": "2026-11-23T11:55:00Z"}]}
     }
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(time=time) if time else None)
-    found = before.fenced(
+    found = steps_prepare.fenced(
         replace(planned, repository=repository, spec=spec, answers={"fence": {"ok": False, "error": "disk full"}})
     )
     assert said(found) == verdict
@@ -364,7 +365,7 @@ def test_a_primary_that_cannot_archive(planned, time, verdict):
 
 def test_the_end_of_a_backup_needs_no_fence(planned):
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(immediate=True))
-    assert said(before.fenced(replace(planned, spec=spec))) == ("done", "NotNeeded")
+    assert said(steps_prepare.fenced(replace(planned, spec=spec))) == ("done", "NotNeeded")
 
 
 # --- Restored ----------------------------------------------------------------------------------------------------
@@ -395,15 +396,15 @@ KILLED = {"ok": False, "exitCode": -1, "error": "ended by SIGTERM before it was 
 )  # fmt: skip
 def test_restored(planned, status, pods, verdict, words):
     job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-1"}]}, "status": status}
-    found = before.restored(replace(planned, job=job, job_pods=tuple(pods)))
+    found = steps_prepare.restored(replace(planned, job=job, job_pods=tuple(pods)))
     assert said(found) == verdict
     assert words in found.message
 
 
 def test_a_job_of_an_earlier_restore_of_that_name_is_waited_for(planned):
     job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-0"}]}, "status": {}}
-    assert said(before.restored(replace(planned, job=job))) == ("wait", "JobGoing")
-    assert isinstance(before.restored(planned).action, Create)
+    assert said(steps_prepare.restored(replace(planned, job=job))) == ("wait", "JobGoing")
+    assert isinstance(steps_prepare.restored(planned).action, Create)
 
 
 # --- Stopped -----------------------------------------------------------------------------------------------------
@@ -411,26 +412,26 @@ def test_a_job_of_an_earlier_restore_of_that_name_is_waited_for(planned):
 
 def test_nothing_stops_when_something_has_come_in_between(planned):
     other = merged(planned.claims["data-pg-0"], {"metadata": {"uid": "other"}})
-    assert said(switch.stopped(replace(planned, claims=planned.claims | {"data-pg-0": other}))) == (
+    assert said(steps_switch.stopped(replace(planned, claims=planned.claims | {"data-pg-0": other}))) == (
         "fail",
         "ClaimChanged",
     )
-    assert said(switch.stopped(replace(planned, claims={"data-pg-0": other}))) == ("fail", "ClaimChanged")
+    assert said(steps_switch.stopped(replace(planned, claims={"data-pg-0": other}))) == ("fail", "ClaimChanged")
 
 
 def test_both_volumes_are_kept_before_anything_stops(planned):
-    noted = switch.stopped(planned)
+    noted = steps_switch.stopped(planned)
     assert "spec" not in noted.action.body
     annotation = noted.action.body["metadata"]["annotations"][names.ANNOTATION_STOPPED_BY]
     assert json.loads(annotation)["replicas"] == 1
     planned = replace(planned, workloads=(merged(planned.workloads[0], {"metadata": noted.action.body["metadata"]}),))
-    first = switch.stopped(planned)
+    first = steps_switch.stopped(planned)
     assert (first.reason, first.action.plural) == ("Protecting", "persistentvolumes")
     retained = {
         n: merged(v, {"spec": v["spec"] | {"persistentVolumeReclaimPolicy": "Retain"}})
         for n, v in planned.volumes.items()
     }
-    second = switch.stopped(replace(planned, volumes=retained))
+    second = steps_switch.stopped(replace(planned, volumes=retained))
     assert second.action.body["spec"] == {"replicas": 0}
 
 
@@ -439,16 +440,16 @@ def test_stopped_waits_for_pods_and_job(planned):
     held["spec"]["replicas"] = 0
     held["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: planned.plan.dump()}
     there = replace(planned, workloads=(held,))
-    assert said(switch.stopped(there)) == ("wait", "Stopping")
+    assert said(steps_switch.stopped(there)) == ("wait", "Stopping")
     gone = replace(there, pods=())
-    assert said(switch.stopped(gone)) == ("done", "Stopped")
+    assert said(steps_switch.stopped(gone)) == ("done", "Stopped")
     job = {"metadata": {"name": "back-restore-1", "uid": "j-1"}}
-    assert switch.stopped(replace(gone, job=job)).action == Delete("jobs", "ns", "back-restore-1", "j-1")
+    assert steps_switch.stopped(replace(gone, job=job)).action == Delete("jobs", "ns", "back-restore-1", "j-1")
     user = {
         "metadata": {"name": "psql"},
         "spec": {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]},
     }
-    assert said(switch.stopped(replace(gone, pods=(user,)))) == ("wait", "ClaimInUse")
+    assert said(steps_switch.stopped(replace(gone, pods=(user,)))) == ("wait", "ClaimInUse")
 
 
 def test_what_another_restore_left_is_only_undone_when_that_one_is_gone(planned):
@@ -493,18 +494,18 @@ def terminated(message, restarts=1):
     ],
 )  # fmt: skip
 def test_recovered(planned, postgres, status, started, verdict, words):
-    found = after.recovered(with_postgres(planned, postgres, status, started))
+    found = steps_finish.recovered(with_postgres(planned, postgres, status, started))
     assert said(found) == verdict
     assert words in found.message
 
 
 def test_the_last_replay_time_seen_is_kept(planned):
     facts = with_postgres(planned, {"reachable": True, "inRecovery": True, "lastReplayTime": "T1"})
-    plan = after.recovered(facts).plan
+    plan = steps_finish.recovered(facts).plan
     over = with_postgres(
         replace(planned, plan=plan), {"reachable": True, "inRecovery": False, "timeline": 3, "lastReplayTime": None}
     )
-    found = after.recovered(replace(over, answers={"clear": {"ok": True}}))
+    found = steps_finish.recovered(replace(over, answers={"clear": {"ok": True}}))
     assert found.status == {"timeline": 3, "recoveredTo": "T1"}
 
 
@@ -523,11 +524,11 @@ def test_the_last_replay_time_seen_is_kept(planned):
 )
 def test_backed_up(planned, created, status, verdict):
     backup = {"metadata": {"name": "back-after", "creationTimestamp": created}, "status": status}
-    assert said(after.backed_up(replace(planned, backup=backup))) == verdict
+    assert said(steps_finish.backed_up(replace(planned, backup=backup))) == verdict
 
 
 def test_the_backup_that_is_asked_for(planned):
-    action = after.backed_up(planned).action
+    action = steps_finish.backed_up(planned).action
     assert (action.plural, action.body["spec"]) == ("backups", {"repository": "hippo", "type": "full"})
     assert action.body["metadata"]["labels"][names.LABEL_RESTORE] == "back"
     assert "ownerReferences" not in action.body["metadata"]

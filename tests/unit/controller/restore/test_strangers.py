@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from controller.restore import plan as plans
+from controller.restore import proof, workload
 from pgwarden.api import names
-from pgwarden.controller.restore import plan as plans
-from pgwarden.controller.restore import proof, workload
 from pgwarden.kube import errors
 from tests.unit.controller.restore.conftest import FACTS
 

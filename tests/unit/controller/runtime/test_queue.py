@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from pgwarden.controller.runtime import queue as module
-from pgwarden.controller.runtime.queue import KeyedQueue
+from controller.runtime import queue as module
+from controller.runtime.queue import KeyedQueue
 
 
 async def taken(queue: KeyedQueue[str]) -> str | None:

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.runtime import conditions
+from controller.runtime.status import operations
 from harness.patches import carried_out
-from pgwarden.controller.runtime import conditions
-from pgwarden.controller.runtime.status import operations
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 KEYS = st.sampled_from(["a", "b", "c", "d"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from pgwarden.controller.runtime import steady
+from controller.runtime import steady
 
 FAILURES = [ValueError("Attribute's length must be >= 1 and <= 64"), RecursionError(), KeyError("x"), OSError("x")]
 

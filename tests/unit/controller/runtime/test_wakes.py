@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from controller.context import Caches, Context
+from controller.manager import Manager
+from controller.runtime.worker import Worker
 from pgwarden.api import names
-from pgwarden.controller.context import Caches, Context
-from pgwarden.controller.manager import Manager
-from pgwarden.controller.runtime.worker import Worker
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
 

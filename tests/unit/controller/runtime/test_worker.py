@@ -8,7 +8,7 @@ import contextlib
 import aiohttp
 import pytest
 
-from pgwarden.controller.runtime.worker import NotYet, Worker
+from controller.runtime.worker import NotYet, Worker
 from pgwarden.kube import errors
 
 KEY = ("ns", "one")

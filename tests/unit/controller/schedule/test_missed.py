@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from controller.schedule import decide
+from controller.schedule.reconcile import KEPT_MISSED, _listed, _since
 from pgwarden.api import names
-from pgwarden.controller.schedule import decide
-from pgwarden.controller.schedule.reconcile import KEPT_MISSED, _listed, _since
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pgwarden.controller.schedule import decide
+from controller.schedule import decide
 
 NOW = datetime(2026, 11, 23, 10, 0, 30, tzinfo=UTC)
 

@@ -1,0 +1,142 @@
+"""What the two roles answer. No HTTP in here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent import spool
+from agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
+from agent.settings import Settings
+from agent.supervisor import Supervisor
+from pgwarden import __version__
+from pgwarden.api import outside
+from pgwarden.pgbackrest import commands
+
+Answer = dict[str, Any]
+INFO_FRESH_SECONDS = 10.0
+#: How long a status waits for `info`. Below the controller's own limit; info itself may take longer (S3).
+INFO_WAIT_SECONDS = 10.0
+INFO_LIMIT_SECONDS = 300.0
+STANZA_CREATE_SECONDS = 300.0
+#: Of stanza-create's output that is answered.
+OUTPUT_CHARACTERS = 8192
+#: An error of archive-push is told for so long after it was written; PostgreSQL pauses for one minute of it between
+#: tries, and the relay leaves archive-push a turn within two.
+REMEMBERED_SECONDS = 180.0
+#: pgBackRest's code for "other": the storage could not be read.
+TROUBLE = 99
+
+
+@dataclass
+class State:
+    """What both roles' status says."""
+
+    settings: Settings
+    supervisor: Supervisor
+    digest: str = ""
+    pgbackrest_version: str = ""
+    sync_error: str = ""
+    spool: Path | None = None  # beside PostgreSQL
+    _seen: tuple[float, str] = (0.0, "")
+
+    def archive_error(self) -> str:
+        """Remembered, as pgBackRest clears it at each new try: else it would be seen by chance only. One that no try
+        has written anew for as long tells nothing of today.
+        """
+        found, written = spool.archive_error(self.spool, self.settings.stanza) if self.spool else ("", 0.0)
+        now = time.monotonic()
+        if found:
+            self._seen = (now - max(0.0, time.time() - written), found)
+        seen, error = self._seen
+        return error if now - seen < REMEMBERED_SECONDS else ""
+
+    def answer(self) -> Answer:
+        own = {"archiveError": self.archive_error()} if self.spool else {}
+        return own | {
+            "role": self.settings.role.value,
+            "version": __version__,
+            "pgbackrest": self.pgbackrest_version,
+            "server": {"running": self.supervisor.running, "restarts": self.supervisor.restarts},
+            "configHash": self.digest,
+            "configError": self.sync_error,
+        }
+
+
+async def pgbackrest_version(runner: Runner) -> str:
+    """`2.60` of `pgBackRest 2.60.0`: the patch level is named only where it is not zero."""
+    try:
+        result = await runner.run(["version"], 10)
+    except OSError:
+        return ""
+    words = result.stdout.split()
+    return words[-1].removesuffix(".0") if result.ok and words else ""
+
+
+class Repository:
+    def __init__(self, stanza: str, runner: Runner) -> None:
+        self._stanza = stanza
+        self._runner = runner
+        self._running: asyncio.Task[None] | None = None
+        self._read = -INFO_FRESH_SECONDS
+        self._info: Answer | None = None
+        self._error = ""
+        self._create_lock = asyncio.Lock()
+
+    async def status(self, *, refresh: bool = False) -> Answer:
+        """The stanza's element of `pgbackrest info`, at most ten seconds old, and why it could not be had."""
+        if refresh or time.monotonic() - self._read > INFO_FRESH_SECONDS:
+            if self._running is None or self._running.done():
+                self._running = asyncio.create_task(self._read_info())
+            done, _ = await asyncio.wait([self._running], timeout=INFO_WAIT_SECONDS)
+            if not done and not _has_trouble(self._info):
+                return {"info": self._info, "infoError": f"pgbackrest info takes longer than {INFO_WAIT_SECONDS:g} s"}
+        return {"info": self._info, "infoError": self._error}
+
+    async def _read_info(self) -> None:
+        try:
+            result = await self._runner.run(commands.info_argv(self._stanza), INFO_LIMIT_SECONDS)
+            self._error = result.error
+            self._info = None
+            if result.ok:
+                self._info, self._error = _element(result.stdout)
+        except (OSError, ValueError) as error:
+            self._info, self._error = None, f"pgbackrest info: {error}"
+        self._read = time.monotonic()
+
+    async def stanza_create(self) -> Answer:
+        if self._create_lock.locked():  # who asks again has not waited for it: one more behind it would help nobody
+            return {"ok": False, "exitCode": -1, "output": "stanza-create is at work already"}
+        async with self._create_lock:
+            try:
+                result = await self._runner.run(commands.stanza_create_argv(self._stanza), STANZA_CREATE_SECONDS)
+            except OSError as error:
+                return {"ok": False, "exitCode": -1, "output": str(error)}
+        self._read = -INFO_FRESH_SECONDS
+        return {"ok": result.ok, "exitCode": result.exit_code, "output": _shown(result)}
+
+
+def _element(text: str) -> tuple[Answer | None, str]:
+    """The stanza's element of what `info` has printed, and what is wrong with the text; no element, no stanza."""
+    listed = outside.decode_loose(text, most=KEPT_CHARACTERS)
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        return None, "pgbackrest info: what it printed cannot be read"
+    found: Answer | None = next(iter(listed), None)
+    for one in (found or {}).get("backup") or []:
+        if isinstance(one, dict):
+            one.pop("reference", None)  # nobody asks, and of a long chain it is nine tenths of the answer
+    return found, ""
+
+
+def _has_trouble(info: Answer | None) -> bool:
+    """Whether the last answer says already which storage could not be read: that is more than "it takes long"."""
+    return any(repo.get("status", {}).get("code") == TROUBLE for repo in (info or {}).get("repo", ()))
+
+
+def _shown(result: Result) -> str:
+    if result.timed_out:
+        return result.error
+    return result.output[-OUTPUT_CHARACTERS:]

@@ -1,0 +1,89 @@
+"""The fence before a restore: makes every moment up to now a reachable target.
+
+PostgreSQL stops at a target time only when it sees a transaction that was committed later. So one is committed here,
+the segment that holds it is closed, and its archiving is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from agent.postgres import Postgres, PostgresError, one, rows, stamp
+
+POLL_SECONDS = 0.1
+_TABLESPACES = (
+    "SELECT spcname AS name, pg_tablespace_location(oid) AS location FROM pg_tablespace"
+    " WHERE pg_tablespace_location(oid) <> '' ORDER BY spcname"
+)
+_SEGMENT = re.compile(r"[0-9A-F]{24}")
+
+
+def reached(archived: str | None, wal: str) -> bool:
+    """Whether *archived*, the last thing archived, is *wal* or later on its timeline. A .history file says nothing."""
+    match = _SEGMENT.match(archived or "")
+    return match is not None and match[0][:8] == wal[:8] and match[0] >= wal
+
+
+async def fence(postgres: Postgres, seconds: float, relayed: Callable[[str], bool] | None = None) -> dict[str, Any]:
+    """`{ok, wal, lsn, time, error, tablespaces}`: each time up to *time* can be a target once *ok*.
+
+    *relayed* says whether the one storage that is meant has a segment, though another storage has not.
+    *tablespaces* are name and folder of those besides the two that lie in the data directory.
+    """
+    deadline = time.monotonic() + seconds
+    answer: dict[str, Any] = {"ok": False, "wal": None, "lsn": None, "time": None, "error": ""}
+    try:
+        # Committing may wait for a synchronous standby: the statements get the whole time.
+        async with postgres.connect(seconds + 1, statement_seconds=seconds) as connection:
+            answer["tablespaces"] = await rows(connection, _TABLESPACES)
+            state = await one(
+                connection, "SELECT pg_is_in_recovery() AS standby, current_setting('archive_mode') AS archive_mode"
+            )
+            if state["standby"]:
+                return answer | {"error": "this PostgreSQL is in recovery: it has no WAL of its own to archive"}
+            if state["archive_mode"] == "off":
+                return answer | {"error": "archive_mode is off"}
+            # txid_current() assigns an xid, in every version; its commit is the record that recovery stops before.
+            committed = await one(connection, "SELECT clock_timestamp() AS time, txid_current() AS xid")
+            switched = await one(
+                connection, "SELECT lsn::text AS lsn, pg_walfile_name(lsn) AS wal FROM pg_switch_wal() AS lsn"
+            )
+            answer |= {"wal": switched["wal"], "lsn": switched["lsn"], "time": stamp(committed["time"])}
+            while True:
+                row = await one(connection, "SELECT last_archived_wal, last_failed_wal FROM pg_stat_archiver")
+                wal = str(switched["wal"])
+                if reached(row["last_archived_wal"], wal) or (relayed and relayed(wal)):
+                    return answer | {"ok": True}
+                if time.monotonic() >= deadline:
+                    break
+                await asyncio.sleep(POLL_SECONDS)
+    except PostgresError as error:
+        return answer | {"error": str(error)}
+    last = row["last_archived_wal"] or "nothing"
+    failed = f", last failed: {row['last_failed_wal']}" if row["last_failed_wal"] else ""
+    return answer | {"error": f"{switched['wal']} not archived within {seconds:g} s (last archived: {last}{failed})"}
+
+
+class Closer:
+    """For whoever wants nothing but a segment archived: however often that is asked, one is closed in each period.
+
+    A fence before a restore is not counted here: it has to have its commit, and is asked for once.
+    """
+
+    def __init__(self, postgres: Postgres, clock: Callable[[], float] = time.monotonic) -> None:
+        self._postgres = postgres
+        self._clock = clock
+        self._last: float | None = None
+
+    async def close(self, seconds: float, every: float) -> dict[str, Any]:
+        """As `fence`; `ok` is false, and nothing is written, within *every* seconds of the one before."""
+        now = self._clock()
+        if self._last is not None and now - self._last < every:
+            error = f"a segment was closed {now - self._last:.0f} s ago, and no other is within {every:g} s"
+            return {"ok": False, "wal": None, "lsn": None, "time": None, "error": error}
+        self._last = now
+        return await fence(self._postgres, seconds)

@@ -1,0 +1,162 @@
+"""Running pgBackRest: an argument list, a time limit, its lines as they come, and its own words for what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from agent.children import Children, terminate
+from agent.paths import Paths
+from pgwarden.pgbackrest.trouble import redact
+
+OnLine = Callable[[str], None]
+#: pgBackRest leaves its locks and says why it ended within this time after SIGTERM.
+GRACE_SECONDS = 10.0
+#: Of each stream at most the last so many characters are kept: `info` of thousands of backups fits.
+KEPT_CHARACTERS = 32 * 1024 * 1024
+_ERROR = re.compile(r"(?:ERROR|ASSERT): \[(\d{3})\]: .*")
+_SUMMARY = "error(s), check the log file for details"
+_HEAD = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} P\d+ |(?:P\d+ +)?(?:ERROR|WARN|INFO|ASSERT|DETAIL|DEBUG|TRACE): "
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    exit_code: int
+    stdout: str
+    stderr: str
+    seconds: float
+    timed_out: bool = False
+
+    @property
+    def output(self) -> str:
+        return "\n".join(part for part in (self.stdout, self.stderr) if part)
+
+    @property
+    def ok(self) -> bool:
+        return self.exit_code == 0
+
+    @property
+    def error(self) -> str:
+        """Empty where it went well."""
+        if self.ok:
+            return ""
+        if self.timed_out:
+            return f"no result within {self.seconds:.0f} s"
+        return error_line(self.output) or _otherwise(self)
+
+
+def error_line(output: str) -> str:
+    """pgBackRest's last `ERROR: [NNN]: …` with the lines that belong to it (its HINTs) as one line; else empty.
+
+    Not the one that only counts those before it, as `expire` ends with.
+    """
+    found = ""
+    lines = iter(output.splitlines())
+    for line in lines:
+        match = _ERROR.search(line)
+        while match:
+            parts, match = [match[0].strip()], None
+            for following in lines:
+                if _HEAD.match(following):
+                    match = _ERROR.search(following)
+                    break
+                if following.strip():
+                    parts.append(following.strip())
+            if not (found and _SUMMARY in parts[0]):
+                found = " ".join(parts)
+    return found
+
+
+def _otherwise(result: Result) -> str:
+    lines = result.output.splitlines()
+    last = f": {lines[-1].strip()}" if lines else ""
+    by = f"was ended by signal {-result.exit_code}" if result.exit_code < 0 else f"exited with {result.exit_code}"
+    return f"pgbackrest {by}{last}"
+
+
+class Runner:
+    def __init__(self, paths: Paths, children: Children) -> None:
+        self._paths = paths
+        self._children = children
+
+    def command(self, args: Sequence[str]) -> list[str]:
+        """*args* with the program and where its configuration is, unless they say that themselves."""
+        if list(args) == ["version"]:
+            return [str(self._paths.pgbackrest), "version"]  # the one command that knows no options
+        own = {
+            "--config=": f"--config={self._paths.conf_file}",
+            "--config-include-path=": f"--config-include-path={self._paths.include}",
+        }
+        missing = [value for name, value in own.items() if not any(arg.startswith(name) for arg in args)]
+        return [str(self._paths.pgbackrest), *missing, *args]
+
+    async def run(
+        self, args: Sequence[str], seconds: float | None, on_line: OnLine | None = None, *, keep: int = KEPT_CHARACTERS
+    ) -> Result:
+        """Cancelled, it ends pgBackRest with SIGTERM and waits for it."""
+        started = time.monotonic()
+        async with self._children.start(self.command(args), capture=True) as process:
+            streams = [asyncio.create_task(_read(stream, on_line, keep)) for stream in (process.stdout, process.stderr)]
+            timed_out = False
+            try:
+                await asyncio.wait_for(process.wait(), seconds)
+            except TimeoutError:
+                timed_out = True
+                await terminate(process, GRACE_SECONDS)
+            except asyncio.CancelledError:
+                await terminate(process, GRACE_SECONDS)
+                raise
+            finally:
+                # A grandchild may still hold the pipe: what it writes later is not waited for.
+                await asyncio.wait(streams, timeout=5)
+                for stream in streams:
+                    stream.cancel()
+            stdout, stderr = ("" if task.cancelled() or not task.done() else task.result() for task in streams)
+        code = process.returncode if process.returncode is not None else -1
+        return Result(code, stdout, stderr, time.monotonic() - started, timed_out)
+
+
+class _Lines:
+    """Bytes in pieces → lines. Not StreamReader.readline, which refuses the one long line of `info --output=json`."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest: list[str] = []
+
+    def feed(self, piece: bytes, *, final: bool = False) -> Iterator[str]:
+        *whole, rest = self._decoder.decode(piece, final).split("\n")
+        for line in whole:
+            yield "".join([*self._rest, line])
+            self._rest = []
+        if rest:
+            self._rest.append(rest)
+        if final and self._rest:
+            yield "".join(self._rest)
+            self._rest = []
+
+
+async def _read(stream: asyncio.StreamReader | None, on_line: OnLine | None, keep: int) -> str:
+    if stream is None:
+        return ""
+    kept: deque[str] = deque()
+    size = 0
+    lines = _Lines()
+    while True:
+        piece = await stream.read(65536)
+        for raw in lines.feed(piece, final=not piece):
+            line = redact(raw)  # S3 services repeat the access key in their answers, and pgBackRest prints those
+            if on_line is not None:
+                on_line(line)
+            kept.append(line)
+            size += len(line) + 1
+            while size > keep and len(kept) > 1:
+                size -= len(kept.popleft()) + 1
+        if not piece:
+            return "\n".join(kept)

@@ -1,0 +1,176 @@
+"""Questions to, and three changes of, the PostgreSQL beside us, over its unix socket.
+
+A connection per call: a kept one would hold up PostgreSQL's smart shutdown, which is what the kubelet's SIGTERM asks
+for. libpq reads the password from PGPASSWORD. Every connection and statement has a time limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from agent.settings import Instance
+
+Connection = psycopg.AsyncConnection[dict[str, Any]]
+CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 5.0
+#: For connection and statements of one status together: below the controller's own limit.
+STATUS_SECONDS = 12.0
+
+#: One round trip. A primary's timeline is that of what it writes: after a promotion the control file's lags behind.
+_STATUS = """
+SELECT pg_is_in_recovery() AS in_recovery,
+       (SELECT system_identifier FROM pg_control_system())::text AS system_identifier,
+       split_part(current_setting('server_version'), ' ', 1) AS server_version,
+       CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
+            ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS timeline,
+       current_setting('archive_mode') AS archive_mode,
+       current_setting('archive_command', true) AS archive_command,
+       (SELECT pending_restart FROM pg_settings WHERE name = 'archive_mode') AS pending_restart,
+       pg_last_xact_replay_timestamp() AS last_replay_time,
+       archived_count, last_archived_wal, last_archived_time, failed_count, last_failed_wal, last_failed_time
+FROM pg_stat_archiver
+"""
+_WAITING = "SELECT count(*) AS count FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
+RECOVERY_TARGETS = ("", "_time", "_name", "_lsn", "_xid", "_inclusive", "_timeline", "_action")
+
+
+class PostgresError(Exception):
+    """PostgreSQL cannot be reached, or refused. The message is libpq's or its own, on one line."""
+
+
+class Postgres:
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    @contextlib.asynccontextmanager
+    async def connect(self, seconds: float, statement_seconds: float = STATEMENT_SECONDS) -> AsyncIterator[Connection]:
+        """An autocommit connection for at most *seconds*; PostgresError for whatever goes wrong inside."""
+        at = self._instance
+        try:
+            async with asyncio.timeout(seconds):
+                connection = await psycopg.AsyncConnection.connect(
+                    host=at.socket_directory,
+                    port=at.port,
+                    user=at.user,
+                    dbname=at.database,
+                    connect_timeout=CONNECT_SECONDS,
+                    application_name="pgwarden",
+                    options=f"-c statement_timeout={int(statement_seconds * 1000)} -c lock_timeout=2000",
+                    autocommit=True,
+                    row_factory=dict_row,
+                )
+                async with connection:
+                    yield connection
+        except TimeoutError as error:
+            raise PostgresError(f"no answer within {seconds:g} s") from error
+        except psycopg.Error as error:
+            raise PostgresError(" ".join(str(error).split()) or type(error).__name__) from error
+
+    async def status(self) -> dict[str, Any]:
+        """`postgres`, `archiver` and `unarchived` of GET /status. Never raises for what PostgreSQL does."""
+        unarchived = await asyncio.to_thread(self._count_waiting)
+        try:
+            async with self.connect(STATUS_SECONDS) as connection:
+                row = await one(connection, _STATUS)
+                if unarchived is None:
+                    with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+                        unarchived = (await one(connection, _WAITING))["count"]
+        except PostgresError as error:
+            return {"postgres": {"reachable": False, "error": str(error)}, "archiver": None, "unarchived": unarchived}
+        return {"postgres": _postgres(row), "archiver": _archiver(row), "unarchived": unarchived}
+
+    def _count_waiting(self) -> int | None:
+        """Segments not archived yet, from the data directory itself: that works while PostgreSQL is down, too."""
+        try:
+            with os.scandir(f"{self._instance.data_directory}/pg_wal/archive_status") as entries:
+                return sum(entry.name.endswith(".ready") for entry in entries)
+        except OSError:
+            return None  # not visible here (pg_wal on a volume of its own): PostgreSQL is asked
+
+    async def clear_recovery(self) -> dict[str, Any]:
+        """Take a restore's target out of postgresql.auto.conf."""
+        async with self.connect(30) as connection:
+            if (await one(connection, "SELECT pg_is_in_recovery() AS yes"))["yes"]:
+                return {"ok": False, "error": "PostgreSQL is still in recovery"}
+            for suffix in RECOVERY_TARGETS:
+                name = sql.Identifier(f"recovery_target{suffix}")
+                await connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(name))
+            await connection.execute("SELECT pg_reload_conf()")
+        return {"ok": True, "error": ""}
+
+    async def configure(self, wanted: dict[str, str]) -> list[str]:
+        """ALTER SYSTEM to *wanted* where the configuration files say otherwise; the changed names. Only on a primary.
+
+        The files are asked, not the running values: those lag behind while a restart is owed, and archive_command reads
+        "(disabled)" as long as archive_mode is off.
+        """
+        async with self.connect(30) as connection:
+            if (await one(connection, "SELECT pg_is_in_recovery() AS yes"))["yes"]:
+                return []
+            cursor = await connection.execute(
+                "SELECT name, setting FROM pg_file_settings WHERE name = ANY(%s) ORDER BY seqno", [list(wanted)]
+            )
+            have = {row["name"]: row["setting"] for row in await cursor.fetchall()}
+            changed = [name for name, value in wanted.items() if not _same(name, have.get(name), value)]
+            for name in changed:
+                statement = sql.SQL("ALTER SYSTEM SET {} = {}")
+                await connection.execute(statement.format(sql.Identifier(name), sql.Literal(wanted[name])))
+            if changed:
+                await connection.execute("SELECT pg_reload_conf()")
+        return changed
+
+
+async def one(connection: Connection, query: str) -> dict[str, Any]:
+    cursor = await connection.execute(query.encode())
+    row = await cursor.fetchone()
+    if row is None:
+        raise PostgresError("PostgreSQL answered no row")
+    return row
+
+
+async def rows(connection: Connection, query: str) -> list[dict[str, Any]]:
+    return await (await connection.execute(query.encode())).fetchall()
+
+
+def _same(name: str, have: str | None, wanted: str) -> bool:
+    return have == wanted or (name == "archive_mode" and have == "always")
+
+
+def _postgres(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "reachable": True,
+        "error": "",
+        "inRecovery": row["in_recovery"],
+        "systemIdentifier": row["system_identifier"],
+        "serverVersion": row["server_version"],
+        "timeline": row["timeline"],
+        "archiveMode": row["archive_mode"],
+        "archiveCommand": row["archive_command"],
+        "pendingRestart": bool(row["pending_restart"]),
+        "lastReplayTime": stamp(row["last_replay_time"]),
+    }
+
+
+def _archiver(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "archivedCount": row["archived_count"],
+        "lastArchivedWal": row["last_archived_wal"],
+        "lastArchivedTime": stamp(row["last_archived_time"]),
+        "failedCount": row["failed_count"],
+        "lastFailedWal": row["last_failed_wal"],
+        "lastFailedTime": stamp(row["last_failed_time"]),
+    }
+
+
+def stamp(time: datetime | None) -> str | None:
+    """RFC 3339 in UTC, with microseconds: a recovery target must not be rounded."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if time else None

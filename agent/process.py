@@ -1,0 +1,178 @@
+"""The agent's process: a configuration kept in step, `pgbackrest server` under watch, and the TLS door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import ssl
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvloop
+
+from agent import log
+from agent.calls import Repository, State, pgbackrest_version
+from agent.children import Children
+from agent.paths import Paths
+from agent.pgbackrest import Runner
+from agent.relay import Relay
+from agent.server import Server, application
+from agent.settings import Role, Settings
+from agent.supervisor import Supervisor
+from agent.sync import Syncer, source_token
+from pgwarden.api import names
+from pgwarden.pgbackrest import commands, config, identity
+from pgwarden.pgbackrest.trouble import by_repo, explain
+
+if TYPE_CHECKING:
+    from agent.postgres import Postgres
+
+#: One readlink. A watch on the folder would save nothing: the kubelet itself looks at a volume once a minute or so.
+POLL_SECONDS = 2.0
+#: How often a PostgreSQL that the agent configures is looked at.
+CONFIGURE_SECONDS = 15.0
+#: And at most, while somebody else changes back each time what it has set.
+LONGEST_CONFIGURE_SECONDS = 600.0
+#: How often the spool is looked at for a new reason why WAL waits.
+TELL_SECONDS = 5.0
+
+
+class Agent:
+    def __init__(self, settings: Settings, paths: Paths) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._log = log.get("agent")
+        self._stale = False
+        section = config.stanza_section(settings.stanza, settings.instance) if settings.instance else ""
+        self._syncer = Syncer(paths, settings.role.conf_key, section)
+        self._children = Children()
+        self._runner = Runner(paths, self._children)
+        self._supervisor = Supervisor(self._runner, self._children)
+        spool = paths.work / Path(names.SPOOL_DIR).name if settings.instance else None
+        self._state = State(settings, self._supervisor, spool=spool)
+        self._postgres = _postgres(settings)
+        repository = Repository(settings.stanza, self._runner) if settings.role is Role.REPOSITORY else None
+        self._relay = _relay(settings, self._state, paths, self._runner)
+        app = application(self._state, repository=repository, postgres=self._postgres, relay=self._relay)
+        self._server = Server(paths, app)
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        duties: list[Coroutine[Any, Any, None]] = [
+            self._keep_in_step(), self._supervisor.run(), self._children.keep_reaping()
+        ]  # fmt: skip
+        if self._settings.instance:
+            duties.append(self._keep_telling())
+        if self._relay:
+            duties.append(self._relay.run())
+        if self._postgres and self._settings.instance and self._settings.instance.alter_system:
+            duties.append(self._keep_configured(self._postgres))
+        self._log.info("agent starts", role=self._settings.role.value, stanza=self._settings.stanza, pid=os.getpid())
+        self._state.pgbackrest_version = await pgbackrest_version(self._runner)
+        tasks = [asyncio.create_task(duty) for duty in duties]
+        waiting = asyncio.create_task(stop.wait())
+        gc.collect()
+        gc.freeze()
+        done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        self._log.info("agent stops")
+        await self._server.close()
+        for task in (*tasks, waiting):
+            task.cancel()
+        await asyncio.gather(*tasks, waiting, return_exceptions=True)
+        for task in done - {waiting}:
+            task.result()  # a duty that ended has failed: let it be seen, and the container restart
+
+    async def _keep_in_step(self) -> None:
+        token: str | None = None
+        while True:
+            seen = source_token(self._paths.source)
+            if seen != token and await self._sync():
+                token = seen
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _sync(self) -> bool:
+        """Whether the source is done with, until it changes."""
+        try:
+            planned, changed = self._syncer.sync()
+            if not planned.missing and (changed or self._stale or planned.digest != self._state.digest):
+                self._stale = True  # until both have it
+                await self._server.reload()
+                await self._supervisor.reload()
+                self._stale = False
+        except (OSError, ssl.SSLError) as error:
+            self._say(f"the configuration cannot be used: {error}")
+            return False
+        if planned.missing:
+            self._say(f"waits for {', '.join(planned.missing)}")
+            return True
+        if changed or planned.digest != self._state.digest:
+            self._log.info("configuration in step", config_hash=planned.digest)
+        self._state.digest, self._state.sync_error = planned.digest, ""
+        return True
+
+    def _say(self, message: str) -> None:
+        if message != self._state.sync_error:
+            self._log.warning(message)
+        self._state.sync_error = message
+
+    async def _keep_telling(self) -> None:
+        """Why WAL waits, once for each reason: archive-push is silent in PostgreSQL's log."""
+        before = ""
+        while True:
+            text = self._state.archive_error()
+            parts = [(number, explain(said).sentence) for number, said in by_repo(text)] if text else []
+            told = "; ".join(f"repo{number}: {sentence}" if number else sentence for number, sentence in parts)
+            if told and told != before:
+                self._log.warning("archive-push fails", error=told)
+            before = told
+            await asyncio.sleep(TELL_SECONDS)
+
+    async def _keep_configured(self, postgres: Postgres) -> None:
+        from agent.postgres import PostgresError
+
+        stanza = self._settings.stanza
+        role = os.environ.get(identity.ROLE, "") if os.environ.get(identity.TOKEN) == identity.TOKEN_FILE else ""
+        wanted = {
+            "archive_mode": "on",
+            "archive_command": commands.archive_command(stanza, role),
+            "restore_command": commands.restore_command(stanza, role),
+        }
+        said, pause = "", CONFIGURE_SECONDS
+        while True:
+            try:
+                changed = await postgres.configure(wanted)
+                said = ""
+                pause = min(pause * 2, LONGEST_CONFIGURE_SECONDS) if changed else max(pause / 2, CONFIGURE_SECONDS)
+                if changed:
+                    self._log.info("PostgreSQL configured by ALTER SYSTEM", settings=changed, next_look=pause)
+            except PostgresError as error:
+                if str(error) != said:
+                    self._log.warning("PostgreSQL not configured yet", error=str(error))
+                said = str(error)
+            await asyncio.sleep(pause)
+
+
+def _relay(settings: Settings, state: State, paths: Paths, runner: Runner) -> Relay | None:
+    return Relay(state, paths, runner, settings.instance.data_directory) if settings.instance else None
+
+
+def _postgres(settings: Settings) -> Postgres | None:
+    """Imported for the role that has one: psycopg is ten megabytes."""
+    if settings.instance is None:
+        return None
+    from agent.postgres import Postgres
+
+    return Postgres(settings.instance)
+
+
+def main(settings: Settings, paths: Paths | None = None) -> int:
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(Agent(settings, paths or Paths()).run())
+    return 0

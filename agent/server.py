@@ -1,0 +1,173 @@
+"""The agent's TLS door: TLS 1.3, a client certificate of the Repository's CA, and only the controller's name on it."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from agent import log
+from agent.calls import Answer, Repository, State
+from agent.paths import Paths
+from pgwarden.api import names
+
+if TYPE_CHECKING:
+    from agent.postgres import Postgres
+    from agent.relay import Relay
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+#: Shorter than certificates take to be replaced: a connection made with the old ones does not last.
+KEEPALIVE_SECONDS = 15.0
+#: A fence may be waited for so long.
+LONGEST_SECONDS = 3600.0
+
+
+def common_name(certificate: Mapping[str, Any] | None) -> str:
+    """The one common name of SSLSocket.getpeercert()'s answer; empty where there is none or more than one."""
+    subject = (certificate or {}).get("subject", ())
+    found = [value for part in subject for name, value in part if name == "commonName"]
+    return found[0] if len(found) == 1 else ""
+
+
+@web.middleware
+async def controller_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    peer = request.get_extra_info("peercert")
+    if common_name(peer) != names.CN_CONTROLLER:
+        raise web.HTTPForbidden(text=f"only {names.CN_CONTROLLER} may call\n")
+    return await handler(request)
+
+
+class Certificates:
+    """A context whose certificate, key and CA can be replaced while its listener stands."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._current = self._load()
+        self.listening = self._load()
+        # Called for each handshake, with or without a server name. The new context brings its own CA, too.
+        self.listening.sni_callback = self._choose
+
+    def reload(self) -> None:
+        self._current = self._load()
+
+    def _choose(self, handshake: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        handshake.context = self._current
+
+    def _load(self) -> ssl.SSLContext:
+        conf = self._paths.conf
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.num_tickets = 0  # no session outlives its certificate
+        context.load_verify_locations(conf / names.KEY_CA_CERT)
+        context.load_cert_chain(conf / names.KEY_TLS_CERT, conf / names.KEY_TLS_KEY)
+        return context
+
+
+def application(
+    state: State,
+    *,
+    repository: Repository | None = None,
+    postgres: Postgres | None = None,
+    relay: Relay | None = None,
+) -> web.Application:
+    app = web.Application(middlewares=[controller_only], client_max_size=65536)
+
+    async def status(request: web.Request) -> web.Response:
+        more: Answer = {}
+        if repository:
+            more |= await repository.status(refresh=request.query.get("refresh") == "1")
+        if postgres:
+            more |= await postgres.status() | {"relays": relay is not None and relay.works}
+        return _json(state.answer() | more)
+
+    app.router.add_get("/status", status)
+    if repository:
+        _repository_calls(app, repository)
+    if postgres:
+        _postgres_calls(app, postgres, relay)
+    return app
+
+
+def _repository_calls(app: web.Application, repository: Repository) -> None:
+    async def stanza_create(_request: web.Request) -> web.Response:
+        return _json(await repository.stanza_create())
+
+    app.router.add_post("/stanza-create", stanza_create)
+
+
+def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None) -> None:
+    from agent import fence  # psycopg is ten megabytes that the repository host has no use for
+    from agent.postgres import PostgresError
+
+    closer = fence.Closer(postgres)
+
+    async def close_fence(request: web.Request) -> web.Response:
+        seconds = _seconds(request, "timeout", "60")
+        if "every" in request.query:
+            return _json(await closer.close(seconds, _seconds(request, "every")))
+        repo = _repo(request)
+        relayed = partial(relay.holds, repo) if relay and repo else None
+        return _json(await fence.fence(postgres, seconds, relayed))
+
+    async def clear_recovery(_request: web.Request) -> web.Response:
+        try:
+            return _json(await postgres.clear_recovery())
+        except PostgresError as error:
+            return _json({"ok": False, "error": str(error)})
+
+    app.router.add_post("/fence", close_fence)
+    app.router.add_post("/clear-recovery", clear_recovery)
+
+
+def _seconds(request: web.Request, name: str, default: str = "") -> float:
+    raw = request.query.get(name, default)
+    try:
+        seconds = float(raw)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise web.HTTPBadRequest(text=f"{name} must be a number of seconds up to {LONGEST_SECONDS:g}, not {raw!r}\n")
+    return seconds
+
+
+def _repo(request: web.Request) -> int:
+    """pgBackRest's number of the storage that is meant; 0: all of them."""
+    raw = request.query.get("repo", "0")
+    if not (raw.isascii() and raw.isdigit() and len(raw) < 4):
+        raise web.HTTPBadRequest(text=f"repo must be the number of a storage, not {raw!r}\n")
+    return int(raw)
+
+
+def _json(answer: Answer) -> web.Response:
+    return web.Response(text=json.dumps(answer, ensure_ascii=False), content_type="application/json")
+
+
+class Server:
+    """Opened once there are certificates."""
+
+    def __init__(self, paths: Paths, app: web.Application, port: int = names.PORT_AGENT) -> None:
+        self._paths = paths
+        self._port = port
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, shutdown_timeout=2.0)
+        self._certificates: Certificates | None = None
+        self._log = log.get("server")
+
+    async def reload(self) -> None:
+        if self._certificates is not None:
+            self._certificates.reload()
+            return
+        certificates = Certificates(self._paths)
+        if self._runner.server is None:
+            await self._runner.setup()
+        site = web.TCPSite(self._runner, port=self._port, ssl_context=certificates.listening, backlog=32)
+        await site.start()
+        self._certificates = certificates
+        self._log.info("listening", port=self._port)
+
+    async def close(self) -> None:
+        await self._runner.cleanup()

@@ -1,0 +1,218 @@
+"""A deleted Backup with deletionPolicy Delete: its set is expired by a Job, in its turn, and then the object may go.
+
+The finalizer never holds a namespace up for ever: it comes off where the namespace or the Repository is going, where
+pgBackRest refuses, and in any case after an hour. What then stays in the repository, an Event says.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+import structlog
+
+from controller import jobs, operations, returned, storage_state
+from controller.backup import render, report, turn
+from controller.context import Context
+from controller.runtime import status
+from pgwarden.api import names
+from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.kube import errors, paths
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import commands
+from pgwarden.rules.dependents import dependents, may_have_more, set_in, set_of
+
+log = structlog.get_logger()
+POLL = 2.0  # seconds between looks, at first
+LONGEST = timedelta(hours=1)  # from the deletion on; then the set stays
+
+
+def has_finalizer(backup: Object) -> bool:
+    return names.FINALIZER_EXPIRE in backup["metadata"].get("finalizers", [])
+
+
+def wants_finalizer(backup: Object) -> bool:
+    """Of one that is over without a set there is nothing to expire."""
+    may_have_set = not operations.is_over(backup) or bool(set_of(backup)[0])
+    return backup["spec"].get("deletionPolicy") == "Delete" and may_have_set
+
+
+async def keep_finalizer(context: Context, backup: Object) -> bool:
+    """Put the finalizer on, or take it off, as spec.deletionPolicy has it. True where that was to be done."""
+    if has_finalizer(backup) == wants_finalizer(backup):
+        return False
+    await _set_finalizer(context, backup, there=wants_finalizer(backup))
+    return True
+
+
+async def _set_finalizer(context: Context, backup: Object, *, there: bool) -> None:
+    metadata = backup["metadata"]
+    others = [one for one in metadata.get("finalizers", []) if one != names.FINALIZER_EXPIRE]
+    change = {
+        "uid": metadata["uid"],
+        "resourceVersion": metadata["resourceVersion"],  # a list is replaced whole: nobody else's may be lost
+        "finalizers": [*others, *([names.FINALIZER_EXPIRE] if there else [])],
+    }
+    await context.client.merge(paths.of("backups", metadata["namespace"], metadata["name"]), {"metadata": change})
+
+
+class Expiry:
+    """One deleted Backup. `look()` does what is next and returns when to look again; None once the object may go."""
+
+    def __init__(self, context: Context, backup: Object) -> None:
+        self._context = context
+        self._backup = backup
+        self._namespace = backup["metadata"]["namespace"]
+        self._spec = msgspec.convert(backup["spec"], BackupSpec)
+        self._repository = context.caches.repositories.get(self._namespace, self._spec.repository)
+
+    async def look(self) -> float | None:
+        if self._spec.deletion_policy != "Delete":
+            return await self._release()
+        repository = self._repository
+        if repository is None or "deletionTimestamp" in repository["metadata"]:
+            return await self._release("SetKept", "its Repository is gone, or goes")
+        late = self._context.clock() - _deleted(self._backup) > LONGEST
+        if not late and await self._still_stopping():
+            return await self._wait("StoppingJob", "its set is to be expired; its own Job, or a pod of it, ends first")
+        found, job = await self._set(repository), await self._context.client.find(self._job_path())
+        if found is None and job is None and not late:
+            text = "whether it has made a set that is to be expired is known once `pgbackrest info` can be read"
+            return await self._wait("RepositoryNotReachable", text)
+        label, repo = found or ("its set", 0)
+        if not label or repo is None:
+            return await self._release()
+        if job is not None:
+            return await self._follow(repository, job, label)
+        if late:
+            return await self._release("SetKept", f"it could not be expired within {LONGEST}")
+        return await self._begin(repository, label, repo)
+
+    async def _still_stopping(self) -> bool:
+        """Whether the backup's own Job, or a pod of it, is still there. It is stopped first."""
+        name = self._backup["metadata"]["name"]
+        path = paths.of("jobs", self._namespace, names.backup_job(name))
+        job = await self._context.client.find(path)
+        if job is not None and not turn.is_strangers(job, self._backup) and not jobs.finished(job):
+            if "deletionTimestamp" not in job["metadata"]:
+                await self._context.client.delete(path, uid=job["metadata"]["uid"])
+            return True
+        caches = self._context.caches
+        pods = caches.labelled(caches.own_pods, self._namespace, names.LABEL_BACKUP, names.short(name, 63))
+        return any(
+            pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "backup"
+            and pod.get("status", {}).get("phase") in {"Pending", "Running"}
+            for pod in pods
+        )
+
+    async def _set(self, repository: Object) -> tuple[str, int | None] | None:
+        """Of one that was deleted before it was over, what `info` has by its uid; None where that was not read."""
+        label, repo = set_in(repository, self._backup)
+        if label or not self._backup.get("status", {}).get("job"):
+            return label, repo
+        spec = msgspec.convert(repository["spec"], RepositorySpec)
+        proof = await report.find_set(self._context, self._backup, self._spec, spec)
+        if proof.found is not None:
+            return proof.found.label, proof.found.repo
+        return ("", None) if proof.was_read else None
+
+    def _job_path(self) -> str:
+        return paths.of("jobs", self._namespace, names.expire_job(self._backup["metadata"]["name"]))
+
+    async def _begin(self, repository: Object, label: str, repo: int) -> float | None:
+        argv = commands.expire_argv(names.stanza(self._spec.repository), backup_set=label, repo=repo)
+        spec = msgspec.convert(repository["spec"], RepositorySpec)
+        job = render.expire_job(self._backup, repository, spec, argv, self._context.settings)
+        path = paths.of("jobs", self._namespace)
+        more = _with_it(repository, label, repo)
+        try:
+            # A namespace that is going takes no Job any more: better to know that before waiting for anything.
+            await self._context.client.request("POST", path, body=job, params={"dryRun": "All"})
+            waits = storage_state.hindrance(repository, "".join(spec.storages[repo - 1 : repo]))
+            if waits:
+                return await self._wait(operations.NOT_READY, f"its set is to be expired; {waits}")
+            proof = await self._proof(label, repo)
+            if isinstance(proof, str):
+                return await self._wait("RepositoryNotReachable", f"its set is to be expired; {proof}")
+            if not proof:
+                return await self._release("SetKept", "it is not a set that a Backup of this name and spec has made")
+            async with self._context.lock(self._namespace, self._spec.repository):
+                waits = await self._turn()
+                if waits:
+                    return await self._wait("WaitingForTurn", waits)
+                await self._write(operations.EXPIRING, f"set {label} is being expired{more}")
+                await self._context.client.create(path, job)
+        except errors.Terminating:
+            return await self._release("SetKept", "the namespace is being deleted")
+        except errors.Invalid as refused:
+            return await self._wait(operations.JOB_REFUSED, f"its set is to be expired; {turn.refusal(refused)}")
+        except errors.Conflict:
+            log.info("the Job is there already", job=job["metadata"]["name"])
+        await self._context.recorder.normal(self._backup, "Expiring", f"expires set {label}{more}")
+        return POLL
+
+    async def _proof(self, label: str, repo: int) -> bool | str:
+        """Whether set *label* is this Backup's, where only a mark says so; why that is not known yet."""
+        if not returned.needs_proof(self._backup):
+            return True
+        info = await returned.read_info(self._context, self._namespace, self._spec.repository, repo)
+        if isinstance(info, str):
+            return f"the backups cannot be listed: {info}"
+        made = info.backup(label, repo)
+        return made is not None and returned.is_of(self._backup, made)
+
+    async def _turn(self) -> str:
+        """For what it waits; empty where it is its turn."""
+        listed = await turn.listed(self._context.client, self._namespace, self._spec.repository)
+        if operations.may_run(self._backup, listed):
+            return ""
+        title, _ = operations.standing(self._backup, listed)
+        return f"its set is to be expired; waits until {title} is over: one at a time on a stanza"
+
+    async def _follow(self, repository: Object, job: Object, label: str) -> float | None:
+        ended = jobs.finished(job)
+        if not ended:
+            return POLL
+        caches = self._context.caches
+        value = names.short(self._backup["metadata"]["name"], 63)
+        pods = caches.labelled(caches.own_pods, self._namespace, names.LABEL_BACKUP, value)
+        result = jobs.result(pod for pod in pods if pod["metadata"]["labels"][names.LABEL_COMPONENT] == "expire")
+        if ended == "Failed":
+            return await self._release("SetKept", str(result.get("error") or jobs.failure(job)))
+        gone = ", ".join(result.get("expired") or [label])
+        text = f"Backup {self._backup['metadata']['name']} was deleted: expired {gone}"
+        await self._context.recorder.normal(repository, "SetExpired", text)
+        return await self._release()
+
+    async def _wait(self, reason: str, message: str) -> float:
+        if await self._write(reason, message):
+            await self._context.recorder.normal(self._backup, reason, message)
+        return turn.pause(self._context.clock(), self._backup["metadata"]["deletionTimestamp"], POLL)
+
+    async def _write(self, reason: str, message: str) -> bool:
+        before = self._backup.get("status") or {}
+        after = before | {"reason": reason, "message": message}
+        changed = await status.write(self._context.client, "backups", self._backup, after)
+        self._backup = self._backup | {"status": after}
+        return changed
+
+    async def _release(self, reason: str = "", why: str = "") -> float | None:
+        """Take the finalizer off. With a *reason* the set stays, and the Repository's Events say why."""
+        label, _ = set_of(self._backup)
+        if reason and (label or (self._backup.get("status") or {}).get("job")):
+            stays = f"its set {label} stays" if label else "a set that it may have made stays"
+            text = f"Backup {self._backup['metadata']['name']} was deleted, {stays}: {why}"
+            await self._context.recorder.warning(self._repository or self._backup, reason, text)
+        await _set_finalizer(self._context, self._backup, there=False)
+        return None
+
+
+def _with_it(repository: Object, label: str, repo: int) -> str:
+    with_it = dependents(repository, label, repo)
+    if may_have_more(repository, label, repo):
+        with_it.append("perhaps others that the Repository does not list")
+    return f", and with it what builds on it: {', '.join(with_it)}" if with_it else ""
+
+
+def _deleted(backup: Object) -> datetime:
+    return datetime.fromisoformat(backup["metadata"]["deletionTimestamp"])

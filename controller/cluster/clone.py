@@ -1,0 +1,151 @@
+"""A PostgresCluster that begins as a copy: whether it can, how far it is, and how it has ended. Pure.
+
+The condition `DataSource` remembers it: Cloned and CloneFailed are final.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from controller.cluster.clone_script import FAILED_RECOVERY, FAILED_RESTORE
+from controller.recovery import target
+from controller.restore.steps_prepare import HOPELESS
+from controller.restore.verdict import Verdict, fail, wait
+from controller.runtime import conditions
+from pgwarden.api import names
+from pgwarden.api.kinds import DataSource, RepositorySpec
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest.info import Info
+from pgwarden.pgbackrest.trouble import redact
+from pgwarden.rules import backup_sets
+from pgwarden.rules import data_source as rules
+from pgwarden.rules.common import objects
+
+CONDITION = "DataSource"
+CLONED, FAILED, CLONING = "Cloned", "CloneFailed", "Cloning"
+FINAL = frozenset({CLONED, FAILED})
+#: So often a clone is tried where another try may end better; the kubelet's pauses between them are five minutes.
+#: Counted in its pod: an attempt is none that was killed, or that found nobody at its source (pgBackRest's 049).
+ATTEMPTS = 5
+_SAID = re.compile(rf"({FAILED_RESTORE}|{FAILED_RECOVERY})(?: (\d+))?(?: \((\d+)\))?: *(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The Repository that is copied, as it was just read. *error* is why it cannot be asked."""
+
+    repository: Object | None = None
+    info: Info | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What the pod that makes the clone says of it."""
+
+    number: int = 1
+    message: str = ""  # why the last one failed, in pgBackRest's or PostgreSQL's own words
+    hopeless: bool = False  # another one would end the same way
+    failures: int = 0  # how many have failed, of those that count
+
+
+def said(cluster: Object) -> str:
+    """The reason of the condition; empty before anything has been judged."""
+    found = conditions.find((cluster.get("status") or {}).get("conditions", []), CONDITION)
+    return str(found["reason"]) if found else ""
+
+
+def message(cluster: Object) -> str:
+    found = conditions.find((cluster.get("status") or {}).get("conditions", []), CONDITION)
+    return str(found["message"]) if found else ""
+
+
+def title(wanted: DataSource, namespace: str) -> str:
+    where = wanted.namespace or namespace
+    return f"Repository {wanted.repository}" + (f" of namespace {where}" if where != namespace else "")
+
+
+def hindrance(wanted: DataSource, namespace: str, source: Source, now: datetime) -> Verdict | None:
+    """Why the clone cannot be begun, looked at once more before anything is made; None where it can."""
+    which = title(wanted, namespace)
+    if source.repository is None:
+        return wait("SourceMissing", f"{which} is not there")
+    if not rules.allows(source.repository, namespace):
+        return wait("NotAllowed", f"{which} does not allow clones from namespace {namespace} (spec.cloneableFrom)")
+    if source.info is None:
+        return wait("SourceNotReachable", f"{which}: {source.error or 'its backups cannot be listed yet'}")
+    spec = msgspec.convert(source.repository["spec"], RepositorySpec)
+    problem = target.storage(wanted.as_restore(), spec, source.info, now)
+    if isinstance(problem, Verdict):
+        said = fail if problem.kind == "fail" else wait
+        return said(problem.reason, f"{which}: {problem.message.replace('spec.', 'spec.dataSource.')}")
+    return _not_archived(wanted, which, source.repository)
+
+
+def _not_archived(wanted: DataSource, which: str, repository: Object) -> Verdict | None:
+    """Recovery to a moment ends at a transaction after it. The source is not asked to write one: it is waited for."""
+    asked = wanted.as_restore()
+    moment, latest = target.wanted_time(asked), target.archived_until(repository, asked)
+    if moment is None or latest is None or moment <= latest:
+        return None
+    until = conditions.timestamp(latest)
+    text = f"{which} has archived up to {until}, and the target is later; the clone begins when it has that WAL too"
+    return wait("TargetNotArchived", text)
+
+
+def taken(own: Object | None) -> Verdict | None:
+    """The cluster's own Repository must be there and empty: a copy has its source's system identifier, and an earlier
+    one of the same name would have left WAL of the same names.
+    """
+    if own is None or not conditions.is_true(own, "Reachable"):
+        return wait("RepositoryNotReachable", "the clone begins once the cluster's own Repository is reachable")
+    status = own.get("status") or {}
+    archives = [status.get("archive") or {}, *objects(own, "status", "storages")]
+    if not backup_sets.of(own).some and not any(one.get("max") or one.get("lastWal") for one in archives):
+        return None
+    name = own["metadata"]["name"]
+    text = (
+        f"Repository {name} holds backups or WAL of an earlier cluster of this name; take another name, or delete what "
+        f"it holds (claim {names.repo_claim(name)}, or the folder in the bucket)"
+    )
+    return wait("RepositoryNotEmpty", text)
+
+
+def progress(found: Attempt, which: str, instance: str) -> str:
+    if found.message:
+        return f"cloning {which}: attempt {found.number}; the last one ended: {found.message}"
+    return f"cloning {which}: instance {instance} restores and recovers"
+
+
+def attempt(pod: Object | None) -> Attempt:
+    """How far the pod of the first instance has come, by what its container left when it ended."""
+    if pod is None or "deletionTimestamp" in pod["metadata"]:
+        return Attempt()  # of an earlier cluster of this name, perhaps
+    for status in pod.get("status", {}).get("containerStatuses", []):
+        if status["name"] != "postgres":
+            continue
+        ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
+        match = _SAID.search(str(ended.get("message") or ""))
+        number = int(status.get("restartCount", 0)) + 1
+        if match is None and ended:
+            return Attempt(number, f"its container ended ({ended.get('reason')}, exit code {ended.get('exitCode')})")
+        if match is None:
+            return Attempt(number)
+        kind, code, failures, words = match.groups()
+        # What PostgreSQL ends a recovery with, it ends the next with as well; but not what it says of restore_command.
+        final = int(code) in HOPELESS if code else "FATAL:" in words and "could not restore file" not in words
+        text = f"{_name(kind)}: {redact(words).strip() or 'without a word'}"
+        return Attempt(number, text, final, int(failures or 0))
+    return Attempt()
+
+
+def _name(kind: str) -> str:
+    return "pgbackrest restore failed" if kind == FAILED_RESTORE else "PostgreSQL did not recover"
+
+
+def has_failed(found: Attempt) -> bool:
+    return found.hopeless or found.failures >= ATTEMPTS

@@ -1,0 +1,120 @@
+"""The Repository that a cluster is cloned from: reading it, and what a clone needs to read it. It is left as it is."""
+
+from __future__ import annotations
+
+import base64
+import time
+
+import msgspec
+
+from controller import certificates
+from controller.agents import AgentError
+from controller.certificates import Pair
+from controller.cluster import render
+from controller.cluster.clone import Source
+from controller.context import Context
+from controller.repository import secrets
+from pgwarden.api import names
+from pgwarden.api.defaults import effective_s3
+from pgwarden.api.kinds import DataSource, RepositorySpec
+from pgwarden.kube import paths
+from pgwarden.kube.client import Object, find_named
+from pgwarden.pgbackrest import config
+from pgwarden.pgbackrest.info import InfoError, parse_info
+from pgwarden.rules import data_source as rules
+
+#: The clone's certificate at the source's repository host: renewed while the clone is made, worth nothing soon after.
+CERTIFICATE_DAYS = 1
+#: Seconds between two looks whether the certificate is to be renewed.
+_LOOK_SECONDS = 600.0
+
+
+class Sources:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        #: path of a clone's Secret → when it was brought up to date last.
+        self._written: dict[str, float] = {}
+
+    async def read(self, wanted: DataSource, namespace: str) -> Source:
+        where = wanted.namespace or namespace
+        repository = await find_named(self._context.client, "repositories", where, wanted.repository)
+        if repository is None or not rules.allows(repository, namespace):
+            return Source(repository)
+        caches = self._context.caches
+        pods = caches.labelled(caches.own_pods, where, names.LABEL_OWNER_REPOSITORY, wanted.repository)
+        hosts = [pod for pod in pods if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host"]
+        address = next((ip for pod in hosts if (ip := pod.get("status", {}).get("podIP"))), "")
+        if not address:
+            return Source(repository, error="its repository host has no running pod")
+        try:
+            answer = await self._context.agents.host((where, wanted.repository), address)
+            if answer.get("infoError"):
+                return Source(repository, error=str(answer["infoError"]))
+            listed = [answer["info"]] if answer.get("info") else []
+            return Source(repository, parse_info(listed, names.stanza(wanted.repository)))
+        except (AgentError, InfoError) as error:
+            return Source(repository, error=str(error))
+
+    async def give(self, cluster: Object, wanted: DataSource) -> str:
+        """Bring the clone's Secret up to date; why it cannot be, or nothing."""
+        namespace, name = cluster["metadata"]["namespace"], names.clone_secret(cluster["metadata"]["name"])
+        path = paths.of("secrets", namespace, name)
+        if time.monotonic() - self._written.get(path, -_LOOK_SECONDS) < _LOOK_SECONDS:
+            return ""
+        where = wanted.namespace or namespace
+        repository = await find_named(self._context.client, "repositories", where, wanted.repository)
+        authority = await self._context.client.find(
+            paths.of("secrets", where, names.ca_secret(wanted.repository)),
+        )
+        if repository is None or authority is None:
+            return f"Repository {wanted.repository} of namespace {where} is not there any more"
+        try:
+            data = await self._content(repository, wanted)
+        except secrets.MissingSecretError as error:
+            return str(error)
+        found = await self._context.client.find(path)
+        data |= self._certificate(repository, authority, secrets.decode(found) if found else {})
+        await self._context.client.apply(path, _secret(cluster, name, data))
+        self._written[path] = time.monotonic()
+        return ""
+
+    async def take_back(self, cluster: Object) -> None:
+        """Empty it: the pods mount it still, and see nothing in it. It goes with the cluster."""
+        namespace, name = cluster["metadata"]["namespace"], names.clone_secret(cluster["metadata"]["name"])
+        path = paths.of("secrets", namespace, name)
+        self._written.pop(path, None)
+        if await self._context.client.find(path) is not None:
+            await self._context.client.apply(path, _secret(cluster, name, {}))
+
+    async def _content(self, repository: Object, wanted: DataSource) -> dict[str, bytes]:
+        namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
+        spec = msgspec.convert(repository["spec"], RepositorySpec)
+        given = await secrets.read_credentials(self._context.client, namespace, spec)
+        s3 = effective_s3(spec, self._context.settings.defaults, namespace, name)
+        repos = {
+            number: config.RepoCredentials(given.s3_key, given.s3_secret, given.cipher_pass)
+            for number, storage in enumerate(spec.storages, 1)
+            if wanted.storage in {"", storage} and not rules.unusable(repository, storage)
+        }
+        data = {names.KEY_CLONE_CONF: config.clone_conf(repository, spec, s3, repos).encode()}
+        return data | ({names.KEY_STORAGE_CA: given.storage_ca.encode()} if given.storage_ca else {})
+
+    def _certificate(self, repository: Object, authority: Object, have: dict[str, bytes]) -> dict[str, bytes]:
+        """By the source's own authority, under the name that its server lets read (names.cn_pods)."""
+        data, now = secrets.decode(authority), self._context.clock()
+        ca = Pair(data[names.KEY_CA_CERT], data[names.KEY_CA_KEY])
+        common = names.cn_pods(repository["metadata"]["name"])
+        leaf = Pair(have.get(names.KEY_TLS_CERT, b""), have.get(names.KEY_TLS_KEY, b""))
+        if not certificates.still_good(leaf, ca, common, [], now):
+            leaf = certificates.issue(ca, common, [], now, CERTIFICATE_DAYS)
+        return {names.KEY_CA_CERT: ca.cert, names.KEY_TLS_CERT: leaf.cert, names.KEY_TLS_KEY: leaf.key}
+
+
+def _secret(cluster: Object, name: str, data: dict[str, bytes]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": render.metadata(cluster, name),
+        "type": "Opaque",
+        "data": {key: base64.b64encode(value).decode() for key, value in sorted(data.items())},
+    }

@@ -1,0 +1,375 @@
+"""What is to be done next for a PostgresCluster: at most one thing at a time. Pure.
+
+The order is the order of `STEPS`: names that pods have lost, instances that are missing, instances too many, Patroni's
+configuration, templates and restarts (replicas first, then a switchover, then who was the primary), the first backup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controller import operations, owned, patroni, storage_state
+from controller.cluster import clone
+from controller.cluster.facts import Facts, Instance
+from controller.runtime import conditions
+from controller.runtime.backoff import Pace
+from pgwarden.api import names, records
+from pgwarden.api.target import parse_time
+from pgwarden.kube.client import Object
+
+#: After a first backup has failed, until the next is asked for.
+BACKUP_PACE = Pace(timedelta(minutes=1), timedelta(hours=1))
+#: Failed ones that are kept, and how many of the others are deleted at a time.
+KEPT_FAILED, DELETED_AT_ONCE = 3, 20
+#: Seconds for which a pod that runs may be unready before a new template is its cure: two of Patroni's TTLs.
+READY_GRACE = 2 * patroni.TTL
+#: Seconds without a primary, or for which one may give up the lock, before a new template is the cure.
+DOWN = 300
+
+
+@dataclass(frozen=True)
+class Make:
+    number: int
+    restarted: str = ""  # the mark that restarts it
+
+
+@dataclass(frozen=True)
+class Remove:
+    instance: Instance
+
+
+@dataclass(frozen=True)
+class Switch:
+    leader: str
+    candidate: str
+
+
+@dataclass(frozen=True)
+class Configure:
+    config: Object
+
+
+@dataclass(frozen=True)
+class BackUp:
+    name: str
+    expendable: tuple[tuple[str, str], ...] = ()  # name and uid of failed ones before it, which go
+
+
+@dataclass(frozen=True)
+class Clone:
+    """Make the first instance, with what it needs to read its source."""
+
+
+@dataclass(frozen=True)
+class KeepClone:
+    """Keep that as it must be while the clone is being made."""
+
+
+@dataclass(frozen=True)
+class EndClone:
+    """Take that back; of a clone that has failed, what there is of it as well."""
+
+    instance: Instance | None = None
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Patroni's note of who has every acknowledged commit, by the names that their pods have now."""
+
+    leader: str
+    standbys: tuple[str, ...]
+
+
+Action = Make | Remove | Switch | Configure | BackUp | Rename | Clone | KeepClone | EndClone
+
+
+@dataclass(frozen=True)
+class Decision:
+    action: Action | None
+    message: str  # what is going on, in a sentence; empty where nothing is
+
+
+def decide(facts: Facts) -> Decision:
+    if facts.fault:
+        return Decision(None, facts.fault)
+    if facts.cloning:
+        return cloning(facts)
+    if facts.spec.data_source is not None and clone.said(facts.cluster) != clone.CLONED:
+        return Decision(EndClone(), "the clone is made: it reads its source no more")
+    if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
+        return configuration(facts) or Decision(None, "a Restore is at work")
+    waiting = ""
+    for step in STEPS:
+        decision = step(facts)
+        if decision is not None and decision.action is not None:
+            return decision
+        waiting = waiting or (decision.message if decision else "")
+    return Decision(None, waiting)
+
+
+# --- the copy of another cluster ------------------------------------------------------------------------------
+
+
+def cloning(facts: Facts) -> Decision:
+    """Nothing else is done before there is a primary: one that has failed leaves no instance."""
+    source = facts.spec.data_source
+    if source is None:
+        return Decision(None, "")
+    namespace = facts.cluster["metadata"]["namespace"]
+    if clone.said(facts.cluster) == clone.FAILED:
+        left = next(iter(facts.instances), None)
+        return Decision(EndClone(left) if left else None, clone.message(facts.cluster))
+    which = clone.title(source, namespace)
+    if facts.instances:
+        first = facts.instances[0]
+        found = clone.attempt(first.pod)
+        if clone.has_failed(found):
+            return Decision(None, found.message)
+        if first.digest != facts.digest:
+            return Decision(Make(first.number), f"renewing instance {first.name}")
+        return Decision(KeepClone(), clone.progress(found, which, first.name))
+    problem = clone.hindrance(source, namespace, facts.source, facts.now) if facts.source else None
+    problem = problem or clone.taken(facts.repository)
+    if facts.source is None or problem is not None:
+        return Decision(None, problem.message if problem else f"looking at {which}")
+    return left_over(facts) or Decision(Clone(), f"cloning {which}")
+
+
+def left_over(facts: Facts) -> Decision | None:
+    """Of an earlier cluster of the name. While a pod of it is there, it may write to its volume and Patroni's maps."""
+    if facts.pods:
+        return Decision(None, f"waiting until pod {facts.pods[0]} of an earlier instance is gone")
+    return Decision(None, facts.left) if facts.left else None
+
+
+# --- names -------------------------------------------------------------------------------------------------------
+
+
+def renamed(facts: Facts) -> Decision | None:
+    """In synchronous mode none takes over but those that Patroni has noted by name, and a new pod has a new name.
+
+    Where none of them is left to take over, the cluster would be down for ever. What is noted is true of their
+    volumes, and those are the instances': so it is told by the names of today's pods.
+    """
+    noted, leader = facts.store.synchronous, facts.store.synchronous_leader
+    if not (facts.spec.synchronous and leader) or facts.primary is not None:
+        return None
+    pods = {one.pod_name: one for one in facts.instances}
+    if facts.store.leader in pods or any(name in pods and pods[name].ready for name in (leader, *noted)):
+        return None
+    today = {one.name: one.pod_name for one in facts.instances if one.pod_name}
+
+    def now(pod: str) -> str:
+        return pod if pod in pods else today.get(names.instance_of_pod(pod), pod)
+
+    found = Rename(now(leader), tuple(sorted(now(name) for name in noted)))
+    if found == Rename(leader, tuple(sorted(noted))):
+        return None
+    able = " and ".join(names.instance_of_pod(name) for name in (found.leader, *found.standbys))
+    return Decision(found, f"{able} may take over: their pods are new, and Patroni knew the old ones")
+
+
+# --- instances ---------------------------------------------------------------------------------------------------
+
+
+def missing(facts: Facts) -> Decision | None:
+    present = {one.number for one in facts.instances}
+    lacking = [number for number in range(1, facts.spec.instances.replicas + 1) if number not in present]
+    if not lacking:
+        return None
+    name = names.instance(facts.name, lacking[0])
+    if not facts.instances:
+        return left_over(facts) or Decision(Make(lacking[0]), f"making instance {name}")
+    if facts.primary is None:
+        return Decision(None, f"instance {name} is made once there is a primary")
+    if facts.store.paused:
+        return Decision(None, f"instance {name} is made once autofail is on: Patroni makes no replica while it is off")
+    if not facts.has_backup and not first_backup_failed(facts):
+        return Decision(None, f"instance {name} is made from the first backup, once there is one")
+    wanted = [one for one in facts.instances if one.number <= facts.spec.instances.replicas]
+    unready = [one.name for one in wanted if not one.ready]
+    if unready:
+        return Decision(None, f"instance {name} is made once {' and '.join(unready)} is ready")
+    return Decision(Make(lacking[0]), f"making instance {name}")
+
+
+def surplus(facts: Facts) -> Decision | None:
+    """The highest numbers go, and never the primary: another one that stays takes over first."""
+    wanted = facts.spec.instances.replicas
+    beyond = [one for one in facts.instances if one.number > wanted]
+    if not beyond:
+        return None
+    primary = facts.primary
+    if primary is None:
+        return Decision(None, "instances are removed once there is a primary")
+    if facts.store.switching:
+        return Decision(None, f"switching over from {primary.name}")
+    kept = [one for one in facts.instances if one.number <= wanted]
+    if primary in beyond and not any(_able(one) for one in kept):
+        return Decision(None, f"no instance that is kept is ready to take over from {primary.name}")
+    removable = [one for one in beyond if one is not primary]
+    if removable:
+        last = max(removable, key=lambda one: one.number)
+        return Decision(Remove(last), f"removing instance {last.name}")
+    return _switch(facts, primary, kept)
+
+
+# --- templates and restarts --------------------------------------------------------------------------------------
+
+
+def outdated(facts: Facts) -> Decision | None:
+    """One at a time, replicas first; the next only when the one before is ready again."""
+    old = [one for one in facts.instances if one.digest != facts.digest or one.member.pending_restart]
+    if not old:
+        return None
+    moving = [one for one in facts.instances if not one.settled]
+    stuck = [one for one in moving if one.digest != facts.digest and not _may_be_back(facts, one)]
+    if stuck:  # what is new may be the cure
+        return _renew(facts, stuck[0])
+    if moving:
+        return Decision(None, f"rolling: waiting for {moving[0].name}")
+    primary = facts.primary
+    if primary is None and len(facts.instances) > 1 and not _is_down(facts):
+        return Decision(None, "rolling: waiting for a primary")
+    if primary is not None and facts.store.switching:
+        return Decision(None, f"switching over from {primary.name}")
+    replicas = [one for one in old if one is not primary]
+    if replicas or primary is None:
+        return _renew(facts, max(replicas, key=lambda one: one.number))
+    others = [one for one in facts.instances if one is not primary]
+    return _switch(facts, primary, others) if others else _renew(facts, primary)
+
+
+def _is_down(facts: Facts) -> bool:
+    """Whether there has been no primary for so long that what is new may be the cure."""
+    ready = conditions.find((facts.cluster.get("status") or {}).get("conditions", []), "Ready")
+    if ready is None or ready["status"] == "True":
+        return False
+    return (facts.now - parse_time(ready["lastTransitionTime"])).total_seconds() > DOWN
+
+
+def _may_be_back(facts: Facts, one: Instance) -> bool:
+    """Whether it is unready for so short a time that a probe may have come late: that is no reason to renew it.
+
+    Of who holds the lock that is also so while it is not known since when, and for longer while it gives the lock up:
+    its last checkpoint takes its time.
+    """
+    holds = one is facts.lock_holder
+    if one.unready_since is None:
+        return holds
+    grace = DOWN if holds and facts.store.switching else READY_GRACE
+    return (holds or one.runs) and (facts.now - one.unready_since).total_seconds() < grace
+
+
+def _renew(facts: Facts, one: Instance) -> Decision:
+    mark = one.restarted
+    if one.digest == facts.digest:
+        mark = conditions.timestamp(facts.now)
+    return Decision(Make(one.number, mark), f"rolling: renewing instance {one.name}")
+
+
+def _switch(facts: Facts, primary: Instance, others: list[Instance]) -> Decision:
+    able = [one for one in others if _able(one)]
+    if facts.spec.synchronous:
+        able = [one for one in able if one.pod_name in facts.store.synchronous]
+    if not able:
+        return Decision(None, f"no replica is ready to take over from {primary.name}")
+    best = min(able, key=lambda one: (one.member.replication != "streaming", one.number))
+    text = f"switching over from {primary.name} to {best.name}"
+    return Decision(Switch(primary.pod_name, best.pod_name), text)
+
+
+def _able(one: Instance) -> bool:
+    """Whether it could take over."""
+    return one.ready and one.member.follows
+
+
+# --- Patroni's configuration -------------------------------------------------------------------------------------
+
+
+def configuration(facts: Facts) -> Decision | None:
+    if facts.store.config is None:
+        return None  # the first instance brings it
+    wanted = patroni.dynamic(facts.name, facts.spec, paused=paused(facts))
+    if wanted == facts.store.config:
+        return None
+    turned = wanted.get("pause", False) != facts.store.paused
+    what = f"turning autofail {'off' if wanted.get('pause') else 'on'}" if turned else "configuring PostgreSQL"
+    return Decision(Configure(wanted), what)
+
+
+def paused(facts: Facts) -> bool:
+    """Autofail goes off only when the cluster is complete: Patroni makes no replica after that."""
+    if facts.restoring:
+        return True
+    if facts.spec.autofail:
+        return False
+    complete = len(facts.instances) >= facts.spec.instances.replicas and all(one.ready for one in facts.instances)
+    return facts.store.paused or complete
+
+
+# --- the first backup --------------------------------------------------------------------------------------------
+
+
+def first_backup(facts: Facts) -> Decision | None:
+    if facts.has_backup or facts.primary is None or facts.repository is None:
+        return None
+    hindrance = storage_state.hindrance(facts.repository, storage_state.first(facts.repository))
+    if hindrance:
+        return Decision(None, f"the first backup is taken once the Repository is ready: {hindrance}")
+    running = [one for one in facts.backups if not operations.is_over(one)]
+    if running:
+        return Decision(None, f"waiting for Backup {running[0]['metadata']['name']}")
+    done = [one for one in facts.backups if operations.phase(one) == "Completed" and not records.is_record(one)]
+    if done:
+        return Decision(None, "the first backup is completed; the Repository will list it")
+    due, attempts = backup_due(facts), _attempts(facts)
+    if due is not None and facts.now < due:
+        times = f" {max(attempts)} times" if attempts and max(attempts) > 1 else ""
+        text = f"the first backup has failed{times}; it is tried again at {conditions.timestamp(due)}"
+        return Decision(None, text)
+    name = names.first_backup(facts.name, max(_taken(facts), default=0) + 1)
+    failed = [attempts[number] for number in sorted(attempts) if operations.phase(attempts[number]) == "Failed"]
+    old = [(one["metadata"]["name"], one["metadata"]["uid"]) for one in failed[: max(0, len(failed) - KEPT_FAILED + 1)]]
+    return Decision(BackUp(name, tuple(old[:DELETED_AT_ONCE])), f"taking the first backup, {name}")
+
+
+def backup_due(facts: Facts) -> datetime | None:
+    """When a first backup that has failed is tried again: later each time, soon where the spec has changed since."""
+    ended = _ended(facts)
+    if not ended:
+        return None
+    attempts = _attempts(facts)
+    number = max(attempts, default=1)
+    before = (attempts[number]["metadata"].get("annotations") or {}) if number in attempts else {}
+    generation = str(facts.cluster["metadata"].get("generation", ""))
+    changed = before.get(names.ANNOTATION_GENERATION, generation) != generation
+    return parse_time(ended) + BACKUP_PACE.pause(1 if changed else number)
+
+
+def _attempts(facts: Facts) -> dict[int, Object]:
+    """Our own, by their number: that of the newest is how often it was tried."""
+    uid = facts.cluster["metadata"]["uid"]
+    own = [one for one in facts.backups if owned.is_owned(one, uid)]
+    numbered = {names.first_backup_attempt(facts.name, one["metadata"]["name"]): one for one in own}
+    return {number: one for number, one in numbered.items() if number}
+
+
+def _taken(facts: Facts) -> set[int]:
+    return {names.first_backup_attempt(facts.name, one["metadata"]["name"]) for one in facts.backups}
+
+
+def first_backup_failed(facts: Facts) -> bool:
+    return any(operations.phase(one) == "Failed" and not records.is_record(one) for one in facts.backups)
+
+
+def _ended(facts: Facts) -> str:
+    own = [one for one in facts.backups if not records.is_record(one)]
+    times = [str((one.get("status") or {}).get("completionTime") or "") for one in own]
+    return max(filter(None, times), default="")
+
+
+Step = Callable[[Facts], Decision | None]
+STEPS: tuple[Step, ...] = (renamed, missing, surplus, configuration, outdated, first_backup)

@@ -1,0 +1,122 @@
+"""What is known of a PostgresCluster at one moment. Plain values: gathered by reconcile, judged by decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.cluster import clone
+from controller.patroni import Member, Store
+from controller.pods import is_ready
+from controller.runtime import conditions
+from pgwarden.api import names
+from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.api.target import parse_time
+from pgwarden.kube.client import Object
+from pgwarden.rules import backup_sets
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One that there is: its Deployment, and the newest of its pods."""
+
+    name: str
+    number: int
+    deployment: Object
+    pod: Object | None = None
+    member: Member = field(default_factory=Member)
+
+    @property
+    def pod_name(self) -> str:
+        return str(self.pod["metadata"]["name"]) if self.pod else ""
+
+    @property
+    def ready(self) -> bool:
+        return self.pod is not None and is_ready(self.pod)
+
+    @property
+    def unready_since(self) -> datetime | None:
+        """When its pod's readiness last turned, where it is not ready; None where it is, or that has not been said."""
+        found = conditions.find((self.pod or {}).get("status", {}).get("conditions", []), "Ready") or {}
+        since = found.get("lastTransitionTime")
+        return parse_time(str(since)) if since and not self.ready else None
+
+    @property
+    def runs(self) -> bool:
+        """Whether its pod's containers have been started."""
+        return bool((self.pod or {}).get("status", {}).get("phase") == "Running")
+
+    @property
+    def digest(self) -> str:
+        """Of the pod template that its Deployment has."""
+        return _annotation(self.deployment["spec"]["template"], names.ANNOTATION_TEMPLATE)
+
+    @property
+    def restarted(self) -> str:
+        return _annotation(self.deployment["spec"]["template"], names.ANNOTATION_RESTARTED)
+
+    @property
+    def settled(self) -> bool:
+        """Ready, and its pod is the one that its Deployment asks for now."""
+        return self.ready and self.pod is not None and _marks(self.pod) == _marks(self.deployment["spec"]["template"])
+
+
+@dataclass(frozen=True)
+class Facts:
+    cluster: Object
+    spec: PostgresClusterSpec
+    now: datetime
+    digest: str  # of the pod template as it should be
+    instances: tuple[Instance, ...] = ()
+    pods: Sequence[str] = ()  # all that have not ended, of whichever instance
+    store: Store = field(default_factory=Store)
+    repository: Object | None = None
+    backups: Sequence[Object] = ()  # Backup objects of the Repository
+    restoring: bool = False  # a Restore in place is at work: nothing else is done meanwhile, and nobody takes over
+    left: str = ""  # what of an earlier cluster of the name has to go before the first instance is made
+    source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet
+    refused: str = ""  # what a rule has against it since it was taken up
+    fault: str = ""  # what has to be put right by hand before anything can be done
+
+    @property
+    def name(self) -> str:
+        return str(self.cluster["metadata"]["name"])
+
+    @property
+    def primary(self) -> Instance | None:
+        """The instance whose pod holds Patroni's lock and takes writes: it holds the lock before it is promoted."""
+        holder = self.lock_holder
+        return holder if holder is not None and holder.ready and holder.member.role == "primary" else None
+
+    @property
+    def lock_holder(self) -> Instance | None:
+        """The instance whose pod holds Patroni's lock: the primary, or one that is not ready at this moment."""
+        return next((one for one in self.instances if one.pod_name and one.pod_name == self.store.leader), None)
+
+    @property
+    def synchronous(self) -> list[Instance]:
+        """Replicas that the primary's commits wait for."""
+        return [one for one in self.instances if one.pod_name in self.store.synchronous and one.ready]
+
+    @property
+    def initialized(self) -> bool:
+        """Whether it has had a primary."""
+        return self.primary is not None or bool((self.cluster.get("status") or {}).get("initialized"))
+
+    @property
+    def cloning(self) -> bool:
+        """Whether it is still to become a copy of its data source."""
+        return self.spec.data_source is not None and not self.initialized
+
+    @property
+    def has_backup(self) -> bool:
+        return backup_sets.of(self.repository).some
+
+
+def _annotation(obj: Object, name: str) -> str:
+    return str((obj.get("metadata", {}).get("annotations") or {}).get(name, ""))
+
+
+def _marks(obj: Object) -> tuple[str, str]:
+    return _annotation(obj, names.ANNOTATION_TEMPLATE), _annotation(obj, names.ANNOTATION_RESTARTED)

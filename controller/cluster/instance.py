@@ -1,0 +1,167 @@
+"""One instance: its volume claim and its Deployment. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from controller import patroni, pod_parts
+from controller.cluster.render import (
+    KEY_APPLICATION,
+    KEY_PATRONI,
+    KEY_REPLICATION,
+    KEY_REWIND,
+    KEY_SUPERUSER,
+    UID,
+    metadata,
+)
+from controller.settings import Settings
+from pgwarden.api import names
+from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.kube.client import Object
+
+DEFAULT_RESOURCES: Object = {"requests": {"cpu": "100m", "memory": "256Mi"}}
+#: A clean stop writes a checkpoint, and archives the last WAL.
+GRACE_SECONDS = 180
+_TMP = "/tmp"  # noqa: S108  an emptyDir of the pod's own
+
+
+def claim(cluster: Object, spec: PostgresClusterSpec, number: int) -> Object:
+    name = names.instance(cluster["metadata"]["name"], number)
+    storage = spec.instances.storage
+    body: Object = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": storage.size}},
+    }
+    if storage.storage_class_name is not None:
+        body["storageClassName"] = storage.storage_class_name
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata(cluster, name, **{names.LABEL_INSTANCE: name}),
+        "spec": body,
+    }
+
+
+def deployment(cluster: Object, spec: PostgresClusterSpec, settings: Settings, number: int, restarted: str) -> Object:
+    """Recreated, never rolled: its volume is its own. *restarted* is the mark of the last restart."""
+    own = cluster["metadata"]["name"]
+    name = names.instance(own, number)
+    selector = {names.LABEL_CLUSTER: own, names.LABEL_INSTANCE: name}
+    annotations = {names.ANNOTATION_TEMPLATE: digest(cluster, spec, settings)}
+    if restarted:
+        annotations[names.ANNOTATION_RESTARTED] = restarted
+    labels = selector | {names.MANAGED_BY: "pgwarden", names.LABEL_REPOSITORY: own}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata(cluster, name, **{names.LABEL_INSTANCE: name}),
+        "spec": {
+            "replicas": 1,
+            "revisionHistoryLimit": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": selector},
+            "template": {
+                "metadata": {"labels": labels, "annotations": annotations},
+                "spec": _pod(own, name, spec, settings),
+            },
+        },
+    }
+
+
+def digest(cluster: Object, spec: PostgresClusterSpec, settings: Settings) -> str:
+    """Of all that takes a new pod to come into force, the same for each instance."""
+    own = cluster["metadata"]["name"]
+    parts = [_pod(own, names.instance(own, 0), spec, settings), patroni.local(own, spec)]
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
+
+
+def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings) -> Object:
+    apart = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {names.LABEL_CLUSTER: cluster}}}
+    return {
+        "serviceAccountName": names.cluster_account(cluster),
+        "automountServiceAccountToken": True,  # Patroni keeps its state in Kubernetes
+        "enableServiceLinks": False,
+        "securityContext": pod_parts.pod_security(UID, UID),
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "affinity": {
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": apart}]
+            }
+        },
+        "containers": [_container(cluster, name, spec, settings)],
+        "volumes": [
+            {"name": "data", "persistentVolumeClaim": {"claimName": name}},
+            {"name": "cluster", "configMap": {"name": names.cluster_patroni(cluster), "defaultMode": 0o555}},
+            {"name": "tmp", "emptyDir": {}},
+            {"name": "shm", "emptyDir": {"medium": "Memory"}},
+            *_source_volumes(cluster, spec),
+        ],
+    }
+
+
+def _source_volumes(cluster: str, spec: PostgresClusterSpec) -> list[Object]:
+    """What a clone is restored by. It stays in the template, so that the end of cloning restarts nothing; the Secret is
+    empty then. Owned by root and readable for the group, as pgBackRest asks of a key.
+    """
+    secret: Object = {"secretName": names.clone_secret(cluster), "optional": True, "defaultMode": 0o440}
+    return [{"name": "source", "secret": secret}] if spec.data_source is not None else []
+
+
+def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings) -> Object:
+    def probe(path: str, **more: int) -> Object:
+        return {"httpGet": {"path": path, "port": names.PORT_PATRONI}, "timeoutSeconds": 5} | more
+
+    return {
+        "name": "postgres",
+        "image": spec.image or settings.postgres_image,
+        "imagePullPolicy": "IfNotPresent" if spec.image else settings.image_pull_policy,
+        "command": [f"{names.CLUSTER_CONF}/start.sh"],
+        "env": _environment(cluster, name, spec),
+        "ports": [
+            {"name": "postgres", "containerPort": names.PORT_POSTGRES, "protocol": "TCP"},
+            {"name": "patroni", "containerPort": names.PORT_PATRONI, "protocol": "TCP"},
+        ],
+        "lifecycle": {"preStop": {"exec": {"command": [f"{names.CLUSTER_CONF}/stop.sh"]}}},
+        # Patroni answers only when a Restore's recovery has ended, which takes as long as it takes: a day at most.
+        "startupProbe": probe("/liveness", periodSeconds=3, failureThreshold=28800),
+        "readinessProbe": probe("/readiness", periodSeconds=3, failureThreshold=3),
+        "livenessProbe": probe("/liveness", periodSeconds=10, failureThreshold=6),
+        "resources": spec.instances.resources or DEFAULT_RESOURCES,
+        "securityContext": pod_parts.container_security(),
+        "volumeMounts": [
+            {"name": "data", "mountPath": names.CLUSTER_DATA},
+            {"name": "cluster", "mountPath": names.CLUSTER_CONF, "readOnly": True},
+            {"name": "tmp", "mountPath": _TMP},
+            {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  PostgreSQL's shared memory
+            *([{"name": "source", "mountPath": names.CLONE_SOURCE, "readOnly": True}] if spec.data_source else []),
+        ],
+    }
+
+
+def _environment(cluster: str, name: str, spec: PostgresClusterSpec) -> list[Object]:
+    def of_pod(variable: str, path: str) -> Object:
+        return {"name": variable, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+    def secret(variable: str, key: str) -> Object:
+        reference = {"name": names.cluster_credentials(cluster), "key": key}
+        return {"name": variable, "valueFrom": {"secretKeyRef": reference}}
+
+    return [
+        of_pod("PATRONI_NAME", "metadata.name"),
+        of_pod("PATRONI_KUBERNETES_NAMESPACE", "metadata.namespace"),
+        of_pod("PATRONI_KUBERNETES_POD_IP", "status.podIP"),
+        {"name": "PATRONI_POSTGRESQL_CONNECT_ADDRESS", "value": f"$(PATRONI_KUBERNETES_POD_IP):{names.PORT_POSTGRES}"},
+        {"name": "PATRONI_RESTAPI_CONNECT_ADDRESS", "value": f"$(PATRONI_KUBERNETES_POD_IP):{names.PORT_PATRONI}"},
+        {"name": "PATRONI_POSTGRESQL_DATA_DIR", "value": names.CLUSTER_PGDATA},
+        secret("PATRONI_SUPERUSER_PASSWORD", KEY_SUPERUSER),
+        secret("PATRONI_REPLICATION_PASSWORD", KEY_REPLICATION),
+        secret("PATRONI_REWIND_PASSWORD", KEY_REWIND),
+        {"name": "PATRONI_RESTAPI_USERNAME", "value": "patroni"},
+        secret("PATRONI_RESTAPI_PASSWORD", KEY_PATRONI),
+        secret("PGWARDEN_APP_PASSWORD", KEY_APPLICATION),
+        {"name": "PGWARDEN_BIN", "value": f"/usr/lib/postgresql/{spec.postgres_version}/bin"},
+        {"name": "PGWARDEN_INSTANCE", "value": name},
+        {"name": "PGHOST", "value": patroni.SOCKET},
+    ]

@@ -1,0 +1,326 @@
+"""gather → decide → apply for a PostgresCluster: what always stands is applied, then one thing is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from datetime import timedelta
+
+import msgspec
+import structlog
+
+from controller import admission, owned, patroni
+from controller.cluster import clone, instance, render, report
+from controller.cluster.clone_source import Sources
+from controller.cluster.decide import (
+    Action,
+    BackUp,
+    Clone,
+    Configure,
+    Decision,
+    EndClone,
+    KeepClone,
+    Make,
+    Remove,
+    Rename,
+    Switch,
+    decide,
+    paused,
+)
+from controller.cluster.facts import Facts, Instance
+from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
+from controller.context import Context
+from controller.runtime import conditions, status
+from controller.runtime.backoff import Allowance, Pace, Tries
+from controller.runtime.event_memory import EventMemory
+from pgwarden.api import names
+from pgwarden.kube import errors, paths
+from pgwarden.kube.cache import Key
+from pgwarden.kube.client import Object
+
+log = structlog.get_logger()
+STEADY = 30.0  # seconds between looks; Patroni's own news come by the watch
+UNSETTLED = 3.0
+#: An object that was applied and has not changed is looked for again after this long.
+TRUSTED_SECONDS = 120.0
+#: The same thing is done so often at once, then once a minute: its effect may be taken back each time, or not come.
+DONE_AT_ONCE, DONE_AGAIN = 10, timedelta(minutes=1)
+#: What costs PostgreSQL its connections, a restart or a switchover, is asked for again after growing pauses.
+HEAVY = Pace(timedelta(minutes=1), timedelta(hours=1))
+
+
+def signature(facts: Facts, action: Action | None) -> tuple[str, bool]:
+    """What *action* is, the same for the same thing done again, and whether it costs connections. Empty: not counted.
+
+    A new spec is another thing.
+    """
+    generation = facts.cluster["metadata"].get("generation")
+    match action:
+        case None | Clone() | KeepClone():  # these only see to it that something is there
+            return "", False
+        case Make(number, restarted):
+            before = next((one for one in facts.instances if one.number == number), None)
+            restart = before is not None and before.digest == facts.digest and restarted != before.restarted
+            return f"Make {number} {facts.digest} {generation if restart else ''}", restart
+        case Switch(leader, _):
+            return f"Switch {leader} {generation}", True
+        case Remove(one):
+            return f"Remove {one.name}", False
+        case EndClone(left):
+            return f"EndClone {left.name if left else ''}", False
+        case _:
+            return repr(action), False
+
+
+class ClusterController:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._sources = Sources(context)
+        #: path → digest of what was applied last, and when it was last seen.
+        self._applied: dict[str, tuple[str, float]] = {}
+        self._told = EventMemory()
+        self._done: Allowance[tuple[Key, str]] = Allowance(DONE_AT_ONCE, DONE_AGAIN)
+        self._heavy: Tries[tuple[Key, str]] = Tries(HEAVY)
+        #: Cluster → what has the name of one of its instances and is not its own, as it was told last.
+        self._in_the_way: dict[Key, str] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        cluster = self._context.caches.clusters.get(*key)
+        if cluster is None or "deletionTimestamp" in cluster["metadata"]:
+            self._told.forget(key)
+            admission.forget("postgresclusters", key)
+            self._in_the_way.pop(key, None)
+            return None
+        answer = await admission.judge(self._context, "postgresclusters", cluster)
+        if not answer.go:
+            return answer.again
+        facts = dataclasses.replace(gather(self._context, cluster), refused=answer.refused)
+        if not facts.fault:
+            facts = await self._stand(facts)
+        if facts.spec.data_source is not None and facts.cloning and not facts.instances:
+            read = await self._sources.read(facts.spec.data_source, key[0])
+            facts = dataclasses.replace(facts, source=read)
+        decision = self._paced(key, facts, decide(facts))
+        if decision.action is not None:
+            trouble = await self._act(facts, decision.action)
+            if trouble:
+                decision = Decision(None, trouble)
+                if trouble == self._in_the_way.get(key) and not facts.initialized:
+                    facts = dataclasses.replace(facts, fault=trouble)
+            await self._tell(facts, decision)
+        await self._report(facts, decision)
+        return STEADY if not decision.message and facts.primary else UNSETTLED
+
+    def _paced(self, key: Key, facts: Facts, decision: Decision) -> Decision:
+        """*decision*, without its action where that was done already, in vain, and its time has not come again."""
+        what, heavy = signature(facts, decision.action)
+        if not what:
+            return decision
+        if not heavy:
+            if self._done.take((key, what), facts.now):
+                return decision
+            return Decision(None, f"{decision.message}: done often already, and again within a minute")
+        known, due = self._heavy.get((key, what)), self._heavy.next((key, what))
+        if known is None or due is None or facts.now >= due:
+            self._heavy.tried((key, what), facts.now)
+            return decision
+        often = f": asked for {known.times} times, and again at {conditions.timestamp(due)}" if known.times > 1 else ""
+        return Decision(None, decision.message + often)
+
+    # --- what always stands ----------------------------------------------------------------------------------------
+
+    async def _stand(self, facts: Facts) -> Facts:
+        cluster, spec = facts.cluster, facts.spec
+        await self._own_patroni(facts)
+        for plural, obj in render.account(cluster):
+            await self._apply(plural, obj)
+        for service in render.services(cluster):
+            await self._apply("services", service)
+        await self._apply("poddisruptionbudgets", render.disruption_budget(cluster))
+        await self._apply("repositories", render.repository(cluster, spec))
+        facts = await self._credentials(facts)
+        primary = facts.primary.name if facts.primary else await self._last_primary(facts)
+        to_fill = names.instance(facts.name, 1) if facts.cloning else ""
+        told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, clone=to_fill)
+        await self._apply("configmaps", told)
+        return facts
+
+    async def _last_primary(self, facts: Facts) -> str:
+        """While there is none, who was it: the status is remembered longer than a pod."""
+        path = self._path("configmaps", facts, names.cluster_patroni(facts.name))
+        found = await self._context.client.find(path)
+        return str(((found or {}).get("data") or {}).get("primary", ""))
+
+    async def _own_patroni(self, facts: Facts) -> None:
+        """Patroni makes its ConfigMaps itself; they must go with the cluster. Those of an earlier one go now."""
+        caches, cluster = self._context.caches, facts.cluster
+        namespace = cluster["metadata"]["namespace"]
+        for one in caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, facts.name):
+            path = paths.of("configmaps", namespace, one["metadata"]["name"])
+            has_owner = bool(one["metadata"].get("ownerReferences"))
+            if one["metadata"]["name"] not in render.patroni_maps(facts.name):
+                continue  # whoever gave it the label: it is none that Patroni reads
+            if is_anothers(one, cluster) or not (has_owner or await self._has_instance(facts)):
+                await self._context.client.delete(path, uid=one["metadata"]["uid"])
+            elif not has_owner:
+                owner = render.metadata(cluster, "")["ownerReferences"]
+                await self._context.client.merge(path, {"metadata": {"ownerReferences": owner}})
+
+    async def _has_instance(self, facts: Facts) -> bool:
+        """Before the first, what Patroni keeps was written by the last pods of an earlier cluster of the name."""
+        first = self._path("deployments", facts, names.instance(facts.name, 1))
+        return bool(facts.instances) or await self._context.client.find(first) is not None
+
+    async def _credentials(self, facts: Facts) -> Facts:
+        """A fault where they are gone: new ones would not be PostgreSQL's."""
+        name = names.cluster_credentials(facts.name)
+        found = await self._context.client.find(self._path("secrets", facts, name))
+        if found is not None:
+            return dataclasses.replace(facts, left=of_earlier(found, facts.cluster))
+        if facts.initialized or facts.instances:
+            fault = f"Secret {name} is gone, and PostgreSQL's passwords were in it; make it again as it was"
+            return dataclasses.replace(facts, fault=fault)
+        try:
+            namespace = facts.cluster["metadata"]["namespace"]
+            await self._context.client.create(paths.of("secrets", namespace), render.new_credentials(facts.cluster))
+        except errors.Conflict:
+            log.info("the Secret is there already", name=name)
+        return facts
+
+    async def _apply(self, plural: str, obj: Object) -> None:
+        path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
+        digest = hashlib.sha256(msgspec.json.encode(obj)).hexdigest()
+        known, seen = self._applied.get(path, ("", 0.0))
+        if known == digest:
+            if time.monotonic() - seen < TRUSTED_SECONDS:
+                return
+            if await self._context.client.find(path) is not None:
+                self._applied[path] = digest, time.monotonic()
+                return
+        await self._context.client.apply(path, obj)
+        self._applied[path] = digest, time.monotonic()
+
+    # --- one thing -----------------------------------------------------------------------------------------------
+
+    async def _act(self, facts: Facts, action: Action) -> str:
+        """Why it could not be done for want of something, or nothing."""
+        client, namespace = self._context.client, facts.cluster["metadata"]["namespace"]
+        match action:
+            case Make(number, restarted):
+                return await self._make(facts, number, restarted)
+            case Remove(one):
+                await self._remove(facts, one)
+            case Configure(config):
+                name = names.patroni_object(facts.name, patroni.CONFIG)
+                await client.merge(self._path("configmaps", facts, name), patroni.config_patch(config))
+            case Clone() | KeepClone():
+                return await self._clone(facts, action)
+            case EndClone(left):
+                await self._sources.take_back(facts.cluster)
+                if left is not None:
+                    await self._remove(facts, left)
+            case Switch(leader, candidate):
+                await self._switch(facts, leader, candidate)
+            case Rename(leader, standbys):
+                await self._rename(facts, leader, standbys)
+            case BackUp(name, expendable):
+                try:
+                    await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
+                except errors.Conflict:
+                    log.info("the Backup is there already", name=name)
+                for old, uid in expendable:
+                    await client.delete(paths.of("backups", namespace, old), uid=uid)
+        return ""
+
+    async def _clone(self, facts: Facts, action: Clone | KeepClone) -> str:
+        source = facts.spec.data_source
+        trouble = await self._sources.give(facts.cluster, source) if source is not None else ""
+        if not trouble and isinstance(action, Clone):
+            return await self._make(facts, 1, "")
+        return trouble
+
+    async def _make(self, facts: Facts, number: int, restarted: str) -> str:
+        """Why it cannot be made yet, or nothing."""
+        cluster, client = facts.cluster, self._context.client
+        claim = instance.claim(cluster, facts.spec, number)
+        deployment = instance.deployment(cluster, facts.spec, self._context.settings, number, restarted)
+        volume = self._path("persistentvolumeclaims", facts, claim["metadata"]["name"])
+        path = self._path("deployments", facts, deployment["metadata"]["name"])
+        there = {one["kind"]: one for one in (await client.find(volume), await client.find(path)) if one is not None}
+        for one in there.values():
+            trouble = of_earlier(one, cluster) or await self._stranger(facts, one)
+            if trouble:
+                return trouble
+        self._in_the_way.pop((cluster["metadata"]["namespace"], facts.name), None)
+        if claim["kind"] not in there:
+            await client.create(volume.rpartition("/")[0], claim)
+        if deployment["kind"] in there:  # and no other that has taken its place meanwhile
+            deployment["metadata"]["uid"] = there[deployment["kind"]]["metadata"]["uid"]
+        await client.apply(path, deployment)
+        return ""
+
+    async def _stranger(self, facts: Facts, found: Object) -> str:
+        """Why *found* is not this cluster's, with an Event the first time; or nothing."""
+        key, why = (facts.cluster["metadata"]["namespace"], facts.name), stranger(found, facts.cluster)
+        if why and self._in_the_way.get(key) != why:
+            self._in_the_way[key] = why
+            await self._context.recorder.warning(facts.cluster, "NotOurs", why)
+        return why
+
+    async def _remove(self, facts: Facts, one: Instance) -> None:
+        """The claim first, which Kubernetes keeps until its pod has gone: ended in between, this is begun again."""
+        client, path = self._context.client, self._path("persistentvolumeclaims", facts, one.name)
+        claim = await client.find(path)
+        if claim is not None and owned.is_instances_claim(claim, facts.cluster):
+            await client.delete(path, uid=claim["metadata"]["uid"])
+        elif claim is not None:
+            await self._stranger(facts, claim)
+        await client.delete(self._path("deployments", facts, one.name), uid=one.deployment["metadata"]["uid"])
+
+    async def _switch(self, facts: Facts, leader: str, candidate: str) -> None:
+        asked = patroni.switchover(facts.name, leader, candidate)
+        path = self._path("configmaps", facts, asked["metadata"]["name"])
+        if await self._context.client.find(path) is None:
+            asked["metadata"]["ownerReferences"] = render.metadata(facts.cluster, "")["ownerReferences"]
+            await self._context.client.create(path.rpartition("/")[0], asked)
+        else:
+            await self._context.client.merge(path, patroni.switchover_patch(asked))
+
+    async def _rename(self, facts: Facts, leader: str, standbys: tuple[str, ...]) -> None:
+        path = self._path("configmaps", facts, names.patroni_object(facts.name, patroni.SYNC))
+        try:
+            await self._context.client.merge(
+                path, patroni.synchronous_patch(leader, standbys, facts.store.synchronous_version)
+            )
+        except errors.Conflict:
+            log.info("Patroni has written it meanwhile", name=facts.name)
+
+    # --- what is said --------------------------------------------------------------------------------------------
+
+    async def _tell(self, facts: Facts, decision: Decision) -> None:
+        action = decision.action
+        if action is None or isinstance(action, KeepClone):
+            return
+        reason = type(action).__name__
+        await self._context.recorder.normal(facts.cluster, reason, decision.message)
+
+    async def _report(self, facts: Facts, decision: Decision) -> None:
+        after = report.status(facts, decision)
+        before = self._told.before(facts.cluster, after)
+        for one in after["conditions"]:
+            old = conditions.find(before.get("conditions", []), one["type"])
+            turned = one["type"] == "Ready" and old is not None and old["status"] != one["status"]
+            ended = one["reason"] in {clone.CLONED, clone.FAILED} and (old is None or old["reason"] != one["reason"])
+            if one["type"] == admission.REJECTED and (old is None or old["reason"] != one["reason"]):
+                await self._context.recorder.warning(facts.cluster, admission.REJECTED, one["message"])
+            if turned or ended:
+                tell = self._context.recorder.normal if one["status"] == "True" else self._context.recorder.warning
+                await tell(facts.cluster, one["reason"], one["message"])
+        primary, was = after.get("primary"), before.get("primary")
+        if primary and was and primary != was:
+            await self._context.recorder.normal(facts.cluster, "NewPrimary", f"{primary} is the primary, after {was}")
+        await status.write(self._context.client, "postgresclusters", facts.cluster, after)
+
+    def _path(self, plural: str, facts: Facts, name: str) -> str:
+        return paths.of(plural, facts.cluster["metadata"]["namespace"], name)

@@ -1,0 +1,212 @@
+"""The status of a PostgresCluster: `kubectl get pgc` as a status board. Pure."""
+
+from __future__ import annotations
+
+from controller import admission, pods
+from controller.cluster import clone, decide
+from controller.cluster.decide import Clone, Decision
+from controller.cluster.facts import Facts, Instance
+from controller.runtime import conditions
+from pgwarden.api import records
+from pgwarden.kube.client import Object
+
+
+def status(facts: Facts, decision: Decision) -> Object:
+    before = facts.cluster.get("status") or {}
+    generation = facts.cluster["metadata"]["generation"]
+    known = before.get("conditions", [])
+    listed = admission.refusal(known, facts.refused, now=facts.now, generation=generation)
+    judged = {
+        "Ready": _ready(facts),
+        "Complete": _complete(facts, decision),
+        "Autofail": _autofail(facts),
+        "BackedUp": _backed_up(facts),
+    }
+    if facts.spec.data_source is not None and clone.said(facts.cluster) not in clone.FINAL:
+        judged[clone.CONDITION] = _data_source(facts, decision)
+    for kind, (value, reason, message) in judged.items():
+        listed = conditions.put(listed, kind, value, reason, message, now=facts.now, generation=generation)
+    phase = _phase(facts, listed)
+    ready = [one for one in facts.instances if one.ready]
+    primary = facts.primary
+    return (
+        before
+        | {
+            "observedGeneration": generation,
+            "phase": phase,
+            "message": _message(facts, listed),
+            "conditions": listed,
+            "primary": primary.name if primary else None,
+            "ready": f"{len(ready)}/{facts.spec.instances.replicas}",
+            "readyInstances": len(ready),
+            "autofail": _autofail_word(facts),
+            "timeline": primary.member.timeline if primary else before.get("timeline"),
+            "instances": [_instance(facts, one) for one in sorted(facts.instances, key=lambda one: one.number)],
+            "initialized": facts.initialized or None,
+            "systemIdentifier": facts.store.system_identifier or before.get("systemIdentifier"),
+        }
+        | _of_repository(facts)
+    )
+
+
+def _of_repository(facts: Facts) -> Object:
+    found = (facts.repository or {}).get("status") or {}
+    window: Object = next(iter(found.get("recoveryWindow") or []), {})
+    return {
+        "lastBackup": found.get("lastBackup"),
+        "recoveryWindow": {key: window[key] for key in ("earliest", "latest") if key in window} or None,
+    }
+
+
+def _instance(facts: Facts, one: Instance) -> Object:
+    role = "primary" if one is facts.primary else one.member.role or "unknown"
+    if role == "primary" and one is not facts.primary:
+        role = "unknown"  # it has said so before it lost the lock
+    notes = []
+    if one.digest != facts.digest:
+        notes.append("its pod is to be renewed")
+    if one.member.pending_restart:
+        notes.append("it is to be restarted for changed parameters")
+    return {
+        "name": one.name,
+        "role": role,
+        "ready": one.ready,
+        "pod": one.pod_name or None,
+        "state": one.member.replication or one.member.state or None,
+        "timeline": one.member.timeline,
+        "message": "; ".join(notes) or None,
+    }
+
+
+Judgement = tuple[bool | None, str, str]
+
+
+def _ready(facts: Facts) -> Judgement:
+    if facts.fault:
+        return False, "Fault", facts.fault
+    primary = facts.primary
+    if primary is not None:
+        return True, "HasPrimary", f"{primary.name} takes reads and writes"
+    if not facts.initialized:
+        return False, "Creating", f"the first instance is being made{_stuck(facts)}"
+    return False, "NoPrimary", _why_no_primary(facts)
+
+
+def _data_source(facts: Facts, decision: Decision) -> Judgement:
+    source, namespace = facts.spec.data_source, facts.cluster["metadata"]["namespace"]
+    which = clone.title(source, namespace) if source else ""
+    if facts.initialized:
+        return True, clone.CLONED, f"it began as a copy of {which}"
+    if facts.instances:
+        found = clone.attempt(facts.instances[0].pod)
+        if clone.has_failed(found):
+            way_out = "nothing of the source was changed; delete this PostgresCluster and create another one"
+            return False, clone.FAILED, f"cloning {which}: {found.message}; {way_out}"
+        return False, clone.CLONING, decision.message
+    problem = clone.hindrance(source, namespace, facts.source, facts.now) if source and facts.source else None
+    problem = problem or clone.taken(facts.repository)
+    if isinstance(decision.action, Clone):
+        return False, clone.CLONING, decision.message
+    other = "SourceNotReachable" if facts.source is None else clone.CLONING
+    return False, problem.reason if problem else other, decision.message
+
+
+def _why_no_primary(facts: Facts) -> str:
+    if facts.store.paused:
+        until = "the Restore has ended" if facts.restoring and facts.spec.autofail else "spec.autofail is true"
+        return f"there is no primary, and autofail is off: no replica takes over until {until}"
+    running = [one for one in facts.instances if one.pod is not None]
+    if not running:
+        return "there is no primary: no instance has a pod"
+    said = "; ".join(f"{one.name}: {one.member.state or 'starting'}" for one in running)
+    return f"there is no primary at the moment ({said}){_stuck(facts)}"
+
+
+def _stuck(facts: Facts) -> str:
+    """The end of a sentence: why a pod does not start, where Kubernetes says so; else empty."""
+    reason = pods.waiting_reason(one.pod for one in facts.instances if one.pod is not None)
+    return f"; {reason}" if reason else ""
+
+
+def _complete(facts: Facts, decision: Decision) -> Judgement:
+    wanted = facts.spec.instances.replicas
+    ready = sum(one.ready for one in facts.instances)
+    if decision.message:
+        return False, "Working", decision.message
+    if ready < wanted:
+        unready = ", ".join(one.name for one in facts.instances if not one.ready)
+        return False, "NotReady", f"{ready} of {wanted} instances are ready; not ready: {unready}{_stuck(facts)}"
+    if facts.spec.synchronous and wanted > 1 and not facts.synchronous:
+        said = "no replica is synchronous at the moment: what is committed now is on the primary alone"
+        return False, "NotSynchronous", said
+    return True, "AsSpecified", f"all {wanted} instances are as specified"
+
+
+def _autofail_word(facts: Facts) -> str:
+    wanted_off, is_off = facts.restoring or not facts.spec.autofail, facts.store.paused
+    if wanted_off == is_off:
+        return "off" if is_off else "on"
+    return "turning off" if wanted_off else "turning on"
+
+
+def _autofail(facts: Facts) -> Judgement:
+    word = _autofail_word(facts)
+    if word == "off":
+        why = "a Restore is at work" if facts.restoring and facts.spec.autofail else "spec.autofail is false"
+        return False, "Off", f"{why}: no replica takes over by itself"
+    if word == "turning off":
+        when = "while a Restore is at work" if facts.restoring else "once all instances are ready"
+        return True, "TurningOff", f"it goes off {when}"
+    if word == "turning on":
+        return False, "TurningOn", "spec.autofail is true"
+    others = [one for one in facts.instances if one is not facts.primary and one.ready and one.member.follows]
+    if facts.primary is not None and not others:
+        return True, "NoReplica", "it is on, but there is no replica that could take over"
+    return True, "On", f"{len(others)} replica{'s' if len(others) != 1 else ''} can take over"
+
+
+def _backed_up(facts: Facts) -> Judgement:
+    last = ((facts.repository or {}).get("status") or {}).get("lastBackup")
+    if last:
+        return True, "HasBackup", f"the last backup is {last.get('label')}"
+    if decide.first_backup_failed(facts):
+        ended = [one for one in facts.backups if not records.is_record(one)]
+        failed = [one for one in ended if (one.get("status") or {}).get("phase") == "Failed"]
+        last = max(failed, key=lambda one: str(one["status"].get("completionTime") or ""))
+        due = decide.backup_due(facts)
+        again = f"; another is taken at {conditions.timestamp(due)}" if due else ""
+        said = last["status"].get("message", "")
+        return False, "FirstBackupFailed", f"Backup {last['metadata']['name']} failed: {said}{again}"
+    return False, "NoBackup", "there is no backup yet"
+
+
+def _phase(facts: Facts, listed: list[Object]) -> str:
+    if facts.fault or _clone_failed(listed):
+        return "Failed"
+    if facts.primary is None:
+        return "Down" if facts.initialized else "Creating"
+    good = {one["type"] for one in listed if one["status"] == "True"}
+    archiving = facts.repository is not None and (facts.repository.get("status") or {}).get("phase") == "Ready"
+    if {"Ready", "Complete", "BackedUp"} <= good and archiving:
+        return "Degraded" if facts.refused else "Ready"
+    return (
+        "Degraded" if (facts.cluster.get("status") or {}).get("phase") in {"Ready", "Degraded", "Down"} else "Creating"
+    )
+
+
+def _clone_failed(listed: list[Object]) -> bool:
+    found = conditions.find(listed, clone.CONDITION)
+    return found is not None and found["reason"] == clone.FAILED
+
+
+def _message(facts: Facts, listed: list[Object]) -> str:
+    for kind in (clone.CONDITION, "Ready", "BackedUp", "Complete"):
+        found = conditions.find(listed, kind)
+        if found is not None and found["status"] != "True":
+            return str(found["message"])
+    repository = (facts.repository or {}).get("status") or {}
+    for kind in ("Ready", "Archiving"):
+        found = conditions.find(repository.get("conditions", []), kind)
+        if found is not None and found["status"] == "False":
+            return f"Repository: {found['message']}"
+    return f"refused by a rule since it was taken up: {facts.refused}" if facts.refused else "all is as specified"

@@ -1,0 +1,122 @@
+"""The scripts that an instance runs; they are in the cluster's ConfigMap. Pure text."""
+
+from __future__ import annotations
+
+import shlex
+
+from controller.cluster import clone_script
+from controller.patroni import APPLICATION, role
+from pgwarden.api import names
+from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.pgbackrest import commands, identity
+
+#: The sidecar writes pgBackRest's configuration in its first seconds, beside which we start.
+_CONFIGURED = "until [ -s {file} ]; do sleep 0.2; done"
+
+#: From the repository, not from the primary: only what has changed since the last backup comes by WAL.
+_REPLICA = """\
+#!/bin/sh
+{wait}
+{variables}exec {command}
+"""
+
+#: The kernel keeps from process 1 each signal that it has no handler for, so a pod that is ended in its first seconds,
+#: or while it recovers, would run on to the end of its grace. This shell has handlers, and all that works is its child;
+#: with it ends the rest. While it waits it also buries the processes that nobody else waits for.
+#: A signal ends `wait` with a code of its own, so only a wait in which none was heard is the last. It is not asked
+#: whether the child is there: the shell may have buried it, and keeps its code for `wait` alone (then 127).
+_START = """\
+#!/bin/sh
+child= heard=
+trap 'heard=yes; [ -z "$child" ] || kill -TERM "$child" 2> /dev/null' TERM INT
+{conf}/begin.sh &
+child=$!
+[ -z "$heard" ] || kill -TERM "$child" 2> /dev/null
+code=127
+while :; do
+  heard=
+  wait "$child"
+  one=$?
+  [ "$one" = 127 ] || code=$one
+  [ -n "$heard" ] || exit "$code"
+done
+"""
+
+#: Of a pod that is deleted the next one is made at once, while PostgreSQL may still run in it: so begin.sh, and what it
+#: starts, holds a lock on the volume's root. PostgreSQL's own (postmaster.pid) is blind to processes of another pod.
+#: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
+#: While autofail is off (Patroni's pause) Patroni starts no PostgreSQL, and leaves one running at its own end. So an
+#: instance whose pod was replaced is started here: the one that was the primary, or a replica. Any other that has no
+#: standby.signal stays down, as it could be a second primary.
+_BEGIN = """\
+#!/bin/sh
+set -eu
+data=$PATRONI_POSTGRESQL_DATA_DIR
+exec 9< {volume}
+if ! flock -n 9; then
+  echo "waiting for the pod before, which still works on the volume" >&2
+  flock 9 && code=0 || code=$?
+  [ $code -lt 128 ] || exit 1  # that wait was ended
+  [ $code = 0 ] || echo "the volume cannot be locked; going on without" >&2
+fi
+{clone}if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
+  {wait}
+  rm -f "$data/postmaster.pid"
+  "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 86400 start || exit 1
+  while [ -e "$data/recovery.signal" ]; do
+    "$PGWARDEN_BIN/pg_ctl" -D "$data" status > /dev/null || {{ echo "PostgreSQL ended during recovery" >&2; exit 1; }}
+    sleep 1
+  done
+elif [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
+  if [ -e "$data/standby.signal" ] || [ "$(cat {conf}/primary)" = "$PGWARDEN_INSTANCE" ]; then
+    rm -f "$data/postmaster.pid"
+    "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
+  fi
+fi
+exec patroni {conf}
+"""
+
+#: Only the first instance of a clone, and only until it has been made.
+_BEGIN_CLONE = """\
+if [ "$(cat {conf}/clone)" = "$PGWARDEN_INSTANCE" ] && [ ! -s "$data/PG_VERSION" ]; then
+  {conf}/clone.sh || exit 1
+fi
+"""
+
+_STOP = """\
+#!/bin/sh
+{clone}if [ "$(cat {conf}/autofail)" = off ]; then
+  "$PGWARDEN_BIN/pg_ctl" -D "$PATRONI_POSTGRESQL_DATA_DIR" -m fast -w -t 100 stop
+fi
+exit 0
+"""
+
+#: Patroni makes the roles that it needs; this one is for whoever uses the database. A clone may have it already.
+_AFTER_BOOTSTRAP = """\
+#!/bin/sh
+exec "$PGWARDEN_BIN/psql" -X -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
+\\getenv password PGWARDEN_APP_PASSWORD
+SELECT 'CREATE ROLE {user}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{user}') \\gexec
+ALTER ROLE {user} LOGIN PASSWORD :'password';
+SELECT 'CREATE DATABASE {user} OWNER {user}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{user}') \\gexec
+SQL
+"""
+
+
+def files(cluster: str, spec: PostgresClusterSpec) -> dict[str, str]:
+    """Name → text, for the ConfigMap."""
+    wait = _CONFIGURED.format(file=names.CONF_FILE)
+    options = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
+    restore = commands.command_line([f"--stanza={names.stanza(cluster)}", *options, "restore"])
+    variables = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in identity.environment(role(spec)).items())
+    clone = (
+        clone_script.files(spec.data_source, _CONFIGURED.format(file=names.CLONE_CONF_FILE)) if spec.data_source else {}
+    )
+    begin = _BEGIN_CLONE.format(conf=names.CLUSTER_CONF) if clone else ""
+    return clone | {
+        "start.sh": _START.format(conf=names.CLUSTER_CONF),
+        "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, clone=begin, volume=names.CLUSTER_DATA),
+        "replica.sh": _REPLICA.format(wait=wait, command=" ".join(restore), variables=variables),
+        "stop.sh": _STOP.format(conf=names.CLUSTER_CONF, clone=clone_script.stop_lines() if clone else ""),
+        "after-bootstrap.sh": _AFTER_BOOTSTRAP.format(user=APPLICATION),
+    }

@@ -1,0 +1,175 @@
+"""Who is told of what: changes in the caches become keys in the queues of the controllers."""
+
+from __future__ import annotations
+
+import asyncio
+
+from controller import admission, operations
+from controller.backup.reconcile import BackupController
+from controller.cluster.reconcile import ClusterController
+from controller.context import Context
+from controller.repository import metrics
+from controller.repository.reconcile import RepositoryController
+from controller.repository.secret_watch import SecretWatch
+from controller.restore import plan as plans
+from controller.restore.reconcile import RestoreController
+from controller.runtime import steady
+from controller.runtime.worker import Worker
+from controller.schedule.reconcile import ScheduleController
+from pgwarden.api import names
+from pgwarden.kube.cache import Listener, WatchCache, key_of
+from pgwarden.kube.client import Object
+from pgwarden.rules.common import get
+
+#: Workers for BackupSchedules: many are due at the same second, and each run takes a few round trips.
+SCHEDULERS = 16
+
+
+class Manager:
+    """The controllers and their workers. `run()` starts with every object there is."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.repositories = Worker("Repository", RepositoryController(context).reconcile)
+        self.backups = Worker("Backup", BackupController(context).reconcile)
+        self.schedules = Worker("BackupSchedule", ScheduleController(context).reconcile, count=SCHEDULERS)
+        self._restorer = RestoreController(context)
+        self.restores = Worker("Restore", self._restorer.reconcile)
+        self.clusters = Worker("PostgresCluster", ClusterController(context).reconcile)
+        caches = context.caches
+        self._own = (
+            (caches.repositories, self.repositories),
+            (caches.backups, self.backups),
+            (caches.schedules, self.schedules),
+            (caches.restores, self.restores),
+            (caches.clusters, self.clusters),
+        )
+
+    async def run(self) -> None:
+        caches = self._context.caches
+        for cache, worker in self._own:
+            # A Repository's status has the newest WAL segment in it: it would be looked at as often as there is one.
+            cache.listen(_enqueue(worker, own_status=worker not in {self.schedules, self.repositories}))
+        caches.repositories.listen(self._repository_changed)
+        caches.backups.listen(self._operation_changed)
+        caches.restores.listen(self._operation_changed)
+        caches.postgres_pods.listen(self._postgres_pod_changed)
+        for cache in (caches.own_pods, caches.jobs, caches.deployments):
+            cache.listen(self._ours_changed)
+        for cache in (caches.instances, caches.patroni, caches.postgres_pods):
+            cache.listen(self._of_cluster_changed)
+        for cache in (caches.repositories, caches.backups, caches.restores):
+            cache.listen(self._of_cluster_changed)
+        caches.instances.listen(self._instance_changed)
+        for cache, worker in self._own:
+            for key in list(cache.items):
+                worker.queue.add(key)
+        watch = SecretWatch(self._context.client, caches.repositories, self.repositories.queue.add)
+        tasks = {"Restores that have gone": self._adopt, "the Secrets": watch.run, "metrics": metrics.keep_fresh}
+        tasks |= {f"the workers of {worker.kind}": worker.run for _, worker in self._own}
+        async with asyncio.TaskGroup() as group:
+            for what, work in tasks.items():
+                group.create_task(steady.run(what, work))
+
+    async def _adopt(self) -> None:
+        """Beside the work: what others have written on their workloads must not hold it up."""
+        for key in await self._restorer.orphans():
+            self.restores.queue.add(key)
+
+    def _repository_changed(self, kind: str, obj: Object, before: Object | None) -> None:
+        self._wake_operations(*key_of(obj))
+        if kind != "MODIFIED" or before is None or _is_news(obj, before):
+            self._wake_waiting(*key_of(obj))
+
+    def _wake_waiting(self, namespace: str, name: str) -> None:
+        """Whoever may have waited for this Repository to come, to go, or to have another spec."""
+        caches = self._context.caches
+        for schedule in caches.of_repository(caches.schedules, namespace, name):
+            self.schedules.queue.add(key_of(schedule))
+        for cluster in caches.clusters.items.values():
+            source = get(cluster, dict, "spec", "dataSource") or {}
+            home = cluster["metadata"]["namespace"]
+            if source.get("repository") == name and (source.get("namespace") or home) == namespace:
+                self.clusters.queue.add(key_of(cluster))
+        for other in caches.repositories.items.values():
+            if admission.waits(other):
+                self.repositories.queue.add(key_of(other))
+
+    def _operation_changed(self, kind: str, obj: Object, before: Object | None) -> None:
+        """When one ends or goes, those that wait for it may begin, and the Repository has news."""
+        ended = operations.is_over(obj) and not (before and operations.is_over(before))
+        if ended or kind == "DELETED":
+            namespace, repository = obj["metadata"]["namespace"], obj.get("spec", {}).get("repository", "")
+            self.repositories.queue.add((namespace, repository))
+            self._wake_operations(namespace, repository)
+            schedule = obj["metadata"].get("labels", {}).get(names.LABEL_SCHEDULE)
+            if schedule:
+                self.schedules.queue.add((namespace, schedule))
+
+    def _postgres_pod_changed(self, kind: str, pod: Object, before: Object | None) -> None:
+        if kind == "MODIFIED" and before is not None and not _is_pod_news(pod, before):
+            return
+        namespace = pod["metadata"]["namespace"]
+        repository = pod["metadata"]["labels"][names.LABEL_REPOSITORY]
+        self.repositories.queue.add((namespace, repository))
+        self._wake(self._context.caches.restores, self.restores, namespace, repository)
+
+    def _ours_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
+        metadata = obj["metadata"]
+        namespace, labels = metadata["namespace"], metadata["labels"]
+        repository = labels[names.LABEL_OWNER_REPOSITORY]
+        if names.LABEL_BACKUP in labels:
+            self._wake(self._context.caches.backups, self.backups, namespace, repository)
+        elif names.LABEL_RESTORE in labels:
+            self._wake(self._context.caches.restores, self.restores, namespace, repository)
+        else:
+            self.repositories.queue.add((namespace, repository))
+
+    def _of_cluster_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
+        """What belongs to a PostgresCluster says so, but for the Backups that users make of its Repository."""
+        namespace, labels = obj["metadata"]["namespace"], obj["metadata"].get("labels", {})
+        name = labels.get(names.LABEL_CLUSTER) or obj.get("spec", {}).get("repository", "")
+        if isinstance(name, str) and self._context.caches.clusters.get(namespace, name) is not None:
+            self.clusters.queue.add((namespace, name))
+
+    def _instance_changed(self, _kind: str, obj: Object, before: Object | None) -> None:
+        """A mark may come back when its Restore is gone (`kubectl rollout undo`); the cluster waits until it is off."""
+        text, namespace = plans.text_of(obj), obj["metadata"]["namespace"]
+        plan = plans.load(text) if text and not (before and plans.text_of(before) == text) else None
+        if plan is not None and self._context.caches.restores.get(namespace, plan.restore) is None:
+            self.restores.queue.add((namespace, plan.restore))
+
+    def _wake_operations(self, namespace: str, repository: str) -> None:
+        self._wake(self._context.caches.backups, self.backups, namespace, repository)
+        self._wake(self._context.caches.restores, self.restores, namespace, repository)
+
+    def _wake(self, cache: WatchCache, worker: Worker, namespace: str, repository: str) -> None:
+        for obj in self._context.caches.of_repository(cache, namespace, repository):
+            if not operations.is_over(obj) or operations.is_expiring(obj):
+                worker.queue.add(key_of(obj))
+
+
+def _enqueue(worker: Worker, *, own_status: bool) -> Listener:
+    """*own_status* False: a change of nothing but the status is no news, as only we write it."""
+
+    def changed(kind: str, obj: Object, before: Object | None) -> None:
+        if own_status or kind != "MODIFIED" or before is None or _is_news(obj, before):
+            worker.queue.add(key_of(obj))
+
+    return changed
+
+
+def _is_news(obj: Object, before: Object) -> bool:
+    after, old = obj["metadata"], before["metadata"]
+    return any(after.get(field) != old.get(field) for field in ("generation", "uid", "deletionTimestamp"))
+
+
+def _is_pod_news(pod: Object, before: Object) -> bool:
+    """Not what Patroni notes on each pod every ten seconds, nor our own touching it for a new configuration."""
+    after, old = pod["metadata"], before["metadata"]
+    facts = names.ANNOTATION_POSTGRES
+    return (
+        pod.get("status") != before.get("status")
+        or any(after.get(field) != old.get(field) for field in ("uid", "labels", "deletionTimestamp"))
+        or (after.get("annotations") or {}).get(facts) != (old.get("annotations") or {}).get(facts)
+    )

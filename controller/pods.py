@@ -1,0 +1,47 @@
+"""Reading a pod, of whatever it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from controller.runtime import conditions
+from pgwarden.api import names, outside
+from pgwarden.api.kinds import PodFacts
+from pgwarden.kube.client import Object
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether it is there to stay, and Ready."""
+    return "deletionTimestamp" not in pod["metadata"] and conditions.is_true(pod, "Ready")
+
+
+def has_ended(pod: Object) -> bool:
+    """Whether all its containers have, for good: an evicted pod's, too."""
+    return pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def waiting_reason(pods: Iterable[Object]) -> str:
+    """Why one of *pods* does not start, where Kubernetes says so: unschedulable, image not there."""
+    for pod in pods:
+        for condition in pod.get("status", {}).get("conditions", []):
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                return f"pod {pod['metadata']['name']} cannot be scheduled: {condition.get('message', '')}"
+        for status in pod.get("status", {}).get("containerStatuses", []):
+            waiting = status.get("state", {}).get("waiting") or {}
+            if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
+                return f"pod {pod['metadata']['name']}: {waiting['reason']}: {waiting.get('message', '')}"
+    return ""
+
+
+def postgres_facts(pod: Object) -> PodFacts | None:
+    """What the webhook wrote on *pod*; None where nothing is, or what the webhook does not write.
+
+    Whoever may change the pod may change that. So it is looked at: it goes into configuration files, line by line.
+    """
+    found = outside.decode((pod["metadata"].get("annotations") or {}).get(names.ANNOTATION_POSTGRES), PodFacts)
+    if found is None or not 0 < found.port < 65536 or not found.data_directory.startswith("/"):
+        return None
+    values = msgspec.structs.astuple(found)
+    return found if all(value.isprintable() for value in values if isinstance(value, str)) else None

@@ -1,0 +1,222 @@
+"""Judgements over Facts: one small function per condition, each a Verdict. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.repository import segment, storages
+from controller.repository.facts import Facts
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import info as pgbackrest_info
+from pgwarden.pgbackrest.trouble import explain
+
+#: Seconds between looks at a Repository that is well. With what `info` waits for a dead storage
+#: (commands.PROBE_SECONDS) an outage is in the condition within half a minute.
+STEADY = 15.0
+UNSETTLED = 3.0  # while it is not, at first
+#: What has been out of order for long is looked at after this part of that time: 15 s from five minutes on.
+PATIENCE = 1 / 20
+#: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
+BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet"})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`status` None is Unknown. `reason` is for programs, `message` for people."""
+
+    status: bool | None
+    reason: str
+    message: str
+
+
+def reachable(facts: Facts) -> Verdict:
+    """Whether the repository host answers and can read every storage."""
+    if facts.secret_error:
+        return Verdict(False, "SecretMissing", facts.secret_error)
+    if facts.in_the_way:
+        return Verdict(False, "NotOurs", facts.in_the_way)
+    if not facts.host_ready:
+        return Verdict(False, "HostNotReady", facts.host_message or "the repository host's pod is not ready yet")
+    if facts.info_error:
+        return Verdict(False, explain(facts.info_error).reason, storages.why(facts, facts.info_error))
+    told = [(storage.name, storage.trouble) for storage in storages.look(facts) if storage.trouble]
+    if told:
+        fine = [name for name in facts.spec.storages if name not in dict(told)]
+        parts = [f"storage {name}: {trouble.sentence}" for name, trouble in told]
+        return Verdict(False, told[0][1].reason, "; ".join([*parts, *(f"storage {name} answers" for name in fine)]))
+    return Verdict(True, "HostAnswers", f"the repository host reads {' and '.join(facts.spec.storages)}")
+
+
+def stanza_missing(facts: Facts) -> bool:
+    """No stanza, or not in every storage."""
+    missing = {pgbackrest_info.MISSING_PATH, pgbackrest_info.MISSING_DATA}
+    if facts.info is None:
+        return True
+    return facts.info.code in missing or any(repo.code in missing for repo in facts.info.repos)
+
+
+def stanza(facts: Facts) -> Verdict:
+    if not facts.host_ready or facts.info_error:
+        return Verdict(None, "HostNotReady", "not known while the repository host cannot be asked")
+    mismatch = foreign_cluster(facts)
+    if mismatch is not None:
+        return mismatch
+    gone = " and ".join(storage.name for storage in storages.unreadable(facts))
+    if gone:
+        return Verdict(None, "StorageNotReadable", f"not known while storage {gone} cannot be read")
+    if facts.info is not None and not stanza_missing(facts):
+        return Verdict(True, "StanzaCreated", f"stanza {facts.info.stanza} exists in every storage")
+    if facts.stanza_error:
+        return Verdict(False, "StanzaCreateFailed", storages.why(facts, facts.stanza_error))
+    if facts.primary is None:
+        return Verdict(False, "NoPrimary", "the stanza is made once a PostgreSQL primary answers; " + _pods(facts))
+    return Verdict(False, "StanzaPending", "the stanza is being made")
+
+
+def wants_stanza(facts: Facts) -> bool:
+    """Whether stanza-create is to be run now; never on what belongs to another cluster. It goes through the storages by
+    number and ends at the first that cannot be read: those before that one need not wait for it.
+    """
+    if not facts.host_ready or facts.info_error or facts.primary is None or foreign_cluster(facts) is not None:
+        return False
+    away = [storage.number for storage in storages.unreadable(facts)]
+    before = range(1, min(away, default=1))
+    return stanza_missing(facts) and (not away or any(storages.lacks_stanza(facts, number) for number in before))
+
+
+def foreign_cluster(facts: Facts) -> Verdict | None:
+    """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
+    if facts.primary is None or facts.info is None:
+        return None
+    mine = str(facts.primary.postgres.get("systemIdentifier") or "")
+    for number, storage in enumerate(facts.spec.storages, 1):
+        current = facts.info.current(number)
+        if mine and current is not None and current.system_id != mine:
+            return Verdict(
+                False,
+                "SystemIdentifierMismatch",
+                f"pod {facts.primary.name} is PostgreSQL cluster {mine}, but storage {storage} holds stanza "
+                f"{facts.info.stanza} of cluster {current.system_id}, which is left as it is; give the new cluster a "
+                f"Repository of its own, or restore the old one",
+            )
+    return None
+
+
+def archiving(facts: Facts) -> Verdict:
+    """True only when a segment was seen in every storage and the archiver is not failing now."""
+    primary = facts.primary
+    if primary is None:
+        return Verdict(None, "NoPrimary", _pods(facts))
+    if primary.postgres.get("archiveMode") not in {"on", "always"}:
+        if primary.postgres.get("pendingRestart"):
+            return Verdict(
+                False,
+                "RestartOwed",
+                f"archive_mode is set; restart PostgreSQL in pod {primary.name} to begin archiving",
+            )
+        return Verdict(False, "ArchiveModeOff", f"archive_mode is off in pod {primary.name}")
+    if "pgwarden" not in str(primary.postgres.get("archiveCommand") or ""):
+        command = primary.postgres.get("archiveCommand") or "(empty)"
+        return Verdict(
+            False, "OtherArchiveCommand", f"archive_command in pod {primary.name} is not pgwarden's: {command}"
+        )
+    failing = _failing(facts)
+    if failing:
+        return Verdict(False, "ArchiveCommandFailing", failing)
+    if facts.info is None:
+        return Verdict(None, "RepositoryUnknown", "what is in the repository is not known yet")
+    gone = " and ".join(storage.name for storage in storages.unreadable(facts))
+    if gone:
+        return Verdict(None, "StorageNotReadable", f"not known while storage {gone} cannot be read")
+    newest: list[str] = []
+    for number, storage in enumerate(facts.spec.storages, 1):
+        archive = facts.info.archive(number)
+        if archive is None or not archive.max:
+            return Verdict(False, "NoWALYet", segment.message(facts, storage, _no_stanza(facts)))
+        newest.append(archive.max)
+    return Verdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
+
+
+def ready(facts: Facts) -> Verdict:
+    """All that a backup needs: host, storage, stanza. Names the first thing that is missing."""
+    for verdict in (reachable(facts), stanza(facts)):
+        if verdict.status is not True:
+            return Verdict(False, verdict.reason, verdict.message)
+    return Verdict(True, "Ready", "the repository takes WAL and backups")
+
+
+def phase(facts: Facts) -> str:
+    if ready(facts).status is not True:
+        if foreign_cluster(facts):
+            return "Failed"
+        return "Degraded" if _has_taken_wal(facts) else "Pending"
+    return (
+        "Degraded"
+        if archiving(facts).status is False or any(p.problem for p in facts.pods) or facts.refused
+        else "Ready"
+    )
+
+
+def settled(facts: Facts) -> bool:
+    """Nothing is being waited for. Without a primary that answers something is, unless no pod is to be protected."""
+    return phase(facts) == "Ready" and (facts.primary is not None or not facts.pods)
+
+
+def pause(facts: Facts, conditions: list[Object]) -> float:
+    """Seconds until the next look. Storage and PostgreSQL send no events; all else wakes the controller by a watch."""
+    if settled(facts):
+        return STEADY
+    turned = max(datetime.fromisoformat(one["lastTransitionTime"]) for one in conditions)
+    return min(STEADY, max(UNSETTLED, (facts.now - turned).total_seconds() * PATIENCE))
+
+
+def needs_fence(facts: Facts) -> bool:
+    """An idle cluster archives its first segment only after 16 MB: close it, so that archiving is seen to work.
+
+    Only where that can help, and in its time (`segment`).
+    """
+    return archiving(facts).reason == "NoWALYet" and not segment.hindrance(facts, _no_stanza(facts))
+
+
+def _no_stanza(facts: Facts) -> str:
+    """Why the stanza is not in every storage; empty where it is."""
+    found = stanza(facts)
+    return "" if found.status is True else found.message
+
+
+def _failing(facts: Facts) -> str:
+    primary = facts.primary
+    if primary is None:
+        return ""
+    archiver = primary.archiver
+    failed, archived = archiver.get("lastFailedTime") or "", archiver.get("lastArchivedTime") or ""
+    if not failed or failed <= archived or (not archived and failed <= _stanza_made(facts)):
+        return ""
+    queued = primary.answer.get("unarchived")
+    said = primary.answer.get("archiveError")
+    because = f": {storages.why(facts, said)}" if said else ""
+    return (
+        f"archive_command fails for {archiver.get('lastFailedWal')}, last at {failed}; {queued} segments wait in "
+        f"pg_wal of pod {primary.name}; PostgreSQL keeps them and tries again{because}"
+    )
+
+
+def _has_taken_wal(facts: Facts) -> bool:
+    """It has worked before, so that what is there is safe and something needs a hand."""
+    return bool(((facts.repository.get("status") or {}).get("archive") or {}).get("max"))
+
+
+def _stanza_made(facts: Facts) -> str:
+    """When, as far as the status knows; what failed before that has failed for want of a stanza."""
+    listed = (facts.repository.get("status") or {}).get("conditions", [])
+    made = next((one for one in listed if one["type"] == "StanzaCreated" and one["status"] == "True"), None)
+    return str(made["lastTransitionTime"]) if made else f"{facts.now:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _pods(facts: Facts) -> str:
+    if not facts.pods:
+        name = facts.repository["metadata"]["name"]
+        return f"no pod carries the label pgwarden.io/repository: {name}"
+    said = "; ".join(f"{pod.name}: {pod.problem or pod.role}" for pod in facts.pods)
+    return f"no pod is a primary that answers ({said})"

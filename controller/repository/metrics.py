@@ -1,0 +1,71 @@
+"""Prometheus gauges of each Repository. A value that is not known is dropped, never shown as 0."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import Gauge
+
+from pgwarden.rules import backup_sets
+
+#: A Repository that nobody has looked at for this long (seconds) has no metrics: its last good values prove nothing.
+STALE = 300.0
+LABELS = ["namespace", "repository"]
+UNARCHIVED = Gauge("pgwarden_unarchived_wal_segments", "WAL segments that wait in pg_wal of the primary.", LABELS)
+CONDITION = Gauge("pgwarden_repository_condition", "1 True, 0 False; absent where Unknown.", [*LABELS, "condition"])
+EARLIEST = Gauge(
+    "pgwarden_recovery_window_earliest_timestamp_seconds", "Earliest time to restore to.", [*LABELS, "storage"]
+)
+LATEST = Gauge("pgwarden_recovery_window_latest_timestamp_seconds", "Latest time to restore to.", [*LABELS, "storage"])
+LAST_BACKUP = Gauge(
+    "pgwarden_last_backup_timestamp_seconds", "When the latest backup of a type ended.", [*LABELS, "storage", "type"]
+)
+UNPROTECTED = Gauge("pgwarden_unprotected_pods", "Labelled pods that were not injected.", LABELS)
+_ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED)
+_shown: dict[tuple[str, str], float] = {}
+
+
+async def keep_fresh() -> None:
+    """Forget what is not shown any more: a look that fails each time, or never comes, forgets nothing itself."""
+    while True:
+        await asyncio.sleep(STALE / 10)
+        sweep(time.monotonic())
+
+
+def sweep(now: float) -> None:
+    """*now* as of time.monotonic()."""
+    for key in [key for key, shown in _shown.items() if now - shown > STALE]:
+        forget(key)
+
+
+def forget(key: tuple[str, str]) -> None:
+    _shown.pop(key, None)
+    for gauge in _ALL:
+        gauge.remove_by_labels({"namespace": key[0], "repository": key[1]})
+
+
+def show(key: tuple[str, str], status: dict[str, Any]) -> None:
+    forget(key)
+    _shown[key] = time.monotonic()
+    if status.get("primary") and status.get("unarchivedWAL") is not None:  # the status keeps what it knew last
+        UNARCHIVED.labels(*key).set(status["unarchivedWAL"])
+    for condition in status.get("conditions", []):
+        if condition["status"] != "Unknown":
+            CONDITION.labels(*key, condition["type"]).set(condition["status"] == "True")
+    for window in status.get("recoveryWindow", []):
+        EARLIEST.labels(*key, window["storage"]).set(_seconds(window["earliest"]))
+        LATEST.labels(*key, window["storage"]).set(_seconds(window["latest"]))
+    sets = backup_sets.of({"status": status})
+    for storage, kind in itertools.product([held.name for held in sets.held], backup_sets.TYPES):
+        for last in sets.of_storage(storage).latest(kind):
+            LAST_BACKUP.labels(*key, storage, kind).set(_seconds(last["stopTime"]))
+    if "pods" in status:
+        UNPROTECTED.labels(*key).set(sum(not pod["injected"] for pod in status["pods"]))
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()

@@ -1,0 +1,129 @@
+"""The objects that a Repository consists of in the cluster. Pure: (facts) → dict."""
+
+from __future__ import annotations
+
+import base64
+
+from controller import pod_parts
+from controller.settings import Settings
+from pgwarden.api import names
+from pgwarden.api.kinds import RepositorySpec
+from pgwarden.contract import programs
+from pgwarden.kube.client import Object
+
+
+def _metadata(repository: Object, name: str, *, owned: bool = True, component: str = "host") -> Object:
+    metadata = repository["metadata"]
+    made: Object = {
+        "name": name,
+        "namespace": metadata["namespace"],
+        "labels": pod_parts.labels(metadata["name"], component),
+    }
+    if owned:
+        made["ownerReferences"] = [pod_parts.owner(repository)]
+    return made
+
+
+def config_map(repository: Object, host_conf: str, pod_conf: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _metadata(repository, names.host(repository["metadata"]["name"])),
+        "data": {names.KEY_HOST_CONF: host_conf, names.KEY_POD_CONF: pod_conf},
+    }
+
+
+def secret(repository: Object, name: str, data: dict[str, bytes]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": _metadata(repository, name),
+        "type": "Opaque",
+        "data": {key: base64.b64encode(value).decode() for key, value in sorted(data.items())},
+    }
+
+
+def services(repository: Object) -> list[Object]:
+    """The host's Service, and the headless one that gives each PostgreSQL pod a name before it is ready."""
+    name = repository["metadata"]["name"]
+    ports = [
+        {"name": "pgbackrest", "port": names.PORT_PGBACKREST, "targetPort": names.PORT_PGBACKREST},
+        {"name": "pgwarden-agent", "port": names.PORT_AGENT, "targetPort": names.PORT_AGENT},
+    ]
+    host = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(repository, names.host(name)),
+        "spec": {"selector": pod_parts.labels(name, "host"), "ports": ports},
+    }
+    pods = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(repository, names.pods(name), component="pods"),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {names.LABEL_REPOSITORY: name},
+            "ports": ports,
+        },
+    }
+    return [host, pods]
+
+
+def claim(repository: Object, spec: RepositorySpec) -> Object:
+    """The local storage's volume. No owner: deleting a Repository must not delete its backups."""
+    local = spec.local
+    body: Object = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": local.size if local else "10Gi"}},
+    }
+    if local and local.storage_class_name is not None:
+        body["storageClassName"] = local.storage_class_name
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": _metadata(repository, names.repo_claim(repository["metadata"]["name"]), owned=False),
+        "spec": body,
+    }
+
+
+def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> Object:
+    """The repository host: one pod, recreated rather than rolled, because its volume is ReadWriteOnce."""
+    name = repository["metadata"]["name"]
+    labels = pod_parts.labels(name, "host")
+    probe: Object = {"exec": {"command": programs.CHECK}, "timeoutSeconds": 10}
+    container = {
+        "name": "pgbackrest",
+        "image": settings.image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": programs.AGENT,
+        "env": pod_parts.environment({"PGWARDEN_ROLE": "repository", "PGWARDEN_STANZA": names.stanza(name)}, spec),
+        "ports": [
+            {"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"},
+            {"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"},
+        ],
+        "startupProbe": probe | {"periodSeconds": 2, "failureThreshold": 60},
+        "readinessProbe": {"tcpSocket": {"port": names.PORT_PGBACKREST}, "periodSeconds": 5},
+        "livenessProbe": probe | {"periodSeconds": 30, "failureThreshold": 4},
+        "resources": pod_parts.resources(spec),
+        "securityContext": pod_parts.container_security(),
+        "volumeMounts": pod_parts.host_mounts(spec),
+    }
+    pod: Object = {
+        "containers": [container],
+        "volumes": pod_parts.host_volumes(name, spec),
+        "securityContext": pod_parts.pod_security(),
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 30,
+    } | pod_parts.service_account(spec)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": _metadata(repository, names.host(name)),
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }

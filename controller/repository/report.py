@@ -1,0 +1,184 @@
+"""The status of a Repository out of its Facts. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from controller import admission
+from controller.repository import decide, segment, storages
+from controller.repository.facts import Facts
+from controller.runtime import conditions
+from pgwarden.api import names
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
+from pgwarden.rules import backup_sets
+from pgwarden.rules.common import objects
+
+LISTED_BACKUPS = backup_sets.LISTED
+
+
+def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
+    """*backup_names* maps the uid of a Backup object to its name."""
+    before = facts.repository.get("status") or {}
+    generation = facts.repository["metadata"]["generation"]
+    known = before.get("conditions", [])
+    listed = admission.refusal(known, facts.refused, now=facts.now, generation=generation)
+    for kind, judge in (
+        ("Ready", decide.ready),
+        ("Reachable", decide.reachable),
+        ("StanzaCreated", decide.stanza),
+        ("Archiving", decide.archiving),
+    ):
+        verdict = judge(facts)
+        listed = conditions.put(
+            listed, kind, verdict.status, verdict.reason, verdict.message, now=facts.now, generation=generation
+        )
+    sets = _sets(facts, backup_names)
+    foreign = decide.foreign_cluster(facts) is not None
+    with_facts = _with_facts(storages.status(facts, foreign=foreign), before, sets)
+    after = before | {
+        "observedGeneration": generation,
+        "phase": decide.phase(facts),
+        "conditions": listed,
+        "stanza": names.stanza(facts.repository["metadata"]["name"]),
+        "storages": with_facts,
+        "backupCount": _total(with_facts),
+        "pods": [
+            {
+                "name": pod.name,
+                "role": pod.role,
+                "reachable": bool(pod.answer) and not pod.error,
+                "injected": pod.facts is not None,
+                "message": pod.problem,
+            }
+            for pod in facts.pods
+        ],
+        "primary": facts.primary.name if facts.primary else None,
+        "activeOperation": facts.operation or None,
+        "nextScheduledBackup": facts.next_scheduled or None,
+        segment.FIELD: segment.kept(facts, archives=decide.archiving(facts).status is True),
+    }
+    return after | _of_primary(facts) | _of_repository(facts, before, sets)
+
+
+def _of_primary(facts: Facts) -> Object:
+    """Kept as they were while no primary answers: stale, but the best that is known."""
+    if facts.primary is None:
+        return {}
+    return {
+        "unarchivedWAL": facts.primary.answer.get("unarchived"),
+        "systemIdentifier": facts.primary.postgres.get("systemIdentifier"),
+        "postgresVersion": facts.primary.postgres.get("serverVersion"),
+    }
+
+
+def _sets(facts: Facts, backup_names: Mapping[str, str]) -> dict[str, list[Object]]:
+    """All sets of each storage that could be read, newest first: in full those that may be listed or named."""
+    named, info = facts.spec.storages, facts.info
+    found: dict[str, list[Object]] = {storage.name: [] for storage in storages.read(facts)}
+    seen: set[tuple[int, str]] = set()
+    for one in reversed(info.backups if info else ()):
+        sets = found.get(named[one.repo - 1]) if one.repo <= len(named) else None
+        if sets is None:
+            continue
+        in_full = len(sets) < LISTED_BACKUPS or (one.repo, one.type) not in seen
+        sets.append(_backup(one, named, backup_names) if in_full else _brief(one))
+        seen.add((one.repo, one.type))
+    return found
+
+
+def _with_facts(entries: list[Object], before: Object, sets: Mapping[str, list[Object]]) -> list[Object]:
+    """`status.storages` with what is known of all sets; of a storage that cannot be read now, what was known last."""
+    known = {str(one.get("name")): one for one in objects(before, "storages")}
+    return [entry | _facts(sets.get(entry["name"]), known.get(entry["name"], {})) for entry in entries]
+
+
+def _facts(sets: list[Object] | None, known: Object) -> Object:
+    if sets is not None:
+        return backup_sets.facts_of(sets)
+    return {key: value for key, value in known.items() if key in backup_sets.FACTS}
+
+
+def _total(entries: list[Object]) -> int | None:
+    """None while no storage has been read."""
+    counts = [entry["backupCount"] for entry in entries if "backupCount" in entry]
+    return sum(counts) if counts else None
+
+
+def _of_repository(facts: Facts, before: Object, sets: Mapping[str, list[Object]]) -> Object:
+    """What is in the storages. Of one that cannot be read now, what was known last."""
+    if facts.info is None:
+        return {}
+    archiver = facts.primary.archiver if facts.primary else {}
+    known = before.get("archive") or {}
+    latest = _whole_seconds(archiver.get("lastArchivedTime")) or known.get("lastArchivedTime")
+    named, archive = facts.spec.storages, facts.info.archive(1)
+    gone = {name for name in named if name not in sets}
+    listed = [entry for own in sets.values() for entry in own[:LISTED_BACKUPS]]
+    newest = backup_sets.newest_first([*listed, *_kept(before, "backups", gone)])[:LISTED_BACKUPS]
+    last = newest[0] if newest else None
+    stale = named[0] in gone
+    return {
+        "archive": {
+            "min": known.get("min") if stale else archive and archive.min,
+            "max": known.get("max") if stale else archive and archive.max,
+            "lastArchivedWal": archiver.get("lastArchivedWal") or known.get("lastArchivedWal"),
+            "lastArchivedTime": latest,
+        },
+        "recoveryWindow": sorted(
+            [*_windows(facts, facts.info, latest or "", gone), *_kept(before, "recoveryWindow", gone)],
+            key=lambda w: int(w["repo"]),
+        ),
+        "backups": newest,
+        "lastBackup": {key: last[key] for key in ("label", "type", "stopTime")} if last else None,
+    }
+
+
+def _kept(before: Object, field: str, gone: set[str]) -> list[Object]:
+    return [entry for entry in before.get(field) or [] if entry.get("storage") in gone]
+
+
+def _windows(facts: Facts, info: Info, latest: str, gone: set[str]) -> list[Object]:
+    named = facts.spec.storages
+    return [
+        {
+            "storage": named[number - 1],
+            "repo": number,
+            "earliest": conditions.timestamp(earliest),
+            "latest": max(latest, conditions.timestamp(earliest)),
+        }
+        for number, earliest in sorted(recovery_window(info).items())
+        if number <= len(named) and named[number - 1] not in gone
+    ]
+
+
+def _backup(one: BackupSet, named: tuple[str, ...], backup_names: Mapping[str, str]) -> Object:
+    listed: Object = {
+        "label": one.label,
+        "type": one.type,
+        "storage": named[one.repo - 1],
+        "repo": one.repo,
+        "startTime": conditions.timestamp(one.start),
+        "stopTime": conditions.timestamp(one.stop),
+        "databaseSize": one.database_size,
+        "backupSize": one.repository_delta,
+        "walStart": one.wal_start,
+        "walStop": one.wal_stop,
+        "lsnStart": one.lsn_start,
+        "lsnStop": one.lsn_stop,
+        "error": one.error,
+    }
+    if one.prior:
+        listed["prior"] = one.prior
+    name = backup_names.get(one.annotations.get(names.PGBACKREST_ANNOTATION_UID, ""))
+    return listed | {"backup": name} if name else listed
+
+
+def _brief(one: BackupSet) -> Object:
+    """What is counted and compared of a set: there may be thousands, at each look."""
+    return {"type": one.type, "walStop": one.wal_stop, "lsnStop": one.lsn_stop, "error": one.error}
+
+
+def _whole_seconds(time: str | None) -> str | None:
+    """`2026-11-23T10:00:00.123456Z` without its fraction: rounded down, so that what is promised is there."""
+    return f"{time[:19]}Z" if time else None

@@ -1,0 +1,126 @@
+"""What is known of each storage: whether it can be read, and why not in plain words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from controller.repository import secrets
+from controller.repository.facts import Facts
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest import config
+from pgwarden.pgbackrest import info as pgbackrest_info
+from pgwarden.pgbackrest.trouble import Place, Trouble, by_repo, explain
+
+
+@dataclass(frozen=True)
+class StorageView:
+    """`trouble` None: it was read. `known` is False while nothing answers that could have read it."""
+
+    name: str
+    number: int
+    known: bool
+    trouble: Trouble | None = None
+
+
+def look(facts: Facts) -> list[StorageView]:
+    return [_look(facts, number, name) for number, name in enumerate(facts.spec.storages, 1)]
+
+
+def unreadable(facts: Facts) -> list[StorageView]:
+    return [storage for storage in look(facts) if storage.trouble is not None]
+
+
+def read(facts: Facts) -> list[StorageView]:
+    """Those whose sets `info` tells of. A host that has not seen a new storage yet says nothing of it."""
+    told = {repo.repo for repo in facts.info.repos} if facts.info else set()
+    return [storage for storage in look(facts) if storage.known and storage.trouble is None and storage.number in told]
+
+
+def lacks_stanza(facts: Facts, number: int) -> bool:
+    """Whether `info` says that there is none in storage *number*."""
+    missing = {pgbackrest_info.MISSING_PATH, pgbackrest_info.MISSING_DATA}
+    return any(repo.repo == number and repo.code in missing for repo in facts.info.repos) if facts.info else False
+
+
+def ready(facts: Facts, storage: StorageView) -> bool:
+    """Whether an operation on *storage* alone can begin, whatever the other one is like."""
+    if not storage.known or storage.trouble is not None or facts.info is None:
+        return False
+    if facts.secret_error and secrets.concerns(facts.secret_error) in {"", storage.name}:
+        return False
+    others = any(repo.code == pgbackrest_info.OTHER for repo in facts.info.repos)
+    if others and facts.primary is not None and not facts.primary.answer.get("relays"):
+        return False  # archive-push would stop for the other one, and a backup would wait for its WAL in vain
+    there = any(repo.repo == storage.number for repo in facts.info.repos)
+    return there and not lacks_stanza(facts, storage.number)
+
+
+def place(facts: Facts, storage: str) -> Place:
+    """Names for the sentences."""
+    s3 = facts.s3
+    if storage != "s3" or s3 is None:
+        return Place()
+    secret = s3.credentials_secret_ref.name if s3.credentials_secret_ref else ""
+    return Place(endpoint=s3.endpoint, bucket=s3.bucket, region=s3.region, secret=secret)
+
+
+def why(facts: Facts, text: str) -> str:
+    """pgBackRest's *text*, which may speak of several storages, in plain words."""
+    return "; ".join(_told(facts, number, said) for number, said in by_repo(text))
+
+
+def status(facts: Facts, *, foreign: bool = False) -> list[Object]:
+    """`status.storages`: where each is, with all defaults filled in, and whether it answers. *foreign*: of another
+    cluster, so that none is ready for this one.
+    """
+    return [_entry(facts, storage) | {"ready": not foreign and ready(facts, storage)} for storage in look(facts)]
+
+
+def _look(facts: Facts, number: int, name: str) -> StorageView:
+    if not facts.host_ready or facts.info_error:
+        return StorageView(name, number, known=False)
+    for repo in facts.info.repos if facts.info else ():
+        if repo.repo == number and repo.code == pgbackrest_info.OTHER:
+            return StorageView(name, number, known=True, trouble=explain(repo.message, place(facts, name)))
+    return StorageView(name, number, known=facts.info is not None)
+
+
+def _told(facts: Facts, number: int, text: str) -> str:
+    storages = facts.spec.storages
+    if number == 0 and len(storages) == 1:
+        number = 1
+    if not 1 <= number <= len(storages):
+        return explain(text).sentence
+    name = storages[number - 1]
+    return f"storage {name}: {explain(text, place(facts, name)).sentence}"
+
+
+def _entry(facts: Facts, storage: StorageView) -> Object:
+    local = storage.name == "local"
+    entry: Object = {
+        "name": storage.name,
+        "repo": storage.number,
+        "type": "posix" if local else storage.name,
+        "location": facts.location[storage.name],
+    }
+    if not local and facts.s3 is not None:
+        entry |= dict(_effective(facts))
+    if storage.known:
+        entry |= {"reachable": storage.trouble is None, "message": storage.trouble.sentence if storage.trouble else ""}
+    kept = config.retention(facts.spec, storage.number)
+    if kept:
+        entry["retention"] = {_camel(key): int(value) if value.isdigit() else value for key, value in kept.items()}
+    archive = facts.info.archive(storage.number) if facts.info else None
+    return entry | ({"lastWal": archive.max} if archive and archive.max else {})
+
+
+def _camel(key: str) -> str:
+    """full-type → fullType."""
+    first, *others = key.split("-")
+    return first + "".join(map(str.capitalize, others))
+
+
+def _effective(facts: Facts) -> Iterator[tuple[str, str]]:
+    for field in ("bucket", "endpoint", "region", "path"):
+        yield field, getattr(facts.s3, field)

@@ -1,0 +1,89 @@
+"""What a Restore in place asks of a PostgresCluster: autofail off, and no instance but the primary's. Pure.
+
+The rest is as for anyone's workload: the primary's Deployment is one, with one claim. Its replicas are made again, from
+the backup after the restore, when autofail is on again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller import patroni
+from controller.restore.facts import Facts, is_going
+from controller.restore.plan import Plan
+from controller.restore.verdict import Delete, Merge, Verdict, act, fail, wait
+from pgwarden.api import names
+from pgwarden.kube.client import Object
+
+KIND = "PostgresCluster"
+
+
+@dataclass(frozen=True)
+class Members:
+    """A PostgresCluster and its instances, as a Restore sees them."""
+
+    cluster: Object
+    primary: str = ""  # the instance that holds, or held last, Patroni's lock
+    lock: str = ""  # the pod that Patroni's lock is held by, or was when it was last written
+    paused: bool = False  # whether Patroni has autofail off
+    deployments: tuple[Object, ...] = ()
+    claims: tuple[Object, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.cluster["metadata"]["name"])
+
+
+def hold(facts: Facts, members: Members, plan: Plan) -> Verdict | None:
+    """Before the primary stops: nobody may take over, and nobody may follow. None when that is so."""
+    namespace, name = facts.namespace, members.name
+    if members.primary not in {"", plan.workload}:
+        text = (
+            f"{members.primary} has become the primary, and {plan.workload} was when this Restore began; restore again"
+        )
+        return fail("PrimaryChanged", text)
+    if members.cluster["spec"].get("autofail", True):
+        off = Merge("postgresclusters", namespace, name, {"spec": {"autofail": False}})
+        text = f"turning autofail of PostgresCluster {name} off; it stays off until spec.autofail is true again"
+        return act(off, "AutofailOff", text)
+    if not members.paused:
+        return wait("AutofailOff", f"waiting until Patroni of PostgresCluster {name} has autofail off", again=1.0)
+    return _without_replicas(facts, members, plan)
+
+
+def release(facts: Facts, members: Members) -> Verdict | None:
+    """The lock of the primary that is stopped: the restored one would wait half a minute until it has expired."""
+    if not members.lock:
+        return None
+    name = names.patroni_object(members.name, patroni.LEADER)
+    body = {"metadata": {"annotations": {patroni.LEADER: None}}}
+    return act(Merge("configmaps", facts.namespace, name, body), "Stopping", "taking Patroni's lock back")
+
+
+def turn_on(facts: Facts, members: Members) -> Verdict | None:
+    """What `reenableAutofail` asks for, after everything else."""
+    if members.cluster["spec"].get("autofail", True):
+        return None
+    on = Merge("postgresclusters", facts.namespace, members.name, {"spec": {"autofail": True}})
+    return act(on, "AutofailOn", f"turning autofail of PostgresCluster {members.name} on (reenableAutofail)")
+
+
+def _without_replicas(facts: Facts, members: Members, plan: Plan) -> Verdict | None:
+    for plural, kind, listed in (
+        ("deployments", "Deployment", members.deployments),
+        ("persistentvolumeclaims", "claim", members.claims),
+    ):
+        for one in listed:
+            name = one["metadata"]["name"]
+            if _instance(one) == plan.workload or is_going(one):
+                continue
+            delete = Delete(plural, facts.namespace, name, one["metadata"]["uid"])
+            return act(delete, "RemovingReplicas", f"removing {kind} {name}: replicas cannot follow a restored primary")
+    left = [pod for pod in facts.labelled_pods() if _instance(pod) not in {"", plan.workload}]
+    if left:
+        return wait("RemovingReplicas", f"waiting for pod {left[0]['metadata']['name']} to end", again=1.0)
+    return None
+
+
+def _instance(obj: Object) -> str:
+    return str(obj["metadata"].get("labels", {}).get(names.LABEL_INSTANCE, ""))

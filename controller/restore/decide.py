@@ -1,0 +1,194 @@
+"""From what is found to what is said (the status) and what is done next. Pure.
+
+The steps run in order; one that has been dealt with (its condition says so) is not judged again; one pass judges one
+step, from what was read for it. The status is written before anything is done, so that the plan is there first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from controller import operations
+from controller.restore import proof, steps_finish, steps_prepare, steps_switch, undo, workload
+from controller.restore.facts import Facts
+from controller.restore.plan import Ending, Plan
+from controller.restore.verdict import NOT_NEEDED, SETTLED, Action, Verdict, not_needed, wait
+from controller.runtime import conditions
+from pgwarden.kube.client import Object
+
+Step = Callable[[Facts], Verdict]
+STEPS: dict[str, Step] = {
+    "Validated": steps_prepare.validated,
+    "Fenced": steps_prepare.fenced,
+    "VolumeReady": steps_prepare.volume_ready,
+    "Restored": steps_prepare.restored,
+    "Stopped": steps_switch.stopped,
+    "Swapped": steps_switch.swapped,
+    "Started": steps_switch.started,
+    "Recovered": steps_finish.recovered,
+    "BackedUp": steps_finish.backed_up,
+}
+#: Where the Restore fills a claim of its own, nothing else is touched.
+IN_PLACE = frozenset({"Stopped", "Swapped", "Started", "Recovered", "BackedUp"})
+ROLLED_BACK = "RolledBack"
+
+
+@dataclass(frozen=True)
+class Decision:
+    status: Object
+    action: Action | None = None
+    again: float | None = None
+
+
+def stage(restore: Object) -> str:
+    """The step that is to be judged next; empty where all are settled."""
+    conditions_now = restore.get("status", {}).get("conditions", [])
+    return next((name for name in STEPS if not _is_settled(conditions_now, name)), "")
+
+
+def _is_settled(listed: list[Object], step: str) -> bool:
+    found = conditions.find(listed, step)
+    return found is not None and (found["status"] == "True" or found["reason"] in SETTLED)
+
+
+def decide(facts: Facts) -> Decision:
+    draft = _Draft(facts)
+    if facts.plan is None and facts.restore.get("status", {}).get("plan"):
+        return draft.wait(stage(facts.restore), wait("PlanUnreadable", "another version of pgwarden wrote status.plan"))
+    if facts.plan is None:
+        left = _left_by_another(facts)
+        if left:
+            return draft.wait("Validated", left)
+    if facts.plan is not None and facts.plan.ending is not None:
+        return _end(facts, draft, facts.plan, facts.plan.ending)
+    for name, judge in STEPS.items():
+        if _is_settled(draft.conditions, name):
+            continue
+        skipped = facts.plan is not None and not facts.plan.in_place and name in IN_PLACE
+        verdict = (
+            not_needed("spec.volumeClaim: nothing else is touched") if skipped else proof.gate(facts, judge(facts))
+        )
+        if verdict.kind == "fail":
+            return draft.fail(name, verdict)
+        if verdict.kind != "done":
+            return draft.wait(name, verdict)
+        draft.done(name, verdict)
+        if not skipped:
+            return draft.go_on(name, verdict)
+    return draft.completed()
+
+
+def _left_by_another(facts: Facts) -> Verdict | None:
+    """A Restore that does not exist any more has left the workload stopped: its doing is undone before ours begins."""
+    if not operations.may_run(facts.restore, facts.operations):
+        return None
+    left = workload.stopped_by_vanished(facts)
+    if left is None:
+        return None
+    verdict = undo.judge(replace(facts, plan=left))
+    if verdict.kind == "done":
+        return wait("UndoingEarlier", f"undid what Restore {left.restore} had left", pending=True, again=0.2)
+    return replace(
+        verdict,
+        reason="UndoingEarlier",
+        message=f"undoing Restore {left.restore}, which is gone: {verdict.message}",
+        pending=True,
+        status={},
+        plan=None,
+    )
+
+
+def _end(facts: Facts, draft: _Draft, plan: Plan, ending: Ending) -> Decision:
+    verdict = undo.judge(facts)
+    if verdict.kind != "done":
+        return draft.ending(verdict, ending)
+    return draft.failed(verdict, plan, ending)
+
+
+class _Draft:
+    """The status as it will be."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._generation = facts.restore["metadata"].get("generation", 1)
+        before_now = facts.restore.get("status") or {}
+        self.plan = facts.plan
+        self.conditions: list[Object] = list(before_now.get("conditions", []))
+        self._status: dict[str, Any] = dict(before_now) | {"observedGeneration": self._generation}
+
+    def _put(self, kind: str, status: bool | None, reason: str, message: str) -> None:
+        now, generation = self._facts.now, self._generation
+        self.conditions = conditions.put(self.conditions, kind, status, reason, message, now=now, generation=generation)
+
+    def _take(self, verdict: Verdict) -> None:
+        self._status |= verdict.status
+        if verdict.plan is not None:
+            self.plan = verdict.plan
+
+    def _now(self) -> str:
+        return conditions.timestamp(self._facts.now)
+
+    def _decision(self, action: Action | None = None, again: float | None = None, **fields: Any) -> Decision:
+        self._status |= fields | {"conditions": self.conditions}
+        if self.plan is not None:
+            self._status |= {"plan": self.plan.dump(), "startTime": self._status.get("startTime") or self._now()}
+        return Decision(self._status, action, again)
+
+    def done(self, step: str, verdict: Verdict) -> None:
+        self._take(verdict)
+        self._put(step, not verdict.settled, verdict.reason, verdict.message)
+
+    def go_on(self, step: str, verdict: Verdict) -> Decision:
+        return self._decision(again=0.0, phase="Running", step=step, reason=verdict.reason, message=verdict.message)
+
+    def wait(self, step: str, verdict: Verdict) -> Decision:
+        self._take(verdict)
+        self._put(step, None, verdict.reason, verdict.message)
+        phase = "Running" if self.plan is not None else "Pending"
+        return self._decision(
+            verdict.action, verdict.again, phase=phase, step=step, reason=verdict.reason, message=verdict.message
+        )
+
+    def fail(self, step: str, verdict: Verdict) -> Decision:
+        """Before the plan there is nothing to take back. Else that begins now."""
+        self._take(verdict)
+        self._put(step, False, verdict.reason, verdict.message)
+        said: dict[str, Any] = {"step": step, "reason": verdict.reason, "message": verdict.message}
+        if self.plan is None:
+            return self._decision(phase="Failed", completionTime=self._now(), **said)
+        ending = Ending(reason=verdict.reason, message=verdict.message, step=step)
+        self.plan = msgspec.structs.replace(self.plan, ending=ending)
+        return self._decision(again=0.0, phase="Running", **said)
+
+    def ending(self, verdict: Verdict, ending: Ending) -> Decision:
+        self._take(verdict)
+        self._put(ROLLED_BACK, None, verdict.reason, verdict.message)
+        message = f"{ending.message}. Taking it back: {verdict.message}"
+        return self._decision(
+            verdict.action, verdict.again, phase="Running", step=ending.step, reason=ending.reason, message=message
+        )
+
+    def failed(self, verdict: Verdict, plan: Plan, ending: Ending) -> Decision:
+        self._take(verdict)
+        self._put(ROLLED_BACK, True, verdict.reason, verdict.message)
+        self.plan = plan
+        message = f"{ending.message}. {verdict.message[0].upper()}{verdict.message[1:]}"
+        return self._decision(
+            phase="Failed", step=ending.step, reason=ending.reason, message=message, completionTime=self._now()
+        )
+
+    def completed(self) -> Decision:
+        backed_up = conditions.find(self.conditions, "BackedUp")
+        recovered, claim = self._status.get("recoveredTo"), self._status.get("newClaim")
+        parts = [f"recovered to {recovered}" if recovered else f"restored into claim {claim}"]
+        if self._status.get("keptClaim"):
+            parts.append(f"the old data is kept as claim {self._status['keptClaim']}")
+        if backed_up and backed_up["status"] != "True" and backed_up["reason"] != NOT_NEEDED:
+            parts.append(backed_up["message"])
+        return self._decision(
+            phase="Completed", step=None, reason="Completed", message="; ".join(parts), completionTime=self._now()
+        )

@@ -1,0 +1,94 @@
+"""Whether a Restore that has not begun was done before, by what an earlier one of its name has left. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from controller import returned
+from controller.pods import postgres_facts
+from controller.restore import planning, workload
+from controller.restore.facts import Facts, is_going
+from controller.runtime import conditions
+from pgwarden.api import names, records
+from pgwarden.api import target as forms
+from pgwarden.api.records import Mark
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest.info import InfoError, parse_info
+
+
+def mark(facts: Facts) -> Mark | None:
+    """The mark of the earlier Restore that did the same; None where it is to be done.
+
+    It is known by the backup that it ended with, where a claim of the database is older than that, or by the claim that
+    it keeps or has put in place. One that was deleted before PostgreSQL had recovered has left none, or is undone
+    first.
+    """
+    if facts.plan is not None or workload.stopped_by_vanished(facts) is not None:
+        return None
+    by_set, by_claim = _by_set(facts), _by_claim(facts)
+    if by_set is not None and by_claim is not None:
+        return msgspec.structs.replace(by_set, kept_claim=by_claim.kept_claim)
+    return by_set or by_claim
+
+
+def _by_set(facts: Facts) -> Mark | None:
+    try:
+        info = parse_info([facts.info], names.stanza(facts.spec.repository)) if facts.info else None
+    except InfoError:
+        return None  # told where it is needed
+    made = returned.ended_with(facts.restore, info) if info else None
+    if made is None or not _was_there(facts, made.stop):
+        return None
+    return Mark(
+        uid=made.annotations.get(names.PGBACKREST_ANNOTATION_RESTORE_UID, "")[:64] or "unknown",
+        name=facts.name,
+        order=made.annotations.get(names.PGBACKREST_ANNOTATION_RESTORE_ORDER, "")[:64],
+        phase="Completed",
+        reason="Completed",
+        completion_time=conditions.timestamp(made.stop),
+    )
+
+
+def _was_there(facts: Facts, moment: datetime) -> bool:
+    """Whether a claim of this database is older than *moment*. Where all are younger, the set is of a database that is
+    gone, as in a namespace that was made anew over the bucket that is left: what it was restored to is not here.
+    """
+    known = [(pod, postgres_facts(pod)) for pod in facts.labelled_pods()]
+    named = {planning.claim_name(pod, found) for pod, found in known if found}
+    claims = [claim for name, claim in facts.claims.items() if name in named]
+    claims += facts.members.claims if facts.members else ()
+    made = [str(claim["metadata"].get("creationTimestamp", "")) for claim in claims]
+    return any(forms.parse_time(text) < moment for text in made if text)
+
+
+def _by_claim(facts: Facts) -> Mark | None:
+    wanted = records.order_of(facts.restore)
+    kept = [(name, claim) for name, claim in sorted(facts.claims.items()) if _keeps(facts, claim)]
+    restored = [("", claim) for _, claim in sorted(facts.claims.items()) if _is_restored(facts, claim)]
+    for name, claim in kept + restored:
+        annotations = claim["metadata"].get("annotations", {})
+        if not is_going(claim) and records.repeats(wanted, annotations.get(names.ANNOTATION_RESTORE_ORDER, "")):
+            return Mark(
+                uid=annotations.get(names.ANNOTATION_RESTORE_UID, "")[:64] or "unknown",
+                name=facts.name,
+                order=annotations[names.ANNOTATION_RESTORE_ORDER][:64],
+                phase="Completed",
+                reason="Completed",
+                completion_time=claim["metadata"].get("creationTimestamp", ""),
+                kept_claim=name,
+            )
+    return None
+
+
+def _is_restored(facts: Facts, claim: Object) -> bool:
+    """Whether *claim* is the user's, made anew by a Restore of this name."""
+    metadata = claim["metadata"]
+    by = metadata.get("annotations", {}).get(names.LABEL_RESTORE)
+    return bool(by == facts.name and names.LABEL_KEPT_BY not in metadata.get("labels", {}))
+
+
+def _keeps(facts: Facts, claim: Object) -> bool:
+    labels = claim["metadata"].get("labels", {})
+    return bool(labels.get(names.LABEL_KEPT_BY) == facts.name)

@@ -1,0 +1,101 @@
+"""Everything that a decision is made from, read once and then only looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from controller.restore.plan import Plan
+from controller.runtime import conditions
+from controller.settings import Settings
+from pgwarden.api import names
+from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.target import parse_time
+from pgwarden.kube.client import Object
+
+if TYPE_CHECKING:
+    from controller.restore.cluster_members import Members
+
+
+@dataclass(frozen=True)
+class Facts:
+    now: datetime
+    settings: Settings
+    restore: Object
+    spec: RestoreSpec
+    plan: Plan | None = None
+    repository: Object | None = None
+    repo_spec: RepositorySpec = field(default_factory=RepositorySpec)
+    operations: tuple[Object, ...] = ()
+    workloads: tuple[Object, ...] = ()  # StatefulSets and Deployments: the planned one, else all that may be meant
+    members: Members | None = None  # of the PostgresCluster that the Repository belongs to
+    pods: tuple[Object, ...] = ()  # all of the namespace that matter: labelled, or using a claim
+    unproven: frozenset[str] = frozenset()  # of those, the ones that are not run by what they say they are
+    claims: Mapping[str, Object] = field(default_factory=dict)
+    volumes: Mapping[str, Object] = field(default_factory=dict)
+    job: Object | None = None
+    job_pods: tuple[Object, ...] = ()
+    backup: Object | None = None
+    info: Object | None = None  # the stanza's element of `pgbackrest info`
+    info_error: str = ""
+    agent: Object | None = None  # the status of the agent beside PostgreSQL
+    agent_error: str = ""
+    answers: Mapping[str, Object] = field(default_factory=dict)
+
+    @property
+    def namespace(self) -> str:
+        return str(self.restore["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self.restore["metadata"]["name"])
+
+    @property
+    def planned(self) -> Plan:
+        if self.plan is None:
+            raise ValueError("there is no plan before Validated")
+        return self.plan
+
+    def since(self, step: str) -> timedelta:
+        """How long ago *step* was done; nothing where it has not been."""
+        found = conditions.find(self.restore.get("status", {}).get("conditions", []), step)
+        return self.now - parse_time(found["lastTransitionTime"]) if found else timedelta()
+
+    def workload(self, name: str, kind: str) -> Object | None:
+        """The one of that name; of two kinds there may be one each, and what is read by name need not say its own."""
+        return next((o for o in self.workloads if (o["metadata"]["name"], o.get("kind", kind)) == (name, kind)), None)
+
+    def labelled_pods(self) -> list[Object]:
+        wanted = self.spec.repository
+        return [p for p in self.pods if p["metadata"].get("labels", {}).get(names.LABEL_REPOSITORY) == wanted]
+
+
+def owner(pod: Object) -> tuple[str, str]:
+    """Kind and name of what runs *pod*: of a ReplicaSet, the Deployment that it is named after."""
+    for reference in pod["metadata"].get("ownerReferences", []):
+        if reference.get("controller"):
+            kind, name = reference["kind"], reference["name"]
+            suffix = f"-{pod['metadata'].get('labels', {}).get('pod-template-hash', '')}"
+            if kind == "ReplicaSet" and len(suffix) > 1 and name.endswith(suffix):
+                return "Deployment", name.removesuffix(suffix)
+            return kind, name
+    return "", ""
+
+
+def pods_of(pods: Iterable[Object], kind: str, name: str) -> list[Object]:
+    return [pod for pod in pods if owner(pod) == (kind, name)]
+
+
+def claims_of(pod: Object) -> set[str]:
+    volumes = pod["spec"].get("volumes", [])
+    return {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+
+
+def is_going(obj: Object) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
+
+
+def pod_ip(pod: Object) -> str:
+    return str(pod.get("status", {}).get("podIP") or "")

@@ -1,0 +1,189 @@
+"""Reading all that a decision is made from, fresh from the API server and from the agents. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from controller import owned, patroni
+from controller.agents import AgentError
+from controller.backup import turn
+from controller.context import Context
+from controller.pods import has_ended
+from controller.restore import cluster_members, workload
+from controller.restore import plan as plans
+from controller.restore.carried_plans import Carried
+from controller.restore.cluster_members import Members
+from controller.restore.decide import stage
+from controller.restore.facts import Facts, claims_of, pod_ip, pods_of
+from controller.restore.plan import Plan
+from pgwarden.api import names
+from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.kube import paths
+from pgwarden.kube.client import Object, find_named
+
+#: Steps for which every pod of the namespace matters, as any may use the claims.
+_ALL_PODS = frozenset({"Validated", "Stopped", "Swapped"})
+#: Steps that need the repository host: for what it holds, or because PostgreSQL is about to need it.
+_HOST = frozenset({"Validated", "Stopped", "Started"})
+#: Steps at which it matters whether PostgreSQL has recovered.
+_AGENT = frozenset({"Recovered", "Ending"})
+#: Steps that look at the other instances of a PostgresCluster.
+_MEMBERS = frozenset({"Validated", "Stopped", "BackedUp"})
+
+
+async def gather(context: Context, restore: Object, answers: Mapping[str, Object], carried: Carried) -> Facts:
+    """*carried* knows which plans on workloads are ours: with any other, a workload is as one without."""
+    namespace, spec = restore["metadata"]["namespace"], msgspec.convert(restore["spec"], RestoreSpec)
+    plan = plans.of_restore(restore)
+    step = stage(restore) if plan is None or plan.ending is None else "Ending"
+    read = _Reader(context, namespace)
+    repository = await read.find("repositories", spec.repository)
+    workloads = await read.workloads(plan, carried)
+    operations = await read.operations(spec.repository) if plan is None else ()
+    # What a vanished Restore has left counts like a plan of ours until it is undone.
+    left = None if plan else workload.left_by_vanished(workloads, spec.repository, operations)
+    operation = plan or left
+    job_name = names.restore_job(operation.restore if operation else restore["metadata"]["name"])
+    job = await read.find("jobs", job_name)
+    pods = await read.pods(None if step in _ALL_PODS | {"Ending"} else spec.repository)
+    claims = await read.claims(plan)
+    info, info_error = await read.info(spec.repository) if step in _HOST else (None, "")
+    asked = step in _AGENT or left is not None
+    agent, agent_error = await read.agent(spec.repository, operation, pods) if asked else (None, "")
+    return Facts(
+        now=context.clock(),
+        settings=context.settings,
+        restore=restore,
+        spec=spec,
+        plan=plan,
+        repository=repository,
+        repo_spec=msgspec.convert(repository["spec"], RepositorySpec) if repository else RepositorySpec(),
+        operations=operations,
+        workloads=tuple(workloads),
+        pods=tuple(pods),
+        unproven=workload.unproven(pods, workloads, spec.repository) if plan is None else frozenset(),
+        claims=claims,
+        volumes=await read.volumes(_meant(claims, pods, operation), operation),
+        job=job,
+        job_pods=tuple(await read.job_pods(job_name)),
+        backup=await read.find("backups", plan.backup_after) if plan and step == "BackedUp" else None,
+        info=info,
+        info_error=info_error,
+        members=await read.members(repository) if step in _MEMBERS else None,
+        agent=agent,
+        agent_error=agent_error,
+        answers=answers,
+    )
+
+
+def _meant(claims: Mapping[str, Object], pods: Iterable[Object], plan: Plan | None) -> list[Object]:
+    """Of a whole namespace's claims, those whose volumes matter."""
+    labelled = [pod for pod in pods if names.LABEL_REPOSITORY in pod["metadata"].get("labels", {})]
+    wanted = set().union(*(claims_of(pod) for pod in labelled))
+    if plan is not None:
+        wanted |= {plan.claim, plan.new_claim, plan.kept_claim, plan.failed_claim}
+    return [claim for name, claim in claims.items() if name in wanted]
+
+
+class _Reader:
+    def __init__(self, context: Context, namespace: str) -> None:
+        self._context = context
+        self._namespace = namespace
+
+    async def find(self, plural: str, name: str) -> Object | None:
+        return await find_named(self._context.client, plural, self._namespace, name)
+
+    async def items(self, plural: str, **params: str) -> list[Object]:
+        return [one async for one in self._context.client.items(paths.of(plural, self._namespace), params)]
+
+    async def operations(self, repository: str) -> tuple[Object, ...]:
+        return tuple(await turn.listed(self._context.client, self._namespace, repository))
+
+    async def workloads(self, plan: Plan | None, carried: Carried) -> list[Object]:
+        if plan is None:
+            return [one if found else carried.without(one) async for one, found in carried.look(self._namespace)]
+        if not plan.in_place:
+            return []
+        found = await self.find(workload.PLURALS[plan.workload_kind], plan.workload)
+        return [{"kind": plan.workload_kind} | found] if found else []
+
+    async def members(self, repository: Object | None) -> Members | None:
+        """The PostgresCluster that *repository* belongs to, and its instances."""
+        owners = (repository or {}).get("metadata", {}).get("ownerReferences", [])
+        by = next((one for one in owners if one["kind"] == cluster_members.KIND), None)
+        found = await self.find("postgresclusters", by["name"]) if by else None
+        if by is None or found is None or found["metadata"]["uid"] != by["uid"]:
+            return None
+        name, uid = by["name"], by["uid"]
+        selector = f"{names.LABEL_CLUSTER}={name}"
+        instances = f"{selector},{names.LABEL_INSTANCE}"
+        deployments = await self.items("deployments", labelSelector=instances)
+        claims = await self.items("persistentvolumeclaims", labelSelector=instances)
+        maps = {one["metadata"]["name"]: one for one in await self.items("configmaps", labelSelector=selector)}
+        store = patroni.store(name, maps)
+        pods = {one["metadata"]["name"]: one for one in await self.items("pods", labelSelector=selector)}
+        holder = pods.get(store.leader, {}).get("metadata", {}).get("labels", {})
+        last = (maps.get(names.cluster_patroni(name), {}).get("data") or {}).get("primary", "")
+        return Members(
+            cluster=found,
+            primary=holder.get(names.LABEL_INSTANCE) or last,
+            lock=store.leader,
+            paused=store.paused,
+            deployments=tuple(one for one in deployments if owned.is_owned(one, uid)),
+            claims=tuple(one for one in claims if owned.is_instances_claim(one, found)),
+        )
+
+    async def pods(self, repository: str | None) -> list[Object]:
+        if repository is None:
+            return await self.items("pods")
+        return await self.items("pods", labelSelector=f"{names.LABEL_REPOSITORY}={repository}")
+
+    async def claims(self, plan: Plan | None) -> dict[str, Object]:
+        if plan is None:
+            listed = await self.items("persistentvolumeclaims")
+            return {claim["metadata"]["name"]: claim for claim in listed}
+        wanted = {plan.new_claim}
+        if plan.in_place:
+            wanted |= {plan.claim, plan.kept_claim, plan.failed_claim}
+        found = [await self.find("persistentvolumeclaims", name) for name in sorted(wanted)]
+        return {claim["metadata"]["name"]: claim for claim in found if claim}
+
+    async def volumes(self, claims: Iterable[Object], plan: Plan | None) -> dict[str, Object]:
+        wanted = {claim["spec"].get("volumeName", "") for claim in claims}
+        if plan is not None:
+            wanted |= {volume.name for volume in (plan.old_volume, plan.new_volume) if volume}
+        found = [await find_named(self._context.client, "persistentvolumes", "", n) for n in sorted(wanted - {""})]
+        return {volume["metadata"]["name"]: volume for volume in found if volume}
+
+    async def job_pods(self, job: str) -> list[Object]:
+        return await self.items("pods", labelSelector=f"batch.kubernetes.io/job-name={job}")
+
+    async def info(self, repository: str) -> tuple[Object | None, str]:
+        """The stanza's element of `pgbackrest info`, by the repository host's agent."""
+        selector = f"{names.LABEL_OWNER_REPOSITORY}={repository},{names.LABEL_COMPONENT}=host"
+        key, error = (self._namespace, repository), "the repository host has no running pod"
+        for pod in await self.items("pods", labelSelector=selector):
+            if not pod_ip(pod) or has_ended(pod):
+                continue
+            try:
+                status = await self._context.agents.host(key, pod_ip(pod), "status")
+            except AgentError as problem:
+                error = str(problem)  # one that ends, perhaps: the next one may answer
+                continue
+            said = str(status.get("infoError") or ("" if status.get("info") else "no backup yet"))
+            return status.get("info"), said
+        return None, error
+
+    async def agent(self, repository: str, plan: Plan | None, pods: Iterable[Object]) -> tuple[Object | None, str]:
+        """What the agent beside the restarted PostgreSQL says."""
+        if plan is None:
+            return None, ""
+        pod = next((p for p in pods_of(pods, plan.workload_kind, plan.workload) if pod_ip(p)), None)
+        if pod is None:
+            return None, "there is no pod with an IP address"
+        try:
+            return await self._context.agents.pod((self._namespace, repository), pod_ip(pod), "status"), ""
+        except AgentError as error:
+            return None, str(error)

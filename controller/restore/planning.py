@@ -1,0 +1,168 @@
+"""Making the plan: what is read off the pod, its claim and its volume before anything is changed. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.pods import has_ended, postgres_facts
+from controller.restore import plan as plans
+from controller.restore import render, volume_swap, workload
+from controller.restore.facts import Facts, claims_of, is_going, owner
+from controller.restore.plan import Plan, Volume
+from controller.restore.verdict import SLOW, Verdict, fail, wait
+from pgwarden.api import names, records
+from pgwarden.api.kinds import PodFacts
+from pgwarden.kube.client import Object
+
+
+def make(facts: Facts) -> Plan | Verdict:
+    """The plan, or why there cannot be one (fail), or not yet (wait)."""
+    pod, found = _source(facts)
+    if pod is None:
+        return found if isinstance(found, Verdict) else _no_pod(facts)
+    known = postgres_facts(pod)
+    name = pod["metadata"]["name"]
+    if known is None:
+        return wait(
+            "PodNotInjected",
+            f"pod {name} carries the label but pgwarden was not injected into it (it is older than the label or than "
+            f"pgwarden); delete the pod, and the new one will be",
+            pending=True,
+        )
+    claim = claim_name(pod, known)
+    if claim not in facts.claims:
+        if claim:  # it may come: a StatefulSet makes it before the next pod
+            text = f"claim {claim} of pod {name} is not there; pgwarden waits for it"
+            return wait("NoClaim", text, pending=True, again=SLOW)
+        what = f"a claim behind volume {known.data_volume}"
+        return fail("NoClaim", f"pod {name} has not {what}; the data directory must be on a PersistentVolumeClaim")
+    return _from_pod(facts, pod, known, facts.claims[claim], found if isinstance(found, workload.Found) else None)
+
+
+def _source(facts: Facts) -> tuple[Object | None, workload.Found | Verdict | None]:
+    if not facts.spec.volume_claim:
+        found = workload.find(facts)
+        return (None, found) if isinstance(found, Verdict) else (found.pod, found)
+    injected = [pod for pod in facts.labelled_pods() if postgres_facts(pod)]
+    primary = (facts.repository or {}).get("status", {}).get("primary", "")
+    injected.sort(key=lambda pod: (pod["metadata"]["name"] != primary, is_going(pod), pod["metadata"]["name"]))
+    return (injected[0] if injected else None), None
+
+
+def _no_pod(facts: Facts) -> Verdict:
+    return wait(
+        "NoPod",
+        f"no pod with the label {names.LABEL_REPOSITORY}={facts.spec.repository} is there that pgwarden could read the "
+        f"data directory and its volume from; start one",
+        pending=True,
+    )
+
+
+def _from_pod(
+    facts: Facts, pod: Object, known: PodFacts, claim: Object, found: workload.Found | None
+) -> Plan | Verdict:
+    mounts = _mounts(pod, known)
+    problem = _problem(facts, pod, claim, mounts)
+    if problem:
+        return problem
+    base = {
+        "restore": facts.name,
+        "restore_uid": facts.restore["metadata"]["uid"],
+        "repository": facts.spec.repository,
+        "order": records.order_of(facts.restore),
+        "pod": pod["metadata"]["name"],
+        "facts": known,
+        "mounts": mounts,
+    }
+    template = found.workload["spec"]["template"] if found else {"spec": pod["spec"]}
+    security = template.get("spec", {}).get("securityContext", {})
+    base |= {
+        "scheduling": render.scheduling(template, pod["spec"].get("nodeName", "")),
+        "security": security,
+        "own_volume": not _runs_as_user(pod, known, security),
+    }
+    base |= plans.claim_parts(claim)
+    base["new_spec"] = _new_spec(facts, base["claim_spec"])
+    if found is None:
+        return Plan(**base, new_claim=facts.spec.volume_claim)
+    volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
+    if volume is None or not volume_swap.is_bound(claim, volume):
+        return wait("ClaimNotBound", f"claim {claim['metadata']['name']} is not bound to a volume", pending=True)
+    return Plan(
+        **base,
+        workload_kind="Deployment" if found.kind == "Deployment" else "StatefulSet",
+        workload=found.workload["metadata"]["name"],
+        replicas=workload.replicas(found.workload) or 1,
+        old_volume=Volume(name=volume["metadata"]["name"], reclaim=volume_swap.policy(volume)),
+        new_claim=names.restored_claim(facts.name),
+        kept=names.free(names.kept_claim(claim["metadata"]["name"], facts.name), facts.claims),
+        failed=names.free(names.failed_claim(claim["metadata"]["name"], facts.name), facts.claims),
+        backup=names.free(names.restore_backup(facts.name), _backups(facts)),
+    )
+
+
+def _new_spec(facts: Facts, like: dict[str, Any]) -> dict[str, Any]:
+    """*like* with what spec.newVolume says; what belongs to one class alone does not go with another."""
+    wanted = facts.spec.new_volume
+    if wanted is None:
+        return {}
+    made = dict(like)
+    if wanted.storage_class_name and wanted.storage_class_name != like.get("storageClassName"):
+        made = {key: value for key, value in made.items() if key not in {"volumeAttributesClassName", "selector"}}
+        made["storageClassName"] = wanted.storage_class_name
+    if wanted.size:
+        made["resources"] = {"requests": {"storage": wanted.size}}
+    return made
+
+
+def _backups(facts: Facts) -> set[str]:
+    return {one["metadata"]["name"] for one in facts.operations if one["kind"] == "Backup"}
+
+
+def claim_name(pod: Object, known: PodFacts) -> str:
+    """Of the claim behind the data directory; empty where there is none."""
+    for volume in pod["spec"].get("volumes", []):
+        if volume["name"] == known.data_volume:
+            return str(volume.get("persistentVolumeClaim", {}).get("claimName", ""))
+    return ""
+
+
+def _mounts(pod: Object, known: PodFacts) -> list[dict[str, Any]]:
+    for container in pod["spec"]["containers"]:
+        if container["name"] == known.container:
+            wanted = ("name", "mountPath", "subPath", "subPathExpr")
+            mounts = [m for m in container.get("volumeMounts", []) if m["name"] == known.data_volume]
+            return [{key: mount[key] for key in wanted if key in mount} for mount in mounts]
+    return []
+
+
+def _runs_as_user(pod: Object, known: PodFacts, security: dict[str, Any]) -> bool:
+    """Whether the pod starts as PostgreSQL's user, and so has a volume that this user may write to."""
+    for container in pod["spec"]["containers"]:
+        if container["name"] == known.container:
+            return bool(container.get("securityContext", {}).get("runAsUser") or security.get("runAsUser"))
+    return False
+
+
+def _problem(facts: Facts, pod: Object, claim: Object, mounts: list[dict[str, Any]]) -> Verdict | None:
+    name, pod_name = claim["metadata"]["name"], pod["metadata"]["name"]
+    if claim["spec"].get("volumeMode") == "Block":
+        return fail("BlockVolume", f"claim {name} is a block device; pgwarden restores into file systems")
+    if not mounts or any("subPathExpr" in mount for mount in mounts):
+        return fail(
+            "MountNotRepeatable",
+            f"pod {pod_name} mounts its data volume by subPathExpr, which a Job cannot repeat; use subPath",
+        )
+    if is_going(claim):
+        return wait(
+            "ClaimGoing", f"claim {name} is being deleted; pgwarden waits for another one", pending=True, again=SLOW
+        )
+    if facts.spec.volume_claim:
+        return None
+    if "ReadWriteOncePod" not in claim["spec"].get("accessModes", []):
+        strangers = [p for p in facts.pods if owner(p) != owner(pod) and not has_ended(p)]
+        others = [p for p in strangers if name in claims_of(p)]
+        if others:
+            text = f"pod {others[0]['metadata']['name']} also uses claim {name}, which keeps it from being replaced"
+            return wait("ClaimInUse", f"{text}; waiting for its end, or delete it", pending=True, again=SLOW)
+    return None

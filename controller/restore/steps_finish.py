@@ -1,0 +1,133 @@
+"""The steps after PostgreSQL was started on the restored volume: Recovered, BackedUp. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from controller.restore import cluster_members, proof, render, workload
+from controller.restore.facts import Facts
+from controller.restore.plan import Plan
+from controller.restore.steps_switch import running_pod
+from controller.restore.verdict import (
+    BACKUP_FAILED,
+    POLL,
+    SLOW,
+    Call,
+    Create,
+    Delete,
+    Verdict,
+    act,
+    done,
+    fail,
+    settled,
+    wait,
+)
+from pgwarden.kube.client import Object
+
+#: PostgreSQL that ends this often does not recover: the restored data, or the target, is not what it can begin with.
+RESTARTS = 3
+CLEAR_SECONDS = 45
+_BY_HAND = "take a full backup by hand"
+#: FATAL lines about one connection, not about the server.
+_TO_CLIENTS = re.compile(r"database system is|not yet accepting|terminating connection|authentication|does not exist")
+
+
+def recovered(facts: Facts) -> Verdict:
+    plan, pod = facts.planned, running_pod(facts)
+    if pod is not None:
+        broken = _crashes(pod, plan)
+        if broken:
+            return fail("RecoveryFailed", broken)
+    postgres: dict[str, Any] = (facts.agent or {}).get("postgres") or {}
+    if postgres.get("reachable") and not postgres.get("inRecovery", True):
+        return _finish(facts, plan, pod, postgres)
+    seen = postgres.get("lastReplayTime") or plan.last_replay
+    late = _too_late(facts, seen)
+    if late:
+        return late
+    plan = msgspec.structs.replace(plan, last_replay=seen or "")
+    if postgres.get("inRecovery"):
+        return wait("Recovering", f"PostgreSQL replays WAL{f', now at {seen}' if seen else ''}", plan=plan, again=1.0)
+    why = postgres.get("error") or facts.agent_error or "it has not answered yet"
+    return wait("Recovering", f"PostgreSQL is starting: {why}", plan=plan, again=1.0)
+
+
+def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: dict[str, Any]) -> Verdict:
+    answer = facts.answers.get("clear")
+    if answer is None and pod is not None:
+        call = Call(pod["status"]["podIP"], "clear-recovery", CLEAR_SECONDS, "clear")
+        return act(call, "Recovered", "taking the recovery target out of PostgreSQL's configuration")
+    found = facts.workload(plan.workload, plan.workload_kind)
+    if found is not None and workload.is_marked(plan, found):
+        settling = proof.settle(facts)
+        if settling:
+            return act(settling, "Recovered", "PostgreSQL has recovered: its volume says so from here on")
+        return act(workload.unmark(plan, found), "Recovered", "PostgreSQL has recovered: there is no way back any more")
+    reached = postgres.get("lastReplayTime") or plan.last_replay or "the end of the backup set"
+    timeline = postgres.get("timeline")
+    answer = answer or {}
+    left = "" if answer.get("ok") else f"; its recovery settings are still there: {answer.get('error')}"
+    text = f"PostgreSQL recovered to {reached} and is on timeline {timeline}{left}"
+    return done("Recovered", text, timeline=timeline, recoveredTo=reached)
+
+
+def _too_late(facts: Facts, seen: str) -> Verdict | None:
+    limit = timedelta(seconds=facts.spec.recovery_timeout_seconds)
+    if facts.since("Started") < limit:
+        return None
+    where = f"; it had replayed up to {seen}" if seen else ""
+    seconds = f"{limit.total_seconds():g} s (recoveryTimeoutSeconds)"
+    return fail("RecoveryTimeout", f"PostgreSQL did not recover within {seconds}{where}")
+
+
+def _crashes(pod: Object, plan: Plan) -> str:
+    for status in pod.get("status", {}).get("containerStatuses", []):
+        if status["name"] != plan.facts.container:
+            continue
+        ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
+        said = str(ended.get("message") or "").strip()
+        fatal = [line for line in said.splitlines() if "FATAL:" in line and not _TO_CLIENTS.search(line)]
+        restarts = int(status.get("restartCount", 0))
+        if fatal and ended.get("exitCode"):
+            return f"PostgreSQL ended during recovery: {fatal[-1].strip()}"
+        if restarts >= RESTARTS:
+            last = f": {said[-500:]}" if said else "; see the log of the pod's previous container"
+            code = ended.get("exitCode")
+            return f"PostgreSQL ended {restarts} times during recovery, last with exit code {code}{last}"
+    return ""
+
+
+# --- BackedUp ----------------------------------------------------------------------------------------------------
+
+
+def backed_up(facts: Facts) -> Verdict:
+    """A new timeline begins with a full backup. Should that fail, the restore has not."""
+    plan, backup = facts.planned, facts.backup
+    name = plan.backup_after
+    if backup is None:
+        body = render.backup(plan, facts.spec, facts.namespace)
+        return act(Create("backups", body), "Starting", f"asking for Backup {name}", backup=name)
+    if backup["metadata"]["creationTimestamp"] < facts.restore["metadata"]["creationTimestamp"]:
+        return settled(BACKUP_FAILED, f"Backup {name} is of an earlier Restore of this name; {_BY_HAND}")
+    status = backup.get("status", {})
+    phase = status.get("phase", "")
+    if phase == "Failed":
+        return settled(BACKUP_FAILED, f"Backup {name} failed: {status.get('message', '')}; {_BY_HAND}")
+    if phase != "Completed":
+        waits = f": {status['message']}" if phase == "Pending" and status.get("message") else ""
+        text = f"waiting for Backup {name} ({phase or 'Pending'}{waits})"
+        return wait("Running", text, again=SLOW if phase else POLL, backup=name)
+    kept = facts.claims.get(plan.kept_claim)
+    ours = kept is not None and proof.is_kept(plan, kept) and "deletionTimestamp" not in kept["metadata"]
+    if not facts.spec.keep_old_volume and kept is not None and ours:
+        delete = Delete("persistentvolumeclaims", facts.namespace, plan.kept_claim, kept["metadata"]["uid"])
+        return act(delete, "Removing", f"removing claim {plan.kept_claim} (keepOldVolume: false)", keptClaim=None)
+    if facts.spec.reenable_autofail and facts.members:
+        turned = cluster_members.turn_on(facts, facts.members)
+        if turned:
+            return turned
+    return done("BackedUp", f"Backup {name} is completed", backup=name)

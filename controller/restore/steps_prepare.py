@@ -1,0 +1,262 @@
+"""The steps before anything of the user's is touched: Validated, Fenced, VolumeReady, Restored. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from datetime import timedelta
+
+import msgspec
+
+from controller import jobs, operations, owned, pods
+from controller.recovery import target
+from controller.restore import planning, proof, render, volume_swap, workload
+from controller.restore.facts import Facts, is_going, pod_ip
+from controller.restore.plan import Plan, Volume
+from controller.restore.verdict import (
+    ARCHIVED_ONLY,
+    SLOW,
+    Call,
+    Create,
+    Delete,
+    Verdict,
+    act,
+    done,
+    fail,
+    not_needed,
+    settled,
+    wait,
+)
+from pgwarden.api import names
+from pgwarden.api import target as forms
+from pgwarden.kube.client import Object
+from pgwarden.pgbackrest.info import Info, InfoError, parse_info
+
+FENCE_SECONDS = 60
+#: pgBackRest's exit codes that the next attempt would end with as well: faulty options, a backup that is not on the
+#: target's timeline (58), no backup set that fits.
+HOPELESS = frozenset({31, 32, 33, 34, 35, 36, 37, 58, 75})
+
+
+def validated(facts: Facts) -> Verdict:
+    if not operations.may_run(facts.restore, facts.operations):
+        other, more = operations.standing(facts.restore, facts.operations)
+        return wait("Waiting", f"waiting for {other} of the same Repository to end{more}", pending=True, again=SLOW)
+    if facts.repository is None or is_going(facts.repository):
+        return wait("NoRepository", f"Repository {facts.spec.repository} is not there", pending=True, again=SLOW)
+    if facts.info is None and not facts.info_error:
+        return wait("NoInfo", "the repository host has no answer yet", pending=True)
+    if facts.info is None:
+        return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}", pending=True)
+    info = _info(facts)
+    storage = target.storage(facts.spec, facts.repo_spec, info, facts.now)
+    if isinstance(storage, Verdict):
+        return storage
+    problem = target.too_small(msgspec.structs.replace(facts.spec, storage=storage), facts.repo_spec, info)
+    if problem:
+        return problem
+    plan = planning.make(facts)
+    if isinstance(plan, Verdict):
+        return plan
+    plan = msgspec.structs.replace(plan, storage=storage)
+    where = f"claim {plan.claim} of {workload.title(plan)}" if plan.in_place else f"a new claim {plan.new_claim}"
+    text = f"restoring {_wanted(facts)} into {where}"
+    if storage:
+        others = " and ".join(f"storage {name}" for name in target.away(facts.repo_spec, info))
+        text += f", from storage {storage}" + (f"; {others} cannot be read" if others else "")
+    return done("Valid", text, plan=plan, **_names(plan))
+
+
+def _info(facts: Facts) -> Info | None:
+    try:
+        return parse_info([facts.info], names.stanza(facts.spec.repository))
+    except InfoError:
+        return None
+
+
+def _wanted(facts: Facts) -> str:
+    wanted = facts.spec.target
+    if wanted is None:
+        return "the latest state"
+    if wanted.immediate:
+        return "the state at the end of the backup"
+    values = {"time": wanted.time, "LSN": wanted.lsn, "transaction": wanted.xid, "point": wanted.name}
+    for kind, value in values.items():
+        if value:
+            return f"the state at {kind} {value}"
+    return "the latest state"
+
+
+def _names(plan: Plan) -> dict[str, object]:
+    if not plan.in_place:
+        return {"newClaim": plan.new_claim}
+    return {
+        "workload": {"kind": plan.workload_kind, "name": plan.workload, "replicas": plan.replicas},
+        "claim": plan.claim,
+        "newClaim": plan.new_claim,
+        "oldVolume": plan.old_volume.name if plan.old_volume else None,
+    }
+
+
+# --- Fenced ------------------------------------------------------------------------------------------------------
+
+
+def fenced(facts: Facts) -> Verdict:
+    """A target up to now is reachable only when a later transaction has been archived: one is made and waited for."""
+    if facts.spec.target is not None and facts.spec.target.immediate:
+        return not_needed("the target is the end of a backup, which is archived")
+    answer = facts.answers.get("fence")
+    if answer is None:
+        pod = _primary(facts)
+        if pod is None or not pod_ip(pod) or pods.has_ended(pod):
+            return _archived_only(facts, "no PostgreSQL pod is running")
+        return _ask(facts, pod)
+    plan, tablespaces = facts.planned, answer.get("tablespaces") or ()
+    elsewhere = _tablespace_elsewhere(plan, tablespaces)
+    if elsewhere:
+        return elsewhere
+    plan = msgspec.structs.replace(plan, tablespaces=_folders(tablespaces))
+    if answer.get("ok"):
+        ahead = target.beyond(facts.spec, str(answer.get("lsn") or ""))
+        if ahead:
+            return ahead
+        text = f"all up to {answer.get('time')} is archived (segment {answer.get('wal')})"
+        return done("Archived", text, plan=plan)
+    return _archived_only(facts, str(answer.get("error", "")))
+
+
+def _ask(facts: Facts, pod: Object) -> Verdict:
+    """Into the storage that is restored from: another one that is away holds nobody up."""
+    storage = render.storage(facts.planned, facts.spec)
+    repo = f"&repo={facts.repo_spec.repo_number(storage)}" if storage else ""
+    call = Call(pod_ip(pod), f"fence?timeout={FENCE_SECONDS}{repo}", FENCE_SECONDS + 15, "fence")
+    until = forms.rfc3339(facts.now + timedelta(seconds=FENCE_SECONDS))
+    text = f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all that it has"
+    text += f" into storage {storage}" if storage else ""
+    text += f"; waiting until {until} ({FENCE_SECONDS} s) at most, then the restore goes on with what is archived"
+    return act(call, "Fencing", text)
+
+
+def _folders(tablespaces: Iterable[Object]) -> list[str]:
+    return [location for one in tablespaces if (location := str(one.get("location", ""))).startswith("/")]
+
+
+def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Object]) -> Verdict | None:
+    """One volume is restored: tablespaces in folders of it come back, others would go nowhere."""
+    root = render.volume_root(plan)
+    for one in tablespaces:
+        location = posixpath.normpath(str(one.get("location", "")))
+        # A relative one is in the data directory (allow_in_place_tablespaces).
+        if location.startswith("/") and posixpath.commonpath([root, location]) != posixpath.normpath(root):
+            return fail(
+                "TablespaceElsewhere",
+                f"tablespace {one.get('name')} is in {location}, and a restore brings back the one volume at {root}. "
+                f"Move it into a folder of that volume (CREATE TABLESPACE there, ALTER … SET TABLESPACE), or restore "
+                f"by hand",
+            )
+    return None
+
+
+def _primary(facts: Facts) -> Object | None:
+    primary = (facts.repository or {}).get("status", {}).get("primary") or facts.planned.pod
+    by_name = {pod["metadata"]["name"]: pod for pod in facts.labelled_pods()}
+    return by_name.get(primary) or by_name.get(facts.planned.pod)
+
+
+def _archived_only(facts: Facts, why: str) -> Verdict:
+    asked = facts.spec  # where all can be read, recovery finds in the others what the chosen one lacks
+    if target.away(facts.repo_spec, _info(facts)):
+        asked = msgspec.structs.replace(asked, storage=render.storage(facts.planned, asked))
+    latest = target.archived_until(facts.repository, asked)
+    until = f" (up to {forms.rfc3339(latest)} for all that is known)" if latest else ""
+    moment = target.wanted_time(facts.spec)
+    if moment is not None and latest is not None and moment > latest:
+        return fail(
+            "TargetNotReachable",
+            f"spec.target.time: {forms.rfc3339(moment)} is not archived, and PostgreSQL could not archive it ({why}); "
+            f"the latest reachable time is {forms.rfc3339(latest)}",
+        )
+    return settled(ARCHIVED_ONLY, f"PostgreSQL could not archive more ({why}): restoring from what is archived{until}")
+
+
+# --- VolumeReady -------------------------------------------------------------------------------------------------
+
+
+def volume_ready(facts: Facts) -> Verdict:
+    plan, claim = facts.planned, facts.claims.get(facts.planned.new_claim)
+    if claim is None:
+        body = render.restored_claim(plan, facts.namespace)
+        return act(Create("persistentvolumeclaims", body), "Creating", f"making claim {plan.new_claim}")
+    if is_going(claim):
+        return wait("ClaimGoing", f"waiting until an earlier claim {plan.new_claim} is gone")
+    if is_ours(facts, claim):
+        return done("ClaimMade", f"claim {plan.new_claim} is there; its volume comes with the Job's pod")
+    if plan.in_place and proof.is_in_between(plan.restore, claim):
+        return act(
+            Delete("persistentvolumeclaims", facts.namespace, plan.new_claim, claim["metadata"]["uid"]),
+            "Removing",
+            f"claim {plan.new_claim} is from an earlier Restore of this name",
+        )
+    text = f"claim {plan.new_claim} is there already; name another in spec.volumeClaim or delete it"
+    return fail("ClaimExists", text)
+
+
+def is_ours(facts: Facts, claim: Object) -> bool:
+    """Whether this very Restore has made *claim*, and not an earlier one of its name."""
+    made_by = claim["metadata"].get("annotations", {}).get(names.ANNOTATION_RESTORE_UID)
+    return bool(made_by == facts.restore["metadata"]["uid"])
+
+
+# --- Restored ----------------------------------------------------------------------------------------------------
+
+
+def restored(facts: Facts) -> Verdict:
+    plan, job = facts.planned, facts.job
+    name = names.restore_job(plan.restore)
+    if facts.claims.get(plan.new_claim) is None:
+        return fail("ClaimGone", f"claim {plan.new_claim}, which was being restored into, has been deleted")
+    if job is None:
+        body = render.job(facts.restore, plan, facts.spec, facts.repo_spec, facts.settings, 1)
+        return act(Create("jobs", body), "Starting", f"starting Job {name}", job=name)
+    if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
+        return wait("JobGoing", f"waiting until an earlier Job {name} is gone")
+    result = jobs.result(facts.job_pods)
+    ended = jobs.finished(job)
+    if ended == "Complete":
+        return _restored(facts, result)
+    if ended == "Failed" or (not result.get("ok", True) and result.get("exitCode") in HOPELESS):
+        return fail("RestoreFailed", _failure(job, result), job=name)
+    return _running(facts, job, result)
+
+
+def _restored(facts: Facts, result: Object) -> Verdict:
+    plan = facts.planned
+    claim = facts.claims[plan.new_claim]
+    volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
+    if volume is None or not volume_swap.is_bound(claim, volume):
+        return wait("ClaimNotBound", f"the Job is done and claim {plan.new_claim} is not bound: looking again")
+    name = volume["metadata"]["name"]
+    label = result.get("set") or None
+    plan = msgspec.structs.replace(plan, new_volume=Volume(name=name, reclaim=volume_swap.policy(volume)))
+    seconds = f" in {result['seconds']:g} s" if isinstance(result.get("seconds"), int | float) else ""
+    text = f"backup set {label or 'unknown'} is on volume {name}{seconds}"
+    return done("Restored", text, plan=plan, newVolume=name, set=label)
+
+
+def _failure(job: Object, result: Object) -> str:
+    said = str(result.get("error") or "")
+    why = jobs.failure(job) or "another attempt would end the same way"
+    return f"{said} ({why})" if said else f"Job {job['metadata']['name']} failed: {why}"
+
+
+def _running(facts: Facts, job: Object, result: Object) -> Verdict:
+    name, status = job["metadata"]["name"], job.get("status", {})
+    stuck = pods.waiting_reason(p for p in facts.job_pods if not pods.has_ended(p))
+    if stuck:
+        return wait("JobStuck", f"Job {name}: {stuck}", job=name)
+    failed = int(status.get("failed") or 0)
+    if failed:
+        said = f": {result['error']}" if result.get("error") else ""
+        text = f"Job {name} is on attempt {failed + 1} of {render.RETRIES + 1}; the last one failed{said}"
+        return wait("Retrying", text, job=name)
+    return wait("Running", f"Job {name} restores into claim {facts.planned.new_claim}", job=name)

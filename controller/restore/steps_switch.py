@@ -1,0 +1,200 @@
+"""The steps during which PostgreSQL is down: Stopped, Swapped, Started. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from controller.pods import has_ended
+from controller.recovery import target
+from controller.restore import cluster_members, render, volume_swap, workload
+from controller.restore.facts import Facts, claims_of, is_going, pod_ip, pods_of
+from controller.restore.plan import Plan, Volume
+from controller.restore.verdict import Delete, Verdict, act, done, fail, wait
+from pgwarden.api import names
+from pgwarden.kube.client import Object
+
+
+def stopped(facts: Facts) -> Verdict:
+    plan = facts.planned
+    found = facts.workload(plan.workload, plan.workload_kind)
+    if found is not None and not workload.is_stopped(plan, found):
+        why = facts.info_error if not facts.info else target.without(facts, plan.storage)
+        if why:
+            return wait("RepositoryNotReachable", f"not stopping PostgreSQL while it could not recover: {why}")
+        changed = _changed(facts, plan) or _job_gone(facts, plan)
+        if changed:
+            return changed
+        if not workload.is_marked(plan, found):
+            return act(
+                workload.mark(plan, found), "Stopping", f"writing on {workload.title(plan)} how to undo all this"
+            )
+        held = cluster_members.hold(facts, facts.members, plan) if facts.members else None
+        if held:
+            return held
+        # Before anything stops: a StatefulSet may delete the claims of the pods that it scales away.
+        change = volume_swap.protect([v for v in (plan.old_volume, plan.new_volume) if v], facts.volumes)
+        if change and change.action:
+            return act(change.action, "Protecting", change.message)
+    held = hold(facts, plan) or (cluster_members.release(facts, facts.members) if facts.members else None)
+    return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods are gone")
+
+
+def _changed(facts: Facts, plan: Plan) -> Verdict | None:
+    """Whether something has come in between since the plan was made. Nothing of the user's has been touched yet."""
+    for volume, claim in ((plan.old_volume, plan.claim), (plan.new_volume, plan.new_claim)):
+        if volume is None or not volume_swap.is_bound(facts.claims.get(claim), facts.volumes.get(volume.name)):
+            return fail("ClaimChanged", f"claim {claim} is not bound to volume {volume and volume.name} any more")
+    if facts.claims[plan.claim]["metadata"]["uid"] != plan.claim_uid:
+        return fail("ClaimChanged", f"claim {plan.claim} has been replaced by another one of that name")
+    return None
+
+
+def hold(facts: Facts, plan: Plan) -> Verdict | None:
+    """Keep the workload at zero; None when it is, and nothing uses the claims any more. One that is gone is stopped."""
+    found = facts.workload(plan.workload, plan.workload_kind)
+    if found is not None and not workload.is_stopped(plan, found):
+        text = f"scaling {workload.title(plan)} to 0 (it has {workload.replicas(found)})"
+        return act(workload.stop(plan, found), "Stopping", text)
+    ours = pods_of(facts.pods, plan.workload_kind, plan.workload)
+    if ours:
+        return wait("Stopping", f"waiting for {_names(ours)} to end", again=1.0)
+    job = _job_gone(facts, plan)
+    if job:
+        return job
+    users = [pod for pod in facts.pods if claims_of(pod) & {plan.claim, plan.new_claim, plan.kept_claim}]
+    if users:
+        return wait("ClaimInUse", f"waiting for {_names(users)}, which use the claims; delete them if they do not end")
+    return None
+
+
+def _job_gone(facts: Facts, plan: Plan) -> Verdict | None:
+    """The Job's pods hold the new claim, ended as they are. They go while PostgreSQL still runs."""
+    job = facts.job
+    if job is None:
+        holding = [pod for pod in facts.job_pods if claims_of(pod) & {plan.new_claim}]
+        return wait("Stopping", f"waiting until {_names(holding)} of the Job is gone", again=0.5) if holding else None
+    name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+    if is_going(job):
+        return wait("Stopping", f"waiting until Job {name} is gone", again=0.5)
+    return act(
+        Delete("jobs", facts.namespace, name, uid), "Stopping", f"removing Job {name}, which holds the new claim"
+    )
+
+
+def _names(pods: list[Object]) -> str:
+    return " and ".join(f"pod {pod['metadata']['name']}" for pod in pods[:3])
+
+
+# --- Swapped -----------------------------------------------------------------------------------------------------
+
+
+def swapped(facts: Facts) -> Verdict:
+    plan = facts.planned
+    if plan.old_volume is None or plan.new_volume is None:
+        return wait("PlanUnreadable", "status.plan does not say which two volumes are to be swapped; restore again")
+    new, old = plan.new_volume.name, plan.old_volume.name
+    if new not in facts.volumes:
+        return fail("VolumeGone", f"PersistentVolume {new}, which was restored into, is not there any more")
+    held = hold(facts, plan)
+    if held:
+        return held
+    verdict = step(there(forward(plan, facts.namespace), facts), facts)
+    if verdict:
+        return verdict
+    if old not in facts.volumes:
+        text = f"claim {plan.claim} has the restored volume; PersistentVolume {old}, the old one, is not there any more"
+        return done("Swapped", text, keptClaim=None)
+    text = f"claim {plan.claim} has the restored volume; the old one, {old}, is kept as claim {plan.kept_claim}"
+    text += volume_swap.left_at_retain([plan.old_volume, plan.new_volume], facts.volumes)
+    return done("Swapped", text, keptClaim=plan.kept_claim)
+
+
+def forward(plan: Plan, namespace: str) -> volume_swap.Goal:
+    """The user's claim on the new volume, the kept claim on the old one."""
+    old, new = _volumes(plan)
+    bind = {
+        plan.kept_claim: (render.kept_claim(plan, namespace, old.name), old),
+        plan.claim: (render.user_claim(plan, namespace, new.name), new),
+    }
+    return volume_swap.Goal(namespace, bind, frozenset({plan.new_claim}))
+
+
+def backward(plan: Plan, namespace: str) -> volume_swap.Goal:
+    """The user's claim on the old volume again, what was restored under a name that says so."""
+    old, new = _volumes(plan)
+    bind = {
+        plan.claim: (render.user_claim(plan, namespace, old.name), old),
+        plan.failed_claim: (render.failed_claim(plan, namespace, new.name), new),
+    }
+    return volume_swap.Goal(namespace, bind, frozenset({plan.new_claim, plan.kept_claim}))
+
+
+def there(goal: volume_swap.Goal, facts: Facts) -> volume_swap.Goal:
+    """*goal* without the volumes that are gone: nobody waits for them while PostgreSQL is down."""
+    return replace(goal, bind={name: one for name, one in goal.bind.items() if one[1].name in facts.volumes})
+
+
+def step(goal: volume_swap.Goal, facts: Facts) -> Verdict | None:
+    change = volume_swap.next_change(goal, facts.claims, facts.volumes, facts.now)
+    if change is None:
+        return None
+    if change.action is None:
+        return wait("Swapping", change.message, again=0.5)
+    return act(change.action, "Swapping", change.message)
+
+
+def _volumes(plan: Plan) -> tuple[Volume, Volume]:
+    if plan.old_volume is None or plan.new_volume is None:
+        raise ValueError("volumes can be swapped only when both are known")
+    return plan.old_volume, plan.new_volume
+
+
+# --- Started -----------------------------------------------------------------------------------------------------
+
+
+def started(facts: Facts) -> Verdict:
+    """Scaled back, with a pod that has an address and pgBackRest."""
+    plan = facts.planned
+    found = facts.workload(plan.workload, plan.workload_kind)
+    limit = timedelta(seconds=facts.spec.recovery_timeout_seconds)
+    if facts.since("Swapped") > limit:
+        text = f"{workload.title(plan)} had no pod with an IP address within {limit.total_seconds():g} s{_stuck(facts)}"
+        return fail("StartTimeout", f"{text} (recoveryTimeoutSeconds)")
+    if found is None:
+        text = f"{workload.title(plan)} is gone; create it again, and it gets the restored volume by claim {plan.claim}"
+        return wait("NoWorkload", text)
+    if not workload.is_started(plan, found):
+        return _start(facts, plan, found)
+    pod = running_pod(facts)
+    if pod is None:
+        text = f"waiting for a pod of {workload.title(plan)} with an IP address{_stuck(facts)}"
+        return wait("Starting", text, again=1.0)
+    if names.ANNOTATION_INJECTED not in pod["metadata"].get("annotations", {}):
+        name = pod["metadata"]["name"]
+        text = f"pgwarden was not injected into pod {name}, so it cannot recover; delete that pod"
+        return wait("PodNotInjected", text)
+    return done("Started", f"{workload.title(plan)} has {plan.replicas} replica again, on the restored volume")
+
+
+def _start(facts: Facts, plan: Plan, found: Object) -> Verdict:
+    """PostgreSQL takes WAL that cannot be fetched for WAL that does not exist: it starts only when the host answers."""
+    why = facts.info_error or target.without(facts, plan.storage)
+    if why:
+        return wait("RepositoryNotReachable", f"not starting PostgreSQL without its WAL: {why}")
+    return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
+
+
+def running_pod(facts: Facts) -> Object | None:
+    plan = facts.planned
+    pods = pods_of(facts.pods, plan.workload_kind, plan.workload)
+    alive = [pod for pod in pods if not is_going(pod) and not has_ended(pod) and pod_ip(pod)]
+    return alive[0] if alive else None
+
+
+def _stuck(facts: Facts) -> str:
+    for pod in pods_of(facts.pods, facts.planned.workload_kind, facts.planned.workload):
+        for condition in pod.get("status", {}).get("conditions", []):
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                return f": {condition.get('message', '')}"
+    return ""

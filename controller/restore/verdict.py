@@ -1,0 +1,99 @@
+"""What a step says: it is done, it waits, it wants one thing done, or the restore has failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.restore.plan import Plan
+from pgwarden.kube.client import Object
+
+POLL = 2.0  # seconds between looks at what tells nobody that it has changed
+SLOW = 10.0
+
+#: Reasons with which a step whose condition is False has been dealt with all the same.
+NOT_NEEDED = "NotNeeded"
+ARCHIVED_ONLY = "ArchivedOnly"
+BACKUP_FAILED = "BackupFailed"
+SETTLED = frozenset({NOT_NEEDED, ARCHIVED_ONLY, BACKUP_FAILED})
+
+
+@dataclass(frozen=True)
+class Create:
+    plural: str
+    body: Object
+
+
+@dataclass(frozen=True)
+class Merge:
+    plural: str
+    namespace: str
+    name: str
+    body: Object
+
+
+@dataclass(frozen=True)
+class Delete:
+    plural: str
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """Ask the agent at *ip*; what it answers is `facts.answers[into]` when the step is judged again."""
+
+    ip: str
+    call: str
+    seconds: float
+    into: str
+
+
+Action = Create | Merge | Delete | Call
+
+
+@dataclass(frozen=True)
+class Verdict:
+    kind: str  # done | wait | act | fail
+    reason: str
+    message: str
+    action: Action | None = None
+    plan: Plan | None = None  # the plan from now on, where it changes
+    status: Mapping[str, Any] = field(default_factory=dict)  # further fields of the Restore's status
+    settled: bool = False  # done, yet the condition is False and the reason in SETTLED
+    pending: bool = False  # a wait before anything has begun: phase Pending
+    again: float = POLL
+
+
+def done(reason: str, message: str, *, plan: Plan | None = None, **status: Any) -> Verdict:
+    return Verdict("done", reason, message, plan=plan, status=status)
+
+
+def settled(reason: str, message: str, **status: Any) -> Verdict:
+    return Verdict("done", reason, message, status=status, settled=True)
+
+
+def not_needed(message: str) -> Verdict:
+    return settled(NOT_NEEDED, message)
+
+
+def wait(
+    reason: str,
+    message: str,
+    *,
+    plan: Plan | None = None,
+    pending: bool = False,
+    again: float = POLL,
+    **status: Any,
+) -> Verdict:
+    return Verdict("wait", reason, message, plan=plan, status=status, pending=pending, again=again)
+
+
+def act(action: Action, reason: str, message: str, **status: Any) -> Verdict:
+    return Verdict("act", reason, message, action=action, status=status)
+
+
+def fail(reason: str, message: str, **status: Any) -> Verdict:
+    return Verdict("fail", reason, message, status=status)

@@ -1,0 +1,24 @@
+"""What has been told of an object already, so that an Event is written once for each turn."""
+
+from __future__ import annotations
+
+from pgwarden.kube.cache import Key
+from pgwarden.kube.client import Object
+
+
+class EventMemory:
+    """The status of each object that Events were written of last. A cache may still show the one from before it."""
+
+    def __init__(self) -> None:
+        self._last: dict[Key, tuple[str, Object]] = {}
+
+    def before(self, obj: Object, after: Object) -> Object:
+        """The status to compare *after* with, which counts as told from here on."""
+        metadata = obj["metadata"]
+        key = metadata["namespace"], metadata["name"]
+        uid, status = self._last.get(key, ("", {}))
+        self._last[key] = metadata["uid"], after
+        return status if uid == metadata["uid"] else obj.get("status") or {}
+
+    def forget(self, key: Key) -> None:
+        self._last.pop(key, None)

@@ -1,0 +1,302 @@
+"""gather → plan → make a Backup, write the status, clear the history."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+
+from controller import admission, operations
+from controller.context import Context
+from controller.runtime import conditions, status
+from controller.schedule import decide
+from pgwarden.api import names
+from pgwarden.api.kinds import BackupScheduleSpec
+from pgwarden.kube import errors, paths
+from pgwarden.kube.cache import Key
+from pgwarden.kube.client import Object
+from pgwarden.rules.common import moment
+from pgwarden.schedule import cron
+
+log = structlog.get_logger()
+KEPT_MISSED = 10  # entries of status.missed
+NEVER = datetime.min.replace(tzinfo=UTC)
+CLOCK_SKEW = timedelta(minutes=1)  # between the API server, which says when a Backup was made, and this
+NOT_CREATED = "BackupNotCreated"
+
+
+@dataclass(frozen=True)
+class Held:
+    """Why no run is started though one may be due. `reason` is for programs, `message` for people."""
+
+    reason: str
+    message: str
+    again: float
+
+
+class ScheduleController:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        #: Up to when runs of a schedule (uid) were dealt with here: the cache may still show the status of before.
+        self._dealt: dict[Key, tuple[str, datetime]] = {}
+        #: What the rules have said, and uids and generations of schedule and Repository with which they have.
+        self._accepted: dict[Key, tuple[tuple[object, ...], admission.Answer]] = {}
+
+    async def reconcile(self, key: Key) -> float | None:
+        context = self._context
+        obj = context.caches.schedules.get(*key)
+        if obj is None or "deletionTimestamp" in obj["metadata"]:
+            self._dealt.pop(key, None)
+            self._accepted.pop(key, None)
+            admission.forget("backupschedules", key)
+            return None
+        uid = obj["metadata"]["uid"]
+        answer = await self._judged(key, obj)
+        if not answer.go and answer.again is None:
+            return None
+        spec = msgspec.convert(obj["spec"], BackupScheduleSpec)
+        calendar = cron.parse(spec.schedule)
+        if isinstance(calendar, list):
+            return None  # the rules have said so above
+        zone = ZoneInfo(spec.time_zone)
+
+        def next_run(after: datetime) -> datetime | None:
+            return calendar.next_run(after, zone)
+
+        now = context.clock()
+        backups = context.caches.labelled(context.caches.backups, key[0], names.LABEL_SCHEDULE, names.short(key[1], 63))
+        plan = decide.plan(
+            next_run,
+            max(_since(obj, backups), self._dealt_with(key, uid)),
+            now,
+            suspended=spec.suspend,
+            starting_deadline=spec.starting_deadline_seconds,
+            busy_with=next((b["metadata"]["name"] for b in backups if not operations.is_over(b)), ""),
+        )
+        held = None
+        if answer.again is not None and not spec.suspend:
+            held = _held(answer, plan)
+            plan = decide.Plan(None, (), plan.upcoming)  # all is still owed
+        plan, made, held = await self._carry_out(obj, spec, plan, held)
+        if plan.due or plan.missed:
+            self._dealt[key] = uid, now if held is None else plan.missed[-1].time
+        await self._write(obj, spec, plan, made, backups, next_run, now, answer.refused, held)
+        await self._clear_history(key[0], spec, backups)
+        pauses = [held.again] if held else []
+        if plan.upcoming:
+            pauses.append(max(0.0, (plan.upcoming - context.clock()).total_seconds()))
+        return min(pauses, default=None)
+
+    async def _carry_out(
+        self, obj: Object, spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None
+    ) -> tuple[decide.Plan, str, Held | None]:
+        """Tell what was missed and start what is due: the plan as far as it was carried out, and the Backup's name."""
+        made = ""
+        if not spec.suspend:  # what was asked for is no news: status.missed has it
+            # Before the run that takes their place: once that is there, nobody looks for them again.
+            await asyncio.gather(*(self._tell(obj, missed) for missed in plan.missed))
+        if plan.due:
+            made, held = await self._start(obj, spec, plan.due)
+        return (dataclasses.replace(plan, due=None) if held else plan), made, held
+
+    def _dealt_with(self, key: Key, uid: str) -> datetime:
+        whose, until = self._dealt.get(key, ("", NEVER))
+        return until if whose == uid else NEVER
+
+    async def _judged(self, key: Key, obj: Object) -> admission.Answer:
+        """The rules once for each generation: they cost more than all else of a look."""
+        metadata = obj["metadata"]
+        name = obj.get("spec", {}).get("repository")
+        repository = self._context.caches.repositories.get(metadata["namespace"], name) if name else None
+        found = repository["metadata"] if repository else {}
+        of_it = (found.get("uid"), found.get("generation"), found.get("deletionTimestamp"))
+        question = (metadata["uid"], metadata["generation"], *of_it)
+        known = self._accepted.pop(key, None)
+        if known is not None and known[0] == question:
+            answer = known[1]
+        else:
+            answer = await admission.judge(self._context, "backupschedules", obj)
+        if answer.go:
+            self._accepted[key] = question, answer
+        return answer
+
+    async def _tell(self, schedule: Object, missed: decide.Missed) -> None:
+        text = f"the run due {conditions.timestamp(missed.time)} was not started: {missed.why}"
+        await self._context.recorder.warning(schedule, "RunMissed", text)
+
+    async def _start(self, schedule: Object, spec: BackupScheduleSpec, due: datetime) -> tuple[str, Held | None]:
+        """Make the Backup of the run due at *due*. Its name follows from both, so that it cannot be made twice."""
+        metadata = schedule["metadata"]
+        name = names.scheduled_backup(metadata["name"], due)
+        body: Object = {
+            "apiVersion": names.API_VERSION,
+            "kind": "Backup",
+            "metadata": {
+                "name": name,
+                "namespace": metadata["namespace"],
+                "labels": {names.LABEL_SCHEDULE: names.short(metadata["name"], 63)},
+                "annotations": {names.ANNOTATION_DUE: conditions.timestamp(due)},
+            },
+            "spec": {
+                "repository": spec.repository,
+                "type": spec.type,
+                "storage": spec.storage,
+                "options": spec.options,
+            },
+        }
+        try:
+            await self._context.client.create(paths.of("backups", metadata["namespace"]), body)
+        except errors.Conflict:
+            log.info("the run's Backup is there already", backup=name)
+        except errors.Terminating:
+            raise
+        except errors.ApiError as error:  # no answer at all is the worker's to try again
+            since = _since_reason(schedule, NOT_CREATED)
+            message = f"the run due {conditions.timestamp(due)} could not create its Backup: {error.message}"
+            return "", Held(NOT_CREATED, message, admission.pause(since, self._context.clock()))
+        else:
+            await self._context.recorder.normal(schedule, "BackupCreated", f"created Backup {name}")
+        return name, None
+
+    async def _write(
+        self,
+        obj: Object,
+        spec: BackupScheduleSpec,
+        plan: decide.Plan,
+        made: str,
+        backups: list[Object],
+        next_run: decide.NextRun,
+        now: datetime,
+        refused: str,
+        held: Held | None,
+    ) -> None:
+        before = obj.get("status") or {}
+        missed = _listed(before.get("missed", []), plan.missed)
+        active = [b["metadata"]["name"] for b in backups if not operations.is_over(b)]
+        if made and made not in active:
+            active.append(made)
+        succeeded = [b for b in backups if operations.phase(b) == "Completed"]
+        times = [b["status"].get("completionTime", "") for b in succeeded] + [before.get("lastSuccessfulTime", "")]
+        upcoming = [] if spec.suspend else _following(plan.upcoming, next_run, 3)
+        generation = obj["metadata"]["generation"]
+        ready, reason, message = _ready(spec, plan, held)
+        listed = admission.refusal(before.get("conditions", []), refused, now=now, generation=generation)
+        listed = conditions.put(listed, "Ready", ready, reason, message, now=now, generation=generation)
+        after = before | {
+            "observedGeneration": generation,
+            "phase": _phase(spec, refused, held),
+            "reason": admission.NO_LONGER_VALID if refused and ready else reason,
+            "message": refused if refused and ready else message,
+            **_last(before, backups, plan, made),
+            "lastSuccessfulTime": max(times) or None,
+            "nextScheduleTimes": [conditions.timestamp(t) for t in upcoming],
+            "missed": missed,
+            "active": sorted(active),
+            "conditions": listed,
+        }
+        if await status.write(self._context.client, "backupschedules", obj, after):
+            await self._tell_trouble(obj, refused, held)
+
+    async def _tell_trouble(self, before: Object, refused: str, held: Held | None) -> None:
+        """An Event where it begins."""
+        if held is not None and _since_reason(before, held.reason) is None:
+            await self._context.recorder.warning(before, held.reason, held.message)
+        if refused and _since_reason(before, admission.NO_LONGER_VALID, admission.REJECTED) is None:
+            await self._context.recorder.warning(before, admission.REJECTED, refused)
+
+    async def _clear_history(self, namespace: str, spec: BackupScheduleSpec, backups: list[Object]) -> None:
+        """Delete Backup objects beyond the limits. The backup sets stay: retention, not history, expires those."""
+        uids = {b["metadata"]["name"]: b["metadata"]["uid"] for b in backups}
+        for phase, limit in (("Completed", spec.successful_history_limit), ("Failed", spec.failed_history_limit)):
+            ended = [
+                (b["metadata"]["creationTimestamp"], b["metadata"]["name"])
+                for b in backups
+                if operations.phase(b) == phase
+            ]
+            for name in decide.expendable(ended, limit):
+                await self._context.client.delete(paths.of("backups", namespace, name), uid=uids[name])
+
+
+def _held(answer: admission.Answer, plan: decide.Plan) -> Held:
+    owed = "no run is started before that has changed"
+    if plan.due:
+        owed = f"the run due {conditions.timestamp(plan.due)} starts once that has changed"
+    return Held(answer.reason, f"{answer.message}; {owed}", answer.again or admission.SOONEST)
+
+
+def _ready(spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None) -> tuple[bool, str, str]:
+    if spec.suspend:
+        return False, "Suspended", "spec.suspend is true: no run is started"
+    if held is not None:
+        return False, held.reason, held.message
+    return True, "Scheduled", f"next run {_when(plan.upcoming)}"
+
+
+def _phase(spec: BackupScheduleSpec, refused: str, held: Held | None) -> str:
+    if spec.suspend:
+        return "Suspended"
+    if held is not None:
+        return "Pending"
+    return "Degraded" if refused else "Active"
+
+
+def _since_reason(schedule: Object, reason: str, kind: str = "Ready") -> str | None:
+    """Since when its condition *kind* has not been otherwise, where *reason* is its reason now."""
+    found = conditions.find((schedule.get("status") or {}).get("conditions", []), kind)
+    return str(found["lastTransitionTime"]) if found is not None and found["reason"] == reason else None
+
+
+def _listed(before: list[Object], missed: tuple[decide.Missed, ...]) -> list[Object]:
+    """status.missed: the newest. Of runs that a suspension passed over the last alone, so that the others stay."""
+    found = [*before, *({"time": conditions.timestamp(m.time), "reason": m.reason} for m in missed)]
+    over = [one for one in found if one["reason"] == "Suspended"][:-1]
+    return [one for one in found if one not in over][-KEPT_MISSED:]
+
+
+def _since(obj: Object, backups: list[Object]) -> datetime:
+    """The last run that was dealt with: started, or missed and said so; else the creation.
+
+    A Backup speaks for its run even where the controller died before it could write the status.
+    """
+    known = obj.get("status") or {}
+    times = [obj["metadata"]["creationTimestamp"], known.get("lastScheduleTime") or ""]
+    times += [missed["time"] for missed in known.get("missed", [])]
+    times += [_due(backup) for backup in backups]
+    return datetime.fromisoformat(max(times)).astimezone(UTC)
+
+
+def _due(backup: Object) -> str:
+    """When the run that *backup* is was due; empty where it does not say, or names a time that was yet to come."""
+    metadata = backup["metadata"]
+    due = moment((metadata.get("annotations") or {}).get(names.ANNOTATION_DUE))
+    made = datetime.fromisoformat(metadata["creationTimestamp"])
+    if due is None or due > made + CLOCK_SKEW:
+        return ""
+    return due.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _last(before: Object, backups: list[Object], plan: decide.Plan, made: str) -> Object:
+    """lastScheduleTime and lastBackup: of the run just started, or of the latest that is known."""
+    if plan.due:
+        return {"lastScheduleTime": conditions.timestamp(plan.due), "lastBackup": made}
+    newest = max(backups, key=_due, default=None)
+    if newest is not None and _due(newest) > (before.get("lastScheduleTime") or ""):
+        return {"lastScheduleTime": _due(newest), "lastBackup": newest["metadata"]["name"]}
+    return {"lastScheduleTime": before.get("lastScheduleTime"), "lastBackup": before.get("lastBackup")}
+
+
+def _following(first: datetime | None, next_run: decide.NextRun, count: int) -> list[datetime]:
+    found: list[datetime] = []
+    while first is not None and len(found) < count:
+        found.append(first)
+        first = next_run(first + timedelta(0))
+    return found
+
+
+def _when(time: datetime | None) -> str:
+    return conditions.timestamp(time) if time else "never"

@@ -1,0 +1,75 @@
+"""A seal on the plan that a Restore writes on a workload: its namespace's users may write there as well.
+
+HMAC-SHA256 by a key that is in a Secret of the release's namespace, over the workload (namespace, kind, name, uid) and
+the text. So a plan cannot be made up, changed, or carried to another workload.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+
+from controller.runtime.worker import NotYet
+from pgwarden.api import names
+from pgwarden.kube import errors, paths
+from pgwarden.kube.client import KubeClient, Object
+
+_BYTES = 32
+_AGAIN = 30.0  # seconds until a Secret that has no key is looked at again
+
+
+class Seal:
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, namespace: str, kind: str, name: str, uid: str, text: str) -> str:
+        """The seal, in hexadecimal digits."""
+        parts = (namespace, kind, name, uid, text)
+        message = b"".join(len(raw).to_bytes(8, "big") + raw for raw in (part.encode() for part in parts))
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+
+    def holds(self, kind: str, workload: Object) -> bool:
+        """Whether the plan written on *workload* is sealed, for it."""
+        metadata = workload["metadata"]
+        noted = metadata.get("annotations", {})
+        text, found = noted.get(names.ANNOTATION_STOPPED_BY), noted.get(names.ANNOTATION_STOPPED_BY_SEAL)
+        if not isinstance(text, str) or not isinstance(found, str):
+            return False
+        right = self.of(metadata["namespace"], kind, metadata["name"], metadata["uid"], text)
+        return hmac.compare_digest(right.encode(), found.encode())
+
+
+async def load(client: KubeClient, namespace: str, name: str) -> Seal:
+    """The seal whose key is in that Secret, which is made where it is missing. Raises NotYet where it has no key."""
+    path = paths.of("secrets", namespace, name)
+    found = await client.find(path)
+    if found is None:
+        try:
+            found = await client.create(paths.of("secrets", namespace), _secret(namespace, name))
+        except errors.Conflict:
+            found = await client.find(path)
+    try:
+        key = base64.b64decode(((found or {}).get("data") or {}).get(names.KEY_SEAL, ""), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) < _BYTES:
+        raise NotYet(
+            f"Secret {name} in namespace {namespace} has no key of {_BYTES} bytes under {names.KEY_SEAL}; delete it, "
+            f"and a new one is made",
+            _AGAIN,
+        )
+    return Seal(key)
+
+
+def _secret(namespace: str, name: str) -> Object:
+    key = base64.b64encode(secrets.token_bytes(_BYTES)).decode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY: "pgwarden"}},
+        "type": "Opaque",
+        "data": {names.KEY_SEAL: key},
+    }

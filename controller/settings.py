@@ -1,0 +1,52 @@
+"""What the chart tells the controller, by environment variables."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from controller.runtime.leadership import LEASE_SECONDS, SHORTEST_LEASE
+from pgwarden.api.defaults import OperatorDefaults
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`image` runs repository hosts, Jobs and sidecars: our own. `postgres_image` runs PostgresClusters."""
+
+    image: str
+    image_pull_policy: str
+    namespace: str
+    pod_name: str
+    tls_secret: str
+    webhook_service: str
+    mutating_webhook: str
+    validating_webhook: str
+    defaults: OperatorDefaults
+    http_port: int
+    lease: str
+    lease_seconds: int = LEASE_SECONDS
+    postgres_image: str = "pgwarden-patroni:17"
+
+    @classmethod
+    def from_environment(cls) -> Settings:
+        get = os.environ.get
+        release = get("PGWARDEN_WEBHOOK_SERVICE", "pgwarden-webhook").removesuffix("-webhook")
+        return cls(
+            image=get("PGWARDEN_IMAGE", "pgwarden:latest"),
+            image_pull_policy=get("PGWARDEN_IMAGE_PULL_POLICY", "IfNotPresent"),
+            namespace=get("PGWARDEN_NAMESPACE", "pgwarden-system"),
+            pod_name=get("PGWARDEN_POD_NAME", "controller"),
+            tls_secret=get("PGWARDEN_TLS_SECRET", "pgwarden-webhook-tls"),
+            webhook_service=get("PGWARDEN_WEBHOOK_SERVICE", "pgwarden-webhook"),
+            mutating_webhook=get("PGWARDEN_MUTATING_WEBHOOK", release),
+            validating_webhook=get("PGWARDEN_VALIDATING_WEBHOOK", release),
+            defaults=OperatorDefaults(
+                s3_bucket=get("PGWARDEN_S3_BUCKET", ""),
+                s3_endpoint=get("PGWARDEN_S3_ENDPOINT", ""),
+                s3_region=get("PGWARDEN_S3_REGION", ""),
+            ),
+            http_port=int(get("PGWARDEN_HTTP_PORT", "8080")),
+            lease=get("PGWARDEN_LEASE", f"{release}-controller"),
+            lease_seconds=max(SHORTEST_LEASE, int(get("PGWARDEN_LEASE_SECONDS", str(LEASE_SECONDS)))),
+            postgres_image=get("PGWARDEN_POSTGRES_IMAGE", cls.postgres_image),
+        )

@@ -1,0 +1,33 @@
+"""`pgbackrest info` of a Repository, asked of the repository host that answers."""
+
+from __future__ import annotations
+
+from controller.agents import AgentError
+from controller.context import Context
+from pgwarden.api import names
+from pgwarden.pgbackrest.info import Info, InfoError, parse_info
+from pgwarden.pgbackrest.trouble import explain
+
+
+async def read(context: Context, namespace: str, repository: str, *, refresh: bool = False) -> Info | str:
+    """What the host's agent has read, or why nothing could be had, in one line for people.
+
+    It is ten seconds old at most; with *refresh* it is read anew. A host that ends may stand before one that answers.
+    """
+    stanza, why = names.stanza(repository), "the repository host has no running pod"
+    caches, call = context.caches, "status?refresh=1" if refresh else "status"
+    for pod in caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, repository):
+        ip = pod.get("status", {}).get("podIP")
+        if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) != "host" or not ip:
+            continue
+        try:
+            answer = await context.agents.host((namespace, repository), ip, call)
+            info = parse_info([answer["info"]], stanza) if answer.get("info") else None
+        except (AgentError, InfoError) as error:
+            why = str(error)
+            continue
+        if info is not None and not answer.get("infoError"):
+            return info
+        said = str(answer.get("infoError") or "")
+        why = explain(said).sentence if said else "no answer yet"
+    return why

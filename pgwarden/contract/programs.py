@@ -1,0 +1,11 @@
+"""How the containers of our image are started: the command lines of `agent/__main__.py`, for all who render a pod."""
+
+from __future__ import annotations
+
+AGENT = ["python3", "-m", "agent"]
+#: The exec probe of the agent.
+CHECK = [*AGENT, "--check"]
+#: Copies the image's own pgBackRest; `--to FOLDER` follows.
+INSTALL_TOOLS = [*AGENT, "install-tools"]
+#: A Job's container; its arguments are `backup|expire|restore|own …`.
+JOB = [*AGENT, "job"]

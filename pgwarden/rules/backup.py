@@ -1,0 +1,39 @@
+"""What must be true of a Backup."""
+
+from __future__ import annotations
+
+from pgwarden.rules import backup_sets
+from pgwarden.rules.common import Case, Object, check_options, check_storage, get, repository_of, storages_of
+
+
+def check(case: Case) -> None:
+    if case.old is not None:
+        if _but_deletion_policy(case.old) != _but_deletion_policy(case.obj):
+            message = "a Backup cannot be changed, but for its deletionPolicy; create another one"
+            case.refuse("spec", None, message, "immutable")
+        return
+    _check_name(case)
+    repository = repository_of(case)
+    check_storage(case, repository)
+    options = check_options(case, "backup", storages_of(repository) if repository else None)
+    kind = options.type or case.get(str, "type") or "incr"
+    if repository is None or kind == "full":
+        return
+    storage = case.get(str, "storage") or next(iter(storages_of(repository)), None)
+    there = backup_sets.of(repository)
+    sets = there.of_storage(storage)
+    # Of a Repository that has been looked at, but whose storages never were, it is as good as sure.
+    nothing = get(repository, dict, "status") and not sets.known and not there.some
+    if nothing or sets.count("full") == 0:
+        name = case.get(str, "repository")
+        where = f" in storage {storage}" if len(storages_of(repository)) > 1 else ""
+        case.warn(f"Repository {name} has no full backup{where} yet: pgBackRest makes this {kind} a full one")
+
+
+def _but_deletion_policy(backup: Object) -> Object:
+    return {key: value for key, value in (get(backup, dict, "spec") or {}).items() if key != "deletionPolicy"}
+
+
+def _check_name(case: Case) -> None:
+    if len(case.name) > 63:
+        case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")

@@ -1,0 +1,209 @@
+"""What must be true of a PostgresCluster, and of the Repository in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from pgwarden.api import names
+from pgwarden.api.faults import Waits
+from pgwarden.api.quantity import parse_quantity
+from pgwarden.rules import data_source, repository
+from pgwarden.rules.common import Case, Object, get
+
+_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_PARAMETER = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ARCHIVES = "pgwarden sets it, so that WAL reaches the Repository"
+_PATRONI = "Patroni sets it"
+#: Parameter → why it cannot be set.
+RESERVED = {
+    "archive_mode": _ARCHIVES,
+    "archive_command": _ARCHIVES,
+    "archive_library": _ARCHIVES,
+    "restore_command": _ARCHIVES,
+    "archive_cleanup_command": "it would remove WAL that other instances need",
+    "recovery_end_command": _PATRONI,
+    "cluster_name": _PATRONI,
+    "config_file": _PATRONI,
+    "data_directory": _PATRONI,
+    "external_pid_file": _PATRONI,
+    "hba_file": _PATRONI,
+    "hot_standby": _PATRONI,
+    "ident_file": _PATRONI,
+    "listen_addresses": _PATRONI,
+    "port": "Services and the sidecar expect 5432",
+    "primary_conninfo": _PATRONI,
+    "primary_slot_name": _PATRONI,
+    "promote_trigger_file": _PATRONI,
+    "standby_mode": _PATRONI,
+    "synchronous_standby_names": "set spec.synchronous instead",
+    "unix_socket_directories": "the sidecar expects it where it is",
+    "wal_log_hints": "pg_rewind needs it on",
+}
+
+#: What a replica needs at least as much of as its primary → Patroni's default.
+AT_LEAST_THE_PRIMARYS = {
+    "max_connections": 100,
+    "max_locks_per_transaction": 64,
+    "max_prepared_transactions": 0,
+    "max_wal_senders": 10,
+    "max_worker_processes": 8,
+}
+
+
+def check(case: Case) -> None:
+    _check_name(case)
+    _check_size(case)
+    _check_image(case)
+    _check_parameters(case)
+    _check_repository(case)
+    data_source.check(case)
+    if case.old is None:
+        _check_taken(case)
+    else:
+        _check_change(case, case.old)
+        _check_lowered(case, case.old)
+    replicas = case.get(int, "instances", "replicas")
+    if case.get(bool, "synchronous") and (replicas or 1) < 2:
+        case.warn("spec.synchronous has no effect with one instance: there is no replica that a commit could wait for")
+
+
+def _check_name(case: Case) -> None:
+    if not case.name:  # generateName: the schema's rule sees the result
+        return
+    if len(case.name) > names.CLUSTER_NAME_LIMIT:
+        message = (
+            f"must have at most {names.CLUSTER_NAME_LIMIT} characters, not {len(case.name)}: pods are named after it"
+        )
+        case.refuse("metadata.name", case.name[:80], message, "name")
+    elif not _NAME.fullmatch(case.name):
+        message = "must be lower-case letters, digits and dashes and begin with a letter: Services are named after it"
+        case.refuse("metadata.name", case.name, message, "name")
+
+
+def _check_size(case: Case) -> None:
+    size = case.get(str, "instances", "storage", "size")
+    if size is None:
+        return
+    amount = parse_quantity(size)
+    if amount is None:
+        message = "must be a quantity such as 10Gi or 500Mi"
+        case.refuse("spec.instances.storage.size", size[:50], message, "size")
+    elif amount < 128 * 1024 * 1024:
+        message = "is too small for an empty PostgreSQL and its WAL: 128Mi is the least, 1Gi the least that makes sense"
+        case.refuse("spec.instances.storage.size", size[:50], message, "size")
+
+
+def _check_image(case: Case) -> None:
+    version = case.get(int, "postgresVersion")
+    if version not in {None, 17} and not case.get(str, "image"):
+        message = "the operator's image has PostgreSQL 17; set spec.image to one with Patroni and this version"
+        case.refuse("spec.postgresVersion", version, message, "image")
+
+
+def _check_parameters(case: Case) -> None:
+    for name, value in (case.get(dict, "parameters") or {}).items():
+        field = f"spec.parameters.{name[:80]}"
+        folded = name.lower() if isinstance(name, str) else ""
+        if not _PARAMETER.fullmatch(folded) or len(folded) > 63:
+            case.refuse(
+                field, None, "is not the name of a parameter, such as work_mem or auto_explain.log_timing", "name"
+            )
+        elif folded != name:
+            case.refuse(field, None, f"write {folded}: in lower case", "name")
+        elif folded in RESERVED or folded.startswith("recovery_target"):
+            why = RESERVED.get(folded, "a Restore sets it")
+            case.refuse(field, _brief(value), f"cannot be set: {why}", "reserved")
+        elif folded == "wal_level" and value not in {"replica", "logical"}:
+            message = "must be replica or logical: less leaves out of the WAL what a restore needs"
+            case.refuse(field, _brief(value), message, "wal-level")
+        elif isinstance(value, str) and _CONTROL.search(value):
+            case.refuse(field, _brief(value), "must not hold control characters", "control")
+
+
+def _check_repository(case: Case) -> None:
+    """The Repository's own rules, its faults told with the path that the user wrote."""
+    spec = case.get(dict, "repository")
+    if spec is None:
+        spec = {}
+    old = get(case.old, dict, "spec", "repository") if case.old is not None else None
+    inner = msgspec.structs.replace(
+        case,
+        obj=_as_repository(case.obj, spec),
+        old=_as_repository(case.old, old) if case.old is not None and old is not None else None,
+        faults=[],
+        warnings=[],
+    )
+    repository.check(inner)
+    for fault in inner.faults:
+        if fault.field.startswith("spec"):
+            case.refuse(f"spec.repository{fault.field[4:]}", fault.value, fault.message, fault.rule, fault.waits)
+    for warning in inner.warnings:
+        case.warn(warning)
+
+
+def _as_repository(obj: Object, spec: dict[str, Any]) -> Object:
+    metadata = {"name": get(obj, str, "metadata", "name"), "namespace": get(obj, str, "metadata", "namespace")}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "Repository",
+        "metadata": {key: value for key, value in metadata.items() if value is not None},
+        "spec": {key: value for key, value in spec.items() if key != "postgres"},
+    }
+
+
+def _check_taken(case: Case) -> None:
+    """Its Repository has its name: one that is somebody else's must not be taken over."""
+    found = case.lookup.repository(case.namespace, case.name) if case.name else None
+    if found is None:
+        return
+    owners = get(found, list, "metadata", "ownerReferences") or []
+    if not any(get(owner, str, "kind") == "PostgresCluster" for owner in owners):
+        message = (
+            "a Repository of this name exists already, and the cluster's own would have the same; take another name"
+        )
+        case.refuse("metadata.name", case.name, message, "taken", Waits.NAME_TAKEN)
+
+
+def _check_change(case: Case, old: Object) -> None:
+    before, after = get(old, int, "spec", "postgresVersion") or 17, case.get(int, "postgresVersion") or 17
+    if before != after:
+        message = f"cannot be changed (it is {before}): the data directory belongs to one major version"
+        case.refuse("spec.postgresVersion", after, message, "immutable")
+    path = ("instances", "storage", "storageClassName")
+    was, now = get(old, str, "spec", *path) or "", case.get(str, *path) or ""
+    if was != now:
+        message = "cannot be changed: a volume cannot move to another storage class"
+        case.refuse("spec.instances.storage.storageClassName", now, message, "immutable")
+    sizes = [parse_quantity(get(one, str, "spec", "instances", "storage", "size") or "10Gi") for one in (old, case.obj)]
+    if sizes[0] is not None and sizes[1] is not None and sizes[1] < sizes[0]:
+        message = "cannot become smaller: a volume can only grow"
+        case.refuse("spec.instances.storage.size", case.get(str, "instances", "storage", "size"), message, "immutable")
+
+
+def _check_lowered(case: Case, old: Object) -> None:
+    """Replicas restart first, and one with less than its primary does not start."""
+    if (case.get(int, "instances", "replicas") or 1) < 2:
+        return
+    for name, default in AT_LEAST_THE_PRIMARYS.items():
+        before, after = (_number(get(one, dict, "spec", "parameters") or {}, name, default) for one in (old, case.obj))
+        if before is not None and after is not None and after < before:
+            message = (
+                f"cannot be lowered from {before} while there are replicas, and one needs what its primary has; "
+                "scale to 1, lower it, and scale back"
+            )
+            case.refuse(f"spec.parameters.{name}", after, message, "lowered")
+
+
+def _number(parameters: dict[str, Any], name: str, default: int) -> int | None:
+    value = parameters.get(name, default)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12 else None
+
+
+def _brief(value: Any) -> Any:
+    return value if not isinstance(value, str) or len(value) <= 120 else value[:117] + "…"

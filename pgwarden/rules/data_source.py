@@ -1,0 +1,140 @@
+"""What a PostgresCluster may begin as a copy of: a Repository that allows it, and a point that it can reach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pgwarden.api.faults import Waits
+from pgwarden.api.near import near
+from pgwarden.rules import restore, restore_target
+from pgwarden.rules.common import Case, Object, check_options, check_storage, condition, get, objects, storages_of
+
+FIELD = "spec.dataSource"
+
+
+def check(case: Case) -> None:
+    given = case.get(dict, "dataSource")
+    if case.old is not None:
+        _check_unchanged(case, given, get(case.old, dict, "spec", "dataSource"))
+        return
+    if given is None or has_begun(case.obj):
+        return
+    source = _find(case, given)
+    if source is not None and _check_allowed(case, source):
+        _check_source(case, source)
+        _check_point(case, given, source)
+
+
+def has_begun(cluster: Object) -> bool:
+    """Whether the copy is being made or has been: what has become of the source since is of no matter to it."""
+    said = [one.get("reason") for one in objects(cluster, "status", "conditions") if one.get("type") == "DataSource"]
+    return bool(set(said) & {"Cloning", "Cloned", "CloneFailed"})
+
+
+def allows(source: Object, namespace: str) -> bool:
+    """Whether clusters in *namespace* may be cloned from Repository *source*."""
+    own = get(source, str, "metadata", "namespace")
+    listed = get(source, list, "spec", "cloneableFrom") or []
+    return namespace == own or "*" in listed or namespace in listed
+
+
+def unusable(source: Object, storage: str) -> bool:
+    """Whether a clone cannot read *storage*: a web identity is of the source's own namespace."""
+    return storage == "s3" and get(source, str, "spec", "s3", "keyType") == "web-id"
+
+
+def _check_unchanged(case: Case, now: Object | None, before: Object | None) -> None:
+    if now != before:
+        message = "cannot be changed: the cluster has begun with it; create another PostgresCluster"
+        case.refuse(FIELD, None, message, "immutable")
+
+
+def _find(case: Case, given: dict[str, Any]) -> Object | None:
+    name, namespace = get(given, str, "repository"), get(given, str, "namespace") or case.namespace
+    if not name:
+        return None
+    if (namespace, name) == (case.namespace, case.name):
+        message = "is the Repository that this cluster makes for itself; name the one of the cluster to copy"
+        case.refuse(f"{FIELD}.repository", name, message, "dataSource")
+        return None
+    found = case.lookup.repository(namespace, name)
+    if found is None:
+        case.refuse(
+            f"{FIELD}.repository", name[:63], _absent(case, namespace, name), "dataSource", Waits.SOURCE_MISSING
+        )
+    return found
+
+
+def _absent(case: Case, namespace: str, name: str) -> str:
+    """Names are offered of the cluster's own namespace alone: of others nobody here need know."""
+    here = [
+        get(one, str, "metadata", "name") or "" for one in case.lookup.repositories() if _is_in(one, case.namespace)
+    ]
+    meant = near(name, here, 3)
+    offered = f"; did you mean {' or '.join(meant)}?" if meant and namespace == case.namespace else ""
+    return f"there is no Repository of this name in namespace {namespace}{offered or '; see spec.dataSource.namespace'}"
+
+
+def _is_in(obj: Object, namespace: str) -> bool:
+    return get(obj, str, "metadata", "namespace") == namespace
+
+
+def _check_allowed(case: Case, source: Object) -> bool:
+    if allows(source, case.namespace):
+        return True
+    name, namespace = get(source, str, "metadata", "name"), get(source, str, "metadata", "namespace")
+    message = (
+        f"Repository {name} of namespace {namespace} does not allow clones from namespace {case.namespace}; whoever "
+        f"owns it can add {case.namespace} to its spec.cloneableFrom"
+    )
+    case.refuse(f"{FIELD}.namespace", namespace, message, "cloneableFrom", Waits.NOT_ALLOWED)
+    return False
+
+
+def _check_source(case: Case, source: Object) -> None:
+    """What Patroni needs of the data: its superuser, and a version that the image has."""
+    name = get(source, str, "metadata", "name")
+    user = get(source, str, "spec", "postgres", "user") or "postgres"
+    if user != "postgres":
+        message = f"the superuser of Repository {name} is {user}; a PostgresCluster needs one named postgres"
+        case.refuse(f"{FIELD}.repository", name, message, "dataSource", Waits.SOURCE_UNSUITABLE)
+    wanted = case.get(int, "postgresVersion") or 17
+    major = _major(get(source, str, "status", "postgresVersion") or "")
+    if major is not None and major != wanted:
+        message = f"Repository {name} holds PostgreSQL {major}, and a copy has the same version; set it to {major}"
+        case.refuse("spec.postgresVersion", wanted, message, "dataSource", Waits.SOURCE_UNSUITABLE)
+    storage = case.get(str, "dataSource", "storage") or ""
+    left = [one for one in storages_of(source) if not unusable(source, one) and storage in {"", one}]
+    if not left and storage in {"", *storages_of(source)}:
+        message = (
+            f"Repository {name} reaches its bucket by a web identity, which pods of another cluster do not have; "
+            "name a source with keyType shared, or one with a local storage"
+        )
+        case.refuse(f"{FIELD}.storage", storage or None, message, "dataSource", Waits.SOURCE_UNSUITABLE)
+
+
+def _major(text: str) -> int | None:
+    """Of 17.5 or 18beta1; None where it is not known."""
+    head = text.partition(".")[0]
+    return int(head) if head.isascii() and head.isdigit() and len(head) < 4 else None
+
+
+def _check_point(case: Case, given: dict[str, Any], source: Object) -> None:
+    """A Restore's own rules, told with the path that the user wrote."""
+    metadata = {"name": case.name, "namespace": get(source, str, "metadata", "namespace")}
+    asked: Object = {"kind": "Restore", "metadata": metadata, "spec": given}
+    inner = msgspec.structs.replace(case, obj=asked, old=None, faults=[], warnings=[])
+    check_storage(inner, source)
+    check_options(inner, "restore", storages_of(source))
+    restore_target.check(inner, source)
+    restore.check_set(inner, source)
+    for fault in inner.faults:
+        message = fault.message.replace("spec.storage", f"{FIELD}.storage")
+        case.refuse(f"{FIELD}{fault.field.removeprefix('spec')}", fault.value, message, fault.rule, fault.waits)
+    for warning in inner.warnings:
+        case.warn(f"{FIELD}: {warning}")
+    if condition(source, "Ready") == "False" and not inner.faults:
+        name = get(source, str, "metadata", "name")
+        case.warn(f"{FIELD}: Repository {name} is not Ready: the clone waits until it is")

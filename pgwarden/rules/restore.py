@@ -1,0 +1,78 @@
+"""What must be true of a Restore."""
+
+from __future__ import annotations
+
+from pgwarden.api import names
+from pgwarden.api.faults import Waits
+from pgwarden.api.quantity import parse_quantity
+from pgwarden.rules import backup_sets, restore_target
+from pgwarden.rules.common import Case, Object, check_options, check_storage, get, repository_of, storages_of
+
+_NAMED = 3  # of the newest sets, in a message
+
+
+def check(case: Case) -> None:
+    if case.old is not None:
+        case.refuse("spec", None, "a Restore cannot be changed; create another one", "immutable")
+        return
+    if len(case.name) > 63:
+        case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
+    repository = repository_of(case)
+    check_storage(case, repository)
+    check_options(case, "restore", storages_of(repository) if repository else None)
+    restore_target.check(case, repository)
+    _check_claim(case)
+    _check_size(case)
+    if repository is not None:
+        check_set(case, repository)
+        _warn_queue(case)
+
+
+def _check_claim(case: Case) -> None:
+    claim, repository = case.get(str, "volumeClaim"), case.get(str, "repository") or ""
+    if claim and repository and claim == names.repo_claim(repository):
+        message = "is the volume that the backups are on; name a new claim"
+        case.refuse("spec.volumeClaim", claim, message, "volumeClaim")
+
+
+def _check_size(case: Case) -> None:
+    size = case.get(str, "newVolume", "size")
+    if size is None:
+        return
+    amount = parse_quantity(size)
+    if amount is None:
+        case.refuse("spec.newVolume.size", size[:50], "must be a quantity such as 10Gi or 500Mi", "size")
+    elif amount < 1024 * 1024:
+        message = "is less than a megabyte, which holds no PostgreSQL; did you mean Gi?"
+        case.refuse("spec.newVolume.size", size[:50], message, "size")
+
+
+def check_set(case: Case, repository: Object) -> None:
+    wanted = case.get(str, "set")
+    if not wanted or wanted == "latest":
+        return
+    name, storage = get(repository, str, "metadata", "name"), case.get(str, "storage")
+    sets = backup_sets.of(repository).of_storage(storage)
+    where, label = f" on storage {storage}" if storage else "", wanted[:64]
+    if sets.labelled(wanted):
+        return
+    if not sets.known or not backup_sets.of(repository).some:
+        case.warn(f"the backups of Repository {name}{where} are not known yet: whether {label} is one shows later")
+    elif not sets.whole:
+        case.warn(f"{label} is not among {sets} that Repository {name} lists{where}: whether it is there shows later")
+    else:
+        newest = ", ".join(dict.fromkeys(str(one.get("label")) for one in sets.newest_first[:_NAMED])) or "none"
+        message = f"Repository {name} has no such backup{where}; the newest are: {newest}"
+        case.refuse("spec.set", label, message, "set", Waits.NO_SUCH_SET)
+
+
+def _warn_queue(case: Case) -> None:
+    """One at a time: a second one waits for its turn."""
+    busy = [
+        get(other, str, "metadata", "name") or ""
+        for other in case.lookup.restores(case.namespace, case.get(str, "repository") or "")
+        if get(other, str, "status", "phase") not in {"Completed", "Failed"}
+    ]
+    waiting = sorted(name for name in busy if name != case.name)
+    if waiting:
+        case.warn(f"waits for Restore {', '.join(waiting[:3])} of the same Repository")

@@ -1,0 +1,172 @@
+"""The point that a Restore goes to: its form, and whether the Repository can get there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from pgwarden.api.faults import Waits
+from pgwarden.api.target import TargetError, lsn_text, parse_lsn, parse_time, rfc3339
+from pgwarden.rules import backup_sets, restore_timeline
+from pgwarden.rules.backup_sets import BackupSets
+from pgwarden.rules.common import Case, Object, condition, get, moment, objects
+
+KINDS = ("time", "lsn", "xid", "name", "immediate")
+#: PostgreSQL's NAMEDATALEN, with the byte that ends the name.
+_NAME_BYTES = 63
+_FIRST_XID = 3
+
+
+class Window(msgspec.Struct, frozen=True):
+    """What one storage can recover to, as far as the Repository's status knows."""
+
+    storage: str
+    earliest: datetime
+    latest: datetime | None
+
+
+def check(case: Case, repository: Object | None) -> None:
+    sets, wanted = _sets(case, repository), _set(case)
+    restore_timeline.check(case, sets, wanted, repository)
+    target = case.get(dict, "target")
+    if target is None:
+        return
+    given = [kind for kind in KINDS if target.get(kind) is not None and target.get(kind) is not False]
+    if len(given) != 1:
+        named = f"names {' and '.join(given)}" if given else "is empty"
+        message = f"{named}; set exactly one of {', '.join(KINDS)}, or leave target out for the latest WAL"
+        case.refuse("spec.target", None, message, "target")
+    timeline = case.get(str, "targetTimeline")
+    if "immediate" in given and timeline:
+        message = "cannot be combined with target immediate: recovery ends on the backup's own timeline"
+        case.refuse("spec.targetTimeline", timeline, message, "timeline")
+    _check_name(case, target)
+    _check_xid(case, target)
+    _check_lsn(case, target, sets, wanted)
+    _check_time(case, target, repository)
+
+
+def _check_name(case: Case, target: dict[str, Any]) -> None:
+    name = target.get("name")
+    if not isinstance(name, str):
+        return
+    size = len(name.encode(errors="surrogatepass"))
+    if size > _NAME_BYTES:
+        message = f"has {size} bytes; the name of a restore point has at most {_NAME_BYTES}"
+        case.refuse("spec.target.name", name[:80], message, "target")
+    elif any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in name):
+        case.refuse("spec.target.name", name, "must not hold control characters", "target")
+
+
+def _check_xid(case: Case, target: dict[str, Any]) -> None:
+    xid = target.get("xid")
+    if not isinstance(xid, str):
+        return
+    if not (xid.isascii() and xid.isdigit() and len(xid) <= 20):
+        case.refuse("spec.target.xid", xid[:50], "must be the number of a transaction, such as 1234", "target")
+    elif int(xid) >= 2**64 or int(xid) % 2**32 < _FIRST_XID:
+        message = f"is no transaction: numbers begin at {_FIRST_XID} and have at most 64 bits"
+        case.refuse("spec.target.xid", xid, message, "target")
+
+
+def _check_lsn(case: Case, target: dict[str, Any], sets: BackupSets, label: str) -> None:
+    text = target.get("lsn")
+    if not isinstance(text, str):
+        return
+    try:
+        wanted = parse_lsn(text)
+    except TargetError as error:
+        case.refuse("spec.target.lsn", text[:50], str(error), "target")
+        return
+    first = sets.first_lsn(label)
+    if first is not None and wanted < first:
+        message = f"is before {lsn_text(first)}, the end of the oldest backup that can be restored"
+        case.refuse("spec.target.lsn", text, message, "window", Waits.OUTSIDE_WINDOW)
+
+
+def _check_time(case: Case, target: dict[str, Any], repository: Object | None) -> None:
+    text = target.get("time")
+    if not isinstance(text, str):
+        return
+    try:
+        wanted = parse_time(text)
+    except TargetError as error:
+        case.refuse("spec.target.time", text[:80], str(error), "target")
+        return
+    if wanted > case.now:
+        today = rfc3339(case.now.replace(microsecond=0))
+        message = f"is in the future (it is {today} now); leave target out for the latest WAL"
+        case.refuse("spec.target.time", text, message, "window", Waits.OUTSIDE_WINDOW)
+    elif repository is not None:
+        problem = _reach_problem(case, repository, wanted)
+        if problem:
+            case.refuse("spec.target.time", text, problem, "window", Waits.OUTSIDE_WINDOW)
+
+
+def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:
+    name = get(repository, str, "metadata", "name")
+    windows = _windows(case, repository)
+    earliest = min((window.earliest for window in windows), default=wanted)
+    if not windows or (wanted < earliest and not _sets(case, repository).known):
+        case.warn(
+            f"the recovery window of Repository {name} is not known: whether the target can be reached is checked "
+            "again before anything is stopped"
+        )
+        return ""
+    if wanted < earliest:
+        return f"is before {rfc3339(earliest)}, the earliest that Repository {name} can recover to{_on(case)}"
+    stop = _set_stop(case, repository)
+    if stop is not None and wanted < stop:
+        return f"is before {rfc3339(stop)}, the end of backup {case.get(str, 'set')}; choose an older set, or none"
+    latest = [window.latest for window in windows if window.latest]
+    archives = condition(repository, "Archiving") == "True" or _goes_on(case, repository)
+    if latest and wanted > max(latest) and not archives:
+        return (
+            f"is after {rfc3339(max(latest))}, the latest that Repository {name} has archived{_on(case)}, and it is "
+            "not archiving (see its condition Archiving)"
+        )
+    return ""
+
+
+def _goes_on(case: Case, repository: Object) -> bool:
+    """Whether only another storage keeps it from archiving: then WAL goes on into the one to restore from. Whether that
+    is so for this target, the Restore finds out before anything is touched.
+    """
+    storage, entries = case.get(str, "storage"), objects(repository, "status", "storages")
+    ready = [entry for entry in entries if entry.get("ready") is True and storage in {None, "", entry.get("name")}]
+    return bool(ready) and any(entry.get("reachable") is False for entry in entries)
+
+
+def _on(case: Case) -> str:
+    storage = case.get(str, "storage")
+    return f" from storage {storage}" if storage else ""
+
+
+def _windows(case: Case, repository: Object) -> list[Window]:
+    storage = case.get(str, "storage")
+    windows = []
+    for entry in objects(repository, "status", "recoveryWindow"):
+        earliest, latest = moment(entry.get("earliest")), moment(entry.get("latest"))
+        name = get(entry, str, "storage") or ""
+        if earliest is not None and storage in {None, "", name}:
+            windows.append(Window(name, earliest, latest))
+    return windows
+
+
+def _sets(case: Case, repository: Object | None) -> BackupSets:
+    """Those in the storages that this Restore may begin from."""
+    return backup_sets.of(repository).of_storage(case.get(str, "storage"))
+
+
+def _set(case: Case) -> str:
+    """The label of the one set that this Restore begins from; empty where pgBackRest chooses."""
+    wanted = case.get(str, "set") or ""
+    return "" if wanted == "latest" else wanted
+
+
+def _set_stop(case: Case, repository: Object) -> datetime | None:
+    label = _set(case)
+    listed = _sets(case, repository).labelled(label) if label else []
+    return min((stop for entry in listed if (stop := moment(entry.get("stopTime")))), default=None)

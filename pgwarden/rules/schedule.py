@@ -1,0 +1,128 @@
+"""What must be true of a BackupSchedule."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+from pgwarden.pgbackrest.user_options import parse_options
+from pgwarden.rules import backup_sets
+from pgwarden.rules.common import (
+    Case,
+    Object,
+    check_options,
+    check_storage,
+    get,
+    has_full_retention,
+    moment,
+    repository_of,
+    storages_of,
+)
+from pgwarden.schedule import cron
+from pgwarden.schedule.cron import Schedule
+from pgwarden.schedule.next_runs import TOLD, coming
+from pgwarden.schedule.zones import zone_problem
+
+_LOOKED_AT = 8  # coming runs, for the shortest time between two
+_OTHERS = 100  # schedules of the same Repository that are looked at: this is for a warning only
+_LOOKED_BACK = 3  # backups of the same kind, for the longest time that one took
+
+
+def check(case: Case) -> None:
+    if len(case.name) > 63:
+        case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
+    zone = _check_zone(case)
+    schedule = _check_schedule(case)
+    repository = repository_of(case)
+    check_storage(case, repository)
+    options = check_options(case, "backup", storages_of(repository) if repository else None)
+    kind = options.type or case.get(str, "type") or "incr"
+    suspended = case.get(bool, "suspend")
+    if schedule is not None and zone is not None:
+        if suspended:
+            case.warn("the schedule is suspended: no backup is made until spec.suspend is false")
+        else:
+            _tell_runs(case, schedule, zone, repository, kind)
+    if repository is None:
+        return
+    name = get(repository, str, "metadata", "name") or ""
+    if not has_full_retention(repository, options):
+        case.warn(
+            f"backups of Repository {name} are kept forever: set spec.retention there, or --repo1-retention-full here"
+        )
+    full = kind == "full" and not suspended
+    if not full and not any(_makes_full(other) for other in _others(case, name)):
+        case.warn(
+            f"no BackupSchedule of Repository {name} makes full backups: after the first one every backup builds on "
+            "it, and retention never removes any"
+        )
+
+
+def _tell_runs(case: Case, schedule: Schedule, zone: str, repository: Object | None, kind: str) -> None:
+    """The next runs; and a warning where they come before the one before them is done: then each waits for the other,
+    and what is missed is never made up for.
+    """
+    took = _longest(repository, kind)
+    next_ones = coming(schedule, zone, case.now, TOLD if took is None else _LOOKED_AT)
+    case.warn(f"next backups: {next_ones.told} ({zone})")
+    if took is None:
+        return
+    gap = min(later - run for run, later in pairwise(next_ones.runs))
+    if gap < took:
+        article = "an" if kind == "incr" else "a"
+        case.warn(
+            f"the schedule comes round after {_duration(gap)}, but {article} {kind} backup of Repository "
+            f"{get(repository, str, 'metadata', 'name')} took {_duration(took)}: runs will wait for each other"
+        )
+
+
+def _longest(repository: Object | None, kind: str) -> timedelta | None:
+    """What the slowest of the last few backups of that kind took."""
+    same = backup_sets.of(repository).latest(kind, _LOOKED_BACK)
+    times = [(moment(entry.get("startTime")), moment(entry.get("stopTime"))) for entry in same]
+    return max((stop - start for start, stop in times if start and stop), default=None)
+
+
+def _duration(length: timedelta) -> str:
+    """In its two largest units: 1h 20m."""
+    rest, parts = int(length.total_seconds()), []
+    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        if rest >= size:
+            parts.append(f"{rest // size}{unit}")
+        rest %= size
+    return " ".join(parts[:2]) or "no time"
+
+
+def _others(case: Case, repository: str) -> list[Object]:
+    """The other schedules: the cache may still hold this one as it was."""
+    others = case.lookup.schedules(case.namespace, repository)
+    return [other for other in others[: _OTHERS + 1] if get(other, str, "metadata", "name") != case.name]
+
+
+def _makes_full(schedule: Object) -> bool:
+    if get(schedule, bool, "spec", "suspend"):
+        return False
+    options, _ = parse_options(get(schedule, list, "spec", "options"), command="backup")
+    return (options.type or get(schedule, str, "spec", "type")) == "full"
+
+
+def _check_zone(case: Case) -> str | None:
+    name = case.get(str, "timeZone")
+    if name is None:
+        return "UTC"
+    problem = zone_problem(name)
+    if problem:
+        case.refuse("spec.timeZone", name[:100], problem, "timeZone")
+        return None
+    return name
+
+
+def _check_schedule(case: Case) -> Schedule | None:
+    expression = case.get(str, "schedule")
+    if expression is None:  # the schema says so already
+        return None
+    parsed = cron.parse(expression)
+    if isinstance(parsed, Schedule):
+        return parsed
+    case.faults += parsed
+    return None

@@ -1,0 +1,131 @@
+"""What is remembered of pods that are alike: the answer is the one that each of them would have got by itself."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from bench.webhook import shapes
+from pgwarden.api.faults import Fault
+from pgwarden.injection import inspection, pods
+from pgwarden.injection.decide import Inject, decide, terms_of
+from pgwarden.injection.patch import encode, patch
+from webhook.pod_answers import Injections
+
+REPOSITORIES = {each["metadata"]["name"]: each for each in shapes.repositories()}
+
+
+def renumbered(pod, number):
+    """Another pod of the same template."""
+    return json.loads(json.dumps(pod).replace(shapes.MARK, f"{number:08d}"))
+
+
+def alone(pod, repository, settings):
+    """Faults or operations, worked out on the pod itself."""
+    decision = decide(pod, repository, settings)
+    if isinstance(decision, Inject):
+        return encode(patch(pods.read(pod), decision)), decision.warnings
+    return [str(fault) for fault in decision.faults]
+
+
+def by_likeness(pod, repository, settings):
+    """The same, on the example that stands for all pods like it. A pod in which no container is found is asked itself."""
+    seen = pods.read(pod)
+    index = inspection.container(seen, terms_of(repository, "x").access)
+    if isinstance(index, Fault):
+        return alone(pod, repository, settings)
+    example = pods.example(pods.likeness(seen, index))
+    labelled = pods._replace(seen.metadata, annotations=example.metadata.annotations)
+    example = pods._replace(example, metadata=labelled)
+    decision = decide(example, repository, settings)
+    if isinstance(decision, Inject):
+        return encode(patch(example, decision)), decision.warnings
+    return [str(fault) for fault in decision.faults]
+
+
+@pytest.mark.parametrize("pod", shapes.pods()[::5], ids=lambda pod: pod["metadata"]["labels"]["pgwarden.io/repository"])
+def test_pods_of_one_template_are_alike_and_get_what_each_would_get(pod, settings):
+    repository = REPOSITORIES[pod["metadata"]["labels"]["pgwarden.io/repository"]]
+    found = decide(pod, repository, settings)
+    one, other = (pods.likeness(pods.read(renumbered(pod, number)), found.container) for number in (1, 2))
+    assert one == other
+    assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)
+
+
+def test_golden_pods_are_patched_by_their_likeness_as_by_themselves(golden, settings):
+    pod, repository, _ = golden
+    assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)
+
+
+def test_one_of_our_volumes_where_the_token_should_be_is_another_pod(settings):
+    """Found by the test below: such a mount was taken for the token's, which is passed over."""
+    pod = copy.deepcopy(TEMPLATES[0])
+    repository = REPOSITORIES[pod["metadata"]["labels"]["pgwarden.io/repository"]]
+    container = pod["spec"]["containers"][inspection.container(pods.read(pod), terms_of(repository, "x").access)]
+    token = next(each for each in container["volumeMounts"] if each["name"].startswith("kube-api-access"))
+    token["name"] = "pgwarden-conf"
+    assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)
+
+
+def leaves(value, path=()):
+    """Every place of *value*, with its path."""
+    if isinstance(value, dict):
+        for key in value:
+            yield from leaves(value[key], (*path, key))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from leaves(each, (*path, number))
+    yield path
+
+
+TEMPLATES = shapes.pods()[:24]
+ODD = st.sampled_from(
+    ["", "/", "/var/lib/postgresql/data", "pgwarden", "pgwarden-conf", "postgres", "postgres:18", "-c", "archive_mode=off", "$(POD_NAME)", "PGDATA", 0, 70, 8432, None]
+)  # fmt: skip
+
+
+@hypothesis_settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_change_anywhere_in_a_pod_changes_its_likeness_or_not_its_answer(data, settings):
+    """Two pods that differ in any places at all: where they are alike, their answers are the same."""
+    pod = copy.deepcopy(data.draw(st.sampled_from(TEMPLATES)))
+    repository = REPOSITORIES[pod["metadata"]["labels"]["pgwarden.io/repository"]]
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from([path for path in leaves(pod["spec"]) if path]))
+        target = pod["spec"]
+        for part in path[:-1]:
+            target = target[part]
+        target[path[-1]] = data.draw(ODD)
+    try:
+        pods.read(pod)
+    except ValueError:
+        return
+    assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)
+
+
+def test_a_changed_repository_is_another_question(settings, pod):
+    injections = Injections(settings)
+    seen = pods.read(pod())
+    repository = {"metadata": {"name": "hippo"}, "spec": {}}
+    first = injections.answer(seen, "hippo", repository)
+    assert injections.answer(seen, "hippo", repository) is first
+    changed = {"metadata": {"name": "hippo"}, "spec": {"postgres": {"port": 5433}}}
+    assert injections.answer(seen, "hippo", changed).encoded != first.encoded
+
+
+def test_memory_is_bounded_whatever_pods_come(settings, pod, monkeypatch):
+    """Many templates: the oldest answer goes. A large one is never kept."""
+    monkeypatch.setattr("webhook.pod_answers._REMEMBERED", 3)
+    injections = Injections(settings)
+    repository = {"metadata": {"name": "hippo"}, "spec": {}}
+    for number in range(5):
+        injections.answer(pods.read(pod(args=["-c", f"port={number}"])), "hippo", repository)
+    assert len(injections._answers) == 3
+    before = dict(injections._answers)
+    injections.answer(pods.read(pod(args=["-c", "x=" + "y" * 30_000])), "hippo", repository)
+    assert injections._answers == before

@@ -1,0 +1,184 @@
+"""What is refused, and the sentence that a user reads: the field, what is wrong, the way out."""
+
+import pytest
+
+from pgwarden.api.faults import summary
+from pgwarden.injection.decide import Inject, Refuse, Skip, decide
+
+UNKNOWN = {"image": "registry.example/pg:1"}
+
+TABLE = {
+    "archive_command": (
+        {"args": ["-c", "archive_command=cp %p /x"]},
+        {},
+        (
+            'spec.containers[0].args[1]: "cp %p /x": pgwarden sets archive_command itself; remove it, '
+            "or the label pgwarden.io/repository from the pod"
+        ),
+    ),
+    "restore_command among the command": (
+        {"command": ["postgres", "--restore-command=x"]},
+        {},
+        (
+            'spec.containers[0].command[1]: "x": pgwarden sets restore_command itself; remove it, '
+            "or the label pgwarden.io/repository from the pod"
+        ),
+    ),
+    "archive_mode off": (
+        {"args": ["-c", "archive_mode=OFF"]},
+        {},
+        'spec.containers[0].args[1]: "OFF": archive_mode=off archives nothing; remove it: pgwarden sets archive_mode=on',
+    ),
+    "archive_mode always": (
+        {"args": ["-carchive_mode=always"]},
+        {},
+        (
+            'spec.containers[0].args[0]: "always": archive_mode=always archives from replicas too, '
+            "which pgBackRest does not support; remove it: pgwarden sets archive_mode=on"
+        ),
+    ),
+    "archive_library": (
+        {"args": ["--archive_library=basic_archive"]},
+        {},
+        (
+            'spec.containers[0].args[0]: "basic_archive": archive_library would take the place of archive_command, '
+            "which pgwarden sets; remove it"
+        ),
+    ),
+    "wal_level minimal": (
+        {"args": ["postgres", "-c", "WAL_LEVEL=minimal"]},
+        {},
+        (
+            'spec.containers[0].args[2]: "minimal": wal_level=minimal leaves out of the WAL what a restore needs; '
+            "use replica or logical, or remove it"
+        ),
+    ),
+    "no such container": (
+        {},
+        {"container": "pg"},
+        'spec.containers: ["postgres"]: the Repository\'s spec.postgres.container is pg, which is none of these containers',
+    ),
+    "data not on a volume": (
+        {},
+        {"dataDirectory": "/pgdata"},
+        (
+            'spec.containers[0].volumeMounts: ["/var/lib/postgresql/data"]: the data directory /pgdata of container postgres '
+            "is on none of its volumes, and its data would go with the container; mount a volume there, "
+            "or set the Repository's spec.postgres.dataDirectory"
+        ),
+    ),
+    "PGDATA from elsewhere": (
+        {"env": [{"name": "PGDATA", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "y"}}}]},
+        {},
+        (
+            "spec.containers[0].env[PGDATA]: no path is known from it before the pod runs; "
+            "set the Repository's spec.postgres.dataDirectory"
+        ),
+    ),
+    "official image without a version": (
+        {"image": "postgres", "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql"}]},
+        {},
+        (
+            'spec.containers[0].image: "postgres": the tag does not tell the version, and from 18 on the data directory '
+            "is another; set PGDATA"
+        ),
+    ),
+    "unknown user": (
+        UNKNOWN,
+        {},
+        (
+            "spec.containers[0].securityContext.runAsUser: the user id of PostgreSQL cannot be known from this image; "
+            "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser"
+        ),
+    ),
+    "root in an unknown image": (
+        UNKNOWN | {"securityContext": {"runAsUser": 0}},
+        {},
+        (
+            "spec.containers[0].securityContext.runAsUser: 0: the user id of PostgreSQL cannot be known from this image; "
+            "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser"
+        ),
+    ),
+    "our name": (
+        {"name": "pgwarden"},
+        {},
+        'spec.containers[0].name: "pgwarden": this name is pgwarden\'s; take another',
+    ),
+    "our port": (
+        {"ports": [{"containerPort": 8432}]},
+        {},
+        "spec.containers[0].ports: 8432: pgwarden's sidecar listens on this port in this pod; take another",
+    ),
+    "subPathExpr of a variable from elsewhere": (
+        {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data", "subPathExpr": "$(X)"}]},
+        {},
+        (
+            'spec.containers[0].volumeMounts: ["$(X)"]: the variable X is not in env of the container, '
+            "so that the sidecar cannot mount this folder"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("container", "access", "sentence"), TABLE.values(), ids=TABLE.keys())
+def test_refusal_names_field_and_way_out(container, access, sentence, pod, repository, settings):
+    """Each sentence stands by itself."""
+    decision = decide(pod(**container), repository(postgres=access), settings)
+    assert isinstance(decision, Refuse), decision
+    assert summary(decision.faults) == sentence
+    assert all(fault.rule for fault in decision.faults)
+
+
+def test_all_faults_come_at_once(pod, repository, settings):
+    """One `kubectl apply`, all there is to mend."""
+    broken = pod(args=["-c", "archive_mode=off", "-c", "wal_level=minimal"], image="x")
+    decision = decide(broken, repository(postgres={"dataDirectory": "/elsewhere"}), settings)
+    assert {fault.rule for fault in decision.faults} == {"archive-mode", "wal-level", "data-volume", "run-as-user"}
+
+
+def test_ambiguous_containers_are_named(pod, repository, settings):
+    """Neither postgres nor database, and more than one: a guess could back up the wrong thing."""
+    two = pod(name="a")
+    two["spec"]["containers"].append({"name": "b"})
+    (fault,) = decide(two, repository(), settings).faults
+    assert str(fault) == (
+        'spec.containers: ["a", "b"]: none of these is named postgres or database; '
+        "name the one in the Repository's spec.postgres.container"
+    )
+
+
+def test_absent_repository_is_refused(pod, settings):
+    """A label that names nothing would be a database that nobody backs up."""
+    (fault,) = decide(pod(), None, settings).faults
+    assert str(fault) == (
+        'metadata.labels[pgwarden.io/repository]: "hippo": there is no Repository of this name in namespace zoo; '
+        "create it, or remove the label to run without backups"
+    )
+
+
+def test_unreadable_repository_is_refused(pod, repository, settings):
+    """The schema keeps such a spec out; if it is there all the same, the pod is told so."""
+    (fault,) = decide(pod(), repository(postgres={"port": "x"}), settings).faults
+    assert "cannot be read" in fault.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda metadata: metadata["labels"].pop("pgwarden.io/repository"),
+        lambda metadata: metadata["labels"].update({"pgwarden.io/component": "backup"}),
+        lambda metadata: metadata.update(annotations={"kubernetes.io/config.mirror": "x"}),
+    ],
+    ids=["no label", "our own Job", "mirror pod"],
+)
+def test_skipped(change, pod, settings):
+    """Not ours to touch: let through as it is."""
+    skipped = pod()
+    change(skipped["metadata"])
+    assert isinstance(decide(skipped, None, settings), Skip)
+
+
+@pytest.mark.parametrize("value", ["on", "true", "1"])
+def test_archive_mode_on_is_no_fault(value, pod, repository, settings):
+    """It says what pgwarden says."""
+    assert isinstance(decide(pod(args=["-c", f"archive_mode={value}"]), repository(), settings), Inject)

@@ -1,0 +1,254 @@
+"""One example for each refusal and each warning: docs/rules.md is made of them, and tested against the code.
+
+A row is (rule, field, what is asked for). `python -m tests.unit.rules.rules_table` writes the document anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Spec = dict[str, Any]
+S3: Spec = {
+    "bucket": "backups",
+    "endpoint": "minio.storage.svc:9000",
+    "region": "us-east-1",
+    "credentialsSecretRef": {"name": "s3"},
+}
+INCR = "20261101-000000F_20261110-000000I"
+
+
+def s3(**changes: Any) -> Spec:
+    given = {name: value for name, value in (S3 | changes).items() if value is not None}
+    return {"storageType": "s3", "s3": given, "retention": {"full": 7}}
+
+
+def source(**given: Any) -> Spec:
+    return {"dataSource": {"repository": "hippo"} | given}
+
+
+def option(text: Any) -> Spec:
+    return {"options": [text]}
+
+
+#: Repository: (rule, field, spec); a third entry may also be (spec, spec before the update).
+REPOSITORY = [
+    *(("storageType", "spec.storageType", {"storageType": value}) for value in ("", "posix", "gcs", "local,", "s3,s3", "s3,local", "local, s3")),
+    ("narrowing", "spec.storageType", ({"storageType": "s3"}, {"storageType": "local,s3"})),
+    ("size", "spec.local.size", {"local": {"size": "ten"}}),
+    ("size", "spec.local.size", {"local": {"size": "0"}}),
+    ("size", "spec.local.size", {"local": {"size": "10"}}),
+    ("size", "spec.local.size", ({"local": {"size": "5Gi"}}, {"local": {"size": "20Gi"}})),
+    ("immutable", "spec.local.storageClassName", ({"local": {"storageClassName": "fast"}}, {})),
+    ("immutable", "spec.encryption", ({"encryption": {"secretRef": {"name": "x"}}}, {})),
+    ("s3", "spec.s3", {"s3": S3}),
+    *(("s3", f"spec.s3.{field}", s3(**{field: None})) for field in ("bucket", "endpoint", "region")),
+    *(("s3.bucket", "spec.s3.bucket", s3(bucket=value)) for value in ("s3://backups", "backups/pg", "ab", "Backups", "10.0.0.1")),
+    *(("s3.endpoint", "spec.s3.endpoint", s3(endpoint=value)) for value in ("http://minio:9000", "https://minio", "minio/pg", "minio:99999", "mi nio")),
+    ("s3.region", "spec.s3.region", s3(region="eu central")),
+    *(("s3.path", "spec.s3.path", s3(path=value)) for value in ("pg", "/a/../b", "/a b", "/taken")),
+    ("credentials", "spec.s3.credentialsSecretRef", s3(credentialsSecretRef=None)),
+    ("credentials", "spec.s3.credentialsSecretRef", s3(keyType="auto")),
+    ("credentials", "spec.s3.roleARN", s3(roleARN="arn:aws:iam::1:role/x")),
+    ("schema", "spec.serviceAccountName", {"serviceAccountName": "x" * 300}),
+    ("schema", "spec.resources.limits", {"resources": {"limits": {f"example.com/{number}": 1 for number in range(33)}}}),
+    ("schema", "spec.resources.limits." + "x" * 80, {"resources": {"limits": {"x" * 400: 1}}}),
+    ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {}}}),
+    ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {"name": ".."}}}),
+    ("schema", "spec.encryption.secretRef.key", {"encryption": {"secretRef": {"name": "x", "key": "a/b"}}}),
+    ("schema", "spec.postgres.port", {"postgres": {"port": 0}}),
+    ("retention", "spec.retention.full", {"retention": {"fullType": "time"}}),
+    ("retention", "spec.retention.full", {"retention": {"full": 7}, "options": ["--repo1-retention-full=7"]}),
+    ("options", "spec.options", {"options": "--process-max=4"}),
+    ("options", "spec.options", option("--compress-type=lz4 --compress-level=20")),
+    *(
+        ("options", "spec.options[0]", option(value))
+        for value in (
+            4, "--process-max=4\n--delta", '--annotation="x', "  ", "-process-max=4", "process-max=4", "check", "--process-max=many",
+            "--process-max", "--start-fast=yes", "--repo-bundle", "--process1-max=4", "--repo2-bundle", "--pg1-bundle", "--no-process-max",
+            "--no-no-start-fast", "--type=full", "--link-all", "--proces-max=4", "--frobnicate", "--process-max=2 --process-max=2",
+            "--process-max=2 --process-max=3", "--archive-async=maybe", "--compress-type=rar", "--db-timeout=forever",
+            "--archive-push-queue-max=big", "--repo1-s3-role=a b", "--cmd=/bin/sh", "--repo1-host=x", "--pg1-path=/x", "--stanza=x",
+            "--config=/x", "--log-level-file=info", "--repo1-s3-key=k", "--repo1-s3-key-type=auto", "--repo1-s3-bucket=b",
+            "--repo1-cipher-type=none", "--repo1-path=/x", "--repo1-type=gcs", "--force", "--annotation=a=b", "--repo1-hardlink",
+            "--archive-header-path=/x", "--recovery-option=x", "--tablespace-map=x",
+        )
+    ),
+]  # fmt: skip
+
+BACKUP = [
+    ("repository", "spec.repository", {"repository": "hipo"}),
+    ("repository", "spec.repository", {"repository": "elsewhere"}),
+    ("repository", "spec.repository", {"repository": "zebra"}),
+    ("storage", "spec.storage", {"storage": "s3"}),
+    ("immutable", "spec", ({"type": "full"}, {"type": "incr"})),
+    *(("options", "spec.options[0]", option(value)) for value in ("--repo2-bundle", "--repo=2", "--repo1-s3-role=x", "--repo1-retention-full=0")),
+    ("size", "spec", {"options": ["--delta" * 50_000]}),
+    ("schema", "spec.type", {"type": "fulll"}),
+    ("schema", "spec.type", {"type": "full, " * 12}),
+    ("schema", "spec.typ", {"typ": "full"}),
+    ("schema", "spec.zzz", {"zzz": 1}),
+    ("schema", "spec.repository", {"repository": 5}),
+    ("schema", "spec.repository", {"repository": ""}),
+    ("schema", "spec.options", {"options": ["--delta"] * 33}),
+    ("schema", "spec.activeDeadlineSeconds", {"activeDeadlineSeconds": 0}),
+]  # fmt: skip
+
+SCHEDULE = [
+    *(
+        ("schedule", "spec.schedule", {"schedule": value})
+        for value in (
+            "0 1 * *", "@daily", "CRON_TZ=UTC 0 1 * * *", "0 1, * * *", "? 1 * * *", "0 1 1,? * *",
+            "5/15 * * * *", "0 5-1 * * *", "*/0 * * * *", "0 1 * * 7", "61 1 * * *", "0 -5 * * *", "0 1 15W * *", "0 1 * MAI *",
+            "0 1.5 * * *", "0 1 31 2 *",
+        )
+    ),
+    ("schema", "spec.schedule", {"schedule": "1," * 130 + "1 * * * *"}),
+    ("timeZone", "spec.timeZone", {"timeZone": "Zurich"}),
+    ("storage", "spec.storage", {"storage": "s3"}),
+]  # fmt: skip
+
+RESTORE = [
+    ("immutable", "spec", ({"keepOldVolume": False}, {})),
+    ("storage", "spec.storage", {"storage": "s3"}),
+    *(
+        ("options", "spec.options[0]", option(value))
+        for value in ("--target=x", "--target-timeline=2", "--set=x", "--repo1-retention-full=2", "--start-fast")
+    ),
+    ("volumeClaim", "spec.volumeClaim", {"volumeClaim": "hippo-pgbackrest-repo"}),
+    *(("size", "spec.newVolume.size", {"newVolume": {"size": value}}) for value in ("ten", "10")),
+    ("set", "spec.set", {"set": "20261102-000000F"}),
+    ("target", "spec.target", {"target": {"xid": "1234", "immediate": True}}),
+    ("target", "spec.target", {"target": {}}),
+    *(("target", "spec.target.name", {"target": {"name": value}}) for value in ("é" * 40, "a\tb")),
+    *(("target", "spec.target.xid", {"target": {"xid": value}}) for value in ("abc", "2")),
+    *(("target", "spec.target.lsn", {"target": {"lsn": value}}) for value in ("3000060",)),
+    ("window", "spec.target.lsn", {"target": {"lsn": "0/1000000"}}),
+    *(
+        ("target", "spec.target.time", {"target": {"time": value}})
+        for value in ("yesterday", "2026-11-15 10:00:00", "2026-02-30T10:00:00Z")
+    ),
+    *(
+        ("window", "spec.target.time", {"target": {"time": value}})
+        for value in ("2027-01-01T00:00:00Z", "2026-10-01T00:00:00Z", "2026-11-21T00:00:00Z")
+    ),
+    ("window", "spec.target.time", {"set": INCR, "target": {"time": "2026-11-05T00:00:00Z"}}),
+    *(("timeline", "spec.targetTimeline", {"targetTimeline": value}) for value in ("0", "9", "1")),
+    ("timeline", "spec.targetTimeline", {"targetTimeline": "2", "set": INCR}),
+    ("timeline", "spec.targetTimeline", {"target": {"immediate": True}, "targetTimeline": "latest"}),
+    ("schema", "spec.volumeClaim", {"volumeClaim": "Data_1"}),
+]
+
+CLUSTER = [
+    *(("size", "spec.instances.storage.size", {"instances": {"storage": {"size": value}}}) for value in ("ten", "10Mi")),
+    ("image", "spec.postgresVersion", {"postgresVersion": 16}),
+    *(
+        (rule, f"spec.parameters.{name}", {"parameters": {name: value}})
+        for rule, name, value in (
+            ("name", "work mem", "4MB"), ("name", "Work_Mem", "4MB"), ("reserved", "archive_command", "cp"),
+            ("wal-level", "wal_level", "minimal"), ("control", "search_path", "a\nb"),
+        )
+    ),
+    (
+        "lowered",
+        "spec.parameters.max_connections",
+        (
+            {"instances": {"replicas": 2}, "parameters": {"max_connections": 50}},
+            {"instances": {"replicas": 2}, "parameters": {"max_connections": 100}},
+        ),
+    ),
+    ("storageType", "spec.repository.storageType", {"repository": {"storageType": "posix"}}),
+    ("immutable", "spec.postgresVersion", ({"postgresVersion": 16, "image": "x"}, {"image": "x"})),
+    (
+        "immutable",
+        "spec.instances.storage.storageClassName",
+        ({"instances": {"storage": {"storageClassName": "b"}}}, {"instances": {"storage": {"storageClassName": "a"}}}),
+    ),
+    (
+        "immutable",
+        "spec.instances.storage.size",
+        ({"instances": {"storage": {"size": "1Gi"}}}, {"instances": {"storage": {"size": "2Gi"}}}),
+    ),
+    ("dataSource", "spec.dataSource.repository", source(repository="one")),
+    ("dataSource", "spec.dataSource.repository", source(repository="hipo")),
+    ("dataSource", "spec.dataSource.repository", source(namespace="nowhere")),
+    ("cloneableFrom", "spec.dataSource.namespace", source(repository="elsewhere", namespace="apps")),
+    ("dataSource", "spec.dataSource.repository", source(repository="foreign")),
+    ("dataSource", "spec.postgresVersion", source(repository="foreign")),
+    ("dataSource", "spec.dataSource.storage", source(repository="identity")),
+    ("storage", "spec.dataSource.storage", source(storage="s3")),
+    ("options", "spec.dataSource.options[0]", source(options=["--start-fast"])),
+    ("set", "spec.dataSource.set", source(set="20261102-000000F")),
+    ("target", "spec.dataSource.target", source(target={})),
+    ("window", "spec.dataSource.target.time", source(target={"time": "2026-10-01T00:00:00Z"})),
+    ("timeline", "spec.dataSource.targetTimeline", source(targetTimeline="9")),
+    ("schema", "spec.dataSource.repository", {"dataSource": {"namespace": "apps"}}),
+    ("immutable", "spec.dataSource", (source(), source(repository="new"))),
+]  # fmt: skip
+
+#: (kind, rule, name)
+NAMES = [
+    ("Repository", "name", "h" * 53),
+    ("Repository", "name", "1st"),
+    ("Backup", "name", "b" * 64),
+    ("BackupSchedule", "name", "s" * 64),
+    ("Restore", "name", "r" * 64),
+    ("PostgresCluster", "name", "c" * 60),
+    ("PostgresCluster", "name", "1st"),
+    ("PostgresCluster", "taken", "hippo"),
+]
+
+#: (kind, spec, beginning of the warning)
+WARNINGS = [
+    ("Repository", {}, "no retention is set"),
+    ("Repository", option("--archive-push-queue-max=1TiB"), "archive-push-queue-max makes"),
+    ("Repository", s3(verifyTLS=False), "spec.s3.verifyTLS is false"),
+    ("Repository", s3(bucket="a.b"), "bucket a.b has a dot"),
+    ("Repository", s3() | {"local": {"size": "10Gi"}}, "spec.local is not used"),
+    ("Repository", s3(keyType="web-id", credentialsSecretRef=None), "keyType web-id: spec.serviceAccountName is empty"),
+    ("Repository", (s3(path="/new"), s3(path="/old")), "the s3 storage moves"),
+    ("Backup", {"repository": "new"}, "Repository new has no full backup yet"),
+    ("BackupSchedule", {"type": "full"}, "next backups: "),
+    ("BackupSchedule", {"suspend": True}, "the schedule is suspended"),
+    ("BackupSchedule", {"schedule": "0 * * * *", "type": "full"}, "the schedule comes round after"),
+    ("BackupSchedule", {"repository": "new"}, "backups of Repository new are kept forever"),
+    ("BackupSchedule", {"type": "incr"}, "no BackupSchedule of Repository hippo makes full backups"),
+    ("Restore", {"repository": "new", "target": {"time": "2026-11-15T10:00:00Z"}}, "the recovery window of Repository new"),
+    ("Restore", {"repository": "new", "set": "20261101-000000F"}, "the backups of Repository new are not known"),
+    ("Restore", {"repository": "many", "set": "20261101-000000F"}, "20261101-000000F is not among the newest 50 of 60"),
+    ("Restore", {"repository": "busy"}, "waits for Restore "),
+    ("PostgresCluster", {"synchronous": True}, "spec.synchronous has no effect"),
+    ("PostgresCluster", source(repository="new", target={"time": "2026-11-15T10:00:00Z"}), "spec.dataSource: the recovery"),
+    ("PostgresCluster", source(repository="broken"), "spec.dataSource: Repository broken is not Ready"),
+]  # fmt: skip
+
+#: Pods: (rule, field, container's fields, the Repository's spec.postgres)
+PODS = [
+    ("no-repository", "metadata.labels[pgwarden.io/repository]", {}, None),
+    ("repository", "metadata.labels[pgwarden.io/repository]", {}, {"port": "x"}),
+    ("container", "spec.containers", {}, {"container": "pg"}),
+    ("container", "spec.containers", {"name": "a"}, {}),
+    ("data-directory", "spec.containers[0].env[PGDATA]", {"env": [{"name": "PGDATA", "valueFrom": {}}]}, {}),
+    ("data-directory", "spec.containers[0].image", {"image": "postgres", "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql"}]}, {}),
+    ("data-volume", "spec.containers[0].volumeMounts", {}, {"dataDirectory": "/pgdata"}),
+    ("run-as-user", "spec.containers[0].securityContext.runAsUser", {"image": "acme/pg:1"}, {}),
+    ("sub-path", "spec.containers[0].volumeMounts", {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data", "subPathExpr": "$(X)"}]}, {}),
+    ("taken", "spec.containers[0].name", {"name": "pgwarden"}, {}),
+    ("taken", "spec.containers[0].ports", {"ports": [{"containerPort": 8432}]}, {}),
+    ("taken", "spec.containers[0].volumeMounts", {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}, {"name": "x", "mountPath": "/pgwarden/x"}]}, {}),
+    ("archive-command", "spec.containers[0].args[1]", {"args": ["-c", "archive_command=cp %p /x"]}, {}),
+    ("restore-command", "spec.containers[0].command[1]", {"command": ["postgres", "--restore-command=x"]}, {}),
+    ("archive-library", "spec.containers[0].args[0]", {"args": ["--archive_library=basic_archive"]}, {}),
+    ("archive-mode", "spec.containers[0].args[1]", {"args": ["-c", "archive_mode=off"]}, {}),
+    ("archive-mode", "spec.containers[0].args[1]", {"args": ["-c", "archive_mode=always"]}, {}),
+    ("wal-level", "spec.containers[0].args[1]", {"args": ["-c", "wal_level=minimal"]}, {}),
+]  # fmt: skip
+
+#: Repository, its sets by their types, oldest first, and the number of the one whose Backup is deleted with its set.
+DELETED_BACKUPS = [
+    ("hippo", "FIF", 0),
+    ("hippo", "FIF", 1),
+    ("hippo", "FI", 0),
+    ("hippo", "FF" + "I" * 59, 0),
+    ("hippo", "FF" + "I" * 59, 1),
+    ("gone", "F", 0),
+]

@@ -1,0 +1,161 @@
+"""docs/rules.md, out of the examples and the rules themselves. Run as a module it writes the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.faults import Fault
+from pgwarden.injection.decide import Refuse, decide
+from pgwarden.injection.settings import Settings
+from pgwarden.rules import Verdict, validate
+from pgwarden.rules.deletion import deletable, of_backup
+from tests.unit.contract import produced
+from tests.unit.contract.produced import chain
+from tests.unit.rules import rules_examples as examples
+from tests.unit.rules.conftest import ARCHIVED, NOW, Cluster, build, sets
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "rules.md"
+KINDS = {
+    "Repository": examples.REPOSITORY,
+    "Backup": examples.BACKUP,
+    "BackupSchedule": examples.SCHEDULE,
+    "Restore": examples.RESTORE,
+    "PostgresCluster": examples.CLUSTER,
+}
+IDENTITY = {key: value for key, value in examples.S3.items() if key != "credentialsSecretRef"} | {"keyType": "web-id"}
+Row = tuple[str, Fault]  # kind and what is refused
+
+
+def world() -> Cluster:
+    """hippo, with backups on two timelines; many, with more than are listed; new, of which nothing is known; busy; and
+    one that has a bucket's folder.
+    """
+    made = sets(timelines=(2, 3), took=timedelta(minutes=90))
+    status = produced.repository(made, archived=ARCHIVED)["status"] | {"conditions": []}
+    return Cluster(
+        build("Repository", "hippo", status=status, storageType="local", retention={"full": 7}),
+        build("Repository", "many", status=produced.repository(chain("F" + "I" * 59))["status"]),
+        build("Repository", "new", status={"phase": "Ready"}),
+        build("Repository", "busy", status={"phase": "Ready"}),
+        build("Repository", "elsewhere", namespace="apps"),
+        build("Repository", "foreign", status={"postgresVersion": "16.4"}, postgres={"user": "admin"}),
+        build("Repository", "identity", storageType="s3", s3=IDENTITY),
+        build("Repository", "broken", status={"conditions": [{"type": "Ready", "status": "False"}]}),
+        build("Repository", "owner", storageType="s3", s3=examples.S3 | {"path": "/taken"}),
+        build("Restore", "first", repository="busy", status={"phase": "Running"}),
+        build("Backup", "nightly", repository="busy", status={"phase": "Running"}),
+    )
+
+
+def judged(kind: str, spec: Any, name: str = "one") -> Verdict:
+    spec, before = spec if isinstance(spec, tuple) else (spec, None)
+    base = {} if kind in {"Repository", "PostgresCluster"} else {"repository": "hippo"}
+    base |= {"schedule": "0 1 * * *"} if kind == "BackupSchedule" else {}
+    old = None if before is None else build(kind, name, **(base | before))
+    if old is not None:
+        of_s3 = replace(chain("F")[0], repo=2)
+        old["status"] = produced.repository([*chain("FI"), of_s3], "local,s3")["status"]
+    obj = build(kind, name, **(base | spec))
+    return validate(obj, old=old, lookup=world(), now=NOW, defaults=OperatorDefaults())
+
+
+def refusals() -> Iterator[Row]:
+    """Of each example the fault that it is there for. AssertionError where it is not refused by that rule."""
+    for kind, rows in KINDS.items():
+        for rule, field, spec in rows:
+            yield kind, the_one(judged(kind, spec).faults, rule, field)
+        if kind == "Backup":
+            stranger = build(kind, namespace="empty", repository="zebra")
+            verdict = validate(stranger, old=None, lookup=world(), now=NOW, defaults=OperatorDefaults())
+            yield kind, the_one(verdict.faults, "repository", "spec.repository")
+        for _, rule, name in (row for row in examples.NAMES if row[0] == kind):
+            yield kind, the_one(judged(kind, {}, name).faults, rule, "metadata.name")
+    for name, field in (("hippo", "status.pods"), ("busy", "backups"), ("busy", "restores")):
+        repository = build("Repository", name, status={"pods": [{"name": "db-0"}]} if name == "hippo" else None)
+        yield "Repository, deleted", the_one(deletable(repository, lookup=world()).faults, "in-use", field)
+    for rule, field, container, access in examples.PODS:
+        yield "Pod", the_one(pod_faults(container, access), rule, field)
+
+
+def pod_faults(container: Any, access: Any) -> list[Fault]:
+    mount = {"name": "data", "mountPath": "/var/lib/postgresql/data"}
+    main = {"name": "postgres", "image": "postgres:17", "volumeMounts": [mount]} | container
+    containers = [main, {"name": "b"}] if main["name"] == "a" else [main]
+    metadata = {"name": "db-0", "namespace": "ns", "labels": {"pgwarden.io/repository": "hippo"}}
+    repository = None if access is None else build("Repository", "hippo", postgres=access)
+    found = decide({"metadata": metadata, "spec": {"containers": containers}}, repository, Settings(image="x"))
+    assert isinstance(found, Refuse), found
+    return found.faults
+
+
+def the_one(faults: list[Fault], rule: str, field: str) -> Fault:
+    found = [fault for fault in faults if (fault.rule, fault.field) == (rule, field)]
+    assert found, f"nothing is refused by {rule} at {field}, but {[(each.rule, each.field) for each in faults]}"
+    return found[0]
+
+
+def warnings() -> Iterator[tuple[str, Any, str]]:
+    for kind, spec, beginning in examples.WARNINGS:
+        said = [text for text in judged(kind, spec).warnings if text.startswith(beginning)]
+        assert said, f"{kind} {spec} is not warned of with {beginning}"
+        yield kind, spec, said[0]
+    for repository, letters, number in examples.DELETED_BACKUPS:
+        made = chain(letters)
+        there = Cluster(build("Repository", "hippo", status=produced.repository(made)["status"]))
+        status = {"label": made[number].label, "repo": 1}
+        deleted = build("Backup", repository=repository, deletionPolicy="Delete", status=status)
+        (text,) = of_backup(deleted, lookup=there).warnings
+        yield "Backup, deleted", {"deletionPolicy": "Delete"}, text
+
+
+def document() -> str:
+    lines = [
+        "# Rules",
+        "",
+        "What is refused, with the words that a user reads, and what is only warned of. One rule set serves the webhook, the",
+        "controller (condition `Rejected`) and `kubectl pgwarden lint`; all faults of an object are told at once.",
+        "",
+        "Made by `python -m tests.unit.rules.rules_table` out of the rules themselves; a test holds it to them.",
+    ]
+    last = ""
+    for kind, fault in refusals():
+        if kind != last:
+            lines += ["", f"## {kind}", "", "| rule | field | example | message |", "|---|---|---|---|"]
+            last = kind
+        lines.append(f"| {fault.rule} | `{_cell(fault.field)}` | {_value(fault.value)} | {_cell(fault.message)} |")
+    lines += ["", "## Warnings", "", "| kind | example | message |", "|---|---|---|"]
+    for kind, spec, text in warnings():
+        shown = spec[0] if isinstance(spec, tuple) else spec
+        lines.append(f"| {kind} | {_value(shown) if shown else 'without any field'} | {_cell(text)} |")
+    return "\n".join([*lines, "", *DELETION]) + "\n"
+
+
+DELETION = [
+    "## The deletion of a Repository",
+    "",
+    "A request does not show whether its namespace is going, so that who asks decides: the namespace controller, the garbage",
+    "collector and the controller manager are never refused (nor even asked about, see the chart's `matchConditions`), and the",
+    "webhook for deletions has `failurePolicy: Ignore`. So a namespace goes whatever is in it, also when no pgwarden runs any more.",
+    "`kubectl annotate repository NAME pgwarden.io/delete-in-use=true` insists.",
+]
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "(none)"
+    text = json.dumps(value, ensure_ascii=False)
+    return f"`{_cell(text if len(text) <= 90 else text[:87] + '…')}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), "utf-8")

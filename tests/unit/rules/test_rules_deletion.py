@@ -1,0 +1,103 @@
+"""A Repository that something depends on is not deleted by accident, and never in the way of the cluster's own cleaning."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pgwarden.api import names
+from pgwarden.rules.deletion import CLEANERS, deletable, judge
+from tests.unit.contract import produced
+from tests.unit.contract.produced import NOW, chain
+
+PODS = {"pods": [{"name": "db-1"}, {"name": "db-0"}]}
+
+
+@pytest.fixture
+def used(make):
+    return make("Repository", "hippo", status=PODS)
+
+
+def test_a_repository_of_pods_says_what_would_become_of_them_and_the_ways_out(used, cluster):
+    (fault,) = deletable(used, lookup=cluster).faults
+    assert (fault.field, fault.value, fault.rule) == ("status.pods", ["db-0", "db-1"], "in-use")
+    assert fault.message == (
+        "is in use: without it the WAL of these pods has nowhere to go and fills their volumes; delete them first, or take "
+        "the label pgwarden.io/repository off them; to delete it all the same: "
+        "kubectl annotate repository hippo pgwarden.io/delete-in-use=true"
+    )
+
+
+@pytest.mark.parametrize("kind", ["Backup", "Restore"])
+def test_what_runs_is_waited_for_and_what_is_done_is_not(make, cluster, kind):
+    repository = make("Repository", "hippo")
+    for name, phase in (("a", "Completed"), ("b", "Failed"), ("c", "Running"), ("d", None)):
+        cluster.present.append(make(kind, name, repository="hippo", status={"phase": phase}))
+    (fault,) = deletable(repository, lookup=cluster).faults
+    assert (fault.field, fault.value) == (f"{kind.lower()}s", ["c", "d"])
+    assert f"a {kind} that is not done; wait for it, or delete it first" in fault.message
+
+
+def test_what_is_itself_being_deleted_holds_nothing_up(make, cluster):
+    going = make("Backup", "a", repository="hippo", status={"phase": "Running"})
+    going["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
+    cluster.present.append(going)
+    assert deletable(make("Repository", "hippo"), lookup=cluster).ok
+
+
+@pytest.mark.parametrize("user", sorted(CLEANERS))
+def test_the_cluster_cleans_up_unhindered(used, cluster, user):
+    assert deletable(used, lookup=cluster, user=user).ok
+    assert not deletable(used, lookup=cluster, user=f"{user}-impostor").ok
+
+
+def test_a_user_may_insist(used, cluster):
+    used["metadata"]["annotations"] = {names.ANNOTATION_DELETE_IN_USE: "true"}
+    assert deletable(used, lookup=cluster).ok
+
+
+def test_many_pods_are_counted_not_listed(make, cluster):
+    repository = make("Repository", "hippo", status={"pods": [{"name": f"db-{n}"} for n in range(9)]})
+    (fault,) = deletable(repository, lookup=cluster).faults
+    assert fault.value == ["db-0", "db-1", "db-2", "db-3", "db-4", "and 4 more"]
+
+
+@pytest.mark.parametrize("status", [None, [], {"pods": 5}, {"pods": [None, {}]}, "x"], ids=repr)
+def test_a_status_of_any_shape_gets_a_verdict(make, cluster, status):
+    repository = make("Repository", "hippo")
+    repository["status"] = status
+    assert deletable(repository, lookup=cluster).warnings == []
+
+
+OF_LOCAL = [*chain("FDIID", last=NOW - timedelta(hours=2)), *chain("F")]
+FULL, DIFF, NEXT, INCR, DIFF_2, LATER = (one.label for one in OF_LOCAL)
+SETS = [*OF_LOCAL, *chain("F", repo=2)]
+WARNED = {
+    "a full one": (FULL, 1, f"is expired, and with it 4 that build on it: {DIFF}, {NEXT}, {INCR}, {DIFF_2}"),
+    "a diff": (DIFF, 1, f"is expired, and with it 2 that build on it: {NEXT}, {INCR}"),
+    "an incr": (INCR, 1, "is expired; no other builds on it"),
+    "a full one alone": (LATER, 1, "is expired; no other builds on it"),
+    "the only full one of a storage": (
+        LATER,
+        2,
+        "stays in the repository: pgBackRest never expires the only full one",
+    ),
+}
+
+
+@pytest.mark.parametrize(("label", "repo", "said"), WARNED.values(), ids=WARNED)
+def test_who_deletes_a_backup_with_its_set_is_told_what_goes_with_it(make, cluster, label, repo, said):
+    cluster.present[:] = [produced.repository(SETS, "local,s3")]
+    status = {"phase": "Completed", "label": label, "repo": repo}
+    backup = make("Backup", repository="hippo", deletionPolicy="Delete", status=status)
+    verdict = judge(backup, lookup=cluster)
+    assert (verdict.faults, verdict.warnings) == ([], [f"backup set {label} {said}"])
+    backup["spec"]["deletionPolicy"] = "Retain"
+    assert judge(backup, lookup=cluster).warnings == []
+
+
+def test_a_set_whose_repository_is_gone_stays(make, cluster):
+    cluster.present.clear()
+    backup = make("Backup", repository="hippo", deletionPolicy="Delete", status={"label": "1F", "repo": 1})
+    assert judge(backup, lookup=cluster).warnings == ["backup set 1F stays where it is: its Repository is gone"]

@@ -1,0 +1,259 @@
+"""What is refused of a Repository, and what is only warned of."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+
+import pytest
+
+from pgwarden.rules import OperatorDefaults, validate
+
+STORAGE_TYPES = [
+    ("s3,local", "write local,s3: the local storage is always the first"),
+    ("local, s3", "write local,s3: without spaces and in lower case"),
+    (" local", "write local: without spaces and in lower case"),
+    ("S3", "write s3: without spaces and in lower case"),
+    ("s3,s3", "names s3 twice; a storage is local or s3, and both are local,s3"),
+    ("local,s3,local", "names local twice; a storage is local or s3, and both are local,s3"),
+    ("gcs", "gcs is not a storage; a storage is local or s3, and both are local,s3"),
+    ("local,azure", "azure is not a storage; a storage is local or s3, and both are local,s3"),
+    ("posix", "posix is not a storage; it is called local here; a storage is local or s3, and both are local,s3"),
+    ("local,", "has a comma too many; a storage is local or s3, and both are local,s3"),
+    ("", "is empty; a storage is local or s3, and both are local,s3"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), STORAGE_TYPES, ids=[repr(row[0]) for row in STORAGE_TYPES])
+def test_each_wrong_storage_type_has_its_sentence(make, judge, value, message):
+    faults = [f for f in judge(make("Repository", "a", storageType=value)).faults if f.field == "spec.storageType"]
+    assert [fault.message for fault in faults] == [message]
+
+
+@pytest.mark.parametrize("value", ["local", "s3", "local,s3"])
+def test_the_three_storage_types_are_admitted(make, judge, s3, value):
+    spec = {"s3": s3} if "s3" in value else {}
+    assert judge(make("Repository", "a", storageType=value, **spec)).faults == []
+
+
+S3_FORMS = [
+    ("endpoint", "http://minio:9000", "write minio:9000 without http://; TLS is always used, so the port must be one that speaks it"),
+    ("endpoint", "https://s3.amazonaws.com/x", "write s3.amazonaws.com without https://; TLS is always used"),
+    ("endpoint", "minio:9000/backups", "is a host alone: write minio:9000, and the folder as spec.s3.path"),
+    ("endpoint", "minio:99999", "has port 99999; a port is a number from 1 to 65535"),
+    ("endpoint", "minio:x", "has port x; a port is a number from 1 to 65535"),
+    ("endpoint", "min io", "must be the name of a host, such as s3.eu-central-1.amazonaws.com or minio.storage.svc:9000"),
+    ("bucket", "s3://backups", "is a name, not a URL: write it without s3://"),
+    ("bucket", "backups/hippo", "is a name alone; a folder in it goes into spec.s3.path"),
+    ("bucket", "Backups", "must be lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"),
+    ("bucket", "a..b", "must be lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"),
+    ("bucket", "ab", "must have 3 to 63 characters, not 2"),
+    ("bucket", "10.0.0.1", "must not look like an IP address"),
+    ("region", "eu central", "must be a region such as eu-central-1"),
+    ("path", "backups", "begins with a slash: write /backups"),
+    ("path", "/a/../b", "must not contain . or .. as a folder"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value", "message"), S3_FORMS, ids=[f"{row[0]} {row[1]}" for row in S3_FORMS])
+def test_a_wrong_s3_setting_says_how_to_write_it(make, judge, s3, field, value, message):
+    faults = judge(make("Repository", "a", storageType="s3", s3=s3 | {field: value})).faults
+    assert [(fault.field, fault.message) for fault in faults] == [(f"spec.s3.{field}", message)]
+
+
+def test_s3_needs_bucket_endpoint_and_region_from_somewhere(make, judge):
+    obj = make("Repository", "a", storageType="s3", s3={"keyType": "auto"})
+    assert [f.field for f in judge(obj).faults] == ["spec.s3.bucket", "spec.s3.endpoint", "spec.s3.region"]
+    assert (
+        judge(obj, s3_bucket="b", s3_endpoint="e")
+        .faults[0]
+        .message.startswith("is required with storage s3: give it here or as the operator's default (s3.region)")
+    )
+    assert judge(obj, s3_bucket="bkt", s3_endpoint="e", s3_region="r").faults == []
+
+
+def test_s3_settings_beside_local_storage_are_refused_rather_than_ignored(make, refusal, s3):
+    text = refusal(make("Repository", "a", storageType="local", s3=s3))
+    assert text == "spec.s3: is given, but storageType is local; write storageType: s3, or local,s3 for both"
+
+
+CREDENTIALS = [
+    ("shared without", {"credentialsSecretRef": None}, ["is required with keyType shared: a Secret with the keys s3-key and s3-key-secret; or set another keyType"]),
+    ("web-id with", {"keyType": "web-id"}, ["is not used with keyType web-id: leave it out, or set keyType to shared"]),
+    ("auto with", {"keyType": "auto"}, ["is not used with keyType auto: leave it out, or set keyType to shared"]),
+    ("web-id without", {"keyType": "web-id", "credentialsSecretRef": None}, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "messages"), [row[1:] for row in CREDENTIALS], ids=[row[0] for row in CREDENTIALS])
+def test_credentials_go_with_key_type_shared_and_with_no_other(make, judge, s3, change, messages):
+    spec = {key: value for key, value in (s3 | change).items() if value is not None}
+    faults = judge(make("Repository", "a", storageType="s3", s3=spec)).faults
+    assert [fault.message for fault in faults] == messages
+
+
+def test_two_repositories_cannot_share_bucket_and_path(make, refusal, cluster, s3):
+    cluster.present.append(make("Repository", "other", "elsewhere", storageType="s3", s3=s3 | {"path": "/shared"}))
+    text = refusal(make("Repository", "a", storageType="s3", s3=s3 | {"path": "/shared/"}))
+    assert text == (
+        'spec.s3.path: "/shared": endpoint, bucket and path are those of Repository elsewhere/other; '
+        "give this one a path of its own"
+    )
+    assert refusal(make("Repository", "a", storageType="s3", s3=s3)) == ""
+
+
+NAMES = [
+    ("Hippo", False),
+    ("9hippo", False),
+    ("hip.po", False),
+    ("a" * 53, False),
+    ("hippo-", False),
+    ("a" * 52, True),
+    ("h9-x", True),
+]
+
+
+@pytest.mark.parametrize(("name", "good"), NAMES, ids=[row[0] for row in NAMES])
+def test_a_name_must_fit_into_the_names_of_services(make, judge, name, good):
+    assert (judge(make("Repository", name)).faults == []) is good
+
+
+SIZES = [
+    ("10Gi", True),
+    ("1.5Ti", True),
+    ("10GB", False),
+    ("-1Gi", False),
+    ("0", False),
+    ("10", False),
+    ("ten", False),
+    ("1e10", True),
+]
+
+
+@pytest.mark.parametrize(("size", "good"), SIZES, ids=[row[0] for row in SIZES])
+def test_a_size_is_a_quantity_and_more_than_a_slip(make, judge, size, good):
+    assert (judge(make("Repository", "a", local={"size": size})).faults == []) is good
+
+
+def test_days_need_a_number(make, refusal):
+    assert "spec.retention.full: is required with fullType time" in refusal(
+        make("Repository", "a", retention={"fullType": "time"})
+    )
+
+
+def test_retention_set_twice_is_refused(make, refusal):
+    obj = make("Repository", "a", retention={"full": 7}, options=["--repo1-retention-full=3"])
+    assert (
+        refusal(obj) == "spec.retention.full: 7: is set in options as --repo1-retention-full too; keep one of the two"
+    )
+
+
+def test_an_option_of_a_storage_that_is_not_there_is_refused(make, refusal):
+    assert "there is no storage 2" in refusal(make("Repository", "a", options=["--repo2-bundle-size=50MiB"]))
+
+
+def changed(hippo, **spec):
+    new = copy.deepcopy(hippo)
+    new["spec"] |= spec
+    return new
+
+
+CHANGES = [
+    ("encryption added", {"encryption": {"secretRef": {"name": "x"}}}, "spec.encryption: cannot be changed: pgBackRest cannot re-encrypt what is stored; create a new Repository"),
+    ("another storage class", {"local": {"storageClassName": "fast"}}, 'spec.local.storageClassName: "fast": cannot be changed from the default: a volume cannot move; create a new Repository'),
+    ("a smaller volume", {"local": {"size": "5Gi"}}, 'spec.local.size: "5Gi": a volume can grow, but not shrink from 10Gi'),
+    ("a larger volume", {"local": {"size": "0.01Ti"}}, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "text"), [row[1:] for row in CHANGES], ids=[row[0] for row in CHANGES])
+def test_a_change_that_the_repository_cannot_follow_is_refused(hippo, refusal, spec, text):
+    assert refusal(changed(hippo, **spec), hippo) == text
+
+
+def test_a_storage_with_backups_cannot_be_taken_away_but_one_can_be_added(hippo, refusal, s3):
+    text = (
+        'spec.storageType: "s3": storage local still holds 2 backups; a Repository with backups can only gain storages'
+    )
+    assert refusal(changed(hippo, storageType="s3", s3=s3), hippo) == text
+    assert refusal(changed(hippo, storageType="local,s3", s3=s3), hippo) == ""
+    empty = copy.deepcopy(hippo) | {"status": {}}
+    assert refusal(changed(empty, storageType="s3", s3=s3), empty) == ""
+
+
+WARNINGS = [
+    ("no retention", {}, "no retention is set: backups are kept forever; see spec.retention.full"),
+    ("verifyTLS off", {"storageType": "s3", "s3": {"verifyTLS": False}}, "spec.s3.verifyTLS is false: whoever sits between can read and change backups; use caSecretRef instead"),
+    ("a dot in the bucket", {"storageType": "s3", "s3": {"bucket": "my.backups"}}, "bucket my.backups has a dot: with uriStyle host its certificate does not match; set uriStyle: path"),
+    ("web-id without an account", {"storageType": "s3", "s3": {"keyType": "web-id"}}, "keyType web-id: spec.serviceAccountName is empty, so host and Jobs run as the default service account"),
+    ("a queue that drops WAL", {"options": ["--archive-push-queue-max=1TiB"]}, "archive-push-queue-max makes pgBackRest drop WAL when the queue is full: after that, recovery to a point in time is possible only from the next backup on"),
+    ("unused local", {"storageType": "s3", "local": {}}, "spec.local is not used: storageType is s3"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "warning"), [row[1:] for row in WARNINGS], ids=[row[0] for row in WARNINGS])
+def test_what_is_unwise_but_possible_is_a_warning(make, judge, spec, warning):
+    assert warning in judge(make("Repository", "a", **spec)).warnings
+
+
+def test_a_careful_repository_has_no_warning(make, judge, s3):
+    assert judge(make("Repository", "a", storageType="local,s3", s3=s3, retention={"full": 7})).warnings == []
+
+
+def test_many_faults_are_told_at_once(make, judge):
+    spec = {
+        "storageType": "s3, local",
+        "s3": {"endpoint": "http://x"},
+        "local": {"size": "x"},
+        "options": ["--cmd=x"],
+        "zz": 1,
+    }
+    fields = {fault.field for fault in judge(make("Repository", "Hippo", **spec)).faults}
+    assert fields == {
+        "metadata.name",
+        "spec.storageType",
+        "spec.local.size",
+        "spec.s3.endpoint",
+        "spec.s3.bucket",
+        "spec.s3.region",
+        "spec.s3.credentialsSecretRef",
+        "spec.options[0]",
+        "spec.zz",
+    }
+
+
+def test_a_repository_is_no_neighbour_of_itself(make, judge, cluster, s3):
+    old = make("Repository", "a", storageType="s3", s3=s3)
+    cluster.present.append(old)
+    assert judge(make("Repository", "a", storageType="s3", s3=s3, retention={"full": 3}), old).faults == []
+
+
+@pytest.mark.parametrize(
+    ("storage_type", "standing", "refused"), [("s3", True, True), ("s3", False, False), ("local,s3", True, False)]
+)
+def test_a_storage_with_backups_is_missed_by_the_status_alone_where_the_object_stands(
+    hippo, s3, cluster, storage_type, standing, refused
+):
+    """The controller knows no object before; and the status of one that is being made is not ours."""
+    hippo["spec"] |= {"storageType": storage_type, "s3": s3}
+    text = "storage local still holds 2 backups; a Repository with backups can only gain storages"
+    assert rejected(hippo, cluster, standing=standing) == ([text] if refused else [])
+
+
+def rejected(obj, lookup, *, standing=True):
+    """What the controller says against it, which knows no object before."""
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    verdict = validate(obj, old=None, lookup=lookup, now=now, defaults=OperatorDefaults(), standing=standing)
+    return [fault.message for fault in verdict.faults]
+
+
+def test_of_two_repositories_in_one_place_the_older_one_keeps_it(make, cluster, s3, refusal):
+    """Made past the webhook, or both in one moment: the one that works already must not be stopped."""
+    older, younger = (make("Repository", name, storageType="s3", s3=s3 | {"path": "/shared"}) for name in ("b", "a"))
+    older["metadata"] |= {"creationTimestamp": "2026-11-01T00:00:00Z", "uid": "2"}
+    younger["metadata"] |= {"creationTimestamp": "2026-11-02T00:00:00Z", "uid": "1"}
+    cluster.present += [older, younger]
+    assert rejected(older, cluster) == []
+    assert "are those of Repository ns/b" in rejected(younger, cluster)[0]
+    assert refusal(copy.deepcopy(older) | {"spec": older["spec"] | {"retention": {"full": 3}}}, older) == ""
+    assert "are those of Repository ns/a" in refusal(older)  # one that is being made has no age yet, whatever it says
