@@ -72,7 +72,7 @@ def _second_word(matching: list[Command], before: list[str], rest: list[str], pr
         if rest[1] in {command.words[1], f"{command.words[1]}s", _plural(command.words[1])}:
             return command, [*before, *rest[2:]]
     hint = near(rest[1], things) or _elsewhere(rest[0], rest[1], prog)
-    raise UsageError(f"unknown: {rest[0]} {rest[1]}; {rest[0]} takes {', '.join(things)}{hint}")
+    raise UsageError(f"{rest[0]} takes {', '.join(things)}, not {rest[1]}{hint}")
 
 
 def _elsewhere(first: str, second: str, prog: str) -> str:

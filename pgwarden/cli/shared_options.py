@@ -29,7 +29,8 @@ TIMEOUT = Option(
 STORAGE = (
     Option(
         ("--pgbackrest-storage-type",),
-        "where backups and WAL go; default is local",
+        "where backups and WAL go: local, s3, or local,s3 for both; default is local",
+        "TYPE",
         choices=("local", "s3", "local,s3"),
         known_as=("--storage", "--storage-type"),
     ),

@@ -40,9 +40,9 @@ def parse(text: str) -> Workload:
     kind, slash, name = text.partition("/")
     if slash and kind.lower() in _KINDS and name and "/" not in name:
         return Workload(*_KINDS[kind.lower()], name)
-    what = "has no kind" if not slash else "is neither a StatefulSet nor a Deployment"
-    example = name or text or "postgres"
-    raise UsageError(f"{text} {what}; give statefulset/{example} or deployment/{example}")
+    example = (name if slash else text) or "postgres"
+    what = "names no StatefulSet and no Deployment" if slash else "has no kind"
+    raise UsageError(f'"{text}" {what}; give statefulset/{example} or deployment/{example}')
 
 
 def labelled(obj: Object, repository: str) -> Template | None:

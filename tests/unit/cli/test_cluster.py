@@ -290,6 +290,20 @@ def test_scaling_down_names_what_goes_and_never_the_primary(cluster):
     )
 
 
+def test_of_instances_that_the_status_does_not_list_it_is_not_said_which(cluster):
+    """Just scaled up: one of the two that go is not there yet."""
+    found = cluster(replicas=2)
+    found["spec"]["instances"]["replicas"] = 3
+    (line,) = cluster_data_loss.of_scale(found, 1)
+    assert line.startswith("2 instances will be removed, with their volumes (among them hippo-1); ")
+
+
+def test_growing_with_autofail_off_says_that_it_waits(cluster):
+    (note,) = cluster_data_loss.notes_of_growth(cluster(autofail=False), 4)
+    assert "new replicas are created only while it is on: kubectl pgwarden update cluster hippo --autofail=true" in note
+    assert cluster_data_loss.notes_of_growth(cluster(), 4) == []
+
+
 def test_a_deletion_says_what_is_lost_and_what_stays(cluster, make, healthy):
     repository = make("Repository", "hippo", status=healthy)
     running = make("Backup", "now", status={"phase": "Running"}, repository="hippo")

@@ -10,14 +10,12 @@ import itertools
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-import pgwarden
 from controller.backup import available
 from controller.cluster import clone
 from controller.cluster import report as cluster_report
@@ -28,6 +26,7 @@ from pgwarden.cli import cluster_data_loss, data_loss, show
 from pgwarden.cli.protection import judge
 from pgwarden.cli.terminal import Terminal
 from pgwarden.rules import backup_sets
+from tests.unit import sources
 from tests.unit.contract import produced
 from tests.unit.contract.produced import NOW, Set, chain
 from tests.unit.contract.worlds import OLD_S3, Object, World, some, two, unreadable, weekly, world
@@ -262,6 +261,7 @@ def test_a_look_without_info_keeps_all_that_was_known():
 
 def test_the_list_of_a_repositorys_backups_is_read_in_one_place():
     reads = re.compile(r"""["']status["'], ["']backups["']|(status|found|before|after)\)?(\.get\(|\[)["']backups["']""")
-    code = Path(pgwarden.__file__).parent
-    readers = {str(path.relative_to(code)) for path in code.rglob("*.py") if reads.search(path.read_text("utf-8"))}
-    assert readers == {"api/rules/backup_sets.py"}
+    readers = {
+        str(path.relative_to(sources.ROOT)) for path in sources.modules() if reads.search(path.read_text("utf-8"))
+    }
+    assert readers == {"pgwarden/rules/backup_sets.py"}
