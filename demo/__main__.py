@@ -30,7 +30,7 @@ def main() -> int:
         return _failed("the local cluster", str(error), ("docs/localcluster.md",))
     except KeyboardInterrupt:
         print(
-            "\nstopped; everything created so far is left. `make demo` starts over, `make cluster-down` removes the cluster."
+            "\nstopped; what was created so far is left. `make demo` starts over, `make cluster-down` removes the cluster."
         )
         return 130
     tell.summary()
