@@ -30,7 +30,7 @@ def main() -> int:
         return _failed("the local cluster", str(error), ("docs/localcluster.md",))
     except KeyboardInterrupt:
         print(
-            "\nstopped; what was created so far is left. `make demo` starts over, `make cluster-down` removes the cluster."
+            "\nstopped; what was created is left as it is. `make demo` starts over, `make cluster-down` removes it all."
         )
         return 130
     tell.summary()

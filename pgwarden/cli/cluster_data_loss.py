@@ -77,7 +77,7 @@ def _lost(repository: Object | None, now: datetime) -> str:
     queue = f"; {count(waiting, 'WAL segment')} not archived yet" if waiting else ""
     broken = "" if condition(repository, "Archiving") == "True" else "; ARCHIVING IS NOT WORKING"
     since = f"{clock(latest)} ({span(now - latest)} ago)"
-    return f"transactions committed after {since}, unless they are archived before the end{queue}{broken}"
+    return f"transactions committed after {since}, unless they are archived before the deletion{queue}{broken}"
 
 
 def _running(operations: Iterable[Object]) -> Iterator[str]:

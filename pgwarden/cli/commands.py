@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pgwarden.cli import cluster_commands, repository_commands
 from pgwarden.cli.shared_options import DRY_RUN, OUTPUT, RECOVERY_POINT, TIMEOUT, YES
 from pgwarden.cli.spec import Argument, Command, Option
@@ -54,7 +56,7 @@ _BACKUP = Command(
     "pgwarden.cli.operate:backup",
     (_REPOSITORY,),
     (
-        Option(("--backup-opts",), 'pgBackRest options, as "--type=full --repo1-retention-full=7"', "OPTIONS"),
+        Option(("--backup-opts",), 'pgBackRest options, such as "--type=full --repo1-retention-full=7"', "OPTIONS"),
         _TYPE,
         _STORAGE,
         *_MAKING,
@@ -71,13 +73,13 @@ _RESTORE = Command(
         *RECOVERY_POINT,
         Option(
             ("--backup-opts",),
-            "pgBackRest options, as --db-include=NAME",
+            "pgBackRest options, such as --db-include=NAME",
             "OPTIONS",
             known_as=("--restore-opts", "--opts"),
         ),
         Option(("--volume-claim",), "restore into a new PersistentVolumeClaim; change nothing that exists", "NAME"),
         Option(("--delete-old-volume",), "delete the replaced volume when the restore has succeeded", switch=True),
-        _STORAGE,
+        replace(_STORAGE, help="which storage to restore from; default is the first that reaches the target"),
         YES,
         *_MAKING,
         *_WAITING,
@@ -90,7 +92,7 @@ _CREATE_SCHEDULE = Command(
     "pgwarden.cli.operate:create_schedule",
     (_REPOSITORY,),
     (
-        Option(("--schedule",), 'cron expression, as "0 1 * * *"', "CRON", required=True),
+        Option(("--schedule",), 'cron expression, such as "0 1 * * *"', "CRON", required=True),
         Option(
             ("--schedule-type",),
             "what is scheduled; pgbackrest is all there is",
@@ -100,7 +102,7 @@ _CREATE_SCHEDULE = Command(
         _TYPE,
         Option(
             ("--schedule-opts",),
-            'pgBackRest options, as "--repo1-retention-full=21"',
+            'pgBackRest options, such as "--repo1-retention-full=21"',
             "OPTIONS",
             known_as=("--backup-opts", "--opts"),
         ),

@@ -80,7 +80,7 @@ def consequence(obj: Object) -> str:
     if phase == "Running":
         return "it is running and will be stopped; what it has copied is unusable by itself"
     if phase == "Pending":
-        return "it has not started, and now will not"
+        return "it has not started and never will"
     kept = (
         f"backup set {status['label']} stays in the repository until retention removes it"
         if status.get("label")

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     documents = read_all(args.file, terminal.source)
     broken = [f"{each.file}:{line}: {fault.message}" for each in documents for line, fault in each.faults]
     if broken:
-        raise refused("the input", broken)
+        raise refused("input", broken)
     namespace = args.namespace or "default"
     ours = [placed(with_defaults(each.obj), namespace) for each in documents if is_ours(each.obj)]
     lookup = Objects(ours, namespace, args.repository or ())

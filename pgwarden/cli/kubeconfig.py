@@ -59,6 +59,6 @@ def _documents(paths: list[Path]) -> Iterator[dict[str, Any]]:
         try:
             document = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise CliError(f"kubeconfig {path} cannot be read: {error}") from None
+            raise CliError(f"cannot read kubeconfig {path}: {error}") from None
         if isinstance(document, dict):
             yield document

@@ -144,7 +144,7 @@ def build(command: Command, prog: str = "pgwarden") -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"{prog} {command.title}",
         description=command.summary[0].upper() + command.summary[1:] + ".",
-        epilog=f"example:{examples}" if examples else None,
+        epilog=f"example{'s' if len(command.examples) > 1 else ''}:{examples}" if examples else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

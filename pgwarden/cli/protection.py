@@ -166,7 +166,7 @@ def _of_schedules(schedules: list[Object], now: datetime) -> Iterator[str]:
         if get(one, bool, "spec", "suspend"):
             continue
         if _phase(one) == "Pending" and one.get("status"):
-            yield f"BackupSchedule {name} waits: {_said(one)}"
+            yield f"BackupSchedule {name} is waiting: {_said(one)}"
         due = moment(next(iter(_upcoming(one)), None))
         if due is not None and now - due > LATE:
             yield f"BackupSchedule {name} is overdue since {clock(due)} ({span(now - due)}): is the controller running?"

@@ -7,13 +7,13 @@ from pgwarden.cli.spec import Option
 YES = Option(("-y", "--yes"), "do not ask", switch=True)
 #: Where a recovery begins and ends: of a Restore and of a clone.
 RECOVERY_POINT = (
-    Option(("--pitr-target",), "a point in time with its zone, as 2026-11-23 10:00:00+00", "TIME", group="target"),
-    Option(("--target-lsn",), "a WAL position, as 0/3000060", "LSN", group="target"),
+    Option(("--pitr-target",), "a point in time with its zone, such as 2026-11-23 10:00:00+00", "TIME", group="target"),
+    Option(("--target-lsn",), "a WAL position, such as 0/3000060", "LSN", group="target"),
     Option(("--target-xid",), "a transaction id", "XID", group="target"),
     Option(("--target-name",), "a restore point made by pg_create_restore_point", "NAME", group="target"),
     Option(("--immediate",), "stop as soon as the backup is consistent", switch=True, group="target"),
     Option(("--target-timeline",), "latest, current or a number; default is latest", "TIMELINE"),
-    Option(("--set",), "backup set to start from, as 20261123-010000F; default is the newest that fits", "LABEL"),
+    Option(("--set",), "backup set to start from, such as 20261123-010000F; default is the newest that fits", "LABEL"),
 )
 DRY_RUN = Option(
     ("--dry-run",),
@@ -42,7 +42,7 @@ STORAGE = (
     Option(("--pgbackrest-s3-path",), "folder in the bucket; default is one of its own", "PATH"),
     Option(
         ("--pgbackrest-s3-uri-style",),
-        "path for MinIO, Ceph and most others; default is host, as AWS has it",
+        "path for MinIO, Ceph and most others; default is host, for AWS",
         choices=("host", "path"),
     ),
     Option(("--pgbackrest-s3-ca-secret",), "Secret whose ca.crt signed the service's certificate", "NAME"),
@@ -51,7 +51,7 @@ STORAGE = (
         "access key (visible to other users of this machine; prefer --pgbackrest-s3-keys-from)",
         "KEY",
     ),
-    Option(("--pgbackrest-s3-key-secret",), "secret key (visible, too); prompted for if omitted", "SECRET"),
+    Option(("--pgbackrest-s3-key-secret",), "secret key (equally visible); prompted for if omitted", "SECRET"),
     Option(
         ("--pgbackrest-s3-keys-from",),
         "file with both keys: AWS credentials, or two lines; - is standard input",

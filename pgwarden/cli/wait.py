@@ -74,10 +74,10 @@ async def until_over(
 
 
 def again(word: str, obj: Object, following: str = " --wait") -> str:
-    """The command that watches *obj* again."""
+    """The command that watches *obj*, or without *following* shows it."""
     namespace = obj["metadata"].get("namespace", "")
     where = f" -n {namespace}" if namespace else ""
-    return f"watch it with: kubectl pgwarden show {word} {obj['metadata']['name']}{where}{following}"
+    return f"{'watch' if following else 'see'} it with: kubectl pgwarden show {word} {obj['metadata']['name']}{where}{following}"
 
 
 def _leave(terminal: Terminal, plural: str, obj: Object, why: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ def zoo(webhook, controllers: Controllers, space: Kubectl) -> Iterator[Kubectl]:
 @pytest.fixture(scope="module")
 def run(zoo: Kubectl) -> Run:
     def call(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "pgwarden.cli.main", *words, "-n", zoo.namespace]
+        argv = [sys.executable, "-m", "pgwarden.cli.main", "-n", zoo.namespace, *words]
         argv.append(f"--kubeconfig={zoo.kubeconfig}")
         environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
         return subprocess.run(
@@ -118,6 +119,50 @@ def test_a_secret_that_is_there_is_used_and_never_changed(zoo: Kubectl, run: Run
     assert done.returncode == 0, done.stderr
     assert "using the S3 keys of the existing Secret okapi-s3" in done.stderr
     assert data(zoo.get("secret", "okapi-s3"))["s3-key-secret"] == "x"
+
+
+STATEFUL_SET = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: postgres}
+spec:
+  serviceName: postgres
+  selector: {matchLabels: {app: postgres}}
+  template:
+    metadata: {labels: {app: postgres}}
+    spec:
+      containers:
+        - name: postgres
+          image: postgres:17
+          volumeMounts: [{name: data, mountPath: /var/lib/postgresql/data}]
+  volumeClaimTemplates:
+    - metadata: {name: data}
+      spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"""
+
+
+def test_the_line_that_protect_prints_puts_the_label_on_the_pod_template(zoo: Kubectl, run: Run):
+    zoo.apply(STATEFUL_SET)
+    before = zoo.get("statefulset", "postgres")["metadata"]["resourceVersion"]
+    done = run("protect", "statefulset/postgres", "--repository=gnu", "--pgbackrest-pvc-size=2Gi")
+    assert done.returncode == 0, done.stderr
+    assert zoo.get("pgrepo", "gnu")["spec"]["local"]["size"] == "2Gi"
+    assert zoo.get("statefulset", "postgres")["metadata"]["resourceVersion"] == before
+    created, line = done.stdout.splitlines()
+    assert created == "Repository gnu created"
+    program, *words = shlex.split(line)
+    assert program == "kubectl"
+    zoo.run(*words)
+    template = zoo.get("statefulset", "postgres")["spec"]["template"]
+    assert template["metadata"]["labels"] == {"app": "postgres", "pgwarden.io/repository": "gnu"}
+    again = run("protect", "statefulset/postgres", "--repository=gnu")
+    assert "nothing is left to do" in again.stderr
+    assert "did you mean postgres?" in run("protect", "sts/postgre").stderr
+
+
+def test_a_namespace_that_does_not_exist_is_named_as_such(run: Run):
+    done = run("status", "-n", "nowhere")
+    assert (done.returncode, done.stdout) == (1, "nothing is protected: namespace nowhere does not exist\n")
 
 
 @pytest.fixture(scope="module")

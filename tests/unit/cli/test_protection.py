@@ -187,7 +187,7 @@ def test_without_a_backup_nothing_is_drawn(make, terminal):
 @pytest.mark.parametrize(
     ("phase", "said"),
     [
-        ("Pending", "BackupSchedule nightly waits: there is no Repository hippo"),
+        ("Pending", "BackupSchedule nightly is waiting: there is no Repository hippo"),
         ("Degraded", "BackupSchedule nightly still runs, but a rule now rejects it: newer"),
         ("Failed", "BackupSchedule nightly is rejected: newer"),
     ],

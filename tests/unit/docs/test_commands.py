@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pgwarden.cli.parser import parse
+
 from .pages import PAGES, ROOT, commands, links
 
 BUILTIN = {"pod", "pods", "pvc", "pv", "statefulset", "deployment", "deployments", "namespace", "nodes", "events"}
@@ -108,3 +110,12 @@ def test_the_charts_page_lists_every_kind():
     page = (ROOT / "charts" / "pgwarden" / "README.md").read_text(encoding="utf-8")
     (row,) = [line for line in page.splitlines() if line.startswith("| CustomResourceDefinition")]
     assert set(re.findall(r"`(\w+)`", row)) == {spec["plural"] for spec in crd_names()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
+def test_kubectl_pgwarden_takes_every_command_line(page: Path):
+    """UsageError is a failure. A line that leaves something out is not one to type."""
+    for command in commands(page):
+        if "kubectl pgwarden " in command and not re.search(r"…|\|", command):
+            words = words_of(command, "kubectl pgwarden")
+            parse(words[: words.index(">")] if ">" in words else words)
