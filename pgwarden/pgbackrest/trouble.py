@@ -25,8 +25,6 @@ _REPO = re.compile(r"^ *repo(\d+): ", re.MULTILINE)
 _ERRNO = re.compile(r"\[[\d:]+\] ")
 #: `[HostConnectError] …` of info, `ERROR: [124]: …` of a log.
 _PREFIX = re.compile(r"^(?:.*?\b(?:ERROR|ASSERT): \[\d{3}\]: |(?:\[\w+Error\] ))")
-#: What pgBackRest adds below an error: advice for its own command line, and the errors that led to it.
-_BELOW = re.compile(r"\s*(?:\bHINT: |\n\s*\w+Error: ).*", re.DOTALL)
 #: What errors add about their repetitions: `on 8 retries from 109-8001ms: …`.
 _RETRIES = re.compile(r"\s+\[\w+Error\] on (?:retry|\d+ retries) .*", re.DOTALL)
 _LATE = re.compile(r"timeout after \d+ms waiting for|unexpected eof|takes longer than|no result within", re.IGNORECASE)
@@ -200,7 +198,7 @@ def _connection(text: str) -> Trouble | None:
     if address:
         sentence = f"the name {address[1]} cannot be resolved ({address[2].strip()}); correct spec.s3.endpoint"
         if "EAI" not in text and "Temporary" not in text:
-            sentence += "; for MinIO, Ceph and the like set spec.s3.uriStyle: path"
+            sentence += ", or with uriStyle host have the name in DNS"
         return Trouble("CannotConnect", sentence)
     refused = re.search(r"unable to connect to '([^' ]+)[^']*': (?:\[\d+\] )?([^\n\[]+)", text)
     if refused:
@@ -232,8 +230,8 @@ def _passphrase(text: str) -> Trouble | None:
 
 
 def _brief(text: str) -> str:
-    """One line, without class names, error numbers, hints, repetitions and HTTP dump."""
-    head = _BELOW.sub("", _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0])
+    """One line, without class names, error numbers, repetitions and HTTP dump."""
+    head = _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0]
     one_line = _printable(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
     return one_line if len(one_line) <= LONGEST else one_line[: LONGEST - 1] + "…"
 
