@@ -9,9 +9,9 @@ from typing import Any
 
 from pgwarden.api import names, records
 from pgwarden.cli import missed_runs
-from pgwarden.cli.brief import described
 from pgwarden.cli.output import clock, count, moment, span
 from pgwarden.cli.protection_cluster import NOT_REPORTED, cause_of, in_words, notes_of_cluster, of_cluster
+from pgwarden.cli.short_messages import described
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.rules import backup_sets
 from pgwarden.rules.common import condition as condition_of

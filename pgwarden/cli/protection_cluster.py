@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pgwarden.cli.brief import described
+from pgwarden.cli.short_messages import described
 from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]

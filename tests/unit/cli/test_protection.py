@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from pgwarden.cli import show, status
-from pgwarden.cli.brief import brief, described
 from pgwarden.cli.protection import judge
+from pgwarden.cli.short_messages import brief, described
 from tests.unit.cli.conftest import NOW
 
 
