@@ -11,7 +11,7 @@ from typing import Any
 
 from pgwarden.api import names
 from pgwarden.api.schema import with_defaults
-from pgwarden.cli import creation, repository_resources, submit, wait, workload_label, workloads
+from pgwarden.cli import creation, output, repository_resources, submit, wait, workload_label, workloads
 from pgwarden.cli.errors import OK, refused, unknown
 from pgwarden.cli.inject import IMAGE
 from pgwarden.cli.operate import settle
@@ -66,7 +66,7 @@ async def protect(args: argparse.Namespace, terminal: Terminal) -> int:
             there = await creation.on_cluster(args, terminal, session, obj)
             terminal.say(submit.answer(there, args))
         else:
-            _existing(terminal, there, target)
+            _existing(args, terminal, there, target)
         if args.wait and not args.dry_run:
             code = await wait.until_over(session, terminal, _PLURAL, there, args.timeout)
             if code != OK:
@@ -96,9 +96,11 @@ def _judge_pods(found: Object, target: Workload, repository: Object) -> None:
         raise refused(f"the pods of {target} with the label would be", faults)
 
 
-def _existing(terminal: Terminal, repository: Object, target: Workload) -> None:
+def _existing(args: argparse.Namespace, terminal: Terminal, repository: Object, target: Workload) -> None:
     name = repository["metadata"]["name"]
-    terminal.say(f"Repository {name} exists already and is left as it is")
+    if args.output:
+        terminal.say(output.formatted(repository, args.output))
+    terminal.note(f"note: Repository {name} already exists and is left as it is")
     pods = [str(pod.get("name")) for pod in objects(repository, "status", "pods")]
     others = [pod for pod in pods if not pod.startswith(f"{target.name}-")]
     if others:

@@ -134,7 +134,10 @@ def test_a_repository_that_exists_is_left_as_it_is_and_the_line_is_printed(on, m
     cluster = Cluster(stateful_set(), there)
     done = on(cluster, "protect", "sts/postgres", "--repository=hippo", "--pgbackrest-pvc-size=1Ti")
     assert (done.code, cluster.sent) == (0, [])
-    assert done.out.startswith("Repository hippo exists already and is left as it is\nkubectl -n zoo patch ")
+    assert "Repository hippo already exists and is left as it is" in done.err
+    assert done.out.startswith("kubectl -n zoo patch ")
+    shown = on(cluster, "protect", "sts/postgres", "--repository=hippo", "-o", "yaml")
+    assert yaml.safe_load(shown.out)["metadata"]["name"] == "hippo"
 
 
 def test_a_repository_of_another_postgresql_is_pointed_out(on, make, healthy):
