@@ -41,7 +41,8 @@ def read(path: Path) -> list[Case] | None:
         root = ET.parse(path).getroot()  # noqa: S314  pytest wrote it
     except (OSError, ET.ParseError):
         return None
-    return list(_merged(_case(element) for element in root.iter("testcase")))
+    # One without a name was running when pytest was interrupted.
+    return list(_merged(_case(element) for element in root.iter("testcase") if element.get("name")))
 
 
 def _case(element: ET.Element) -> Case:

@@ -17,6 +17,7 @@ JUNIT = """<?xml version="1.0" encoding="utf-8"?>
 <testcase classname="tests.e2e.test_a" name="test_bad" time="0.5"><error message="in its teardown">y</error></testcase>
 <testcase classname="tests.e2e.test_b" name="test_left" time="0"><skipped type="pytest.skip">y</skipped></testcase>
 <testcase classname="tests.e2e.test_b" name="test_broken" time="61"><error message="setup">y</error></testcase>
+<testcase time="0.000" />
 </testsuite></testsuites>"""
 CASES = [
     Case("e2e.test_a", "test_good[a b]", 1.5),
