@@ -12,6 +12,7 @@ from controller.restore import planning
 from controller.restore.facts import Facts
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec
+from pgwarden.contract import calls
 from tests.unit.controller.restore.steps.situations import RESTORE
 
 
@@ -23,7 +24,7 @@ async def begin(run, settings) -> Facts:
         now=cluster.now, settings=settings, restore=RESTORE, spec=RestoreSpec(repository="hippo"),
         repository=cluster.of("repositories")[0], operations=(RESTORE,), workloads=tuple(cluster.of("statefulsets")),
         pods=tuple(cluster.of("pods")), claims={c["metadata"]["name"]: c for c in cluster.of("persistentvolumeclaims")},
-        volumes={v["metadata"]["name"]: v for v in cluster.of("persistentvolumes")}, info=(await run.agents.host(None, ""))["info"],
+        volumes={v["metadata"]["name"]: v for v in cluster.of("persistentvolumes")}, info=(await run.agents.host(None, "", calls.status())).info,
     )  # fmt: skip
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from controller.restore import steps_finish
 from controller.restore.facts import Facts
 from pgwarden.api import names
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Outcome
+from pgwarden.contract.status import Status
 from tests.unit.controller.restore.steps.situations import RESTORE, said
 
 
@@ -18,7 +22,11 @@ def with_postgres(facts: Facts, postgres=None, status=None, started="2026-11-23T
     pod = next(p for p in facts.pods if p["metadata"]["name"] == "pg-0")
     pod["status"]["containerStatuses"] = [{"name": "postgres"} | (status or {})]
     condition = {"type": "Started", "status": "True", "reason": "Started", "message": "", "lastTransitionTime": started}
-    return replace(facts, agent={"postgres": postgres or {}}, restore=RESTORE | {"status": {"conditions": [condition]}})
+    return replace(
+        facts,
+        agent=msgspec.convert({"postgres": postgres or {}}, Status),
+        restore=RESTORE | {"status": {"conditions": [condition]}},
+    )
 
 
 def terminated(message, restarts=1):
@@ -28,7 +36,7 @@ def terminated(message, restarts=1):
 @pytest.mark.parametrize(
     ("postgres", "status", "started", "verdict", "words"),
     [
-        ({"reachable": True, "inRecovery": True, "lastReplayTime": "T"}, {}, "2026-11-23T12:00:00Z", ("wait", "Recovering"), "now at T"),
+        ({"reachable": True, "inRecovery": True, "lastReplayTime": "2026-11-23T11:00:00Z"}, {}, "2026-11-23T12:00:00Z", ("wait", "Recovering"), "now at 2026-11-23T11:00:00Z"),
         ({"reachable": False, "error": "starting up"}, {}, "2026-11-23T12:00:00Z", ("wait", "Recovering"), "starting up"),
         ({"reachable": True, "inRecovery": False}, {}, "2026-11-23T12:00:00Z", ("act", "Recovered"), "recovery target"),
         ({"reachable": False}, {}, "2026-11-23T10:00:00Z", ("fail", "RecoveryTimeout"), "within 3600 s"),
@@ -46,13 +54,13 @@ def test_recovered(planned, postgres, status, started, verdict, words):
 
 
 def test_the_last_replay_time_seen_is_kept(planned):
-    facts = with_postgres(planned, {"reachable": True, "inRecovery": True, "lastReplayTime": "T1"})
+    facts = with_postgres(planned, {"reachable": True, "inRecovery": True, "lastReplayTime": "2026-11-23T11:00:00Z"})
     plan = steps_finish.recovered(facts).plan
     over = with_postgres(
         replace(planned, plan=plan), {"reachable": True, "inRecovery": False, "timeline": 3, "lastReplayTime": None}
     )
-    found = steps_finish.recovered(replace(over, answers={"clear": {"ok": True}}))
-    assert found.status == {"timeline": 3, "recoveredTo": "T1"}
+    found = steps_finish.recovered(replace(over, answers={calls.CLEAR_RECOVERY: Outcome(ok=True)}))
+    assert found.status == {"timeline": 3, "recoveredTo": "2026-11-23T11:00:00Z"}
 
 
 @pytest.mark.parametrize(

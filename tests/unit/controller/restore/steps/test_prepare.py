@@ -11,9 +11,11 @@ import pytest
 from controller.recovery.plan import Plan, Volume
 from controller.restore import planning, steps_prepare
 from controller.restore.facts import Facts
-from controller.restore.verdict import Call, Create
+from controller.restore.verdict import Ask, Create
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec, RestoreTarget
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Fenced, Tablespace
 from tests.unit.controller.restore.steps.situations import merged, said
 
 
@@ -73,7 +75,7 @@ def other_pod(kind, name):
 
 
 def test_the_primary_is_asked_to_archive_all_it_has(planned):
-    assert steps_prepare.fenced(planned).action == Call("10.0.0.7", "fence?timeout=60", 75, "fence")
+    assert steps_prepare.fenced(planned).action == Ask("10.0.0.7", calls.fence(60), 75)
 
 
 def test_the_fence_says_until_when_it_tries_and_what_comes_then(planned):
@@ -91,8 +93,8 @@ def test_the_fence_says_until_when_it_tries_and_what_comes_then(planned):
     ],
 )
 def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned, location, verdict):
-    answer = {"ok": True, "lsn": "0/9000000", "tablespaces": [{"name": "fast", "location": location}]}
-    found = steps_prepare.fenced(replace(planned, answers={"fence": answer}))
+    answer = Fenced(ok=True, lsn="0/9000000", tablespaces=(Tablespace(name="fast", location=location),))
+    found = steps_prepare.fenced(replace(planned, answers={calls.FENCE: answer}))
     assert said(found) == verdict
     assert found.kind == "done" or f"tablespace fast is in {location}" in found.message
     assert found.kind == "fail" or found.plan.tablespaces == [location] * location.startswith("/")
@@ -101,8 +103,8 @@ def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned
 @pytest.mark.parametrize(("wanted", "kind"), [("0/9000000", "done"), ("0/9000001", "fail"), ("2/0", "fail")])
 def test_a_position_that_is_not_written_yet_is_refused_before_anything_stops(planned, wanted, kind):
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(lsn=wanted))
-    answer = {"ok": True, "lsn": "0/9000000", "wal": "000000010000000000000008", "time": "2026-11-23T12:00:00Z"}
-    found = steps_prepare.fenced(replace(planned, spec=spec, answers={"fence": answer}))
+    answer = Fenced(ok=True, lsn="0/9000000", wal="000000010000000000000008", time="2026-11-23T12:00:00Z")
+    found = steps_prepare.fenced(replace(planned, spec=spec, answers={calls.FENCE: answer}))
     assert found.kind == kind
     assert found.kind == "done" or wanted in found.message
 
@@ -121,7 +123,7 @@ def test_a_primary_that_cannot_archive(planned, time, verdict):
     }
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(time=time) if time else None)
     found = steps_prepare.fenced(
-        replace(planned, repository=repository, spec=spec, answers={"fence": {"ok": False, "error": "disk full"}})
+        replace(planned, repository=repository, spec=spec, answers={calls.FENCE: Fenced(error="disk full")})
     )
     assert said(found) == verdict
     assert "disk full" in found.message

@@ -9,6 +9,8 @@ import pytest
 
 from controller.restore import render, steps_prepare, steps_switch
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec, RestoreTarget
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Fenced
 from tests.unit.controller.restore.steps.situations import said
 
 BOTH = msgspec.convert({"storageType": "local,s3", "s3": {"bucket": "b"}}, RepositorySpec)
@@ -28,7 +30,7 @@ def test_the_fence_asks_for_the_storage_that_is_restored_from_alone(planned, cho
     found = steps_prepare.fenced(
         replace(planned, plan=plan, repo_spec=BOTH, spec=RestoreSpec(repository="hippo", storage=named))
     )
-    assert found.action.call == call
+    assert found.action.call.path == call
     assert "into storage" not in found.message or f"into storage {chosen or named};" in found.message
 
 
@@ -123,7 +125,7 @@ def test_what_the_chosen_storage_lacks_counts_where_the_other_can_be_read(planne
         info=with_storages(planned.info, *codes),
         repository=planned.repository | {"status": {"recoveryWindow": window}},
         spec=RestoreSpec(repository="hippo", target=RestoreTarget(time="2026-11-23T11:50:00Z")),
-        answers={"fence": {"ok": False, "error": "disk full"}},
+        answers={calls.FENCE: Fenced(error="disk full")},
     )
     assert said(steps_prepare.fenced(facts)) == verdict
 
