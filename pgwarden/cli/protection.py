@@ -52,7 +52,8 @@ def _without_repository(cluster: Object) -> Protection:
 
 
 def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Protection:
-    schedules, backups, restores = (_own(there[p], repository) for p in ("backupschedules", "backups", "restores"))
+    schedules, backups = _own(there["backupschedules"], repository), _own(there["backups"], repository)
+    restores = _own(there["restores"], repository)
     windows = objects(repository, "status", "recoveryWindow")
     starts = [time for one in windows if (time := moment(one.get("earliest")))]
     ends = [time for one in windows if (time := moment(one.get("latest")))]

@@ -11,19 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.registry import BY_PLURAL
 from pgwarden.cli import kubeconfig
 from pgwarden.cli.errors import UNABLE, CliError, unknown
 from pgwarden.kube import access, errors, paths
 from pgwarden.kube.client import KubeClient, Object, find_named
-
-#: plural → kind, of all that is ours.
-KINDS = {
-    "repositories": "Repository",
-    "backups": "Backup",
-    "backupschedules": "BackupSchedule",
-    "restores": "Restore",
-    "postgresclusters": "PostgresCluster",
-}
 
 
 @dataclass
@@ -56,8 +48,8 @@ class Session:
 
     async def everything(self, namespace: str | None = None) -> dict[str, list[Object]]:
         """All objects of our kinds, by plural."""
-        lists = await asyncio.gather(*(self.all(plural, namespace) for plural in KINDS))
-        return dict(zip(KINDS, lists, strict=True))
+        lists = await asyncio.gather(*(self.all(plural, namespace) for plural in BY_PLURAL))
+        return dict(zip(BY_PLURAL, lists, strict=True))
 
     async def for_rules(self, repository: str) -> list[Object]:
         """What the rules look at: this namespace, and others where the Repository is not in it and they may be read."""
@@ -78,7 +70,7 @@ def names_of(objects: list[Object]) -> list[str]:
 def _whole(plural: str, obj: Object) -> Object:
     """List items come without kind; managedFields are for programs."""
     obj["metadata"].pop("managedFields", None)
-    return {"apiVersion": names.API_VERSION, "kind": KINDS[plural]} | obj if plural in KINDS else obj
+    return {"apiVersion": names.API_VERSION, "kind": BY_PLURAL[plural].name} | obj if plural in BY_PLURAL else obj
 
 
 def known_namespace(args: argparse.Namespace) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from pgwarden.api import names, records
+from pgwarden.api.registry import BY_PLURAL
 from pgwarden.cli import output
 from pgwarden.cli.errors import OK, UNABLE, WRONG
 from pgwarden.cli.session import Session
@@ -21,8 +22,6 @@ from pgwarden.kube import errors, paths
 Object = dict[str, Any]
 POLL = 1.0  # seconds between two looks
 STEPS = ("Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp")
-_LABELS = {"backups": names.LABEL_BACKUP, "restores": names.LABEL_RESTORE}
-_WORDS = {"backups": "backup", "restores": "restore", "postgresclusters": "cluster"}
 #: Phases that end the waiting, and whether well. A cluster that is Failed may be mended by a change of its spec.
 _ENDS = {"Completed": True, "Failed": False}
 _CLUSTER_ENDS = {"Ready": True, "Failed": False}
@@ -77,7 +76,7 @@ def again(word: str, obj: Object, following: str = " --wait") -> str:
 def _leave(terminal: Terminal, plural: str, obj: Object, why: str) -> None:
     if terminal.live:
         terminal.overwrite("")
-    terminal.note(f"{obj['kind']} {obj['metadata']['name']}: {why}; {again(_WORDS[plural], obj)}")
+    terminal.note(f"{obj['kind']} {obj['metadata']['name']}: {why}; {again(BY_PLURAL[plural].word, obj)}")
 
 
 async def _follow(session: Session, terminal: Terminal, plural: str, obj: Object) -> int:
@@ -161,10 +160,11 @@ def _phase(obj: Object) -> str:
 
 async def read_log(session: Session, plural: str, obj: Object) -> Log:
     """The end of the log of the Job's newest pod; nothing where there is none, or no right to read it."""
-    if plural not in _LABELS:
+    of = BY_PLURAL[plural]
+    if not of.label:
         return Log()
     name = names.short(obj["metadata"]["name"], 63)
-    selector = {"labelSelector": f"{_LABELS[plural]}={name},{names.LABEL_COMPONENT}={_WORDS[plural]}"}
+    selector = {"labelSelector": f"{of.label}={name},{names.LABEL_COMPONENT}={of.word}"}
     try:
         pods = (await session.client.get(paths.of("pods", session.namespace), selector))["items"]
         if not pods:
