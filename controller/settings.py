@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from controller.runtime.leadership import LEASE_SECONDS, SHORTEST_LEASE
+from pgwarden.api import postgres_majors
 from pgwarden.api.defaults import OperatorDefaults
 
 
@@ -25,7 +26,7 @@ class Settings:
     http_port: int
     lease: str
     lease_seconds: int = LEASE_SECONDS
-    postgres_image: str = "pgwarden-patroni:17"
+    postgres_image: str = f"pgwarden-patroni:{postgres_majors.DEFAULT}"
 
     @classmethod
     def from_environment(cls) -> Settings:

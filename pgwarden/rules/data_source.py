@@ -8,6 +8,7 @@ import msgspec
 
 from pgwarden.api.faults import Waits
 from pgwarden.api.near import near
+from pgwarden.api.postgres_majors import DEFAULT
 from pgwarden.rules import restore, restore_target
 from pgwarden.rules.common import Case, Object, check_options, check_storage, condition, get, objects, storages_of
 
@@ -100,7 +101,7 @@ def _check_source(case: Case, source: Object) -> None:
     if user != "postgres":
         message = f"the superuser of Repository {name} is {user}; a PostgresCluster needs one named postgres"
         case.refuse(f"{FIELD}.repository", name, message, "dataSource", Waits.SOURCE_UNSUITABLE)
-    wanted = case.get(int, "postgresVersion") or 17
+    wanted = case.get(int, "postgresVersion") or DEFAULT
     major = _major(get(source, str, "status", "postgresVersion") or "")
     if major is not None and major != wanted:
         message = f"Repository {name} holds PostgreSQL {major}, and a copy has the same version; set it to {major}"
