@@ -9,10 +9,10 @@ from controller import admission, operations
 from controller.backup.reconcile import BackupController
 from controller.cluster.reconcile import ClusterController
 from controller.context import Context
+from controller.recovery import plan as plans
 from controller.repository import metrics
 from controller.repository.reconcile import RepositoryController
 from controller.repository.secret_watch import SecretWatch
-from controller.restore import plan as plans
 from controller.restore.reconcile import RestoreController
 from controller.runtime import steady
 from controller.runtime.worker import Worker

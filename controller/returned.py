@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from controller import operations, owned, stanza_info
 from controller.context import Context
-from controller.restore import plan as plans
+from controller.recovery import plan as plans
 from controller.runtime import conditions, status
 from pgwarden.api import names, records
 from pgwarden.api.records import RECORD, UNFINISHED, Mark

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from controller import jobs, operations, returned, storage_state
-from controller.backup import render, report, turn
+from controller import jobs, operations, returned, storage_state, turns
+from controller.backup import job_conflicts, render, report
 from controller.context import Context
 from controller.runtime import status
 from pgwarden.api import names
@@ -93,7 +93,7 @@ class Expiry:
         name = self._backup["metadata"]["name"]
         path = paths.of("jobs", self._namespace, names.backup_job(name))
         job = await self._context.client.find(path)
-        if job is not None and not turn.is_strangers(job, self._backup) and not jobs.finished(job):
+        if job is not None and not job_conflicts.is_strangers(job, self._backup) and not jobs.finished(job):
             if "deletionTimestamp" not in job["metadata"]:
                 await self._context.client.delete(path, uid=job["metadata"]["uid"])
             return True
@@ -145,7 +145,9 @@ class Expiry:
         except errors.Terminating:
             return await self._release("SetKept", "the namespace is being deleted")
         except errors.Invalid as refused:
-            return await self._wait(operations.JOB_REFUSED, f"its set is to be expired; {turn.refusal(refused)}")
+            return await self._wait(
+                operations.JOB_REFUSED, f"its set is to be expired; {job_conflicts.refusal(refused)}"
+            )
         except errors.Conflict:
             log.info("the Job is there already", job=job["metadata"]["name"])
         await self._context.recorder.normal(self._backup, "Expiring", f"expires set {label}{more}")
@@ -163,7 +165,7 @@ class Expiry:
 
     async def _turn(self) -> str:
         """For what it waits; empty where it is its turn."""
-        listed = await turn.listed(self._context.client, self._namespace, self._spec.repository)
+        listed = await turns.listed(self._context.client, self._namespace, self._spec.repository)
         if operations.may_run(self._backup, listed):
             return ""
         title, _ = operations.standing(self._backup, listed)
@@ -187,7 +189,7 @@ class Expiry:
     async def _wait(self, reason: str, message: str) -> float:
         if await self._write(reason, message):
             await self._context.recorder.normal(self._backup, reason, message)
-        return turn.pause(self._context.clock(), self._backup["metadata"]["deletionTimestamp"], POLL)
+        return turns.pause(self._context.clock(), self._backup["metadata"]["deletionTimestamp"], POLL)
 
     async def _write(self, reason: str, message: str) -> bool:
         before = self._backup.get("status") or {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import structlog
 
-from controller import admission, jobs, operations, returned, storage_state
-from controller.backup import expire, render, report, turn
+from controller import admission, jobs, operations, returned, storage_state, turns
+from controller.backup import expire, job_conflicts, render, report
 from controller.context import Context
 from controller.runtime import conditions, status
 from pgwarden.api import names
@@ -48,8 +48,8 @@ class BackupController:
         job = await self._context.client.find(paths.of("jobs", key[0], names.backup_job(key[1])))
         if job is None:
             return await self._begin(backup, spec, repository)
-        if turn.is_strangers(job, backup):
-            return await self._wait(backup, *turn.in_the_way(job, backup))
+        if job_conflicts.is_strangers(job, backup):
+            return await self._wait(backup, *job_conflicts.in_the_way(job, backup))
         if not jobs.finished(job):
             return await self._running(backup, job)
         return await self._finish(backup, spec, repository, job)
@@ -68,12 +68,12 @@ class BackupController:
                 backup, "NoPrimary", f"no PostgreSQL primary of Repository {spec.repository} answers"
             )
         # By the cache first: while it shows that others go before, nothing is read.
-        known = turn.known(self._context.caches, namespace, spec.repository)
+        known = turns.known(self._context.caches, namespace, spec.repository)
         if not operations.may_run(backup, known):
             return await self._wait_for_turn(backup, known)
         async with self._context.lock(namespace, spec.repository):
             # Two that look at once decide alike; the lock covers the moment before the first is seen to run.
-            listed = await turn.listed(self._context.client, namespace, spec.repository)
+            listed = await turns.listed(self._context.client, namespace, spec.repository)
             if not operations.may_run(backup, listed):
                 return await self._wait_for_turn(backup, listed)
             held = await self._done_before(backup, repository)
@@ -133,7 +133,7 @@ class BackupController:
         except errors.Terminating:
             raise
         except errors.Invalid as refused:
-            return turn.refusal(refused)
+            return job_conflicts.refusal(refused)
         return ""
 
     async def _refused(self, backup: Object, why: str) -> float:
@@ -212,4 +212,4 @@ class BackupController:
             await self._context.recorder.normal(backup, reason, message)
         if phase != "Pending":
             return POLL
-        return turn.pause(self._context.clock(), backup["metadata"]["creationTimestamp"], POLL)
+        return turns.pause(self._context.clock(), backup["metadata"]["creationTimestamp"], POLL)

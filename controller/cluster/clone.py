@@ -13,8 +13,8 @@ import msgspec
 
 from controller.cluster.clone_script import FAILED_RECOVERY, FAILED_RESTORE
 from controller.recovery import target
-from controller.restore.steps_prepare import HOPELESS
-from controller.restore.verdict import Verdict, fail, wait
+from controller.recovery.exit_codes import HOPELESS
+from controller.recovery.hindrance import Hindrance, never, not_yet
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, RepositorySpec
@@ -69,24 +69,24 @@ def title(wanted: DataSource, namespace: str) -> str:
     return f"Repository {wanted.repository}" + (f" of namespace {where}" if where != namespace else "")
 
 
-def hindrance(wanted: DataSource, namespace: str, source: Source, now: datetime) -> Verdict | None:
+def hindrance(wanted: DataSource, namespace: str, source: Source, now: datetime) -> Hindrance | None:
     """Why the clone cannot be begun, looked at once more before anything is made; None where it can."""
     which = title(wanted, namespace)
     if source.repository is None:
-        return wait("SourceMissing", f"{which} is not there")
+        return not_yet("SourceMissing", f"{which} is not there")
     if not rules.allows(source.repository, namespace):
-        return wait("NotAllowed", f"{which} does not allow clones from namespace {namespace} (spec.cloneableFrom)")
+        return not_yet("NotAllowed", f"{which} does not allow clones from namespace {namespace} (spec.cloneableFrom)")
     if source.info is None:
-        return wait("SourceNotReachable", f"{which}: {source.error or 'its backups cannot be listed yet'}")
+        return not_yet("SourceNotReachable", f"{which}: {source.error or 'its backups cannot be listed yet'}")
     spec = msgspec.convert(source.repository["spec"], RepositorySpec)
     problem = target.storage(wanted.as_restore(), spec, source.info, now)
-    if isinstance(problem, Verdict):
-        said = fail if problem.kind == "fail" else wait
+    if isinstance(problem, Hindrance):
+        said = never if problem.final else not_yet
         return said(problem.reason, f"{which}: {problem.message.replace('spec.', 'spec.dataSource.')}")
     return _not_archived(wanted, which, source.repository)
 
 
-def _not_archived(wanted: DataSource, which: str, repository: Object) -> Verdict | None:
+def _not_archived(wanted: DataSource, which: str, repository: Object) -> Hindrance | None:
     """Recovery to a moment ends at a transaction after it. The source is not asked to write one: it is waited for."""
     asked = wanted.as_restore()
     moment, latest = target.wanted_time(asked), target.archived_until(repository, asked)
@@ -94,15 +94,15 @@ def _not_archived(wanted: DataSource, which: str, repository: Object) -> Verdict
         return None
     until = conditions.timestamp(latest)
     text = f"{which} has archived up to {until}, and the target is later; the clone begins when it has that WAL too"
-    return wait("TargetNotArchived", text)
+    return not_yet("TargetNotArchived", text)
 
 
-def taken(own: Object | None) -> Verdict | None:
+def taken(own: Object | None) -> Hindrance | None:
     """The cluster's own Repository must be there and empty: a copy has its source's system identifier, and an earlier
     one of the same name would have left WAL of the same names.
     """
     if own is None or not conditions.is_true(own, "Reachable"):
-        return wait("RepositoryNotReachable", "the clone begins once the cluster's own Repository is reachable")
+        return not_yet("RepositoryNotReachable", "the clone begins once the cluster's own Repository is reachable")
     status = own.get("status") or {}
     archives = [status.get("archive") or {}, *objects(own, "status", "storages")]
     if not backup_sets.of(own).some and not any(one.get("max") or one.get("lastWal") for one in archives):
@@ -112,7 +112,7 @@ def taken(own: Object | None) -> Verdict | None:
         f"Repository {name} holds backups or WAL of an earlier cluster of this name; take another name, or delete what "
         f"it holds (claim {names.repo_claim(name)}, or the folder in the bucket)"
     )
-    return wait("RepositoryNotEmpty", text)
+    return not_yet("RepositoryNotEmpty", text)
 
 
 def progress(found: Attempt, which: str, instance: str) -> str:

@@ -7,13 +7,12 @@ import time
 
 import msgspec
 
-from controller import certificates
+from controller import certificates, credentials
 from controller.agents import AgentError
 from controller.certificates import Pair
 from controller.cluster import render
 from controller.cluster.clone import Source
 from controller.context import Context
-from controller.repository import secrets
 from pgwarden.api import names
 from pgwarden.api.defaults import effective_s3
 from pgwarden.api.kinds import DataSource, RepositorySpec
@@ -70,10 +69,10 @@ class Sources:
             return f"Repository {wanted.repository} of namespace {where} is not there any more"
         try:
             data = await self._content(repository, wanted)
-        except secrets.MissingSecretError as error:
+        except credentials.MissingSecretError as error:
             return str(error)
         found = await self._context.client.find(path)
-        data |= self._certificate(repository, authority, secrets.decode(found) if found else {})
+        data |= self._certificate(repository, authority, credentials.decode(found) if found else {})
         await self._context.client.apply(path, _secret(cluster, name, data))
         self._written[path] = time.monotonic()
         return ""
@@ -89,7 +88,7 @@ class Sources:
     async def _content(self, repository: Object, wanted: DataSource) -> dict[str, bytes]:
         namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
         spec = msgspec.convert(repository["spec"], RepositorySpec)
-        given = await secrets.read_credentials(self._context.client, namespace, spec)
+        given = await credentials.read_credentials(self._context.client, namespace, spec)
         s3 = effective_s3(spec, self._context.settings.defaults, namespace, name)
         repos = {
             number: config.RepoCredentials(given.s3_key, given.s3_secret, given.cipher_pass)
@@ -101,7 +100,7 @@ class Sources:
 
     def _certificate(self, repository: Object, authority: Object, have: dict[str, bytes]) -> dict[str, bytes]:
         """By the source's own authority, under the name that its server lets read (names.cn_pods)."""
-        data, now = secrets.decode(authority), self._context.clock()
+        data, now = credentials.decode(authority), self._context.clock()
         ca = Pair(data[names.KEY_CA_CERT], data[names.KEY_CA_KEY])
         common = names.cn_pods(repository["metadata"]["name"])
         leaf = Pair(have.get(names.KEY_TLS_CERT, b""), have.get(names.KEY_TLS_KEY, b""))

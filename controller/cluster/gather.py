@@ -11,7 +11,7 @@ from controller.cluster import instance
 from controller.cluster.facts import Facts, Instance
 from controller.context import Context
 from controller.pods import has_ended
-from controller.restore import plan as plans
+from controller.recovery import plan as plans
 from controller.runtime.conditions import is_true
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec

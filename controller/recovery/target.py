@@ -7,14 +7,12 @@ from datetime import datetime
 
 import msgspec
 
-from controller.restore.facts import Facts
-from controller.restore.verdict import SLOW, Verdict, fail, wait
-from pgwarden.api import names
+from controller.recovery.hindrance import Hindrance, never, not_yet
 from pgwarden.api import target as forms
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest.info import BackupSet, Info, InfoError, parse_info, recovery_window
+from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 from pgwarden.pgbackrest.trouble import explain
 
 _SHOWN = 5  # backup sets in a message
@@ -38,7 +36,7 @@ def away(repository: RepositorySpec, info: Info | None) -> dict[str, str]:
     return {name: explain(text).sentence for name, text in said.items() if text is not None}
 
 
-def storage(spec: RestoreSpec, repository: RepositorySpec, info: Info | None, now: datetime) -> str | Verdict:
+def storage(spec: RestoreSpec, repository: RepositorySpec, info: Info | None, now: datetime) -> str | Hindrance:
     """The storage to restore from. Or why there is none, or none yet: what a storage that cannot be read holds is not
     known. Of several one is always named: pgBackRest by itself takes "not there" of one for an answer while the one
     that has the WAL is away. Empty where there is but one, or where none reaches the target by itself.
@@ -58,39 +56,35 @@ def storage(spec: RestoreSpec, repository: RepositorySpec, info: Info | None, no
     why = "; ".join(f"storage {name}: {gone[name]}" for name in ([spec.storage] if spec.storage else gone))
     if problem and left:
         why += f". Of what can be read: {problem.message}"
-    return wait("StorageNotReadable", why, pending=True)
+    return not_yet("StorageNotReadable", why)
 
 
-def without(facts: Facts, chosen: str) -> str:
+def without(repository: RepositorySpec, info: Info | None, chosen: str) -> str:
     """Why WAL could not be fetched now: the storage *chosen*, or each one, cannot be read. Empty where it can."""
-    try:
-        info = parse_info([facts.info], names.stanza(facts.spec.repository)) if facts.info else None
-    except InfoError:
-        return ""
-    gone = away(facts.repo_spec, info)
-    wanted = [chosen] if chosen else list(facts.repo_spec.storages)
+    gone = away(repository, info)
+    wanted = [chosen] if chosen else list(repository.storages)
     return "; ".join(f"storage {name}: {gone[name]}" for name in wanted) if gone.keys() >= set(wanted) else ""
 
 
-def unreachable(spec: RestoreSpec, repository: RepositorySpec, info: Info | None, now: datetime) -> Verdict | None:
+def unreachable(spec: RestoreSpec, repository: RepositorySpec, info: Info | None, now: datetime) -> Hindrance | None:
     """Why the target cannot be reached whatever is done, or None."""
     moment, repo = wanted_time(spec), repo_number(spec, repository)
     if moment is not None and moment > now:
-        return fail("TargetInFuture", f"spec.target.time: {_text(spec)} is in the future; it is {_at(now)} now")
+        return never("TargetInFuture", f"spec.target.time: {_text(spec)} is in the future; it is {_at(now)} now")
     sets = [one for one in info.backups if repo in {None, one.repo}] if info else []
     where = f"storage {spec.storage}" if spec.storage else "the Repository"
     if not sets:
         text = f"{where} holds no backup to restore from yet; take one with a Backup"
-        return wait("NoBackup", text, pending=True, again=SLOW)
+        return not_yet("NoBackup", text, slow=True)
     if spec.set and spec.set != "latest":
         chosen = [one for one in sets if one.label == spec.set]
         if not chosen:
-            return fail("NoSuchSet", f"spec.set: {spec.set} is not in {where}; there are {_labels(sets)}")
+            return never("NoSuchSet", f"spec.set: {spec.set} is not in {where}; there are {_labels(sets)}")
         sets = chosen
     return _no_timeline(spec, sets, info) or _too_early(spec, sets, info, moment)
 
 
-def _no_timeline(spec: RestoreSpec, sets: list[BackupSet], info: Info | None) -> Verdict | None:
+def _no_timeline(spec: RestoreSpec, sets: list[BackupSet], info: Info | None) -> Hindrance | None:
     wanted = forms.timeline_number(spec.target_timeline)
     if wanted is None:
         return None
@@ -100,15 +94,15 @@ def _no_timeline(spec: RestoreSpec, sets: list[BackupSet], info: Info | None) ->
     newest = max([*begun, *filter(None, map(forms.timeline_of_segment, archives))], default=0)
     what = f"spec.targetTimeline: {spec.target_timeline}"
     if newest and wanted > newest:
-        return fail("NoSuchTimeline", f"{what} has no WAL; the newest timeline is {newest}, which latest means")
+        return never("NoSuchTimeline", f"{what} has no WAL; the newest timeline is {newest}, which latest means")
     if begun and wanted < min(begun):
-        return fail(
+        return never(
             "NoSuchTimeline", f"{what} is before {min(begun)}, on which the backups are; no recovery leads back"
         )
     return None
 
 
-def beyond(spec: RestoreSpec, archived: str) -> Verdict | None:
+def beyond(spec: RestoreSpec, archived: str) -> Hindrance | None:
     """Whether the target is a WAL position after *archived*, the one up to which PostgreSQL has just archived all."""
     wanted = spec.target.lsn if spec.target else None
     try:
@@ -116,14 +110,16 @@ def beyond(spec: RestoreSpec, archived: str) -> Verdict | None:
             return None
     except forms.TargetError:
         return None
-    return fail("TargetNotReachable", f"spec.target.lsn: {wanted} is not written yet; PostgreSQL is at {archived}")
+    return never("TargetNotReachable", f"spec.target.lsn: {wanted} is not written yet; PostgreSQL is at {archived}")
 
 
-def _too_early(spec: RestoreSpec, sets: list[BackupSet], info: Info | None, moment: datetime | None) -> Verdict | None:
+def _too_early(
+    spec: RestoreSpec, sets: list[BackupSet], info: Info | None, moment: datetime | None
+) -> Hindrance | None:
     window = recovery_window(info) if info and not spec.set else {}
     stops = [window[one.repo] for one in sets if one.repo in window] or [one.stop for one in sets]
     if moment is not None and moment < min(stops):
-        return fail(
+        return never(
             "TargetTooEarly",
             f"spec.target.time: {_text(spec)} is before the end of "
             f"{f'backup {spec.set}' if spec.set else 'the oldest backup'}; "
@@ -133,7 +129,7 @@ def _too_early(spec: RestoreSpec, sets: list[BackupSet], info: Info | None, mome
         known = [one.lsn_stop for one in sets if one.lsn_stop]
         first = min(known, key=forms.parse_lsn, default="")
         if first and forms.parse_lsn(spec.target.lsn) < forms.parse_lsn(first):
-            return fail(
+            return never(
                 "TargetTooEarly",
                 f"spec.target.lsn: {spec.target.lsn} is before the end of the oldest backup; "
                 f"the earliest reachable is {first}",
@@ -141,7 +137,7 @@ def _too_early(spec: RestoreSpec, sets: list[BackupSet], info: Info | None, mome
     return None
 
 
-def too_small(spec: RestoreSpec, repository: RepositorySpec, info: Info | None) -> Verdict | None:
+def too_small(spec: RestoreSpec, repository: RepositorySpec, info: Info | None) -> Hindrance | None:
     """Whether spec.newVolume is smaller than the data of the smallest set that may be restored."""
     size = parse_quantity(spec.new_volume.size) if spec.new_volume and spec.new_volume.size else None
     repo = repo_number(spec, repository)
@@ -153,7 +149,7 @@ def too_small(spec: RestoreSpec, repository: RepositorySpec, info: Info | None) 
     if size is None or not sets or size >= (smallest := min(one.database_size for one in sets)):
         return None
     text = f"spec.newVolume.size: {spec.new_volume and spec.new_volume.size} is less than the {smallest} bytes of data"
-    return fail("VolumeTooSmall", text)
+    return never("VolumeTooSmall", text)
 
 
 def archived_until(repository: Object | None, spec: RestoreSpec) -> datetime | None:

@@ -11,12 +11,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from controller import admission, operations, owned
+from controller import admission, credentials, operations, owned
 from controller.agents import AgentError
-from controller.backup import available
 from controller.context import Context
 from controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
-from controller.repository import decide, metrics, render, report, secrets, segment
+from controller.repository import backups_available, decide, metrics, render, report, secrets, segment
 from controller.repository.facts import Facts, PodView
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Allowance, Pace, Tries
@@ -84,7 +83,7 @@ class RepositoryController:
         try:
             if s3 is None or (s3.bucket and s3.endpoint and s3.region):
                 await self._apply_objects(repository, spec, s3)
-        except (secrets.MissingSecretError, AgentError) as error:
+        except (credentials.MissingSecretError, AgentError) as error:
             facts = dataclasses.replace(facts, secret_error=str(error))
         except InTheWayError as error:
             facts = dataclasses.replace(facts, in_the_way=str(error))
@@ -116,17 +115,17 @@ class RepositoryController:
         namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
         authority = await secrets.ensure_authority(context.client, repository, now)
         await asyncio.to_thread(context.agents.trust, (namespace, name), authority)
-        credentials = await secrets.read_credentials(context.client, namespace, spec)
+        given = await credentials.read_credentials(context.client, namespace, spec)
         per_repo = {
             number: config.RepoCredentials(
-                credentials.s3_key if storage == "s3" else "",
-                credentials.s3_secret if storage == "s3" else "",
-                credentials.cipher_pass,
+                given.s3_key if storage == "s3" else "",
+                given.s3_secret if storage == "s3" else "",
+                given.cipher_pass,
             )
             for number, storage in enumerate(spec.storages, 1)
         }
         conf = config.credentials_conf(per_repo)
-        leaves = await secrets.ensure_leaves(context.client, repository, authority, conf, credentials.storage_ca, now)
+        leaves = await secrets.ensure_leaves(context.client, repository, authority, conf, given.storage_ca, now)
         endpoints = [
             config.PodEndpoint(pod.ip, pod.facts) for pod in self._pods(namespace, name) if pod.ip and pod.facts
         ]
@@ -333,7 +332,7 @@ class RepositoryController:
         }
         after = report.status(facts, uids)
         await self._tell(facts, after)
-        await available.tell(self._context, facts, after)  # before the list that says what was there goes
+        await backups_available.tell(self._context, facts, after)  # before the list that says what was there goes
         await status.write(self._context.client, "repositories", facts.repository, after)
         metrics.show(key, after)
         told: list[Object] = after["conditions"]

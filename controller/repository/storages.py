@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.repository import secrets
+from controller import credentials
 from controller.repository.facts import Facts
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import config
@@ -47,7 +47,7 @@ def ready(facts: Facts, storage: StorageView) -> bool:
     """Whether an operation on *storage* alone can begin, whatever the other one is like."""
     if not storage.known or storage.trouble is not None or facts.info is None:
         return False
-    if facts.secret_error and secrets.concerns(facts.secret_error) in {"", storage.name}:
+    if facts.secret_error and credentials.concerns(facts.secret_error) in {"", storage.name}:
         return False
     others = any(repo.code == pgbackrest_info.OTHER for repo in facts.info.repos)
     if others and facts.primary is not None and not facts.primary.answer.get("relays"):

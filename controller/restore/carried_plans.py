@@ -13,9 +13,9 @@ import structlog
 
 from controller import operations, seal
 from controller.context import Context
-from controller.restore import plan as plans
+from controller.recovery import plan as plans
+from controller.recovery.plan import Plan
 from controller.restore import proof, workload
-from controller.restore.plan import Plan
 from controller.runtime.worker import NotYet
 from pgwarden.api import names
 from pgwarden.kube import errors, paths

@@ -6,32 +6,14 @@ the backup after the restore, when autofail is on again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from controller import patroni
-from controller.restore.facts import Facts, is_going
-from controller.restore.plan import Plan
+from controller.recovery.plan import Plan
+from controller.restore.facts import Facts, Members, is_going
 from controller.restore.verdict import Delete, Merge, Verdict, act, fail, wait
 from pgwarden.api import names
 from pgwarden.kube.client import Object
 
 KIND = "PostgresCluster"
-
-
-@dataclass(frozen=True)
-class Members:
-    """A PostgresCluster and its instances, as a Restore sees them."""
-
-    cluster: Object
-    primary: str = ""  # the instance that holds, or held last, Patroni's lock
-    lock: str = ""  # the pod that Patroni's lock is held by, or was when it was last written
-    paused: bool = False  # whether Patroni has autofail off
-    deployments: tuple[Object, ...] = ()
-    claims: tuple[Object, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return str(self.cluster["metadata"]["name"])
 
 
 def hold(facts: Facts, members: Members, plan: Plan) -> Verdict | None:

@@ -6,34 +6,19 @@ step, from what was read for it. The status is written before anything is done, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from controller import operations
-from controller.restore import proof, steps_finish, steps_prepare, steps_switch, undo, workload
+from controller.recovery.plan import Ending, Plan
+from controller.restore import proof, steps, undo, workload
 from controller.restore.facts import Facts
-from controller.restore.plan import Ending, Plan
-from controller.restore.verdict import NOT_NEEDED, SETTLED, Action, Verdict, not_needed, wait
+from controller.restore.verdict import NOT_NEEDED, Action, Verdict, not_needed, wait
 from controller.runtime import conditions
 from pgwarden.kube.client import Object
 
-Step = Callable[[Facts], Verdict]
-STEPS: dict[str, Step] = {
-    "Validated": steps_prepare.validated,
-    "Fenced": steps_prepare.fenced,
-    "VolumeReady": steps_prepare.volume_ready,
-    "Restored": steps_prepare.restored,
-    "Stopped": steps_switch.stopped,
-    "Swapped": steps_switch.swapped,
-    "Started": steps_switch.started,
-    "Recovered": steps_finish.recovered,
-    "BackedUp": steps_finish.backed_up,
-}
-#: Where the Restore fills a claim of its own, nothing else is touched.
-IN_PLACE = frozenset({"Stopped", "Swapped", "Started", "Recovered", "BackedUp"})
 ROLLED_BACK = "RolledBack"
 
 
@@ -44,33 +29,24 @@ class Decision:
     again: float | None = None
 
 
-def stage(restore: Object) -> str:
-    """The step that is to be judged next; empty where all are settled."""
-    conditions_now = restore.get("status", {}).get("conditions", [])
-    return next((name for name in STEPS if not _is_settled(conditions_now, name)), "")
-
-
-def _is_settled(listed: list[Object], step: str) -> bool:
-    found = conditions.find(listed, step)
-    return found is not None and (found["status"] == "True" or found["reason"] in SETTLED)
-
-
 def decide(facts: Facts) -> Decision:
     draft = _Draft(facts)
     if facts.plan is None and facts.restore.get("status", {}).get("plan"):
-        return draft.wait(stage(facts.restore), wait("PlanUnreadable", "another version of pgwarden wrote status.plan"))
+        return draft.wait(
+            steps.current(facts.restore), wait("PlanUnreadable", "another version of pgwarden wrote status.plan")
+        )
     if facts.plan is None:
         left = _left_by_another(facts)
         if left:
             return draft.wait("Validated", left)
     if facts.plan is not None and facts.plan.ending is not None:
         return _end(facts, draft, facts.plan, facts.plan.ending)
-    for name, judge in STEPS.items():
-        if _is_settled(draft.conditions, name):
+    for name, step in steps.STEPS.items():
+        if steps.is_settled(draft.conditions, name):
             continue
-        skipped = facts.plan is not None and not facts.plan.in_place and name in IN_PLACE
+        skipped = facts.plan is not None and not facts.plan.in_place and step.in_place
         verdict = (
-            not_needed("spec.volumeClaim: nothing else is touched") if skipped else proof.gate(facts, judge(facts))
+            not_needed("spec.volumeClaim: nothing else is touched") if skipped else proof.gate(facts, step.judge(facts))
         )
         if verdict.kind == "fail":
             return draft.fail(name, verdict)
@@ -91,12 +67,11 @@ def _left_by_another(facts: Facts) -> Verdict | None:
         return None
     verdict = undo.judge(replace(facts, plan=left))
     if verdict.kind == "done":
-        return wait("UndoingEarlier", f"undid what Restore {left.restore} had left", pending=True, again=0.2)
+        return wait("UndoingEarlier", f"undid what Restore {left.restore} had left", again=0.2)
     return replace(
         verdict,
         reason="UndoingEarlier",
         message=f"undoing Restore {left.restore}, which is gone: {verdict.message}",
-        pending=True,
         status={},
         plan=None,
     )

@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-from controller.restore.plan import Plan
+from controller.recovery.plan import Plan
 from controller.runtime import conditions
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.target import parse_time
 from pgwarden.kube.client import Object
+from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
-if TYPE_CHECKING:
-    from controller.restore.cluster_members import Members
+
+@dataclass(frozen=True)
+class Members:
+    """A PostgresCluster and its instances, as a Restore in place sees them."""
+
+    cluster: Object
+    primary: str = ""  # the instance that holds, or held last, Patroni's lock
+    lock: str = ""  # the pod that Patroni's lock is held by, or was when it was last written
+    paused: bool = False  # whether Patroni has autofail off
+    deployments: tuple[Object, ...] = ()
+    claims: tuple[Object, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.cluster["metadata"]["name"])
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,14 @@ class Facts:
         if self.plan is None:
             raise ValueError("there is no plan before Validated")
         return self.plan
+
+    @property
+    def stanza(self) -> Info | None:
+        """What `info` says; None where it has not been read, or cannot be."""
+        try:
+            return parse_info([self.info], names.stanza(self.spec.repository)) if self.info else None
+        except InfoError:
+            return None
 
     def since(self, step: str) -> timedelta:
         """How long ago *step* was done; nothing where it has not been."""

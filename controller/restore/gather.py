@@ -6,38 +6,27 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controller import owned, patroni
+from controller import owned, patroni, turns
 from controller.agents import AgentError
-from controller.backup import turn
 from controller.context import Context
 from controller.pods import has_ended
-from controller.restore import cluster_members, workload
-from controller.restore import plan as plans
+from controller.recovery import plan as plans
+from controller.recovery.plan import Plan
+from controller.restore import cluster_members, steps, workload
 from controller.restore.carried_plans import Carried
-from controller.restore.cluster_members import Members
-from controller.restore.decide import stage
-from controller.restore.facts import Facts, claims_of, pod_ip, pods_of
-from controller.restore.plan import Plan
+from controller.restore.facts import Facts, Members, claims_of, pod_ip, pods_of
+from controller.restore.steps import Need
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.kube import paths
 from pgwarden.kube.client import Object, find_named
-
-#: Steps for which every pod of the namespace matters, as any may use the claims.
-_ALL_PODS = frozenset({"Validated", "Stopped", "Swapped"})
-#: Steps that need the repository host: for what it holds, or because PostgreSQL is about to need it.
-_HOST = frozenset({"Validated", "Stopped", "Started"})
-#: Steps at which it matters whether PostgreSQL has recovered.
-_AGENT = frozenset({"Recovered", "Ending"})
-#: Steps that look at the other instances of a PostgresCluster.
-_MEMBERS = frozenset({"Validated", "Stopped", "BackedUp"})
 
 
 async def gather(context: Context, restore: Object, answers: Mapping[str, Object], carried: Carried) -> Facts:
     """*carried* knows which plans on workloads are ours: with any other, a workload is as one without."""
     namespace, spec = restore["metadata"]["namespace"], msgspec.convert(restore["spec"], RestoreSpec)
     plan = plans.of_restore(restore)
-    step = stage(restore) if plan is None or plan.ending is None else "Ending"
+    needs = steps.needs(restore, plan)
     read = _Reader(context, namespace)
     repository = await read.find("repositories", spec.repository)
     workloads = await read.workloads(plan, carried)
@@ -47,10 +36,10 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
     operation = plan or left
     job_name = names.restore_job(operation.restore if operation else restore["metadata"]["name"])
     job = await read.find("jobs", job_name)
-    pods = await read.pods(None if step in _ALL_PODS | {"Ending"} else spec.repository)
+    pods = await read.pods(None if Need.ALL_PODS in needs else spec.repository)
     claims = await read.claims(plan)
-    info, info_error = await read.info(spec.repository) if step in _HOST else (None, "")
-    asked = step in _AGENT or left is not None
+    info, info_error = await read.info(spec.repository) if Need.HOST in needs else (None, "")
+    asked = Need.AGENT in needs or left is not None
     agent, agent_error = await read.agent(spec.repository, operation, pods) if asked else (None, "")
     return Facts(
         now=context.clock(),
@@ -68,10 +57,10 @@ async def gather(context: Context, restore: Object, answers: Mapping[str, Object
         volumes=await read.volumes(_meant(claims, pods, operation), operation),
         job=job,
         job_pods=tuple(await read.job_pods(job_name)),
-        backup=await read.find("backups", plan.backup_after) if plan and step == "BackedUp" else None,
+        backup=await read.find("backups", plan.backup_after) if plan and Need.BACKUP in needs else None,
         info=info,
         info_error=info_error,
-        members=await read.members(repository) if step in _MEMBERS else None,
+        members=await read.members(repository) if Need.MEMBERS in needs else None,
         agent=agent,
         agent_error=agent_error,
         answers=answers,
@@ -99,7 +88,7 @@ class _Reader:
         return [one async for one in self._context.client.items(paths.of(plural, self._namespace), params)]
 
     async def operations(self, repository: str) -> tuple[Object, ...]:
-        return tuple(await turn.listed(self._context.client, self._namespace, repository))
+        return tuple(await turns.listed(self._context.client, self._namespace, repository))
 
     async def workloads(self, plan: Plan | None, carried: Carried) -> list[Object]:
         if plan is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from controller.pods import has_ended, postgres_facts
-from controller.restore import plan as plans
+from controller.recovery import plan as plans
+from controller.recovery.plan import Plan, Volume
 from controller.restore import render, volume_swap, workload
 from controller.restore.facts import Facts, claims_of, is_going, owner
-from controller.restore.plan import Plan, Volume
 from controller.restore.verdict import SLOW, Verdict, fail, wait
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PodFacts
@@ -27,13 +27,12 @@ def make(facts: Facts) -> Plan | Verdict:
             "PodNotInjected",
             f"pod {name} carries the label but pgwarden was not injected into it (it is older than the label or than "
             f"pgwarden); delete the pod, and the new one will be",
-            pending=True,
         )
     claim = claim_name(pod, known)
     if claim not in facts.claims:
         if claim:  # it may come: a StatefulSet makes it before the next pod
             text = f"claim {claim} of pod {name} is not there; pgwarden waits for it"
-            return wait("NoClaim", text, pending=True, again=SLOW)
+            return wait("NoClaim", text, again=SLOW)
         what = f"a claim behind volume {known.data_volume}"
         return fail("NoClaim", f"pod {name} has not {what}; the data directory must be on a PersistentVolumeClaim")
     return _from_pod(facts, pod, known, facts.claims[claim], found if isinstance(found, workload.Found) else None)
@@ -54,7 +53,6 @@ def _no_pod(facts: Facts) -> Verdict:
         "NoPod",
         f"no pod with the label {names.LABEL_REPOSITORY}={facts.spec.repository} is there that pgwarden could read the "
         f"data directory and its volume from; start one",
-        pending=True,
     )
 
 
@@ -87,7 +85,7 @@ def _from_pod(
         return Plan(**base, new_claim=facts.spec.volume_claim)
     volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
     if volume is None or not volume_swap.is_bound(claim, volume):
-        return wait("ClaimNotBound", f"claim {claim['metadata']['name']} is not bound to a volume", pending=True)
+        return wait("ClaimNotBound", f"claim {claim['metadata']['name']} is not bound to a volume")
     return Plan(
         **base,
         workload_kind="Deployment" if found.kind == "Deployment" else "StatefulSet",
@@ -154,9 +152,7 @@ def _problem(facts: Facts, pod: Object, claim: Object, mounts: list[dict[str, An
             f"pod {pod_name} mounts its data volume by subPathExpr, which a Job cannot repeat; use subPath",
         )
     if is_going(claim):
-        return wait(
-            "ClaimGoing", f"claim {name} is being deleted; pgwarden waits for another one", pending=True, again=SLOW
-        )
+        return wait("ClaimGoing", f"claim {name} is being deleted; pgwarden waits for another one", again=SLOW)
     if facts.spec.volume_claim:
         return None
     if "ReadWriteOncePod" not in claim["spec"].get("accessModes", []):
@@ -164,5 +160,5 @@ def _problem(facts: Facts, pod: Object, claim: Object, mounts: list[dict[str, An
         others = [p for p in strangers if name in claims_of(p)]
         if others:
             text = f"pod {others[0]['metadata']['name']} also uses claim {name}, which keeps it from being replaced"
-            return wait("ClaimInUse", f"{text}; waiting for its end, or delete it", pending=True, again=SLOW)
+            return wait("ClaimInUse", f"{text}; waiting for its end, or delete it", again=SLOW)
     return None

@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller import owned
-from controller.restore import plan as plans
+from controller.recovery import plan as plans
+from controller.recovery.plan import Plan
 from controller.restore import render
 from controller.restore.facts import Facts
-from controller.restore.plan import Plan
 from controller.restore.verdict import SLOW, Action, Create, Delete, Merge, Verdict, wait
 from controller.restore.workload import PLURALS, is_started, title, uses
 from pgwarden.api import names

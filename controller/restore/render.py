@@ -6,7 +6,7 @@ import posixpath
 from typing import Any
 
 from controller import pod_parts
-from controller.restore.plan import Plan
+from controller.recovery.plan import Plan
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from controller.recovery.plan import Plan
 from controller.restore import cluster_members, proof, render, workload
 from controller.restore.facts import Facts
-from controller.restore.plan import Plan
 from controller.restore.steps_switch import running_pod
 from controller.restore.verdict import (
     BACKUP_FAILED,

@@ -10,9 +10,11 @@ import msgspec
 
 from controller import jobs, operations, owned, pods
 from controller.recovery import target
+from controller.recovery.exit_codes import HOPELESS
+from controller.recovery.hindrance import Hindrance
+from controller.recovery.plan import Plan, Volume
 from controller.restore import planning, proof, render, volume_swap, workload
 from controller.restore.facts import Facts, is_going, pod_ip
-from controller.restore.plan import Plan, Volume
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
     SLOW,
@@ -23,6 +25,7 @@ from controller.restore.verdict import (
     act,
     done,
     fail,
+    hindered,
     not_needed,
     settled,
     wait,
@@ -30,31 +33,27 @@ from controller.restore.verdict import (
 from pgwarden.api import names
 from pgwarden.api import target as forms
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 FENCE_SECONDS = 60
-#: pgBackRest's exit codes that the next attempt would end with as well: faulty options, a backup that is not on the
-#: target's timeline (58), no backup set that fits.
-HOPELESS = frozenset({31, 32, 33, 34, 35, 36, 37, 58, 75})
 
 
 def validated(facts: Facts) -> Verdict:
     if not operations.may_run(facts.restore, facts.operations):
         other, more = operations.standing(facts.restore, facts.operations)
-        return wait("Waiting", f"waiting for {other} of the same Repository to end{more}", pending=True, again=SLOW)
+        return wait("Waiting", f"waiting for {other} of the same Repository to end{more}", again=SLOW)
     if facts.repository is None or is_going(facts.repository):
-        return wait("NoRepository", f"Repository {facts.spec.repository} is not there", pending=True, again=SLOW)
+        return wait("NoRepository", f"Repository {facts.spec.repository} is not there", again=SLOW)
     if facts.info is None and not facts.info_error:
-        return wait("NoInfo", "the repository host has no answer yet", pending=True)
+        return wait("NoInfo", "the repository host has no answer yet")
     if facts.info is None:
-        return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}", pending=True)
-    info = _info(facts)
+        return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}")
+    info = facts.stanza
     storage = target.storage(facts.spec, facts.repo_spec, info, facts.now)
-    if isinstance(storage, Verdict):
-        return storage
+    if isinstance(storage, Hindrance):
+        return hindered(storage)
     problem = target.too_small(msgspec.structs.replace(facts.spec, storage=storage), facts.repo_spec, info)
     if problem:
-        return problem
+        return hindered(problem)
     plan = planning.make(facts)
     if isinstance(plan, Verdict):
         return plan
@@ -65,13 +64,6 @@ def validated(facts: Facts) -> Verdict:
         others = " and ".join(f"storage {name}" for name in target.away(facts.repo_spec, info))
         text += f", from storage {storage}" + (f"; {others} cannot be read" if others else "")
     return done("Valid", text, plan=plan, **_names(plan))
-
-
-def _info(facts: Facts) -> Info | None:
-    try:
-        return parse_info([facts.info], names.stanza(facts.spec.repository))
-    except InfoError:
-        return None
 
 
 def _wanted(facts: Facts) -> str:
@@ -119,7 +111,7 @@ def fenced(facts: Facts) -> Verdict:
     if answer.get("ok"):
         ahead = target.beyond(facts.spec, str(answer.get("lsn") or ""))
         if ahead:
-            return ahead
+            return hindered(ahead)
         text = f"all up to {answer.get('time')} is archived (segment {answer.get('wal')})"
         return done("Archived", text, plan=plan)
     return _archived_only(facts, str(answer.get("error", "")))
@@ -165,7 +157,7 @@ def _primary(facts: Facts) -> Object | None:
 
 def _archived_only(facts: Facts, why: str) -> Verdict:
     asked = facts.spec  # where all can be read, recovery finds in the others what the chosen one lacks
-    if target.away(facts.repo_spec, _info(facts)):
+    if target.away(facts.repo_spec, facts.stanza):
         asked = msgspec.structs.replace(asked, storage=render.storage(facts.planned, asked))
     latest = target.archived_until(facts.repository, asked)
     until = f" (up to {forms.rfc3339(latest)} for all that is known)" if latest else ""

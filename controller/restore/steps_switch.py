@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from controller.pods import has_ended
 from controller.recovery import target
+from controller.recovery.plan import Plan, Volume
 from controller.restore import cluster_members, render, volume_swap, workload
 from controller.restore.facts import Facts, claims_of, is_going, pod_ip, pods_of
-from controller.restore.plan import Plan, Volume
 from controller.restore.verdict import Delete, Verdict, act, done, fail, wait
 from pgwarden.api import names
 from pgwarden.kube.client import Object
@@ -19,7 +19,7 @@ def stopped(facts: Facts) -> Verdict:
     plan = facts.planned
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
-        why = facts.info_error if not facts.info else target.without(facts, plan.storage)
+        why = facts.info_error if not facts.info else target.without(facts.repo_spec, facts.stanza, plan.storage)
         if why:
             return wait("RepositoryNotReachable", f"not stopping PostgreSQL while it could not recover: {why}")
         changed = _changed(facts, plan) or _job_gone(facts, plan)
@@ -179,7 +179,7 @@ def started(facts: Facts) -> Verdict:
 
 def _start(facts: Facts, plan: Plan, found: Object) -> Verdict:
     """PostgreSQL takes WAL that cannot be fetched for WAL that does not exist: it starts only when the host answers."""
-    why = facts.info_error or target.without(facts, plan.storage)
+    why = facts.info_error or target.without(facts.repo_spec, facts.stanza, plan.storage)
     if why:
         return wait("RepositoryNotReachable", f"not starting PostgreSQL without its WAL: {why}")
     return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")

@@ -7,9 +7,9 @@ gone the other way, and the restored volume is kept under a name that says what 
 from __future__ import annotations
 
 from controller import owned
+from controller.recovery.plan import Plan
 from controller.restore import proof, steps_prepare, steps_switch, volume_swap, workload
 from controller.restore.facts import Facts, is_going
-from controller.restore.plan import Plan
 from controller.restore.verdict import SLOW, Delete, Verdict, act, done, wait
 from pgwarden.kube.client import Object
 

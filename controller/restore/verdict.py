@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.restore.plan import Plan
+from controller.recovery.hindrance import Hindrance
+from controller.recovery.plan import Plan
 from pgwarden.kube.client import Object
 
 POLL = 2.0  # seconds between looks at what tells nobody that it has changed
@@ -63,7 +64,6 @@ class Verdict:
     plan: Plan | None = None  # the plan from now on, where it changes
     status: Mapping[str, Any] = field(default_factory=dict)  # further fields of the Restore's status
     settled: bool = False  # done, yet the condition is False and the reason in SETTLED
-    pending: bool = False  # a wait before anything has begun: phase Pending
     again: float = POLL
 
 
@@ -84,11 +84,16 @@ def wait(
     message: str,
     *,
     plan: Plan | None = None,
-    pending: bool = False,
     again: float = POLL,
     **status: Any,
 ) -> Verdict:
-    return Verdict("wait", reason, message, plan=plan, status=status, pending=pending, again=again)
+    return Verdict("wait", reason, message, plan=plan, status=status, again=again)
+
+
+def hindered(by: Hindrance) -> Verdict:
+    if by.final:
+        return fail(by.reason, by.message)
+    return wait(by.reason, by.message, again=SLOW if by.slow else POLL)
 
 
 def act(action: Action, reason: str, message: str, **status: Any) -> Verdict:

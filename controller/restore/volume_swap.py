@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from controller.recovery.plan import Volume
 from controller.restore.facts import is_going
-from controller.restore.plan import Volume
 from controller.restore.verdict import Action, Create, Delete, Merge
 from controller.runtime.conditions import timestamp
 from pgwarden.api import names

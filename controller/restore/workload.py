@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from controller.restore import plan as plans
-from controller.restore.cluster_members import Members
-from controller.restore.facts import Facts, claims_of, owner, pods_of
-from controller.restore.plan import Plan
+from controller.recovery import plan as plans
+from controller.recovery.plan import Plan
+from controller.restore.facts import Facts, Members, claims_of, owner, pods_of
 from controller.restore.verdict import Merge, Verdict, fail, wait
 from pgwarden.api import names
 from pgwarden.kube.client import Object
@@ -46,7 +45,6 @@ def find(facts: Facts) -> Found | Verdict:
             f"pod {min(facts.unproven)} carries the label {names.LABEL_REPOSITORY}={facts.spec.repository}, and the "
             f"workload that it names as its owner does not run it by its pod template; put the label into that "
             f"workload's pod template, or, where the pod is not its, delete that pod",
-            pending=True,
         )
     if facts.members is not None:
         return _primary(facts, facts.members)
@@ -67,7 +65,6 @@ def find(facts: Facts) -> Found | Verdict:
             "NoWorkload",
             f"no pod and no {_KINDS} has the label {names.LABEL_REPOSITORY}={facts.spec.repository} in this namespace; "
             f"create it, or label its pod template",
-            pending=True,
         )
     if len(candidates) > 1:
         return fail(
@@ -79,7 +76,7 @@ def find(facts: Facts) -> Found | Verdict:
     wanted = candidates.pop()
     workload = next((one for one in facts.workloads if _key(one) == wanted), None)
     if workload is None:
-        return wait("NoWorkload", f"the pods' {wanted[0]} is not there", pending=True)
+        return wait("NoWorkload", f"the pods' {wanted[0]} is not there")
     return _single(facts, workload)
 
 
@@ -87,7 +84,7 @@ def _primary(facts: Facts, members: Members) -> Found | Verdict:
     """Of a PostgresCluster: the primary's Deployment, also where it is down; the replicas are not restored."""
     workload = next((one for one in members.deployments if one["metadata"]["name"] == members.primary), None)
     if workload is None:
-        return wait("NoPrimary", f"PostgresCluster {members.name} has no instance that is the primary", pending=True)
+        return wait("NoPrimary", f"PostgresCluster {members.name} has no instance that is the primary")
     return _single(facts, {"kind": "Deployment"} | workload)
 
 
@@ -114,10 +111,9 @@ def _single(facts: Facts, workload: Object) -> Found | Verdict:
             "NoPod",
             f"{kind} {name} has no pod that pgwarden could read the data directory and its volume from; "
             f"scale it to 1 so that pgwarden can see its pod (it need not become ready)",
-            pending=True,
         )
     if len(pods) > 1:
-        return wait("SeveralPods", f"{kind} {name} still has {len(pods)} pods", pending=True)
+        return wait("SeveralPods", f"{kind} {name} still has {len(pods)} pods")
     return Found(workload, pods[0])
 
 

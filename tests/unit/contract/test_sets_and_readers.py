@@ -16,11 +16,10 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from controller.backup import available
 from controller.cluster import clone
 from controller.cluster import report as cluster_report
 from controller.cluster.decide import Decision
-from controller.repository import metrics, report
+from controller.repository import backups_available, metrics, report
 from pgwarden.api.schema import crds
 from pgwarden.cli import cluster_data_loss, data_loss, show
 from pgwarden.cli.protection import judge
@@ -198,20 +197,20 @@ def statuses(sets: list[Set], *gone: Set) -> tuple[Object, Object]:
 
 def test_what_falls_off_the_end_of_the_list_is_not_lost():
     sets = chain("F" * 61)
-    assert available.lost(world(sets[:-1]).status, world(sets).status) == set()
+    assert backups_available.lost(world(sets[:-1]).status, world(sets).status) == set()
 
 
 @pytest.mark.parametrize("at", [-1, -20, -50], ids=["the newest", "a middle one", "the last that is listed"])
 def test_a_listed_set_that_goes_is_lost(at: int):
     sets = chain("F" * 60)
-    assert available.lost(*statuses(sets, sets[at])) == {(sets[at].label, "local")}
+    assert backups_available.lost(*statuses(sets, sets[at])) == {(sets[at].label, "local")}
 
 
 def test_sets_of_a_storage_that_cannot_be_read_are_not_lost():
     before = two(chain("F" + "I" * 9), OLD_S3)
-    assert available.lost(before.status, unreadable(before).status) == set()
+    assert backups_available.lost(before.status, unreadable(before).status) == set()
     after = produced.facts(produced.read(before.sets, "local,s3", unreadable=[2]), "local,s3")
-    assert set(available.read(after)) == {"local"}
+    assert set(backups_available.read(after)) == {"local"}
 
 
 def completed(one: Set, storage: str = "local", ended: datetime | None = None) -> Object:
@@ -222,30 +221,30 @@ def completed(one: Set, storage: str = "local", ended: datetime | None = None) -
 
 def test_a_set_that_was_beyond_the_list_is_missed_all_the_same():
     sets = chain("F" * 60)
-    there = available.read(produced.facts(produced.read(sets[1:])))
-    assert [available.is_missing(completed(one), there, NOW) for one in sets] == [True, *[False] * 59]
+    there = backups_available.read(produced.facts(produced.read(sets[1:])))
+    assert [backups_available.is_missing(completed(one), there, NOW) for one in sets] == [True, *[False] * 59]
 
 
 def test_a_set_that_was_completed_while_the_storages_were_asked_is_not_missed():
     sets = chain("FF")
-    there = available.read(produced.facts(produced.read(sets[:1])))
+    there = backups_available.read(produced.facts(produced.read(sets[:1])))
     late = NOW + timedelta(seconds=1)
-    assert not available.is_missing(completed(sets[1], ended=late), there, NOW)
-    assert not available.is_missing(completed(sets[1], ended=NOW), there, NOW + timedelta(milliseconds=900))
-    assert available.is_missing(completed(sets[1], ended=NOW), there, late)
+    assert not backups_available.is_missing(completed(sets[1], ended=late), there, NOW)
+    assert not backups_available.is_missing(completed(sets[1], ended=NOW), there, NOW + timedelta(milliseconds=900))
+    assert backups_available.is_missing(completed(sets[1], ended=NOW), there, late)
 
 
 def test_a_set_in_a_storage_that_cannot_be_read_is_not_missed():
     sets = chain("F" * 3, repo=2)
-    there = available.read(produced.facts(produced.read(sets, "local,s3", unreadable=[2]), "local,s3"))
-    assert not available.is_missing(completed(sets[0], "s3"), there, NOW)
+    there = backups_available.read(produced.facts(produced.read(sets, "local,s3", unreadable=[2]), "local,s3"))
+    assert not backups_available.is_missing(completed(sets[0], "s3"), there, NOW)
 
 
 def test_a_set_whose_label_is_in_another_storage_is_missed():
     sets = chain("F" * 3)
-    there = available.read(produced.facts(produced.read(sets, "local,s3"), "local,s3"))
-    assert available.is_missing(completed(sets[0], "s3"), there, NOW)
-    assert not available.is_missing(completed(sets[0], "local"), there, NOW)
+    there = backups_available.read(produced.facts(produced.read(sets, "local,s3"), "local,s3"))
+    assert backups_available.is_missing(completed(sets[0], "s3"), there, NOW)
+    assert not backups_available.is_missing(completed(sets[0], "local"), there, NOW)
 
 
 def test_a_look_without_info_keeps_all_that_was_known():

@@ -12,8 +12,9 @@ import structlog
 
 from controller import certificates
 from controller.agents import AgentError, Agents
+from controller.credentials import MissingSecretError, read_credentials
 from controller.repository import secret_watch
-from controller.repository.secrets import MissingSecretError, ensure_authority, read_credentials
+from controller.repository.secrets import ensure_authority
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.kube import errors, paths

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.backup import turn
+from controller.backup import job_conflicts
 from controller.context import Caches, Context
 from controller.repository import decide, render
 from controller.repository.facts import Facts
@@ -125,4 +125,4 @@ def test_what_is_in_the_way_is_why_the_repository_is_not_ready():
     ids=["its own", "another's", "nobody's, before it has begun", "nobody's, while it waits"],
 )
 def test_a_job_of_its_name_need_not_be_the_backups(job, phase, strangers):
-    assert turn.is_strangers(job, {"metadata": {"uid": "b"}, "status": {"phase": phase}}) is strangers
+    assert job_conflicts.is_strangers(job, {"metadata": {"uid": "b"}, "status": {"phase": phase}}) is strangers

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from controller.backup import render as backup_render
+from controller.recovery.plan import Plan
 from controller.repository import render as repository_render
 from controller.restore import render as restore_render
-from controller.restore.plan import Plan
 from controller.settings import Settings
 from pgwarden.api.kinds import BackupSpec, PodFacts, RepositorySpec, RestoreSpec
 from pgwarden.pgbackrest import commands, identity

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from controller.backup.available import lost, tell, why_gone
 from controller.context import Context
 from controller.repository import report
+from controller.repository.backups_available import lost, tell, why_gone
 from controller.repository.report import LISTED_BACKUPS
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder

@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from controller.agents import Agents
-from controller.backup.available import tell
 from controller.context import Caches, Context
+from controller.repository.backups_available import tell
 from controller.repository.facts import Facts
 from controller.settings import Settings
 from pgwarden.api.kinds import RepositorySpec

@@ -7,19 +7,19 @@ from dataclasses import replace
 import msgspec
 from hypothesis import HealthCheck, given, settings, strategies
 
-from controller.restore import plan as plans
+from controller.recovery import plan as plans
+from controller.recovery.plan import Ending, Plan, Volume
 from controller.restore import undo, workload
-from controller.restore.decide import STEPS as JUDGES
 from controller.restore.decide import decide
 from controller.restore.facts import Facts
-from controller.restore.plan import Ending, Plan, Volume
+from controller.restore.steps import STEPS
 from controller.restore.verdict import Create, Delete, Merge
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec
 from tests.unit.controller.restore.conftest import FACTS, SETTINGS
 from tests.unit.controller.restore.conftest import START as NOW
 
-STEPS = list(JUDGES)
+ORDER = list(STEPS)
 SPEC = RestoreSpec(repository="hippo")
 NAMES = strategies.sampled_from(
     ["data-pg-0", "pg", "mine", "loot", "ghost", "ghost-restored", "victim", "ledger", "loot-before-ghost", "data-victim-db-0",
@@ -81,7 +81,7 @@ def situations(draw, settings_of):
     restore = {"kind": "Restore", "metadata": {"name": "ghost", "namespace": "ns", "uid": plan.restore_uid, "generation": 1,
                "creationTimestamp": "2026-11-23T12:00:00Z"}, "spec": {"repository": "hippo"}, "status": {"conditions": [
                    {"type": step, "status": "True", "reason": "x", "message": "", "lastTransitionTime": "2026-11-23T12:00:00Z"}
-                   for step in draw(strategies.sampled_from([[], STEPS[:3], STEPS[:4], STEPS[:5], STEPS[:8]]))]}}  # fmt: skip
+                   for step in draw(strategies.sampled_from([[], ORDER[:3], ORDER[:4], ORDER[:5], ORDER[:8]]))]}}  # fmt: skip
     return Facts(
         now=draw(strategies.just(NOW)), settings=settings_of, restore=restore, spec=SPEC, plan=plan, workloads=(carrier,),
         claims=claims, volumes=volumes, info={"name": "hippo"},

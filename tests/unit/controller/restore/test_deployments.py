@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from controller.recovery.plan import Plan
 from controller.restore import cluster_members, steps_finish, workload
 from controller.restore.cluster_members import Members
 from controller.restore.facts import Facts, owner
-from controller.restore.plan import Plan
 from controller.restore.verdict import Delete, Merge
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts, RestoreSpec

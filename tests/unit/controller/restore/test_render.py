@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from controller.recovery.plan import Plan, Volume, load
 from controller.restore import render
-from controller.restore.plan import Plan, Volume, load
 from pgwarden.api.kinds import PodFacts, RepositorySpec, RestoreSpec, RestoreTarget
 
 FACTS = PodFacts(

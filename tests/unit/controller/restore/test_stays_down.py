@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from controller.recovery.plan import Volume
 from controller.restore import volume_swap
-from controller.restore.plan import Volume
 from pgwarden.api import names
 
 WORKLOAD = ("statefulsets", "ns", "pg")

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.restore import plan as plans
+from controller.recovery import plan as plans
 from controller.restore import proof, workload
 from pgwarden.api import names
 from pgwarden.kube import errors

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from controller.recovery.plan import Volume
 from controller.restore import volume_swap
-from controller.restore.plan import Volume
 from controller.restore.verdict import Create, Delete, Merge
 from pgwarden.api import names
 

@@ -1,19 +1,16 @@
-"""What a Backup or a Restore looks at to see whether it is its turn, and how often."""
+"""What is read to see whose turn it is on a stanza, and how often."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from controller import operations, owned
 from controller.context import Caches
 from controller.runtime.backoff import patience
-from pgwarden.api import outside
 from pgwarden.api.registry import OPERATIONS
-from pgwarden.kube import errors, paths
+from pgwarden.kube import paths
 from pgwarden.kube.client import KubeClient, Object
 
 LONGEST_PAUSE = 30.0
-LONGEST_REFUSAL = 1000  # characters
 
 
 async def listed(client: KubeClient, namespace: str, repository: str) -> list[Object]:
@@ -43,25 +40,3 @@ def pause(now: datetime, since: str, least: float) -> float:
     """Seconds until the next look of one that waits *since* then (RFC 3339). What ends its wait wakes it as well."""
     waited = now - datetime.fromisoformat(since) if since else timedelta()
     return patience(waited, least, LONGEST_PAUSE)
-
-
-def is_strangers(job: Object, backup: Object) -> bool:
-    """Whether *job*, which has the name of *backup*'s, is somebody else's. None is waited for or stopped that is."""
-    if job["metadata"].get("ownerReferences"):
-        return not owned.is_owned(job, backup["metadata"]["uid"])
-    return operations.phase(backup) != "Running"
-
-
-def in_the_way(job: Object, backup: Object) -> tuple[str, str]:
-    """Reason and message of a Backup whose Job's name is taken by *job*: an earlier Backup's goes by itself."""
-    name, mine = job["metadata"]["name"], ("Backup", backup["metadata"]["name"])
-    owners = job["metadata"].get("ownerReferences") or []
-    if mine in {(one.get("kind"), one.get("name")) for one in owners}:
-        return "JobGoing", f"waits until Job {name} of an earlier one is gone"
-    why = f"there is a Job {name} that is not this Backup's; delete it if nobody needs it"
-    return "JobInTheWay", f"{why}, or take another name"
-
-
-def refusal(error: errors.Invalid) -> str:
-    """Message of one whose Job the API server does not take, in Kubernetes' own words."""
-    return f"Kubernetes refuses its Job: {outside.printable(error.message or str(error))}"[:LONGEST_REFUSAL]

@@ -1,0 +1,32 @@
+"""A Backup's Job that cannot be created: its name is taken, or the API server refuses it. Pure."""
+
+from __future__ import annotations
+
+from controller import operations, owned
+from pgwarden.api import outside
+from pgwarden.kube import errors
+from pgwarden.kube.client import Object
+
+LONGEST_REFUSAL = 1000  # characters
+
+
+def is_strangers(job: Object, backup: Object) -> bool:
+    """Whether *job*, which has the name of *backup*'s, is somebody else's. None is waited for or stopped that is."""
+    if job["metadata"].get("ownerReferences"):
+        return not owned.is_owned(job, backup["metadata"]["uid"])
+    return operations.phase(backup) != "Running"
+
+
+def in_the_way(job: Object, backup: Object) -> tuple[str, str]:
+    """Reason and message of a Backup whose Job's name is taken by *job*: an earlier Backup's goes by itself."""
+    name, mine = job["metadata"]["name"], ("Backup", backup["metadata"]["name"])
+    owners = job["metadata"].get("ownerReferences") or []
+    if mine in {(one.get("kind"), one.get("name")) for one in owners}:
+        return "JobGoing", f"waits until Job {name} of an earlier one is gone"
+    why = f"there is a Job {name} that is not this Backup's; delete it if nobody needs it"
+    return "JobInTheWay", f"{why}, or take another name"
+
+
+def refusal(error: errors.Invalid) -> str:
+    """Message of one whose Job the API server does not take, in Kubernetes' own words."""
+    return f"Kubernetes refuses its Job: {outside.printable(error.message or str(error))}"[:LONGEST_REFUSAL]
