@@ -13,14 +13,14 @@ import msgspec
 
 from controller.context import CacheLookup, Context
 from controller.runtime import conditions, metrics, status
-from pgwarden import rules
+from pgwarden import rules, storages
 from pgwarden.api import faults
 from pgwarden.api.faults import Fault, Waits
 from pgwarden.api.kinds import BackupScheduleSpec, RepositorySpec
 from pgwarden.api.registry import BY_PLURAL
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
-from pgwarden.rules.common import STORAGES, get
+from pgwarden.rules.common import get
 from pgwarden.schedule import cron
 from pgwarden.schedule.zones import zone_problem
 
@@ -146,7 +146,7 @@ def _can_be_followed(plural: str, obj: Object, found: list[Fault]) -> bool:
     except msgspec.ValidationError:
         return False
     if isinstance(spec, RepositorySpec):
-        return set(spec.storages) <= set(STORAGES)
+        return set(spec.storages) <= set(storages.NAMES)
     if isinstance(spec, BackupScheduleSpec):
         return isinstance(cron.parse(spec.schedule), cron.Schedule) and not zone_problem(spec.time_zone)
     return True

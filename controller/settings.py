@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from controller.runtime.leadership import LEASE_SECONDS, SHORTEST_LEASE
+from pgwarden import storages
 from pgwarden.api import postgres_majors
 from pgwarden.api.defaults import OperatorDefaults
 
@@ -41,11 +42,7 @@ class Settings:
             webhook_service=get("PGWARDEN_WEBHOOK_SERVICE", "pgwarden-webhook"),
             mutating_webhook=get("PGWARDEN_MUTATING_WEBHOOK", release),
             validating_webhook=get("PGWARDEN_VALIDATING_WEBHOOK", release),
-            defaults=OperatorDefaults(
-                s3_bucket=get("PGWARDEN_S3_BUCKET", ""),
-                s3_endpoint=get("PGWARDEN_S3_ENDPOINT", ""),
-                s3_region=get("PGWARDEN_S3_REGION", ""),
-            ),
+            defaults=storages.defaults_from(os.environ),
             http_port=int(get("PGWARDEN_HTTP_PORT", "8080")),
             lease=get("PGWARDEN_LEASE", f"{release}-controller"),
             lease_seconds=max(SHORTEST_LEASE, int(get("PGWARDEN_LEASE_SECONDS", str(LEASE_SECONDS)))),

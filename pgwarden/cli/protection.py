@@ -13,6 +13,7 @@ from pgwarden.cli.protection_cluster import in_words, notes_of_cluster, of_clust
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.rules import backup_sets
 from pgwarden.rules.common import get, has_full_retention, objects
+from pgwarden.storages import NAMES
 
 Object = dict[str, Any]
 #: A due run is taken up within seconds: this late, nobody takes it up.
@@ -156,7 +157,9 @@ def _notes(repository: Object, schedules: list[Object], backups: list[Object], r
             yield f"BackupSchedule {one['metadata']['name']} is suspended"
     if not schedules:
         yield "no BackupSchedule: backups are made by hand only"
-    options = [parse_options(get(one, list, "spec", "options"), command="backup")[0] for one in schedules]
+    options = [
+        parse_options(get(one, list, "spec", "options"), command="backup", storages=NAMES)[0] for one in schedules
+    ]
     if not any(has_full_retention(repository, one) for one in (None, *options)):
         yield "no retention is set: backups are kept forever"
 

@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.faults import Fault, limited
 from pgwarden.api.kinds import PodFacts, PostgresAccess, RepositorySpec, SecretKeyRef
 from pgwarden.injection import arguments, inspection, pods
 from pgwarden.injection.pods import Pod, VolumeMount
 from pgwarden.injection.settings import Settings
-from pgwarden.pgbackrest import identity
 
 T = TypeVar("T")
 
@@ -104,8 +104,8 @@ def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
         repository=name,
         access=spec.postgres,
         resources=resources,
-        role_arn=identity.role(spec),
-        service_account=spec.service_account_name if identity.by_service_account(spec) else "",
+        role_arn=storages.role(spec),
+        service_account=spec.service_account_name if storages.uses_service_account(spec) else "",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pgwarden import storages
 from pgwarden.api.defaults import OperatorDefaults
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -32,9 +33,5 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         image=image,
         image_pull_policy=policy,
         namespace=environment.get("PGWARDEN_NAMESPACE") or "pgwarden-system",
-        defaults=OperatorDefaults(
-            s3_bucket=environment.get("PGWARDEN_S3_BUCKET", ""),
-            s3_endpoint=environment.get("PGWARDEN_S3_ENDPOINT", ""),
-            s3_region=environment.get("PGWARDEN_S3_REGION", ""),
-        ),
+        defaults=storages.defaults_from(environment),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pgwarden import storages
 from pgwarden.api.faults import Waits
 from pgwarden.api.near import near
 from pgwarden.api.postgres_majors import DEFAULT
@@ -42,8 +43,8 @@ def allows(source: Object, namespace: str) -> bool:
 
 
 def unusable(source: Object, storage: str) -> bool:
-    """Whether a clone cannot read *storage*: a web identity is of the source's own namespace."""
-    return storage == "s3" and get(source, str, "spec", "s3", "keyType") == "web-id"
+    """Whether a clone cannot read *storage*."""
+    return not storages.BY_NAME[storage].can_be_cloned_from(source)
 
 
 def _check_unchanged(case: Case, now: Object | None, before: Object | None) -> None:

@@ -127,7 +127,7 @@ async def test_line_breaks_at_the_end_do_not_count_and_other_usual_names_of_keys
         "cipher": {"cipher-pass": b"pass phrase\n"},
     }
     found = await read_credentials(client, "ns", msgspec.convert(SPEC, RepositorySpec))
-    assert (found.s3_key, found.s3_secret, found.cipher_pass) == ("key", "secret", "pass phrase")
+    assert (found.keys, found.cipher_pass) == ({"s3": {"s3-key": "key", "s3-key-secret": "secret"}}, "pass phrase")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "x\ny", ""])

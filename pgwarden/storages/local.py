@@ -1,0 +1,84 @@
+"""`local`: a volume of the Repository's own, mounted by host and Jobs. PostgreSQL's pods go through the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import msgspec
+
+from pgwarden.api import names
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.judging import Case
+from pgwarden.api.kinds import LocalStorage, RepositorySpec
+from pgwarden.api.quantity import parse_quantity
+from pgwarden.api.reading import Object, get
+from pgwarden.pgbackrest.trouble import Service
+from pgwarden.storages.storage import Place, Storage
+
+
+class LocalPlace(msgspec.Struct, frozen=True):
+    claim: str
+    through_host: bool = True
+    is_complete: bool = True
+
+    @property
+    def location(self) -> str:
+        return f"persistentvolumeclaim/{self.claim}"
+
+    def settings(self, folder: str) -> dict[str, str]:
+        return {"path": names.REPO_DIR, "type": Local.repo_type}
+
+    def in_force(self, lines: Mapping[str, str]) -> Place:
+        return self
+
+    def shown(self) -> Mapping[str, str]:
+        return {}
+
+    def service(self) -> Service | None:
+        return None
+
+
+class Local(Storage):
+    name: ClassVar[str] = "local"
+    repo_type: ClassVar[str] = "posix"
+    also_called: ClassVar[frozenset[str]] = frozenset({"posix"})
+    on_volume: ClassVar[bool] = True
+
+    def place(self, spec: RepositorySpec, defaults: OperatorDefaults, namespace: str, name: str) -> Place:
+        return LocalPlace(names.repo_claim(name))
+
+    def volume(self, spec: RepositorySpec) -> LocalStorage | None:
+        return spec.local or LocalStorage()
+
+    def check(self, case: Case, storages: tuple[str, ...] | None, *, holds_backups: bool) -> None:
+        if storages and self.name not in storages and case.get(dict, self.name) is not None:
+            case.warn(f"spec.local is not used: storageType is {','.join(storages)}")
+        size = case.get(str, self.name, "size")
+        if size is None:
+            return
+        amount = parse_quantity(size)
+        if amount is None:
+            case.refuse("spec.local.size", size[:50], "must be a quantity such as 10Gi or 500Mi", "size")
+        elif amount <= 0:
+            case.refuse("spec.local.size", size[:50], "must be more than nothing", "size")
+        elif amount < 1024 * 1024:
+            case.refuse(
+                "spec.local.size", size[:50], f"is less than a megabyte; did you mean {size.rstrip('mkKi')}Gi?", "size"
+            )
+
+    def check_change(self, case: Case, old: Object) -> None:
+        old_class = get(old, str, "spec", "local", "storageClassName")
+        new_class = case.get(str, "local", "storageClassName")
+        if old_class != new_class:
+            message = (
+                f"cannot be changed from {old_class or 'the default'}: a volume cannot move; create a new Repository"
+            )
+            case.refuse("spec.local.storageClassName", new_class, message, "immutable")
+        before, after = get(old, str, "spec", "local", "size") or "10Gi", case.get(str, "local", "size") or "10Gi"
+        was, becomes = parse_quantity(before), parse_quantity(after)
+        if was is not None and becomes is not None and becomes < was:
+            case.refuse("spec.local.size", after, f"a volume can grow, but not shrink from {before}", "size")
+
+    def left_behind(self, name: str, part: Any) -> str:
+        return f"claim {names.repo_claim(name)}"
