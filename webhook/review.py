@@ -167,9 +167,7 @@ def too_large(head: bytes, length: int) -> Reply:
         request: Request[Any] = Request(uid=asked[1].decode(), kind=msgspec.json.decode(asked[2], type=Kind))
     except ValueError as error:
         return malformed(f"no AdmissionReview: {error}")
-    message = (
-        "the request has more than 4 MiB (the object, and on an update also the one before it): make the object smaller"
-    )
+    message = "the request has more than 4 MiB (an update carries the old object too); make the object smaller"
     fault = Fault("spec", None, message, "size")
     return _reply(request, Answer(outcome="refused", faults=(fault,), audit={"refused": fault.rule}))
 

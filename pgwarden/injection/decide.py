@@ -87,7 +87,7 @@ def decide(pod: dict[str, Any] | Pod, repository: dict[str, Any] | None, setting
 def passed_over(pod: Pod) -> str:
     """Why the pod is none of ours; empty where it is one to inject."""
     if pods.MIRROR in pod.annotations:
-        return "mirror pod: it only shows what the kubelet runs from a file"
+        return "mirror pod of a static pod"
     if not pod.labels.get(names.LABEL_REPOSITORY):
         return f"no label {names.LABEL_REPOSITORY}"
     return "a pod of pgwarden's own" if names.LABEL_COMPONENT in pod.labels else ""
@@ -98,7 +98,7 @@ def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
     try:
         spec = msgspec.convert(repository.get("spec", {}), RepositorySpec)
     except msgspec.ValidationError as error:
-        return Fault(_label(), name, f"the Repository of this name cannot be read: {error}", "repository")
+        return Fault(_label(), name, f"the Repository of this name is invalid: {error}", "repository")
     resources = msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b""
     return Terms(
         repository=name,
@@ -192,9 +192,9 @@ def _warnings(pod: Pod, mount: VolumeMount, terms: Terms) -> tuple[str, ...]:
     said = []
     if pod.volume(mount.name).empty_dir is not None:
         said.append(
-            f"the data directory is on emptyDir {mount.name}: it goes with the pod, and no Restore can reach it"
+            f"the data directory is on emptyDir {mount.name}: it is deleted with the pod, and a Restore cannot use it"
         )
     if terms.service_account and not _has_no_account(pod, terms):
         own = pod.spec.service_account_name
-        said.append(f"keyType web-id: the pod runs as service account {own}, which needs the role of the bucket too")
+        said.append(f"keyType web-id: the pod runs as service account {own}, which also needs the role for the bucket")
     return tuple(said)

@@ -28,7 +28,9 @@ def container(pod: Pod, access: PostgresAccess) -> int | Fault:
     if access.container:
         if access.container in present:
             return present.index(access.container)
-        message = f"the Repository's spec.postgres.container is {access.container}, which is none of these containers"
+        message = (
+            f"none of these is {access.container}, the Repository's spec.postgres.container; correct one of the two"
+        )
         return Fault("spec.containers", present, message, "container")
     for usual in ("postgres", "database"):
         if usual in present:
@@ -51,14 +53,14 @@ def data_directory(container: Container, access: PostgresAccess, index: int) -> 
             if value.startswith("/"):
                 return posixpath.normpath(value)
             field = f"spec.containers[{index}].env[{name}]"
-            message = "no path is known from it before the pod runs; set the Repository's spec.postgres.dataDirectory"
+            message = "its value is not known before the pod runs; set the Repository's spec.postgres.dataDirectory"
             return Fault(field, environment[name].value, message, "data-directory")
     image = arguments.image(container.image)
     if image.official and image.major is not None and image.major >= 18:
         return f"{_ROOT_OF_18}/{image.major}/docker"
     mount = pods.holding(container.mounts, _DEFAULT_DATA)
     if image.official and image.major is None and mount and pods.normal(mount.mount_path) == _ROOT_OF_18:
-        message = "the tag does not tell the version, and from 18 on the data directory is another; set PGDATA"
+        message = "the tag does not name the version, and PostgreSQL 18 changed the data directory; set PGDATA"
         return Fault(f"spec.containers[{index}].image", container.image, message, "data-directory")
     return _DEFAULT_DATA
 
@@ -84,8 +86,8 @@ def data_mount(container: Container, directory: str, index: int) -> VolumeMount 
         return mount
     mounted = [each.mount_path for each in container.mounts]
     message = (
-        f"the data directory {directory} of container {container.name} is on none of its volumes, and its data would "
-        f"go with the container; mount a volume there, or set the Repository's spec.postgres.dataDirectory"
+        f"the data directory {directory} of container {container.name} is on no volume, so its data would "
+        f"be lost with the container; mount a volume there, or set the Repository's spec.postgres.dataDirectory"
     )
     return Fault(f"spec.containers[{index}].volumeMounts", mounted, message, "data-volume")
 
@@ -104,7 +106,7 @@ def user(pod: Pod, container: Container, access: PostgresAccess, index: int) -> 
     if image.official:
         return habit, _first(access.run_as_group, habit) or 0
     message = (
-        "the user id of PostgreSQL cannot be known from this image; set securityContext.runAsUser, "
+        "the user ID of PostgreSQL is not known for this image; set securityContext.runAsUser, "
         "or the Repository's spec.postgres.runAsUser"
     )
     return Fault(f"spec.containers[{index}].securityContext.runAsUser", uid, message, "run-as-user")
@@ -132,9 +134,7 @@ def expansions(container: Container, mounts: tuple[VolumeMount, ...], index: int
         if name in wanted:
             continue
         if name not in environment:
-            message = (
-                f"the variable {name} is not in env of the container, so that the sidecar cannot mount this folder"
-            )
+            message = f"the container's env has no variable {name}, so the sidecar cannot mount this folder; add it"
             field = f"spec.containers[{index}].volumeMounts"
             return Fault(field, [mount.sub_path_expr for mount in mounts], message, "sub-path")
         wanted[name] = environment[name]
@@ -146,14 +146,19 @@ def taken(pod: Pod, index: int) -> Iterator[Fault]:
     """What the pod uses of the names, folders and ports that the sidecar needs."""
     for number, each in enumerate(pod.spec.containers):
         if each.name in {names.CONTAINER_TOOLS, names.CONTAINER_SIDECAR}:
-            yield Fault(f"spec.containers[{number}].name", each.name, "this name is pgwarden's; take another", "taken")
+            yield Fault(
+                f"spec.containers[{number}].name",
+                each.name,
+                "this name is reserved for pgwarden; choose another",
+                "taken",
+            )
         for port in each.ports or []:
             if port.container_port in {names.PORT_PGBACKREST, names.PORT_AGENT}:
-                message = "pgwarden's sidecar listens on this port in this pod; take another"
+                message = "pgwarden's sidecar listens on this port; choose another"
                 yield Fault(f"spec.containers[{number}].ports", port.container_port, message, "taken")
     for mount in pod.spec.containers[index].mounts:
         if pods.covers("/pgwarden", mount.mount_path):
-            message = "folders below /pgwarden are pgwarden's; mount it elsewhere"
+            message = "/pgwarden is reserved for pgwarden; mount it elsewhere"
             yield Fault(f"spec.containers[{index}].volumeMounts", mount.mount_path, message, "taken")
 
 
@@ -179,12 +184,12 @@ def _why_not(name: str, value: str) -> str:
     if name in {"archive_command", "restore_command"}:
         return f"pgwarden sets {name} itself; remove it, or the label {names.LABEL_REPOSITORY} from the pod"
     if name == "archive_library" and value:
-        return "archive_library would take the place of archive_command, which pgwarden sets; remove it"
+        return "archive_library would replace archive_command, which pgwarden sets; remove it"
     if name == "archive_mode" and value not in _ON:
         off = "archives nothing" if value in _OFF else "archives from replicas too, which pgBackRest does not support"
         return f"archive_mode={value} {off}; remove it: pgwarden sets archive_mode=on"
     if name == "wal_level" and value == "minimal":
-        return "wal_level=minimal leaves out of the WAL what a restore needs; use replica or logical, or remove it"
+        return "wal_level=minimal omits WAL that a restore needs; set replica or logical, or remove it"
     return ""
 
 

@@ -9,6 +9,7 @@ from pgwarden.rules import backup_sets
 from pgwarden.rules.common import Case, Object, check_options, get, has_full_retention, storages_of
 from pgwarden.storages import BY_NAME, DEFAULT, NAMES, REGISTER, TYPES
 
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
@@ -26,8 +27,8 @@ def check(case: Case) -> None:
         _check_kept(case, case.obj, storages)
     if "archive-push-queue-max" in options.settings:
         case.warn(
-            "archive-push-queue-max makes pgBackRest drop WAL when the queue is full: after that, recovery to a point "
-            "in time is possible only from the next backup on"
+            "archive-push-queue-max lets pgBackRest drop WAL when the queue is full; point-in-time recovery is then "
+            "possible only from the next backup on"
         )
 
 
@@ -38,12 +39,12 @@ def _check_name(case: Case) -> None:
         message = f"must have at most 52 characters, not {len(case.name)}: Services are named after it"
         case.refuse("metadata.name", case.name[:80], message, "name")
     elif not _NAME.fullmatch(case.name):
-        message = "must be lower-case letters, digits and dashes and begin with a letter: Services are named after it"
+        message = "must be lower-case letters, digits and dashes, beginning with a letter: Services are named after it"
         case.refuse("metadata.name", case.name, message, "name")
 
 
 def _check_storage_type(case: Case) -> tuple[str, ...] | None:
-    """The storages; None where they cannot be told."""
+    """The storages; None if they cannot be determined."""
     value = case.get(str, "storageType")
     if value is None:
         return None if "storageType" in (case.get(dict) or {}) else (DEFAULT,)
@@ -51,14 +52,14 @@ def _check_storage_type(case: Case) -> tuple[str, ...] | None:
     problem = _storage_type_problem(value, parts)
     if problem:
         case.refuse("spec.storageType", value[:100], problem, "storageType")
-        # What was meant, where that is plain, so that the other faults are told as well.
+        # The storages that were meant, if that is clear, so that other faults are reported too.
         meant = {part.strip().lower() for part in parts}
         return tuple(sorted(meant, key=NAMES.index)) if meant and meant <= set(NAMES) else None
     return tuple(parts)
 
 
 def _storage_type_problem(value: str, parts: list[str]) -> str:
-    known = f"a storage is {' or '.join(NAMES)}, and both are {TYPES[-1]}"
+    known = f"write {', '.join(NAMES)}, or {TYPES[-1]} for {'both' if len(NAMES) == 2 else 'all'}"
     bare = [part.strip().lower() for part in parts]
     unknown = [part for part in bare if part not in BY_NAME]
     if not value.strip():
@@ -66,36 +67,37 @@ def _storage_type_problem(value: str, parts: list[str]) -> str:
     if any(unknown):
         named = next(part for part in unknown if part)
         ours = next((storage.name for storage in REGISTER if named in storage.also_called), "")
-        instead = f"; it is called {ours} here" if ours else ""
+        instead = f" (pgwarden calls it {ours})" if ours else ""
         return f"{named[:50]} is not a storage{instead}; {known}"
     if unknown:
-        return f"has a comma too many; {known}"
+        return f"has a stray comma; {known}"
     if len(set(bare)) < len(bare):
-        return f"names {next(part for part in bare if bare.count(part) > 1)} twice; {known}"
+        return f"lists {next(part for part in bare if bare.count(part) > 1)} twice; {known}"
     ordered = sorted(bare, key=NAMES.index)
     if bare != ordered:
-        return f"write {','.join(ordered)}: the {ordered[0]} storage is always the first"
+        wrong = next(name for name, there in zip(ordered, bare, strict=True) if name != there)
+        return f"lists {wrong} {_ORDINALS[bare.index(wrong)]}; write {','.join(ordered)}"
     if bare != parts:
-        return f"write {','.join(bare)}: without spaces and in lower case"
+        return f"must be lower case without spaces; write {','.join(bare)}"
     return ""
 
 
 def _check_retention(case: Case, options: ParsedOptions) -> None:
     full = case.get(int, "retention", "full")
     if case.get(str, "retention", "fullType") == "time" and full is None:
-        case.refuse("spec.retention.full", None, "is required with fullType time: for how many days?", "retention")
+        case.refuse("spec.retention.full", None, "is required with fullType time; set the number of days", "retention")
     for kind in ("full", "diff"):
         twice = [name for name in options.retention if name.endswith(f"-retention-{kind}")]
         if twice and case.get(int, "retention", kind) is not None:
-            message = f"is set in options as --{twice[0]} too; keep one of the two"
+            message = f"is also set in options as --{twice[0]}; remove one of the two"
             case.refuse(f"spec.retention.{kind}", case.get(int, "retention", kind), message, "retention")
     if not has_full_retention(case.obj):
-        case.warn("no retention is set: backups are kept forever; see spec.retention.full")
+        case.warn("no retention is set: backups are kept forever; set spec.retention.full")
 
 
 def _check_change(case: Case, old: Object, storages: tuple[str, ...] | None) -> None:
     if get(old, dict, "spec", "encryption") != case.get(dict, "encryption"):
-        message = "cannot be changed: pgBackRest cannot re-encrypt what is stored; create a new Repository"
+        message = "cannot be changed: pgBackRest cannot re-encrypt existing backups; create a new Repository"
         case.refuse("spec.encryption", None, message, "immutable")
     before = storages_of(old)
     for storage in REGISTER:
@@ -105,10 +107,10 @@ def _check_change(case: Case, old: Object, storages: tuple[str, ...] | None) -> 
 
 
 def _check_kept(case: Case, known: Object, storages: tuple[str, ...] | None) -> None:
-    """No storage is left out that holds backups by the status of *known*."""
+    """Refuses to drop a storage that holds backups, by the status of *known*."""
     for gone in [storage for storage in NAMES if storages and storage not in storages]:
         count = backup_sets.of(known).of_storage(gone).least
         if count:
             holds = f"{count} backups" if count > 1 else "a backup"
-            message = f"storage {gone} still holds {holds}; a Repository with backups can only gain storages"
+            message = f"cannot remove storage {gone}: it still holds {holds}; storages can only be added"
             case.refuse("spec.storageType", case.get(str, "storageType"), message, "narrowing")

@@ -53,7 +53,7 @@ class Local(Storage):
 
     def check(self, case: Case, storages: tuple[str, ...] | None, *, holds_backups: bool) -> None:
         if storages and self.name not in storages and case.get(dict, self.name) is not None:
-            case.warn(f"spec.local is not used: storageType is {','.join(storages)}")
+            case.warn(f"spec.local has no effect with storageType {','.join(storages)}")
         size = case.get(str, self.name, "size")
         if size is None:
             return
@@ -61,10 +61,10 @@ class Local(Storage):
         if amount is None:
             case.refuse("spec.local.size", size[:50], "must be a quantity such as 10Gi or 500Mi", "size")
         elif amount <= 0:
-            case.refuse("spec.local.size", size[:50], "must be more than nothing", "size")
+            case.refuse("spec.local.size", size[:50], "must be greater than zero", "size")
         elif amount < 1024 * 1024:
             case.refuse(
-                "spec.local.size", size[:50], f"is less than a megabyte; did you mean {size.rstrip('mkKi')}Gi?", "size"
+                "spec.local.size", size[:50], f"is less than 1Mi; did you mean {size.rstrip('mkKi')}Gi?", "size"
             )
 
     def check_change(self, case: Case, old: Object) -> None:
@@ -72,13 +72,14 @@ class Local(Storage):
         new_class = case.get(str, "local", "storageClassName")
         if old_class != new_class:
             message = (
-                f"cannot be changed from {old_class or 'the default'}: a volume cannot move; create a new Repository"
+                f"cannot be changed from {old_class or 'the default'}: a volume cannot move to another storage class; "
+                "create a new Repository"
             )
             case.refuse("spec.local.storageClassName", new_class, message, "immutable")
         before, after = get(old, str, "spec", "local", "size") or "10Gi", case.get(str, "local", "size") or "10Gi"
         was, becomes = parse_quantity(before), parse_quantity(after)
         if was is not None and becomes is not None and becomes < was:
-            case.refuse("spec.local.size", after, f"a volume can grow, but not shrink from {before}", "size")
+            case.refuse("spec.local.size", after, f"cannot shrink from {before}: a volume can only grow", "size")
 
     def left_behind(self, name: str, part: Any) -> str:
         return f"claim {names.repo_claim(name)}"

@@ -150,7 +150,7 @@ def test_faults_are_told_one_by_one_before_anything_is_asked(run: Run):
 def test_a_target_out_of_the_window_is_refused(run: Run):
     done = run("restore", "hippo", "--pitr-target=2026-10-01 00:00:00Z")
     assert done.returncode == 1
-    assert "is before 2026-11-01T00:10:00Z, the earliest that Repository hippo can recover to" in done.stderr
+    assert "is before 2026-11-01T00:10:00Z, the earliest time that Repository hippo can recover to" in done.stderr
 
 
 def test_nobody_to_ask_nothing_done(hippo: Kubectl, run: Run):

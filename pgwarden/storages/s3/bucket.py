@@ -105,7 +105,7 @@ class S3Bucket(Storage):
         return spec.s3.role_arn if spec.s3 is not None and self.uses_service_account(spec) else ""
 
     def can_be_cloned_from(self, repository: Object) -> bool:
-        """A web identity is of the source's own namespace."""
+        """A web identity is valid in the source's namespace only."""
         return get(repository, str, "spec", self.name, "keyType") != "web-id"
 
     def left_behind(self, name: str, part: Any) -> str:

@@ -149,7 +149,7 @@ REFUSALS = {
         2,
         "--kubeconfig names /nowhere, and there is",
     ),
-    "a zone is missing": (["restore", "h", "--pitr-target=2026-11-23 10:00:00", "--dry-run"], 1, "needs a time zone"),
+    "a zone is missing": (["restore", "h", "--pitr-target=2026-11-23 10:00:00", "--dry-run"], 1, "has no time zone"),
     "a cron that is none": (
         ["create", "schedule", "h", "--schedule=0 1 * *", "--dry-run"],
         1,

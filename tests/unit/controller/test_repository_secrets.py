@@ -103,7 +103,7 @@ UNUSABLE = [
     (
         "two lines",
         KEYS | {"s3-key-secret": b"a\nrepo1-path=/etc"},
-        "key s3-key-secret of Secret keys must be one line without",
+        "key s3-key-secret of Secret keys must be a single line without",
     ),
     ("empty", KEYS | {"s3-key": b" \n"}, "key s3-key of Secret keys is empty"),
     ("not text", KEYS | {"s3-key": b"\xff\xfe"}, "key s3-key of Secret keys is not text"),

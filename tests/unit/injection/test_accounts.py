@@ -33,7 +33,7 @@ def test_the_default_account_gives_way_to_the_repositorys(pod, found, operations
 def test_an_account_of_the_pods_own_stays_and_a_warning_says_what_it_needs(pod, found, operations, settings):
     mine = running_as(pod, "billing")
     assert accounts(operations(mine, found)) == []
-    warning = "keyType web-id: the pod runs as service account billing, which needs the role of the bucket too"
+    warning = "keyType web-id: the pod runs as service account billing, which also needs the role for the bucket"
     assert decide(mine, found, settings).warnings == (warning,)
 
 

@@ -41,7 +41,7 @@ TABLE = {
         {"args": ["--archive_library=basic_archive"]},
         {},
         (
-            'spec.containers[0].args[0]: "basic_archive": archive_library would take the place of archive_command, '
+            'spec.containers[0].args[0]: "basic_archive": archive_library would replace archive_command, '
             "which pgwarden sets; remove it"
         ),
     ),
@@ -49,21 +49,21 @@ TABLE = {
         {"args": ["postgres", "-c", "WAL_LEVEL=minimal"]},
         {},
         (
-            'spec.containers[0].args[2]: "minimal": wal_level=minimal leaves out of the WAL what a restore needs; '
-            "use replica or logical, or remove it"
+            'spec.containers[0].args[2]: "minimal": wal_level=minimal omits WAL that a restore needs; '
+            "set replica or logical, or remove it"
         ),
     ),
     "no such container": (
         {},
         {"container": "pg"},
-        'spec.containers: ["postgres"]: the Repository\'s spec.postgres.container is pg, which is none of these containers',
+        'spec.containers: ["postgres"]: none of these is pg, the Repository\'s spec.postgres.container; correct one of the two',
     ),
     "data not on a volume": (
         {},
         {"dataDirectory": "/pgdata"},
         (
             'spec.containers[0].volumeMounts: ["/var/lib/postgresql/data"]: the data directory /pgdata of container postgres '
-            "is on none of its volumes, and its data would go with the container; mount a volume there, "
+            "is on no volume, so its data would be lost with the container; mount a volume there, "
             "or set the Repository's spec.postgres.dataDirectory"
         ),
     ),
@@ -71,7 +71,7 @@ TABLE = {
         {"env": [{"name": "PGDATA", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "y"}}}]},
         {},
         (
-            "spec.containers[0].env[PGDATA]: no path is known from it before the pod runs; "
+            "spec.containers[0].env[PGDATA]: its value is not known before the pod runs; "
             "set the Repository's spec.postgres.dataDirectory"
         ),
     ),
@@ -79,15 +79,15 @@ TABLE = {
         {"image": "postgres", "volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql"}]},
         {},
         (
-            'spec.containers[0].image: "postgres": the tag does not tell the version, and from 18 on the data directory '
-            "is another; set PGDATA"
+            'spec.containers[0].image: "postgres": the tag does not name the version, and PostgreSQL 18 changed '
+            "the data directory; set PGDATA"
         ),
     ),
     "unknown user": (
         UNKNOWN,
         {},
         (
-            "spec.containers[0].securityContext.runAsUser: the user id of PostgreSQL cannot be known from this image; "
+            "spec.containers[0].securityContext.runAsUser: the user ID of PostgreSQL is not known for this image; "
             "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser"
         ),
     ),
@@ -95,26 +95,26 @@ TABLE = {
         UNKNOWN | {"securityContext": {"runAsUser": 0}},
         {},
         (
-            "spec.containers[0].securityContext.runAsUser: 0: the user id of PostgreSQL cannot be known from this image; "
+            "spec.containers[0].securityContext.runAsUser: 0: the user ID of PostgreSQL is not known for this image; "
             "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser"
         ),
     ),
     "our name": (
         {"name": "pgwarden"},
         {},
-        'spec.containers[0].name: "pgwarden": this name is pgwarden\'s; take another',
+        'spec.containers[0].name: "pgwarden": this name is reserved for pgwarden; choose another',
     ),
     "our port": (
         {"ports": [{"containerPort": 8432}]},
         {},
-        "spec.containers[0].ports: 8432: pgwarden's sidecar listens on this port in this pod; take another",
+        "spec.containers[0].ports: 8432: pgwarden's sidecar listens on this port; choose another",
     ),
     "subPathExpr of a variable from elsewhere": (
         {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data", "subPathExpr": "$(X)"}]},
         {},
         (
-            'spec.containers[0].volumeMounts: ["$(X)"]: the variable X is not in env of the container, '
-            "so that the sidecar cannot mount this folder"
+            'spec.containers[0].volumeMounts: ["$(X)"]: the container\'s env has no variable X, '
+            "so the sidecar cannot mount this folder; add it"
         ),
     ),
 }
@@ -159,7 +159,7 @@ def test_absent_repository_is_refused(pod, settings):
 def test_unreadable_repository_is_refused(pod, repository, settings):
     """The schema keeps such a spec out; if it is there all the same, the pod is told so."""
     (fault,) = decide(pod(), repository(postgres={"port": "x"}), settings).faults
-    assert "cannot be read" in fault.message
+    assert "is invalid: Expected" in fault.message
 
 
 @pytest.mark.parametrize(

@@ -200,10 +200,10 @@ NAMES = [
 #: (kind, spec, beginning of the warning)
 WARNINGS = [
     ("Repository", {}, "no retention is set"),
-    ("Repository", option("--archive-push-queue-max=1TiB"), "archive-push-queue-max makes"),
+    ("Repository", option("--archive-push-queue-max=1TiB"), "archive-push-queue-max lets"),
     ("Repository", s3(verifyTLS=False), "spec.s3.verifyTLS is false"),
     ("Repository", s3(bucket="a.b"), "bucket a.b has a dot"),
-    ("Repository", s3() | {"local": {"size": "10Gi"}}, "spec.local is not used"),
+    ("Repository", s3() | {"local": {"size": "10Gi"}}, "spec.local has no effect"),
     ("Repository", s3(keyType="web-id", credentialsSecretRef=None), "keyType web-id: spec.serviceAccountName is empty"),
     ("Repository", (s3(path="/new"), s3(path="/old")), "the s3 storage moves"),
     ("Backup", {"repository": "new"}, "Repository new has no full backup yet"),
@@ -214,7 +214,7 @@ WARNINGS = [
     ("BackupSchedule", {"type": "incr"}, "no BackupSchedule of Repository hippo makes full backups"),
     ("Restore", {"repository": "new", "target": {"time": "2026-11-15T10:00:00Z"}}, "the recovery window of Repository new"),
     ("Restore", {"repository": "new", "set": "20261101-000000F"}, "the backups of Repository new are not known"),
-    ("Restore", {"repository": "many", "set": "20261101-000000F"}, "20261101-000000F is not among the newest 50 of 60"),
+    ("Restore", {"repository": "many", "set": "20261101-000000F"}, "set 20261101-000000F is not among the newest 50 of 60"),
     ("Restore", {"repository": "busy"}, "waits for Restore "),
     ("PostgresCluster", {"synchronous": True}, "spec.synchronous has no effect"),
     ("PostgresCluster", source(repository="new", target={"time": "2026-11-15T10:00:00Z"}), "spec.dataSource: the recovery"),
