@@ -1,4 +1,4 @@
-"""Which kubeconfig, which of its contexts, and that context's namespace: read as kubectl does, without its clients."""
+"""Which kubeconfig, which of its contexts, and that context's namespace, as kubectl reads them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount
 
 
 def files(given: str = "") -> list[Path]:
-    """The kubeconfig files that there are. CliError where one was named and is not there."""
+    """The kubeconfig files that exist. CliError where one was named and does not."""
     named = given or os.environ.get("KUBECONFIG", "")
     if not named:
         usual = Path.home() / ".kube" / "config"
@@ -24,7 +24,7 @@ def files(given: str = "") -> list[Path]:
     found = [path for path in paths if path.is_file()]
     if not found:
         whose = "--kubeconfig" if given else "KUBECONFIG"
-        raise CliError(f"{whose} names {named}, and there is no such file")
+        raise CliError(f"{whose}: {named}: no such file")
     return found
 
 
@@ -42,7 +42,7 @@ def namespace(given: str = "", context: str = "") -> str:
     if not wanted:
         return "default"
     if wanted not in contexts:
-        known = near(wanted, contexts) or f"; there are {', '.join(sorted(contexts)) or 'none'}"
+        known = near(wanted, contexts) or f"; it has {', '.join(sorted(contexts)) or 'none'}"
         raise CliError(f"the kubeconfig has no context {wanted}{known}")
     return str(contexts[wanted].get("namespace") or "default")
 
@@ -59,6 +59,6 @@ def _documents(paths: list[Path]) -> Iterator[dict[str, Any]]:
         try:
             document = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError) as error:
-            raise CliError(f"kubeconfig {path} cannot be read: {error}") from None
+            raise CliError(f"cannot read kubeconfig {path}: {error}") from None
         if isinstance(document, dict):
             yield document

@@ -1,4 +1,4 @@
-"""A connection to the cluster of the chosen context, and the few reads that the commands share."""
+"""A connection to the cluster of the chosen context, and the reads that the commands share."""
 
 from __future__ import annotations
 
@@ -51,8 +51,15 @@ class Session:
         lists = await asyncio.gather(*(self.all(plural, namespace) for plural in BY_PLURAL))
         return dict(zip(BY_PLURAL, lists, strict=True))
 
+    async def is_namespace_missing(self) -> bool:
+        """False also where the right to ask is missing."""
+        try:
+            return await self.client.find(paths.of("namespaces", name=self.namespace)) is None
+        except errors.Invalid:
+            return False
+
     async def for_rules(self, repository: str) -> list[Object]:
-        """What the rules look at: this namespace, and others where the Repository is not in it and they may be read."""
+        """What the rules look at: this namespace, and where the Repository is not in it, all that may be read."""
         there = [obj for each in (await self.everything()).values() for obj in each]
         if not any(obj["kind"] == "Repository" and obj["metadata"]["name"] == repository for obj in there):
             try:
@@ -89,7 +96,7 @@ async def _access(args: argparse.Namespace) -> access.Access:
     if not kubeconfig.files(args.kubeconfig):
         inside = access.in_cluster()
         if inside is None:
-            raise CliError("there is no kubeconfig: set KUBECONFIG or --kubeconfig; lint and inject need none")
+            raise CliError("no kubeconfig found: set KUBECONFIG or --kubeconfig (lint and inject need none)")
         return inside
     kubeconfig.namespace(args.kubeconfig, args.context)  # says which contexts there are, where this one is not
     try:
@@ -101,6 +108,4 @@ async def _access(args: argparse.Namespace) -> access.Access:
 def _unusable(error: Exception) -> CliError:
     if os.environ.get("PGWARDEN_DEBUG"):
         raise error
-    return CliError(
-        f"the kubeconfig cannot be used: {' '.join(str(error).split()) or type(error).__name__}", code=UNABLE
-    )
+    return CliError(f"cannot use the kubeconfig: {' '.join(str(error).split()) or type(error).__name__}", code=UNABLE)

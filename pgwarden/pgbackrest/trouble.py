@@ -25,6 +25,8 @@ _REPO = re.compile(r"^ *repo(\d+): ", re.MULTILINE)
 _ERRNO = re.compile(r"\[[\d:]+\] ")
 #: `[HostConnectError] …` of info, `ERROR: [124]: …` of a log.
 _PREFIX = re.compile(r"^(?:.*?\b(?:ERROR|ASSERT): \[\d{3}\]: |(?:\[\w+Error\] ))")
+#: What pgBackRest adds below an error: advice for its own command line, and the errors that led to it.
+_BELOW = re.compile(r"\s*(?:\bHINT: |\n\s*\w+Error: ).*", re.DOTALL)
 #: What errors add about their repetitions: `on 8 retries from 109-8001ms: …`.
 _RETRIES = re.compile(r"\s+\[\w+Error\] on (?:retry|\d+ retries) .*", re.DOTALL)
 _LATE = re.compile(r"timeout after \d+ms waiting for|unexpected eof|takes longer than|no result within", re.IGNORECASE)
@@ -65,12 +67,17 @@ def redact(text: str) -> str:
 
 
 def by_repo(text: str) -> list[tuple[int, str]]:
-    """archive-push's and archive-get's errors, parted by pgBackRest's number of the storage; 0: of none of them."""
+    """archive-push's and archive-get's errors, by pgBackRest's number of the storage; 0: of none of them.
+
+    Of a storage that has several the first: the others follow from it, or repeat it.
+    """
     parts = _REPO.split(text)
     if len(parts) == 1:
         return [(0, text)]
-    found = [(int(number), said.strip()) for number, said in zip(parts[1::2], parts[2::2], strict=True)]
-    return list(dict.fromkeys(found))
+    found: dict[int, str] = {}
+    for number, said in zip(parts[1::2], parts[2::2], strict=True):
+        found.setdefault(int(number), said.strip())
+    return list(found.items())
 
 
 def explain(text: str, where: Service) -> Trouble:
@@ -136,7 +143,7 @@ def _connection(text: str, where: Service) -> Trouble | None:
     if address:
         sentence = f"the name {address[1]} cannot be resolved ({address[2].strip()}); correct {where.field}.endpoint"
         if "EAI" not in text and "Temporary" not in text:
-            sentence += ", or with uriStyle host have the name in DNS"
+            sentence += f"; for MinIO, Ceph and the like set {where.field}.uriStyle: path"
         return Trouble("CannotConnect", sentence)
     refused = re.search(r"unable to connect to '([^' ]+)[^']*': (?:\[\d+\] )?([^\n\[]+)", text)
     if refused:
@@ -157,8 +164,8 @@ def _passphrase(text: str) -> Trouble | None:
 
 
 def brief(text: str) -> str:
-    """One line, without class names, error numbers, repetitions and HTTP dump."""
-    head = _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0]
+    """One line, without class names, error numbers, hints, repetitions and HTTP dump."""
+    head = _BELOW.sub("", _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0])
     shortened = one_line(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
     return shortened if len(shortened) <= LONGEST else shortened[: LONGEST - 1] + "…"
 

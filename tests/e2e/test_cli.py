@@ -89,8 +89,8 @@ def test_ctrl_c_leaves_the_backup_running_and_says_how_to_look_again(hippo: Clus
         _, said = looking.communicate(timeout=30)
     print(said)  # noqa: T201  the terminal
     assert looking.returncode == 130
-    again = f"look again: kubectl pgwarden show backup left -n {space.namespace} --wait"
-    assert f"Backup left: it goes on in the cluster; {again}" in said
+    again = f"watch it with: kubectl pgwarden show backup left -n {space.namespace} --wait"
+    assert f"Backup left continues in the cluster; {again}" in said
     assert "Backup left Completed" in run("show", "backup", "left", "--wait").stdout
 
 
@@ -159,7 +159,7 @@ def test_restore_to_a_moment_loses_what_came_after_it(hippo: Cluster, run: Run):
 
 
 def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
-    assert "2 instances in all, 1 before" in run("scale", "hippo", "--replica-count=1").stdout
+    assert "scaled from 1 to 2 instances" in run("scale", "hippo", "--replica-count=1").stdout
     assert "PostgresCluster hippo Ready" in run("show", "cluster", "hippo", "--wait").stdout
     assert "hippo-2" in run("show", "cluster", "hippo").stdout
     assert "hippo-2" in run("scale", "hippo", "--replicas=1", code=2).stderr
@@ -168,8 +168,8 @@ def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
 def test_delete_cluster_says_what_is_lost_and_leaves_the_backups(hippo: Cluster, run: Run, space: Kubectl):
     assert "Type" not in run("delete", "cluster", "hippo", code=2).stdout
     done = run("delete", "cluster", "hippo", "--yes")
-    assert "2 instances with their data" in done.stderr
-    assert "claim hippo-pgbackrest-repo and bucket " in done.stderr
+    assert "2 instances with all data" in done.stderr
+    assert "claim hippo-pgbackrest-repo and in bucket " in done.stderr
     until(lambda: space.get("deployment", "hippo-1") is None, "the instance is gone", 90)
     assert space.get("pvc", "hippo-pgbackrest-repo") is not None
     assert space.get("secret", "hippo-s3") is not None

@@ -73,7 +73,7 @@ def test_what_is_injected_already_does_not_change(run):
     once = run("inject", str(DEMO), "-o", "yaml", "--image", IMAGE).out
     again = run("inject", "-", "--image", IMAGE, stdin=once)
     assert (again.code, again.out) == (0, "")
-    assert "nothing would be injected" in again.err
+    assert "nothing to inject" in again.err
 
 
 def test_all_refusals_are_told_and_the_exit_code_says_so(run):
