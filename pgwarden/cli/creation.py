@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from pgwarden.api.defaults import OperatorDefaults
+from pgwarden import storages
 from pgwarden.api.registry import BY_NAME
 from pgwarden.cli import keys, output, repository_resources, submit
 from pgwarden.cli.errors import UsageError
@@ -18,7 +18,7 @@ from pgwarden.kube import paths
 
 Object = dict[str, Any]
 #: What the operator's defaults may give. Whether they do, only the webhook knows.
-DEFAULTS = OperatorDefaults(s3_bucket="operators-default", s3_endpoint="operators.default", s3_region="default")
+DEFAULTS = storages.assumed_defaults()
 
 
 async def on_cluster(args: argparse.Namespace, terminal: Terminal, session: Session, obj: Object) -> Object:

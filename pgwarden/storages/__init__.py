@@ -11,11 +11,12 @@ from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.kinds import LocalStorage, RepositorySpec
 from pgwarden.api.reading import Object, get
 from pgwarden.pgbackrest import trouble
+from pgwarden.storages.flags import Flag
 from pgwarden.storages.local import Local
 from pgwarden.storages.s3 import S3, S3Service
 from pgwarden.storages.storage import DEFAULT, Place, SecretKeys, Storage
 
-__all__ = ["BY_NAME", "DEFAULT", "NAMES", "REGISTER", "TYPES", "Place", "SecretKeys", "Storage"]
+__all__ = ["BY_NAME", "DEFAULT", "NAMES", "REGISTER", "TYPES", "Flag", "Place", "SecretKeys", "Storage"]
 
 REGISTER: tuple[Storage, ...] = (
     Local(),

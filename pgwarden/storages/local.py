@@ -14,6 +14,7 @@ from pgwarden.api.kinds import LocalStorage, RepositorySpec
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.reading import Object, get
 from pgwarden.pgbackrest.trouble import Service
+from pgwarden.storages.flags import Flag
 from pgwarden.storages.storage import Place, Storage
 
 
@@ -44,6 +45,15 @@ class Local(Storage):
     repo_type: ClassVar[str] = "posix"
     also_called: ClassVar[frozenset[str]] = frozenset({"posix"})
     on_volume: ClassVar[bool] = True
+    flags: ClassVar[tuple[Flag, ...]] = (
+        Flag(
+            "storage-class",
+            "StorageClass of the local storage; default is Kubernetes' own",
+            "NAME",
+            field="storageClassName",
+        ),
+        Flag("pvc-size", "size of the local storage's volume; default is 10Gi", "SIZE", field="size"),
+    )
 
     def place(self, spec: RepositorySpec, defaults: OperatorDefaults, namespace: str, name: str) -> Place:
         return LocalPlace(names.repo_claim(name))
@@ -80,6 +90,13 @@ class Local(Storage):
         was, becomes = parse_quantity(before), parse_quantity(after)
         if was is not None and becomes is not None and becomes < was:
             case.refuse("spec.local.size", after, f"cannot shrink from {before}: a volume can only grow", "size")
+
+    def unused(self, flag: Flag, storage_type: str) -> str:
+        both = f"{self.name},{storage_type}"
+        return (
+            f"storage {storage_type} has no volume: omit {' and '.join(one.text for one in self.flags)}, "
+            f"or use --pgbackrest-storage-type={both}"
+        )
 
     def left_behind(self, name: str, part: Any) -> str:
         return f"claim {names.repo_claim(name)}"

@@ -14,6 +14,7 @@ from pgwarden.api.kinds import LocalStorage, RepositorySpec, SecretKeyRef
 from pgwarden.api.reading import Object, get
 from pgwarden.pgbackrest.config import StoragePlace
 from pgwarden.pgbackrest.trouble import Service
+from pgwarden.storages.flags import Flag
 
 #: What a Repository has that says nothing.
 DEFAULT = "local"
@@ -63,6 +64,9 @@ class Storage(ABC):
     defaults: ClassVar[Mapping[str, str]] = {}
     #: Fields of `spec.<name>` that name a Secret.
     secret_fields: ClassVar[tuple[str, ...]] = ()
+    #: The one of them with what reaches the storage; named after its owner where the command line names none.
+    credentials_field: ClassVar[str] = ""
+    flags: ClassVar[tuple[Flag, ...]] = ()
 
     @abstractmethod
     def place(self, spec: RepositorySpec, defaults: OperatorDefaults, namespace: str, name: str) -> Place:
@@ -97,6 +101,11 @@ class Storage(ABC):
     def can_be_cloned_from(self, repository: Object) -> bool:
         """Whether pods of another cluster can read it."""
         return True
+
+    def unused(self, flag: Flag, storage_type: str) -> str:
+        """What is said of one of its flags beside a type of storage that leaves it out."""
+        both = f"{DEFAULT},{self.name}"
+        return f"{flag.text} needs --pgbackrest-storage-type={self.name} or {both}"
 
     @abstractmethod
     def left_behind(self, name: str, part: Any) -> str:

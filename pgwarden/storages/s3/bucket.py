@@ -14,7 +14,9 @@ from pgwarden.api.kinds import RepositorySpec, S3Storage, SecretKeyRef
 from pgwarden.api.reading import Object, get
 from pgwarden.pgbackrest.config import split_endpoint
 from pgwarden.pgbackrest.trouble import Service
+from pgwarden.storages.flags import Flag
 from pgwarden.storages.s3 import rules
+from pgwarden.storages.s3.flags import FLAGS
 from pgwarden.storages.s3.service import S3Service
 from pgwarden.storages.storage import Place, SecretKeys, Storage
 
@@ -81,6 +83,8 @@ class S3Bucket(Storage):
         "region": "default",
     }
     secret_fields: ClassVar[tuple[str, ...]] = (_CREDENTIALS, _CA)
+    credentials_field: ClassVar[str] = _CREDENTIALS
+    flags: ClassVar[tuple[Flag, ...]] = FLAGS
 
     def place(self, spec: RepositorySpec, defaults: OperatorDefaults, namespace: str, name: str) -> Place:
         own = spec.s3 or S3Storage()
@@ -110,7 +114,7 @@ class S3Bucket(Storage):
 
     def left_behind(self, name: str, part: Any) -> str:
         bucket, keys = get(part, str, "bucket"), get(part, str, _CREDENTIALS, "name")
-        return (f"bucket {bucket}" if bucket else "the bucket") + (f", with Secret {keys}" if keys else "")
+        return (f"bucket {bucket}" if bucket else "the bucket") + (f" with Secret {keys}" if keys else "")
 
 
 S3 = S3Bucket()
