@@ -36,7 +36,8 @@ def of_restore(restore: Object, repository: Object, now: datetime, cluster: Obje
 
 def _old_data(restore: Object) -> str:
     if restore["spec"].get("keepOldVolume", True):
-        return f"kept; the claim's new name ends in -before-{restore['metadata']['name']}. The restore can be undone"
+        name = restore["metadata"]["name"]
+        return f"kept in a claim that status.keptClaim of Restore {name} will name. The restore can be undone"
     return "DELETED once the restore has succeeded (--delete-old-volume). The restore CANNOT be undone"
 
 

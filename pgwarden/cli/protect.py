@@ -11,13 +11,13 @@ from typing import Any
 
 from pgwarden.api import names
 from pgwarden.api.schema import with_defaults
-from pgwarden.cli import creation, repository_resources, submit, wait, workload, workloads
+from pgwarden.cli import creation, output, repository_resources, submit, wait, workload_label, workloads
 from pgwarden.cli.errors import OK, refused, unknown
 from pgwarden.cli.inject import IMAGE
 from pgwarden.cli.operate import settle
 from pgwarden.cli.session import Session, connect, names_of
 from pgwarden.cli.terminal import Terminal
-from pgwarden.cli.workload import Workload
+from pgwarden.cli.workload_label import Workload
 from pgwarden.injection.decide import Refuse
 from pgwarden.injection.settings import Settings
 from pgwarden.kube.client import find_named
@@ -50,7 +50,7 @@ async def create_repository(args: argparse.Namespace, terminal: Terminal) -> int
 
 async def protect(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    target = workload.parse(args.workload)
+    target = workload_label.parse(args.workload)
     args.repository = args.repository or target.name
     obj = repository_resources.repository(args, args.repository)
     if args.dry_run == "client":
@@ -66,7 +66,7 @@ async def protect(args: argparse.Namespace, terminal: Terminal) -> int:
             there = await creation.on_cluster(args, terminal, session, obj)
             terminal.say(submit.answer(there, args))
         else:
-            _existing(terminal, there, target)
+            _existing(args, terminal, there, target)
         if args.wait and not args.dry_run:
             code = await wait.until_over(session, terminal, _PLURAL, there, args.timeout)
             if code != OK:
@@ -86,7 +86,7 @@ async def _find(session: Session, target: Workload) -> Object:
 def _judge_pods(found: Object, target: Workload, repository: Object) -> None:
     """CliError where the webhook would refuse the pods: their workload would be down."""
     name = repository["metadata"]["name"]
-    template = workload.labelled(found, name)
+    template = workload_label.labelled(found, name)
     if template is None:
         return
     known = with_defaults(repository)
@@ -96,9 +96,11 @@ def _judge_pods(found: Object, target: Workload, repository: Object) -> None:
         raise refused(f"the pods of {target} with the label would be", faults)
 
 
-def _existing(terminal: Terminal, repository: Object, target: Workload) -> None:
+def _existing(args: argparse.Namespace, terminal: Terminal, repository: Object, target: Workload) -> None:
     name = repository["metadata"]["name"]
-    terminal.say(f"Repository {name} exists already and is left as it is")
+    if args.output:
+        terminal.say(output.formatted(repository, args.output))
+    terminal.note(f"note: Repository {name} already exists and is left as it is")
     pods = [str(pod.get("name")) for pod in objects(repository, "status", "pods")]
     others = [pod for pod in pods if not pod.startswith(f"{target.name}-")]
     if others:
@@ -109,10 +111,10 @@ def _existing(terminal: Terminal, repository: Object, target: Workload) -> None:
 
 
 def _tell(args: argparse.Namespace, terminal: Terminal, found: Object, target: Workload) -> None:
-    if workload.label_of(found) == args.repository:
+    if workload_label.label_of(found) == args.repository:
         terminal.note(f"the pod template of {target} carries the label already; nothing is left to do")
         return
-    for line in workload.consequences(found, target):
+    for line in workload_label.consequences(found, target):
         terminal.note(f"note: {line}")
     terminal.note("To protect it, run:")
     line = _patch(args, target)
@@ -127,4 +129,4 @@ def _tell(args: argparse.Namespace, terminal: Terminal, found: Object, target: W
 
 def _patch(args: argparse.Namespace, target: Workload) -> str:
     given = (("--kubeconfig", args.kubeconfig), ("--context", args.context), ("-n", args.namespace))
-    return workload.patch(target, args.repository, tuple(word for pair in given if pair[1] for word in pair))
+    return workload_label.patch(target, args.repository, tuple(word for pair in given if pair[1] for word in pair))

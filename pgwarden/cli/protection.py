@@ -9,9 +9,9 @@ from typing import Any
 
 from pgwarden.api import names, records
 from pgwarden.cli import missed_runs
-from pgwarden.cli.brief import described
 from pgwarden.cli.output import clock, count, moment, span
-from pgwarden.cli.protection_cluster import NOT_REPORTED, in_words, notes_of_cluster, of_cluster
+from pgwarden.cli.protection_cluster import NOT_REPORTED, cause_of, in_words, notes_of_cluster, of_cluster
+from pgwarden.cli.short_messages import described
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.rules import backup_sets
 from pgwarden.rules.common import condition as condition_of
@@ -21,7 +21,7 @@ from pgwarden.storages import NAMES
 Object = dict[str, Any]
 #: A due run is started within seconds; one that is this late has nobody to start it.
 LATE = timedelta(minutes=5)
-#: A server that writes archives more often. An idle one, or one with few writes, does not by itself.
+#: Longer without archived WAL deserves a note: few writes fill a segment slowly.
 QUIET = timedelta(minutes=15)
 _NEEDED = ("Ready", "Reachable", "Archiving")
 
@@ -65,9 +65,8 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
     ends = [time for one in windows if (time := moment(one.get("latest")))]
     due = [time for one in schedules for text in _upcoming(one)[:1] if (time := moment(text))]
     cluster = next((one for one in there.get("postgresclusters", []) if _place(one) == _place(repository)), None)
-    told = get(cluster, str, "status", "message") or ""
     wrong = [
-        *_of_status(repository, told),
+        *_of_status(repository, cause_of(cluster) if cluster is not None else ""),
         *_of_backups(backups),
         *_of_restores(restores),
         *_of_schedules(schedules, now),

@@ -9,10 +9,10 @@ from typing import Any
 
 from pgwarden.api.registry import BY_WORD
 from pgwarden.cli import missed_runs, output, show_cluster, wait, window
-from pgwarden.cli.brief import described
 from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.output import clock, moment, size
 from pgwarden.cli.session import Session, connect, names_of
+from pgwarden.cli.short_messages import described
 from pgwarden.cli.terminal import Terminal
 from pgwarden.rules import backup_sets
 from pgwarden.rules.backup_sets import BackupSets

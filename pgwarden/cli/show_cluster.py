@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pgwarden.cli import output
-from pgwarden.cli.brief import described
 from pgwarden.cli.output import clock, moment
+from pgwarden.cli.short_messages import described
 from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]

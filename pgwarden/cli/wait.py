@@ -76,8 +76,8 @@ def again(word: str, obj: Object, following: str = " --wait") -> str:
     """The command that watches *obj*, or without *following* shows it."""
     namespace = obj["metadata"].get("namespace", "")
     where = f" -n {namespace}" if namespace else ""
-    command = f"kubectl pgwarden show {word} {obj['metadata']['name']}{where}{following}"
-    return f"{'watch' if following else 'see'} it with: {command}"
+    name, verb = obj["metadata"]["name"], "watch" if following else "see"
+    return f"{verb} it with: kubectl pgwarden show {word} {name}{where}{following}"
 
 
 def _leave(terminal: Terminal, plural: str, obj: Object, why: str) -> None:

@@ -25,8 +25,6 @@ _REPO = re.compile(r"^ *repo(\d+): ", re.MULTILINE)
 _ERRNO = re.compile(r"\[[\d:]+\] ")
 #: `[HostConnectError] …` of info, `ERROR: [124]: …` of a log.
 _PREFIX = re.compile(r"^(?:.*?\b(?:ERROR|ASSERT): \[\d{3}\]: |(?:\[\w+Error\] ))")
-#: What pgBackRest adds below an error: advice for its own command line, and the errors that led to it.
-_BELOW = re.compile(r"\s*(?:\bHINT: |\n\s*\w+Error: ).*", re.DOTALL)
 #: What errors add about their repetitions: `on 8 retries from 109-8001ms: …`.
 _RETRIES = re.compile(r"\s+\[\w+Error\] on (?:retry|\d+ retries) .*", re.DOTALL)
 _LATE = re.compile(r"timeout after \d+ms waiting for|unexpected eof|takes longer than|no result within", re.IGNORECASE)
@@ -143,7 +141,7 @@ def _connection(text: str, where: Service) -> Trouble | None:
     if address:
         sentence = f"the name {address[1]} cannot be resolved ({address[2].strip()}); correct {where.field}.endpoint"
         if "EAI" not in text and "Temporary" not in text:
-            sentence += f"; for MinIO, Ceph and the like set {where.field}.uriStyle: path"
+            sentence += ", or with uriStyle host have the name in DNS"
         return Trouble("CannotConnect", sentence)
     refused = re.search(r"unable to connect to '([^' ]+)[^']*': (?:\[\d+\] )?([^\n\[]+)", text)
     if refused:
@@ -164,8 +162,8 @@ def _passphrase(text: str) -> Trouble | None:
 
 
 def brief(text: str) -> str:
-    """One line, without class names, error numbers, hints, repetitions and HTTP dump."""
-    head = _BELOW.sub("", _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0])
+    """One line, without class names, error numbers, repetitions and HTTP dump."""
+    head = _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0]
     shortened = one_line(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
     return shortened if len(shortened) <= LONGEST else shortened[: LONGEST - 1] + "…"
 

@@ -38,8 +38,8 @@ def zoo(webhook, controllers: Controllers, space: Kubectl) -> Iterator[Kubectl]:
 
 @pytest.fixture(scope="module")
 def run(zoo: Kubectl) -> Run:
-    def call(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "pgwarden.cli.main", "-n", zoo.namespace, *words]
+    def call(*words: str, stdin: str = "", namespace: str = "") -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "pgwarden.cli.main", *words, "-n", namespace or zoo.namespace]
         argv.append(f"--kubeconfig={zoo.kubeconfig}")
         environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
         return subprocess.run(
@@ -161,7 +161,7 @@ def test_the_line_that_protect_prints_puts_the_label_on_the_pod_template(zoo: Ku
 
 
 def test_a_namespace_that_does_not_exist_is_named_as_such(run: Run):
-    done = run("status", "-n", "nowhere")
+    done = run("status", namespace="nowhere")
     assert (done.returncode, done.stdout) == (1, "nothing is protected: namespace nowhere does not exist\n")
 
 

@@ -21,7 +21,7 @@ TARGETS = {
     "a WAL position": ({"target": {"lsn": "0/4000000"}}, ["WAL position 0/4000000", "backup 20261101-000000F (full"]),
     "the latest": ({}, ["to the latest WAL", "only transactions that cannot be archived before PostgreSQL stops"]),
     "without keeping": ({"keepOldVolume": False}, ["DELETED once the restore has succeeded"]),
-    "kept": ({}, ["kept; the claim's new name ends in -before-rewind"]),
+    "kept": ({}, ["kept in a claim that status.keptClaim of Restore rewind will name"]),
 }
 
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import yaml
 
-from pgwarden.cli import completion, protect, wait, workload
+from pgwarden.cli import completion, protect, wait, workload_label
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.main import main
 from pgwarden.cli.session import Session
@@ -134,7 +134,10 @@ def test_a_repository_that_exists_is_left_as_it_is_and_the_line_is_printed(on, m
     cluster = Cluster(stateful_set(), there)
     done = on(cluster, "protect", "sts/postgres", "--repository=hippo", "--pgbackrest-pvc-size=1Ti")
     assert (done.code, cluster.sent) == (0, [])
-    assert done.out.startswith("Repository hippo exists already and is left as it is\nkubectl -n zoo patch ")
+    assert "Repository hippo already exists and is left as it is" in done.err
+    assert done.out.startswith("kubectl -n zoo patch ")
+    shown = on(cluster, "protect", "sts/postgres", "--repository=hippo", "-o", "yaml")
+    assert yaml.safe_load(shown.out)["metadata"]["name"] == "hippo"
 
 
 def test_a_repository_of_another_postgresql_is_pointed_out(on, make, healthy):
@@ -248,14 +251,14 @@ def test_create_repository_says_what_comes_next(on):
 
 
 def test_the_line_goes_to_the_same_cluster():
-    line = workload.patch(workload.parse("sts/a"), "hippo", ("--context", "my prod", "-n", "zoo"))
+    line = workload_label.patch(workload_label.parse("sts/a"), "hippo", ("--context", "my prod", "-n", "zoo"))
     assert line.startswith("kubectl --context 'my prod' -n zoo patch statefulset a --type merge --patch '{")
 
 
 @pytest.mark.parametrize("text", ["", "/", "sts/a/b"])
 def test_what_names_no_workload_is_refused_with_an_example(text):
     with pytest.raises(UsageError, match="give statefulset/"):
-        workload.parse(text)
+        workload_label.parse(text)
 
 
 async def test_completion_offers_workloads_with_their_kind(monkeypatch):

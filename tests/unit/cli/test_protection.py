@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from pgwarden.cli import show, status
-from pgwarden.cli.brief import brief, described
 from pgwarden.cli.protection import judge
+from pgwarden.cli.short_messages import brief, described
 from tests.unit.cli.conftest import NOW
 
 
@@ -315,3 +315,15 @@ def test_sentences_stand_below_the_tables(make):
     assert max(map(len, lines[:2])) <= 100
     assert lines[2].startswith("  r: mmm")
     assert lines[3] == "  r: the old data is kept as claim data-before-r"
+
+
+def test_a_cluster_that_is_rejected_does_not_hide_what_is_wrong_with_its_repository(there, make, schedule):
+    """Of a cluster only what is said counts as said."""
+    found = there(schedule(), conditions=[condition("Ready", "False", "the host is away")])
+    rejected = [condition("Rejected", "True", "spec.instances: too many")]
+    known = {"phase": "Failed", "message": "Repository: the host is away", "conditions": rejected}
+    found["postgresclusters"] = [make("PostgresCluster", "hippo", status=known)]
+    assert judge(found, NOW)[0].wrong[:2] == (
+        "PostgresCluster hippo is rejected: spec.instances: too many",
+        "Ready is False: the host is away",
+    )

@@ -194,3 +194,9 @@ LOGS = {
 @pytest.mark.parametrize(("text", "read"), LOGS.values(), ids=LOGS)
 def test_a_log_is_read(text, read):
     assert wait.read(text) == read
+
+
+@pytest.mark.parametrize(("following", "verb"), [(" --wait", "watch"), ("", "see")])
+def test_the_command_to_look_with_says_what_it_does(following, verb):
+    text = wait.again("backup", obj({}), following)
+    assert text == f"{verb} it with: kubectl pgwarden show backup hippo-1 -n zoo{following}"
