@@ -12,7 +12,7 @@ Object = dict[str, Any]
 
 
 class Objects:
-    """Names in *assumed* are Repositories that are taken to be there, with nothing known of them."""
+    """Names in *assumed* are Repositories that are assumed to exist, with nothing known of them."""
 
     def __init__(self, objects: Iterable[Object], namespace: str = "default", assumed: Iterable[str] = ()) -> None:
         self._namespace = namespace
@@ -60,7 +60,7 @@ def placed(obj: Object, namespace: str) -> Object:
 
 
 def assumed(namespace: str, name: str) -> Object:
-    """A Repository of which only the name is known: it has every storage, and some retention."""
+    """A Repository of which only the name is known: it has every storage, and retention."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Repository",

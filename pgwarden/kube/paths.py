@@ -14,6 +14,7 @@ _PREFIX = {
     "secrets": "/api/v1",
     "configmaps": "/api/v1",
     "events": "/api/v1",
+    "namespaces": "/api/v1",
     "persistentvolumeclaims": "/api/v1",
     "persistentvolumes": "/api/v1",
     "serviceaccounts": "/api/v1",

@@ -57,12 +57,17 @@ def redact(text: str) -> str:
 
 
 def by_repo(text: str) -> list[tuple[int, str]]:
-    """archive-push's and archive-get's errors, parted by pgBackRest's number of the storage; 0: of none of them."""
+    """archive-push's and archive-get's errors, by pgBackRest's number of the storage; 0: of none of them.
+
+    Of a storage that has several the first: the others follow from it, or repeat it.
+    """
     parts = _REPO.split(text)
     if len(parts) == 1:
         return [(0, text)]
-    found = [(int(number), said.strip()) for number, said in zip(parts[1::2], parts[2::2], strict=True)]
-    return list(dict.fromkeys(found))
+    found: dict[int, str] = {}
+    for number, said in zip(parts[1::2], parts[2::2], strict=True):
+        found.setdefault(int(number), said.strip())
+    return list(found.items())
 
 
 def explain(text: str, place: Place | None = None) -> Trouble:

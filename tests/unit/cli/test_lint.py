@@ -140,7 +140,7 @@ def test_text_is_one_finding_a_line_and_a_sum(run):
     assert len(faults) == len(EXPECTED)
     assert faults[1] == (
         f"{FAULTY}/backups.yaml:7: error: Backup one: spec.options[0]: "
-        '"--typ=full": is not an option that can be set here; did you mean --type? [options]'
+        '"--typ=full": is not an allowed option; did you mean --type? [options]'
     )
     assert "helm template" in faults[-1]
     assert total.startswith("12 faults and ")
@@ -195,9 +195,9 @@ def test_the_operators_s3_defaults_can_be_given(run):
 
 
 UNREADABLE = {
-    "a file that is not there": (["lint", "nowhere.yaml"], "there is no file or folder nowhere.yaml"),
-    "a folder without manifests": (["lint", "{empty}"], "holds no .yaml, .yml, .json file"),
-    "a file that is no text": (["lint", "{binary}"], "cannot be read"),
+    "a file that is not there": (["lint", "nowhere.yaml"], "nowhere.yaml: no such file or directory"),
+    "a folder without manifests": (["lint", "{empty}"], "has no .yaml, .yml, .json file"),
+    "a file that is no text": (["lint", "{binary}"], "cannot read"),
     "an unknown form": (["lint", ".", "--output=xml"], "invalid choice: 'xml'"),
 }
 

@@ -100,6 +100,7 @@ def test_the_errors_of_archive_push_are_parted_by_storage():
         (2, TEXTS["down"]),
     ]
     assert by_repo("errors:\nrepo2: down\nrepo2: down\n") == [(2, "down")]
+    assert by_repo("errors:\nrepo2: no archive.info\nrepo2: no archive.info.copy\n") == [(2, "no archive.info")]
     assert by_repo("WAL segment is not there") == [(0, "WAL segment is not there")]
 
 

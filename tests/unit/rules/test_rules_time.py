@@ -23,10 +23,10 @@ TIMELINES = [
     ("the newest", "0x3", None, ""),
     ("by its word", "latest", None, ""),
     ("of the backup", "current", INCR, ""),
-    ("none is zero", "0", None, 'spec.targetTimeline: "0": is no timeline: they are counted from 1'),
-    ("not there yet", "4", None, 'spec.targetTimeline: "4": Repository hippo has no WAL of this timeline; the newest is 3, and latest always means that'),
-    ("before all backups", "1", None, 'spec.targetTimeline: "1": all backups that could be restored are on a later timeline (2 or higher), and no recovery leads back'),
-    ("before the chosen backup", "2", INCR, f'spec.targetTimeline: "2": backup {INCR} is on a later timeline (3 or higher), and no recovery leads back'),
+    ("none is zero", "0", None, 'spec.targetTimeline: "0": is not a timeline; timelines start at 1'),
+    ("not there yet", "4", None, 'spec.targetTimeline: "4": Repository hippo has no WAL on this timeline; the newest is 3 (latest)'),
+    ("before all backups", "1", None, 'spec.targetTimeline: "1": all usable backups are on a later timeline (2 or higher), and recovery cannot go back'),
+    ("before the chosen backup", "2", INCR, f'spec.targetTimeline: "2": backup {INCR} is on a later timeline (3 or higher), and recovery cannot go back'),
 ]  # fmt: skip
 
 
