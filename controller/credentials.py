@@ -90,7 +90,7 @@ def _one_line(text: str, what: str) -> str:
     if not stripped:
         raise MissingSecretError(f"{what} is empty")
     if not stripped.isprintable():
-        raise MissingSecretError(f"{what} must be one line without control characters")
+        raise MissingSecretError(f"{what} must be a single line without control characters")
     return stripped
 
 

@@ -67,11 +67,10 @@ def known(old: msgspec.Raw) -> Object:
 def pod_fault(pod: msgspec.Raw) -> Fault | None:
     """Why *pod* is not looked into; None for nearly all."""
     if _size(pod) > MOST_POD:
-        return Fault(
-            "spec", None, "the pod has more than 1 MiB: with what is injected it may not fit into etcd", "size"
-        )
+        message = "the pod has more than 1 MiB and might not fit in etcd after the injection; make it smaller"
+        return Fault("spec", None, message, "size")
     if outside.values(bytes(pod)) > _MOST_VALUES:
-        return Fault("spec", None, f"the pod has more than {_MOST_VALUES} values", "size")
+        return Fault("spec", None, f"the pod has more than {_MOST_VALUES} values; make it smaller", "size")
     return None
 
 

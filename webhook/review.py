@@ -127,11 +127,6 @@ def answer(body: bytes, handler: Handler) -> Reply | Awaitable[Reply]:
         return _failed(request, error)
 
 
-async def respond(body: bytes, handler: Handler) -> Reply:
-    reply = answer(body, handler)
-    return reply if isinstance(reply, Reply) else await reply
-
-
 async def _later(request: Request[Any], promise: Awaitable[Answer]) -> Reply:
     try:
         return _reply(request, await promise)
@@ -167,9 +162,7 @@ def too_large(head: bytes, length: int) -> Reply:
         request: Request[Any] = Request(uid=asked[1].decode(), kind=msgspec.json.decode(asked[2], type=Kind))
     except ValueError as error:
         return malformed(f"no AdmissionReview: {error}")
-    message = (
-        "the request has more than 4 MiB (the object, and on an update also the one before it): make the object smaller"
-    )
+    message = "the request has more than 4 MiB (an update carries the old object too); make the object smaller"
     fault = Fault("spec", None, message, "size")
     return _reply(request, Answer(outcome="refused", faults=(fault,), audit={"refused": fault.rule}))
 

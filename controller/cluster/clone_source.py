@@ -16,6 +16,7 @@ from controller.context import Context
 from pgwarden.api import names
 from pgwarden.api.defaults import effective_s3
 from pgwarden.api.kinds import DataSource, RepositorySpec
+from pgwarden.contract import calls
 from pgwarden.kube import paths
 from pgwarden.kube.client import Object, find_named
 from pgwarden.pgbackrest import config
@@ -46,10 +47,10 @@ class Sources:
         if not address:
             return Source(repository, error="its repository host has no running pod")
         try:
-            answer = await self._context.agents.host((where, wanted.repository), address)
-            if answer.get("infoError"):
-                return Source(repository, error=str(answer["infoError"]))
-            listed = [answer["info"]] if answer.get("info") else []
+            answer = await self._context.agents.host((where, wanted.repository), address, calls.status())
+            if answer.info_error:
+                return Source(repository, error=answer.info_error)
+            listed = [answer.info] if answer.info else []
             return Source(repository, parse_info(listed, names.stanza(wanted.repository)))
         except (AgentError, InfoError) as error:
             return Source(repository, error=str(error))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
+from pgwarden.contract.status import Archiver, Postgres, Status
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info
 
@@ -18,33 +18,38 @@ class PodView:
     name: str
     ip: str
     facts: PodFacts | None
-    answer: dict[str, Any] = field(default_factory=dict)
+    answer: Status | None = None
     error: str = ""
 
     @property
-    def postgres(self) -> dict[str, Any]:
-        return self.answer.get("postgres") or {}
+    def postgres(self) -> Postgres:
+        return (self.answer and self.answer.postgres) or Postgres()
 
     @property
-    def archiver(self) -> dict[str, Any]:
-        return self.answer.get("archiver") or {}
+    def archiver(self) -> Archiver:
+        return (self.answer and self.answer.archiver) or Archiver()
+
+    @property
+    def unarchived(self) -> int | None:
+        """Segments that wait in pg_wal; None where that is not known."""
+        return self.answer.unarchived if self.answer else None
 
     @property
     def is_primary(self) -> bool:
-        return bool(self.postgres.get("reachable")) and not self.postgres.get("inRecovery")
+        return self.postgres.reachable and not self.postgres.in_recovery
 
     @property
     def role(self) -> str:
-        if not self.postgres.get("reachable"):
+        if not self.postgres.reachable:
             return "unknown"
-        return "replica" if self.postgres.get("inRecovery") else "primary"
+        return "replica" if self.postgres.in_recovery else "primary"
 
     @property
     def problem(self) -> str:
         """Why this pod is not known to be protected; empty where all is well."""
         if self.facts is None:
             return "not injected: it was made before the webhook or past it; delete the pod so that it is made again"
-        return self.error or str(self.postgres.get("error") or "")
+        return self.error or self.postgres.error or ""
 
 
 @dataclass(frozen=True)

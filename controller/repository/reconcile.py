@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 import structlog
@@ -18,11 +16,14 @@ from controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
 from controller.repository import backups_available, decide, metrics, render, report, secrets, segment
 from controller.repository.facts import Facts, PodView
 from controller.runtime import conditions, status
+from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
 from pgwarden.api import names
 from pgwarden.api.defaults import effective_s3
 from pgwarden.api.kinds import RepositorySpec, S3Storage
+from pgwarden.contract import calls
+from pgwarden.contract.status import Status
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
@@ -49,8 +50,7 @@ class RepositoryController:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._told = EventMemory()
-        #: path → digest of what was applied last, so that a look that changes nothing writes nothing.
-        self._applied: dict[str, str] = {}
+        self._applied = Applied()
         #: Repository → until when its pods may still be on the way to a new configuration.
         self._moving: dict[Key, datetime] = {}
         #: Repository → the digest of what its PostgreSQL pods are given, and since when it is that.
@@ -96,7 +96,7 @@ class RepositoryController:
     def _forget(self, key: Key) -> None:
         for known in (self._moving, self._given, self._segments):
             known.pop(key, None)
-        for told in (self._told, self._stanzas, self._nudges):
+        for told in (self._told, self._stanzas, self._nudges, self._applied):
             told.forget(key)
 
     # --- apply ---------------------------------------------------------------------------------------------------
@@ -125,7 +125,9 @@ class RepositoryController:
             for number, storage in enumerate(spec.storages, 1)
         }
         conf = config.credentials_conf(per_repo)
-        leaves = await secrets.ensure_leaves(context.client, repository, authority, conf, given.storage_ca, now)
+        leaves = await secrets.ensure_leaves(
+            context.client, repository, authority, conf, given.storage_ca, now, context.settings.cluster_domain
+        )
         endpoints = [
             config.PodEndpoint(pod.ip, pod.facts) for pod in self._pods(namespace, name) if pod.ip and pod.facts
         ]
@@ -154,15 +156,14 @@ class RepositoryController:
         Another's Deployment of that name is not taken over; an earlier Repository's goes by itself.
         """
         path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
-        digest = hashlib.sha256(msgspec.json.encode(obj)).hexdigest()
         found = await self._context.client.find(path)
         is_workload = plural == "deployments"
         if found and is_workload and not owned.is_owned(found, obj["metadata"]["ownerReferences"][0]["uid"]):
             raise InTheWayError(_in_the_way("Deployment", obj["metadata"]["name"]))
-        if self._applied.get(path) == digest and found is not None:
+        if self._applied.age(path, obj) is not None and found is not None:
             return False
         made = await self._context.client.apply(path, obj)
-        self._applied[path] = digest
+        self._applied.note(path, obj)
         return found is None or made["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]
 
     async def _ensure_claim(self, claim: Object) -> None:
@@ -233,7 +234,7 @@ class RepositoryController:
         if pod.facts is None or not pod.ip:
             return pod
         try:
-            answer = await self._context.agents.pod((namespace, name), pod.ip)
+            answer = await self._context.agents.pod((namespace, name), pod.ip, calls.status())
         except AgentError as error:
             return dataclasses.replace(pod, error=str(error))
         return dataclasses.replace(pod, answer=answer)
@@ -247,7 +248,9 @@ class RepositoryController:
         if ready is None:
             return dataclasses.replace(facts, host_message=_why_not_ready(hosts))
         try:
-            answer = await self._context.agents.host((namespace, name), ready["status"]["podIP"], "status?refresh=1")
+            answer = await self._context.agents.host(
+                (namespace, name), ready["status"]["podIP"], calls.status(refresh=True)
+            )
             info, error = _info(answer, names.stanza(name))
         except AgentError as problem:
             return dataclasses.replace(facts, host_message=str(problem))
@@ -277,8 +280,8 @@ class RepositoryController:
         if not host_ip:
             return facts
         try:
-            made = await self._context.agents.host(key, host_ip, "stanza-create", seconds=STANZA_CREATE_SECONDS)
-            error = "" if made.get("ok") else _last_line(str(made.get("output", "")))
+            made = await self._context.agents.host(key, host_ip, calls.stanza_create(), seconds=STANZA_CREATE_SECONDS)
+            error = "" if made.ok else _last_line(made.output or "")
         except AgentError as problem:
             error = str(problem)
         self._stanzas.tried(key, facts.now, error)
@@ -290,7 +293,7 @@ class RepositoryController:
     def _is_on_the_way(self, key: Key, facts: Facts) -> bool:
         """Whether the primary's pod works with another configuration than it was given a moment ago."""
         digest, since = self._given.get(key, ("", facts.now))
-        has = facts.primary.answer.get("configHash") if facts.primary else ""
+        has = facts.primary.answer.config_hash if facts.primary and facts.primary.answer else ""
         return bool(digest and has and has != digest and facts.now - since < ARRIVED)
 
     async def _ask_for_segment(self, key: Key, facts: Facts) -> Facts:
@@ -308,7 +311,7 @@ class RepositoryController:
             seconds = segment.WAIT_SECONDS + 10.0
             ip = primary.ip if primary else ""
             answer = await self._context.agents.pod(key, ip, segment.call(), seconds=seconds)
-            error = "" if answer.get("ok") else str(answer.get("error") or "")
+            error = "" if answer.ok else answer.error or ""
         except AgentError as problem:
             error = str(problem)
         self._segments[key] = entry, error
@@ -371,13 +374,13 @@ def _locations(repository: Object, s3: S3Storage | None) -> dict[str, str]:
     return found
 
 
-def _info(answer: dict[str, Any], stanza: str) -> tuple[Info | None, str]:
-    if answer.get("infoError"):
-        return None, str(answer["infoError"])
-    if answer.get("info") is None:
+def _info(answer: Status, stanza: str) -> tuple[Info | None, str]:
+    if answer.info_error:
+        return None, answer.info_error
+    if answer.info is None:
         return None, ""
     try:
-        return parse_info([answer["info"]], stanza), ""
+        return parse_info([answer.info], stanza), ""
     except InfoError as error:
         return None, str(error)
 

@@ -8,7 +8,7 @@ from controller import pod_parts
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
-from pgwarden.contract import programs
+from pgwarden.contract import environment, programs
 from pgwarden.kube.client import Object
 
 
@@ -97,7 +97,7 @@ def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> 
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": programs.AGENT,
-        "env": pod_parts.environment({"PGWARDEN_ROLE": "repository", "PGWARDEN_STANZA": names.stanza(name)}, spec),
+        "env": pod_parts.environment(environment.of_repository(name), spec),
         "ports": [
             {"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"},
             {"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"},

@@ -50,7 +50,7 @@ def ready(facts: Facts, storage: StorageView) -> bool:
     if facts.secret_error and credentials.concerns(facts.secret_error) in {"", storage.name}:
         return False
     others = any(repo.code == pgbackrest_info.OTHER for repo in facts.info.repos)
-    if others and facts.primary is not None and not facts.primary.answer.get("relays"):
+    if others and facts.primary is not None and not (facts.primary.answer and facts.primary.answer.relays):
         return False  # archive-push would stop for the other one, and a backup would wait for its WAL in vain
     there = any(repo.repo == storage.number for repo in facts.info.repos)
     return there and not lacks_stanza(facts, storage.number)

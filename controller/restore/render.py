@@ -10,7 +10,7 @@ from controller.recovery.plan import Plan
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
-from pgwarden.contract import programs
+from pgwarden.contract import environment, programs
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands, identity
 from pgwarden.pgbackrest.user_options import parse_options
@@ -224,7 +224,7 @@ def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, setting
         "imagePullPolicy": settings.image_pull_policy,
         "command": programs.JOB,
         "args": [*own, "--", *arguments(plan, spec, repo_spec)],
-        "env": pod_parts.environment(_environment(plan), repo_spec),
+        "env": pod_parts.environment(environment.of_postgres(plan.repository, plan.facts), repo_spec),
         "resources": pod_parts.resources(repo_spec),
         "securityContext": pod_parts.container_security()
         | {"runAsNonRoot": True, "runAsUser": plan.facts.run_as_user, "runAsGroup": plan.facts.run_as_group},
@@ -258,20 +258,6 @@ def _owner_container(plan: Plan, settings: Settings) -> Object:
             "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
         },
         "volumeMounts": _data_mounts(plan),
-    }
-
-
-def _environment(plan: Plan) -> dict[str, str]:
-    facts = plan.facts
-    return {
-        "PGWARDEN_ROLE": "postgres",
-        "PGWARDEN_STANZA": names.stanza(plan.repository),
-        "PGWARDEN_PG_DATA": facts.data_directory,
-        "PGWARDEN_PG_PORT": str(facts.port),
-        "PGWARDEN_PG_SOCKET": facts.socket_directory,
-        "PGWARDEN_PG_USER": facts.user,
-        "PGWARDEN_PG_DATABASE": facts.database,
-        "PGWARDEN_CONFIGURE_BY": facts.configured_by,
     }
 
 

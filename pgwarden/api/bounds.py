@@ -1,7 +1,7 @@
-"""Size before content: what is larger than its schema allows is told once, and no rule looks into it.
+"""Size before content: a value larger than its schema allows is one fault, and no rule reads it.
 
-A mutating webhook is asked before the API server applies the schema, so that everything may arrive. Work here grows
-with the size of what arrives, and no faster; whatever comes after it works on what is bounded.
+A mutating webhook is called before the API server applies the schema, so anything may arrive. The work here is linear
+in the size of the input; everything after it works on bounded data.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Bounded(msgspec.Struct):
 def too_large(size: int) -> Fault:
     """The one fault of an object of *size* bytes."""
     message = (
-        f"the object has more than 256 KiB ({size // 1024} KiB); leave out annotations, of a new object the status, "
-        "and of the spec what is repeated"
+        f"the object has {size // 1024} KiB, more than 256 KiB; shorten its annotations and spec, and create it "
+        "without a status"
     )
     return Fault("spec", None, message, "size")
 
@@ -119,7 +119,7 @@ def _map(value: dict[str, Any], schema: Mapping[str, Any], path: str, found: Bou
     entries = {}
     for key, each in value.items():
         if len(key) > KEY:
-            found.refuse(f"{path}.{key[:80]}", None, f"has a name of {len(key)} characters; at most {KEY}")
+            found.refuse(f"{path}.{key[:80]}", None, f"must have a name of at most {KEY} characters, not {len(key)}")
         else:
             entries[key] = _look(each, more, f"{path}.{key}", found)
     return entries

@@ -80,7 +80,7 @@ def limited(faults: Sequence[Fault], unlisted: int = 0) -> list[Fault]:
     left = len(faults) - len(told) + unlisted
     if left:
         field = told[-1].field.partition(".")[0].partition("[")[0] if told else "spec"
-        told.append(Fault(field, None, f"and {left} more faults; mend those above first", _REST))
+        told.append(Fault(field, None, f"and {left} more; fix those above first", _REST))
     return told
 
 

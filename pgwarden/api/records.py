@@ -160,14 +160,14 @@ def brought_back(obj: Any) -> Mark | None:
 
 def warning(kind: str) -> str:
     """What `kubectl apply` prints of one that comes back."""
-    return f"a record of what an earlier {kind} of this name did: it is not done again. {way(kind)}"
+    return f"this is the record of an earlier {kind} of this name, which is not run again. {way(kind)}"
 
 
 def way(kind: str) -> str:
-    """To have it done again."""
+    """How to run it again."""
     return (
-        f"To do it again, make a {kind} of another name, or delete this one and make it again with the annotation "
-        f"{names.ANNOTATION_RUN_AGAIN} set to a word that it was not made with before, such as today's date"
+        f"To run it again, create a {kind} with another name, or delete this one and create it again with a new value "
+        f"in the annotation {names.ANNOTATION_RUN_AGAIN}, such as today's date"
     )
 
 

@@ -206,7 +206,7 @@ def _unknown(name: str, known: list[str], where: str) -> str:
     meant = near(name[:100].lower(), list(lower))
     if meant:
         return f"is not a field of {where}; did you mean {lower[meant[0]]}?"
-    return f"is not a field of {where}; its fields are {', '.join(known)}"
+    return f"is not a field of {where}; allowed are {', '.join(known)}"
 
 
 def _message(error: ValidationError, schema: Mapping[str, Any]) -> str:
@@ -223,13 +223,13 @@ def _message(error: ValidationError, schema: Mapping[str, Any]) -> str:
         case "anyOf":
             return "must be a quantity such as 500m or 1Gi"
         case "pattern" if str(bound).startswith(_OBJECT):
-            return "must be an object's name: lower-case letters, digits, - and ., a letter or digit first and last"
+            return "must be an object name: lower-case letters, digits, - and ., a letter or digit at both ends"
         case "pattern" if str(bound).startswith(_REPOSITORY):
-            return "must be a Repository's name: lower-case letters, digits and -, a letter first"
+            return "must be a Repository name: lower-case letters, digits and -, beginning with a letter"
         case "pattern" if str(bound).startswith(_LABEL):
-            return "must be a name: lower-case letters, digits and -, a letter or digit first and last"
+            return "must be a name: lower-case letters, digits and -, a letter or digit at both ends"
         case "pattern" if str(bound).startswith(_KEY):
-            return "must be a key of a Secret: letters, digits, -, _ and ."
+            return "must be a Secret key: letters, digits, -, _ and ."
         case _:
             return f"is not well-formed: {_lower(schema.get(_MARK, ''))}"
 

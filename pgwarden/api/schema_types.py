@@ -1,7 +1,7 @@
 """The CRDs' schemas as msgspec types: a hundred times faster than a validator at saying that nothing is wrong.
 
-What converts has no fault. What does not may have one: the validator then says which, in words. So a type may be
-stricter than its schema, never laxer, and what is not understood here converts from nothing.
+An object that converts is valid. One that does not convert goes to the validator, which names its faults. So a type may
+be stricter than its schema, but never laxer: a schema with an unknown keyword becomes a type that nothing converts to.
 """
 
 from __future__ import annotations

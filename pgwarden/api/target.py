@@ -14,7 +14,7 @@ _LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 class TargetError(ValueError):
-    """Not a form of a target; the text says what is."""
+    """Not a valid target; the text says what is wrong."""
 
 
 def parse_time(text: str) -> datetime:
@@ -24,7 +24,7 @@ def parse_time(text: str) -> datetime:
         raise TargetError("must be a time such as 2026-11-23T10:00:00Z or 2026-11-23 10:00:00+00")
     *numbers, fraction, zulu, sign, hours, minutes = match.groups()
     if not zulu and not sign:
-        raise TargetError(f"needs a time zone: {text}Z for UTC, or an offset as in {text}+01:00")
+        raise TargetError(f"has no time zone; write {text}Z for UTC, or an offset such as {text}+01:00")
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
     # PostgreSQL knows microseconds: further digits are cut, never rounded up past what the user named.
     micro = int((fraction or "0").ljust(6, "0")[:6])
@@ -32,7 +32,7 @@ def parse_time(text: str) -> datetime:
         year, month, day, hour, minute, second = (int(number) for number in numbers)
         return datetime(year, month, day, hour, minute, second, micro, timezone(offset)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise TargetError(f"is no date and time of the calendar ({error})") from None
+        raise TargetError(f"is not a valid date and time ({error})") from None
 
 
 def pgbackrest_time(text: str) -> str:

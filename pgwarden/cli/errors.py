@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+from pgwarden.api import near as names_near
 from pgwarden.api.faults import Fault
 
 OK, WRONG, UNABLE, INTERRUPTED = 0, 1, 2, 130
@@ -63,9 +63,9 @@ def _numbered(text: str) -> list[str]:
     return [*faults, rest]
 
 
-def near(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+def near(word: str, known: Iterable[str]) -> str:
     """`; did you mean a or b?`, or nothing."""
-    close = difflib.get_close_matches(word[:100], sorted(set(known)), n=2, cutoff=cutoff)
+    close = names_near.near(word, sorted(set(known)), most=2)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -88,9 +88,12 @@ def translated(error: Exception) -> CliError:
     import aiohttp
 
     from pgwarden.kube import errors
+    from pgwarden.kube.kubeconfig import KubeconfigError
 
     if isinstance(error, errors.ApiError):
         return _of_api(error)
+    if isinstance(error, KubeconfigError):
+        return CliError(str(error))
     if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
         said = " ".join(str(error).split()) or type(error).__name__
         return CliError(f"cannot reach the API server: {said}")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pgwarden.api import names
-from pgwarden.cli import kubeconfig
-from pgwarden.cli.errors import UNABLE, CliError, unknown
-from pgwarden.kube import access, errors, paths
+from pgwarden.cli.errors import CliError, unknown
+from pgwarden.kube import access, errors, kubeconfig, paths
 from pgwarden.kube.client import KubeClient, Object, find_named
 
 #: plural → kind, of all that is ours.
@@ -101,19 +99,9 @@ async def connect(args: argparse.Namespace) -> AsyncIterator[Session]:
 
 
 async def _access(args: argparse.Namespace) -> access.Access:
-    if not kubeconfig.files(args.kubeconfig):
-        inside = access.in_cluster()
-        if inside is None:
-            raise CliError("no kubeconfig found: set KUBECONFIG or --kubeconfig (lint and inject need none)")
-        return inside
-    kubeconfig.namespace(args.kubeconfig, args.context)  # says which contexts there are, where this one is not
-    try:
-        return await access.from_kubeconfig(args.kubeconfig or None, args.context or None)
-    except Exception as error:  # noqa: BLE001  whatever a reader of foreign files and plugins raises
-        raise _unusable(error) from None
-
-
-def _unusable(error: Exception) -> CliError:
-    if os.environ.get("PGWARDEN_DEBUG"):
-        raise error
-    return CliError(f"cannot use the kubeconfig: {' '.join(str(error).split()) or type(error).__name__}", code=UNABLE)
+    if kubeconfig.files(args.kubeconfig):
+        return await access.from_kubeconfig(args.kubeconfig, args.context)
+    inside = access.in_cluster()
+    if inside is None:
+        raise CliError("no kubeconfig found: set KUBECONFIG or --kubeconfig (lint and inject need none)")
+    return inside

@@ -12,9 +12,9 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
-from pgwarden.injection import pods
-from pgwarden.injection.decide import Decision, Inject, Refuse, decide
-from pgwarden.injection.patch import encode, patch
+from pgwarden.injection import pipeline
+from pgwarden.injection.decide import Inject, InjectionDecision, Refuse
+from pgwarden.injection.patch import encode
 from pgwarden.injection.settings import Settings
 from pgwarden.rules.common import get, objects
 
@@ -83,13 +83,15 @@ def _with_claims(obj: Object, spec: Any) -> frozenset[str]:
     return frozenset(added)
 
 
-def decision(template: Template, find: FindRepository, settings: Settings) -> Decision:
+def decision(template: Template, find: FindRepository, settings: Settings) -> InjectionDecision:
     """The webhook's own decision; what is not a pod is refused, as the API server would."""
     labels = get(template.pod, dict, "metadata", "labels") or {}
     name = labels.get(names.LABEL_REPOSITORY)
     where = get(template.pod, str, "metadata", "namespace") or ""
     try:
-        return decide(template.pod, find(where, name) if isinstance(name, str) and name else None, settings)
+        return pipeline.decision_on(
+            template.pod, find(where, name) if isinstance(name, str) and name else None, settings
+        )
     except msgspec.ValidationError as error:
         return Refuse([Fault("", None, f"is not a valid pod: {error}", "pod")])
 
@@ -103,8 +105,7 @@ def misplaced_label(obj: Any, template: Template) -> bool:
 
 def injected(obj: Object, template: Template, injection: Inject) -> Object:
     """*obj* with its pod, or its template, as the webhook would leave it."""
-    operations = json.loads(encode(patch(pods.read(template.pod), injection)))
-    pod = apply(template.pod, operations)
+    pod = apply(template.pod, json.loads(encode(pipeline.operations(injection))))
     if not template.path:
         return copy.deepcopy(obj) | {"metadata": _metadata(obj, pod), "spec": pod["spec"]}
     pod["spec"]["volumes"] = [

@@ -138,57 +138,60 @@ LEVELS: dict[str, tuple[int, int]] = {"bz2": (1, 9), "gz": (-1, 9), "lz4": (-5, 
 
 #: Read from the top; the first that matches gives the reason.
 REFUSED: tuple[tuple[Pattern, str], ...] = (
-    (Pattern(("*-cmd", "cmd", "cmd-ssh")), "runs a program of the user's choice; pgwarden does not allow it"),
+    (Pattern(("*-cmd", "cmd", "cmd-ssh")), "is not allowed: it runs an arbitrary program; remove it"),
     (
         Pattern(("repo-host*", "pg-host*", "repo-sftp*")),
-        "is set by pgwarden: hosts, ports and certificates follow the Repository and its pods",
+        "is set by pgwarden from the Repository and its pods; remove it",
     ),
     (Pattern(("pg-*", "pg")), "is set by pgwarden; use spec.postgres of the Repository"),
-    (Pattern(("stanza",)), "is set by pgwarden: the stanza is the Repository's name"),
+    (Pattern(("stanza",)), "is set by pgwarden: the stanza has the Repository's name; remove it"),
     (
         Pattern(("config*", "lock-path", "spool-path", "log-path", "lock", "tls-server-*")),
-        "is set by pgwarden: files and folders are the same in every container",
+        "is set by pgwarden: paths are the same in every container; remove it",
     ),
     (
         Pattern(("log-level-file", "log-level-stderr", "log-subprocess")),
-        "would write to files or mix streams; use --log-level-console, the log is the container's",
+        "is not allowed: logs go to the container's output; use --log-level-console",
     ),
     (
         Pattern(("repo-s3-kms-key-id", "repo-s3-role", "repo-s3-requester-pays"), ("backup", "restore")),
-        "belongs into spec.options of the Repository",
+        "belongs in the Repository's spec.options",
     ),
     (
         Pattern(("repo-s3-key", "repo-s3-key-secret", "repo-s3-token", "repo-s3-sse-*")),
         "is a secret; use spec.s3.credentialsSecretRef of the Repository",
     ),
-    (Pattern(("repo-s3-key-type",)), "use spec.s3.keyType of the Repository"),
+    (Pattern(("repo-s3-key-type",)), "cannot be set here; use spec.s3.keyType of the Repository"),
     (
         Pattern(
             ("repo-s3-*", "repo-storage-ca-*", "repo-storage-verify-tls", "repo-storage-port", "repo-storage-host")
         ),
-        "use spec.s3 of the Repository",
+        "cannot be set here; use spec.s3 of the Repository",
     ),
-    (Pattern(("repo-cipher-*", "cipher*")), "use spec.encryption of the Repository"),
-    (Pattern(("repo-path",)), "use spec.s3.path of the Repository; a local storage has its volume for itself"),
-    (Pattern(("repo-type", "repo-azure-*", "repo-gcs-*")), "use spec.storageType of the Repository"),
-    (Pattern(("repo",), ("backup", "restore")), "use spec.storage (local or s3)"),
+    (Pattern(("repo-cipher-*", "cipher*")), "cannot be set here; use spec.encryption of the Repository"),
+    (Pattern(("repo-path",)), "cannot be set here; use spec.s3.path of the Repository"),
+    (
+        Pattern(("repo-type", "repo-azure-*", "repo-gcs-*")),
+        "cannot be set here; use spec.storageType of the Repository",
+    ),
+    (Pattern(("repo",), ("backup", "restore")), "cannot be set here; use spec.storage (local or s3)"),
     (
         Pattern(("repo-retention-*",), ("restore",)),
-        "belongs into spec.retention of the Repository or into spec.options of a Backup",
+        "belongs in the Repository's spec.retention or a Backup's spec.options",
     ),
     (
         Pattern(("target", "type", "target-action"), ("restore",)),
-        "use spec.target; pgwarden promotes PostgreSQL when the target is reached",
+        "cannot be set here; use spec.target (pgwarden promotes PostgreSQL at the target)",
     ),
-    (Pattern(("target-timeline",), ("restore",)), "use spec.targetTimeline"),
-    (Pattern(("set",), ("restore",)), "use spec.set"),
+    (Pattern(("target-timeline",), ("restore",)), "cannot be set here; use spec.targetTimeline"),
+    (Pattern(("set",), ("restore",)), "cannot be set here; use spec.set"),
     (
         Pattern(("tablespace-map*", "link-map")),
-        "would write outside of the volume; tablespaces and links are restored to where they were",
+        "is not allowed: it writes outside the volume; tablespaces and links are restored in place",
     ),
-    (Pattern(("recovery-option",)), "could make PostgreSQL run a program; use spec.target and spec.targetTimeline"),
-    (Pattern(("force", "online")), "switches off a check that keeps the data safe"),
-    (Pattern(("annotation",), ("repository",)), "belongs into spec.options of a Backup"),
-    (Pattern(("repo-hardlink",)), "does not go with bundles, in which pgwarden stores small files"),
-    (Pattern(("*-path", "*-file")), "points at a file or folder; pgwarden sets all of them"),
+    (Pattern(("recovery-option",)), "is not allowed: it can run a program; use spec.target and spec.targetTimeline"),
+    (Pattern(("force", "online")), "is not allowed: it disables a safety check; remove it"),
+    (Pattern(("annotation",), ("repository",)), "belongs in a Backup's spec.options"),
+    (Pattern(("repo-hardlink",)), "is incompatible with repo-bundle, which pgwarden enables; remove it"),
+    (Pattern(("*-path", "*-file")), "is not allowed: pgwarden sets all paths; remove it"),
 )

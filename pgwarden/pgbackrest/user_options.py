@@ -31,7 +31,7 @@ Storages = Sequence[str]
 _REMEMBERED = 256  # lists of options without a fault
 _LONG = 1024  # characters: what is longer could be made to fill memory, and is parsed each time
 _ENTRIES, _ENTRY = 32, 1024  # as in the CRDs: what is larger is not looked into, by whatever door it came
-_THESE = "is not an option that can be set here; these can: "
+_THESE = "is not an allowed option; allowed are "
 _good: BoundedDict[tuple[object, ...], ParsedOptions] = BoundedDict(_REMEMBERED)
 
 
@@ -123,7 +123,7 @@ def _parse(
             problem, listed = _THESE.partition(";")[0] if listed else problem, True
         name = given.name.removeprefix("no-") if argument.startswith("--no-") else given.name
         if not problem and name in seen and not _repeats(name):
-            problem = "was given before" if seen[name] == argument else f"contradicts {seen[name]}, given before"
+            problem = "is repeated; remove it" if seen[name] == argument else f"contradicts {seen[name]}; remove one"
         if problem:
             faults.append(Fault(given.field, given.text, problem, "options"))
             continue
@@ -161,12 +161,12 @@ def _given(options: Sequence[Any], field: str, command: Command, faults: list[Fa
             faults.append(Fault(where, _brief(entry), f"must have at most {_ENTRY} characters", "options"))
             continue
         if _CONTROL.search(entry):
-            faults.append(Fault(where, _brief(entry), "must be one line without control characters", "options"))
+            faults.append(Fault(where, _brief(entry), "must be a single line without control characters", "options"))
             continue
         try:
             words = _split(entry)
         except ValueError as error:
-            faults.append(Fault(where, _brief(entry), f"has a quotation mark that is not closed ({error})", "options"))
+            faults.append(Fault(where, _brief(entry), f"has an unclosed quotation mark or escape ({error})", "options"))
             continue
         if not words:
             faults.append(Fault(where, entry, "is empty", "options"))
@@ -206,7 +206,7 @@ def _words(words: list[str], where: str, command: Command, faults: list[Fault]) 
         word = rest.pop()
         if not word.startswith("--") or len(word) < 3:
             hint = f"; did you mean --{word.lstrip('-')}?" if word.startswith("-") and word.strip("-") else ""
-            message = f"an option begins with two dashes{hint}" if word.startswith("-") else _stray(word)
+            message = f"must begin with two dashes{hint}" if word.startswith("-") else _stray(word)
             faults.append(Fault(where, _brief(word), message, "options"))
             continue
         name, equals, value = word[2:].partition("=")
@@ -221,8 +221,8 @@ def _words(words: list[str], where: str, command: Command, faults: list[Fault]) 
 
 def _stray(word: str) -> str:
     if "=" in word or word in ALLOWED:
-        return f"an option begins with two dashes: --{word}"
-    return "belongs to no option; pgBackRest's command and its parameters are not written here"
+        return f"must begin with two dashes; write --{word}"
+    return "is not an option; write options only, such as --process-max=4"
 
 
 def _is_flag(name: str, command: Command) -> bool:
@@ -263,7 +263,7 @@ def _boolean(given: _Given, name: str, *, negated: bool) -> tuple[str, str]:
     if given.value is None:
         return "", f"--no-{name}" if negated else f"--{name}"
     if negated or given.value not in {"y", "n"}:
-        return f"is a switch: write --{name} or --no-{name}", ""
+        return f"is a flag; write --{name} or --no-{name}", ""
     return "", f"--{name}" if given.value == "y" else f"--no-{name}"
 
 
@@ -271,12 +271,12 @@ def _number_problem(name: str, plain: str, storages: Storages | None) -> str:
     if not plain.startswith("repo-"):
         return "" if name == plain else f"takes no number: write --{plain}"
     if name == plain:
-        return f"does not say of which storage: write --{plain.replace('repo-', 'repo1-', 1)} for the first one"
+        return f"names no storage; write --{plain.replace('repo-', 'repo1-', 1)} for the first one"
     text = name.removeprefix("repo").split("-", 1)[0]
     count = len(storages) if storages is not None else 2
     if text.startswith("0") or len(text) > 3 or int(text) > count:
         known = ", ".join(f"repo{number} ({storage})" for number, storage in enumerate(storages or ("local", "s3"), 1))
-        return f"there is no storage {text[:8]}; this Repository has {known}"
+        return f"there is no storage {text[:8]}; this Repository has only {known}"
     return ""
 
 
@@ -287,9 +287,9 @@ def _refusal(name: str, command: Command) -> str:
             return reason
     elsewhere = ALLOWED.get(plain)
     if elsewhere is not None and command in elsewhere.commands and elsewhere.type == "boolean":
-        return f"is a switch: write --{_shown(plain)} or --no-{_shown(plain)}"
+        return f"is a flag; write --{_shown(plain)} or --no-{_shown(plain)}"
     if elsewhere is not None and command in elsewhere.commands:
-        return f"cannot be negated or reset: it takes {elsewhere.expects}"
+        return f"cannot be negated or reset; set it to {elsewhere.expects}"
     if elsewhere is not None:
         places = " and ".join(
             KIND_OF[place] for place in ("backup", "restore", "repository") if place in elsewhere.commands
@@ -298,7 +298,7 @@ def _refusal(name: str, command: Command) -> str:
     allowed = sorted(name for name, option in ALLOWED.items() if command in option.commands)
     meant = near(plain, allowed, cutoff=0.7)
     if meant:
-        return f"is not an option that can be set here; did you mean --{_shown(meant[0])}?"
+        return f"is not an allowed option; did you mean --{_shown(meant[0])}?"
     return _THESE + ", ".join(f"--{_shown(name)}" for name in allowed)
 
 

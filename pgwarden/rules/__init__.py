@@ -47,7 +47,7 @@ def validate(
     if before is None and not standing and kind in {"Backup", "Restore"}:
         mark = records.brought_back(obj)
         if mark is not None and mark.began:
-            # It is not done again: what became of the world since is nothing to it, nor is a Repository still to come.
+            # It is not run again, so neither its Repository nor anything else needs to exist.
             return Verdict(limited(seen.faults, seen.more), [records.warning(kind)])
     case = Case(obj=seen.obj, old=before, lookup=lookup, now=now, defaults=defaults, standing=standing)
     _RULES[kind](case)
@@ -62,9 +62,9 @@ def _nothing_new(obj: Any, old: Any) -> bool:
 
 
 def _merged(seen: Seen, rules: list[Fault]) -> list[Fault]:
-    """A rule that speaks of the same field says it better than a pattern does, but not of what it could not look at.
+    """A rule's fault replaces the schema's on the same field, except where the value was too large for rules.
 
-    Where the schema has something against a field as well, the fault stays the object's own.
+    A field that the schema refuses too is the object's own fault: nothing is waited for.
     """
     if seen.unread:
         rules = [fault for fault in rules if fault.field not in seen.unread]

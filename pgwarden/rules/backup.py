@@ -9,7 +9,7 @@ from pgwarden.rules.common import Case, Object, check_options, check_storage, ge
 def check(case: Case) -> None:
     if case.old is not None:
         if _but_deletion_policy(case.old) != _but_deletion_policy(case.obj):
-            message = "a Backup cannot be changed, but for its deletionPolicy; create another one"
+            message = "a Backup cannot be changed, except for its deletionPolicy; create another Backup"
             case.refuse("spec", None, message, "immutable")
         return
     _check_name(case)
@@ -22,12 +22,12 @@ def check(case: Case) -> None:
     storage = case.get(str, "storage") or next(iter(storages_of(repository)), None)
     there = backup_sets.of(repository)
     sets = there.of_storage(storage)
-    # Of a Repository that has been looked at, but whose storages never were, it is as good as sure.
+    # A Repository with a status, but with no storage read yet, almost certainly has none.
     nothing = get(repository, dict, "status") and not sets.known and not there.some
     if nothing or sets.count("full") == 0:
         name = case.get(str, "repository")
         where = f" in storage {storage}" if len(storages_of(repository)) > 1 else ""
-        case.warn(f"Repository {name} has no full backup{where} yet: pgBackRest makes this {kind} a full one")
+        case.warn(f"Repository {name} has no full backup{where} yet: pgBackRest takes a full backup instead of {kind}")
 
 
 def _but_deletion_policy(backup: Object) -> Object:

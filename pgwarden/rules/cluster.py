@@ -40,11 +40,11 @@ RESERVED = {
     "promote_trigger_file": _PATRONI,
     "standby_mode": _PATRONI,
     "synchronous_standby_names": "set spec.synchronous instead",
-    "unix_socket_directories": "the sidecar expects it where it is",
+    "unix_socket_directories": "the sidecar expects the default",
     "wal_log_hints": "pg_rewind needs it on",
 }
 
-#: What a replica needs at least as much of as its primary → Patroni's default.
+#: Parameters that must not be lower on a replica than on its primary → Patroni's default.
 AT_LEAST_THE_PRIMARYS = {
     "max_connections": 100,
     "max_locks_per_transaction": 64,
@@ -68,7 +68,7 @@ def check(case: Case) -> None:
         _check_lowered(case, case.old)
     replicas = case.get(int, "instances", "replicas")
     if case.get(bool, "synchronous") and (replicas or 1) < 2:
-        case.warn("spec.synchronous has no effect with one instance: there is no replica that a commit could wait for")
+        case.warn("spec.synchronous has no effect with one instance: there is no replica to wait for")
 
 
 def _check_name(case: Case) -> None:
@@ -80,7 +80,7 @@ def _check_name(case: Case) -> None:
         )
         case.refuse("metadata.name", case.name[:80], message, "name")
     elif not _NAME.fullmatch(case.name):
-        message = "must be lower-case letters, digits and dashes and begin with a letter: Services are named after it"
+        message = "must be lower-case letters, digits and dashes, beginning with a letter: Services are named after it"
         case.refuse("metadata.name", case.name, message, "name")
 
 
@@ -93,14 +93,14 @@ def _check_size(case: Case) -> None:
         message = "must be a quantity such as 10Gi or 500Mi"
         case.refuse("spec.instances.storage.size", size[:50], message, "size")
     elif amount < 128 * 1024 * 1024:
-        message = "is too small for an empty PostgreSQL and its WAL: 128Mi is the least, 1Gi the least that makes sense"
+        message = "is too small for PostgreSQL and its WAL; use at least 128Mi, better 1Gi or more"
         case.refuse("spec.instances.storage.size", size[:50], message, "size")
 
 
 def _check_image(case: Case) -> None:
     version = case.get(int, "postgresVersion")
     if version not in {None, 17} and not case.get(str, "image"):
-        message = "the operator's image has PostgreSQL 17; set spec.image to one with Patroni and this version"
+        message = "the operator's image has PostgreSQL 17; set spec.image to an image with Patroni and this version"
         case.refuse("spec.postgresVersion", version, message, "image")
 
 
@@ -109,23 +109,21 @@ def _check_parameters(case: Case) -> None:
         field = f"spec.parameters.{name[:80]}"
         folded = name.lower() if isinstance(name, str) else ""
         if not _PARAMETER.fullmatch(folded) or len(folded) > 63:
-            case.refuse(
-                field, None, "is not the name of a parameter, such as work_mem or auto_explain.log_timing", "name"
-            )
+            case.refuse(field, None, "is not a parameter name, such as work_mem or auto_explain.log_timing", "name")
         elif folded != name:
-            case.refuse(field, None, f"write {folded}: in lower case", "name")
+            case.refuse(field, None, f"must be lower case; write {folded}", "name")
         elif folded in RESERVED or folded.startswith("recovery_target"):
             why = RESERVED.get(folded, "a Restore sets it")
             case.refuse(field, _brief(value), f"cannot be set: {why}", "reserved")
         elif folded == "wal_level" and value not in {"replica", "logical"}:
-            message = "must be replica or logical: less leaves out of the WAL what a restore needs"
+            message = "must be replica or logical: lower levels omit WAL that a restore needs"
             case.refuse(field, _brief(value), message, "wal-level")
         elif isinstance(value, str) and _CONTROL.search(value):
-            case.refuse(field, _brief(value), "must not hold control characters", "control")
+            case.refuse(field, _brief(value), "must not contain control characters", "control")
 
 
 def _check_repository(case: Case) -> None:
-    """The Repository's own rules, its faults told with the path that the user wrote."""
+    """The rules of a Repository, with each fault at the path that the user wrote."""
     spec = case.get(dict, "repository")
     if spec is None:
         spec = {}
@@ -156,22 +154,20 @@ def _as_repository(obj: Object, spec: dict[str, Any]) -> Object:
 
 
 def _check_taken(case: Case) -> None:
-    """Its Repository has its name: one that is somebody else's must not be taken over."""
+    """The cluster's Repository has its name: an existing one of somebody else must not be taken over."""
     found = case.lookup.repository(case.namespace, case.name) if case.name else None
     if found is None:
         return
     owners = get(found, list, "metadata", "ownerReferences") or []
     if not any(get(owner, str, "kind") == "PostgresCluster" for owner in owners):
-        message = (
-            "a Repository of this name exists already, and the cluster's own would have the same; take another name"
-        )
+        message = "a Repository of this name exists, and the cluster needs one of its own; choose another name"
         case.refuse("metadata.name", case.name, message, "taken", Waits.NAME_TAKEN)
 
 
 def _check_change(case: Case, old: Object) -> None:
     before, after = get(old, int, "spec", "postgresVersion") or 17, case.get(int, "postgresVersion") or 17
     if before != after:
-        message = f"cannot be changed (it is {before}): the data directory belongs to one major version"
+        message = f"cannot be changed from {before}: the data directory belongs to one major version"
         case.refuse("spec.postgresVersion", after, message, "immutable")
     path = ("instances", "storage", "storageClassName")
     was, now = get(old, str, "spec", *path) or "", case.get(str, *path) or ""
@@ -180,7 +176,7 @@ def _check_change(case: Case, old: Object) -> None:
         case.refuse("spec.instances.storage.storageClassName", now, message, "immutable")
     sizes = [parse_quantity(get(one, str, "spec", "instances", "storage", "size") or "10Gi") for one in (old, case.obj)]
     if sizes[0] is not None and sizes[1] is not None and sizes[1] < sizes[0]:
-        message = "cannot become smaller: a volume can only grow"
+        message = "cannot shrink: a volume can only grow"
         case.refuse("spec.instances.storage.size", case.get(str, "instances", "storage", "size"), message, "immutable")
 
 
@@ -192,8 +188,8 @@ def _check_lowered(case: Case, old: Object) -> None:
         before, after = (_number(get(one, dict, "spec", "parameters") or {}, name, default) for one in (old, case.obj))
         if before is not None and after is not None and after < before:
             message = (
-                f"cannot be lowered from {before} while there are replicas, and one needs what its primary has; "
-                "scale to 1, lower it, and scale back"
+                f"cannot be lowered from {before} while there are replicas, which need at least the primary's value; "
+                "scale to 1, lower it, then scale back"
             )
             case.refuse(f"spec.parameters.{name}", after, message, "lowered")
 

@@ -137,8 +137,8 @@ def _absent(case: Case, name: str) -> str:
     if elsewhere:
         return f"{text}, but there is one in {', '.join(elsewhere[:3])}; a Repository serves its own namespace only"
     if here:
-        return f"{text}; there are {', '.join(here[:10])}" if len(here) > 1 else f"{text}; there is {here[0]}"
-    return f"{text}, nor any other; create it first"
+        return f"{text}; available: {', '.join(here[:10])}"
+    return f"{text}; create it first"
 
 
 def check_storage(case: Case, repository: Object | None) -> None:
@@ -149,7 +149,8 @@ def check_storage(case: Case, repository: Object | None) -> None:
     if wanted not in there:
         name = get(repository, str, "metadata", "name")
         message = (
-            f"Repository {name} has storage {' and '.join(there)} only; leave spec.storage out or widen its storageType"
+            f"Repository {name} has only storage {' and '.join(there)}; omit spec.storage, or add {wanted} to its "
+            "storageType"
         )
         case.refuse("spec.storage", wanted, message, "storage", Waits.STORAGE_MISSING)
 

@@ -1,4 +1,4 @@
-"""What a PostgresCluster may begin as a copy of: a Repository that allows it, and a point that it can reach."""
+"""The source of a clone: a Repository that allows it, and a point that it can recover to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check(case: Case) -> None:
 
 
 def has_begun(cluster: Object) -> bool:
-    """Whether the copy is being made or has been: what has become of the source since is of no matter to it."""
+    """Whether the clone has started: from then on the state of the source does not matter."""
     said = [one.get("reason") for one in objects(cluster, "status", "conditions") if one.get("type") == "DataSource"]
     return bool(set(said) & {"Cloning", "Cloned", "CloneFailed"})
 
@@ -41,13 +41,13 @@ def allows(source: Object, namespace: str) -> bool:
 
 
 def unusable(source: Object, storage: str) -> bool:
-    """Whether a clone cannot read *storage*: a web identity is of the source's own namespace."""
+    """Whether a clone cannot read *storage*: a web identity is valid in the source's namespace only."""
     return storage == "s3" and get(source, str, "spec", "s3", "keyType") == "web-id"
 
 
 def _check_unchanged(case: Case, now: Object | None, before: Object | None) -> None:
     if now != before:
-        message = "cannot be changed: the cluster has begun with it; create another PostgresCluster"
+        message = "cannot be changed after creation; create another PostgresCluster"
         case.refuse(FIELD, None, message, "immutable")
 
 
@@ -56,7 +56,7 @@ def _find(case: Case, given: dict[str, Any]) -> Object | None:
     if not name:
         return None
     if (namespace, name) == (case.namespace, case.name):
-        message = "is the Repository that this cluster makes for itself; name the one of the cluster to copy"
+        message = "is this cluster's own Repository; name the Repository of the cluster to clone"
         case.refuse(f"{FIELD}.repository", name, message, "dataSource")
         return None
     found = case.lookup.repository(namespace, name)
@@ -68,13 +68,15 @@ def _find(case: Case, given: dict[str, Any]) -> Object | None:
 
 
 def _absent(case: Case, namespace: str, name: str) -> str:
-    """Names are offered of the cluster's own namespace alone: of others nobody here need know."""
+    """Only names in the cluster's own namespace are suggested: those elsewhere are not disclosed."""
     here = [
         get(one, str, "metadata", "name") or "" for one in case.lookup.repositories() if _is_in(one, case.namespace)
     ]
     meant = near(name, here, 3)
     offered = f"; did you mean {' or '.join(meant)}?" if meant and namespace == case.namespace else ""
-    return f"there is no Repository of this name in namespace {namespace}{offered or '; see spec.dataSource.namespace'}"
+    return (
+        f"there is no Repository of this name in namespace {namespace}{offered or '; check spec.dataSource.namespace'}"
+    )
 
 
 def _is_in(obj: Object, namespace: str) -> bool:
@@ -86,8 +88,8 @@ def _check_allowed(case: Case, source: Object) -> bool:
         return True
     name, namespace = get(source, str, "metadata", "name"), get(source, str, "metadata", "namespace")
     message = (
-        f"Repository {name} of namespace {namespace} does not allow clones from namespace {case.namespace}; whoever "
-        f"owns it can add {case.namespace} to its spec.cloneableFrom"
+        f"Repository {name} in namespace {namespace} does not allow clones into namespace {case.namespace}; its "
+        f"owner can add {case.namespace} to spec.cloneableFrom"
     )
     case.refuse(f"{FIELD}.namespace", namespace, message, "cloneableFrom", Waits.NOT_ALLOWED)
     return False
@@ -103,14 +105,14 @@ def _check_source(case: Case, source: Object) -> None:
     wanted = case.get(int, "postgresVersion") or 17
     major = _major(get(source, str, "status", "postgresVersion") or "")
     if major is not None and major != wanted:
-        message = f"Repository {name} holds PostgreSQL {major}, and a copy has the same version; set it to {major}"
+        message = f"Repository {name} holds PostgreSQL {major}, and a clone keeps the version; set {major}"
         case.refuse("spec.postgresVersion", wanted, message, "dataSource", Waits.SOURCE_UNSUITABLE)
     storage = case.get(str, "dataSource", "storage") or ""
     left = [one for one in storages_of(source) if not unusable(source, one) and storage in {"", one}]
     if not left and storage in {"", *storages_of(source)}:
         message = (
-            f"Repository {name} reaches its bucket by a web identity, which pods of another cluster do not have; "
-            "name a source with keyType shared, or one with a local storage"
+            f"Repository {name} has keyType web-id, which a clone cannot use; choose a source with keyType shared or "
+            "with a local storage"
         )
         case.refuse(f"{FIELD}.storage", storage or None, message, "dataSource", Waits.SOURCE_UNSUITABLE)
 
@@ -122,7 +124,7 @@ def _major(text: str) -> int | None:
 
 
 def _check_point(case: Case, given: dict[str, Any], source: Object) -> None:
-    """A Restore's own rules, told with the path that the user wrote."""
+    """The rules of a Restore, with each fault at the path that the user wrote."""
     metadata = {"name": case.name, "namespace": get(source, str, "metadata", "namespace")}
     asked: Object = {"kind": "Restore", "metadata": metadata, "spec": given}
     inner = msgspec.structs.replace(case, obj=asked, old=None, faults=[], warnings=[])

@@ -1,7 +1,7 @@
-"""What must be true before a Repository may be deleted: nothing depends on it any more. And what goes with a Backup.
+"""What blocks the deletion of a Repository, and which sets are expired with a Backup.
 
-Only people are held up. What the cluster itself cleans up (a namespace that goes, an owner that is gone) cannot be
-refused: its namespace would hang for ever on a status that nobody brings up to date any more.
+Only people are refused. The cluster's own cleanup (of a deleted namespace, or of an object whose owner was deleted) is
+never refused: the namespace would hang on a status that nobody updates any more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pgwarden.api.faults import Fault
 from pgwarden.rules.common import Lookup, Object, Verdict, get, objects
 from pgwarden.rules.dependents import dependents, is_only_full, may_have_more, set_in, set_of
 
-#: Who cleans up. The last one is the controller manager where its controllers have no accounts of their own.
+#: The accounts that clean up. The last is the controller manager, if its controllers have no accounts of their own.
 CLEANERS = frozenset(
     {
         "system:serviceaccount:kube-system:namespace-controller",
@@ -30,7 +30,7 @@ def judge(obj: Object, *, lookup: Lookup, user: str = "") -> Verdict:
 
 
 def deletable(repository: Object, *, lookup: Lookup, user: str = "") -> Verdict:
-    """Faults say what is in the way of the deletion of *repository*, and how it goes out of the way."""
+    """Faults name what blocks the deletion of *repository*, and what to do about it."""
     namespace = get(repository, str, "metadata", "namespace") or "default"
     name = get(repository, str, "metadata", "name") or ""
     allowed = get(repository, str, "metadata", "annotations", names.ANNOTATION_DELETE_IN_USE) == "true"
@@ -40,44 +40,54 @@ def deletable(repository: Object, *, lookup: Lookup, user: str = "") -> Verdict:
     pods = sorted(str(pod.get("name")) for pod in objects(repository, "status", "pods"))
     if pods:
         message = (
-            "is in use: without it the WAL of these pods has nowhere to go and fills their volumes; delete them first, "
-            f"or take the label {names.LABEL_REPOSITORY} off them{_anyway(name)}"
+            f"is in use: without it these pods cannot archive WAL and their volumes fill up; {_way_out(repository)}"
+            f"{_anyway(name)}"
         )
         faults.append(Fault("status.pods", _some(pods), message, "in-use"))
     for kind, others in (("Backup", lookup.backups(namespace, name)), ("Restore", lookup.restores(namespace, name))):
         running = sorted(str(get(other, str, "metadata", "name")) for other in others if _runs(other))
         if running:
-            message = f"is in use by a {kind} that is not done; wait for it, or delete it first{_anyway(name)}"
+            message = f"is in use by a {kind} that has not finished; wait for it, or delete it first{_anyway(name)}"
             faults.append(Fault(f"{kind.lower()}s", _some(running), message, "in-use"))
     return Verdict(faults)
 
 
 def of_backup(backup: Object, *, lookup: Lookup, user: str = "") -> Verdict:
-    """Never refused. Warnings say what goes with it, where deletionPolicy is Delete."""
+    """Never refused. With deletionPolicy Delete, warnings say which sets are expired."""
     label, _ = set_of(backup)
     if user in CLEANERS or get(backup, str, "spec", "deletionPolicy") != "Delete" or not label:
         return Verdict()
     namespace = get(backup, str, "metadata", "namespace") or "default"
     repository = lookup.repository(namespace, get(backup, str, "spec", "repository") or "")
     if repository is None:
-        return Verdict(warnings=[f"backup set {label} stays where it is: its Repository is gone"])
+        return Verdict(warnings=[f"backup set {label} is kept: its Repository was deleted"])
     label, repo = set_in(repository, backup)
     if is_only_full(repository, label, repo):
-        why = "pgBackRest never expires the only full one"
-        return Verdict(warnings=[f"backup set {label} stays in the repository: {why}"])
-    return Verdict(warnings=[f"backup set {label} is expired{_with_it(repository, label, repo)}"])
+        why = "pgBackRest never expires the only full backup"
+        return Verdict(warnings=[f"backup set {label} is kept: {why}"])
+    return Verdict(warnings=[f"backup set {label} will be expired{_with_it(repository, label, repo)}"])
 
 
 def _with_it(repository: Object, label: str, repo: int | None) -> str:
     with_it, more = dependents(repository, label, repo), may_have_more(repository, label, repo)
     if not with_it:
-        return ", and with it whatever builds on it: not all sets are listed" if more else "; no other builds on it"
+        return " with every set that depends on it (not all are listed)" if more else "; no other set depends on it"
     least = "at least " if more else ""
-    return f", and with it {least}{len(with_it)} that build on it: {', '.join(_some(with_it))}"
+    depend = "depends" if len(with_it) == 1 else "depend"
+    return f", and {least}{len(with_it)} that {depend} on it: {', '.join(_some(with_it))}"
+
+
+def _way_out(repository: Object) -> str:
+    """The pods of a PostgresCluster are recreated, and its Repository is deleted with it."""
+    owners = objects(repository, "metadata", "ownerReferences")
+    cluster = next((get(one, str, "name") for one in owners if one.get("kind") == "PostgresCluster"), None)
+    if cluster:
+        return f"it belongs to PostgresCluster {cluster}: delete that instead"
+    return f"delete the pods first, or remove their label {names.LABEL_REPOSITORY}"
 
 
 def _anyway(name: str) -> str:
-    return f"; to delete it all the same: kubectl annotate repository {name} {names.ANNOTATION_DELETE_IN_USE}=true"
+    return f"; to delete it anyway: kubectl annotate repository {name} {names.ANNOTATION_DELETE_IN_USE}=true"
 
 
 def _some(found: list[str]) -> list[str]:
@@ -85,6 +95,6 @@ def _some(found: list[str]) -> list[str]:
 
 
 def _runs(other: Object) -> bool:
-    """One that is itself being deleted will not be waited for."""
+    """One that is being deleted itself does not count."""
     gone = get(other, str, "metadata", "deletionTimestamp") is not None
     return not gone and get(other, str, "status", "phase") not in _FINAL

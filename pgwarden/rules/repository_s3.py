@@ -24,7 +24,7 @@ def check(case: Case, storages: tuple[str, ...] | None) -> None:
         return
     if "s3" not in storages:
         if given:
-            message = "is given, but storageType is local; write storageType: s3, or local,s3 for both"
+            message = "is set, but storageType is local; set storageType to s3, or to local,s3 for both"
             case.refuse("spec.s3", None, message, "s3")
         return
     _check_place(case)
@@ -40,8 +40,8 @@ def _check_place(case: Case) -> None:
         value = (case.get(dict, "s3") or {}).get(field)
         if value is not None and not isinstance(value, str):  # the schema says so
             continue
-        extra = "; services other than AWS mostly take any word, such as us-east-1" if field == "region" else ""
-        message = f"is required with storage s3: give it here or as the operator's default (s3.{field}){extra}"
+        extra = "; most services other than AWS accept any value, such as us-east-1" if field == "region" else ""
+        message = f"is required with storage s3; set it here or as the operator's default (s3.{field}){extra}"
         case.refuse(f"spec.s3.{field}", None, message, "s3", Waits.DEFAULT_MISSING)
 
 
@@ -63,13 +63,13 @@ def _check_forms(case: Case) -> None:
 
 def _bucket_problem(bucket: str) -> str:
     if bucket.startswith("s3://"):
-        return "is a name, not a URL: write it without s3://"
+        return f"must be a name, not a URL; write {_brief(bucket.removeprefix('s3://').partition('/')[0])}"
     if "/" in bucket:
-        return "is a name alone; a folder in it goes into spec.s3.path"
+        return f"must not contain a slash; write {_brief(bucket.partition('/')[0])}, and the folder as spec.s3.path"
     if not 3 <= len(bucket) <= 63:
         return f"must have 3 to 63 characters, not {len(bucket)}"
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
-        return "must be lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"
+        return "must consist of lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"
     return "must not look like an IP address" if _IP.fullmatch(bucket) else ""
 
 
@@ -78,18 +78,18 @@ def _endpoint_problem(endpoint: str) -> str:
     if separator:
         host = rest.split("/", 1)[0]
         if scheme.lower() == "http":
-            return f"write {host} without http://; TLS is always used, so the port must be one that speaks it"
-        return f"write {host} without {scheme[:20]}://; TLS is always used"
+            return f"must not have a scheme; write {host} (TLS is always used, so the port must serve TLS)"
+        return f"must not have a scheme; write {host} (TLS is always used)"
     host, slash, _ = endpoint.partition("/")
     if slash:
-        return f"is a host alone: write {host}, and the folder as spec.s3.path"
+        return f"must not have a path; write {host}, and the folder as spec.s3.path"
     name, port = _split(endpoint)
     if port and not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= 65535):
-        return f"has port {port[:20]}; a port is a number from 1 to 65535"
+        return f"has port {port[:20]}; use a port from 1 to 65535"
     return (
         ""
         if _HOST.fullmatch(name)
-        else "must be the name of a host, such as s3.eu-central-1.amazonaws.com or minio.storage.svc:9000"
+        else "must be a host name, such as s3.eu-central-1.amazonaws.com or minio.storage.svc:9000"
     )
 
 
@@ -108,10 +108,10 @@ def _region_problem(region: str) -> str:
 
 def _path_problem(path: str) -> str:
     if not path.startswith("/"):
-        return f"begins with a slash: write /{_brief(path)}"
+        return f"must begin with a slash; write /{_brief(path)}"
     if not {".", ".."}.isdisjoint(path.split("/")):
         return "must not contain . or .. as a folder"
-    return "" if _PATH.fullmatch(path) else "may hold letters, digits and ! _ . * ( ) @ = / - only"
+    return "" if _PATH.fullmatch(path) else "may contain only letters, digits and ! _ . * ( ) @ = / -"
 
 
 def _check_credentials(case: Case) -> None:
@@ -119,27 +119,25 @@ def _check_credentials(case: Case) -> None:
     has_reference = case.get(dict, "s3", "credentialsSecretRef") is not None
     field = "spec.s3.credentialsSecretRef"
     if kind == "shared" and not has_reference:
-        message = (
-            "is required with keyType shared: a Secret with the keys s3-key and s3-key-secret; or set another keyType"
-        )
+        message = "is required with keyType shared; name a Secret with s3-key and s3-key-secret, or set another keyType"
         case.refuse(field, None, message, "credentials")
     if kind in {"auto", "web-id"} and has_reference:
-        message = f"is not used with keyType {kind}: leave it out, or set keyType to shared"
+        message = f"is not used with keyType {kind}; omit it, or set keyType to shared"
         case.refuse(field, None, message, "credentials")
     role = case.get(str, "s3", "roleARN")
     if kind != "web-id" and role:
-        message = f"is not used with keyType {kind}: leave it out, or set keyType to web-id"
+        message = f"is not used with keyType {kind}; omit it, or set keyType to web-id"
         case.refuse("spec.s3.roleARN", role, message, "credentials")
     if kind == "web-id" and not case.get(str, "serviceAccountName"):
         case.warn(
-            "keyType web-id: spec.serviceAccountName is empty, so host and Jobs run as the default service account"
+            "keyType web-id: spec.serviceAccountName is empty, so the repository host and Jobs run as the default one"
         )
 
 
 def _check_neighbours(case: Case) -> None:
     """Two Repositories in one folder would mix the backups of two clusters.
 
-    Of two that are there all the same (made past the webhook, or in one moment) the older one keeps the place.
+    If both exist (created without the webhook, or at the same moment), the older one keeps the place.
     """
     mine = _location(case.obj, case.defaults)
     if mine is None:
@@ -152,9 +150,7 @@ def _check_neighbours(case: Case) -> None:
         namespace = get(other, str, "metadata", "namespace") or ""
         name = get(other, str, "metadata", "name") or ""
         if (namespace, name) != (case.namespace, case.name) and not (settled and _age(case.obj) < _age(other)):
-            message = (
-                f"endpoint, bucket and path are those of Repository {namespace}/{name}; give this one a path of its own"
-            )
+            message = f"is used by Repository {namespace}/{name} in the same bucket; set another path"
             case.refuse("spec.s3.path", mine[2], message, "s3.path", Waits.PLACE_TAKEN)
             return
 
@@ -180,16 +176,16 @@ def _location(repository: Object, defaults: OperatorDefaults) -> tuple[str, str,
 def _warn(case: Case) -> None:
     if case.get(bool, "s3", "verifyTLS") is False:
         case.warn(
-            "spec.s3.verifyTLS is false: whoever sits between can read and change backups; use caSecretRef instead"
+            "spec.s3.verifyTLS is false: a man in the middle can read and change backups; set caSecretRef instead"
         )
     bucket = effective(case.obj, case.defaults, "bucket")
     if "." in bucket and (case.get(str, "s3", "uriStyle") or "host") == "host":
-        case.warn(f"bucket {bucket} has a dot: with uriStyle host its certificate does not match; set uriStyle: path")
+        case.warn(f"bucket {bucket} has a dot: with uriStyle host the certificate does not match; set uriStyle to path")
     old = case.old
     if old is not None and "s3" in storages_of(old) and backup_sets.of(old).of_storage("s3").some:
         before, after = _location(old, case.defaults), _location(case.obj, case.defaults)
         if before != after and before is not None:
-            case.warn(f"the s3 storage moves: backups stay behind at {before[0]}/{before[1]}{before[2]}")
+            case.warn(f"the s3 storage moves: existing backups stay at {before[0]}/{before[1]}{before[2]}")
 
 
 def effective(repository: Object, defaults: OperatorDefaults, field: str) -> str:

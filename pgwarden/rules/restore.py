@@ -13,7 +13,7 @@ _NAMED = 3  # of the newest sets, in a message
 
 def check(case: Case) -> None:
     if case.old is not None:
-        case.refuse("spec", None, "a Restore cannot be changed; create another one", "immutable")
+        case.refuse("spec", None, "a Restore cannot be changed; create another Restore", "immutable")
         return
     if len(case.name) > 63:
         case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
@@ -31,7 +31,7 @@ def check(case: Case) -> None:
 def _check_claim(case: Case) -> None:
     claim, repository = case.get(str, "volumeClaim"), case.get(str, "repository") or ""
     if claim and repository and claim == names.repo_claim(repository):
-        message = "is the volume that the backups are on; name a new claim"
+        message = "is the claim that holds the backups; name a new claim"
         case.refuse("spec.volumeClaim", claim, message, "volumeClaim")
 
 
@@ -43,7 +43,7 @@ def _check_size(case: Case) -> None:
     if amount is None:
         case.refuse("spec.newVolume.size", size[:50], "must be a quantity such as 10Gi or 500Mi", "size")
     elif amount < 1024 * 1024:
-        message = "is less than a megabyte, which holds no PostgreSQL; did you mean Gi?"
+        message = "is too small for PostgreSQL; use 1Gi or more"
         case.refuse("spec.newVolume.size", size[:50], message, "size")
 
 
@@ -57,9 +57,9 @@ def check_set(case: Case, repository: Object) -> None:
     if sets.labelled(wanted):
         return
     if not sets.known or not backup_sets.of(repository).some:
-        case.warn(f"the backups of Repository {name}{where} are not known yet: whether {label} is one shows later")
+        case.warn(f"the backups of Repository {name}{where} are not known yet: set {label} is checked again later")
     elif not sets.whole:
-        case.warn(f"{label} is not among {sets} that Repository {name} lists{where}: whether it is there shows later")
+        case.warn(f"set {label} is not among {sets} listed by Repository {name}{where}: it is checked again later")
     else:
         newest = ", ".join(dict.fromkeys(str(one.get("label")) for one in sets.newest_first[:_NAMED])) or "none"
         message = f"Repository {name} has no such backup{where}; the newest are: {newest}"

@@ -35,12 +35,12 @@ def check(case: Case, repository: Object | None) -> None:
         return
     given = [kind for kind in KINDS if target.get(kind) is not None and target.get(kind) is not False]
     if len(given) != 1:
-        named = f"names {' and '.join(given)}" if given else "is empty"
-        message = f"{named}; set exactly one of {', '.join(KINDS)}, or leave target out for the latest WAL"
+        named = f"sets {' and '.join(given)}" if given else "is empty"
+        message = f"{named}; set exactly one of {', '.join(KINDS)}, or omit target for the latest WAL"
         case.refuse("spec.target", None, message, "target")
     timeline = case.get(str, "targetTimeline")
     if "immediate" in given and timeline:
-        message = "cannot be combined with target immediate: recovery ends on the backup's own timeline"
+        message = "cannot be combined with target immediate, which ends on the backup's own timeline; omit it"
         case.refuse("spec.targetTimeline", timeline, message, "timeline")
     _check_name(case, target)
     _check_xid(case, target)
@@ -54,10 +54,10 @@ def _check_name(case: Case, target: dict[str, Any]) -> None:
         return
     size = len(name.encode(errors="surrogatepass"))
     if size > _NAME_BYTES:
-        message = f"has {size} bytes; the name of a restore point has at most {_NAME_BYTES}"
+        message = f"must have at most {_NAME_BYTES} bytes, not {size}"
         case.refuse("spec.target.name", name[:80], message, "target")
     elif any(ord(letter) < 32 or ord(letter) == 127 or 0xD800 <= ord(letter) < 0xE000 for letter in name):
-        case.refuse("spec.target.name", name, "must not hold control characters", "target")
+        case.refuse("spec.target.name", name, "must not contain control characters", "target")
 
 
 def _check_xid(case: Case, target: dict[str, Any]) -> None:
@@ -65,9 +65,9 @@ def _check_xid(case: Case, target: dict[str, Any]) -> None:
     if not isinstance(xid, str):
         return
     if not (xid.isascii() and xid.isdigit() and len(xid) <= 20):
-        case.refuse("spec.target.xid", xid[:50], "must be the number of a transaction, such as 1234", "target")
+        case.refuse("spec.target.xid", xid[:50], "must be a transaction ID, such as 1234", "target")
     elif int(xid) >= 2**64 or int(xid) % 2**32 < _FIRST_XID:
-        message = f"is no transaction: numbers begin at {_FIRST_XID} and have at most 64 bits"
+        message = f"is not a transaction ID: IDs start at {_FIRST_XID} and fit in 64 bits"
         case.refuse("spec.target.xid", xid, message, "target")
 
 
@@ -82,7 +82,7 @@ def _check_lsn(case: Case, target: dict[str, Any], sets: BackupSets, label: str)
         return
     first = sets.first_lsn(label)
     if first is not None and wanted < first:
-        message = f"is before {lsn_text(first)}, the end of the oldest backup that can be restored"
+        message = f"is before {lsn_text(first)}, the end of the oldest usable backup; choose a later position"
         case.refuse("spec.target.lsn", text, message, "window", Waits.OUTSIDE_WINDOW)
 
 
@@ -97,7 +97,7 @@ def _check_time(case: Case, target: dict[str, Any], repository: Object | None) -
         return
     if wanted > case.now:
         today = rfc3339(case.now.replace(microsecond=0))
-        message = f"is in the future (it is {today} now); leave target out for the latest WAL"
+        message = f"is in the future (now: {today}); omit target for the latest WAL"
         case.refuse("spec.target.time", text, message, "window", Waits.OUTSIDE_WINDOW)
     elif repository is not None:
         problem = _reach_problem(case, repository, wanted)
@@ -111,21 +111,23 @@ def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:
     earliest = min((window.earliest for window in windows), default=wanted)
     if not windows or (wanted < earliest and not _sets(case, repository).known):
         case.warn(
-            f"the recovery window of Repository {name} is not known: whether the target can be reached is checked "
-            "again before anything is stopped"
+            f"the recovery window of Repository {name} is not known yet: the target is checked again before anything "
+            "is stopped"
         )
         return ""
     if wanted < earliest:
-        return f"is before {rfc3339(earliest)}, the earliest that Repository {name} can recover to{_on(case)}"
+        return (
+            f"is before {rfc3339(earliest)}, the earliest time that Repository {name} can recover to{_on(case, 'from')}"
+        )
     stop = _set_stop(case, repository)
     if stop is not None and wanted < stop:
-        return f"is before {rfc3339(stop)}, the end of backup {case.get(str, 'set')}; choose an older set, or none"
+        return f"is before {rfc3339(stop)}, the end of backup {case.get(str, 'set')}; choose an older set, or omit set"
     latest = [window.latest for window in windows if window.latest]
     archives = condition(repository, "Archiving") == "True" or _goes_on(case, repository)
     if latest and wanted > max(latest) and not archives:
         return (
-            f"is after {rfc3339(max(latest))}, the latest that Repository {name} has archived{_on(case)}, and it is "
-            "not archiving (see its condition Archiving)"
+            f"is after {rfc3339(max(latest))}, the latest time that Repository {name} has archived{_on(case, 'in')}, "
+            "and it is not archiving (see its condition Archiving)"
         )
     return ""
 
@@ -139,9 +141,9 @@ def _goes_on(case: Case, repository: Object) -> bool:
     return bool(ready) and any(entry.get("reachable") is False for entry in entries)
 
 
-def _on(case: Case) -> str:
+def _on(case: Case, preposition: str) -> str:
     storage = case.get(str, "storage")
-    return f" from storage {storage}" if storage else ""
+    return f" {preposition} storage {storage}" if storage else ""
 
 
 def _windows(case: Case, repository: Object) -> list[Window]:

@@ -15,16 +15,16 @@ def check(case: Case, sets: BackupSets, label: str, repository: Object | None) -
     if text is None or wanted is None:
         return
     if wanted == 0:
-        case.refuse("spec.targetTimeline", text, "is no timeline: they are counted from 1", "timeline")
+        case.refuse("spec.targetTimeline", text, "is not a timeline; timelines start at 1", "timeline")
         return
     name = get(repository, str, "metadata", "name")
     first, newest = sets.first_timeline(label), _newest(sets, repository)
     if newest and wanted > newest:
-        message = f"Repository {name} has no WAL of this timeline; the newest is {newest}, and latest always means that"
+        message = f"Repository {name} has no WAL on this timeline; the newest is {newest} (latest)"
         case.refuse("spec.targetTimeline", text, message, "timeline", Waits.NO_SUCH_TIMELINE)
     elif first is not None and wanted < first:
-        which = f"backup {label} is" if label else "all backups that could be restored are"
-        message = f"{which} on a later timeline ({first} or higher), and no recovery leads back"
+        which = f"backup {label} is" if label else "all usable backups are"
+        message = f"{which} on a later timeline ({first} or higher), and recovery cannot go back"
         case.refuse("spec.targetTimeline", text, message, "timeline", Waits.NO_SUCH_TIMELINE)
 
 

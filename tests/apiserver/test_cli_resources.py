@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from harness.kubectl import Kubectl
+from harness.processes import started
 from pgwarden.api.schema import with_defaults
 from tests.apiserver.manifests import backup, repository, schedule
 from tests.apiserver.release import Controllers
@@ -150,7 +151,7 @@ def test_faults_are_told_one_by_one_before_anything_is_asked(run: Run):
 def test_a_target_out_of_the_window_is_refused(run: Run):
     done = run("restore", "hippo", "--pitr-target=2026-10-01 00:00:00Z")
     assert done.returncode == 1
-    assert "is before 2026-11-01T00:10:00Z, the earliest that Repository hippo can recover to" in done.stderr
+    assert "is before 2026-11-01T00:10:00Z, the earliest time that Repository hippo can recover to" in done.stderr
 
 
 def test_nobody_to_ask_nothing_done(hippo: Kubectl, run: Run):
@@ -236,11 +237,11 @@ def test_ctrl_c_leaves_the_work_alone(hippo: Kubectl):
     hippo.apply(backup("left"))
     argv = [sys.executable, "-m", "pgwarden.cli.main", "show", "backup", "left", "--wait", "-n", hippo.namespace]
     argv.append(f"--kubeconfig={hippo.kubeconfig}")
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as looking:
+    with started(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as looking:
         assert looking.stderr is not None
         assert looking.stderr.readline().startswith("Pending")
         looking.send_signal(signal.SIGINT)
-        said = looking.stderr.read()
+        _, said = looking.communicate(timeout=30)
     assert looking.returncode == 130
     assert said == (
         "Backup left continues in the cluster; "

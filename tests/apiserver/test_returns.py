@@ -64,7 +64,7 @@ def test_from_a_dump_it_is_a_record_again_and_again(done: Object, space: Kubectl
         dump = space.run("get", "pgb", "nightly", "-o", "yaml").stdout
         space.delete("pgb", "nightly")
         told = space.run("apply", "-f", "-", stdin=dump).stderr
-        assert "Warning: a record of what an earlier Backup of this name did: it is not done again." in told
+        assert "Warning: this is the record of an earlier Backup of this name, which is not run again." in told
         status = space.until("pgb", "nightly", OVER, "is over", 20)["status"]
         assert (status["phase"], status["reason"], status["label"]) == ("Completed", "Record", STATUS["label"])
         assert done["metadata"]["uid"] in status["message"]

@@ -39,28 +39,28 @@ NEW = [
     Refusal("name", repository("9lives"), ('metadata.name: "9lives"', "begin with a letter")),
     Refusal("name", repository("x" * 53), ("metadata.name", "52 characters, not 53")),
     Refusal("name", backup("x" * 64), ("metadata.name", "63 characters")),
-    Refusal("storageType", repository("x", storageType="gcs"), ('spec.storageType: "gcs"', "local or s3")),
+    Refusal("storageType", repository("x", storageType="gcs"), ('spec.storageType: "gcs"', "write local, s3")),
     Refusal("storageType", repository("x", storageType="s3,local", s3=S3), ("write local,s3",)),
     Refusal("size", repository("x", local={"size": "10"}), ("spec.local.size", "did you mean 10Gi?")),
-    Refusal("retention", repository("x", retention={"fullType": "time"}), ("spec.retention.full", "how many days")),
+    Refusal("retention", repository("x", retention={"fullType": "time"}), ("spec.retention.full", "set the number of days")),
     Refusal("retention", repository("x", options=["--repo1-retention-full=3"]), ("spec.retention.full", "one of the two")),
     Refusal("s3", repository("x", s3=S3), ("spec.s3", "storageType is local")),
     Refusal("s3", repository("x", storageType="s3", s3=s3(bucket=None)), ("spec.s3.bucket", "is required")),
-    Refusal("s3.bucket", repository("x", storageType="s3", s3=s3(bucket="s3://b")), ("without s3://",)),
-    Refusal("s3.endpoint", repository("x", storageType="s3", s3=s3(endpoint="https://m:1")), ("write m:1 without https",)),
+    Refusal("s3.bucket", repository("x", storageType="s3", s3=s3(bucket="s3://b")), ("write b",)),
+    Refusal("s3.endpoint", repository("x", storageType="s3", s3=s3(endpoint="https://m:1")), ("write m:1 (",)),
     Refusal("s3.region", repository("x", storageType="s3", s3=s3(region="eu central")), ("spec.s3.region",)),
-    Refusal("s3.path", repository("x", storageType="s3", s3=s3(path="a/b")), ("begins with a slash: write /a/b",)),
-    Refusal("s3.path", repository("x", storageType="s3", s3=s3(path="/taken")), ("Repository", "a path of its own")),
+    Refusal("s3.path", repository("x", storageType="s3", s3=s3(path="a/b")), ("must begin with a slash; write /a/b",)),
+    Refusal("s3.path", repository("x", storageType="s3", s3=s3(path="/taken")), ("Repository", "set another path")),
     Refusal("credentials", repository("x", storageType="s3", s3=s3(credentialsSecretRef=None)), ("is required with keyType shared",)),
     Refusal("options", repository("x", options=["--proces-max=4"]), ("spec.options[0]", "process-max")),
     Refusal("options", backup("x", options=["--repo1-path=/etc"]), ("spec.options[0]", "--repo1-path=/etc")),
     Refusal("repository", backup("x", repository="hipo"), ('spec.repository: "hipo"', "did you mean hippo?")),
-    Refusal("storage", backup("x", storage="s3"), ("spec.storage", "has storage local only")),
+    Refusal("storage", backup("x", storage="s3"), ("spec.storage", "has only storage local")),
     Refusal("schedule", schedule("x", schedule="61 0 * * *"), ("spec.schedule", "minutes", "61")),
     Refusal("timeZone", schedule("x", timeZone="Europe/Berln"), ("spec.timeZone", "Europe/Berlin")),
-    Refusal("volumeClaim", restore("x", volumeClaim="hippo-pgbackrest-repo"), ("spec.volumeClaim", "the backups are on")),
+    Refusal("volumeClaim", restore("x", volumeClaim="hippo-pgbackrest-repo"), ("spec.volumeClaim", "the claim that holds the backups")),
     Refusal("set", restore("x", set="20200101-000000F"), ("spec.set", "no such backup", "20261101-000000F")),
-    Refusal("target", restore("x", target={"time": "2026-11-02 10:00:00+00", "xid": "77"}), ("names time and xid",)),
+    Refusal("target", restore("x", target={"time": "2026-11-02 10:00:00+00", "xid": "77"}), ("sets time and xid",)),
     Refusal("timeline", restore("x", target={"immediate": True}, targetTimeline="3"), ("spec.targetTimeline",)),
     Refusal("window", restore("x", target={"time": "2019-01-01 00:00:00+00"}), ("spec.target.time", "2019")),
     Refusal("window", restore("x", target={"lsn": "0/10"}), ("spec.target.lsn", "0/3000060")),
@@ -71,7 +71,7 @@ NEW = [
     Refusal("dataSource", cluster("x", dataSource={"repository": "hipo"}), ("spec.dataSource.repository", "did you mean hippo?")),
     Refusal("cloneableFrom", cluster("x", dataSource={"repository": "distant", "namespace": "default"}), ("spec.dataSource.namespace", "spec.cloneableFrom")),
     Refusal("window", cluster("x", dataSource={"repository": "hippo", "target": {"time": "2019-01-01 00:00:00+00"}}), ("spec.dataSource.target.time", "2019")),
-    Refusal("taken", cluster("hippo"), ("metadata.name", "a Repository of this name exists already")),
+    Refusal("taken", cluster("hippo"), ("metadata.name", "a Repository of this name exists")),
 ]  # fmt: skip
 
 
@@ -101,12 +101,12 @@ CHANGES = [
     Change("immutable", restore("c-restore"), restore("c-restore", set="latest"), ("a Restore cannot be changed",)),
     Change("immutable", repository("c-class"), repository("c-class", local={"storageClassName": "fast"}), ("spec.local.storageClassName",)),
     Change("immutable", repository("c-cipher"), repository("c-cipher", encryption={"secretRef": {"name": "k"}}), ("spec.encryption", "re-encrypt")),
-    Change("size", repository("c-size", local={"size": "20Gi"}), repository("c-size", local={"size": "5Gi"}), ("not shrink from 20Gi",)),
+    Change("size", repository("c-size", local={"size": "20Gi"}), repository("c-size", local={"size": "5Gi"}), ("cannot shrink from 20Gi",)),
     Change(
         "narrowing",
         repository("c-narrow", storageType="local,s3", s3=s3(path="/narrow")),
         repository("c-narrow", storageType="s3", s3=s3(path="/narrow")),
-        ("storage local still holds a backup",),
+        ("cannot remove storage local: it still holds a backup",),
         {"backups": [{"label": "20261101-000000F", "type": "full", "storage": "local", "repo": 1, "startTime": "2026-11-01T00:00:00Z", "stopTime": "2026-11-01T00:10:00Z"}]},
     ),
 ]  # fmt: skip
@@ -187,7 +187,7 @@ def test_a_restore_of_a_set_that_is_not_listed_any_more_is_accepted(prepared: Ku
 
 def test_a_restore_before_the_oldest_set_is_refused_though_that_is_not_listed(prepared: Kubectl, many: list[Set]):
     said = prepared.refused(restore("too-early", repository="many", target={"lsn": "0/1000000"}))
-    assert f"is before {many[0].lsn}, the end of the oldest backup that can be restored" in said
+    assert f"is before {many[0].lsn}, the end of the oldest usable backup; choose a later position" in said
 
 
 def test_a_repository_in_use_is_not_deleted(prepared: Kubectl):

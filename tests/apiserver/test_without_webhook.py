@@ -45,9 +45,9 @@ def test_the_schema_refuses_alone(bypassed: Kubectl, obj, said):
 
 
 CHANGED = [
-    (backup("fixed", type="full"), "a Backup cannot be changed, but for its deletionPolicy; create another one"),
-    (restore("fixed", set="latest"), "a Restore cannot be changed; create another one"),
-    (repository("fixed", local={"size": "1Gi"}), "the size can grow, but a volume cannot shrink"),
+    (backup("fixed", type="full"), "a Backup cannot be changed, except for its deletionPolicy; create another Backup"),
+    (restore("fixed", set="latest"), "a Restore cannot be changed; create another Restore"),
+    (repository("fixed", local={"size": "1Gi"}), "size cannot shrink, because a volume can only grow"),
     (
         repository("fixed", local={"size": "20Gi"}, encryption={"secretRef": {"name": "k"}}),
         "encryption cannot be changed",
@@ -141,7 +141,7 @@ def test_a_storage_that_holds_backups_is_not_left_out_unseen(bypassed: Kubectl):
 
     said = until(rejected, "it is Rejected", 20)
     assert said == (
-        'spec.storageType: "s3": storage local still holds a backup; a Repository with backups can only gain storages'
+        'spec.storageType: "s3": cannot remove storage local: it still holds a backup; storages can only be added'
     )
 
 

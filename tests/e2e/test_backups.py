@@ -164,7 +164,7 @@ def test_a_backup_deleted_with_its_set_takes_along_what_builds_on_it_and_nothing
     space.run("patch", "pgb", "pod-killed", "--type=merge", "-p", '{"spec":{"deletionPolicy":"Delete"}}')
     space.until("pgb", "pod-killed", lambda b: b["metadata"].get("finalizers"), "is held", 30)
     said = space.run("delete", "pgb", "pod-killed", "--wait=false").stderr
-    assert f"backup set {first} is expired, and with it 1 that build on it: {second}" in said
+    assert f"backup set {first} will be expired, and 1 that depends on it: {second}" in said
     until(lambda: space.get("pgb", "pod-killed") is None, "pod-killed is gone", 120)
     assert [one["label"] for one in info(space)["backup"]] == [one for one in before if one not in {first, second}]
     events = {one["reason"]: one["message"] for one in space.list("events") if one["involvedObject"]["name"] == "hippo"}

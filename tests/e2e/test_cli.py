@@ -19,6 +19,7 @@ import pytest
 from harness.cluster import Cluster
 from harness.kubectl import Kubectl, phase
 from harness.objects import archived
+from harness.processes import started
 from harness.s3 import ENDPOINT, REGION, Store
 from harness.waiting import until
 from localcluster.config import STORAGE_CLASSES
@@ -83,7 +84,7 @@ def test_backup_with_the_seeds_options_shows_progress_until_its_end(hippo: Clust
 def test_ctrl_c_leaves_the_backup_running_and_says_how_to_look_again(hippo: Cluster, run: Run, space: Kubectl):
     options = "--type=full --compress-type=gz --compress-level=9 --process-max=1 --log-level-console=detail"
     words = argv(space, "backup", "hippo", "--name=left", f"--backup-opts={options}", "--wait")
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as looking:
+    with started(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as looking:
         space.until("pgb", "left", phase("Running"), "runs", 180)
         looking.send_signal(signal.SIGINT)
         _, said = looking.communicate(timeout=30)

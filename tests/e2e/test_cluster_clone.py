@@ -98,7 +98,7 @@ def moment(source: Cluster, space: Kubectl) -> dict[str, str]:
 
 def test_another_namespace_is_refused_until_the_source_allows_it(source: Cluster, space: Kubectl, far: Kubectl):
     asked = copy_of("past", namespace=space.namespace)
-    assert f"can add {far.namespace} to its spec.cloneableFrom" in far.refused(asked)
+    assert f"can add {far.namespace} to spec.cloneableFrom" in far.refused(asked)
     source.change(repository={"cloneableFrom": [far.namespace]})
     until(lambda: space.get("pgrepo", "source")["spec"].get("cloneableFrom"), "the Repository allows it", 60)
     far.run("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(asked))

@@ -18,11 +18,11 @@ NO_S3 = repository("bad", retention={"full": 7}) | {"spec": {"storageType": "s3"
 CASES = {
     "unknown storage type": (
         repository("bad", storageType="nfs"),
-        'spec.storageType: "nfs": nfs is not a storage; a storage is local or s3, and both are local,s3',
+        'spec.storageType: "nfs": nfs is not a storage; write local, s3, or local,s3 for both',
     ),
     "a storage without what it needs": (
         NO_S3,
-        "spec.s3.bucket: is required with storage s3: give it here or as the operator's default (s3.bucket)",
+        "spec.s3.bucket: is required with storage s3; set it here or as the operator's default (s3.bucket)",
     ),
     "a size that is none": (
         repository("bad", local={"size": "10Gigs"}),
@@ -30,23 +30,23 @@ CASES = {
     ),
     "a name that no Service may have": (
         repository("Bad"),
-        'metadata.name: "Bad": must be lower-case letters, digits and dashes and begin with a letter',
+        'metadata.name: "Bad": must be lower-case letters, digits and dashes, beginning with a letter',
     ),
     "retention said twice": (
         repository("bad", retention={"full": 7}, options=["--repo1-retention-full=3"]),
-        "spec.retention.full: 7: is set in options as --repo1-retention-full too; keep one of the two",
+        "spec.retention.full: 7: is also set in options as --repo1-retention-full; remove one of the two",
     ),
     "retention by time without a time": (
         repository("bad", retention={"fullType": "time"}),
-        "spec.retention.full: is required with fullType time: for how many days?",
+        "spec.retention.full: is required with fullType time; set the number of days",
     ),
     "an option that is pgwarden's": (
         repository("bad", options=["--repo1-path=/tmp"]),
-        'spec.options[0]: "--repo1-path=/tmp": use spec.s3.path of the Repository',
+        'spec.options[0]: "--repo1-path=/tmp": cannot be set here; use spec.s3.path of the Repository',
     ),
     "unknown Repository": (
         backup("bad", repository="nobody"),
-        'spec.repository: "nobody": there is no Repository nobody in namespace NS; there is hippo',
+        'spec.repository: "nobody": there is no Repository nobody in namespace NS; available: hippo',
     ),
     "type: fulll": (backup("bad", type="fulll"), 'spec.type: "fulll": must be one of full, diff, incr'),
     "--type=fulll": (
@@ -55,15 +55,15 @@ CASES = {
     ),
     "a storage that the Repository has not": (
         backup("bad", storage="s3"),
-        'spec.storage: "s3": Repository hippo has storage local only; leave spec.storage out or widen its storageType',
+        'spec.storage: "s3": Repository hippo has only storage local; omit spec.storage, or add s3 to its storageType',
     ),
     "a misspelt option": (
         backup("bad", "--proces-max=4"),
-        'spec.options[0]: "--proces-max=4": is not an option that can be set here; did you mean --process-max?',
+        'spec.options[0]: "--proces-max=4": is not an allowed option; did you mean --process-max?',
     ),
     "a retention of a second storage": (
         backup("bad", "--type=full", "--repo2-retention-full=7"),
-        'spec.options[1]: "--repo2-retention-full=7": there is no storage 2; this Repository has repo1 (local)',
+        'spec.options[1]: "--repo2-retention-full=7": there is no storage 2; this Repository has only repo1 (local)',
     ),
     "a shell in the options": (
         backup("bad", "--type=full; rm -rf /"),
@@ -75,15 +75,15 @@ CASES = {
     ),
     "a target in the future": (
         restore("bad", {"time": "2999-01-01T00:00:00Z"}),
-        'spec.target.time: "2999-01-01T00:00:00Z": is in the future (it is ',
+        'spec.target.time: "2999-01-01T00:00:00Z": is in the future (now: ',
     ),
     "a target without a zone": (
         restore("bad", {"time": "2026-11-23 10:00:00"}),
-        'spec.target.time: "2026-11-23 10:00:00": needs a time zone: 2026-11-23 10:00:00Z for UTC, or an offset',
+        'spec.target.time: "2026-11-23 10:00:00": has no time zone; write 2026-11-23 10:00:00Z for UTC, or an offset',
     ),
     "two targets": (
         restore("bad", {"time": "2026-11-23T10:00:00Z", "xid": "77"}),
-        "spec.target: names time and xid; set exactly one of time, lsn, xid, name, immediate, or leave target out",
+        "spec.target: sets time and xid; set exactly one of time, lsn, xid, name, immediate, or omit target",
     ),
     "a place that is no LSN": (
         restore("bad", {"lsn": "somewhere"}),
@@ -91,19 +91,19 @@ CASES = {
     ),
     "a restore over the backups": (
         restore("bad", volumeClaim="hippo-pgbackrest-repo"),
-        'spec.volumeClaim: "hippo-pgbackrest-repo": is the volume that the backups are on; name a new claim',
+        'spec.volumeClaim: "hippo-pgbackrest-repo": is the claim that holds the backups; name a new claim',
     ),
     "a schedule with four fields": (
         schedule("bad", "0 1 * *"),
-        'spec.schedule: "0 1 * *": has 4 fields instead of five (minutes 0-59, hours 0-23, day of month 1-31,',
+        'spec.schedule: "0 1 * *": has 4 fields; write five (minutes 0-59, hours 0-23, day of month 1-31,',
     ),
     "a schedule by a nickname": (
         schedule("bad", "@daily"),
-        'spec.schedule: "@daily": names such as @daily are not known here; write "0 0 * * *"',
+        'spec.schedule: "@daily": macros such as @daily are not supported; write "0 0 * * *"',
     ),
-    "a day that never comes": (
+    "a schedule that never fires": (
         schedule("bad", "0 0 30 2 *"),
-        'spec.schedule: "0 0 30 2 *": never comes: no month that it names has a day 30',
+        'spec.schedule: "0 0 30 2 *": never fires: none of its months has a 30th',
     ),
     "a time zone that is none": (
         schedule("bad", "0 1 * * *", timeZone="Europe/Zuerich"),
@@ -113,12 +113,12 @@ CASES = {
 
 SIX_WRONG = schedule("bad", "61 60 24 32 13 7")
 SIX_SENTENCES = (
-    '"61": seconds: 61 is out of range; allowed are 0-59',
-    '"60": minutes: 60 is out of range; allowed are 0-59',
-    '"24": hours: 24 is out of range; allowed are 0-23',
-    '"32": day of month: 32 is out of range; allowed are 1-31',
-    '"13": month: 13 is out of range; allowed are 1-12 or JAN-DEC',
-    '"7": day of week: Sunday is 0 or SUN, not 7; allowed are 0-6 or SUN-SAT',
+    '"61": seconds: 61 is out of range; allowed: 0-59',
+    '"60": minutes: 60 is out of range; allowed: 0-59',
+    '"24": hours: 24 is out of range; allowed: 0-23',
+    '"32": day of month: 32 is out of range; allowed: 1-31',
+    '"13": month: 13 is out of range; allowed: 1-12 or JAN-DEC',
+    '"7": day of week: Sunday is 0 or SUN, not 7; allowed: 0-6 or SUN-SAT',
 )
 
 #: What the CRDs' schema lets in, so that it comes to the controller when nobody stands at the door.

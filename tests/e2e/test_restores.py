@@ -29,7 +29,9 @@ def postgres(installed, space: Kubectl) -> Postgres:
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
-        pytest.param("2001-01-01 00:00:00+00", "the earliest that Repository hippo can recover to", id="before it all"),
+        pytest.param(
+            "2001-01-01 00:00:00+00", "the earliest time that Repository hippo can recover to", id="before it all"
+        ),
         pytest.param("2999-01-01T00:00:00Z", "is in the future", id="in the future"),
         pytest.param("2026-11-23 10:00:00", "zone", id="without a zone"),
     ],

@@ -141,7 +141,7 @@ def test_path_port_region_and_style_reach_pgbackrest_as_they_are(reached, space:
 
 def test_two_repositories_on_one_bucket_and_path_are_refused(reached, space: Kubectl, bucket: str):
     said = space.refused(repository("s3", bucket, name="other", s3={"path": "/team/blue/"}))
-    assert f"endpoint, bucket and path are those of Repository {space.namespace}/hippo; give this one a path" in said
+    assert f"is used by Repository {space.namespace}/hippo in the same bucket; set another path" in said
 
 
 def test_auto_without_an_instance_role_says_so(reached, space: Kubectl, bucket: str):

@@ -22,7 +22,7 @@ OVER = [
     ("a list", "Backup", {"options": ["--a=1"] * 33}, "spec.options", "must have at most 32 entries, not 33"),
     ("an entry", "Backup", {"options": ["--start-fast", "'" * 1025]}, "spec.options[1]", "must have at most 1024 characters, not 1025"),
     ("a map", "PostgresCluster", {"parameters": {f"Work{n}": n for n in range(201)}}, "spec.parameters", "must have at most 200 entries, not 201"),
-    ("a name", "PostgresCluster", {"parameters": {"X" * 400: 1}}, f"spec.parameters.{'X' * 80}", "has a name of 400 characters; at most 317"),
+    ("a name", "PostgresCluster", {"parameters": {"X" * 400: 1}}, f"spec.parameters.{'X' * 80}", "must have a name of at most 317 characters, not 400"),
     ("a name of a Repository", "Backup", {"repository": "h" * 60}, "spec.repository", "must have at most 52 characters, not 60"),
     ("another type", "Backup", {"options": {"a": ["--x"] * 100}}, "spec.options", "must be a list of strings such as --process-max=4"),
     ("an inner Repository's list", "PostgresCluster", {"repository": {"options": ["--a=1"] * 40}}, "spec.repository.options", "must have at most 32 entries, not 40"),
@@ -48,7 +48,7 @@ def test_an_object_that_is_too_large_is_one_fault_by_whatever_door_it_comes(make
     for standing in (False, True):
         verdict = validate(obj, old=None, lookup=Cluster(), now=NOW, defaults=OperatorDefaults(), standing=standing)
         assert [(one.field, one.rule) for one in verdict.faults] == [("spec", "size")]
-        assert "more than 256 KiB (312 KiB)" in verdict.faults[0].message
+        assert "312 KiB, more than 256 KiB" in verdict.faults[0].message
 
 
 def test_a_status_of_any_size_is_in_nobodys_way(judge, make):
@@ -65,20 +65,20 @@ def test_fifty_faults_are_told_and_the_others_counted(judge, make, count):
     faults = judge(make("Backup", repository="hippo", options=entries)).faults
     wrong = sum(len(entry.split()) for entry in entries)
     assert len(faults) == 51
-    assert str(faults[-1]) == f"spec: and {wrong - 50} more faults; mend those above first"
+    assert str(faults[-1]) == f"spec: and {wrong - 50} more; fix those above first"
     assert len(summary(faults)) < 32_768
 
 
 def test_unknown_fields_are_counted_too(judge, make):
     faults = judge(make("Backup", repository="hippo", **{f"a{number}": 1 for number in range(5000)})).faults
-    assert [one.message for one in faults[50:]] == ["and 4950 more faults; mend those above first"]
+    assert [one.message for one in faults[50:]] == ["and 4950 more; fix those above first"]
 
 
 def test_the_options_that_there_are_are_listed_once():
     _, faults = parse_options(["--zzz=1 --yyy=1", "--xxx=1"], command="restore")
-    lists = [one.message for one in faults if "these can" in one.message]
+    lists = [one.message for one in faults if "allowed are" in one.message]
     assert len(lists) == 1
-    assert [one.message for one in faults[1:]] == ["is not an option that can be set here"] * 2
+    assert [one.message for one in faults[1:]] == ["is not an allowed option"] * 2
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_all_faults_together_are_short():
     faults = limited([Fault(f"spec.f{number}", "🐘" * 300, "is wrong" * 100, "x") for number in range(50)])
     assert len(json.dumps(summary(faults))) < 32_768
     assert limited(faults) == faults
-    assert faults[-1].message == f"and {50 - len(faults) + 1} more faults; mend those above first"
+    assert faults[-1].message == f"and {50 - len(faults) + 1} more; fix those above first"
 
 
 def test_a_text_is_shortened_in_its_middle():

@@ -137,6 +137,6 @@ def test_there_are_such_fields():
 def test_the_rule_says_what_is_wrong_with_the_name(name):
     spec = {"storageType": "s3", "s3": {"credentialsSecretRef": {"name": name}}}
     found = schema_faults({"apiVersion": f"{GROUP}/{VERSION}", "kind": "Repository", "metadata": {}, "spec": spec})
-    assert [(one.field, one.message[:25]) for one in found] == [
-        ("spec.s3.credentialsSecretRef.name", "must be an object's name:")
+    assert [(one.field, one.message[:23]) for one in found] == [
+        ("spec.s3.credentialsSecretRef.name", "must be an object name:")
     ]

@@ -17,12 +17,12 @@ FAULTS = [
     ("a required field says what it is", "Backup", {}, "spec.repository: is required: name of the Repository, in the same namespace"),
     ("an unknown field has a neighbour", "Backup", {"repository": "hippo", "typ": "full"}, 'spec.typ: "full": is not a field of spec; did you mean type?'),
     ("case is no matter for a neighbour", "Repository", {"s3": {"verifyTls": True}}, "spec.s3.verifyTls: true: is not a field of spec.s3; did you mean verifyTLS?"),
-    ("a stranger sees the fields", "Repository", {"local": {"zz": 1}}, "spec.local.zz: 1: is not a field of spec.local; its fields are size, storageClassName"),
+    ("a stranger sees the fields", "Repository", {"local": {"zz": 1}}, "spec.local.zz: 1: is not a field of spec.local; allowed are size, storageClassName"),
     ("an item has its number", "Backup", {"repository": "hippo", "options": ["--start-fast", 3]}, "spec.options[1]: 3: must be a string, not a number"),
     ("a range has both ends", "Repository", {"postgres": {"port": 0}}, "spec.postgres.port: 0: must be between 1 and 65535"),
     ("an empty string", "Backup", {"repository": ""}, 'spec.repository: "": must not be empty'),
     ("a quantity", "Repository", {"resources": {"limits": {"cpu": []}}}, 'spec.resources.limits.cpu: "(a list)": must be a quantity such as 500m or 1Gi'),
-    ("a line break at the end", "Restore", {"repository": "hippo", "volumeClaim": "data\n"}, 'spec.volumeClaim: "data\\n": must be a name: lower-case letters, digits and -, a letter or digit first and last'),
+    ("a line break at the end", "Restore", {"repository": "hippo", "volumeClaim": "data\n"}, 'spec.volumeClaim: "data\\n": must be a name: lower-case letters, digits and -, a letter or digit at both ends'),
 ]  # fmt: skip
 
 

@@ -140,7 +140,7 @@ def test_text_is_one_finding_a_line_and_a_sum(run):
     assert len(faults) == len(EXPECTED)
     assert faults[1] == (
         f"{FAULTY}/backups.yaml:7: error: Backup one: spec.options[0]: "
-        '"--typ=full": is not an option that can be set here; did you mean --type? [options]'
+        '"--typ=full": is not an allowed option; did you mean --type? [options]'
     )
     assert "helm template" in faults[-1]
     assert total.startswith("12 faults and ")

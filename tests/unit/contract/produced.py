@@ -16,6 +16,7 @@ from controller.repository import report
 from controller.repository.facts import Facts, PodView
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.contract.status import Status
 from pgwarden.pgbackrest.info import Info, parse_info
 
 Object = dict[str, Any]
@@ -139,7 +140,7 @@ def facts(
         "archiveMode": "on",
         "archiveCommand": "/pgwarden/x",
     }
-    pod = PodView("db-0", "10.0.0.1", None, {"postgres": postgres, "archiver": archiver})
+    pod = PodView("db-0", "10.0.0.1", None, msgspec.convert({"postgres": postgres, "archiver": archiver}, Status))
     given = {"storageType": storage_type, "retention": {"full": 7}} | spec
     given |= {"s3": S3} if "s3" in storage_type else {}
     repository: Object = {

@@ -52,18 +52,18 @@ def test_a_restore_on_the_timeline_of_any_set_is_accepted(also_before: World):
 def test_a_point_before_all_sets_is_refused_however_far_back_they_go(there: World):
     first = min(there.sets, key=lambda one: one.number)
     (fault,) = there.judge("Restore", target={"lsn": lsn_text(parse_lsn(first.lsn) - 1)}).faults
-    assert fault.message == f"is before {first.lsn}, the end of the oldest backup that can be restored"
+    assert fault.message == f"is before {first.lsn}, the end of the oldest usable backup; choose a later position"
     before = min(there.sets, key=lambda one: one.stop).stop - timedelta(seconds=1)
     (fault,) = there.judge("Restore", target={"time": f"{before:%Y-%m-%dT%H:%M:%SZ}"}).faults
-    assert "the earliest that Repository hippo can recover to" in fault.message
+    assert "the earliest time that Repository hippo can recover to" in fault.message
 
 
 def test_a_timeline_that_nothing_has_is_refused():
     forked = world([replace(one, timeline=one.timeline + 1) for one in FORKED])
     (fault,) = forked.judge("Restore", targetTimeline="1").faults
-    assert "all backups that could be restored are on a later timeline (2 or higher)" in fault.message
+    assert "all usable backups are on a later timeline (2 or higher)" in fault.message
     (fault,) = forked.judge("Restore", targetTimeline="4").faults
-    assert fault.message.startswith("Repository hippo has no WAL of this timeline; the newest is 3")
+    assert fault.message.startswith("Repository hippo has no WAL on this timeline; the newest is 3")
 
 
 def test_the_newest_timeline_is_looked_for_in_the_storage_that_is_restored_from():
@@ -134,8 +134,8 @@ PACES = {
 @pytest.mark.parametrize(("sets", "warned"), PACES.values(), ids=PACES.keys())
 def test_the_pace_of_a_schedule_is_held_to_the_newest_backups(sets: list[Set], warned: bool):
     verdict = world(sets).judge("BackupSchedule", schedule="0 */2 * * *", type="full")
-    said = [text for text in verdict.warnings if "comes round after 2h" in text]
-    assert [("took 3h" in text) for text in said] == ([True] if warned else [])
+    said = [text for text in verdict.warnings if "fires every 2h" in text]
+    assert [("take up to 3h" in text) for text in said] == ([True] if warned else [])
 
 
 def test_a_storage_that_holds_sets_cannot_be_left_out_though_none_of_them_is_listed():
@@ -145,7 +145,7 @@ def test_a_storage_that_holds_sets_cannot_be_left_out_though_none_of_them_is_lis
     narrowed["spec"]["storageType"] = "local"
     del narrowed["spec"]["s3"]
     verdict = validate(narrowed, old=there.repository, lookup=Cluster(), now=NOW, defaults=OperatorDefaults())
-    assert "storage s3 still holds 5 backups" in str(verdict.faults[0])
+    assert "cannot remove storage s3: it still holds 5 backups" in str(verdict.faults[0])
 
 
 def truly_with(sets: list[Set], gone: Set) -> set[str]:
@@ -168,7 +168,7 @@ def test_nobody_is_told_that_nothing_builds_on_a_set_on_which_something_does(als
             said = deleted(also_before, one, storage)
             if fulls != [one.label]:
                 assert "only full" not in said
-            assert "no other builds on it" not in said or not truth
+            assert "no other set depends on it" not in said or not truth
 
 
 def deleted(there: World, one: Set, storage: str) -> str:
@@ -197,4 +197,4 @@ def test_a_storage_that_got_another_number_is_still_the_one_of_the_backup():
     """s3 alone was repo1, and is repo2 once there is a local one."""
     old, new = chain("F", last=NOW - 9 * HOUR), chain("FI")
     there = world([*new, *(replace(one, repo=2) for one in old)], "local,s3")
-    assert "only full one" in deleted(there, replace(old[0], repo=1), "s3")
+    assert "only full backup" in deleted(there, replace(old[0], repo=1), "s3")

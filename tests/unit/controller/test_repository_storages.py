@@ -16,6 +16,7 @@ from controller.repository import decide, report
 from controller.repository.facts import Facts, PodView
 from pgwarden.api.defaults import OperatorDefaults, effective_s3
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.contract.status import Status
 from pgwarden.pgbackrest.info import parse_info
 
 TEXTS = json.loads((Path(__file__).parents[1] / "pgbackrest" / "data" / "trouble-2.60.json").read_text("utf-8"))
@@ -49,7 +50,8 @@ def facts(
 ) -> Facts:
     spec = msgspec.convert({"storageType": storage_type, "s3": S3}, RepositorySpec)
     postgres = {"reachable": True, "systemIdentifier": MINE, "archiveMode": "on", "archiveCommand": "/pgwarden/x"}
-    pod = PodView("db-0", "10.0.0.1", None, {"postgres": postgres, "archiver": {}} | (answer or {}))
+    answered = {"postgres": postgres, "archiver": {}} | (answer or {})
+    pod = PodView("db-0", "10.0.0.1", None, msgspec.convert(answered, Status))
     repository = {"metadata": {"name": "hippo", "namespace": "ns", "generation": 3}}
     values = {
         "repository": repository, "spec": spec, "now": datetime(2026, 11, 23, tzinfo=UTC), "pods": (pod,), "host_ready": True,

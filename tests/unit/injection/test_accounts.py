@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from pgwarden.injection.decide import decide
+from pgwarden.injection.pipeline import decision_on
 
 S3 = {"keyType": "web-id", "roleARN": "arn:aws:iam::1:role/backups", "bucket": "b", "endpoint": "e", "region": "r"}
 
@@ -33,8 +33,8 @@ def test_the_default_account_gives_way_to_the_repositorys(pod, found, operations
 def test_an_account_of_the_pods_own_stays_and_a_warning_says_what_it_needs(pod, found, operations, settings):
     mine = running_as(pod, "billing")
     assert accounts(operations(mine, found)) == []
-    warning = "keyType web-id: the pod runs as service account billing, which needs the role of the bucket too"
-    assert decide(mine, found, settings).warnings == (warning,)
+    warning = "keyType web-id: the pod runs as service account billing, which also needs the role for the bucket"
+    assert decision_on(mine, found, settings).warnings == (warning,)
 
 
 def test_a_second_look_adds_nothing(pod, found, operations, applied):

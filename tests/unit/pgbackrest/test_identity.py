@@ -34,7 +34,7 @@ def spec(**s3) -> RepositorySpec:
 
 
 def pods(given: RepositorySpec) -> dict:
-    settings = Settings.from_environment()
+    settings = Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"})
     host = repository_render.deployment(REPOSITORY, given, settings)
     job = backup_render.job(BACKUP, BackupSpec(repository="hippo"), REPOSITORY, given, ["backup"], settings)
     plan = Plan(restore="r", restore_uid="x", repository="hippo", new_claim="c", facts=FACTS, mounts=[DATA])

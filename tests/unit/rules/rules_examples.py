@@ -200,28 +200,28 @@ NAMES = [
 #: (kind, spec, beginning of the warning)
 WARNINGS = [
     ("Repository", {}, "no retention is set"),
-    ("Repository", option("--archive-push-queue-max=1TiB"), "archive-push-queue-max makes"),
+    ("Repository", option("--archive-push-queue-max=1TiB"), "archive-push-queue-max lets"),
     ("Repository", s3(verifyTLS=False), "spec.s3.verifyTLS is false"),
     ("Repository", s3(bucket="a.b"), "bucket a.b has a dot"),
-    ("Repository", s3() | {"local": {"size": "10Gi"}}, "spec.local is not used"),
+    ("Repository", s3() | {"local": {"size": "10Gi"}}, "spec.local has no effect"),
     ("Repository", s3(keyType="web-id", credentialsSecretRef=None), "keyType web-id: spec.serviceAccountName is empty"),
     ("Repository", (s3(path="/new"), s3(path="/old")), "the s3 storage moves"),
     ("Backup", {"repository": "new"}, "Repository new has no full backup yet"),
     ("BackupSchedule", {"type": "full"}, "next backups: "),
     ("BackupSchedule", {"suspend": True}, "the schedule is suspended"),
-    ("BackupSchedule", {"schedule": "0 * * * *", "type": "full"}, "the schedule comes round after"),
+    ("BackupSchedule", {"schedule": "0 * * * *", "type": "full"}, "the schedule fires every"),
     ("BackupSchedule", {"repository": "new"}, "backups of Repository new are kept forever"),
     ("BackupSchedule", {"type": "incr"}, "no BackupSchedule of Repository hippo makes full backups"),
     ("Restore", {"repository": "new", "target": {"time": "2026-11-15T10:00:00Z"}}, "the recovery window of Repository new"),
     ("Restore", {"repository": "new", "set": "20261101-000000F"}, "the backups of Repository new are not known"),
-    ("Restore", {"repository": "many", "set": "20261101-000000F"}, "20261101-000000F is not among the newest 50 of 60"),
+    ("Restore", {"repository": "many", "set": "20261101-000000F"}, "set 20261101-000000F is not among the newest 50 of 60"),
     ("Restore", {"repository": "busy"}, "waits for Restore "),
     ("PostgresCluster", {"synchronous": True}, "spec.synchronous has no effect"),
     ("PostgresCluster", source(repository="new", target={"time": "2026-11-15T10:00:00Z"}), "spec.dataSource: the recovery"),
     ("PostgresCluster", source(repository="broken"), "spec.dataSource: Repository broken is not Ready"),
 ]  # fmt: skip
 
-#: Pods: (rule, field, container's fields, the Repository's spec.postgres)
+#: Pods: (rule, field, container's fields and the pod's initContainers and volumes, the Repository's spec.postgres)
 PODS = [
     ("no-repository", "metadata.labels[pgwarden.io/repository]", {}, None),
     ("repository", "metadata.labels[pgwarden.io/repository]", {}, {"port": "x"}),
@@ -233,6 +233,8 @@ PODS = [
     ("run-as-user", "spec.containers[0].securityContext.runAsUser", {"image": "acme/pg:1"}, {}),
     ("sub-path", "spec.containers[0].volumeMounts", {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data", "subPathExpr": "$(X)"}]}, {}),
     ("taken", "spec.containers[0].name", {"name": "pgwarden"}, {}),
+    ("taken", "spec.initContainers[0].name", {"initContainers": [{"name": "pgwarden-tools"}]}, {}),
+    ("taken", "spec.volumes[0].name", {"volumes": [{"name": "pgwarden-conf", "emptyDir": {}}]}, {}),
     ("taken", "spec.containers[0].ports", {"ports": [{"containerPort": 8432}]}, {}),
     ("taken", "spec.containers[0].volumeMounts", {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}, {"name": "x", "mountPath": "/pgwarden/x"}]}, {}),
     ("archive-command", "spec.containers[0].args[1]", {"args": ["-c", "archive_command=cp %p /x"]}, {}),

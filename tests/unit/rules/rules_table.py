@@ -11,7 +11,8 @@ from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
-from pgwarden.injection.decide import Refuse, decide
+from pgwarden.injection.decide import Refuse
+from pgwarden.injection.pipeline import decision_on
 from pgwarden.injection.settings import Settings
 from pgwarden.rules import Verdict, validate
 from pgwarden.rules.deletion import deletable, of_backup
@@ -79,6 +80,9 @@ def refusals() -> Iterator[Row]:
     for name, field in (("hippo", "status.pods"), ("busy", "backups"), ("busy", "restores")):
         repository = build("Repository", name, status={"pods": [{"name": "db-0"}]} if name == "hippo" else None)
         yield "Repository, deleted", the_one(deletable(repository, lookup=world()).faults, "in-use", field)
+        if field == "status.pods":
+            repository["metadata"]["ownerReferences"] = [{"kind": "PostgresCluster", "name": name}]
+            yield "Repository, deleted", the_one(deletable(repository, lookup=world()).faults, "in-use", field)
     for rule, field, container, access in examples.PODS:
         yield "Pod", the_one(pod_faults(container, access), rule, field)
 
@@ -86,10 +90,12 @@ def refusals() -> Iterator[Row]:
 def pod_faults(container: Any, access: Any) -> list[Fault]:
     mount = {"name": "data", "mountPath": "/var/lib/postgresql/data"}
     main = {"name": "postgres", "image": "postgres:17", "volumeMounts": [mount]} | container
+    of_pod = {field: main.pop(field) for field in ("initContainers", "volumes") if field in main}
     containers = [main, {"name": "b"}] if main["name"] == "a" else [main]
     metadata = {"name": "db-0", "namespace": "ns", "labels": {"pgwarden.io/repository": "hippo"}}
     repository = None if access is None else build("Repository", "hippo", postgres=access)
-    found = decide({"metadata": metadata, "spec": {"containers": containers}}, repository, Settings(image="x"))
+    pod = {"metadata": metadata, "spec": {"containers": containers} | of_pod}
+    found = decision_on(pod, repository, Settings(image="x"))
     assert isinstance(found, Refuse), found
     return found.faults
 
@@ -103,7 +109,7 @@ def the_one(faults: list[Fault], rule: str, field: str) -> Fault:
 def warnings() -> Iterator[tuple[str, Any, str]]:
     for kind, spec, beginning in examples.WARNINGS:
         said = [text for text in judged(kind, spec).warnings if text.startswith(beginning)]
-        assert said, f"{kind} {spec} is not warned of with {beginning}"
+        assert said, f"{kind} {spec} has no warning that begins with {beginning}"
         yield kind, spec, said[0]
     for repository, letters, number in examples.DELETED_BACKUPS:
         made = chain(letters)
@@ -118,10 +124,12 @@ def document() -> str:
     lines = [
         "# Rules",
         "",
-        "What is refused, with the words that a user reads, and what is only warned of. One rule set serves the webhook, the",
-        "controller (condition `Rejected`) and `kubectl pgwarden lint`; all faults of an object are told at once.",
+        "Every refusal and warning of pgwarden, with an example and the exact message. To look up a message, search this page for",
+        'its words. A refusal begins with the field and its value, as in `spec.local.size: "0": must be greater than zero`.',
+        "The webhook, the controller (condition `Rejected`) and `kubectl pgwarden lint` apply the same rules and report all faults of",
+        "an object at once, up to 50.",
         "",
-        "Made by `python -m tests.unit.rules.rules_table` out of the rules themselves; a test holds it to them.",
+        "This page is generated from the code by `python -m tests.unit.rules.rules_table`; do not edit it.",
     ]
     last = ""
     for kind, fault in refusals():
@@ -137,12 +145,12 @@ def document() -> str:
 
 
 DELETION = [
-    "## The deletion of a Repository",
+    "## Deleting a Repository",
     "",
-    "A request does not show whether its namespace is going, so that who asks decides: the namespace controller, the garbage",
-    "collector and the controller manager are never refused (nor even asked about, see the chart's `matchConditions`), and the",
-    "webhook for deletions has `failurePolicy: Ignore`. So a namespace goes whatever is in it, also when no pgwarden runs any more.",
-    "`kubectl annotate repository NAME pgwarden.io/delete-in-use=true` insists.",
+    "A request does not say whether its namespace is being deleted, so the user decides: the namespace controller, the garbage",
+    "collector and the controller manager are never refused (the chart's `matchConditions` skip them), and the webhook for deletions",
+    "has `failurePolicy: Ignore`. A namespace can therefore always be deleted, even while pgwarden is not running.",
+    "`kubectl annotate repository NAME pgwarden.io/delete-in-use=true` allows the deletion in any case.",
 ]
 
 

@@ -17,8 +17,8 @@ def test_a_backup_of_a_repository_is_admitted_without_a_word(make, judge):
 REPOSITORIES = [
     ("a slip", "hipo", "ns", "there is no Repository hipo in namespace ns; did you mean hippo?"),
     ("another namespace", "hippo", "apps", "there is no Repository hippo in namespace apps, but there is one in ns; a Repository serves its own namespace only"),
-    ("a stranger", "zebra", "ns", "there is no Repository zebra in namespace ns; there is hippo"),
-    ("none at all", "zebra", "apps", "there is no Repository zebra in namespace apps, nor any other; create it first"),
+    ("a stranger", "zebra", "ns", "there is no Repository zebra in namespace ns; available: hippo"),
+    ("none at all", "zebra", "apps", "there is no Repository zebra in namespace apps; create it first"),
 ]  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_a_storage_that_the_repository_has_not_is_refused(make, refusal):
     text = refusal(make("Backup", repository="hippo", storage="s3"))
     assert (
         text
-        == 'spec.storage: "s3": Repository hippo has storage local only; leave spec.storage out or widen its storageType'
+        == 'spec.storage: "s3": Repository hippo has only storage local; omit spec.storage, or add s3 to its storageType'
     )
 
 
@@ -45,7 +45,8 @@ def test_options_are_held_to_the_storages_of_the_repository(make, refusal):
         make("Backup", repository="hippo", options=["--type=full --repo1-retention-full=7 --repo2-retention-full=7"])
     )
     assert (
-        text == 'spec.options[0]: "--repo2-retention-full=7": there is no storage 2; this Repository has repo1 (local)'
+        text
+        == 'spec.options[0]: "--repo2-retention-full=7": there is no storage 2; this Repository has only repo1 (local)'
     )
 
 
@@ -53,7 +54,7 @@ def test_a_backup_cannot_be_changed_but_its_labels_and_its_deletion_policy_can(m
     old = make("Backup", repository="hippo", type="incr")
     new = copy.deepcopy(old)
     new["spec"]["type"] = "full"
-    assert refusal(new, old) == "spec: a Backup cannot be changed, but for its deletionPolicy; create another one"
+    assert refusal(new, old) == "spec: a Backup cannot be changed, except for its deletionPolicy; create another Backup"
     new = copy.deepcopy(old)
     new["metadata"]["labels"] = {"a": "b"}
     assert refusal(new, old) == ""
@@ -81,7 +82,7 @@ def test_an_object_that_is_being_deleted_is_left_alone(make, judge):
 def test_a_first_backup_that_becomes_a_full_one_is_announced(make, judge, hippo, options):
     hippo["status"] = produced.repository([])["status"]
     (warning,) = judge(make("Backup", repository="hippo", options=options)).warnings
-    assert warning.startswith("Repository hippo has no full backup yet: pgBackRest makes this ")
+    assert warning.startswith("Repository hippo has no full backup yet: pgBackRest takes a full backup instead of ")
     assert judge(make("Backup", repository="hippo", type="full")).warnings == []
 
 
@@ -143,6 +144,6 @@ def test_schedules_without_any_full_backup_are_warned_of(make, judge, cluster):
 
 def test_a_suspended_schedule_is_said_to_be_one(make, judge):
     assert (
-        "the schedule is suspended: no backup is made until spec.suspend is false"
+        "the schedule is suspended: no backups are created until spec.suspend is false"
         in judge(schedule(make, suspend=True)).warnings
     )

@@ -21,12 +21,12 @@ REFUSED = {
     "archive_command": ({"parameters": {"archive_command": "cp"}}, "spec.parameters.archive_command", "pgwarden sets it"),
     "a recovery target": ({"parameters": {"recovery_target_time": "x"}}, "spec.parameters.recovery_target_time", "Restore"),
     "upper case": ({"parameters": {"Work_Mem": "4MB"}}, "spec.parameters.Work_Mem", "write work_mem"),
-    "no parameter": ({"parameters": {"work mem": "4MB"}}, "spec.parameters.work mem", "not the name"),
+    "no parameter": ({"parameters": {"work mem": "4MB"}}, "spec.parameters.work mem", "not a parameter name"),
     "wal_level minimal": ({"parameters": {"wal_level": "minimal"}}, "spec.parameters.wal_level", "replica or logical"),
     "two lines": ({"parameters": {"search_path": "a\nb"}}, "spec.parameters.search_path", "control"),
     "another version without an image": ({"postgresVersion": 16}, "spec.postgresVersion", "set spec.image"),
     "s3 without a bucket": ({"repository": {"storageType": "s3"}}, "spec.repository.s3.bucket", "bucket"),
-    "a storage of another name": ({"repository": {"storageType": "posix"}}, "spec.repository.storageType", "local here"),
+    "a storage of another name": ({"repository": {"storageType": "posix"}}, "spec.repository.storageType", "calls it local"),
     "a field of a Repository that is the cluster's": (
         {"repository": {"postgres": {"port": 1}}}, "spec.repository.postgres", "",
     ),
@@ -43,7 +43,7 @@ def test_refused(judge, case):
 
 
 def test_a_name_that_a_repository_has_already_is_refused(judge):
-    assert "exists already" in fields(judge(build("PostgresCluster", "hippo")))["metadata.name"]
+    assert "choose another name" in fields(judge(build("PostgresCluster", "hippo")))["metadata.name"]
 
 
 CHANGES = {

@@ -39,7 +39,7 @@ def test_another_namespace_needs_the_sources_leave(judge, hippo, case):
     verdict = judge(clone_from(hippo, "dev"))
     assert verdict.ok == allowed
     if not allowed:
-        assert "can add dev to its spec.cloneableFrom" in fields(verdict)["spec.dataSource.namespace"]
+        assert "can add dev to spec.cloneableFrom" in fields(verdict)["spec.dataSource.namespace"]
 
 
 def clone_from(hippo, namespace):
@@ -56,7 +56,7 @@ def test_the_bucket_and_path_of_the_source_are_refused_for_the_clone(judge, clus
     cluster.present[:] = [build("Repository", "hippo", status=STATUS, storageType="s3", s3=place)]
     asked = clone()
     asked["spec"]["repository"] = {"storageType": "s3", "s3": place}
-    assert "those of Repository ns/hippo" in fields(judge(asked))["spec.repository.s3.path"]
+    assert "is used by Repository ns/hippo" in fields(judge(asked))["spec.repository.s3.path"]
     asked["spec"]["repository"]["s3"] = place | {"path": "/copy"}
     assert judge(asked).ok
 

@@ -23,8 +23,8 @@ def test_a_repository_of_pods_says_what_would_become_of_them_and_the_ways_out(us
     (fault,) = deletable(used, lookup=cluster).faults
     assert (fault.field, fault.value, fault.rule) == ("status.pods", ["db-0", "db-1"], "in-use")
     assert fault.message == (
-        "is in use: without it the WAL of these pods has nowhere to go and fills their volumes; delete them first, or take "
-        "the label pgwarden.io/repository off them; to delete it all the same: "
+        "is in use: without it these pods cannot archive WAL and their volumes fill up; delete the pods first, or remove "
+        "their label pgwarden.io/repository; to delete it anyway: "
         "kubectl annotate repository hippo pgwarden.io/delete-in-use=true"
     )
 
@@ -36,10 +36,16 @@ def test_what_runs_is_waited_for_and_what_is_done_is_not(make, cluster, kind):
         cluster.present.append(make(kind, name, repository="hippo", status={"phase": phase}))
     (fault,) = deletable(repository, lookup=cluster).faults
     assert (fault.field, fault.value) == (f"{kind.lower()}s", ["c", "d"])
-    assert f"a {kind} that is not done; wait for it, or delete it first" in fault.message
+    assert f"a {kind} that has not finished; wait for it, or delete it first" in fault.message
 
 
-def test_what_is_itself_being_deleted_holds_nothing_up(make, cluster):
+def test_the_repository_of_a_cluster_says_to_delete_the_cluster(used, cluster):
+    used["metadata"]["ownerReferences"] = [{"kind": "PostgresCluster", "name": "rhino"}]
+    (fault,) = deletable(used, lookup=cluster).faults
+    assert "it belongs to PostgresCluster rhino: delete that instead; to delete it anyway" in fault.message
+
+
+def test_what_is_itself_being_deleted_blocks_nothing(make, cluster):
     going = make("Backup", "a", repository="hippo", status={"phase": "Running"})
     going["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
     cluster.present.append(going)
@@ -74,14 +80,14 @@ OF_LOCAL = [*chain("FDIID", last=NOW - timedelta(hours=2)), *chain("F")]
 FULL, DIFF, NEXT, INCR, DIFF_2, LATER = (one.label for one in OF_LOCAL)
 SETS = [*OF_LOCAL, *chain("F", repo=2)]
 WARNED = {
-    "a full one": (FULL, 1, f"is expired, and with it 4 that build on it: {DIFF}, {NEXT}, {INCR}, {DIFF_2}"),
-    "a diff": (DIFF, 1, f"is expired, and with it 2 that build on it: {NEXT}, {INCR}"),
-    "an incr": (INCR, 1, "is expired; no other builds on it"),
-    "a full one alone": (LATER, 1, "is expired; no other builds on it"),
+    "a full one": (FULL, 1, f"will be expired, and 4 that depend on it: {DIFF}, {NEXT}, {INCR}, {DIFF_2}"),
+    "a diff": (DIFF, 1, f"will be expired, and 2 that depend on it: {NEXT}, {INCR}"),
+    "an incr": (INCR, 1, "will be expired; no other set depends on it"),
+    "a full one alone": (LATER, 1, "will be expired; no other set depends on it"),
     "the only full one of a storage": (
         LATER,
         2,
-        "stays in the repository: pgBackRest never expires the only full one",
+        "is kept: pgBackRest never expires the only full backup",
     ),
 }
 
@@ -100,4 +106,4 @@ def test_who_deletes_a_backup_with_its_set_is_told_what_goes_with_it(make, clust
 def test_a_set_whose_repository_is_gone_stays(make, cluster):
     cluster.present.clear()
     backup = make("Backup", repository="hippo", deletionPolicy="Delete", status={"label": "1F", "repo": 1})
-    assert judge(backup, lookup=cluster).warnings == ["backup set 1F stays where it is: its Repository is gone"]
+    assert judge(backup, lookup=cluster).warnings == ["backup set 1F is kept: its Repository was deleted"]

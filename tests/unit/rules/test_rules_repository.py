@@ -10,17 +10,17 @@ import pytest
 from pgwarden.rules import OperatorDefaults, validate
 
 STORAGE_TYPES = [
-    ("s3,local", "write local,s3: the local storage is always the first"),
-    ("local, s3", "write local,s3: without spaces and in lower case"),
-    (" local", "write local: without spaces and in lower case"),
-    ("S3", "write s3: without spaces and in lower case"),
-    ("s3,s3", "names s3 twice; a storage is local or s3, and both are local,s3"),
-    ("local,s3,local", "names local twice; a storage is local or s3, and both are local,s3"),
-    ("gcs", "gcs is not a storage; a storage is local or s3, and both are local,s3"),
-    ("local,azure", "azure is not a storage; a storage is local or s3, and both are local,s3"),
-    ("posix", "posix is not a storage; it is called local here; a storage is local or s3, and both are local,s3"),
-    ("local,", "has a comma too many; a storage is local or s3, and both are local,s3"),
-    ("", "is empty; a storage is local or s3, and both are local,s3"),
+    ("s3,local", "lists local second; write local,s3"),
+    ("local, s3", "must be lower case without spaces; write local,s3"),
+    (" local", "must be lower case without spaces; write local"),
+    ("S3", "must be lower case without spaces; write s3"),
+    ("s3,s3", "lists s3 twice; write local, s3, or local,s3 for both"),
+    ("local,s3,local", "lists local twice; write local, s3, or local,s3 for both"),
+    ("gcs", "gcs is not a storage; write local, s3, or local,s3 for both"),
+    ("local,azure", "azure is not a storage; write local, s3, or local,s3 for both"),
+    ("posix", "posix is not a storage (pgwarden calls it local); write local, s3, or local,s3 for both"),
+    ("local,", "has a stray comma; write local, s3, or local,s3 for both"),
+    ("", "is empty; write local, s3, or local,s3 for both"),
 ]
 
 
@@ -37,20 +37,20 @@ def test_the_three_storage_types_are_admitted(make, judge, s3, value):
 
 
 S3_FORMS = [
-    ("endpoint", "http://minio:9000", "write minio:9000 without http://; TLS is always used, so the port must be one that speaks it"),
-    ("endpoint", "https://s3.amazonaws.com/x", "write s3.amazonaws.com without https://; TLS is always used"),
-    ("endpoint", "minio:9000/backups", "is a host alone: write minio:9000, and the folder as spec.s3.path"),
-    ("endpoint", "minio:99999", "has port 99999; a port is a number from 1 to 65535"),
-    ("endpoint", "minio:x", "has port x; a port is a number from 1 to 65535"),
-    ("endpoint", "min io", "must be the name of a host, such as s3.eu-central-1.amazonaws.com or minio.storage.svc:9000"),
-    ("bucket", "s3://backups", "is a name, not a URL: write it without s3://"),
-    ("bucket", "backups/hippo", "is a name alone; a folder in it goes into spec.s3.path"),
-    ("bucket", "Backups", "must be lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"),
-    ("bucket", "a..b", "must be lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"),
+    ("endpoint", "http://minio:9000", "must not have a scheme; write minio:9000 (TLS is always used, so the port must serve TLS)"),
+    ("endpoint", "https://s3.amazonaws.com/x", "must not have a scheme; write s3.amazonaws.com (TLS is always used)"),
+    ("endpoint", "minio:9000/backups", "must not have a path; write minio:9000, and the folder as spec.s3.path"),
+    ("endpoint", "minio:99999", "has port 99999; use a port from 1 to 65535"),
+    ("endpoint", "minio:x", "has port x; use a port from 1 to 65535"),
+    ("endpoint", "min io", "must be a host name, such as s3.eu-central-1.amazonaws.com or minio.storage.svc:9000"),
+    ("bucket", "s3://backups", "must be a name, not a URL; write backups"),
+    ("bucket", "backups/hippo", "must not contain a slash; write backups, and the folder as spec.s3.path"),
+    ("bucket", "Backups", "must consist of lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"),
+    ("bucket", "a..b", "must consist of lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"),
     ("bucket", "ab", "must have 3 to 63 characters, not 2"),
     ("bucket", "10.0.0.1", "must not look like an IP address"),
     ("region", "eu central", "must be a region such as eu-central-1"),
-    ("path", "backups", "begins with a slash: write /backups"),
+    ("path", "backups", "must begin with a slash; write /backups"),
     ("path", "/a/../b", "must not contain . or .. as a folder"),
 ]  # fmt: skip
 
@@ -67,20 +67,20 @@ def test_s3_needs_bucket_endpoint_and_region_from_somewhere(make, judge):
     assert (
         judge(obj, s3_bucket="b", s3_endpoint="e")
         .faults[0]
-        .message.startswith("is required with storage s3: give it here or as the operator's default (s3.region)")
+        .message.startswith("is required with storage s3; set it here or as the operator's default (s3.region)")
     )
     assert judge(obj, s3_bucket="bkt", s3_endpoint="e", s3_region="r").faults == []
 
 
 def test_s3_settings_beside_local_storage_are_refused_rather_than_ignored(make, refusal, s3):
     text = refusal(make("Repository", "a", storageType="local", s3=s3))
-    assert text == "spec.s3: is given, but storageType is local; write storageType: s3, or local,s3 for both"
+    assert text == "spec.s3: is set, but storageType is local; set storageType to s3, or to local,s3 for both"
 
 
 CREDENTIALS = [
-    ("shared without", {"credentialsSecretRef": None}, ["is required with keyType shared: a Secret with the keys s3-key and s3-key-secret; or set another keyType"]),
-    ("web-id with", {"keyType": "web-id"}, ["is not used with keyType web-id: leave it out, or set keyType to shared"]),
-    ("auto with", {"keyType": "auto"}, ["is not used with keyType auto: leave it out, or set keyType to shared"]),
+    ("shared without", {"credentialsSecretRef": None}, ["is required with keyType shared; name a Secret with s3-key and s3-key-secret, or set another keyType"]),
+    ("web-id with", {"keyType": "web-id"}, ["is not used with keyType web-id; omit it, or set keyType to shared"]),
+    ("auto with", {"keyType": "auto"}, ["is not used with keyType auto; omit it, or set keyType to shared"]),
     ("web-id without", {"keyType": "web-id", "credentialsSecretRef": None}, []),
 ]  # fmt: skip
 
@@ -96,8 +96,7 @@ def test_two_repositories_cannot_share_bucket_and_path(make, refusal, cluster, s
     cluster.present.append(make("Repository", "other", "elsewhere", storageType="s3", s3=s3 | {"path": "/shared"}))
     text = refusal(make("Repository", "a", storageType="s3", s3=s3 | {"path": "/shared/"}))
     assert text == (
-        'spec.s3.path: "/shared": endpoint, bucket and path are those of Repository elsewhere/other; '
-        "give this one a path of its own"
+        'spec.s3.path: "/shared": is used by Repository elsewhere/other in the same bucket; set another path'
     )
     assert refusal(make("Repository", "a", storageType="s3", s3=s3)) == ""
 
@@ -144,7 +143,8 @@ def test_days_need_a_number(make, refusal):
 def test_retention_set_twice_is_refused(make, refusal):
     obj = make("Repository", "a", retention={"full": 7}, options=["--repo1-retention-full=3"])
     assert (
-        refusal(obj) == "spec.retention.full: 7: is set in options as --repo1-retention-full too; keep one of the two"
+        refusal(obj)
+        == "spec.retention.full: 7: is also set in options as --repo1-retention-full; remove one of the two"
     )
 
 
@@ -159,9 +159,9 @@ def changed(hippo, **spec):
 
 
 CHANGES = [
-    ("encryption added", {"encryption": {"secretRef": {"name": "x"}}}, "spec.encryption: cannot be changed: pgBackRest cannot re-encrypt what is stored; create a new Repository"),
-    ("another storage class", {"local": {"storageClassName": "fast"}}, 'spec.local.storageClassName: "fast": cannot be changed from the default: a volume cannot move; create a new Repository'),
-    ("a smaller volume", {"local": {"size": "5Gi"}}, 'spec.local.size: "5Gi": a volume can grow, but not shrink from 10Gi'),
+    ("encryption added", {"encryption": {"secretRef": {"name": "x"}}}, "spec.encryption: cannot be changed: pgBackRest cannot re-encrypt existing backups; create a new Repository"),
+    ("another storage class", {"local": {"storageClassName": "fast"}}, 'spec.local.storageClassName: "fast": cannot be changed from the default: a volume cannot move to another storage class; create a new Repository'),
+    ("a smaller volume", {"local": {"size": "5Gi"}}, 'spec.local.size: "5Gi": cannot shrink from 10Gi: a volume can only grow'),
     ("a larger volume", {"local": {"size": "0.01Ti"}}, ""),
 ]  # fmt: skip
 
@@ -172,9 +172,7 @@ def test_a_change_that_the_repository_cannot_follow_is_refused(hippo, refusal, s
 
 
 def test_a_storage_with_backups_cannot_be_taken_away_but_one_can_be_added(hippo, refusal, s3):
-    text = (
-        'spec.storageType: "s3": storage local still holds 2 backups; a Repository with backups can only gain storages'
-    )
+    text = 'spec.storageType: "s3": cannot remove storage local: it still holds 2 backups; storages can only be added'
     assert refusal(changed(hippo, storageType="s3", s3=s3), hippo) == text
     assert refusal(changed(hippo, storageType="local,s3", s3=s3), hippo) == ""
     empty = copy.deepcopy(hippo) | {"status": {}}
@@ -182,12 +180,12 @@ def test_a_storage_with_backups_cannot_be_taken_away_but_one_can_be_added(hippo,
 
 
 WARNINGS = [
-    ("no retention", {}, "no retention is set: backups are kept forever; see spec.retention.full"),
-    ("verifyTLS off", {"storageType": "s3", "s3": {"verifyTLS": False}}, "spec.s3.verifyTLS is false: whoever sits between can read and change backups; use caSecretRef instead"),
-    ("a dot in the bucket", {"storageType": "s3", "s3": {"bucket": "my.backups"}}, "bucket my.backups has a dot: with uriStyle host its certificate does not match; set uriStyle: path"),
-    ("web-id without an account", {"storageType": "s3", "s3": {"keyType": "web-id"}}, "keyType web-id: spec.serviceAccountName is empty, so host and Jobs run as the default service account"),
-    ("a queue that drops WAL", {"options": ["--archive-push-queue-max=1TiB"]}, "archive-push-queue-max makes pgBackRest drop WAL when the queue is full: after that, recovery to a point in time is possible only from the next backup on"),
-    ("unused local", {"storageType": "s3", "local": {}}, "spec.local is not used: storageType is s3"),
+    ("no retention", {}, "no retention is set: backups are kept forever; set spec.retention.full"),
+    ("verifyTLS off", {"storageType": "s3", "s3": {"verifyTLS": False}}, "spec.s3.verifyTLS is false: a man in the middle can read and change backups; set caSecretRef instead"),
+    ("a dot in the bucket", {"storageType": "s3", "s3": {"bucket": "my.backups"}}, "bucket my.backups has a dot: with uriStyle host the certificate does not match; set uriStyle to path"),
+    ("web-id without an account", {"storageType": "s3", "s3": {"keyType": "web-id"}}, "keyType web-id: spec.serviceAccountName is empty, so the repository host and Jobs run as the default one"),
+    ("a queue that drops WAL", {"options": ["--archive-push-queue-max=1TiB"]}, "archive-push-queue-max lets pgBackRest drop WAL when the queue is full; point-in-time recovery is then possible only from the next backup on"),
+    ("unused local", {"storageType": "s3", "local": {}}, "spec.local has no effect with storageType s3"),
 ]  # fmt: skip
 
 
@@ -236,7 +234,7 @@ def test_a_storage_with_backups_is_missed_by_the_status_alone_where_the_object_s
 ):
     """The controller knows no object before; and the status of one that is being made is not ours."""
     hippo["spec"] |= {"storageType": storage_type, "s3": s3}
-    text = "storage local still holds 2 backups; a Repository with backups can only gain storages"
+    text = "cannot remove storage local: it still holds 2 backups; storages can only be added"
     assert rejected(hippo, cluster, standing=standing) == ([text] if refused else [])
 
 
@@ -254,6 +252,6 @@ def test_of_two_repositories_in_one_place_the_older_one_keeps_it(make, cluster, 
     younger["metadata"] |= {"creationTimestamp": "2026-11-02T00:00:00Z", "uid": "1"}
     cluster.present += [older, younger]
     assert rejected(older, cluster) == []
-    assert "are those of Repository ns/b" in rejected(younger, cluster)[0]
+    assert "is used by Repository ns/b" in rejected(younger, cluster)[0]
     assert refusal(copy.deepcopy(older) | {"spec": older["spec"] | {"retention": {"full": 3}}}, older) == ""
-    assert "are those of Repository ns/a" in refusal(older)  # one that is being made has no age yet, whatever it says
+    assert "is used by Repository ns/a" in refusal(older)  # one that is being made has no age yet, whatever it says

@@ -11,24 +11,24 @@ TARGETS = [
     ("PostgreSQL's form", {"time": "2026-11-15 10:00:00.5+01"}, ""),
     ("after the window while archiving", {"time": "2026-11-23T11:59:59Z"}, ""),
     ("the beginning of the window", {"time": "2026-11-01T01:10:00+01:00"}, ""),
-    ("without a zone", {"time": "2026-11-15 10:00:00"}, 'spec.target.time: "2026-11-15 10:00:00": needs a time zone: 2026-11-15 10:00:00Z for UTC, or an offset as in 2026-11-15 10:00:00+01:00'),
+    ("without a zone", {"time": "2026-11-15 10:00:00"}, 'spec.target.time: "2026-11-15 10:00:00": has no time zone; write 2026-11-15 10:00:00Z for UTC, or an offset such as 2026-11-15 10:00:00+01:00'),
     ("not a time", {"time": "yesterday"}, 'spec.target.time: "yesterday": must be a time such as 2026-11-23T10:00:00Z or 2026-11-23 10:00:00+00'),
-    ("not in the calendar", {"time": "2026-02-30T10:00:00Z"}, 'spec.target.time: "2026-02-30T10:00:00Z": is no date and time of the calendar (day is out of range for month)'),
-    ("in the future", {"time": "2036-11-15T10:00:00Z"}, 'spec.target.time: "2036-11-15T10:00:00Z": is in the future (it is 2026-11-23T12:00:00Z now); leave target out for the latest WAL'),
-    ("before the window", {"time": "2026-11-01T00:09:59Z"}, 'spec.target.time: "2026-11-01T00:09:59Z": is before 2026-11-01T00:10:00Z, the earliest that Repository hippo can recover to'),
+    ("not in the calendar", {"time": "2026-02-30T10:00:00Z"}, 'spec.target.time: "2026-02-30T10:00:00Z": is not a valid date and time (day is out of range for month)'),
+    ("in the future", {"time": "2036-11-15T10:00:00Z"}, 'spec.target.time: "2036-11-15T10:00:00Z": is in the future (now: 2026-11-23T12:00:00Z); omit target for the latest WAL'),
+    ("before the window", {"time": "2026-11-01T00:09:59Z"}, 'spec.target.time: "2026-11-01T00:09:59Z": is before 2026-11-01T00:10:00Z, the earliest time that Repository hippo can recover to'),
     ("a position", {"lsn": "0/9000000"}, ""),
-    ("a position before the window", {"lsn": "0/3000059"}, 'spec.target.lsn: "0/3000059": is before 0/3000060, the end of the oldest backup that can be restored'),
+    ("a position before the window", {"lsn": "0/3000059"}, 'spec.target.lsn: "0/3000059": is before 0/3000060, the end of the oldest usable backup; choose a later position'),
     ("no position", {"lsn": "0-3000060"}, 'spec.target.lsn: "0-3000060": must be a WAL position such as 0/3000060'),
     ("a transaction", {"xid": "1234"}, ""),
     ("a transaction with its epoch", {"xid": "4294968530"}, ""),
-    ("no transaction", {"xid": "0x12"}, 'spec.target.xid: "0x12": must be the number of a transaction, such as 1234'),
-    ("a frozen transaction", {"xid": "2"}, 'spec.target.xid: "2": is no transaction: numbers begin at 3 and have at most 64 bits'),
+    ("no transaction", {"xid": "0x12"}, 'spec.target.xid: "0x12": must be a transaction ID, such as 1234'),
+    ("a frozen transaction", {"xid": "2"}, 'spec.target.xid: "2": is not a transaction ID: IDs start at 3 and fit in 64 bits'),
     ("a restore point", {"name": "before-upgrade"}, ""),
-    ("a long restore point", {"name": "ü" * 32}, f'spec.target.name: "{"ü" * 32}": has 64 bytes; the name of a restore point has at most 63'),
+    ("a long restore point", {"name": "ü" * 32}, f'spec.target.name: "{"ü" * 32}": must have at most 63 bytes, not 64'),
     ("immediate", {"immediate": True}, ""),
-    ("two", {"xid": "1234", "immediate": True}, "spec.target: names xid and immediate; set exactly one of time, lsn, xid, name, immediate, or leave target out for the latest WAL"),
-    ("none", {}, "spec.target: is empty; set exactly one of time, lsn, xid, name, immediate, or leave target out for the latest WAL"),
-    ("immediate: false", {"immediate": False}, "spec.target: is empty; set exactly one of time, lsn, xid, name, immediate, or leave target out for the latest WAL"),
+    ("two", {"xid": "1234", "immediate": True}, "spec.target: sets xid and immediate; set exactly one of time, lsn, xid, name, immediate, or omit target for the latest WAL"),
+    ("none", {}, "spec.target: is empty; set exactly one of time, lsn, xid, name, immediate, or omit target for the latest WAL"),
+    ("immediate: false", {"immediate": False}, "spec.target: is empty; set exactly one of time, lsn, xid, name, immediate, or omit target for the latest WAL"),
 ]  # fmt: skip
 
 
@@ -47,7 +47,8 @@ def test_a_target_after_the_window_is_refused_when_the_repository_is_not_archivi
     hippo["status"]["conditions"] = [{"type": "Archiving", "status": status}] if status else []
     text = refusal(make("Restore", repository="hippo", target={"time": "2026-11-21T00:00:00Z"}))
     assert (
-        "is after 2026-11-20T00:00:00Z, the latest that Repository hippo has archived, and it is not archiving" in text
+        "is after 2026-11-20T00:00:00Z, the latest time that Repository hippo has archived, and it is not archiving"
+        in text
     )
 
 
@@ -84,7 +85,7 @@ def test_an_unknown_window_is_said_and_does_not_stop_a_rescue(make, judge, hippo
     )
     assert verdict.faults == []
     assert [text.split(":")[0] for text in verdict.warnings] == [
-        "the recovery window of Repository hippo is not known",
+        "the recovery window of Repository hippo is not known yet",
         "the backups of Repository hippo are not known yet",
     ]
 
@@ -95,7 +96,7 @@ def test_the_window_is_that_of_the_chosen_storage(make, refusal, hippo):
     target = {"time": "2026-07-01T00:00:00Z"}
     assert refusal(make("Restore", repository="hippo", target=target)) == ""
     assert refusal(make("Restore", repository="hippo", target=target, storage="s3")) == ""
-    assert "the earliest that Repository hippo can recover to from storage local" in refusal(
+    assert "the earliest time that Repository hippo can recover to from storage local" in refusal(
         make("Restore", repository="hippo", target=target, storage="local")
     )
 
@@ -118,7 +119,7 @@ def test_a_target_before_the_end_of_its_set_is_refused(make, refusal):
         )
     )
     assert text.endswith(
-        "is before 2026-11-10T00:10:00Z, the end of backup 20261101-000000F_20261110-000000I; choose an older set, or none"
+        "is before 2026-11-10T00:10:00Z, the end of backup 20261101-000000F_20261110-000000I; choose an older set, or omit set"
     )
 
 
@@ -129,7 +130,7 @@ def test_immediate_takes_no_timeline(make, refusal):
 
 def test_the_claim_of_the_backups_is_never_restored_into(make, refusal):
     text = refusal(make("Restore", repository="hippo", volumeClaim="hippo-pgbackrest-repo"))
-    assert text == 'spec.volumeClaim: "hippo-pgbackrest-repo": is the volume that the backups are on; name a new claim'
+    assert text == 'spec.volumeClaim: "hippo-pgbackrest-repo": is the claim that holds the backups; name a new claim'
 
 
 def test_a_claim_name_is_a_name(make, refusal):
@@ -140,7 +141,7 @@ def test_a_restore_cannot_be_changed(make, refusal):
     old = make("Restore", repository="hippo")
     new = copy.deepcopy(old)
     new["spec"]["keepOldVolume"] = False
-    assert refusal(new, old) == "spec: a Restore cannot be changed; create another one"
+    assert refusal(new, old) == "spec: a Restore cannot be changed; create another Restore"
 
 
 def test_a_second_restore_is_told_what_it_waits_for(make, judge, cluster):
