@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from pgwarden.api import near as names_near
 from pgwarden.api.faults import Fault
+from pgwarden.api.near import near as nearest
 
 OK, WRONG, UNABLE, INTERRUPTED = 0, 1, 2, 130
 _WEBHOOK = re.compile(r'admission webhook "[^"]*" denied the request: (.*)', re.DOTALL)
@@ -65,7 +65,7 @@ def _numbered(text: str) -> list[str]:
 
 def near(word: str, known: Iterable[str]) -> str:
     """`; did you mean a or b?`, or nothing."""
-    close = names_near.near(word, sorted(set(known)), most=2)
+    close = nearest(word, sorted(set(known)), most=2)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
