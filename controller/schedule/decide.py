@@ -48,14 +48,14 @@ def plan(
         return Plan(None, (), upcoming)
     if suspended:
         return Plan(None, tuple(Missed(time, "Suspended", "the schedule is suspended") for time in passed), upcoming)
-    missed = [Missed(time, "CaughtUpByLaterRun", "a later one takes its place") for time in passed[:-1]]
+    missed = [Missed(time, "CaughtUpByLaterRun", "a later run replaces it") for time in passed[:-1]]
     latest = passed[-1]
     if starting_deadline is not None and now - latest > timedelta(seconds=starting_deadline):
         why = f"it is more than {starting_deadline} s late (spec.startingDeadlineSeconds)"
         missed.append(Missed(latest, "StartingDeadlineExceeded", why))
         return Plan(None, tuple(missed), upcoming)
     if busy_with:
-        why = f"Backup {busy_with} of an earlier run is not over"
+        why = f"Backup {busy_with} of an earlier run has not finished"
         missed.append(Missed(latest, f"PreviousBackupNotOver:{busy_with}", why))
         return Plan(None, tuple(missed), upcoming)
     return Plan(latest, tuple(missed), upcoming)

@@ -126,7 +126,7 @@ class ScheduleController:
         return answer
 
     async def _tell(self, schedule: Object, missed: decide.Missed) -> None:
-        text = f"the run due {conditions.timestamp(missed.time)} was not started: {missed.why}"
+        text = f"the run scheduled for {conditions.timestamp(missed.time)} was skipped: {missed.why}"
         await self._context.recorder.warning(schedule, "RunMissed", text)
 
     async def _start(self, schedule: Object, spec: BackupScheduleSpec, due: datetime) -> tuple[str, Held | None]:
@@ -152,12 +152,12 @@ class ScheduleController:
         try:
             await self._context.client.create(paths.of("backups", metadata["namespace"]), body)
         except errors.Conflict:
-            log.info("the run's Backup is there already", backup=name)
+            log.info("the run's Backup already exists", backup=name)
         except errors.Terminating:
             raise
         except errors.ApiError as error:  # no answer at all is the worker's to try again
             since = _since_reason(schedule, NOT_CREATED)
-            message = f"the run due {conditions.timestamp(due)} could not create its Backup: {error.message}"
+            message = f"the run scheduled for {conditions.timestamp(due)} could not create its Backup: {error.message}"
             return "", Held(NOT_CREATED, message, admission.pause(since, self._context.clock()))
         else:
             await self._context.recorder.normal(schedule, "BackupCreated", f"created Backup {name}")
@@ -223,15 +223,15 @@ class ScheduleController:
 
 
 def _held(answer: admission.Answer, plan: decide.Plan) -> Held:
-    owed = "no run is started before that has changed"
+    owed = "no run starts until this changes"
     if plan.due:
-        owed = f"the run due {conditions.timestamp(plan.due)} starts once that has changed"
+        owed = f"the run scheduled for {conditions.timestamp(plan.due)} starts once this changes"
     return Held(answer.reason, f"{answer.message}; {owed}", answer.again or admission.SOONEST)
 
 
 def _ready(spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None) -> tuple[bool, str, str]:
     if spec.suspend:
-        return False, "Suspended", "spec.suspend is true: no run is started"
+        return False, "Suspended", "spec.suspend is true: no run starts"
     if held is not None:
         return False, held.reason, held.message
     return True, "Scheduled", f"next run {_when(plan.upcoming)}"

@@ -1,7 +1,7 @@
 """What pgBackRest says when it cannot use a storage → (reason, sentence for people); and what must not be shown of it.
 
-pgBackRest prints the whole HTTP exchange of a refused request. A reader wants the one line of it that matters, with the
-way out; and some services repeat the access key and the signed request in their answer, which belongs in no log.
+pgBackRest prints the whole HTTP exchange of a refused request. A reader needs its one relevant line, and what to do.
+Some services repeat the access key and the signed request in their answer, which must not be logged.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _ERRNO = re.compile(r"\[[\d:]+\] ")
 _PREFIX = re.compile(r"^(?:.*?\b(?:ERROR|ASSERT): \[\d{3}\]: |(?:\[\w+Error\] ))")
 #: What errors add about their repetitions: `on 8 retries from 109-8001ms: …`.
 _RETRIES = re.compile(r"\s+\[\w+Error\] on (?:retry|\d+ retries) .*", re.DOTALL)
+#: Advice of pgBackRest for another set-up than ours, each on a line of its own.
+_HINTS = re.compile(r"\s*\bHINT: [^\n]*")
 _LATE = re.compile(r"timeout after \d+ms waiting for|unexpected eof|takes longer than|no result within", re.IGNORECASE)
 LONGEST = 600
 
@@ -108,7 +110,7 @@ _ANSWERS: dict[str, tuple[str, Callable[[str, Place], str]]] = {
     ),
     "InvalidBucketName": (
         "NoSuchBucket",
-        lambda _, w: f"{w.service} takes no {_bucket(w)}: the name is not valid; correct spec.s3.bucket",
+        lambda _, w: f"{w.service} does not accept {_bucket(w)}: the name is invalid; correct spec.s3.bucket",
     ),
     **dict.fromkeys(
         ("InvalidAccessKeyId", "XAdminUserNotFound", "InvalidClientTokenId"),
@@ -120,13 +122,15 @@ _ANSWERS: dict[str, tuple[str, Callable[[str, Place], str]]] = {
     ),
     **dict.fromkeys(
         ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidIdentityToken"),
-        (_BAD_KEY, lambda _, w: f"{w.service} does not take the temporary credentials; see spec.s3.keyType"),
+        (_BAD_KEY, lambda _, w: f"{w.service} refuses the temporary credentials; check spec.s3.keyType"),
     ),
     **dict.fromkeys(
         ("AccessDenied", "AllAccessDisabled", "AccountProblem"),
         (
             "AccessDenied",
-            lambda _, w: f"the key may not use {_bucket(w)}; it must list it, and get, put and delete objects in it",
+            lambda _, w: (
+                f"the key has no access to {_bucket(w)}; allow it to list it, and to get, put and delete objects"
+            ),
         ),
     ),
     **dict.fromkeys(
@@ -135,7 +139,9 @@ _ANSWERS: dict[str, tuple[str, Callable[[str, Place], str]]] = {
     ),
     "RequestTimeTooSkewed": (
         "ClockSkew",
-        lambda _, w: f"the clocks of the node and of {w.service} differ by more than 15 minutes; set the node's",
+        lambda _, w: (
+            f"the clocks of the node and of {w.service} differ by more than 15 minutes; correct the node's clock"
+        ),
     ),
 }
 
@@ -167,8 +173,9 @@ def _http(text: str, code: str, message: str, where: Place) -> Trouble | None:
 def _said(text: str, where: Place) -> Iterator[Trouble | None]:
     yield _credentials(text)
     yield _certificate(text, where)
-    yield _connection(text)
+    yield _connection(text, where)
     yield _passphrase(text)
+    yield _no_stanza(text)
 
 
 def _certificate(text: str, where: Place) -> Trouble | None:
@@ -179,7 +186,7 @@ def _certificate(text: str, where: Place) -> Trouble | None:
         return Trouble("BadCertificate", f"the certificate of {presented[1]} is not trusted: {why}; {out}")
     named = re.search(r"unable to find hostname '([^']+)' in certificate", text)
     if named:
-        way_out = "with uriStyle host the bucket is part of it; try spec.s3.uriStyle: path"
+        way_out = "uriStyle host puts the bucket into the name; set spec.s3.uriStyle to path"
         return Trouble("BadCertificate", f"the certificate is not for the name {named[1]}; {way_out}")
     if "CA certificate" in text:
         return Trouble("BadCertificate", "the CA in spec.s3.caSecretRef cannot be read: it must be a PEM certificate")
@@ -188,27 +195,27 @@ def _certificate(text: str, where: Place) -> Trouble | None:
     return None
 
 
-def _connection(text: str) -> Trouble | None:
+def _connection(text: str, where: Place) -> Trouble | None:
     address = re.search(r"unable to get address for '([^']+)': (?:\[-?\d+\] )?([^\n\[]+)", text)
     if address:
         sentence = f"the name {address[1]} cannot be resolved ({address[2].strip()}); correct spec.s3.endpoint"
-        if "EAI" not in text and "Temporary" not in text:
-            sentence += ", or with uriStyle host have the name in DNS"
+        if where.bucket and address[1].startswith(f"{where.bucket}."):
+            sentence += ", or set spec.s3.uriStyle to path (MinIO, Ceph and most services other than AWS)"
         return Trouble("CannotConnect", sentence)
     refused = re.search(r"unable to connect to '([^' ]+)[^']*': (?:\[\d+\] )?([^\n\[]+)", text)
     if refused:
         return Trouble("CannotConnect", f"cannot connect to {refused[1]}: {refused[2].strip()}")
     waited = re.search(r"timeout connecting to '([^' ]+)", text)
     if waited:
-        return Trouble("CannotConnect", f"cannot connect to {waited[1]}: no answer in time")
+        return Trouble("CannotConnect", f"cannot connect to {waited[1]}: no response in time")
     if _LATE.search(text):
-        return Trouble("CannotConnect", f"no answer in time: {_brief(text)}")
+        return Trouble("CannotConnect", f"no response in time: {_brief(text)}")
     return None
 
 
 def _credentials(text: str) -> Trouble | None:
     if "AWS_WEB_IDENTITY_TOKEN_FILE" in text:
-        way_out = "set spec.s3.roleARN, or have the cloud's own webhook give the service account a role"
+        way_out = "set spec.s3.roleARN, or let the cloud's webhook give the service account a role"
         return Trouble("NoCredentials", f"keyType web-id finds no role and token in the pod; {way_out}")
     if "169.254.169.254" in text or "temporary credentials" in text:
         return Trouble(
@@ -219,14 +226,23 @@ def _credentials(text: str) -> Trouble | None:
 
 def _passphrase(text: str) -> Trouble | None:
     if re.search(r"cipher header invalid|bad decrypt|is or was the repo encrypted|found outside of section", text):
-        sentence = "what is stored cannot be decrypted: another passphrase, or none, was in use when it was written"
+        sentence = "the stored data cannot be decrypted: it was written with another passphrase, or with none"
         return Trouble("WrongPassphrase", f"{sentence}; correct the Secret in spec.encryption.secretRef")
     return None
 
 
+def _no_stanza(text: str) -> Trouble | None:
+    if "FileMissingError" in text and re.search(r"unable to load info file '[^']*(?:archive|backup)\.info'", text):
+        return Trouble(
+            "StorageNotReadable", "the stanza does not exist there yet; it is created once a primary responds"
+        )
+    return None
+
+
 def _brief(text: str) -> str:
-    """One line, without class names, error numbers, repetitions and HTTP dump."""
+    """One line, without class names, error numbers, repetitions, hints and HTTP dump."""
     head = _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0]
+    head = _HINTS.sub("", head)
     one_line = _printable(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
     return one_line if len(one_line) <= LONGEST else one_line[: LONGEST - 1] + "…"
 

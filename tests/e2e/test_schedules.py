@@ -49,7 +49,7 @@ def test_a_schedule_in_six_fields_makes_a_backup_for_each_due_time_or_says_why_n
     known = sorted({*made, *(time for time in missed if time <= made[-1])})
     expected = made[0] if len(missed) < KEPT_MISSED else min(missed)
     for due in (time for time in known if time >= expected):
-        assert due == expected, f"nothing is known of the run due {expected}"
+        assert due == expected, f"nothing is known of the run scheduled for {expected}"
         expected += EVERY
     assert made[0] - moment(quick["metadata"]["creationTimestamp"]) <= EVERY
 
@@ -69,7 +69,7 @@ def test_a_suspended_schedule_makes_nothing_and_says_so(quick: dict, space: Kube
     )
     assert dues(mine(space, "quick")) == before
     assert later["status"]["nextScheduleTimes"] == []
-    assert condition(later, "Ready")["message"] == "spec.suspend is true: no run is started"
+    assert condition(later, "Ready")["message"] == "spec.suspend is true: no run starts"
     assert later["status"]["lastBackup"] == f"quick-{before[-1]:%Y%m%d%H%M%S}"
     assert moment(later["status"]["lastScheduleTime"]) == before[-1]
 

@@ -103,7 +103,7 @@ UNUSABLE = [
     (
         "two lines",
         KEYS | {"s3-key-secret": b"a\nrepo1-path=/etc"},
-        "key s3-key-secret of Secret keys must be one line without",
+        "key s3-key-secret of Secret keys must be a single line without",
     ),
     ("empty", KEYS | {"s3-key": b" \n"}, "key s3-key of Secret keys is empty"),
     ("not text", KEYS | {"s3-key": b"\xff\xfe"}, "key s3-key of Secret keys is not text"),
@@ -210,7 +210,7 @@ async def test_a_key_that_was_rotated_while_nobody_could_look_is_noticed_afterwa
         for _ in range(3):
             await watch.look()
     assert told == []
-    assert [(line["event"], line["name"]) for line in logged] == [("cannot look at a Secret", "keys")]
+    assert [(line["event"], line["name"]) for line in logged] == [("cannot read a Secret", "keys")]
     client.answers.clear()
     await watch.look()
     assert told == [("ns", "hippo")]
@@ -232,7 +232,9 @@ async def test_a_broken_authority_is_told_with_its_secret_and_a_way_out(client, 
     name = names.ca_secret("hippo")
     client.versions[name], client.data[name] = "1", data
     repository = {"metadata": {"namespace": "ns", "name": "hippo"}}
-    with pytest.raises(MissingSecretError, match=f"Secret {name}: .*delete the Secret: pgwarden then makes a new one"):
+    with pytest.raises(
+        MissingSecretError, match=f"Secret {name}: .*delete the Secret: pgwarden then creates a new one"
+    ):
         await ensure_authority(client, repository, NOW)
     mine = {"controller.crt": CA.cert, "controller.key": OTHER_CA.key}
     client.data[name] = data | mine
