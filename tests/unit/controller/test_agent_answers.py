@@ -150,7 +150,7 @@ async def test_an_answer_that_is_none_is_told_as_such(ask, body):
 
 
 async def test_a_tablespace_without_a_folder_is_no_answer(ask):
-    with pytest.raises(AgentError, match="answered fence with something else than an answer"):
+    with pytest.raises(AgentError, match="answered fence with an invalid response"):
         await ask(b'{"tablespaces": [{"name": "fast"}]}', call=calls.fence(60))
 
 
