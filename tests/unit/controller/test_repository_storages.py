@@ -213,7 +213,7 @@ def test_an_answer_that_is_late_is_told_as_such():
     given = facts(None, "s3", info_error="pgbackrest info takes longer than 10 s")
     assert told("Reachable", given)[1:] == (
         "CannotConnect",
-        "storage s3: no answer in time: pgbackrest info takes longer than 10 s",
+        "storage s3: no response in time: pgbackrest info takes longer than 10 s",
     )
 
 
