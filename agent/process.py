@@ -26,7 +26,8 @@ from agent.sync import Syncer, source_token
 from pgwarden.api import names
 from pgwarden.contract.environment import Role, Settings
 from pgwarden.pgbackrest import commands, config, identity
-from pgwarden.pgbackrest.trouble import by_repo, explain
+from pgwarden.pgbackrest.trouble import by_repo
+from pgwarden.storages import explain
 
 if TYPE_CHECKING:
     from agent.postgres import Postgres

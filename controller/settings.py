@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.runtime.leadership import LEASE_SECONDS, SHORTEST_LEASE
+from pgwarden import storages
+from pgwarden.api import postgres_majors
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.contract import chart
 
@@ -29,7 +31,7 @@ class Settings:
     http_port: int
     lease: str
     lease_seconds: int = LEASE_SECONDS
-    postgres_image: str = "pgwarden-patroni:17"
+    postgres_image: str = f"pgwarden-patroni:{postgres_majors.DEFAULT}"
     cluster_domain: str = "cluster.local"
 
     @classmethod
@@ -46,7 +48,7 @@ class Settings:
             webhook_service=get("PGWARDEN_WEBHOOK_SERVICE", "pgwarden-webhook"),
             mutating_webhook=get("PGWARDEN_MUTATING_WEBHOOK", release),
             validating_webhook=get("PGWARDEN_VALIDATING_WEBHOOK", release),
-            defaults=chart.operator_defaults(environment),
+            defaults=storages.defaults_from(environment),
             http_port=int(get("PGWARDEN_HTTP_PORT", "8080")),
             lease=get("PGWARDEN_LEASE", f"{release}-controller"),
             lease_seconds=max(SHORTEST_LEASE, int(get("PGWARDEN_LEASE_SECONDS", str(LEASE_SECONDS)))),

@@ -7,7 +7,7 @@ from controller.context import Context
 from pgwarden.api import names
 from pgwarden.contract import calls
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
-from pgwarden.pgbackrest.trouble import explain
+from pgwarden.storages import explain
 
 
 async def read(context: Context, namespace: str, repository: str, *, refresh: bool = False) -> Info | str:

@@ -46,7 +46,7 @@ class Suite:
     argv: Sequence[str]
     folder: Path = REPORTS
     seconds: float = 0.0
-    code: int = 1  # until it has ended by itself
+    code: int | None = None  # until it has ended by itself
 
     @property
     def output(self) -> Path:

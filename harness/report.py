@@ -29,7 +29,7 @@ class Tier:
     name: str
     seconds: float
     cases: list[Case] | None = field(default_factory=list)
-    code: int = 0  # pytest's exit code
+    code: int | None = 0  # pytest's exit code; None where it did not end by itself
 
     def counts(self) -> Counter[str]:
         return Counter(case.outcome for case in self.cases or [])
@@ -41,7 +41,8 @@ def read(path: Path) -> list[Case] | None:
         root = ET.parse(path).getroot()  # noqa: S314  pytest wrote it
     except (OSError, ET.ParseError):
         return None
-    return list(_merged(_case(element) for element in root.iter("testcase")))
+    # One without a name was running when pytest was interrupted.
+    return list(_merged(_case(element) for element in root.iter("testcase") if element.get("name")))
 
 
 def _case(element: ET.Element) -> Case:
@@ -65,13 +66,14 @@ def faults(tiers: Sequence[Tier], *, may_skip: bool = False) -> list[str]:
 
 
 def _faults(tier: Tier, may_skip: bool) -> list[str]:
-    if tier.cases is None:
+    if tier.cases is None and tier.code is not None:
         return [f"pytest ended without a report, with exit code {tier.code}"]
     counts = tier.counts()
-    found = [f"{counts[one]} {one}" for one in ("failed", "error") if counts[one]]
+    found = ["interrupted before its end"] if tier.code is None else []
+    found += [f"{counts[one]} {one}" for one in ("failed", "error") if counts[one]]
     if counts["skipped"] and not may_skip:
         found.append(f"{counts['skipped']} skipped; nothing may be skipped here")
-    if not tier.cases:
+    if not tier.cases and not found:
         found.append("no test ran")
     if tier.code and not found:
         found.append(f"pytest ended with exit code {tier.code}")

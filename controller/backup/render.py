@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from controller import pod_parts
 from controller.settings import Settings
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.contract import environment, programs
@@ -45,7 +46,7 @@ def job(
         "securityContext": pod_parts.pod_security(),
         "enableServiceLinks": False,
     } | pod_parts.service_account(repo_spec)
-    if "local" in repo_spec.storages:
+    if storages.volume(repo_spec):
         pod["affinity"] = _beside_host(repo_name)
     return {
         "apiVersion": "batch/v1",

@@ -16,6 +16,7 @@ from pgwarden.contract.job_result import JobResult
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet
 from pgwarden.pgbackrest.user_options import parse_options
+from pgwarden.storages import NAMES
 
 #: After this time from the Job's end on, a set that `info` does not show is not there.
 LONGEST_READING = timedelta(minutes=10)
@@ -23,7 +24,7 @@ LONGEST_READING = timedelta(minutes=10)
 
 def asked_type(spec: BackupSpec) -> str:
     """full, diff or incr: a --type among the options wins over spec.type."""
-    options, _ = parse_options(spec.options, command="backup")
+    options, _ = parse_options(spec.options, command="backup", storages=NAMES)
     return options.type or spec.type
 
 

@@ -9,7 +9,7 @@ from controller.repository import segment, storages
 from controller.repository.facts import Facts
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import info as pgbackrest_info
-from pgwarden.pgbackrest.trouble import explain
+from pgwarden.storages import explain
 
 #: Seconds between looks at a Repository that is well. With what `info` waits for a dead storage
 #: (commands.PROBE_SECONDS) an outage is in the condition within half a minute.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
-from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
+from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.contract.status import Archiver, Postgres, Status
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info
+from pgwarden.storages import Place
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,7 @@ class Facts:
     in_the_way: str = ""  # what has the name of something that is to be made, and is not the Repository's
     operation: str = ""
     next_scheduled: str = ""
-    s3: S3Storage | None = None  # with the operator's defaults filled in
-    location: dict[str, str] = field(default_factory=dict)  # storage → where it is, for people
+    places: tuple[Place, ...] = ()  # of the storages, with the operator's defaults filled in
 
     @property
     def primary(self) -> PodView | None:

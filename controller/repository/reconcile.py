@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,9 +20,9 @@ from controller.runtime import conditions, status
 from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
+from pgwarden import storages
 from pgwarden.api import names
-from pgwarden.api.defaults import effective_s3
-from pgwarden.api.kinds import RepositorySpec, S3Storage
+from pgwarden.api.kinds import RepositorySpec
 from pgwarden.contract import calls
 from pgwarden.contract.status import Status
 from pgwarden.kube import errors, paths
@@ -29,6 +30,7 @@ from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
+from pgwarden.storages import Place
 
 log = structlog.get_logger()
 #: The kubelet, and then the agent, see a changed configuration within this time.
@@ -74,15 +76,13 @@ class RepositoryController:
             metrics.show(key, {"conditions": answer.status["conditions"]})  # all else is of before
             return answer.again
         spec = msgspec.convert(repository["spec"], RepositorySpec)
-        s3 = effective_s3(spec, context.settings.defaults, *key)
-        if answer.refused and s3 is not None:
-            s3 = await self._in_force(repository, spec, s3)
-        facts = Facts(
-            repository, spec, context.clock(), s3=s3, location=_locations(repository, s3), refused=answer.refused
-        )
+        places = storages.places(spec, context.settings.defaults, *key)
+        if answer.refused:
+            places = await self._in_force(repository, places)
+        facts = Facts(repository, spec, context.clock(), places=places, refused=answer.refused)
         try:
-            if s3 is None or (s3.bucket and s3.endpoint and s3.region):
-                await self._apply_objects(repository, spec, s3)
+            if all(place.is_complete for place in places):
+                await self._apply_objects(repository, spec, places)
         except (credentials.MissingSecretError, AgentError) as error:
             facts = dataclasses.replace(facts, secret_error=str(error))
         except InTheWayError as error:
@@ -101,27 +101,23 @@ class RepositoryController:
 
     # --- apply ---------------------------------------------------------------------------------------------------
 
-    async def _in_force(self, repository: Object, spec: RepositorySpec, s3: S3Storage) -> S3Storage:
-        """*s3* with what the configuration in force says in place of an operator's default that is gone."""
+    async def _in_force(self, repository: Object, places: Sequence[Place]) -> tuple[Place, ...]:
+        """*places* with what the configuration in force says in place of an operator's default that is gone."""
         metadata = repository["metadata"]
         found = await self._context.client.find(
             paths.of("configmaps", metadata["namespace"], names.host(metadata["name"]))
         )
         text = str(((found or {}).get("data") or {}).get(names.KEY_HOST_CONF, ""))
-        return config.place_in(text, spec.repo_number("s3"), s3)
+        return tuple(place.in_force(config.lines_of(text, number)) for number, place in enumerate(places, 1))
 
-    async def _apply_objects(self, repository: Object, spec: RepositorySpec, s3: S3Storage | None) -> None:
+    async def _apply_objects(self, repository: Object, spec: RepositorySpec, places: Sequence[Place]) -> None:
         context, now = self._context, self._context.clock()
         namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
         authority = await secrets.ensure_authority(context.client, repository, now)
         await asyncio.to_thread(context.agents.trust, (namespace, name), authority)
         given = await credentials.read_credentials(context.client, namespace, spec)
         per_repo = {
-            number: config.RepoCredentials(
-                given.s3_key if storage == "s3" else "",
-                given.s3_secret if storage == "s3" else "",
-                given.cipher_pass,
-            )
+            number: config.RepoCredentials(given.keys.get(storage, {}), given.cipher_pass)
             for number, storage in enumerate(spec.storages, 1)
         }
         conf = config.credentials_conf(per_repo)
@@ -131,13 +127,14 @@ class RepositoryController:
         endpoints = [
             config.PodEndpoint(pod.ip, pod.facts) for pod in self._pods(namespace, name) if pod.ip and pod.facts
         ]
-        host_conf = config.host_conf(repository, spec, s3, endpoints)
-        pod_conf = config.pod_conf(repository, spec, s3)
+        host_conf = config.host_conf(repository, spec, places, endpoints)
+        pod_conf = config.pod_conf(repository, spec, places)
         changed = await self._apply("configmaps", render.config_map(repository, host_conf, pod_conf)) or leaves.written
         for service in render.services(repository):
             await self._apply("services", service)
-        if "local" in spec.storages:
-            await self._ensure_claim(render.claim(repository, spec))
+        volume = storages.volume(spec)
+        if volume is not None:
+            await self._ensure_claim(render.claim(repository, volume))
         await self._apply("deployments", render.deployment(repository, spec, context.settings))
         key = namespace, name
         digest = config.source_digest({names.KEY_POD_CONF: pod_conf.encode(), **leaves.pods})
@@ -364,14 +361,6 @@ class RepositoryController:
 def _in_the_way(kind: str, name: str) -> str:
     said = f"there is a {kind} {name} that is not this Repository's; it stays as it is"
     return f"{said}. Remove it if nobody needs it, or give the Repository another name"
-
-
-def _locations(repository: Object, s3: S3Storage | None) -> dict[str, str]:
-    """Where each storage is, in the words that a person would look for."""
-    found = {"local": f"persistentvolumeclaim/{names.repo_claim(repository['metadata']['name'])}"}
-    if s3 is not None:
-        found["s3"] = f"{s3.endpoint}/{s3.bucket}{s3.path} ({s3.region})"
-    return found
 
 
 def _info(answer: Status, stanza: str) -> tuple[Info | None, str]:

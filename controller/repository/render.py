@@ -7,7 +7,7 @@ import base64
 from controller import pod_parts
 from controller.settings import Settings
 from pgwarden.api import names
-from pgwarden.api.kinds import RepositorySpec
+from pgwarden.api.kinds import LocalStorage, RepositorySpec
 from pgwarden.contract import environment, programs
 from pgwarden.kube.client import Object
 
@@ -70,15 +70,14 @@ def services(repository: Object) -> list[Object]:
     return [host, pods]
 
 
-def claim(repository: Object, spec: RepositorySpec) -> Object:
-    """The local storage's volume. No owner: deleting a Repository must not delete its backups."""
-    local = spec.local
+def claim(repository: Object, volume: LocalStorage) -> Object:
+    """The claim that backups are on. No owner: deleting a Repository must not delete its backups."""
     body: Object = {
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": local.size if local else "10Gi"}},
+        "resources": {"requests": {"storage": volume.size}},
     }
-    if local and local.storage_class_name is not None:
-        body["storageClassName"] = local.storage_class_name
+    if volume.storage_class_name is not None:
+        body["storageClassName"] = volume.storage_class_name
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

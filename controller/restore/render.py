@@ -8,6 +8,7 @@ from typing import Any
 from controller import pod_parts
 from controller.recovery.plan import Plan
 from controller.settings import Settings
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.contract import environment, programs
@@ -202,7 +203,7 @@ def arguments(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> list[
         repo=repo_spec.repo_number(chosen) if (chosen := storage(plan, spec)) else None,
         data_directory=plan.facts.data_directory,
         options=options,
-        role_arn=identity.role(repo_spec),
+        role_arn=storages.role(repo_spec),
     )
 
 
@@ -234,7 +235,7 @@ def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, setting
             {"name": names.VOLUME_CONF, "mountPath": names.CONF_DIR},
             {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},
             {"name": names.VOLUME_TMP, "mountPath": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
-            *identity.mounts(identity.role(repo_spec)),
+            *identity.mounts(storages.role(repo_spec)),
         ],
     }
 
@@ -288,5 +289,5 @@ def _volumes(plan: Plan, repo_spec: RepositorySpec) -> list[Object]:
         {"name": names.VOLUME_CONF, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
         {"name": names.VOLUME_WORK, "emptyDir": {}},
         {"name": names.VOLUME_TMP, "emptyDir": {}},
-        *identity.volumes(identity.role(repo_spec)),
+        *identity.volumes(storages.role(repo_spec)),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.rules import backup_sets
@@ -88,15 +89,10 @@ def _running(operations: Iterable[Object]) -> Iterator[str]:
 
 def _stays(cluster: Object, repository: Object | None) -> str:
     name = cluster["metadata"]["name"]
-    kinds = (get(cluster, str, "spec", "repository", "storageType") or "local").split(",")
+    spec = get(cluster, dict, "spec", "repository") or {}
     held = backup_sets.of(repository)
     least = "at least " if held.some and held.count() is None else ""
     sets = f"{least}{count(held.least, 'backup set')}" if repository is not None else "the backups"
-    places = []
-    if "local" in kinds:
-        places.append(f"claim {names.repo_claim(name)}")
-    if "s3" in kinds:
-        bucket = get(cluster, str, "spec", "repository", "s3", "bucket")
-        keys = get(cluster, str, "spec", "repository", "s3", "credentialsSecretRef", "name")
-        places.append((f"bucket {bucket}" if bucket else "the bucket") + (f" with Secret {keys}" if keys else ""))
+    found = [storages.BY_NAME[one] for one in storages.names_of({"spec": spec})]
+    places = [storage.left_behind(name, spec.get(storage.name)) for storage in found]
     return f"{sets} and {'its' if held.least == 1 else 'their'} WAL in {' and in '.join(places)}"

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pgwarden.cli import cluster_commands, repository_commands
 from pgwarden.cli.shared_options import DRY_RUN, OUTPUT, RECOVERY_POINT, TIMEOUT, YES
 from pgwarden.cli.spec import Argument, Command, Option
+from pgwarden.storages import NAMES, REGISTER
 
 TYPES = ("full", "diff", "incr")
-STORAGES = ("local", "s3")
 
 #: Understood by every command, before or after its words.
 GLOBAL = (
@@ -22,7 +22,7 @@ _REPOSITORY = Argument("repository", "name of the Repository", names="repositori
 _STORAGE = Option(
     ("--pgbackrest-storage-type",),
     "which storage of the Repository; default is its first",
-    choices=STORAGES,
+    choices=NAMES,
     known_as=("--storage", "--storage-type", "--repo"),
 )
 _NAME = Option(("--name",), "name of the new resource; default is derived from the Repository's", "NAME")
@@ -40,8 +40,9 @@ _TYPE = Option(
 _MAKING = (_NAME, DRY_RUN, OUTPUT)
 _KNOWN = Option(("--repository",), "assume that this Repository exists; repeatable", "NAME", many=True, default=())
 _OPERATOR = tuple(
-    Option((f"--default-s3-{name}",), f"the chart's value s3.{name}", "TEXT")
-    for name in ("bucket", "endpoint", "region")
+    Option((f"--default-{storage.name}-{field}",), f"the chart's value {storage.name}.{field}", "TEXT")
+    for storage in REGISTER
+    for field in storage.defaults
 )
 _FILES = Argument("file", "files, directories, or - for standard input", "+")
 

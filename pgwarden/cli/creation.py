@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from pgwarden.api.defaults import OperatorDefaults
+from pgwarden import storages
+from pgwarden.api.registry import BY_NAME
 from pgwarden.cli import keys, output, repository_resources, submit
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.lookup import Objects
@@ -17,7 +18,7 @@ from pgwarden.kube import paths
 
 Object = dict[str, Any]
 #: What the operator's defaults may give. Whether they do, only the webhook knows.
-DEFAULTS = OperatorDefaults(s3_bucket="operators-default", s3_endpoint="operators.default", s3_region="default")
+DEFAULTS = storages.assumed_defaults()
 
 
 async def on_cluster(args: argparse.Namespace, terminal: Terminal, session: Session, obj: Object) -> Object:
@@ -27,7 +28,7 @@ async def on_cluster(args: argparse.Namespace, terminal: Terminal, session: Sess
     there = [one for each in (await session.everything()).values() for one in each]
     submit.judge(obj, Objects(there, session.namespace), terminal, DEFAULTS)
     secret = await S3Secret.of(args, terminal, session, obj["metadata"]["name"])
-    path = paths.of(submit.PLURALS[obj["kind"]], session.namespace)
+    path = paths.of(BY_NAME[obj["kind"]].plural, session.namespace)
     # The webhook is asked first: nothing that it refuses leaves a Secret behind.
     made: Object = await session.client.request("POST", path, body=obj, params=submit.params(dry=True))
     if not args.dry_run:

@@ -6,20 +6,20 @@ import argparse
 from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.registry import BY_PLURAL, BY_WORD
 from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.lookup import Objects
 from pgwarden.cli.operate import sure
-from pgwarden.cli.session import KINDS, Session, connect, names_of
+from pgwarden.cli.session import Session, connect, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
 from pgwarden.rules.deletion import of_backup
 
 Object = dict[str, Any]
-_PLURALS = {"schedule": "backupschedules", "backup": "backups"}
 
 
 async def run(args: argparse.Namespace, terminal: Terminal) -> int:
-    plural = _PLURALS[args.what]
+    plural = BY_WORD[args.what].plural
     async with connect(args) as session:
         chosen = [await _named(session, plural, name) for name in dict.fromkeys(args.name)]
         for obj in chosen:
@@ -46,8 +46,9 @@ async def _named(session: Session, plural: str, name: str) -> Object:
     there = await session.all(plural)
     own = [obj["metadata"]["name"] for obj in there if obj.get("spec", {}).get("repository") == name]
     if own:
-        raise CliError(f"{name} is a Repository; name one of its {KINDS[plural]}s: {', '.join(own[:20])}", code=1)
-    raise unknown(KINDS[plural], name, session.namespace, names_of(there))
+        kind = BY_PLURAL[plural].name
+        raise CliError(f"{name} is a Repository; name one of its {kind}s: {', '.join(own[:20])}", code=1)
+    raise unknown(BY_PLURAL[plural].name, name, session.namespace, names_of(there))
 
 
 def _expires(backup: Object) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pgwarden import rules
+from pgwarden import rules, storages
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
@@ -39,9 +39,7 @@ class Case:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
     documents = read_all(args.file, terminal.source)
-    defaults = OperatorDefaults(
-        s3_bucket=args.default_s3_bucket, s3_endpoint=args.default_s3_endpoint, s3_region=args.default_s3_region
-    )
+    defaults = OperatorDefaults(**{field: getattr(args, f"default_{field}") for field in storages.default_fields()})
     found = lint(
         documents,
         namespace=args.namespace or "default",

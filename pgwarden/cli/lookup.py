@@ -7,6 +7,7 @@ from typing import Any
 
 from pgwarden.api.names import API_VERSION
 from pgwarden.rules.common import get
+from pgwarden.storages import TYPES
 
 Object = dict[str, Any]
 
@@ -65,5 +66,5 @@ def assumed(namespace: str, name: str) -> Object:
         "apiVersion": API_VERSION,
         "kind": "Repository",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"storageType": "local,s3", "retention": {"full": 1}},
+        "spec": {"storageType": TYPES[-1], "retention": {"full": 1}},
     }

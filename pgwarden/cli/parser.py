@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from pgwarden.api.registry import BY_WORD
 from pgwarden.cli.commands import COMMANDS, GLOBAL, KNOWN_AS
 from pgwarden.cli.errors import UsageError, near
 from pgwarden.cli.spec import Argument, Command, Option
@@ -15,7 +16,7 @@ _HELP = ("-h", "--help")
 _TAKE_DASHES = ("--backup-opts", "--schedule-opts")
 
 #: What kubectl deletes: the webhook has the guards, and there is nothing to add.
-_BY_KUBECTL = {"repository": "pgrepo", "restore": "pgr"}
+_BY_KUBECTL = ("repository", "restore")
 
 
 class HelpWanted(Exception):
@@ -79,7 +80,7 @@ def _elsewhere(first: str, second: str, prog: str) -> str:
     """Where that is done which *first* does not do to *second*."""
     singular = next((word for word in _BY_KUBECTL if second in {word, _plural(word)}), "")
     if first == "delete" and singular:
-        return f"; use `kubectl delete {_BY_KUBECTL[singular]}`"
+        return f"; use `kubectl delete {BY_WORD[singular].short_name}`"
     return f"; use `{prog} {second}`" if any(command.words == (second,) for command in COMMANDS) else ""
 
 

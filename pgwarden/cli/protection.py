@@ -16,6 +16,7 @@ from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.rules import backup_sets
 from pgwarden.rules.common import condition as condition_of
 from pgwarden.rules.common import get, has_full_retention, objects
+from pgwarden.storages import NAMES
 
 Object = dict[str, Any]
 #: A due run is started within seconds; one that is this late has nobody to start it.
@@ -57,7 +58,8 @@ def _without_repository(cluster: Object) -> Protection:
 
 
 def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Protection:
-    schedules, backups, restores = (_own(there[p], repository) for p in ("backupschedules", "backups", "restores"))
+    schedules, backups = _own(there["backupschedules"], repository), _own(there["backups"], repository)
+    restores = _own(there["restores"], repository)
     windows = objects(repository, "status", "recoveryWindow")
     starts = [time for one in windows if (time := moment(one.get("earliest")))]
     ends = [time for one in windows if (time := moment(one.get("latest")))]
@@ -189,7 +191,8 @@ def _notes(schedules: list[Object], backups: list[Object], restores: list[Object
 
 
 def _of_retention(repository: Object, schedules: list[Object], cluster: Object | None) -> Iterator[str]:
-    options = [parse_options(get(one, list, "spec", "options"), command="backup")[0] for one in schedules]
+    given = [get(one, list, "spec", "options") for one in schedules]
+    options = [parse_options(one, command="backup", storages=NAMES)[0] for one in given]
     if not any(has_full_retention(repository, one) for one in (None, *options)):
         field = "spec.retention.full" if cluster is None else "spec.repository.retention.full of the PostgresCluster"
         yield f"no retention is set, so backups are kept forever: set {field}"

@@ -5,23 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.keys import Keys
+from pgwarden.storages import Flag, Storage
+from pgwarden.storages.s3 import S3, flags
 
 Object = dict[str, Any]
-KEY, KEY_SECRET = "s3-key", "s3-key-secret"  # of the Secret, as spec.s3.credentialsSecretRef has them
-_KEY_OPTIONS = ("pgbackrest_s3_key", "pgbackrest_s3_key_secret", "pgbackrest_s3_keys_from")
-_S3_OPTIONS = (
-    "pgbackrest_s3_bucket",
-    "pgbackrest_s3_endpoint",
-    "pgbackrest_s3_region",
-    "pgbackrest_s3_path",
-    "pgbackrest_s3_uri_style",
-    "pgbackrest_s3_ca_secret",
-    "pgbackrest_s3_secret",
-    *_KEY_OPTIONS,
-)
+#: What the keys are called in the Secret, as spec.s3.credentialsSecretRef has them.
+KEY, KEY_SECRET = flags.KEY.name, flags.KEY_SECRET.name
+_GIVEN_KEYS = (flags.KEY, flags.KEY_SECRET, flags.KEYS_FROM)
 
 
 def repository(args: argparse.Namespace, name: str) -> Object:
@@ -38,40 +32,51 @@ def repository(args: argparse.Namespace, name: str) -> Object:
 
 def repository_spec(args: argparse.Namespace, owner: str) -> Object:
     """*owner* is the Repository, or the PostgresCluster, that the Secret with the keys is named after."""
-    spec: Object = {"storageType": args.pgbackrest_storage_type or "local"}
-    local = given(storageClassName=args.pgbackrest_storage_class, size=args.pgbackrest_pvc_size)
-    if local:
-        spec["local"] = local
-    if uses_s3(args):
-        spec["s3"] = _s3(args, owner)
+    spec: Object = {"storageType": _type(args)}
+    for storage in storages.REGISTER:
+        part = {flag.field: _said(args, flag) for flag in storage.flags if flag.field and getattr(args, flag.dest)}
+        if storage.credentials_field and storage.name in spec["storageType"].split(","):
+            part.setdefault(storage.credentials_field, {"name": _own_secret(storage, owner)})
+        if part:
+            spec[storage.name] = part
     return spec
 
 
+def _said(args: argparse.Namespace, flag: Flag) -> Any:
+    value = getattr(args, flag.dest)
+    return {"name": value} if flag.names_secret else value
+
+
+def _type(args: argparse.Namespace) -> str:
+    return str(args.pgbackrest_storage_type or storages.DEFAULT)
+
+
+def _own_secret(storage: Storage, owner: str) -> str:
+    return f"{owner}-{storage.name}"
+
+
 def check(args: argparse.Namespace) -> None:
-    named = [name for name in _S3_OPTIONS if getattr(args, name)]
-    if named and not uses_s3(args):
-        raise UsageError(f"{_flag(named[0])} needs --pgbackrest-storage-type=s3 or local,s3")
-    if args.pgbackrest_storage_type == "s3" and (args.pgbackrest_storage_class or args.pgbackrest_pvc_size):
-        raise UsageError(
-            "storage s3 has no volume: omit --pgbackrest-storage-class and --pgbackrest-pvc-size, "
-            "or use --pgbackrest-storage-type=local,s3"
-        )
-    keys = [name for name in _KEY_OPTIONS if getattr(args, name)]
+    used = _type(args).split(",")
+    for storage in storages.REGISTER:
+        named = [flag for flag in storage.flags if getattr(args, flag.dest)]
+        if named and storage.name not in used:
+            raise UsageError(storage.unused(named[0], _type(args)))
+    keys = [flag for flag in _GIVEN_KEYS if getattr(args, flag.dest)]
     if args.pgbackrest_s3_secret and keys:
-        raise UsageError(f"--pgbackrest-s3-secret names a Secret that has the keys; omit {_flag(keys[0])}")
+        raise UsageError(f"{flags.SECRET.text} names a Secret that has the keys; omit {keys[0].text}")
     if args.pgbackrest_s3_keys_from and len(keys) > 1:
-        raise UsageError(f"--pgbackrest-s3-keys-from has both keys; omit {_flag(keys[0])}")
+        raise UsageError(f"{flags.KEYS_FROM.text} has both keys; omit {keys[0].text}")
     if args.show_keys and not args.dry_run:
         raise UsageError("--show-keys needs --dry-run")
 
 
 def uses_s3(args: argparse.Namespace) -> bool:
-    return "s3" in str(args.pgbackrest_storage_type).split(",")
+    return S3.name in _type(args).split(",")
 
 
 def secret_name(args: argparse.Namespace, owner: str) -> str:
     """The Secret with the S3 keys: one that was named, or the owner's."""
-    return str(args.pgbackrest_s3_secret or f"{owner}-s3")
+    return str(args.pgbackrest_s3_secret or _own_secret(S3, owner))
 
 
 def secret(args: argparse.Namespace, owner: str, keys: Keys) -> Object:
@@ -88,20 +93,3 @@ def secret(args: argparse.Namespace, owner: str, keys: Keys) -> Object:
 
 def given(**values: str) -> Object:
     return {name: value for name, value in values.items() if value}
-
-
-def _s3(args: argparse.Namespace, owner: str) -> Object:
-    spec = given(
-        bucket=args.pgbackrest_s3_bucket,
-        endpoint=args.pgbackrest_s3_endpoint,
-        region=args.pgbackrest_s3_region,
-        path=args.pgbackrest_s3_path,
-        uriStyle=args.pgbackrest_s3_uri_style,
-    )
-    if args.pgbackrest_s3_ca_secret:
-        spec["caSecretRef"] = {"name": args.pgbackrest_s3_ca_secret}
-    return spec | {"credentialsSecretRef": {"name": secret_name(args, owner)}}
-
-
-def _flag(dest: str) -> str:
-    return f"--{dest.replace('_', '-')}"

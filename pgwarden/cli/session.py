@@ -10,18 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.registry import BY_PLURAL
 from pgwarden.cli.errors import CliError, unknown
 from pgwarden.kube import access, errors, kubeconfig, paths
 from pgwarden.kube.client import KubeClient, Object, find_named
-
-#: plural → kind, of all that is ours.
-KINDS = {
-    "repositories": "Repository",
-    "backups": "Backup",
-    "backupschedules": "BackupSchedule",
-    "restores": "Restore",
-    "postgresclusters": "PostgresCluster",
-}
 
 
 @dataclass
@@ -54,8 +46,8 @@ class Session:
 
     async def everything(self, namespace: str | None = None) -> dict[str, list[Object]]:
         """All objects of our kinds, by plural."""
-        lists = await asyncio.gather(*(self.all(plural, namespace) for plural in KINDS))
-        return dict(zip(KINDS, lists, strict=True))
+        lists = await asyncio.gather(*(self.all(plural, namespace) for plural in BY_PLURAL))
+        return dict(zip(BY_PLURAL, lists, strict=True))
 
     async def is_namespace_missing(self) -> bool:
         """False also where the right to ask is missing."""
@@ -83,7 +75,7 @@ def names_of(objects: list[Object]) -> list[str]:
 def _whole(plural: str, obj: Object) -> Object:
     """List items come without kind; managedFields are for programs."""
     obj["metadata"].pop("managedFields", None)
-    return {"apiVersion": names.API_VERSION, "kind": KINDS[plural]} | obj if plural in KINDS else obj
+    return {"apiVersion": names.API_VERSION, "kind": BY_PLURAL[plural].name} | obj if plural in BY_PLURAL else obj
 
 
 def known_namespace(args: argparse.Namespace) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgwarden.cli.spec import Option
+from pgwarden.storages import DEFAULT, NAMES, REGISTER, TYPES
 
 YES = Option(("-y", "--yes"), "do not ask", switch=True)
 #: Where a recovery begins and ends: of a Restore and of a clone.
@@ -29,35 +30,12 @@ TIMEOUT = Option(
 STORAGE = (
     Option(
         ("--pgbackrest-storage-type",),
-        "where backups and WAL go: local, s3, or local,s3 for both; default is local",
+        f"where backups and WAL go: {', '.join(NAMES)}, or {TYPES[-1]} for both; default is {DEFAULT}",
         "TYPE",
-        choices=("local", "s3", "local,s3"),
+        choices=TYPES,
         known_as=("--storage", "--storage-type"),
     ),
-    Option(("--pgbackrest-storage-class",), "StorageClass of the local storage; default is Kubernetes' own", "NAME"),
-    Option(("--pgbackrest-pvc-size",), "size of the local storage's volume; default is 10Gi", "SIZE"),
-    Option(("--pgbackrest-s3-bucket",), "the bucket; default is the chart's s3.bucket", "NAME"),
-    Option(("--pgbackrest-s3-endpoint",), "host of the S3 service; default is the chart's s3.endpoint", "HOST"),
-    Option(("--pgbackrest-s3-region",), "its region; default is the chart's s3.region", "REGION"),
-    Option(("--pgbackrest-s3-path",), "folder in the bucket; default is one of its own", "PATH"),
-    Option(
-        ("--pgbackrest-s3-uri-style",),
-        "path for MinIO, Ceph and most others; default is host, for AWS",
-        choices=("host", "path"),
-    ),
-    Option(("--pgbackrest-s3-ca-secret",), "Secret whose ca.crt signed the service's certificate", "NAME"),
-    Option(
-        ("--pgbackrest-s3-key",),
-        "access key (visible to other users of this machine; prefer --pgbackrest-s3-keys-from)",
-        "KEY",
-    ),
-    Option(("--pgbackrest-s3-key-secret",), "secret key (equally visible); prompted for if omitted", "SECRET"),
-    Option(
-        ("--pgbackrest-s3-keys-from",),
-        "file with both keys: AWS credentials, or two lines; - is standard input",
-        "FILE",
-    ),
-    Option(("--pgbackrest-s3-secret",), "existing Secret with the keys s3-key and s3-key-secret", "NAME"),
+    *(Option((one.text,), one.help, one.value, one.choices) for storage in REGISTER for one in storage.flags),
     Option(("--show-keys",), "with --dry-run: print the Secret with the keys, too", switch=True),
 )
 S3_EXAMPLE = (

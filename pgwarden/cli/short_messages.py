@@ -5,18 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pgwarden.api.registry import BY_NAME
+
 Object = dict[str, Any]
 LONGEST = 240  # characters
 _HINTS = re.compile(r"\s*\bHINT: .*?(?=; storage \w+: |$)")
 _STORAGES = re.compile(r"; (?=storage (\w+): )")
 _NAMED = re.compile(r"storage (\w+): ")
-_SHORT_NAMES = {
-    "Repository": "pgrepo",
-    "Backup": "pgb",
-    "BackupSchedule": "pgbs",
-    "Restore": "pgr",
-    "PostgresCluster": "pgc",
-}
 
 
 def brief(text: Any, longest: int = LONGEST) -> str:
@@ -44,5 +39,6 @@ def described(obj: Object, text: Any) -> str:
         return short
     metadata = obj.get("metadata") or {}
     where = f" -n {metadata['namespace']}" if metadata.get("namespace") else ""
-    kind = _SHORT_NAMES.get(str(obj.get("kind")), str(obj.get("kind")).lower())
-    return f"{short} (all of it: kubectl describe {kind} {metadata.get('name')}{where})"
+    kind = str(obj.get("kind"))
+    resource = BY_NAME[kind].short_name if kind in BY_NAME else kind.lower()
+    return f"{short} (all of it: kubectl describe {resource} {metadata.get('name')}{where})"

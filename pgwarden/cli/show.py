@@ -7,10 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from pgwarden.api.registry import BY_WORD
 from pgwarden.cli import missed_runs, output, show_cluster, wait, window
 from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.output import clock, moment, size
-from pgwarden.cli.session import KINDS, Session, connect, names_of
+from pgwarden.cli.session import Session, connect, names_of
 from pgwarden.cli.short_messages import described
 from pgwarden.cli.terminal import Terminal
 from pgwarden.rules import backup_sets
@@ -18,26 +19,19 @@ from pgwarden.rules.backup_sets import BackupSets
 from pgwarden.rules.common import condition, get, objects
 
 Object = dict[str, Any]
-_PLURALS = {
-    "backup": "backups",
-    "schedule": "backupschedules",
-    "repository": "repositories",
-    "restore": "restores",
-    "cluster": "postgresclusters",
-}
 
 
 async def run(args: argparse.Namespace, terminal: Terminal) -> int:
     async with connect(args) as session:
         found = await _chosen(session, args.what, args.name)
         if getattr(args, "wait", False):
-            return await wait.until_over(session, terminal, _PLURALS[args.what], _one(args, found), args.timeout)
+            return await wait.until_over(session, terminal, BY_WORD[args.what].plural, _one(args, found), args.timeout)
         if args.output:
             terminal.say(output.formatted(found[0] if _is_one(args, found) else output.listed(found), args.output))
             return OK
         repositories = await session.all("repositories") if args.what == "backup" else []
         missing = not (found or repositories) and await session.is_namespace_missing()
-    lines, kind = _RENDER[args.what](found, repositories, args, terminal), KINDS[_PLURALS[args.what]]
+    lines, kind = _RENDER[args.what](found, repositories, args, terminal), BY_WORD[args.what].name
     terminal.say(
         "\n".join(lines)
         if lines
@@ -60,13 +54,13 @@ def _one(args: argparse.Namespace, found: list[Object]) -> Object:
 
 
 async def _chosen(session: Session, what: str, name: str) -> list[Object]:
-    there = await session.all(_PLURALS[what])
+    there = await session.all(BY_WORD[what].plural)
     if not name:
         return there
     exactly = [obj for obj in there if obj["metadata"]["name"] == name]
     if what in {"repository", "cluster"}:
         if not exactly:
-            raise unknown(KINDS[_PLURALS[what]], name, session.namespace, names_of(there))
+            raise unknown(BY_WORD[what].name, name, session.namespace, names_of(there))
         return exactly
     of_repository = [obj for obj in there if get(obj, str, "spec", "repository") == name]
     if of_repository:

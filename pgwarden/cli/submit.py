@@ -10,25 +10,18 @@ from typing import Any
 from pgwarden import rules
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.registry import BY_NAME
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import output, resources, wait
 from pgwarden.cli.errors import OK, refused
 from pgwarden.cli.lookup import Objects
-from pgwarden.cli.session import KINDS, Session, connect, known_namespace
+from pgwarden.cli.session import Session, connect, known_namespace
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
 
 Object = dict[str, Any]
-PLURALS = {kind: plural for plural, kind in KINDS.items()}
 #: Asked between judgement and creation; a CliError stops there.
 Confirm = Callable[[Session, Object], Awaitable[None]]
-WORDS = {
-    "Backup": "backup",
-    "Restore": "restore",
-    "BackupSchedule": "schedule",
-    "PostgresCluster": "cluster",
-    "Repository": "repository",
-}
 DRY_RUN = " (server dry run: valid, nothing was changed)"
 _TRIES = 20  # names tried where another one was created in the same second
 
@@ -48,7 +41,7 @@ async def submit(args: argparse.Namespace, terminal: Terminal, obj: Object, conf
         if args.dry_run:
             return OK
         if getattr(args, "wait", False):
-            return await wait.until_over(session, terminal, PLURALS[obj["kind"]], made, args.timeout, made=True)
+            return await wait.until_over(session, terminal, BY_NAME[obj["kind"]].plural, made, args.timeout, made=True)
         if not args.output:
             terminal.note(look(made))
     return OK
@@ -77,7 +70,7 @@ def judge(
 
 
 async def _create(session: Session, args: argparse.Namespace, obj: Object) -> Object:
-    path = paths.of(PLURALS[obj["kind"]], session.namespace)
+    path = paths.of(BY_NAME[obj["kind"]].plural, session.namespace)
     wanted = obj
     for number in range(2, _TRIES):
         try:
@@ -108,6 +101,6 @@ def answer(made: Object, args: argparse.Namespace) -> str:
 
 
 def look(made: Object) -> str:
-    word = WORDS[made["kind"]]
+    word = BY_NAME[made["kind"]].word
     following = "" if word in {"schedule", "repository"} else " --wait"
     return wait.again(word, made, following)

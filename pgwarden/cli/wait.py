@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from pgwarden.api import names, records
+from pgwarden.api.registry import BY_PLURAL
 from pgwarden.cli import output
 from pgwarden.cli.errors import OK, UNABLE, WRONG
 from pgwarden.cli.session import Session
@@ -22,8 +23,6 @@ from pgwarden.rules.common import condition, objects
 Object = dict[str, Any]
 POLL = 1.0  # seconds between two looks
 STEPS = ("Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp")
-_LABELS = {"backups": names.LABEL_BACKUP, "restores": names.LABEL_RESTORE}
-_WORDS = {"backups": "backup", "restores": "restore", "postgresclusters": "cluster", "repositories": "repository"}
 #: Phases that end the wait, and whether well. A change of its spec may mend a cluster that is Failed.
 _ENDS = {"Completed": True, "Failed": False}
 #: A Repository is Ready only once a labelled pod runs; before that its storage can be reached, or cannot.
@@ -85,7 +84,8 @@ def _leave(terminal: Terminal, plural: str, obj: Object, why: str) -> None:
     if terminal.live:
         terminal.overwrite("")
     following = "" if plural == "repositories" else " --wait"
-    terminal.note(f"{obj['kind']} {obj['metadata']['name']} {why}; {again(_WORDS[plural], obj, following)}")
+    how = again(BY_PLURAL[plural].word, obj, following)
+    terminal.note(f"{obj['kind']} {obj['metadata']['name']} {why}; {how}")
 
 
 async def _follow(session: Session, terminal: Terminal, plural: str, obj: Object) -> int:
@@ -178,10 +178,11 @@ def _said(obj: Object) -> str:
 
 async def read_log(session: Session, plural: str, obj: Object) -> Log:
     """The end of the log of the Job's newest pod; nothing where there is none, or no right to read it."""
-    if plural not in _LABELS:
+    of = BY_PLURAL[plural]
+    if not of.label:
         return Log()
     name = names.short(obj["metadata"]["name"], 63)
-    selector = {"labelSelector": f"{_LABELS[plural]}={name},{names.LABEL_COMPONENT}={_WORDS[plural]}"}
+    selector = {"labelSelector": f"{of.label}={name},{names.LABEL_COMPONENT}={of.word}"}
     try:
         pods = (await session.client.get(paths.of("pods", session.namespace), selector))["items"]
         if not pods:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pgwarden.api.defaults import OperatorDefaults
-
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 
 
@@ -22,11 +20,3 @@ def image_pull_policy(environment: Mapping[str, str]) -> str:
     if given not in PULL_POLICIES:
         raise ValueError(f"PGWARDEN_IMAGE_PULL_POLICY must be one of {', '.join(PULL_POLICIES)}, not {given!r}")
     return given
-
-
-def operator_defaults(environment: Mapping[str, str]) -> OperatorDefaults:
-    return OperatorDefaults(
-        s3_bucket=environment.get("PGWARDEN_S3_BUCKET", ""),
-        s3_endpoint=environment.get("PGWARDEN_S3_ENDPOINT", ""),
-        s3_region=environment.get("PGWARDEN_S3_REGION", ""),
-    )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pgwarden import storages
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.contract import chart
 
@@ -25,5 +26,5 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         image=chart.image(environment),
         image_pull_policy=chart.image_pull_policy(environment),
         namespace=environment.get("PGWARDEN_NAMESPACE") or "pgwarden-system",
-        defaults=chart.operator_defaults(environment),
+        defaults=storages.defaults_from(environment),
     )

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
 from pgwarden.api.kinds import PostgresAccess, RepositorySpec
-from pgwarden.pgbackrest import identity
 
 _LABEL = f"metadata.labels[{names.LABEL_REPOSITORY}]"
 
@@ -33,8 +33,8 @@ def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
         repository=name,
         access=spec.postgres,
         resources=resources,
-        role_arn=identity.role(spec),
-        service_account=spec.service_account_name if identity.by_service_account(spec) else "",
+        role_arn=storages.role(spec),
+        service_account=spec.service_account_name if storages.uses_service_account(spec) else "",
     )
 
 

@@ -22,6 +22,7 @@ from pgwarden.schedule import cron
 from pgwarden.schedule.cron import Schedule
 from pgwarden.schedule.next_runs import SHOWN, next_runs
 from pgwarden.schedule.zones import zone_problem
+from pgwarden.storages import NAMES
 
 _LOOKED_AT = 8  # next runs, for the shortest time between two
 _OTHERS = 100  # schedules of the same Repository that are looked at: this is for a warning only
@@ -101,7 +102,7 @@ def _others(case: Case, repository: str) -> list[Object]:
 def _makes_full(schedule: Object) -> bool:
     if get(schedule, bool, "spec", "suspend"):
         return False
-    options, _ = parse_options(get(schedule, list, "spec", "options"), command="backup")
+    options, _ = parse_options(get(schedule, list, "spec", "options"), command="backup", storages=NAMES)
     return (options.type or get(schedule, str, "spec", "type")) == "full"
 
 

@@ -104,7 +104,7 @@ UNUSABLE = [
     (
         "two lines",
         KEYS | {"s3-key-secret": b"a\nrepo1-path=/etc"},
-        "key s3-key-secret of Secret keys must be one line without",
+        "key s3-key-secret of Secret keys must be a single line without",
     ),
     ("empty", KEYS | {"s3-key": b" \n"}, "key s3-key of Secret keys is empty"),
     ("not text", KEYS | {"s3-key": b"\xff\xfe"}, "key s3-key of Secret keys is not text"),
@@ -128,7 +128,7 @@ async def test_line_breaks_at_the_end_do_not_count_and_other_usual_names_of_keys
         "cipher": {"cipher-pass": b"pass phrase\n"},
     }
     found = await read_credentials(client, "ns", msgspec.convert(SPEC, RepositorySpec))
-    assert (found.s3_key, found.s3_secret, found.cipher_pass) == ("key", "secret", "pass phrase")
+    assert (found.keys, found.cipher_pass) == ({"s3": {"s3-key": "key", "s3-key-secret": "secret"}}, "pass phrase")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "x\ny", ""])

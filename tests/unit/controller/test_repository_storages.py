@@ -14,7 +14,8 @@ import pytest
 from controller import storage_state
 from controller.repository import decide, report
 from controller.repository.facts import Facts, PodView
-from pgwarden.api.defaults import OperatorDefaults, effective_s3
+from pgwarden import storages
+from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.contract.status import Status
 from pgwarden.pgbackrest.info import parse_info
@@ -23,7 +24,6 @@ TEXTS = json.loads((Path(__file__).parents[1] / "pgbackrest" / "data" / "trouble
 MINE, OTHER = "7401234567890123456", "7400000000000000001"
 S3 = {"uriStyle": "path", "credentialsSecretRef": {"name": "keys"}}
 DEFAULTS = OperatorDefaults(s3_bucket="backups", s3_endpoint="s3.example:7070", s3_region="us-east-1")
-LOCATION = {"local": "persistentvolumeclaim/x", "s3": "y"}
 
 
 def info(*repos: dict[str, Any]) -> Any:
@@ -55,7 +55,7 @@ def facts(
     repository = {"metadata": {"name": "hippo", "namespace": "ns", "generation": 3}}
     values = {
         "repository": repository, "spec": spec, "now": datetime(2026, 11, 23, tzinfo=UTC), "pods": (pod,), "host_ready": True,
-        "info": found, "s3": effective_s3(spec, DEFAULTS, "ns", "hippo"), "location": LOCATION,
+        "info": found, "places": storages.places(spec, DEFAULTS, "ns", "hippo"),
     }  # fmt: skip
     return Facts(**(values | more))
 
@@ -183,7 +183,7 @@ def test_what_hinders_an_operation_is_what_its_own_storage_says():
 def test_the_status_has_each_storage_with_all_defaults_filled_in():
     shown = report.status(facts(info({}, {"code": 99, "message": TEXTS["badca"]})), {})["storages"]
     assert shown[0] == {
-        "name": "local", "repo": 1, "type": "posix", "location": "persistentvolumeclaim/x",
+        "name": "local", "repo": 1, "type": "posix", "location": "persistentvolumeclaim/hippo-pgbackrest-repo",
         "reachable": True, "message": "", "lastWal": "A" * 24, "ready": False,
         "backupCount": 0, "backupCounts": {"full": 0, "diff": 0, "incr": 0},
     }  # fmt: skip

@@ -17,6 +17,7 @@ JUNIT = """<?xml version="1.0" encoding="utf-8"?>
 <testcase classname="tests.e2e.test_a" name="test_bad" time="0.5"><error message="in its teardown">y</error></testcase>
 <testcase classname="tests.e2e.test_b" name="test_left" time="0"><skipped type="pytest.skip">y</skipped></testcase>
 <testcase classname="tests.e2e.test_b" name="test_broken" time="61"><error message="setup">y</error></testcase>
+<testcase time="0.000" />
 </testsuite></testsuites>"""
 CASES = [
     Case("e2e.test_a", "test_good[a b]", 1.5),
@@ -51,12 +52,24 @@ def test_a_run_that_ended_before_its_report_has_none(tmp_path, text):
         (Tier("unit", 1, [Case("m", "t", 1)]), False, []),
         (Tier("unit", 1, None, 2), False, ["unit: pytest ended without a report, with exit code 2"]),
         (Tier("unit", 1, [Case("m", "t", 1)], 3), False, ["unit: pytest ended with exit code 3"]),
+        (Tier("unit", 1, [Case("m", "t", 1)], None), False, ["unit: interrupted before its end"]),
+        (Tier("unit", 1, None, None), False, ["unit: interrupted before its end"]),
         (Tier("unit", 1, []), False, ["unit: no test ran"]),
         (Tier("unit", 1, [Case("m", "t", 1, "skipped")]), False, ["unit: 1 skipped; nothing may be skipped here"]),
         (Tier("unit", 1, [Case("m", "t", 1, "skipped")]), True, []),
         (Tier("e2e", 1, CASES, 1), True, ["e2e: 1 failed", "e2e: 1 error"]),
     ],
-    ids=["all passed", "no report", "died", "no tests", "skipped", "skipped on somebody's cluster", "failed"],
+    ids=[
+        "all passed",
+        "no report",
+        "died",
+        "interrupted",
+        "interrupted early",
+        "no tests",
+        "skipped",
+        "skipped on somebody's cluster",
+        "failed",
+    ],
 )
 def test_why_the_whole_is_not_good(tier, may_skip, expected):
     assert report.faults([tier], may_skip=may_skip) == expected

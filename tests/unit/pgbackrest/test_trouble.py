@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pgwarden.pgbackrest.trouble import Place, by_repo, explain, redact
+from pgwarden.pgbackrest.trouble import by_repo, redact
+from pgwarden.storages import explain
+from pgwarden.storages.s3 import S3Service
 
 TEXTS = json.loads((Path(__file__).parent / "data" / "trouble-2.60.json").read_text("utf-8"))
 AT = "s3.pgwarden-s3.svc.cluster.local:7070"
-PLACE = Place(endpoint=AT, bucket="backups", region="eu-central-1", secret="keys")
+PLACE = S3Service(endpoint=AT, bucket="backups", region="eu-central-1", secret="keys")
 SENTENCES = [
     ("nobucket", "NoSuchBucket", f"bucket backups does not exist at {AT}; create it, or correct spec.s3.bucket (the server says: The specified bucket does not exist.)"),
     ("badkey", "BadKey", f"{AT} does not know the access key; correct s3-key in Secret keys (the server says: No user exists with the provided access key ID.)"),

@@ -323,7 +323,7 @@ async def test_a_backup_that_waits_for_its_turn_lists_nothing_and_looks_less_and
     ready["status"] |= {"primary": "db-0", "conditions": READY}
     context = world(mine, repo=ready)
     context.caches.backups[("ns", "other")] = other
-    context.caches.restores = None
+    context.caches.ours = {"backups": context.caches.backups, "restores": None}
     context.caches.of_repository = lambda cache, *_: list(cache.values()) if cache is not None else []
     looks, pauses = await _for(HOUR, context, lambda: BackupController(context).reconcile(("ns", "one")))
     assert counted["GET backups list"] == counted["GET restores list"] == 0

@@ -79,6 +79,7 @@ def look(client: Answers):
             schedules=None, labelled=lambda *a: pods if a[2] == names.LABEL_OWNER_REPOSITORY else [],
             of_repository=lambda cache, *_: [*cache.values(), *(others if cache is caches.backups else ())] if cache else [],
         )  # fmt: skip
+        caches.ours = {"backups": caches.backups, "restores": caches.restores}
         client.there[paths.of("backups", "ns")] = {"items": [mine, *others]}
         client.there[paths.of("restores", "ns")] = {"items": []}
         if ended is not None:
