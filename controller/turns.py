@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from controller.context import Caches
-from controller.runtime.backoff import patience
+from controller.runtime.backoff import next_look
 from pgwarden.api.registry import OPERATIONS
 from pgwarden.kube import paths
 from pgwarden.kube.client import KubeClient, Object
@@ -39,4 +39,4 @@ def known(caches: Caches, namespace: str, repository: str) -> list[Object]:
 def pause(now: datetime, since: str, least: float) -> float:
     """Seconds until the next look of one that waits *since* then (RFC 3339). What ends its wait wakes it as well."""
     waited = now - datetime.fromisoformat(since) if since else timedelta()
-    return patience(waited, least, LONGEST_PAUSE)
+    return next_look(waited, least, LONGEST_PAUSE)

@@ -20,7 +20,7 @@ from controller.restore.proof import REFUSED
 from controller.restore.vanished import Vanished
 from controller.restore.verdict import POLL
 from controller.runtime import conditions, status
-from controller.runtime.patience import Patience
+from controller.runtime.backoff import Patience
 from controller.runtime.worker import NotYet
 from pgwarden.api import records
 from pgwarden.kube import paths

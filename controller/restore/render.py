@@ -161,9 +161,7 @@ def scheduling(template: Object, node: str) -> dict[str, Any]:
     return found
 
 
-def job(
-    restore: Object, plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, settings: Settings, attempt: int
-) -> Object:
+def job(restore: Object, plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, settings: Settings) -> Object:
     namespace = restore["metadata"]["namespace"]
     pod: Object = {
         "restartPolicy": "Never",
@@ -179,7 +177,7 @@ def job(
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": names.restore_job(plan.restore, attempt),
+            "name": names.restore_job(plan.restore),
             "namespace": namespace,
             "labels": labels(plan),
             "ownerReferences": [pod_parts.owner(restore)],

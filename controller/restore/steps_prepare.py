@@ -211,7 +211,7 @@ def restored(facts: Facts) -> Verdict:
     if facts.claims.get(plan.new_claim) is None:
         return fail("ClaimGone", f"claim {plan.new_claim}, the target of this restore, was deleted")
     if job is None:
-        body = render.job(facts.restore, plan, facts.spec, facts.repo_spec, facts.settings, 1)
+        body = render.job(facts.restore, plan, facts.spec, facts.repo_spec, facts.settings)
         return act(Create("jobs", body), "Starting", f"starting Job {name}", job=name)
     if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
         return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")

@@ -14,7 +14,7 @@ from controller.restore.carried_plans import Carried
 from controller.restore.gather import gather
 from controller.restore.proof import REFUSED
 from controller.restore.verdict import POLL, Verdict
-from controller.runtime.patience import Patience
+from controller.runtime.backoff import Patience
 from pgwarden.api import names
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key

@@ -1,4 +1,4 @@
-"""How often something is tried again that did not help: each pause is twice the one before, up to a longest. Pure."""
+"""How often something is tried again that did not help, and how soon what does not change is looked at again. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
+
+from pgwarden.kube.cache import Key
 
 K = TypeVar("K", bound=Hashable)
 #: Keys of an Allowance; beyond, those go that have all of theirs.
@@ -86,6 +88,27 @@ class Allowance(Generic[K]):
         return min(float(self._most), left + (now - since) / self._refill)
 
 
-def patience(waited: timedelta, least: float, most: float) -> float:
+def next_look(waited: timedelta, least: float, most: float) -> float:
     """Seconds until the next look at what has been waited for that long: a tenth of it, within these bounds."""
     return min(most, max(least, waited.total_seconds() / 10))
+
+
+#: Patience: after so many looks that found the same: at least these seconds until the next.
+LOOKS = ((200, 10.0), (20, 2.0))
+
+
+class Patience:
+    """How soon to look again at what does not change: what each key waits for, and how often that was found already."""
+
+    def __init__(self) -> None:
+        self._same: dict[Key, tuple[str, int]] = {}
+
+    def wait(self, key: Key, what: str, seconds: float) -> float:
+        """The seconds to wait for *what*: *seconds*, or more where it has been waited for long."""
+        before, count = self._same.get(key, ("", 0))
+        count = count + 1 if before == what else 1
+        self._same[key] = what, count
+        return max(seconds, next((least for looks, least in LOOKS if count > looks), 0.0))
+
+    def forget(self, key: Key) -> None:
+        self._same.pop(key, None)

@@ -172,8 +172,8 @@ def expire_job(backup: str) -> str:
     return f"{short(backup, 56)}-expire"
 
 
-def restore_job(restore: str, attempt: int = 1) -> str:
-    return f"{short(restore, 52)}-restore-{attempt}"
+def restore_job(restore: str) -> str:
+    return f"{short(restore, 52)}-restore-1"
 
 
 def scheduled_backup(schedule: str, due: datetime) -> str:

@@ -107,10 +107,6 @@ def archive_push_argv(stanza: str, file: str, folder: str) -> list[str]:
     return [*conf, f"--stanza={stanza}", "--no-archive-async", *quiet, "archive-push", file]
 
 
-def check_argv(stanza: str) -> list[str]:
-    return [f"--stanza={stanza}", "check"]
-
-
 def expire_argv(stanza: str, *, backup_set: str = "", repo: int | None = None) -> list[str]:
     """*backup_set* removes that set and what depends on it; without it, what retention no longer covers."""
     chosen = [f"--repo={repo}"] if repo is not None else []

@@ -94,7 +94,7 @@ def test_every_name_made_for_a_job_or_claim_fits_a_label(name):
     due = datetime(2026, 11, 23, tzinfo=UTC)
     made = [
         names.backup_job(name),
-        names.restore_job(name, 12),
+        names.restore_job(name),
         names.scheduled_backup(name, due),
         names.restore_backup(name),
         names.restored_claim(name),

@@ -77,7 +77,6 @@ def test_the_two_commands_for_postgresql_quote_the_path():
 OTHERS = [
     (commands.info_argv("hippo"), ["--stanza=hippo", "--output=json", "--io-timeout=8", "--log-level-console=off", "--log-level-stderr=error", "info"]),
     (commands.stanza_create_argv("hippo"), ["--stanza=hippo", "stanza-create"]),
-    (commands.check_argv("hippo"), ["--stanza=hippo", "check"]),
     (commands.expire_argv("hippo"), ["--stanza=hippo", "expire"]),
     (commands.expire_argv("hippo", backup_set="20261101-000000F", repo=1), ["--stanza=hippo", "--repo=1", "--set=20261101-000000F", "expire"]),
 ]  # fmt: skip

@@ -39,7 +39,7 @@ def pods(given: RepositorySpec) -> dict:
     host = repository_render.deployment(REPOSITORY, given, settings)
     job = backup_render.job(BACKUP, BackupSpec(repository="hippo"), REPOSITORY, given, ["backup"], settings)
     plan = Plan(restore="r", restore_uid="x", repository="hippo", new_claim="c", facts=FACTS, mounts=[DATA])
-    restore = restore_render.job(RESTORE, plan, RestoreSpec(repository="hippo"), given, settings, 1)
+    restore = restore_render.job(RESTORE, plan, RestoreSpec(repository="hippo"), given, settings)
     found = {"host": host, "backup": job, "restore": restore}
     return {name: made["spec"]["template"]["spec"] for name, made in found.items()}
 

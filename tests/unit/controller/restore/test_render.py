@@ -25,7 +25,7 @@ RESTORE = {"kind": "Restore", "metadata": {"name": "back", "namespace": "ns", "u
 
 def job(settings, plan=PLAN, spec=None, repo=None):
     spec = spec or RestoreSpec(repository="hippo", target=RestoreTarget(time="2026-11-23T10:00:00.5+01:00"))
-    return render.job(RESTORE, plan, spec, repo or RepositorySpec(storage_type="local,s3"), settings, 1)
+    return render.job(RESTORE, plan, spec, repo or RepositorySpec(storage_type="local,s3"), settings)
 
 
 def test_the_job(settings):

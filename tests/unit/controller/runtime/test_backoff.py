@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime, timedelta
 
-from controller.runtime.backoff import REMEMBERED, Allowance, Pace, Tries, patience
+from controller.runtime.backoff import REMEMBERED, Allowance, Pace, Tries, next_look
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -63,4 +63,4 @@ def test_an_allowance_remembers_what_has_been_used_up_alone():
 
 
 def test_what_is_waited_for_is_looked_at_less_and_less_often():
-    assert [patience(waited * SECOND, 2, 30) for waited in (0, 20, 100, 300, 3600)] == [2, 2, 10, 30, 30]
+    assert [next_look(waited * SECOND, 2, 30) for waited in (0, 20, 100, 300, 3600)] == [2, 2, 10, 30, 30]

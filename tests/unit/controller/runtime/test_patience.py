@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.runtime.patience import Patience
+from controller.runtime.backoff import Patience
 
 KEY, OTHER = ("ns", "back"), ("ns", "other")
 
