@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test check lint unit bench bench-webhook bench-schedules faults clean
+.PHONY: help venv cluster cluster-down images demo test durations check lint unit bench bench-webhook bench-schedules faults clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,10 +34,12 @@ images: venv ## build the container images into the cache
 demo: venv ## the whole story: install, archive, back up, lose a table, restore to a point in time
 	@$(BIN)/python -m demo
 
-test: venv lint ## every test: unit, API server, and end to end on the real cluster
+test: venv lint ## every test: unit, API server, and end to end on real clusters; a table of the slowest at the end
 	@$(BIN)/python -m localcluster tools
-	@$(BIN)/python -m pytest tests/apiserver
 	@$(BIN)/python -m harness.lanes
+
+durations: venv ## save what the end-to-end modules took in the last `make test`, for the order in which they run
+	@$(BIN)/python -m harness.durations
 
 unit: venv ## the tests that need nothing but Python
 	@$(BIN)/python -m pytest tests/unit
@@ -68,4 +70,4 @@ bench-schedules: venv ## ten thousand BackupSchedules beside as many CronJobs an
 	@$(BIN)/python -m bench.schedules
 
 clean: ## remove what this checkout made (the cache outside of it stays)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .reports

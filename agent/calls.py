@@ -10,13 +10,15 @@ from typing import Any
 
 from agent import spool
 from agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
-from agent.settings import Settings
 from agent.supervisor import Supervisor
 from pgwarden import __version__
 from pgwarden.api import outside
+from pgwarden.contract.calls import Outcome
+from pgwarden.contract.environment import Settings
+from pgwarden.contract.status import Server, Status
 from pgwarden.pgbackrest import commands
 
-Answer = dict[str, Any]
+Object = dict[str, Any]
 INFO_FRESH_SECONDS = 10.0
 #: How long a status waits for `info`. Below the controller's own limit; info itself may take longer (S3).
 INFO_WAIT_SECONDS = 10.0
@@ -54,16 +56,16 @@ class State:
         seen, error = self._seen
         return error if now - seen < REMEMBERED_SECONDS else ""
 
-    def answer(self) -> Answer:
-        own = {"archiveError": self.archive_error()} if self.spool else {}
-        return own | {
-            "role": self.settings.role.value,
-            "version": __version__,
-            "pgbackrest": self.pgbackrest_version,
-            "server": {"running": self.supervisor.running, "restarts": self.supervisor.restarts},
-            "configHash": self.digest,
-            "configError": self.sync_error,
-        }
+    def status(self) -> Status:
+        return Status(
+            role=self.settings.role.value,
+            version=__version__,
+            pgbackrest=self.pgbackrest_version,
+            server=Server(running=self.supervisor.running, restarts=self.supervisor.restarts),
+            config_hash=self.digest,
+            config_error=self.sync_error,
+            archive_error=self.archive_error() if self.spool else None,
+        )
 
 
 async def pgbackrest_version(runner: Runner) -> str:
@@ -82,19 +84,19 @@ class Repository:
         self._runner = runner
         self._running: asyncio.Task[None] | None = None
         self._read = -INFO_FRESH_SECONDS
-        self._info: Answer | None = None
+        self._info: Object | None = None
         self._error = ""
         self._create_lock = asyncio.Lock()
 
-    async def status(self, *, refresh: bool = False) -> Answer:
+    async def info(self, *, refresh: bool = False) -> tuple[Object | None, str]:
         """The stanza's element of `pgbackrest info`, at most ten seconds old, and why it could not be had."""
         if refresh or time.monotonic() - self._read > INFO_FRESH_SECONDS:
             if self._running is None or self._running.done():
                 self._running = asyncio.create_task(self._read_info())
             done, _ = await asyncio.wait([self._running], timeout=INFO_WAIT_SECONDS)
             if not done and not _has_trouble(self._info):
-                return {"info": self._info, "infoError": f"pgbackrest info takes longer than {INFO_WAIT_SECONDS:g} s"}
-        return {"info": self._info, "infoError": self._error}
+                return self._info, f"pgbackrest info takes longer than {INFO_WAIT_SECONDS:g} s"
+        return self._info, self._error
 
     async def _read_info(self) -> None:
         try:
@@ -107,31 +109,31 @@ class Repository:
             self._info, self._error = None, f"pgbackrest info: {error}"
         self._read = time.monotonic()
 
-    async def stanza_create(self) -> Answer:
+    async def stanza_create(self) -> Outcome:
         if self._create_lock.locked():  # who asks again has not waited for it: one more behind it would help nobody
-            return {"ok": False, "exitCode": -1, "output": "stanza-create is already running"}
+            return Outcome(exit_code=-1, output="stanza-create is already running")
         async with self._create_lock:
             try:
                 result = await self._runner.run(commands.stanza_create_argv(self._stanza), STANZA_CREATE_SECONDS)
             except OSError as error:
-                return {"ok": False, "exitCode": -1, "output": str(error)}
+                return Outcome(exit_code=-1, output=str(error))
         self._read = -INFO_FRESH_SECONDS
-        return {"ok": result.ok, "exitCode": result.exit_code, "output": _shown(result)}
+        return Outcome(ok=result.ok, exit_code=result.exit_code, output=_shown(result))
 
 
-def _element(text: str) -> tuple[Answer | None, str]:
+def _element(text: str) -> tuple[Object | None, str]:
     """The stanza's element of what `info` has printed, and what is wrong with the text; no element, no stanza."""
     listed = outside.decode_loose(text, most=KEPT_CHARACTERS)
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        return None, "pgbackrest info: its output cannot be read"
-    found: Answer | None = next(iter(listed), None)
+        return None, "pgbackrest info: its output cannot be parsed"
+    found: Object | None = next(iter(listed), None)
     for one in (found or {}).get("backup") or []:
         if isinstance(one, dict):
             one.pop("reference", None)  # nobody asks, and of a long chain it is nine tenths of the answer
     return found, ""
 
 
-def _has_trouble(info: Answer | None) -> bool:
+def _has_trouble(info: Object | None) -> bool:
     """Whether the last answer says already which storage could not be read: that is more than "it takes long"."""
     return any(repo.get("status", {}).get("code") == TROUBLE for repo in (info or {}).get("repo", ()))
 

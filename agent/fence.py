@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from agent.postgres import Postgres, PostgresError, one, rows, stamp
+from pgwarden.contract.calls import Fenced, Tablespace
 
 POLL_SECONDS = 0.1
 _TABLESPACES = (
@@ -28,44 +31,45 @@ def reached(archived: str | None, wal: str) -> bool:
     return match is not None and match[0][:8] == wal[:8] and match[0] >= wal
 
 
-async def fence(postgres: Postgres, seconds: float, relayed: Callable[[str], bool] | None = None) -> dict[str, Any]:
-    """`{ok, wal, lsn, time, error, tablespaces}`: each time up to *time* can be a target once *ok*.
-
-    *relayed* says whether the one storage that is meant has a segment, though another storage has not.
-    *tablespaces* are name and folder of those besides the two that lie in the data directory.
-    """
+async def fence(postgres: Postgres, seconds: float, relayed: Callable[[str], bool] | None = None) -> Fenced:
+    """*relayed* says whether the one storage that is meant has a segment, though another storage has not."""
     deadline = time.monotonic() + seconds
-    answer: dict[str, Any] = {"ok": False, "wal": None, "lsn": None, "time": None, "error": ""}
+    answer = Fenced()
     try:
         # Committing may wait for a synchronous standby: the statements get the whole time.
         async with postgres.connect(seconds + 1, statement_seconds=seconds) as connection:
-            answer["tablespaces"] = await rows(connection, _TABLESPACES)
+            answer = replace(answer, tablespaces=_tablespaces(await rows(connection, _TABLESPACES)))
             state = await one(
                 connection, "SELECT pg_is_in_recovery() AS standby, current_setting('archive_mode') AS archive_mode"
             )
             if state["standby"]:
-                return answer | {"error": "this PostgreSQL is in recovery and has no WAL of its own to archive"}
+                return replace(answer, error="this PostgreSQL is in recovery and has no WAL of its own to archive")
             if state["archive_mode"] == "off":
-                return answer | {"error": "archive_mode is off"}
+                return replace(answer, error="archive_mode is off")
             # txid_current() assigns an xid, in every version; its commit is the record that recovery stops before.
             committed = await one(connection, "SELECT clock_timestamp() AS time, txid_current() AS xid")
             switched = await one(
                 connection, "SELECT lsn::text AS lsn, pg_walfile_name(lsn) AS wal FROM pg_switch_wal() AS lsn"
             )
-            answer |= {"wal": switched["wal"], "lsn": switched["lsn"], "time": stamp(committed["time"])}
+            answer = replace(answer, wal=switched["wal"], lsn=switched["lsn"], time=stamp(committed["time"]))
             while True:
                 row = await one(connection, "SELECT last_archived_wal, last_failed_wal FROM pg_stat_archiver")
                 wal = str(switched["wal"])
                 if reached(row["last_archived_wal"], wal) or (relayed and relayed(wal)):
-                    return answer | {"ok": True}
+                    return replace(answer, ok=True)
                 if time.monotonic() >= deadline:
                     break
                 await asyncio.sleep(POLL_SECONDS)
-    except PostgresError as error:
-        return answer | {"error": str(error)}
+    except PostgresError as broken:
+        return replace(answer, error=str(broken))
     last = row["last_archived_wal"] or "nothing"
     failed = f", last failed: {row['last_failed_wal']}" if row["last_failed_wal"] else ""
-    return answer | {"error": f"{switched['wal']} not archived within {seconds:g} s (last archived: {last}{failed})"}
+    error = f"{switched['wal']} not archived within {seconds:g} s (last archived: {last}{failed})"
+    return replace(answer, error=error)
+
+
+def _tablespaces(found: list[dict[str, Any]]) -> tuple[Tablespace, ...]:
+    return tuple(Tablespace(name=one["name"], location=one["location"]) for one in found)
 
 
 class Closer:
@@ -79,11 +83,11 @@ class Closer:
         self._clock = clock
         self._last: float | None = None
 
-    async def close(self, seconds: float, every: float) -> dict[str, Any]:
+    async def close(self, seconds: float, every: float) -> Fenced:
         """As `fence`; `ok` is false, and nothing is written, within *every* seconds of the one before."""
         now = self._clock()
         if self._last is not None and now - self._last < every:
             error = f"WAL was switched {now - self._last:.0f} s ago, and is switched at most every {every:g} s"
-            return {"ok": False, "wal": None, "lsn": None, "time": None, "error": error}
+            return Fenced(error=error)
         self._last = now
         return await fence(self._postgres, seconds)

@@ -12,7 +12,8 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from agent import log, volume
 from agent.children import Children
@@ -21,6 +22,7 @@ from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
 from agent.sync import Syncer
 from pgwarden.api import names
+from pgwarden.contract.job_result import JobResult
 
 #: How long a Job waits for its configuration. Its volumes are mounted before it starts; this is for the slow ones.
 SOURCE_SECONDS = 60.0
@@ -144,17 +146,18 @@ class Job:
         sys.stdout.flush()
 
     def _report(self, code: int, error: str, seconds: float) -> None:
-        result: dict[str, Any] = {"ok": code == 0}
-        if self._flags.kind == "backup":
-            result |= {"label": self._seen.label, "exitCode": code, "error": error, "expired": self._seen.expired}
-        elif self._flags.kind == "expire":
-            result |= {"exitCode": code, "error": error, "expired": self._seen.expired}
-        else:
-            result |= {"exitCode": code, "error": error, "set": self._seen.set}
-        text = message(result | {"seconds": seconds})
+        result = JobResult(
+            ok=code == 0,
+            exit_code=code,
+            error=error,
+            label=self._seen.label,
+            set=self._seen.set,
+            expired=tuple(self._seen.expired),
+            seconds=seconds,
+        )
         with contextlib.suppress(OSError):  # without one the exit code still says it
-            self._paths.termination_log.write_bytes(text)
-        log.get("job").info("job ends", **result, seconds=seconds)
+            self._paths.termination_log.write_bytes(message(result))
+        log.get("job").info("job ends", **msgspec.to_builtins(result))
 
 
 def _given(args: list[str], option: str) -> bool:

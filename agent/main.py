@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
     # would be lost, and the pod would end only with its grace period.
     signal.signal(signal.SIGTERM, _end)
     from agent import log, process
-    from agent.settings import Settings, SettingsError
+    from pgwarden.contract.environment import Settings, SettingsError
 
     log.configure()
     try:

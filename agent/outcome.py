@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from pgwarden.contract.job_result import JobResult
 
 MESSAGE_BYTES = 4096
 _LABEL = r"\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?"
@@ -33,23 +36,18 @@ class Seen:
             self.expired += [label for label in found[1].split(", ") if label not in self.expired]
 
 
-def message(result: dict[str, Any]) -> bytes:
+def message(result: JobResult) -> bytes:
     """*result* as JSON of at most 4096 bytes. Room goes to `error` first: `expired` makes way, and says how much."""
-    fitted = dict(result)
-    expired = list(fitted.get("expired", ()))
-    while len(encoded := _encode(fitted)) > MESSAGE_BYTES and expired:
+    # What pgBackRest prints need not be text.
+    result = replace(result, error=result.error.encode("utf-8", "replace").decode())
+    expired, error = result.expired, result.error
+    while len(encoded := msgspec.json.encode(result)) > MESSAGE_BYTES and result.expired:
         over = len(encoded) - MESSAGE_BYTES
-        expired = expired[: max(0, len(expired) - 1 - over // 64)]
-        fitted["expired"] = expired
-        fitted["expiredNotShown"] = len(result["expired"]) - len(expired)
-    error = str(fitted.get("error", ""))
+        kept = result.expired[: max(0, len(result.expired) - 1 - over // 64)]
+        result = replace(result, expired=kept, expired_not_shown=len(expired) - len(kept))
     while len(encoded) > MESSAGE_BYTES and error:
-        # A character is up to twelve bytes of JSON (an escaped surrogate pair): cut little by little.
-        error = error[: max(0, len(error) - max(1, (len(encoded) - MESSAGE_BYTES) // 12))]
-        fitted["error"] = error + "…"
-        encoded = _encode(fitted)
+        # A character is up to six bytes of JSON: cut little by little.
+        error = error[: max(0, len(error) - max(1, (len(encoded) - MESSAGE_BYTES) // 6))]
+        result = replace(result, error=error + "…")
+        encoded = msgspec.json.encode(result)
     return encoded
-
-
-def _encode(result: dict[str, Any]) -> bytes:
-    return json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

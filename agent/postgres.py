@@ -11,13 +11,22 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from agent.settings import Instance
+from pgwarden.contract import status
+from pgwarden.contract.calls import Outcome
+from pgwarden.contract.environment import Instance
+
+
+class Seen(NamedTuple):
+    postgres: status.Postgres
+    archiver: status.Archiver | None
+    unarchived: int | None
+
 
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 CONNECT_SECONDS = 5
@@ -75,8 +84,8 @@ class Postgres:
         except psycopg.Error as error:
             raise PostgresError(" ".join(str(error).split()) or type(error).__name__) from error
 
-    async def status(self) -> dict[str, Any]:
-        """`postgres`, `archiver` and `unarchived` of GET /status. Never raises for what PostgreSQL does."""
+    async def look(self) -> Seen:
+        """Never raises for what PostgreSQL does."""
         unarchived = await asyncio.to_thread(self._count_waiting)
         try:
             async with self.connect(STATUS_SECONDS) as connection:
@@ -85,8 +94,8 @@ class Postgres:
                     with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
                         unarchived = (await one(connection, _WAITING))["count"]
         except PostgresError as error:
-            return {"postgres": {"reachable": False, "error": str(error)}, "archiver": None, "unarchived": unarchived}
-        return {"postgres": _postgres(row), "archiver": _archiver(row), "unarchived": unarchived}
+            return Seen(status.Postgres(error=str(error)), None, unarchived)
+        return Seen(_postgres(row), _archiver(row), unarchived)
 
     def _count_waiting(self) -> int | None:
         """Segments not archived yet, from the data directory itself: that works while PostgreSQL is down, too."""
@@ -96,16 +105,16 @@ class Postgres:
         except OSError:
             return None  # not visible here (pg_wal on a volume of its own): PostgreSQL is asked
 
-    async def clear_recovery(self) -> dict[str, Any]:
+    async def clear_recovery(self) -> Outcome:
         """Take a restore's target out of postgresql.auto.conf."""
         async with self.connect(30) as connection:
             if (await one(connection, "SELECT pg_is_in_recovery() AS yes"))["yes"]:
-                return {"ok": False, "error": "PostgreSQL is still in recovery"}
+                return Outcome(error="PostgreSQL is still in recovery")
             for suffix in RECOVERY_TARGETS:
                 name = sql.Identifier(f"recovery_target{suffix}")
                 await connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(name))
             await connection.execute("SELECT pg_reload_conf()")
-        return {"ok": True, "error": ""}
+        return Outcome(ok=True)
 
     async def configure(self, wanted: dict[str, str]) -> list[str]:
         """ALTER SYSTEM to *wanted* where the configuration files say otherwise; the changed names. Only on a primary.
@@ -145,30 +154,29 @@ def _same(name: str, have: str | None, wanted: str) -> bool:
     return have == wanted or (name == "archive_mode" and have == "always")
 
 
-def _postgres(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "reachable": True,
-        "error": "",
-        "inRecovery": row["in_recovery"],
-        "systemIdentifier": row["system_identifier"],
-        "serverVersion": row["server_version"],
-        "timeline": row["timeline"],
-        "archiveMode": row["archive_mode"],
-        "archiveCommand": row["archive_command"],
-        "pendingRestart": bool(row["pending_restart"]),
-        "lastReplayTime": stamp(row["last_replay_time"]),
-    }
+def _postgres(row: dict[str, Any]) -> status.Postgres:
+    return status.Postgres(
+        reachable=True,
+        in_recovery=row["in_recovery"],
+        system_identifier=row["system_identifier"],
+        server_version=row["server_version"],
+        timeline=row["timeline"],
+        archive_mode=row["archive_mode"],
+        archive_command=row["archive_command"],
+        pending_restart=bool(row["pending_restart"]),
+        last_replay_time=stamp(row["last_replay_time"]),
+    )
 
 
-def _archiver(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "archivedCount": row["archived_count"],
-        "lastArchivedWal": row["last_archived_wal"],
-        "lastArchivedTime": stamp(row["last_archived_time"]),
-        "failedCount": row["failed_count"],
-        "lastFailedWal": row["last_failed_wal"],
-        "lastFailedTime": stamp(row["last_failed_time"]),
-    }
+def _archiver(row: dict[str, Any]) -> status.Archiver:
+    return status.Archiver(
+        archived_count=row["archived_count"],
+        last_archived_wal=row["last_archived_wal"],
+        last_archived_time=stamp(row["last_archived_time"]),
+        failed_count=row["failed_count"],
+        last_failed_wal=row["last_failed_wal"],
+        last_failed_time=stamp(row["last_failed_time"]),
+    )
 
 
 def stamp(time: datetime | None) -> str | None:

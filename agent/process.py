@@ -21,12 +21,13 @@ from agent.paths import Paths
 from agent.pgbackrest import Runner
 from agent.relay import Relay
 from agent.server import Server, application
-from agent.settings import Role, Settings
 from agent.supervisor import Supervisor
 from agent.sync import Syncer, source_token
 from pgwarden.api import names
+from pgwarden.contract.environment import Role, Settings
 from pgwarden.pgbackrest import commands, config, identity
-from pgwarden.pgbackrest.trouble import by_repo, explain
+from pgwarden.pgbackrest.trouble import by_repo
+from pgwarden.storages import explain
 
 if TYPE_CHECKING:
     from agent.postgres import Postgres

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
 from agent import log
-from agent.calls import Answer, Repository, State
+from agent.calls import Repository, State
 from agent.paths import Paths
 from pgwarden.api import names
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Outcome
+from pgwarden.contract.shape import Shape
 
 if TYPE_CHECKING:
     from agent.postgres import Postgres
@@ -78,14 +82,19 @@ def application(
     app = web.Application(middlewares=[controller_only], client_max_size=65536)
 
     async def status(request: web.Request) -> web.Response:
-        more: Answer = {}
+        found = state.status()
         if repository:
-            more |= await repository.status(refresh=request.query.get("refresh") == "1")
+            info, error = await repository.info(refresh=request.query.get("refresh") == "1")
+            found = replace(found, info=info, info_error=error)
         if postgres:
-            more |= await postgres.status() | {"relays": relay is not None and relay.works}
-        return _json(state.answer() | more)
+            seen = await postgres.look()
+            relays = relay is not None and relay.works
+            found = replace(
+                found, postgres=seen.postgres, archiver=seen.archiver, unarchived=seen.unarchived, relays=relays
+            )
+        return _json(found)
 
-    app.router.add_get("/status", status)
+    app.router.add_get(f"/{calls.STATUS}", status)
     if repository:
         _repository_calls(app, repository)
     if postgres:
@@ -97,7 +106,7 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     async def stanza_create(_request: web.Request) -> web.Response:
         return _json(await repository.stanza_create())
 
-    app.router.add_post("/stanza-create", stanza_create)
+    app.router.add_post(f"/{calls.STANZA_CREATE}", stanza_create)
 
 
 def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None) -> None:
@@ -118,10 +127,10 @@ def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | Non
         try:
             return _json(await postgres.clear_recovery())
         except PostgresError as error:
-            return _json({"ok": False, "error": str(error)})
+            return _json(Outcome(error=str(error)))
 
-    app.router.add_post("/fence", close_fence)
-    app.router.add_post("/clear-recovery", clear_recovery)
+    app.router.add_post(f"/{calls.FENCE}", close_fence)
+    app.router.add_post(f"/{calls.CLEAR_RECOVERY}", clear_recovery)
 
 
 def _seconds(request: web.Request, name: str, default: str = "") -> float:
@@ -143,8 +152,8 @@ def _repo(request: web.Request) -> int:
     return int(raw)
 
 
-def _json(answer: Answer) -> web.Response:
-    return web.Response(text=json.dumps(answer, ensure_ascii=False), content_type="application/json")
+def _json(answer: Shape) -> web.Response:
+    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
 
 class Server:

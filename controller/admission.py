@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from controller.context import CacheLookup, Context
 from controller.runtime import conditions, metrics, status
-from pgwarden import rules
+from pgwarden import rules, storages
 from pgwarden.api import faults
 from pgwarden.api.faults import Fault, Waits
-from pgwarden.api.kinds import BackupScheduleSpec, PostgresClusterSpec, RepositorySpec
+from pgwarden.api.kinds import BackupScheduleSpec, RepositorySpec
+from pgwarden.api.registry import BY_PLURAL
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
-from pgwarden.rules.common import STORAGES, get
+from pgwarden.rules.common import get
 from pgwarden.schedule import cron
 from pgwarden.schedule.zones import zone_problem
 
@@ -32,21 +32,6 @@ INVALID, NO_LONGER_VALID = "InvalidSpec", "NoLongerValid"
 SOONEST, LATEST = 2.0, 60.0
 #: What pgBackRest itself is asked about before anything is touched; the Repository's status may be behind it.
 _ASKED_LATER = frozenset({Waits.NO_SUCH_SET, Waits.OUTSIDE_WINDOW, Waits.NO_SUCH_TIMELINE})
-#: The kinds that stand: they are never over.
-_STANDING: dict[str, Any] = {
-    "repositories": RepositorySpec,
-    "backupschedules": BackupScheduleSpec,
-    "postgresclusters": PostgresClusterSpec,
-}
-#: The condition that says that an object waits, and its status then.
-_CONDITION = {"backups": "Completed", "restores": "Validated"}
-#: Fields of the status beside the conditions that say why.
-_FIELDS = {
-    "backups": ("reason", "message"),
-    "restores": ("reason", "message"),
-    "backupschedules": ("reason", "message"),
-    "postgresclusters": ("message",),
-}
 
 
 @dataclass(frozen=True)
@@ -77,7 +62,7 @@ async def judge(context: Context, plural: str, obj: Object) -> Answer:
         return GO
     found = _faults(context, obj)
     own, world = [one for one in found if not one.waits], [one for one in found if one.waits]
-    cared_for = bool(found) and plural in _STANDING and stands(plural, obj) and _can_be_followed(plural, obj, found)
+    cared_for = bool(found) and _never_over(plural) and stands(plural, obj) and _can_be_followed(plural, obj, found)
     metrics.rejected(plural, obj, bool(own or (cared_for and plural != "backupschedules")))
     if cared_for and (plural != "backupschedules" or not world):
         return Answer(True, refused=faults.summary(found))
@@ -157,11 +142,11 @@ def _can_be_followed(plural: str, obj: Object, found: list[Fault]) -> bool:
     if any(fault.rule == "dataSource" or fault.field.startswith("spec.dataSource") for fault in found):
         return False  # the rules look at it only while the copy has not begun
     try:
-        spec = msgspec.convert(obj["spec"], _STANDING[plural])
+        spec = msgspec.convert(obj["spec"], BY_PLURAL[plural].spec)
     except msgspec.ValidationError:
         return False
     if isinstance(spec, RepositorySpec):
-        return set(spec.storages) <= set(STORAGES)
+        return set(spec.storages) <= set(storages.NAMES)
     if isinstance(spec, BackupScheduleSpec):
         return isinstance(cron.parse(spec.schedule), cron.Schedule) and not zone_problem(spec.time_zone)
     return True
@@ -170,14 +155,14 @@ def _can_be_followed(plural: str, obj: Object, found: list[Fault]) -> bool:
 async def _refuse(context: Context, plural: str, obj: Object, message: str) -> Answer:
     before, now, generation = obj.get("status") or {}, context.clock(), obj["metadata"]["generation"]
     listed = _kept(plural, before)
-    if plural in _STANDING:
+    if _never_over(plural):
         listed = conditions.put(listed, "Ready", False, INVALID, message, now=now, generation=generation)
     listed = conditions.put(listed, REJECTED, True, INVALID, message, now=now, generation=generation)
     after = before | {"observedGeneration": generation, "phase": "Failed", "conditions": listed}
     after |= _words(plural, INVALID, message)
     if plural == "backupschedules":
         after["nextScheduleTimes"] = []
-    elif plural not in _STANDING:
+    elif not _never_over(plural):
         after["completionTime"] = before.get("completionTime") or conditions.timestamp(now)
     known = conditions.find(before.get("conditions", []), REJECTED) or {}
     if await status.write(context.client, plural, obj, after) and known.get("message") != message:
@@ -188,12 +173,12 @@ async def _refuse(context: Context, plural: str, obj: Object, message: str) -> A
 async def _wait(context: Context, plural: str, obj: Object, found: list[Fault]) -> Answer:
     before, now, generation = obj.get("status") or {}, context.clock(), obj["metadata"]["generation"]
     reason, message = str(found[0].waits), faults.summary(found)
-    kind = _CONDITION.get(plural, "Ready")
+    kind = BY_PLURAL[plural].waiting_condition
     known = conditions.find(before.get("conditions", []), kind) or {}
     again = pause(known.get("lastTransitionTime") if known.get("reason") == reason else None, now)
     if plural == "backupschedules":
         return Answer(False, reason=reason, message=message, again=again)
-    value = None if plural in _CONDITION else False
+    value = False if _never_over(plural) else None
     listed = [one for one in _kept(plural, before) if one["type"] != REJECTED]
     listed = conditions.put(listed, kind, value, reason, message, now=now, generation=generation)
     phase = "Pending"
@@ -206,11 +191,15 @@ async def _wait(context: Context, plural: str, obj: Object, found: list[Fault]) 
     return Answer(False, reason=reason, message=message, again=again, status=after)
 
 
+def _never_over(plural: str) -> bool:
+    return not BY_PLURAL[plural].is_operation
+
+
 def _kept(plural: str, before: Object) -> list[Object]:
     """Conditions that nobody looks after any more would tell of what was."""
-    own = {REJECTED, "Ready"} if plural in _STANDING else None
+    own = {REJECTED, "Ready"} if _never_over(plural) else None
     return [one for one in before.get("conditions", []) if own is None or one["type"] in own]
 
 
 def _words(plural: str, reason: str, message: str) -> Object:
-    return {name: {"reason": reason, "message": message}[name] for name in _FIELDS.get(plural, ())}
+    return {name: {"reason": reason, "message": message}[name] for name in BY_PLURAL[plural].explained_in}

@@ -6,13 +6,11 @@ import asyncio
 import base64
 import os
 import ssl
-from typing import Annotated, Any
 
 import aiohttp
-import msgspec
 
 from pgwarden.api import names, outside
-from pgwarden.api.records import check_times
+from pgwarden.contract.calls import Answer, Call
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import KubeClient, Object
@@ -31,65 +29,6 @@ KEY_CONTROLLER_KEY = "controller.key"
 
 class AgentError(Exception):
     """No usable answer from an agent: it cannot be reached, its certificate is wrong, or it refused."""
-
-
-_Time = Annotated[str, msgspec.Meta(pattern=r"^[0-9-]{10}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9:]{5})\Z")]
-_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-_Timeline = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
-
-
-class _Shape(msgspec.Struct, rename="camel"):
-    """Of an answer the types of what is read, so that nothing goes from it into a status which nobody takes there."""
-
-    def __post_init__(self) -> None:
-        check_times(self)
-
-
-class _Postgres(_Shape):
-    reachable: bool = False
-    error: str | None = None
-    in_recovery: bool | None = None
-    system_identifier: str | None = None
-    server_version: str | None = None
-    timeline: _Timeline | None = None
-    archive_mode: str | None = None
-    archive_command: str | None = None
-    pending_restart: bool | None = None
-    last_replay_time: _Time | None = None
-
-
-class _Archiver(_Shape):
-    archived_count: _Count | None = None
-    failed_count: _Count | None = None
-    last_archived_wal: str | None = None
-    last_failed_wal: str | None = None
-    last_archived_time: _Time | None = None
-    last_failed_time: _Time | None = None
-
-
-class _Tablespace(_Shape):
-    name: str
-    location: str
-
-
-class _Answer(_Shape):
-    postgres: _Postgres | None = None
-    archiver: _Archiver | None = None
-    unarchived: _Count | None = None
-    info: dict[str, Any] | None = None
-    info_error: str | None = None
-    archive_error: str | None = None
-    config_hash: str | None = None
-    config_error: str | None = None
-    pgbackrest: str | None = None
-    relays: bool | None = None
-    ok: bool | None = None
-    error: str | None = None
-    output: str | None = None
-    wal: str | None = None
-    lsn: str | None = None
-    time: _Time | None = None
-    tablespaces: list[_Tablespace] | None = None
 
 
 class Agents:
@@ -122,19 +61,19 @@ class Agents:
         self._contexts.pop(repository, None)
 
     async def host(
-        self, repository: Key, pod_ip: str, call: str = "status", *, seconds: float = _STATUS_SECONDS
-    ) -> Object:
+        self, repository: Key, pod_ip: str, call: Call[Answer], *, seconds: float = _STATUS_SECONDS
+    ) -> Answer:
         name = names.host_dns(repository[1], repository[0])
         return await self._call(repository, pod_ip, name, call, seconds, MOST)
 
     async def pod(
-        self, repository: Key, pod_ip: str, call: str = "status", *, seconds: float = _STATUS_SECONDS
-    ) -> Object:
+        self, repository: Key, pod_ip: str, call: Call[Answer], *, seconds: float = _STATUS_SECONDS
+    ) -> Answer:
         name = names.pod_dns(repository[1], repository[0], pod_ip)
         return await self._call(repository, pod_ip, name, call, seconds, MOST_POD)
 
-    async def _call(self, repository: Key, ip: str, name: str, call: str, seconds: float, most: int) -> Object:
-        """GET for a status, POST for everything else; *name* is what the certificate must carry, *most* are bytes."""
+    async def _call(self, repository: Key, ip: str, name: str, call: Call[Answer], seconds: float, most: int) -> Answer:
+        """*name* is what the certificate must carry, *most* are bytes."""
         if not ip:
             raise AgentError("the pod has no IP address yet")
         context = await self._trusted(repository)
@@ -142,28 +81,25 @@ class Agents:
             # Nobody packs an answer here: what a small one may unpack to has no bound.
             self._session = aiohttp.ClientSession(auto_decompress=False, headers={"Accept-Encoding": "identity"})
         address = f"[{ip}]" if ":" in ip else ip
-        url = f"https://{address}:{names.PORT_AGENT}/{call}"
-        method = "GET" if call.startswith("status") else "POST"
+        url = f"https://{address}:{names.PORT_AGENT}/{call.path}"
         limit = aiohttp.ClientTimeout(total=seconds, connect=5)
         try:
-            async with self._session.request(method, url, ssl=context, server_hostname=name, timeout=limit) as answer:
+            async with self._session.request(
+                call.method, url, ssl=context, server_hostname=name, timeout=limit
+            ) as answer:
                 raw = await _read(answer, ip, most)
                 if answer.status >= 400:
                     raise AgentError(f"the agent returned {answer.status}: {_shown(raw)}")
         except TimeoutError as error:
-            raise AgentError(
-                f"the agent at {ip} did not answer {call.partition('?')[0]} within {seconds:g} s"
-            ) from error
+            raise AgentError(f"the agent at {ip} did not answer {call.name} within {seconds:g} s") from error
         except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise AgentError(f"the agent at {ip} cannot be reached: {_why(error)}") from error
         if outside.values(raw) > MOST_VALUES:
             raise AgentError(f"the agent at {ip} returned more than {MOST_VALUES} values")
-        found = outside.decode_object(raw, most=most)
-        try:
-            msgspec.convert(found, _Answer)
-        except outside.UNREADABLE:
-            raise AgentError(f"the agent at {ip} answered {call.partition('?')[0]} with an invalid response") from None
-        return found or {}
+        found = outside.decode(raw, call.answer, most=most)
+        if found is None:
+            raise AgentError(f"the agent at {ip} answered {call.name} with an invalid response")
+        return found
 
     async def _trusted(self, repository: Key) -> ssl.SSLContext:
         if repository not in self._contexts:

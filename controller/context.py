@@ -12,6 +12,7 @@ from controller.agents import Agents
 from controller.seal import Seal
 from controller.settings import Settings
 from pgwarden.api import names
+from pgwarden.api.registry import KINDS, Kind
 from pgwarden.kube import index, paths
 from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import KubeClient, Object
@@ -26,14 +27,12 @@ class Caches:
 
     def __init__(self, client: KubeClient) -> None:
         ours = names.LABEL_OWNER_REPOSITORY
-        self.repositories = WatchCache(client, paths.of("repositories"))
-        by_repository = {REPOSITORY: index.repository}
-        by_schedule = {names.LABEL_SCHEDULE: index.label(names.LABEL_SCHEDULE)}
         by_backup = {names.LABEL_BACKUP: index.label(names.LABEL_BACKUP)}
-        self.backups = WatchCache(client, paths.of("backups"), indexes=by_repository | by_schedule)
-        self.schedules = WatchCache(client, paths.of("backupschedules"), indexes=by_repository)
-        self.restores = WatchCache(client, paths.of("restores"), indexes=by_repository)
-        self.clusters = WatchCache(client, paths.of("postgresclusters"))
+        #: Of each of our kinds, by plural; those that others read have a name as well.
+        self.ours = {kind.plural: WatchCache(client, paths.of(kind.plural), indexes=_indexes(kind)) for kind in KINDS}
+        self.repositories, self.backups = self.ours["repositories"], self.ours["backups"]
+        self.schedules, self.restores = self.ours["backupschedules"], self.ours["restores"]
+        self.clusters = self.ours["postgresclusters"]
         self.instances = WatchCache(client, paths.of("deployments"), label_selector=names.LABEL_CLUSTER)
         self.patroni = WatchCache(client, paths.of("configmaps"), label_selector=names.LABEL_CLUSTER)
         self.postgres_pods = WatchCache(client, paths.of("pods"), label_selector=names.LABEL_REPOSITORY)
@@ -42,7 +41,8 @@ class Caches:
         self.deployments = WatchCache(client, paths.of("deployments"), label_selector=ours)
 
     def all(self) -> Iterable[WatchCache]:
-        return vars(self).values()
+        own = (self.instances, self.patroni, self.postgres_pods, self.own_pods, self.jobs, self.deployments)
+        return (*self.ours.values(), *own)
 
     def of_repository(self, cache: WatchCache, namespace: str, repository: str) -> list[Object]:
         """The Backups, BackupSchedules or Restores of one Repository."""
@@ -56,6 +56,11 @@ class Caches:
             there = cache.in_namespace(namespace)
             found = [one for one in there if (one["metadata"].get("labels") or {}).get(label) == value]
         return sorted(found, key=lambda o: str(o["metadata"]["name"]))
+
+
+def _indexes(kind: Kind) -> dict[str, index.Value]:
+    by_label = {label: index.label(label) for label in kind.indexed_labels}
+    return by_label | ({REPOSITORY: index.repository} if kind.names_repository else {})
 
 
 class CacheLookup:

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from pgwarden import storages
 from pgwarden.api.kinds import RepositorySpec, SecretKeyRef
 from pgwarden.kube.client import KubeClient, Object, find_named
-
-#: The keys that a credentials Secret carries, as the seed's flags name them.
-KEY_S3_KEY, KEY_S3_SECRET = "s3-key", "s3-key-secret"
-
-
-ALTERNATIVE_KEYS = {
-    KEY_S3_KEY: ("s3-key", "aws-s3-key", "AWS_ACCESS_KEY_ID", "access-key"),
-    KEY_S3_SECRET: ("s3-key-secret", "aws-s3-key-secret", "AWS_SECRET_ACCESS_KEY", "secret-key"),
-}
+from pgwarden.storages import SecretKeys
 
 
 class MissingSecretError(Exception):
@@ -26,15 +20,15 @@ class MissingSecretError(Exception):
 
 def concerns(error: str) -> str:
     """The storage that *error*, the message of a MissingSecretError, is about; empty where it is about all of them."""
-    return "s3" if error.startswith("spec.s3.") else ""
+    return next((name for name in storages.NAMES if error.startswith(f"spec.{name}.")), "")
 
 
 @dataclass(frozen=True)
 class Credentials:
     """What users' Secrets hold for this Repository. Never logged."""
 
-    s3_key: str = ""
-    s3_secret: str = ""
+    #: Storage → pgBackRest's options that reach it.
+    keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cipher_pass: str = ""
     storage_ca: str = ""
 
@@ -44,17 +38,21 @@ def decode(secret: Object) -> dict[str, bytes]:
 
 
 async def read_credentials(client: KubeClient, namespace: str, spec: RepositorySpec) -> Credentials:
-    key = secret = cipher = storage_ca = ""
-    if spec.s3 and spec.s3.credentials_secret_ref and spec.s3.key_type == "shared":
-        where = spec.s3.credentials_secret_ref.name
-        data = await _secret(client, namespace, where, "spec.s3.credentialsSecretRef")
-        key, secret = _pick(data, where, KEY_S3_KEY), _pick(data, where, KEY_S3_SECRET)
+    cipher = storage_ca = ""
+    keys: dict[str, Mapping[str, str]] = {}
+    for storage in storages.REGISTER:
+        wanted = storage.keys(spec)
+        if wanted is not None:
+            data = await _secret(client, namespace, wanted.secret, wanted.field)
+            keys[storage.name] = {option: _pick(data, wanted, option) for option in wanted.options}
     if spec.encryption:
         ref = spec.encryption.secret_ref
         cipher = await _one(client, namespace, ref, "cipher-pass", "spec.encryption.secretRef")
-    if spec.s3 and spec.s3.ca_secret_ref:
-        storage_ca = await _one(client, namespace, spec.s3.ca_secret_ref, "ca.crt", "spec.s3.caSecretRef")
-    return Credentials(key, secret, cipher, storage_ca)
+    for storage in storages.REGISTER:
+        ca = storage.ca(spec)
+        if ca is not None:
+            storage_ca = await _one(client, namespace, ca, "ca.crt", f"spec.{storage.name}.caSecretRef")
+    return Credentials(keys, cipher, storage_ca)
 
 
 async def _secret(client: KubeClient, namespace: str, name: str, field: str) -> dict[str, bytes]:
@@ -94,10 +92,10 @@ def _one_line(text: str, what: str) -> str:
     return stripped
 
 
-def _pick(data: dict[str, bytes], secret: str, key: str) -> str:
-    for candidate in ALTERNATIVE_KEYS[key]:
+def _pick(data: dict[str, bytes], wanted: SecretKeys, option: str) -> str:
+    for candidate in wanted.options[option]:
         if candidate in data:
-            what = f"spec.s3.credentialsSecretRef: key {candidate} of Secret {secret}"
+            what = f"{wanted.field}: key {candidate} of Secret {wanted.secret}"
             return _one_line(_text(data[candidate], what), what)
     has = ", ".join(sorted(data)) or "none"
-    raise MissingSecretError(f"spec.s3.credentialsSecretRef: Secret {secret} has no key {key}; it has {has}")
+    raise MissingSecretError(f"{wanted.field}: Secret {wanted.secret} has no key {option}; it has {has}")

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from pgwarden.api import outside
+from pgwarden.contract.job_result import JobResult
 from pgwarden.kube.client import Object
-
-
-class _Said(msgspec.Struct):
-    """What agent.job writes at its end; a message of another shape is somebody else's."""
-
-    ok: bool = False
-    exitCode: int = 0  # noqa: N815  as it is written
-    error: str = ""
-    label: str = ""
-    set: str = ""
-    expired: list[str] = []
-    seconds: float = 0.0
 
 
 def finished(job: Object) -> str:
@@ -46,22 +34,26 @@ def completed(job: Object, otherwise: datetime) -> datetime:
     return datetime.fromisoformat(at) if at else otherwise
 
 
-def result(pods: Iterable[Object]) -> dict[str, Any]:
-    """The result of the Job's latest pod that left one; {} where none did (killed, or gone)."""
-    latest: tuple[str, dict[str, Any]] = ("", {})
+def result(pods: Iterable[Object]) -> JobResult | None:
+    """The result of the Job's latest pod that left one; None where none did (killed, or gone)."""
+    latest: tuple[str, JobResult | None] = ("", None)
     for pod in pods:
         for status in pod.get("status", {}).get("containerStatuses") or []:
             ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
             if not ended:
                 continue
-            parsed = _parse(ended.get("message", ""))
-            if parsed and ended.get("finishedAt", "") >= latest[0]:
-                latest = (ended.get("finishedAt", ""), parsed)
+            parsed = outside.decode(ended.get("message", ""), JobResult)
+            if parsed is not None and ended.get("finishedAt", "") >= latest[0]:
+                latest = (ended.get("finishedAt", ""), _printable(parsed))
     return latest[1]
 
 
-def _parse(message: object) -> dict[str, Any]:
-    if outside.decode(message, _Said) is None:
-        return {}
-    found = outside.decode_object(message) or {}
-    return {key: outside.printable(value) if isinstance(value, str) else value for key, value in found.items()}
+def _printable(found: JobResult) -> JobResult:
+    """A message of another's shape is no result; what its words steer a terminal with is taken out."""
+    return replace(
+        found,
+        error=outside.printable(found.error),
+        label=outside.printable(found.label),
+        set=outside.printable(found.set),
+        expired=tuple(map(outside.printable, found.expired)),
+    )

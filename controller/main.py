@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from controller.context import Caches, Context
 from controller.manager import Manager
 from controller.runtime import leadership, metrics, steady
 from controller.settings import Settings
+from pgwarden import logs
 from pgwarden.kube.cache import wait_synced
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
@@ -33,8 +33,13 @@ def main(argv: list[str]) -> int:
             f"pgwarden controller takes no arguments, not {' '.join(argv)}; it is set by PGWARDEN_* variables\n"
         )
         return 2
-    _logging()
-    return uvloop.run(run(Settings.from_environment()))
+    logs.configure(os.environ.get("PGWARDEN_LOG_LEVEL", "info"))
+    try:
+        settings = Settings.from_environment(os.environ)
+    except ValueError as error:
+        sys.stderr.write(f"pgwarden controller: {error}\n")
+        return 2
+    return uvloop.run(run(settings))
 
 
 async def run(settings: Settings) -> int:
@@ -92,17 +97,3 @@ async def _lead(context: Context, state: health.State) -> None:
     settings, timing = context.settings, leadership.Timing(context.settings.lease_seconds)
     await leadership.run(context.client, settings.namespace, settings.lease, identity, work, timing)
     metrics.LEADER.set(0)
-
-
-def _logging() -> None:
-    level = getattr(logging, os.environ.get("PGWARDEN_LOG_LEVEL", "info").upper(), logging.INFO)
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-    )

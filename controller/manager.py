@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from controller import admission, operations
 from controller.backup.reconcile import BackupController
@@ -16,13 +17,19 @@ from controller.restore.reconcile import RestoreController
 from controller.runtime import steady
 from controller.runtime.worker import Worker
 from controller.schedule.reconcile import ScheduleController
-from pgwarden.api import names
-from pgwarden.kube.cache import Listener, WatchCache, key_of
+from pgwarden.api import names, registry
+from pgwarden.kube.cache import Key, Listener, key_of
 from pgwarden.kube.client import Object
 from pgwarden.rules.common import get
 
-#: Workers for BackupSchedules: many are due at the same second, and each run takes a few round trips.
-SCHEDULERS = 16
+#: More than one of a kind. Of BackupSchedules many are due at the same second, and each run takes a few round trips.
+WORKERS = {"BackupSchedule": 16}
+
+
+class Controller(Protocol):
+    """What a kind's folder gives to the manager."""
+
+    async def reconcile(self, key: Key) -> float | None: ...
 
 
 class Manager:
@@ -30,20 +37,24 @@ class Manager:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.repositories = Worker("Repository", RepositoryController(context).reconcile)
-        self.backups = Worker("Backup", BackupController(context).reconcile)
-        self.schedules = Worker("BackupSchedule", ScheduleController(context).reconcile, count=SCHEDULERS)
         self._restorer = RestoreController(context)
-        self.restores = Worker("Restore", self._restorer.reconcile)
-        self.clusters = Worker("PostgresCluster", ClusterController(context).reconcile)
-        caches = context.caches
-        self._own = (
-            (caches.repositories, self.repositories),
-            (caches.backups, self.backups),
-            (caches.schedules, self.schedules),
-            (caches.restores, self.restores),
-            (caches.clusters, self.clusters),
-        )
+        controllers: dict[str, Controller] = {
+            "Repository": RepositoryController(context),
+            "Backup": BackupController(context),
+            "BackupSchedule": ScheduleController(context),
+            "Restore": self._restorer,
+            "PostgresCluster": ClusterController(context),
+        }
+        registry.attached("controllers", controllers)
+        #: By plural.
+        self.workers = {
+            kind.plural: Worker(kind.name, controllers[kind.name].reconcile, count=WORKERS.get(kind.name, 1))
+            for kind in registry.KINDS
+        }
+        self.repositories, self.schedules = self.workers["repositories"], self.workers["backupschedules"]
+        self.backups, self.restores = self.workers["backups"], self.workers["restores"]
+        self.clusters = self.workers["postgresclusters"]
+        self._own = [(context.caches.ours[plural], worker) for plural, worker in self.workers.items()]
 
     async def run(self) -> None:
         caches = self._context.caches
@@ -51,8 +62,8 @@ class Manager:
             # A Repository's status has the newest WAL segment in it: it would be looked at as often as there is one.
             cache.listen(_enqueue(worker, own_status=worker not in {self.schedules, self.repositories}))
         caches.repositories.listen(self._repository_changed)
-        caches.backups.listen(self._operation_changed)
-        caches.restores.listen(self._operation_changed)
+        for kind in registry.OPERATIONS:
+            caches.ours[kind.plural].listen(self._operation_changed)
         caches.postgres_pods.listen(self._postgres_pod_changed)
         for cache in (caches.own_pods, caches.jobs, caches.deployments):
             cache.listen(self._ours_changed)
@@ -112,18 +123,17 @@ class Manager:
         namespace = pod["metadata"]["namespace"]
         repository = pod["metadata"]["labels"][names.LABEL_REPOSITORY]
         self.repositories.queue.add((namespace, repository))
-        self._wake(self._context.caches.restores, self.restores, namespace, repository)
+        self._wake(registry.BY_NAME["Restore"], namespace, repository)
 
     def _ours_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
         metadata = obj["metadata"]
         namespace, labels = metadata["namespace"], metadata["labels"]
         repository = labels[names.LABEL_OWNER_REPOSITORY]
-        if names.LABEL_BACKUP in labels:
-            self._wake(self._context.caches.backups, self.backups, namespace, repository)
-        elif names.LABEL_RESTORE in labels:
-            self._wake(self._context.caches.restores, self.restores, namespace, repository)
-        else:
+        made_for = next((kind for kind in registry.OPERATIONS if kind.label in labels), None)
+        if made_for is None:
             self.repositories.queue.add((namespace, repository))
+        else:
+            self._wake(made_for, namespace, repository)
 
     def _of_cluster_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
         """What belongs to a PostgresCluster says so, but for the Backups that users make of its Repository."""
@@ -140,13 +150,14 @@ class Manager:
             self.restores.queue.add((namespace, plan.restore))
 
     def _wake_operations(self, namespace: str, repository: str) -> None:
-        self._wake(self._context.caches.backups, self.backups, namespace, repository)
-        self._wake(self._context.caches.restores, self.restores, namespace, repository)
+        for kind in registry.OPERATIONS:
+            self._wake(kind, namespace, repository)
 
-    def _wake(self, cache: WatchCache, worker: Worker, namespace: str, repository: str) -> None:
-        for obj in self._context.caches.of_repository(cache, namespace, repository):
+    def _wake(self, kind: registry.Kind, namespace: str, repository: str) -> None:
+        caches, queue = self._context.caches, self.workers[kind.plural].queue
+        for obj in caches.of_repository(caches.ours[kind.plural], namespace, repository):
             if not operations.is_over(obj) or operations.is_expiring(obj):
-                worker.queue.add(key_of(obj))
+                queue.add(key_of(obj))
 
 
 def _enqueue(worker: Worker, *, own_status: bool) -> Listener:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from pgwarden import storages
 from pgwarden.api import names, outside
 from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
 from pgwarden.kube.client import Object
-from pgwarden.pgbackrest import commands, identity
+from pgwarden.pgbackrest import commands
 
 CONFIG, LEADER, FAILOVER, SYNC = "config", "leader", "failover", "sync"
 STATUS = "status"  # the annotation of a pod in which its member is
@@ -49,7 +50,7 @@ ACCESS = [
 
 def role(spec: PostgresClusterSpec) -> str:
     """The web identity by which PostgreSQL's container reaches the bucket; empty where it takes none."""
-    return identity.role(msgspec.convert(spec.repository, RepositorySpec))
+    return storages.role(msgspec.convert(spec.repository, RepositorySpec))
 
 
 def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.kube.client import Object
@@ -75,11 +76,11 @@ def host_volumes(repository: str, spec: RepositorySpec) -> list[Object]:
         {"name": names.VOLUME_WORK, "emptyDir": {}},
         {"name": names.VOLUME_TMP, "emptyDir": {}},
     ]
-    if "local" in spec.storages:
+    if storages.volume(spec):
         volumes.append(
             {"name": names.VOLUME_REPO, "persistentVolumeClaim": {"claimName": names.repo_claim(repository)}}
         )
-    return volumes + identity.volumes(identity.role(spec))
+    return volumes + identity.volumes(storages.role(spec))
 
 
 def host_mounts(spec: RepositorySpec) -> list[Object]:
@@ -89,14 +90,14 @@ def host_mounts(spec: RepositorySpec) -> list[Object]:
         {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},
         {"name": names.VOLUME_TMP, "mountPath": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
     ]
-    if "local" in spec.storages:
+    if storages.volume(spec):
         mounts.append({"name": names.VOLUME_REPO, "mountPath": names.REPO_DIR})
-    return mounts + identity.mounts(identity.role(spec))
+    return mounts + identity.mounts(storages.role(spec))
 
 
 def environment(values: dict[str, str], spec: RepositorySpec) -> list[Object]:
     """*values*, and what pgBackRest needs to find a web identity."""
-    both = values | identity.environment(identity.role(spec))
+    both = values | identity.environment(storages.role(spec))
     return [{"name": name, "value": value} for name, value in sorted(both.items())]
 
 

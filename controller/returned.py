@@ -20,7 +20,7 @@ from pgwarden.api.records import RECORD, UNFINISHED, Mark
 from pgwarden.kube import paths
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info
-from pgwarden.pgbackrest.trouble import explain
+from pgwarden.storages import explain
 
 #: Seconds between two marks on objects that were over before there were marks: 20,000 of them are no storm.
 PACE = 0.2

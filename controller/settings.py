@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.runtime.leadership import LEASE_SECONDS, SHORTEST_LEASE
+from pgwarden import storages
+from pgwarden.api import postgres_majors
 from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.contract import chart
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`image` runs repository hosts, Jobs and sidecars: our own. `postgres_image` runs PostgresClusters."""
+    """`image` runs repository hosts, Jobs and sidecars: our own. `postgres_image` runs PostgresClusters.
+
+    `cluster_domain` is what the full name of a Service ends with.
+    """
 
     image: str
     image_pull_policy: str
@@ -25,28 +31,27 @@ class Settings:
     http_port: int
     lease: str
     lease_seconds: int = LEASE_SECONDS
-    postgres_image: str = "pgwarden-patroni:17"
+    postgres_image: str = f"pgwarden-patroni:{postgres_majors.DEFAULT}"
+    cluster_domain: str = "cluster.local"
 
     @classmethod
-    def from_environment(cls) -> Settings:
-        get = os.environ.get
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """ValueError where nothing that it makes could run."""
+        get = environment.get
         release = get("PGWARDEN_WEBHOOK_SERVICE", "pgwarden-webhook").removesuffix("-webhook")
         return cls(
-            image=get("PGWARDEN_IMAGE", "pgwarden:latest"),
-            image_pull_policy=get("PGWARDEN_IMAGE_PULL_POLICY", "IfNotPresent"),
+            image=chart.image(environment),
+            image_pull_policy=chart.image_pull_policy(environment),
             namespace=get("PGWARDEN_NAMESPACE", "pgwarden-system"),
             pod_name=get("PGWARDEN_POD_NAME", "controller"),
             tls_secret=get("PGWARDEN_TLS_SECRET", "pgwarden-webhook-tls"),
             webhook_service=get("PGWARDEN_WEBHOOK_SERVICE", "pgwarden-webhook"),
             mutating_webhook=get("PGWARDEN_MUTATING_WEBHOOK", release),
             validating_webhook=get("PGWARDEN_VALIDATING_WEBHOOK", release),
-            defaults=OperatorDefaults(
-                s3_bucket=get("PGWARDEN_S3_BUCKET", ""),
-                s3_endpoint=get("PGWARDEN_S3_ENDPOINT", ""),
-                s3_region=get("PGWARDEN_S3_REGION", ""),
-            ),
+            defaults=storages.defaults_from(environment),
             http_port=int(get("PGWARDEN_HTTP_PORT", "8080")),
             lease=get("PGWARDEN_LEASE", f"{release}-controller"),
             lease_seconds=max(SHORTEST_LEASE, int(get("PGWARDEN_LEASE_SECONDS", str(LEASE_SECONDS)))),
             postgres_image=get("PGWARDEN_POSTGRES_IMAGE", cls.postgres_image),
+            cluster_domain=get("PGWARDEN_CLUSTER_DOMAIN") or cls.cluster_domain,
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from controller.agents import AgentError
 from controller.context import Context
 from pgwarden.api import names
+from pgwarden.contract import calls
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
-from pgwarden.pgbackrest.trouble import explain
+from pgwarden.storages import explain
 
 
 async def read(context: Context, namespace: str, repository: str, *, refresh: bool = False) -> Info | str:
@@ -15,19 +16,18 @@ async def read(context: Context, namespace: str, repository: str, *, refresh: bo
     It is ten seconds old at most; with *refresh* it is read anew. A host that ends may stand before one that answers.
     """
     stanza, why = names.stanza(repository), "the repository host has no running pod"
-    caches, call = context.caches, "status?refresh=1" if refresh else "status"
+    caches, call = context.caches, calls.status(refresh=refresh)
     for pod in caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, repository):
         ip = pod.get("status", {}).get("podIP")
         if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) != "host" or not ip:
             continue
         try:
             answer = await context.agents.host((namespace, repository), ip, call)
-            info = parse_info([answer["info"]], stanza) if answer.get("info") else None
+            info = parse_info([answer.info], stanza) if answer.info else None
         except (AgentError, InfoError) as error:
             why = str(error)
             continue
-        if info is not None and not answer.get("infoError"):
+        if info is not None and not answer.info_error:
             return info
-        said = str(answer.get("infoError") or "")
-        why = explain(said).sentence if said else "no answer yet"
+        why = explain(answer.info_error).sentence if answer.info_error else "no answer yet"
     return why

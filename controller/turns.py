@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from controller.context import Caches
 from controller.runtime.backoff import patience
+from pgwarden.api.registry import OPERATIONS
 from pgwarden.kube import paths
 from pgwarden.kube.client import KubeClient, Object
 
@@ -18,10 +19,10 @@ async def listed(client: KubeClient, namespace: str, repository: str) -> list[Ob
     Picked out here: API servers before Kubernetes 1.31 know no field selector of a custom resource.
     """
     found: list[Object] = []
-    for plural, kind in (("backups", "Backup"), ("restores", "Restore")):
-        there = client.items(paths.of(plural, namespace))
+    for kind in OPERATIONS:
+        there = client.items(paths.of(kind.plural, namespace))
         found += [
-            {"kind": kind} | one async for one in there if (one.get("spec") or {}).get("repository") == repository
+            {"kind": kind.name} | one async for one in there if (one.get("spec") or {}).get("repository") == repository
         ]
     return found
 
@@ -29,8 +30,9 @@ async def listed(client: KubeClient, namespace: str, repository: str) -> list[Ob
 def known(caches: Caches, namespace: str, repository: str) -> list[Object]:
     """The same as the caches have them: enough to see that it is somebody else's turn."""
     found: list[Object] = []
-    for cache, kind in ((caches.backups, "Backup"), (caches.restores, "Restore")):
-        found += [{"kind": kind} | one for one in caches.of_repository(cache, namespace, repository)]
+    for kind in OPERATIONS:
+        cache = caches.ours[kind.plural]
+        found += [{"kind": kind.name} | one for one in caches.of_repository(cache, namespace, repository)]
     return found
 
 

@@ -81,7 +81,7 @@ async def reconcile(context: Context) -> bool:
     data = {k: base64.b64decode(v) for k, v in ((found or {}).get("data") or {}).items()}
     dns = [
         f"{settings.webhook_service}.{settings.namespace}.svc",
-        f"{settings.webhook_service}.{settings.namespace}.svc.cluster.local",
+        f"{settings.webhook_service}.{settings.namespace}.svc.{settings.cluster_domain}",
     ]
     content = decide(data, dns, now)
     written = False

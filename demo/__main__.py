@@ -14,8 +14,8 @@ from harness.install import NAMESPACE
 from localcluster.config import DEFAULT_NAME
 from localcluster.errors import LocalClusterError
 
-TITLE = """pgwarden: backup and point-in-time restore of a PostgreSQL on Kubernetes.
-Each line that begins with $ is run as it stands here; you can type it too."""
+TITLE = """pgwarden: backup and point-in-time restore of PostgreSQL on Kubernetes.
+Each line that begins with $ is run exactly as shown; you can type it yourself."""
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
         return _failed("the local cluster", str(error), ("docs/localcluster.md",))
     except KeyboardInterrupt:
         print(
-            "\nstopped. What was made is left as it is; `make demo` begins anew, `make cluster-down` ends the cluster."
+            "\nstopped; what was created is left as it is. `make demo` starts over, `make cluster-down` removes it all."
         )
         return 130
     tell.summary()
@@ -51,12 +51,12 @@ def _next(tell: Narrator, ground: Ground) -> None:
     if ground.local:
         name = "" if ground.name == DEFAULT_NAME else f"PGWARDEN_CLUSTER={ground.name} "
         first = f'eval "$({name}.venv/bin/python -m localcluster env)"   # KUBECONFIG, and kubectl and helm on the PATH'
-        last = [f"{name}make cluster-down", "# ends the cluster and removes every trace of it"]
+        last = [f"{name}make cluster-down", "# removes every trace of the cluster"]
     else:
         first = f"export KUBECONFIG={tell.environment['KUBECONFIG']}"
         last = [
             f"kubectl delete namespace {ground.namespace}; helm uninstall pgwarden -n {NAMESPACE}",
-            "# all of it but the CRDs",
+            "# everything but the CRDs",
         ]
     lines = [
         (first, ""),
@@ -67,7 +67,7 @@ def _next(tell: Narrator, ground: Ground) -> None:
         (f"sh demo/undo.sh {ground.namespace} {RESTORE}", "# undo the restore: the kept volume back (docs/restore.md)"),
         (last[0], last[1]),
     ]
-    print("\n== The cluster is left up. To go on:")
+    print("\n== The cluster is still running. What to try next:")
     for command, comment in lines:
         print(f"   {command}{'   ' + comment if comment else ''}")
     sys.stdout.flush()

@@ -47,7 +47,7 @@ class Ground:
 
 def lay(tell: Narrator) -> Ground:
     ground = _choose()
-    with tell.step("What is there"):
+    with tell.step("What there is to run on"):
         _describe(tell, ground)
     if ground.local:
         with tell.step("A Kubernetes cluster on this machine"):
@@ -83,12 +83,12 @@ def _choose() -> Ground:
 
 def _describe(tell: Narrator, ground: Ground) -> None:
     if not ground.local:
-        tell.say(f"KUBECONFIG is set: your own cluster is used, by {ground.kubeconfig}. Nothing is built.")
+        tell.say(f"KUBECONFIG is set, so the demo runs on your own cluster ({ground.kubeconfig}) and builds nothing.")
         return
     if os.geteuid() != 0:
         raise DemoError(
             "the local cluster needs root (network namespaces, mounts, cgroups)",
-            "run it as root on a machine for tests, or give your own cluster: KUBECONFIG=… IMAGE=… make demo",
+            "run it as root on a test machine, or on your own cluster: KUBECONFIG=… IMAGE=… make demo",
         )
     tools = Tools()
     try:
@@ -96,13 +96,15 @@ def _describe(tell: Narrator, ground: Ground) -> None:
     except LocalClusterError:
         cached = False
     if not cached and shutil.which("go") is None:
-        raise DemoError("Kubernetes is built from source here, and `go` is not installed", "docs/localcluster.md")
+        raise DemoError("the local Kubernetes is built from source, and `go` is not installed", "docs/localcluster.md")
     tell.say(
-        f"""No KUBECONFIG: a one-node Kubernetes is run on this machine as cluster {ground.name}, in a network namespace
-        of its own. `make cluster-down` takes it away again."""
+        f"""KUBECONFIG is not set, so the demo runs a one-node Kubernetes on this machine: cluster {ground.name}, in its
+        own network namespace. `make cluster-down` removes it."""
     )
     if not cached:
-        tell.say("First time on this machine: its programs are built from source. That takes 12 to 20 minutes, once.")
+        tell.say(
+            "This is the first time on this machine: building its programs from source takes 12 to 20 minutes, once."
+        )
 
 
 def _local(tell: Narrator, ground: Ground) -> None:
@@ -129,14 +131,14 @@ def _foreign(tell: Narrator, ground: Ground) -> None:
     missing = [one for one in RIGHTS if tell.run(f"kubectl auth can-i create {one} --all-namespaces")[0] != 0]
     if missing:
         raise DemoError(
-            f"this user may not create {', '.join(missing)}, which the chart does",
+            f"this user may not create {', '.join(missing)}, which the chart needs",
             "kubectl auth can-i --list; the demo needs an administrator of the cluster",
         )
-    tell.say("This user may create all that the chart makes.")
+    tell.say("This user may create everything in the chart.")
     classes = json.loads(tell.run("kubectl get storageclasses -o json")[1] or '{"items": []}')["items"]
     mark = "storageclass.kubernetes.io/is-default-class"
     if not any(one["metadata"].get("annotations", {}).get(mark) == "true" for one in classes):
-        raise DemoError("the cluster has no default StorageClass, and the demo makes volumes", "kubectl get sc")
+        raise DemoError("the cluster has no default StorageClass, and the demo needs volumes", "kubectl get sc")
     if not ground.image and not _installed(tell):
         raise DemoError(
             "IMAGE is not set: pgwarden's image must be in a registry that your cluster can pull from",
@@ -156,10 +158,10 @@ def _namespace(tell: Narrator, ground: Ground) -> None:
     if out.strip():
         if LABEL not in json.loads(out)["metadata"].get("labels", {}):
             raise DemoError(
-                f"namespace {ground.namespace} is there already and is not the demo's",
+                f"namespace {ground.namespace} exists already and is not the demo's",
                 "NAMESPACE=another-name make demo",
             )
-        tell.say("It is there from an earlier demo: it goes, with its volumes, and is made anew.")
+        tell.say("It is left from an earlier demo: it is deleted with its volumes and created again.")
         tell.show(f"kubectl delete namespace {ground.namespace}", f"kubectl get namespace {ground.namespace} -o yaml")
     tell.show(f"kubectl create namespace {ground.namespace}")
     tell.show(f"kubectl label namespace {ground.namespace} {LABEL}=true", quiet=True)
@@ -169,7 +171,7 @@ def _install(tell: Narrator, ground: Ground) -> None:
     before = _installed(tell)
     hints = (f"kubectl -n {NAMESPACE} get pods", f"kubectl -n {NAMESPACE} get events --sort-by=.lastTimestamp")
     if before and not ground.image:
-        tell.say("pgwarden is installed there already and IMAGE is not set: it is used as it is.")
+        tell.say("pgwarden is already installed and IMAGE is not set: the demo uses it as it is.")
     else:
         repository, _, tag = ground.image.rpartition(":")
         never = " --set image.pullPolicy=Never" if ground.image.startswith("localhost/") else ""
@@ -181,7 +183,7 @@ def _install(tell: Narrator, ground: Ground) -> None:
             quiet=True,
         )
     if before and ground.local:
-        tell.say("It was installed before: its pods take the image that was just built.")
+        tell.say("It was installed before: restarting its pods with the image that was just built.")
         for name in ("pgwarden-webhook", "pgwarden-controller"):
             tell.show(f"kubectl -n {NAMESPACE} rollout restart deployment/{name}", *hints, quiet=True)
             tell.show(f"kubectl -n {NAMESPACE} rollout status deployment/{name} --timeout=120s", *hints, quiet=True)

@@ -26,7 +26,7 @@ def check_images(tell: Narrator, namespace: str, images: list[str]) -> None:
     text = yaml.safe_dump(pod).replace("'", "'\\''")
     code, _, err = tell.run(f"printf '%s' '{text}' | kubectl -n {namespace} apply -f -")
     if code:
-        raise DemoError(f"the cluster refuses a pod with these images: {err.strip()}")
+        raise DemoError(f"the cluster refused a pod with these images: {err.strip()}")
     hint = f"kubectl -n {namespace} describe pod {POD}"
     tell.wait(f"a pod with {' and '.join(images)}", lambda: _seen(tell, namespace), 300, hint)
     tell.run(f"kubectl -n {namespace} delete pod {POD} --wait=false")
@@ -43,7 +43,7 @@ def _seen(tell: Narrator, namespace: str) -> tuple[bool, str]:
             raise DemoError(
                 f"image {status['image']} cannot be pulled: {waiting['reason']}: {waiting.get('message', '')}",
                 f"kubectl -n {namespace} describe pod {POD}",
-                "is the name right, may the nodes reach that registry, does it need a pull Secret?",
+                "is the name right, can the nodes reach that registry, does it need a pull Secret?",
             )
     here = [status["image"] for status in statuses if status.get("imageID")]
     done = bool(statuses) and all(status.get("imageID") for status in statuses)

@@ -76,7 +76,7 @@ class Narrator:
                 print(f"   {self._dim}|{self._plain} {line}")
             sys.stdout.flush()
         if code:
-            raise DemoError(f"the command above ended with exit code {code}", *look)
+            raise DemoError(f"the command above failed with exit code {code}", *look)
         return out
 
     def run(self, command: str, seconds: float = 60) -> tuple[int, str, str]:
@@ -101,7 +101,7 @@ class Narrator:
         """Run a program of ours that tells its progress itself."""
         done = subprocess.run(argv, cwd=ROOT, env=self.environment | dict(more or {}), check=False)
         if done.returncode:
-            raise DemoError(f"`{' '.join(argv)}` ended with exit code {done.returncode}; it says why above", *look)
+            raise DemoError(f"`{' '.join(argv)}` failed with exit code {done.returncode}; see its output above", *look)
 
     def wait(self, what: str, look: Callable[[], tuple[bool, str]], seconds: float, *hints: str) -> None:
         """Until *look* is true; its second word is what is seen, and is told each time that it changes."""

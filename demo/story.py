@@ -24,7 +24,7 @@ class Story:
 
     def play(self) -> None:
         tell = self._tell
-        with tell.step("A Repository and a PostgreSQL, as anybody would run it"):
+        with tell.step("A Repository and an ordinary PostgreSQL"):
             self._database()
         with tell.step("Data"):
             self._data()
@@ -38,7 +38,7 @@ class Story:
             self._restore()
         with tell.step("The rows, compared"):
             self._compare()
-        with tell.step("How it stands now"):
+        with tell.step("The state now"):
             self._board()
 
     # --- before the disaster -----------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ class Story:
     def _database(self) -> None:
         tell, k = self._tell, self._k
         tell.say(
-            """A Repository says where WAL and backups are kept. The StatefulSet has one line for pgwarden: the label
+            """A Repository keeps WAL and backups. The StatefulSet has one line for pgwarden: the label
             pgwarden.io/repository in its pod template."""
         )
         tell.show(f"{k} apply -f demo/manifests/repository.yaml")
@@ -57,7 +57,7 @@ class Story:
         tell.show(apply)
         look = f"{k} describe pod postgres-0"
         tell.wait("pod postgres-0 to be ready", self._pod_ready, 300, look, f"{k} get events")
-        tell.say("What the webhook added to the pod (its init containers, then the server's arguments):")
+        tell.say("What the webhook added to the pod: its init containers, and the server's arguments.")
         tell.show(f"{k} get pod postgres-0 -o jsonpath='{{.spec.initContainers[*].name}}{{\"\\n\"}}'")
         tell.show(f"{k} get pod postgres-0 -o jsonpath='{{.spec.containers[0].args}}{{\"\\n\"}}'")
         hint = f"{k} describe pgrepo hippo"
@@ -73,21 +73,21 @@ class Story:
             show="CREATE TABLE accounts AS SELECT id, 'customer ' || id AS owner, 100.00 AS balance "
             "FROM generate_series(1, 10000) AS id",
         )
-        tell.say("1,000,000 rows by pgbench, and 10,000 in a table of ours, accounts.")
+        tell.say("1,000,000 rows from pgbench, and 10,000 in a table of our own, accounts.")
 
     def _backup(self) -> None:
         tell, k = self._tell, self._k
         tell.show(f"{k} apply -f demo/manifests/backup.yaml")
         hint = f"{k} describe pgb hippo-first"
         tell.wait("the backup", lambda: self._phase("pgb", "hippo-first", hint), 600, hint)
-        tell.say("And one each night from now on. The answer names the next runs:")
+        tell.say("And one every night from now on. The answer lists the next runs:")
         tell.show(f"{k} apply -f demo/manifests/schedule.yaml")
         tell.show(f"{k} get pgbs,pgb")
 
     def _life(self) -> None:
         tell, k = self._tell, self._k
         tell.show(f"{k} exec postgres-0 -c postgres -- pgbench -U postgres -n -c 4 -t 500 postgres", quiet=True)
-        tell.say("2,000 pgbench transactions are in no backup, only in the WAL. Then a transaction of ours:")
+        tell.say("These 2,000 pgbench transactions are in no backup, only in the WAL. Then one of our own:")
         self._sql("UPDATE accounts SET balance = balance + 250.00, owner = owner || ' (salary paid)' WHERE id = 4711")
         self.before = (self._value(PICTURE), self._value(SUMS))
         tell.say(f"accounts: rows | sum | checksum = {self.before[0]}")
@@ -98,22 +98,23 @@ class Story:
     def _disaster(self) -> None:
         tell = self._tell
         tell.say(
-            """A clean-up script was to close one account. Its WHERE has `id <> 4711` where `id = 4711` was meant; and
-            the table that somebody took for a leftover goes as well. Both are committed."""
+            """A clean-up script was meant to close one account, but its WHERE says `id <> 4711` instead of `id = 4711`.
+            It also drops a table that looked unused. Both are committed."""
         )
         self._sql("DELETE FROM accounts WHERE id <> 4711")
         self._sql("DROP TABLE pgbench_history")
         self._sql("INSERT INTO accounts VALUES (10001, 'customer 10001 (after the disaster)', 5.00)")
         left = self._value("SELECT count(*) FROM accounts")
-        tell.say(f"{left} rows are left of 10,000. Replicas would have done the same, at once.")
+        tell.say(f"{left} rows of 10,000 are left. Replicas would have replayed this at once.")
 
     # --- and back ----------------------------------------------------------------------------------------------------
 
     def _restore(self) -> None:
         tell, k = self._tell, self._k
         tell.say(
-            """The Restore names the moment. pgwarden archives what is still open, restores into a new volume while
-            PostgreSQL runs on, and only then stops it, swaps the volumes, and lets it replay WAL up to that moment."""
+            """The Restore names the moment. pgwarden archives the WAL that is still open and restores into a new volume
+            while PostgreSQL keeps running. Only then does it stop PostgreSQL, swap the volumes, and replay WAL up to
+            that moment."""
         )
         tell.show(f"sed 's|time: .*|time: \"{self.moment}\"|' demo/manifests/restore.yaml | {k} apply -f -")
         hint = f"{k} describe pgr {RESTORE}"
@@ -128,11 +129,11 @@ class Story:
             tell.say(f"{what}  before the disaster: {then}")
             tell.say(f"{what}  after the restore:   {now}")
         if after != self.before:
-            raise DemoError("the rows are not those of before", f"{self._k} describe pgr {RESTORE}")
+            raise DemoError("the rows differ from those before the disaster", f"{self._k} describe pgr {RESTORE}")
         self._sql("SELECT * FROM accounts WHERE id IN (4711, 10001)")
         tell.say(
-            """Every row is back. The salary of account 4711, committed before the moment, is there; account 10001,
-            committed after it, is not: it is in the old volume, which is kept."""
+            """Every row is back. The salary of account 4711 was committed before the moment and is there. Account 10001
+            was committed after it and is not: it is in the old volume, which is kept."""
         )
 
     def _board(self) -> None:
@@ -141,7 +142,7 @@ class Story:
         tell.wait("archiving on the new timeline", self._condition("Archiving"), 120, hint)
         tell.show(f"{k} get pgwarden")
         path = '{range .status.recoveryWindow[*]}{.storage}: from {.earliest} to {.latest}{"\\n"}{end}'
-        tell.say("The recovery window, any moment of which a Restore can name:")
+        tell.say("The recovery window: a Restore can name any moment in it.")
         tell.show(f"{k} get pgrepo hippo -o jsonpath='{path}'")
         tell.show(f"{k} get pvc")
 

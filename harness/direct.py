@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.kubectl import Kubectl, Object
+from harness.processes import started
 
 CUSTOM = "/apis/pgwarden.io/v1alpha1"
 
@@ -65,12 +66,9 @@ class Direct:
 @contextmanager
 def direct(kubectl: Kubectl) -> Iterator[Direct]:
     argv = [kubectl.program, f"--kubeconfig={kubectl.kubeconfig}", "proxy", "--port=0"]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            assert process.stdout is not None
-            found = re.search(r":(\d+)", process.stdout.readline())
-            if found is None:
-                raise AssertionError("kubectl proxy does not say its port")
-            yield Direct(int(found[1]))
-        finally:
-            process.terminate()
+    with started(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        found = re.search(r":(\d+)", process.stdout.readline())
+        if found is None:
+            raise AssertionError("kubectl proxy does not say its port")
+        yield Direct(int(found[1]))

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from harness.processes import started
 from harness.waiting import until
 
 Object = dict[str, Any]
@@ -43,12 +44,9 @@ class Kubectl:
     def lines(self, *args: str) -> Iterator[str]:
         """What kubectl prints, as it comes; it is ended when nobody asks for more."""
         argv = [self.program, f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *args]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
-            try:
-                assert process.stdout is not None
-                yield from process.stdout
-            finally:
-                process.terminate()
+        with started(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            yield from process.stdout
 
     def script(self, path: Path, *args: str, seconds: float = 600) -> str:
         """A shell script of ours that calls kubectl."""

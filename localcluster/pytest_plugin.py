@@ -6,6 +6,8 @@ Load it with `pytest_plugins = ["localcluster.pytest_plugin"]` in the top confte
 * `cluster`: the full node. A running cluster of the default name is used and left
   running; otherwise one is made, and removed unless PGWARDEN_KEEP_CLUSTER=1.
   PGWARDEN_USE_KUBECONFIG names the kubeconfig of a foreign cluster to use instead.
+
+With pytest-xdist each worker has a cluster of its own: the first the named one, the next NAME-2, and so on.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from localcluster import lifecycle, loading, netns, s3, teardown
 from localcluster.api import Api
 from localcluster.config import Cluster
 from localcluster.config import cluster as named
-from localcluster.tools import Tools
+from localcluster.tools import Tools, prepare_host
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,22 @@ class ClusterHandle:
         if self.local is None:
             pytest.skip("needs the local cluster, and PGWARDEN_USE_KUBECONFIG names another")
         return self.local
+
+
+def pytest_configure() -> None:
+    """In the environment, because commands that tests run take the cluster's name from there."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if number:
+        os.environ["PGWARDEN_CLUSTER"] = f"{named().name}-{number + 1}"
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Tools are built before the first test begins: with an empty cache that takes longer than a test may."""
+    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())} & {"apiserver", "cluster"}
+    if asked and not session.config.option.collectonly and "PGWARDEN_USE_KUBECONFIG" not in os.environ:
+        tools, needed = Tools(), () if "cluster" in asked else lifecycle.APISERVER_TOOLS
+        prepare_host(tools, needed)
+        tools.ensure(needed)
 
 
 @pytest.fixture(scope="session")

@@ -6,22 +6,31 @@ A system call for each line would cost more than the line.
 from __future__ import annotations
 
 import asyncio
+import sys
 from datetime import UTC, datetime
 
 import msgspec
 
-from webhook import logs, metrics
+from pgwarden import logs
+from webhook import metrics
 from webhook.review import Answer, Reply, Request
 
 _SECONDS = 0.01
 _NO_REQUEST: Request[msgspec.Raw] = Request(uid="")
 _NO_ANSWER = Answer(outcome="skipped")
-_lines: list[logs.Line] = []
+_encode_lines = msgspec.json.Encoder().encode_lines
+_lines: list[ReviewLine] = []
 
 
-class ReviewLine(logs.Line, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A decision. Fields and rules of faults, never the values: a user may have put a secret there."""
+class ReviewLine(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A decision: the line that structlog would write, at a tenth of its price.
 
+    Fields and rules of faults, never the values: a user may have put a secret there.
+    """
+
+    event: str
+    level: str
+    timestamp: datetime
     path: str
     outcome: str
     milliseconds: float
@@ -48,9 +57,12 @@ def tell(path: str, reply: Reply, seconds: float) -> None:
 
 
 def flush() -> None:
-    """Write what has been gathered."""
-    logs.write(_lines)
-    _lines.clear()
+    """Write what has been gathered, in one system call."""
+    if _lines:
+        out = sys.stdout.buffer
+        out.write(_encode_lines(_lines))
+        out.flush()
+        _lines.clear()
 
 
 def _line(path: str, reply: Reply, seconds: float) -> ReviewLine:

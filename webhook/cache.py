@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+from pgwarden.api import registry
 from pgwarden.kube import errors, index, paths
 from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import KubeClient
@@ -13,7 +14,6 @@ from pgwarden.kube.client import KubeClient
 Object = dict[str, Any]
 Key = tuple[str, str]
 REPOSITORY = "repository"  # the index by spec.repository
-KINDS = ("repositories", "backups", "backupschedules", "restores")
 LIVE_SECONDS = 1.0  # for the one question to the API server: the webhook itself has but a few seconds
 _RECENT_SECONDS = 10.0  # how long an object fetched ahead of the watch is believed
 
@@ -24,7 +24,11 @@ class Store:
     def __init__(self, client: KubeClient) -> None:
         self._client = client
         by_repository = {REPOSITORY: index.repository}  # so that a namespace with thousands is not gone through
-        self.caches = {plural: WatchCache(client, paths.of(plural), indexes=by_repository) for plural in KINDS}
+        self.caches = {
+            kind.plural: WatchCache(client, paths.of(kind.plural), indexes=by_repository)
+            for kind in registry.KINDS
+            if kind.read_by_webhook
+        }
         self._recent: dict[Key, tuple[float, Object]] = {}
         self._asking: dict[Key, asyncio.Task[Object | None]] = {}
 

@@ -10,7 +10,6 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -22,12 +21,10 @@ from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from webhook import review
-from webhook.memory_limit import SMALL, Room
+from webhook.memory_limit import SMALL
 from webhook.review import Handler, Reply
+from webhook.serving import NO_SUCH_PATH, NOT_POSTED, TOO_SLOW, Serving
 
-IDLE_SECONDS = 120.0
-_LINGER_SECONDS = 5.0  # what a refused client still sends is read and thrown away, so that it sees the refusal
-_LARGE_SECONDS = 3.0  # within which the rest of a large question must have come, once there is room for it
 _PIPELINED = 16  # questions that may wait for their turn
 _FRAMING = rb"content-length|transfer-encoding|connection|expect|upgrade|te|trailer"
 _HEADER = rb"(?:\r\n(?!(?i:" + _FRAMING + rb")[ \t]*:)[A-Za-z0-9-]+: [ -~]*)*"
@@ -36,25 +33,17 @@ _PLAIN = re.compile(
     rb"POST (/[a-z]+)(?:\?[!-~]*)? HTTP/1\.1" + _HEADER + rb"\r\n(?i:content-length): ([0-9]{1,8})" + _HEADER
 )
 _PLAIN_HEAD = 4096  # bytes
-Told = Callable[[str, Reply, float], None]
 
 
 class Connection(BaseProtocol):
-    """*told* hears of every reply: its path, itself, and the seconds that it took. *room* is for large questions."""
+    """Part of *connections* as long as it is open."""
 
-    def __init__(
-        self,
-        handlers: Mapping[str, Handler],
-        told: Told,
-        connections: set[Connection],
-        read_seconds: float,
-        room: Room | None = None,
-    ) -> None:
+    def __init__(self, serving: Serving, connections: set[Connection]) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(loop)
         self.draining = False  # the answers to come are the last
-        self._handlers, self._told, self._connections = handlers, told, connections
-        self._read_seconds = read_seconds
+        self._serving, self._connections = serving, connections
+        self._handlers, self._told, self._room = serving.handlers, serving.told, serving.room
         self._http: HttpRequestParser | None = None
         self._questions: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._promised: asyncio.Task[None] | None = None
@@ -64,9 +53,9 @@ class Connection(BaseProtocol):
         self._heard = 0.0
         self._part: list[bytes] = []  # of a plain question
         self._missing = 0  # bytes of it
-        self._room = room or Room()
         self._taken = 0  # bytes of room that are this connection's
         self._wanted = 0  # bytes that it waits for: until then nothing more is read
+        self._flooded = False  # there is more of a body than aiohttp's streams would hold
         self._behind = False  # a question waits for the answer that is promised before it: nothing more is read
 
     @property
@@ -77,7 +66,7 @@ class Connection(BaseProtocol):
         super().connection_made(transport)
         self._connections.add(self)
         self._heard = self._loop.time()
-        self._idle = self._loop.call_later(IDLE_SECONDS, self._look_after)
+        self._idle = self._loop.call_later(self._serving.idle, self._look_after)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
@@ -102,6 +91,16 @@ class Connection(BaseProtocol):
         super().resume_writing()
         self._listen()
 
+    def pause_reading(self) -> None:
+        """Called by aiohttp's stream of a body that has come in too many chunks."""
+        self._flooded = True
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Called by aiohttp's stream at each read, to parse what was held back: here nothing ever is.
+
+        The base class calls `data_received`. In the midst of an answer that would give the next one first.
+        """
+
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
@@ -123,7 +122,9 @@ class Connection(BaseProtocol):
             self._give("", review.malformed(f"HTTP: {error.message}"), last=True)
             return
         self._questions += found
-        if upgraded or len(self._questions) > _PIPELINED or self._held() > 2 * review.MAX_BODY:
+        if self._flooded:
+            self._give("", review.malformed("HTTP: too many chunks"), last=True)
+        elif upgraded or len(self._questions) > _PIPELINED or self._held() > 2 * review.MAX_BODY:
             self._give("", review.malformed("HTTP: no upgrades, and no more than a few questions at once"), last=True)
         else:
             self._go_on()
@@ -225,12 +226,12 @@ class Connection(BaseProtocol):
         if last:
             self._closing = True
             unread = began is None
-            self._timer = self._loop.call_later(_LINGER_SECONDS if unread else 0.0, self._close)
+            self._timer = self._loop.call_later(self._serving.linger if unread else 0.0, self._close)
 
     def _wait(self, path: str, head: RawRequestMessage | None = None, length: int = 0) -> None:
         if self._timer is not None:
             return
-        self._timer = self._loop.call_later(self._read_seconds, self._too_slow, path)
+        self._timer = self._loop.call_later(self._serving.read, self._too_slow, path)
         if SMALL < length <= review.MAX_BODY and not self._taken and not self._wanted:
             if self._room.take(length, self._enter):
                 self._taken = length
@@ -252,7 +253,7 @@ class Connection(BaseProtocol):
         """Who has taken room must not keep it from others."""
         if self._timer is not None:
             self._timer.cancel()
-        seconds = min(self._read_seconds, _LARGE_SECONDS)
+        seconds = min(self._serving.read, self._serving.read_large)
         self._timer = self._loop.call_later(seconds, self._too_slow, path)
 
     def _leave(self) -> None:
@@ -273,12 +274,11 @@ class Connection(BaseProtocol):
             self._timer = None
 
     def _too_slow(self, path: str) -> None:
-        reply = Reply(status=408, body=b'{"error":"the body did not come in time"}', outcome="timeout")
-        self._give(path, reply, last=True)
+        self._give(path, TOO_SLOW, last=True)
 
     def _look_after(self) -> None:
         """One timer for the life of the connection: it looks when something was last heard."""
-        left = self._heard + IDLE_SECONDS - self._loop.time()
+        left = self._heard + self._serving.idle - self._loop.time()
         if left <= 0 and not self.busy:
             self._close()
         else:
@@ -293,9 +293,9 @@ class Connection(BaseProtocol):
 def _refusal(head: RawRequestMessage, body: StreamReader, handler: Handler | None) -> Reply | None:
     """What is known to be wrong before all of the body is there, but for its size."""
     if handler is None:
-        return Reply(status=404, body=b'{"error":"no such path"}', outcome="malformed")
+        return NO_SUCH_PATH
     if head.method != "POST":
-        return Reply(status=405, body=b'{"error":"a review is posted"}', outcome="malformed")
+        return NOT_POSTED
     error: Any = body.exception()
     return None if error is None else review.malformed(f"body: {error}")
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
-from pgwarden.injection.decide import no_repository, passed_over
+from pgwarden.injection.inspection import passed_over
 from pgwarden.injection.pods import Pod
 from pgwarden.injection.settings import Settings
+from pgwarden.injection.terms import no_repository
+from pgwarden.rules import Verdict
 from webhook import incoming
 from webhook.pod_answers import Injections, refused
 from webhook.review import Answer, Request
@@ -24,15 +26,6 @@ _decode_pod = msgspec.json.Decoder(Pod).decode
 _replace = msgspec.structs.replace
 _PASSED = Answer(outcome="skipped")
 _LONGEST_NAME = 63  # characters, of a namespace and of the value of a label; a Repository's are fewer
-
-
-class Verdict(Protocol):
-    """What the rules say of an object: see pgwarden.rules."""
-
-    @property
-    def faults(self) -> list[Fault] | tuple[Fault, ...]: ...
-    @property
-    def warnings(self) -> list[str] | tuple[str, ...]: ...
 
 
 #: (object, the object before or None, now) → Verdict
@@ -75,7 +68,7 @@ class Handlers:
         if repository is not None:
             return self._injections.answer(pod, name, repository)
         if max(len(name), len(namespace)) > _LONGEST_NAME:
-            return refused([no_repository(pod, name)])
+            return refused([no_repository(name, namespace)])
         return self._mutate_later(request, namespace, name)
 
     async def _mutate_later(self, request: Request[Any], namespace: str, name: str) -> Answer:
@@ -83,7 +76,7 @@ class Handlers:
         repository = await self._find_repository(namespace, name)
         pod = _pod(request)
         if isinstance(pod, Fault) or repository is None:
-            return refused([pod if isinstance(pod, Fault) else no_repository(pod, name)])
+            return refused([pod if isinstance(pod, Fault) else no_repository(name, namespace)])
         return self._injections.answer(pod, name, repository)
 
     def check_kinds(self, request: Request[Any]) -> Answer | Awaitable[Answer]:

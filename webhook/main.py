@@ -16,16 +16,18 @@ import msgspec
 import structlog
 import uvloop
 
+from pgwarden import logs
 from pgwarden.injection import settings as settings_module
 from pgwarden.injection.pods import Pod
 from pgwarden.injection.settings import Settings
 from pgwarden.kube.client import KubeClient
-from webhook import logs
+from pgwarden.rules import Verdict
 from webhook.cache import Store
 from webhook.certificates import Certificates
-from webhook.handlers import Deletable, Handlers, Judge, Verdict
+from webhook.handlers import Deletable, Handlers, Judge
 from webhook.review import Typed
 from webhook.server import Server
+from webhook.serving import FAST, SERVERS
 
 log = structlog.get_logger()
 
@@ -37,12 +39,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     http_port: int = 8080
     tls_secret: str = "pgwarden-webhook-tls"  # noqa: S105  a name
     drain_seconds: float = 2.0  # after SIGTERM: the chart's preStop has waited for the endpoints already
+    server: str = FAST
 
 
 def main(argv: list[str]) -> int:
-    options = _options(argv, os.environ)
     logs.configure(os.environ.get("PGWARDEN_LOG_LEVEL", "info"))
     try:
+        options = _options(argv, os.environ)
         settings = settings_module.from_environment(os.environ)
     except ValueError as error:
         sys.stderr.write(f"pgwarden webhook: {error}\n")
@@ -60,8 +63,19 @@ def _options(argv: list[str], environment: Mapping[str, str]) -> Options:
     parser.add_argument("--http-port", type=int, default=http_port, help="of probes and metrics")
     parser.add_argument("--drain-seconds", type=float, default=default.drain_seconds, help="to serve on after SIGTERM")
     given = parser.parse_args(argv)
-    secret = environment.get("PGWARDEN_TLS_SECRET") or default.tls_secret
-    return Options(port=given.port, http_port=given.http_port, tls_secret=secret, drain_seconds=given.drain_seconds)
+    return Options(
+        port=given.port,
+        http_port=given.http_port,
+        tls_secret=environment.get("PGWARDEN_TLS_SECRET") or default.tls_secret,
+        drain_seconds=given.drain_seconds,
+        server=_server(environment.get("PGWARDEN_WEBHOOK_SERVER") or default.server),
+    )
+
+
+def _server(name: str) -> str:
+    if name not in SERVERS:
+        raise ValueError(f"PGWARDEN_WEBHOOK_SERVER must be one of {', '.join(SERVERS)}, not {name!r}")
+    return name
 
 
 class Parts(NamedTuple):
@@ -70,10 +84,10 @@ class Parts(NamedTuple):
     certificates: Certificates
 
 
-def assemble(client: KubeClient, settings: Settings, tls_secret: str, judge: Callable[[Store], Judge]) -> Parts:
+def assemble(client: KubeClient, settings: Settings, options: Options, judge: Callable[[Store], Judge]) -> Parts:
     """Everything, bound together and not yet started."""
     store = Store(client)
-    certificates = Certificates(client, settings.namespace, tls_secret)
+    certificates = Certificates(client, settings.namespace, options.tls_secret)
     handlers = Handlers(settings, store.find_repository, judge(store), store.repository, deletions(store))
     server = Server(
         {
@@ -82,6 +96,7 @@ def assemble(client: KubeClient, settings: Settings, tls_secret: str, judge: Cal
             "/validate": handlers.check_kinds,
         },
         lambda: {"certificate": certificates.loaded, "caches": store.synced},
+        options.server,
     )
     return Parts(server, store, certificates)
 
@@ -92,9 +107,9 @@ async def serve(settings: Settings, options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with await KubeClient.from_environment() as client:
-        server, store, certificates = assemble(client, settings, options.tls_secret, lambda each: rules(each, settings))
+        server, store, certificates = assemble(client, settings, options, lambda each: rules(each, settings))
         await server.start(certificates.context, options.port, options.http_port)
-        log.info("serving", port=options.port, http_port=options.http_port, image=settings.image)
+        log.info("serving", port=options.port, http_port=options.http_port, server=options.server, image=settings.image)
         _keep_freed_memory()
         gc.freeze()  # what is there now stays: collections need not look at it again
         gc.set_threshold(50_000, 20, 100)  # reviews leave no cycles behind; watches leave few
@@ -119,7 +134,7 @@ def _keep_freed_memory() -> None:
 
 
 async def _drain(server: Server, seconds: float) -> None:
-    server.draining = True
+    server.drain()
     log.info("draining", seconds=seconds)
     await asyncio.sleep(seconds)
     await server.stop()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 SMALL = 64 * 1024  # bytes of a question that needs no room: nearly all are smaller
 MOST = 32 * 1024 * 1024
@@ -35,3 +37,21 @@ class Room:
         """*granted* waits no longer."""
         self._waiting = deque(each for each in self._waiting if each[1] != granted)
         self.give_back(0)
+
+    @asynccontextmanager
+    async def of(self, size: int) -> AsyncIterator[None]:
+        """Room for *size* bytes, as long as the context lasts."""
+        granted = asyncio.Event()
+        if not self.take(size, granted.set):
+            try:
+                await granted.wait()
+            except asyncio.CancelledError:
+                if granted.is_set():
+                    self.give_back(size)
+                else:
+                    self.forget(granted.set)
+                raise
+        try:
+            yield
+        finally:
+            self.give_back(size)

@@ -10,11 +10,14 @@ from typing import Any
 
 from pgwarden.api.bounded_dict import BoundedDict
 from pgwarden.api.faults import Fault, limited
-from pgwarden.injection import inspection, pods
-from pgwarden.injection.decide import Inject, Refuse, Terms, examine, terms_of
-from pgwarden.injection.patch import encode, patch
+from pgwarden.injection.decide import Inject, Refuse, decide
+from pgwarden.injection.inspection import inspect, postgres_container
+from pgwarden.injection.likeness import example, likeness
+from pgwarden.injection.patch import encode
+from pgwarden.injection.pipeline import operations
 from pgwarden.injection.pods import Pod
 from pgwarden.injection.settings import Settings
+from pgwarden.injection.terms import Terms, terms_of
 from webhook.review import Answer, prepared
 
 Object = dict[str, Any]
@@ -36,24 +39,26 @@ class Injections:
         terms = self._terms_of(repository, pod.metadata.namespace, name)
         if isinstance(terms, Fault):
             return refused([terms])
-        index = inspection.container(pod, terms.access)
-        if isinstance(index, Fault):
-            return refused([index])
-        question = pods.likeness(pod, index), terms
+        index = postgres_container(pod, terms.access)
+        if isinstance(index, Fault):  # by which container it is like another cannot be told
+            return self._work_out(pod, terms)
+        question = likeness(pod, index), terms
         known = self._answers.get(question)
-        return known if known is not None else self._work_out(question)
+        return known if known is not None else self._remember(question)
 
-    def _work_out(self, question: Question) -> Answer:
+    def _remember(self, question: Question) -> Answer:
         like, terms = question
-        pod = pods.example(like)
-        decision = examine(pod, terms, self._settings)
-        # A refusal names the pod, so it is encoded each time.
-        answer = refused(decision.faults) if isinstance(decision, Refuse) else _injected(pod, terms, decision)
+        answer = self._work_out(example(like), terms)
         if not answer.faults:
             answer = prepared(answer)
         if len(answer.encoded) + len(like) <= _LARGE:
             self._answers[question] = answer
         return answer
+
+    def _work_out(self, pod: Pod, terms: Terms) -> Answer:
+        decision = decide(inspect(pod, terms.access), terms, self._settings)
+        # A refusal names the pod, so it is encoded each time.
+        return refused(decision.faults) if isinstance(decision, Refuse) else _injected(decision)
 
     def _terms_of(self, repository: Object, namespace: str, name: str) -> Terms | Fault:
         """Read once, as long as the cache has the same object."""
@@ -67,17 +72,17 @@ class Injections:
         return terms
 
 
-def _injected(pod: Pod, terms: Terms, decision: Inject) -> Answer:
-    operations = patch(pod, decision)
-    encoded = encode(operations) if operations else b""
+def _injected(injection: Inject) -> Answer:
+    found = operations(injection)
+    encoded = encode(found) if found else b""
     if len(encoded) > _MOST_PATCH:
-        field = f"spec.containers[{decision.container}].volumeMounts"
+        field = f"spec.containers[{injection.postgres.container}].volumeMounts"
         return refused([Fault(field, None, "are more than can be given to the sidecar as well", "size")])
     return Answer(
-        outcome="injected" if operations else "unchanged",
+        outcome="injected" if found else "unchanged",
         patch=encoded,
-        warnings=decision.warnings,
-        audit={"repository": terms.repository, "configured-by": decision.facts.configured_by},
+        warnings=injection.warnings,
+        audit={"repository": injection.recipe.repository, "configured-by": injection.facts.configured_by},
     )
 
 

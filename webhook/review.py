@@ -127,11 +127,6 @@ def answer(body: bytes, handler: Handler) -> Reply | Awaitable[Reply]:
         return _failed(request, error)
 
 
-async def respond(body: bytes, handler: Handler) -> Reply:
-    reply = answer(body, handler)
-    return reply if isinstance(reply, Reply) else await reply
-
-
 async def _later(request: Request[Any], promise: Awaitable[Answer]) -> Reply:
     try:
         return _reply(request, await promise)

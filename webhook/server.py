@@ -6,7 +6,6 @@ The two are apart so that a liveness probe never waits behind a handshake, and n
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable, Mapping
 
@@ -16,66 +15,59 @@ from aiohttp.web_server import Server as HttpServer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from webhook import access_log
-from webhook.connection import Connection
-from webhook.memory_limit import Room
 from webhook.review import Handler
+from webhook.serving import FAST, PLAIN, ReviewServer, Serving
 
-READ_SECONDS = 10.0  # within which a body must have come; the API server sends it at once
 _SHUTDOWN_SECONDS = 10.0  # for reviews being answered when the server stops
+
+
+def review_server(name: str, serving: Serving) -> ReviewServer:
+    """Only the chosen one is imported: aiohttp.web takes memory, and aiohttp's private parts may be gone one day."""
+    if name == PLAIN:
+        from webhook.plain import PlainServer
+
+        return PlainServer(serving)
+    from webhook.fast import FastServer
+
+    return FastServer(serving)
 
 
 class Server:
     """`start()` listens; `drain()` makes it not ready and hands its connections back; `stop()` ends it."""
 
-    def __init__(self, handlers: Mapping[str, Handler], ready: Callable[[], Mapping[str, bool]]) -> None:
-        """*handlers* by path; *ready* names what must be true before the pod takes part."""
+    def __init__(
+        self, handlers: Mapping[str, Handler], ready: Callable[[], Mapping[str, bool]], reviews: str = FAST
+    ) -> None:
+        """*handlers* by path; *ready* names what must be true before the pod takes part; *reviews*: one of SERVERS."""
         self._draining = False
         self._ready = ready
-        self._handlers = handlers
-        self._connections: set[Connection] = set()
-        self._room = Room()
+        self._reviews = review_server(reviews, Serving(handlers=handlers, told=access_log.tell))
         self._http: HttpServer | None = None  # what answers probes
         self._probes: asyncio.Server | None = None
-        self._reviews: asyncio.Server | None = None
 
     async def start(self, tls: ssl.SSLContext, port: int, http_port: int, host: str | None = None) -> None:
-        loop = asyncio.get_running_loop()
         self._http = HttpServer(self._probe, access_log=None)
-        self._probes = await loop.create_server(self._http, host, http_port)
-        self._reviews = await loop.create_server(self._connection, host, port, ssl=tls, backlog=1024)
-
-    def _connection(self) -> Connection:
-        connection = Connection(self._handlers, access_log.tell, self._connections, READ_SECONDS, self._room)
-        connection.draining = self._draining
-        return connection
+        self._probes = await asyncio.get_running_loop().create_server(self._http, host, http_port)
+        await self._reviews.start(host, port, tls)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where it listens: probes, then reviews."""
-        if self._probes is None or self._reviews is None:
+        if self._probes is None:
             return []
-        return [server.sockets[0].getsockname()[:2] for server in (self._probes, self._reviews)]
+        return [self._probes.sockets[0].getsockname()[:2], self._reviews.address]
 
     @property
     def draining(self) -> bool:
         return self._draining
 
-    @draining.setter
-    def draining(self, draining: bool) -> None:
+    def drain(self) -> None:
         """Every answer from now on ends its connection: the API server opens its next one to another replica."""
-        self._draining = draining
-        for connection in self._connections:
-            connection.draining = draining
+        self._draining = True
+        self._reviews.drain()
 
     async def stop(self) -> None:
-        if self._reviews is not None:
-            self._reviews.close()
-        for connection in list(self._connections):
-            connection.close_when_idle()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_SHUTDOWN_SECONDS):
-                while any(connection.busy for connection in self._connections):  # noqa: ASYNC110  many, and for seconds
-                    await asyncio.sleep(0.01)
+        await self._reviews.stop(_SHUTDOWN_SECONDS)
         await asyncio.sleep(0)  # the last answers are told of once they are sent
         access_log.flush()
         if self._probes is not None:  # probes last

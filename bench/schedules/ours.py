@@ -50,6 +50,7 @@ def start(world: World) -> Process:
     environment = {
         "KUBECONFIG": str(world.kubeconfig),
         "PGWARDEN_HTTP_PORT": str(PORT),
+        "PGWARDEN_IMAGE": "pgwarden:bench",
         "PGWARDEN_NAMESPACE": "pgwarden-system",
         "PGWARDEN_LOG_LEVEL": "warning",
     }

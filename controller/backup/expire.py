@@ -143,17 +143,21 @@ class Expiry:
                 if waits:
                     return await self._wait("WaitingForTurn", waits)
                 await self._write(operations.EXPIRING, f"set {label} is being expired{more}")
-                await self._context.client.create(path, job)
+                await self._create(path, job)
         except errors.Terminating:
             return await self._release("SetKept", "the namespace is being deleted")
         except errors.Invalid as refused:
             return await self._wait(
                 operations.JOB_REFUSED, f"its set will be expired; {job_conflicts.refusal(refused)}"
             )
-        except errors.Conflict:
-            log.info("the Job already exists", job=job["metadata"]["name"])
         await self._context.recorder.normal(self._backup, "Expiring", f"expires set {label}{more}")
         return POLL
+
+    async def _create(self, path: str, job: Object) -> None:
+        try:
+            await self._context.client.create(path, job)
+        except errors.Conflict:
+            log.info("the Job already exists", job=job["metadata"]["name"])
 
     async def _proof(self, label: str, repo: int) -> bool | str:
         """Whether set *label* is this Backup's, where only a mark says so; why that is not known yet."""
@@ -182,8 +186,8 @@ class Expiry:
         pods = caches.labelled(caches.own_pods, self._namespace, names.LABEL_BACKUP, value)
         result = jobs.result(pod for pod in pods if pod["metadata"]["labels"][names.LABEL_COMPONENT] == "expire")
         if ended == "Failed":
-            return await self._release("SetKept", str(result.get("error") or jobs.failure(job)))
-        gone = ", ".join(result.get("expired") or [label])
+            return await self._release("SetKept", (result and result.error) or jobs.failure(job))
+        gone = ", ".join((result and result.expired) or [label])
         text = f"Backup {self._backup['metadata']['name']} was deleted: expired {gone}"
         await self._context.recorder.normal(repository, "SetExpired", text)
         return await self._release()

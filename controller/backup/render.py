@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from controller import pod_parts
 from controller.settings import Settings
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
-from pgwarden.contract import programs
+from pgwarden.contract import environment, programs
 from pgwarden.kube.client import Object
 
 RETRIES = 2  # a Job's pod that was killed is made again; pgBackRest resumes what it had copied
@@ -33,9 +34,7 @@ def job(
         "imagePullPolicy": settings.image_pull_policy,
         "command": programs.JOB,
         "args": ["backup", "--", *argv],
-        "env": pod_parts.environment(
-            {"PGWARDEN_ROLE": "repository", "PGWARDEN_STANZA": names.stanza(repo_name)}, repo_spec
-        ),
+        "env": pod_parts.environment(environment.of_repository(repo_name), repo_spec),
         "resources": pod_parts.resources(repo_spec),
         "securityContext": pod_parts.container_security(),
         "volumeMounts": pod_parts.host_mounts(repo_spec),
@@ -47,7 +46,7 @@ def job(
         "securityContext": pod_parts.pod_security(),
         "enableServiceLinks": False,
     } | pod_parts.service_account(repo_spec)
-    if "local" in repo_spec.storages:
+    if storages.volume(repo_spec):
         pod["affinity"] = _beside_host(repo_name)
     return {
         "apiVersion": "batch/v1",

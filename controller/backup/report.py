@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from controller import jobs, stanza_info
 from controller.backup import render
@@ -13,9 +12,11 @@ from controller.pods import waiting_reason
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.contract.job_result import JobResult
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet
 from pgwarden.pgbackrest.user_options import parse_options
+from pgwarden.storages import NAMES
 
 #: After this time from the Job's end on, a set that `info` does not show is not there.
 LONGEST_READING = timedelta(minutes=10)
@@ -23,7 +24,7 @@ LONGEST_READING = timedelta(minutes=10)
 
 def asked_type(spec: BackupSpec) -> str:
     """full, diff or incr: a --type among the options wins over spec.type."""
-    options, _ = parse_options(spec.options, command="backup")
+    options, _ = parse_options(spec.options, command="backup", storages=NAMES)
     return options.type or spec.type
 
 
@@ -58,7 +59,8 @@ def running(job: Object, pods: list[Object]) -> tuple[str, str]:
     if stuck:
         return "JobWaits", f"Job {name}: {stuck}"
     if failed:
-        why = jobs.result(pods).get("error") or "its pod was killed"
+        said = jobs.result(pods)
+        why = (said and said.error) or "its pod was killed"
         return (
             "JobRetries",
             f"Job {name} is on attempt {failed + 1} of {render.RETRIES + 1}; the last one failed: {why}",
@@ -71,17 +73,17 @@ def ended(
     spec: BackupSpec,
     repo_spec: RepositorySpec,
     job: Object,
-    result: dict[str, Any],
+    result: JobResult | None,
     found: BackupSet | None,
     now: datetime,
 ) -> Object:
     if found is not None and jobs.finished(job) == "Complete":
-        return _over(backup, spec, repo_spec, found, now, expired=list(result.get("expired") or []))
+        return _over(backup, spec, repo_spec, found, now, expired=list(result.expired) if result else [])
     if jobs.finished(job) == "Complete":
-        label, minutes = str(result.get("label") or "it named no set"), LONGEST_READING.total_seconds() / 60
+        label, minutes = (result and result.label) or "it named no set", LONGEST_READING.total_seconds() / 60
         text = f"Job {job['metadata']['name']} succeeded ({label}), but for {minutes:g} minutes `pgbackrest info` has"
         return _failed(backup, "InfoHasNoSet", f"{text} listed no set of this Backup; create another Backup", now)
-    said = str(result.get("error") or "") or jobs.failure(job) or "the Job failed and its pod left no message"
+    said = (result and result.error) or jobs.failure(job) or "the Job failed and its pod left no message"
     return _failed(backup, "BackupFailed", said, now)
 
 

@@ -13,6 +13,7 @@ from pgwarden.api import names
 from pgwarden.api.kinds import DataSource
 from pgwarden.pgbackrest import commands
 from pgwarden.pgbackrest.user_options import parse_options
+from pgwarden.storages import NAMES
 
 #: How an attempt that failed says so in the pod's termination message; see clone.py.
 FAILED_RESTORE, FAILED_RECOVERY = "clone: restore", "clone: recovery"
@@ -127,7 +128,7 @@ def stop_lines() -> str:
 
 def files(source: DataSource, wait: str) -> dict[str, str]:
     """Name → text. *wait* is the line that waits until pgBackRest has its configuration."""
-    options, _ = parse_options(source.options, command="restore")
+    options, _ = parse_options(source.options, command="restore", storages=NAMES)
     argv = commands.restore_argv(
         names.stanza(source.repository),
         target=source.target,

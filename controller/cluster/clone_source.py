@@ -13,9 +13,10 @@ from controller.certificates import Pair
 from controller.cluster import render
 from controller.cluster.clone import Source
 from controller.context import Context
+from pgwarden import storages
 from pgwarden.api import names
-from pgwarden.api.defaults import effective_s3
 from pgwarden.api.kinds import DataSource, RepositorySpec
+from pgwarden.contract import calls
 from pgwarden.kube import paths
 from pgwarden.kube.client import Object, find_named
 from pgwarden.pgbackrest import config
@@ -46,10 +47,10 @@ class Sources:
         if not address:
             return Source(repository, error="its repository host has no running pod")
         try:
-            answer = await self._context.agents.host((where, wanted.repository), address)
-            if answer.get("infoError"):
-                return Source(repository, error=str(answer["infoError"]))
-            listed = [answer["info"]] if answer.get("info") else []
+            answer = await self._context.agents.host((where, wanted.repository), address, calls.status())
+            if answer.info_error:
+                return Source(repository, error=answer.info_error)
+            listed = [answer.info] if answer.info else []
             return Source(repository, parse_info(listed, names.stanza(wanted.repository)))
         except (AgentError, InfoError) as error:
             return Source(repository, error=str(error))
@@ -89,13 +90,13 @@ class Sources:
         namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
         spec = msgspec.convert(repository["spec"], RepositorySpec)
         given = await credentials.read_credentials(self._context.client, namespace, spec)
-        s3 = effective_s3(spec, self._context.settings.defaults, namespace, name)
+        places = storages.places(spec, self._context.settings.defaults, namespace, name)
         repos = {
-            number: config.RepoCredentials(given.s3_key, given.s3_secret, given.cipher_pass)
+            number: config.RepoCredentials(given.keys.get(storage, {}), given.cipher_pass)
             for number, storage in enumerate(spec.storages, 1)
             if wanted.storage in {"", storage} and not rules.unusable(repository, storage)
         }
-        data = {names.KEY_CLONE_CONF: config.clone_conf(repository, spec, s3, repos).encode()}
+        data = {names.KEY_CLONE_CONF: config.clone_conf(repository, spec, places, repos).encode()}
         return data | ({names.KEY_STORAGE_CA: given.storage_ca.encode()} if given.storage_ca else {})
 
     def _certificate(self, repository: Object, authority: Object, have: dict[str, bytes]) -> dict[str, bytes]:

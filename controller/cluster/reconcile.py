@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import time
 from datetime import timedelta
 
-import msgspec
 import structlog
 
 from controller import admission, owned, patroni
@@ -32,6 +29,7 @@ from controller.cluster.facts import Facts, Instance
 from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
 from controller.context import Context
 from controller.runtime import conditions, status
+from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
 from pgwarden.api import names
@@ -77,8 +75,7 @@ class ClusterController:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._sources = Sources(context)
-        #: path → digest of what was applied last, and when it was last seen.
-        self._applied: dict[str, tuple[str, float]] = {}
+        self._applied = Applied()
         self._told = EventMemory()
         self._done: Allowance[tuple[Key, str]] = Allowance(DONE_AT_ONCE, DONE_AGAIN)
         self._heavy: Tries[tuple[Key, str]] = Tries(HEAVY)
@@ -89,6 +86,7 @@ class ClusterController:
         cluster = self._context.caches.clusters.get(*key)
         if cluster is None or "deletionTimestamp" in cluster["metadata"]:
             self._told.forget(key)
+            self._applied.forget(key)
             admission.forget("postgresclusters", key)
             self._in_the_way.pop(key, None)
             return None
@@ -190,16 +188,12 @@ class ClusterController:
 
     async def _apply(self, plural: str, obj: Object) -> None:
         path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
-        digest = hashlib.sha256(msgspec.json.encode(obj)).hexdigest()
-        known, seen = self._applied.get(path, ("", 0.0))
-        if known == digest:
-            if time.monotonic() - seen < TRUSTED_SECONDS:
-                return
-            if await self._context.client.find(path) is not None:
-                self._applied[path] = digest, time.monotonic()
-                return
-        await self._context.client.apply(path, obj)
-        self._applied[path] = digest, time.monotonic()
+        age = self._applied.age(path, obj)
+        if age is not None and age < TRUSTED_SECONDS:
+            return
+        if age is None or await self._context.client.find(path) is None:
+            await self._context.client.apply(path, obj)
+        self._applied.note(path, obj)
 
     # --- one thing -----------------------------------------------------------------------------------------------
 

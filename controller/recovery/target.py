@@ -13,7 +13,7 @@ from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
-from pgwarden.pgbackrest.trouble import explain
+from pgwarden.storages import explain
 
 _SHOWN = 5  # backup sets in a message
 

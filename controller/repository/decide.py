@@ -9,7 +9,7 @@ from controller.repository import segment, storages
 from controller.repository.facts import Facts
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import info as pgbackrest_info
-from pgwarden.pgbackrest.trouble import explain
+from pgwarden.storages import explain
 
 #: Seconds between looks at a Repository that is well. With what `info` waits for a dead storage
 #: (commands.PROBE_SECONDS) an outage is in the condition within half a minute.
@@ -89,7 +89,7 @@ def foreign_cluster(facts: Facts) -> Verdict | None:
     """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
     if facts.primary is None or facts.info is None:
         return None
-    mine = str(facts.primary.postgres.get("systemIdentifier") or "")
+    mine = facts.primary.postgres.system_identifier or ""
     for number, storage in enumerate(facts.spec.storages, 1):
         current = facts.info.current(number)
         if mine and current is not None and current.system_id != mine:
@@ -108,16 +108,16 @@ def archiving(facts: Facts) -> Verdict:
     primary = facts.primary
     if primary is None:
         return Verdict(None, "NoPrimary", _pods(facts))
-    if primary.postgres.get("archiveMode") not in {"on", "always"}:
-        if primary.postgres.get("pendingRestart"):
+    if primary.postgres.archive_mode not in {"on", "always"}:
+        if primary.postgres.pending_restart:
             return Verdict(
                 False,
                 "RestartOwed",
                 f"archive_mode is set; restart PostgreSQL in pod {primary.name} to start archiving",
             )
         return Verdict(False, "ArchiveModeOff", f"archive_mode is off in pod {primary.name}")
-    if "pgwarden" not in str(primary.postgres.get("archiveCommand") or ""):
-        command = primary.postgres.get("archiveCommand") or "(empty)"
+    command = primary.postgres.archive_command or "(empty)"
+    if "pgwarden" not in command:
         return Verdict(
             False, "OtherArchiveCommand", f"archive_command in pod {primary.name} is not pgwarden's: {command}"
         )
@@ -190,14 +190,14 @@ def _failing(facts: Facts) -> str:
     if primary is None:
         return ""
     archiver = primary.archiver
-    failed, archived = archiver.get("lastFailedTime") or "", archiver.get("lastArchivedTime") or ""
+    failed, archived = archiver.last_failed_time or "", archiver.last_archived_time or ""
     if not failed or failed <= archived or (not archived and failed <= _stanza_made(facts)):
         return ""
-    queued = primary.answer.get("unarchived")
-    said = primary.answer.get("archiveError")
+    queued = primary.unarchived
+    said = primary.answer.archive_error if primary.answer else None
     because = f": {storages.why(facts, said)}" if said else ""
     return (
-        f"archive_command fails for {archiver.get('lastFailedWal')}, last at {failed}{because}; "
+        f"archive_command fails for {archiver.last_failed_wal}, last at {failed}{because}; "
         f"{queued} segment{' waits' if queued == 1 else 's wait'} in pg_wal of pod {primary.name}, and PostgreSQL "
         "retries within a minute"
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
+from pgwarden.api.kinds import PodFacts, RepositorySpec
+from pgwarden.contract.status import Archiver, Postgres, Status
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info
+from pgwarden.storages import Place
 
 
 @dataclass(frozen=True)
@@ -18,26 +19,31 @@ class PodView:
     name: str
     ip: str
     facts: PodFacts | None
-    answer: dict[str, Any] = field(default_factory=dict)
+    answer: Status | None = None
     error: str = ""
 
     @property
-    def postgres(self) -> dict[str, Any]:
-        return self.answer.get("postgres") or {}
+    def postgres(self) -> Postgres:
+        return (self.answer and self.answer.postgres) or Postgres()
 
     @property
-    def archiver(self) -> dict[str, Any]:
-        return self.answer.get("archiver") or {}
+    def archiver(self) -> Archiver:
+        return (self.answer and self.answer.archiver) or Archiver()
+
+    @property
+    def unarchived(self) -> int | None:
+        """Segments that wait in pg_wal; None where that is not known."""
+        return self.answer.unarchived if self.answer else None
 
     @property
     def is_primary(self) -> bool:
-        return bool(self.postgres.get("reachable")) and not self.postgres.get("inRecovery")
+        return self.postgres.reachable and not self.postgres.in_recovery
 
     @property
     def role(self) -> str:
-        if not self.postgres.get("reachable"):
+        if not self.postgres.reachable:
             return "unknown"
-        return "replica" if self.postgres.get("inRecovery") else "primary"
+        return "replica" if self.postgres.in_recovery else "primary"
 
     @property
     def problem(self) -> str:
@@ -47,7 +53,7 @@ class PodView:
                 "pgwarden is not injected; put the label pgwarden.io/repository into the workload's pod template, or "
                 "delete the pod if the template has it"
             )
-        return self.error or str(self.postgres.get("error") or "")
+        return self.error or self.postgres.error or ""
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,7 @@ class Facts:
     in_the_way: str = ""  # what has the name of something that is to be made, and is not the Repository's
     operation: str = ""
     next_scheduled: str = ""
-    s3: S3Storage | None = None  # with the operator's defaults filled in
-    location: dict[str, str] = field(default_factory=dict)  # storage → where it is, for people
+    places: tuple[Place, ...] = ()  # of the storages, with the operator's defaults filled in
 
     @property
     def primary(self) -> PodView | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 import structlog
@@ -18,16 +17,20 @@ from controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
 from controller.repository import backups_available, decide, metrics, render, report, secrets, segment
 from controller.repository.facts import Facts, PodView
 from controller.runtime import conditions, status
+from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
+from pgwarden import storages
 from pgwarden.api import names
-from pgwarden.api.defaults import effective_s3
-from pgwarden.api.kinds import RepositorySpec, S3Storage
+from pgwarden.api.kinds import RepositorySpec
+from pgwarden.contract import calls
+from pgwarden.contract.status import Status
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
+from pgwarden.storages import Place
 
 log = structlog.get_logger()
 #: The kubelet, and then the agent, see a changed configuration within this time.
@@ -49,8 +52,7 @@ class RepositoryController:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._told = EventMemory()
-        #: path → digest of what was applied last, so that a look that changes nothing writes nothing.
-        self._applied: dict[str, str] = {}
+        self._applied = Applied()
         #: Repository → until when its pods may still be on the way to a new configuration.
         self._moving: dict[Key, datetime] = {}
         #: Repository → the digest of what its PostgreSQL pods are given, and since when it is that.
@@ -74,15 +76,13 @@ class RepositoryController:
             metrics.show(key, {"conditions": answer.status["conditions"]})  # all else is of before
             return answer.again
         spec = msgspec.convert(repository["spec"], RepositorySpec)
-        s3 = effective_s3(spec, context.settings.defaults, *key)
-        if answer.refused and s3 is not None:
-            s3 = await self._in_force(repository, spec, s3)
-        facts = Facts(
-            repository, spec, context.clock(), s3=s3, location=_locations(repository, s3), refused=answer.refused
-        )
+        places = storages.places(spec, context.settings.defaults, *key)
+        if answer.refused:
+            places = await self._in_force(repository, places)
+        facts = Facts(repository, spec, context.clock(), places=places, refused=answer.refused)
         try:
-            if s3 is None or (s3.bucket and s3.endpoint and s3.region):
-                await self._apply_objects(repository, spec, s3)
+            if all(place.is_complete for place in places):
+                await self._apply_objects(repository, spec, places)
         except (credentials.MissingSecretError, AgentError) as error:
             facts = dataclasses.replace(facts, secret_error=str(error))
         except InTheWayError as error:
@@ -96,46 +96,45 @@ class RepositoryController:
     def _forget(self, key: Key) -> None:
         for known in (self._moving, self._given, self._segments):
             known.pop(key, None)
-        for told in (self._told, self._stanzas, self._nudges):
+        for told in (self._told, self._stanzas, self._nudges, self._applied):
             told.forget(key)
 
     # --- apply ---------------------------------------------------------------------------------------------------
 
-    async def _in_force(self, repository: Object, spec: RepositorySpec, s3: S3Storage) -> S3Storage:
-        """*s3* with what the configuration in force says in place of an operator's default that is gone."""
+    async def _in_force(self, repository: Object, places: Sequence[Place]) -> tuple[Place, ...]:
+        """*places* with what the configuration in force says in place of an operator's default that is gone."""
         metadata = repository["metadata"]
         found = await self._context.client.find(
             paths.of("configmaps", metadata["namespace"], names.host(metadata["name"]))
         )
         text = str(((found or {}).get("data") or {}).get(names.KEY_HOST_CONF, ""))
-        return config.place_in(text, spec.repo_number("s3"), s3)
+        return tuple(place.in_force(config.lines_of(text, number)) for number, place in enumerate(places, 1))
 
-    async def _apply_objects(self, repository: Object, spec: RepositorySpec, s3: S3Storage | None) -> None:
+    async def _apply_objects(self, repository: Object, spec: RepositorySpec, places: Sequence[Place]) -> None:
         context, now = self._context, self._context.clock()
         namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
         authority = await secrets.ensure_authority(context.client, repository, now)
         await asyncio.to_thread(context.agents.trust, (namespace, name), authority)
         given = await credentials.read_credentials(context.client, namespace, spec)
         per_repo = {
-            number: config.RepoCredentials(
-                given.s3_key if storage == "s3" else "",
-                given.s3_secret if storage == "s3" else "",
-                given.cipher_pass,
-            )
+            number: config.RepoCredentials(given.keys.get(storage, {}), given.cipher_pass)
             for number, storage in enumerate(spec.storages, 1)
         }
         conf = config.credentials_conf(per_repo)
-        leaves = await secrets.ensure_leaves(context.client, repository, authority, conf, given.storage_ca, now)
+        leaves = await secrets.ensure_leaves(
+            context.client, repository, authority, conf, given.storage_ca, now, context.settings.cluster_domain
+        )
         endpoints = [
             config.PodEndpoint(pod.ip, pod.facts) for pod in self._pods(namespace, name) if pod.ip and pod.facts
         ]
-        host_conf = config.host_conf(repository, spec, s3, endpoints)
-        pod_conf = config.pod_conf(repository, spec, s3)
+        host_conf = config.host_conf(repository, spec, places, endpoints)
+        pod_conf = config.pod_conf(repository, spec, places)
         changed = await self._apply("configmaps", render.config_map(repository, host_conf, pod_conf)) or leaves.written
         for service in render.services(repository):
             await self._apply("services", service)
-        if "local" in spec.storages:
-            await self._ensure_claim(render.claim(repository, spec))
+        volume = storages.volume(spec)
+        if volume is not None:
+            await self._ensure_claim(render.claim(repository, volume))
         await self._apply("deployments", render.deployment(repository, spec, context.settings))
         key = namespace, name
         digest = config.source_digest({names.KEY_POD_CONF: pod_conf.encode(), **leaves.pods})
@@ -154,15 +153,14 @@ class RepositoryController:
         Another's Deployment of that name is not taken over; an earlier Repository's goes by itself.
         """
         path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
-        digest = hashlib.sha256(msgspec.json.encode(obj)).hexdigest()
         found = await self._context.client.find(path)
         is_workload = plural == "deployments"
         if found and is_workload and not owned.is_owned(found, obj["metadata"]["ownerReferences"][0]["uid"]):
             raise InTheWayError(_in_the_way("Deployment", obj["metadata"]["name"]))
-        if self._applied.get(path) == digest and found is not None:
+        if self._applied.age(path, obj) is not None and found is not None:
             return False
         made = await self._context.client.apply(path, obj)
-        self._applied[path] = digest
+        self._applied.note(path, obj)
         return found is None or made["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]
 
     async def _ensure_claim(self, claim: Object) -> None:
@@ -233,7 +231,7 @@ class RepositoryController:
         if pod.facts is None or not pod.ip:
             return pod
         try:
-            answer = await self._context.agents.pod((namespace, name), pod.ip)
+            answer = await self._context.agents.pod((namespace, name), pod.ip, calls.status())
         except AgentError as error:
             return dataclasses.replace(pod, error=str(error))
         return dataclasses.replace(pod, answer=answer)
@@ -247,7 +245,9 @@ class RepositoryController:
         if ready is None:
             return dataclasses.replace(facts, host_message=_why_not_ready(hosts))
         try:
-            answer = await self._context.agents.host((namespace, name), ready["status"]["podIP"], "status?refresh=1")
+            answer = await self._context.agents.host(
+                (namespace, name), ready["status"]["podIP"], calls.status(refresh=True)
+            )
             info, error = _info(answer, names.stanza(name))
         except AgentError as problem:
             return dataclasses.replace(facts, host_message=str(problem))
@@ -277,8 +277,8 @@ class RepositoryController:
         if not host_ip:
             return facts
         try:
-            made = await self._context.agents.host(key, host_ip, "stanza-create", seconds=STANZA_CREATE_SECONDS)
-            error = "" if made.get("ok") else _last_line(str(made.get("output", "")))
+            made = await self._context.agents.host(key, host_ip, calls.stanza_create(), seconds=STANZA_CREATE_SECONDS)
+            error = "" if made.ok else _last_line(made.output or "")
         except AgentError as problem:
             error = str(problem)
         self._stanzas.tried(key, facts.now, error)
@@ -290,7 +290,7 @@ class RepositoryController:
     def _is_on_the_way(self, key: Key, facts: Facts) -> bool:
         """Whether the primary's pod works with another configuration than it was given a moment ago."""
         digest, since = self._given.get(key, ("", facts.now))
-        has = facts.primary.answer.get("configHash") if facts.primary else ""
+        has = facts.primary.answer.config_hash if facts.primary and facts.primary.answer else ""
         return bool(digest and has and has != digest and facts.now - since < ARRIVED)
 
     async def _ask_for_segment(self, key: Key, facts: Facts) -> Facts:
@@ -308,7 +308,7 @@ class RepositoryController:
             seconds = segment.WAIT_SECONDS + 10.0
             ip = primary.ip if primary else ""
             answer = await self._context.agents.pod(key, ip, segment.call(), seconds=seconds)
-            error = "" if answer.get("ok") else str(answer.get("error") or "")
+            error = "" if answer.ok else answer.error or ""
         except AgentError as problem:
             error = str(problem)
         self._segments[key] = entry, error
@@ -363,21 +363,13 @@ def _in_the_way(kind: str, name: str) -> str:
     return f"{said}. Delete it if it is unused, or give the Repository another name"
 
 
-def _locations(repository: Object, s3: S3Storage | None) -> dict[str, str]:
-    """Where each storage is, in the words that a person would look for."""
-    found = {"local": f"persistentvolumeclaim/{names.repo_claim(repository['metadata']['name'])}"}
-    if s3 is not None:
-        found["s3"] = f"{s3.endpoint}/{s3.bucket}{s3.path} ({s3.region})"
-    return found
-
-
-def _info(answer: dict[str, Any], stanza: str) -> tuple[Info | None, str]:
-    if answer.get("infoError"):
-        return None, str(answer["infoError"])
-    if answer.get("info") is None:
+def _info(answer: Status, stanza: str) -> tuple[Info | None, str]:
+    if answer.info_error:
+        return None, answer.info_error
+    if answer.info is None:
         return None, ""
     try:
-        return parse_info([answer["info"]], stanza), ""
+        return parse_info([answer.info], stanza), ""
     except InfoError as error:
         return None, str(error)
 

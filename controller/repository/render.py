@@ -7,8 +7,8 @@ import base64
 from controller import pod_parts
 from controller.settings import Settings
 from pgwarden.api import names
-from pgwarden.api.kinds import RepositorySpec
-from pgwarden.contract import programs
+from pgwarden.api.kinds import LocalStorage, RepositorySpec
+from pgwarden.contract import environment, programs
 from pgwarden.kube.client import Object
 
 
@@ -70,15 +70,14 @@ def services(repository: Object) -> list[Object]:
     return [host, pods]
 
 
-def claim(repository: Object, spec: RepositorySpec) -> Object:
-    """The local storage's volume. No owner: deleting a Repository must not delete its backups."""
-    local = spec.local
+def claim(repository: Object, volume: LocalStorage) -> Object:
+    """The claim that backups are on. No owner: deleting a Repository must not delete its backups."""
     body: Object = {
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": local.size if local else "10Gi"}},
+        "resources": {"requests": {"storage": volume.size}},
     }
-    if local and local.storage_class_name is not None:
-        body["storageClassName"] = local.storage_class_name
+    if volume.storage_class_name is not None:
+        body["storageClassName"] = volume.storage_class_name
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -97,7 +96,7 @@ def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> 
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": programs.AGENT,
-        "env": pod_parts.environment({"PGWARDEN_ROLE": "repository", "PGWARDEN_STANZA": names.stanza(name)}, spec),
+        "env": pod_parts.environment(environment.of_repository(name), spec),
         "ports": [
             {"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"},
             {"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"},

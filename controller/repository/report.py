@@ -9,6 +9,7 @@ from controller.repository import decide, segment, storages
 from controller.repository.facts import Facts
 from controller.runtime import conditions
 from pgwarden.api import names
+from pgwarden.contract.status import Archiver
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 from pgwarden.rules import backup_sets
@@ -47,7 +48,7 @@ def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
             {
                 "name": pod.name,
                 "role": pod.role,
-                "reachable": bool(pod.answer) and not pod.error,
+                "reachable": pod.answer is not None and not pod.error,
                 "injected": pod.facts is not None,
                 "message": pod.problem,
             }
@@ -66,9 +67,9 @@ def _of_primary(facts: Facts) -> Object:
     if facts.primary is None:
         return {}
     return {
-        "unarchivedWAL": facts.primary.answer.get("unarchived"),
-        "systemIdentifier": facts.primary.postgres.get("systemIdentifier"),
-        "postgresVersion": facts.primary.postgres.get("serverVersion"),
+        "unarchivedWAL": facts.primary.unarchived,
+        "systemIdentifier": facts.primary.postgres.system_identifier,
+        "postgresVersion": facts.primary.postgres.server_version,
     }
 
 
@@ -109,9 +110,9 @@ def _of_repository(facts: Facts, before: Object, sets: Mapping[str, list[Object]
     """What is in the storages. Of one that cannot be read now, what was known last."""
     if facts.info is None:
         return {}
-    archiver = facts.primary.archiver if facts.primary else {}
+    archiver = facts.primary.archiver if facts.primary else Archiver()
     known = before.get("archive") or {}
-    latest = _whole_seconds(archiver.get("lastArchivedTime")) or known.get("lastArchivedTime")
+    latest = _whole_seconds(archiver.last_archived_time) or known.get("lastArchivedTime")
     named, archive = facts.spec.storages, facts.info.archive(1)
     gone = {name for name in named if name not in sets}
     listed = [entry for own in sets.values() for entry in own[:LISTED_BACKUPS]]
@@ -122,7 +123,7 @@ def _of_repository(facts: Facts, before: Object, sets: Mapping[str, list[Object]
         "archive": {
             "min": known.get("min") if stale else archive and archive.min,
             "max": known.get("max") if stale else archive and archive.max,
-            "lastArchivedWal": archiver.get("lastArchivedWal") or known.get("lastArchivedWal"),
+            "lastArchivedWal": archiver.last_archived_wal or known.get("lastArchivedWal"),
             "lastArchivedTime": latest,
         },
         "recoveryWindow": sorted(

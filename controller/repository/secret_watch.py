@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from pgwarden import storages
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key, WatchCache
 from pgwarden.kube.client import KubeClient, Object
@@ -26,11 +27,11 @@ log = structlog.get_logger()
 
 def named(repository: Object) -> Iterator[str]:
     """The Secrets that the Repository's configuration is made of."""
+    yield from storages.secrets(repository)
     spec: dict[str, Any] = repository.get("spec") or {}
-    s3, encryption = spec.get("s3") or {}, spec.get("encryption") or {}
-    for reference in (s3.get("credentialsSecretRef"), s3.get("caSecretRef"), encryption.get("secretRef")):
-        if reference and isinstance(reference.get("name"), str):
-            yield reference["name"]
+    reference = (spec.get("encryption") or {}).get("secretRef")
+    if reference and isinstance(reference.get("name"), str):
+        yield reference["name"]
 
 
 class SecretWatch:

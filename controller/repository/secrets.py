@@ -61,7 +61,13 @@ def _authority_data(ca: Pair, now: datetime) -> dict[str, bytes]:
 
 
 async def ensure_leaves(
-    client: KubeClient, repository: Object, authority: Object, credentials_conf: str, storage_ca: str, now: datetime
+    client: KubeClient,
+    repository: Object,
+    authority: Object,
+    credentials_conf: str,
+    storage_ca: str,
+    now: datetime,
+    cluster_domain: str,
 ) -> Leaves:
     """Bring the two Secrets that pods mount up to date."""
     metadata = repository["metadata"]
@@ -69,8 +75,8 @@ async def ensure_leaves(
     data = decode(authority)
     ca = Pair(data[names.KEY_CA_CERT], data[names.KEY_CA_KEY])
     wanted = [
-        (names.host(name), names.cn_host(name), _both(names.host_dns(name, namespace))),
-        (names.pods(name), names.cn_pods(name), _both(names.pod_dns_wildcard(name, namespace))),
+        (names.host(name), names.cn_host(name), _both(names.host_dns(name, namespace), cluster_domain)),
+        (names.pods(name), names.cn_pods(name), _both(names.pod_dns_wildcard(name, namespace), cluster_domain)),
     ]
     written, content = False, dict[str, bytes]()
     for secret_name, common_name, dns in wanted:
@@ -94,6 +100,6 @@ async def ensure_leaves(
     return Leaves(written, content)  # the pods' are the last
 
 
-def _both(name: str) -> Sequence[str]:
+def _both(name: str, cluster_domain: str) -> Sequence[str]:
     """The short form that our configuration uses, and the full one for people who look from elsewhere."""
-    return [name, f"{name}.cluster.local"]
+    return [name, f"{name}.{cluster_domain}"]

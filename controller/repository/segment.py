@@ -16,6 +16,8 @@ from controller.repository.facts import Facts
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
 from pgwarden.api.target import parse_time
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Call, Fenced
 from pgwarden.kube.client import Object
 
 PACE = Pace(timedelta(minutes=1), timedelta(minutes=15))
@@ -84,9 +86,9 @@ def kept(facts: Facts, *, archives: bool) -> Object | None:
     return max(known, key=lambda one: str(one["time"]))
 
 
-def call() -> str:
+def call() -> Call[Fenced]:
     """To the agent, which refuses it within a minute of the one before."""
-    return f"fence?timeout={WAIT_SECONDS}&every={PACE.first.total_seconds():g}"
+    return calls.fence(WAIT_SECONDS, every=PACE.first.total_seconds())
 
 
 def lacking(facts: Facts) -> list[str]:
@@ -111,7 +113,7 @@ def hindrance(facts: Facts, stanza: str) -> str:
         return f"no WAL switch is requested until the stanza is in every storage: {stanza}"
     if facts.on_the_way:
         return f"no WAL switch is requested until pod {primary.name} has the new configuration"
-    waiting = primary.answer.get("unarchived")
+    waiting = primary.unarchived
     if waiting:
         wait = "1 segment waits" if waiting == 1 else f"{waiting} segments wait"
         return f"no WAL switch is requested, as {wait} in pg_wal of pod {primary.name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller import credentials
@@ -10,7 +9,8 @@ from controller.repository.facts import Facts
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest import info as pgbackrest_info
-from pgwarden.pgbackrest.trouble import Place, Trouble, by_repo, explain
+from pgwarden.pgbackrest.trouble import Service, Trouble, by_repo
+from pgwarden.storages import BY_NAME, explain
 
 
 @dataclass(frozen=True)
@@ -50,19 +50,15 @@ def ready(facts: Facts, storage: StorageView) -> bool:
     if facts.secret_error and credentials.concerns(facts.secret_error) in {"", storage.name}:
         return False
     others = any(repo.code == pgbackrest_info.OTHER for repo in facts.info.repos)
-    if others and facts.primary is not None and not facts.primary.answer.get("relays"):
+    if others and facts.primary is not None and not (facts.primary.answer and facts.primary.answer.relays):
         return False  # archive-push would stop for the other one, and a backup would wait for its WAL in vain
     there = any(repo.repo == storage.number for repo in facts.info.repos)
     return there and not lacks_stanza(facts, storage.number)
 
 
-def place(facts: Facts, storage: str) -> Place:
-    """Names for the sentences."""
-    s3 = facts.s3
-    if storage != "s3" or s3 is None:
-        return Place()
-    secret = s3.credentials_secret_ref.name if s3.credentials_secret_ref else ""
-    return Place(endpoint=s3.endpoint, bucket=s3.bucket, region=s3.region, secret=secret)
+def service(facts: Facts, number: int) -> Service | None:
+    """What sentences about storage *number* name; None where it has no service, or is not known."""
+    return facts.places[number - 1].service() if 1 <= number <= len(facts.places) else None
 
 
 def why(facts: Facts, text: str) -> str:
@@ -82,7 +78,7 @@ def _look(facts: Facts, number: int, name: str) -> StorageView:
         return StorageView(name, number, known=False)
     for repo in facts.info.repos if facts.info else ():
         if repo.repo == number and repo.code == pgbackrest_info.OTHER:
-            return StorageView(name, number, known=True, trouble=explain(repo.message, place(facts, name)))
+            return StorageView(name, number, known=True, trouble=explain(repo.message, service(facts, number)))
     return StorageView(name, number, known=facts.info is not None)
 
 
@@ -93,19 +89,18 @@ def _told(facts: Facts, number: int, text: str) -> str:
     if not 1 <= number <= len(storages):
         return explain(text).sentence
     name = storages[number - 1]
-    return f"storage {name}: {explain(text, place(facts, name)).sentence}"
+    return f"storage {name}: {explain(text, service(facts, number)).sentence}"
 
 
 def _entry(facts: Facts, storage: StorageView) -> Object:
-    local = storage.name == "local"
+    place = facts.places[storage.number - 1]
     entry: Object = {
         "name": storage.name,
         "repo": storage.number,
-        "type": "posix" if local else storage.name,
-        "location": facts.location[storage.name],
+        "type": BY_NAME[storage.name].repo_type,
+        "location": place.location,
+        **place.shown(),
     }
-    if not local and facts.s3 is not None:
-        entry |= dict(_effective(facts))
     if storage.known:
         entry |= {"reachable": storage.trouble is None, "message": storage.trouble.sentence if storage.trouble else ""}
     kept = config.retention(facts.spec, storage.number)
@@ -119,8 +114,3 @@ def _camel(key: str) -> str:
     """full-type → fullType."""
     first, *others = key.split("-")
     return first + "".join(map(str.capitalize, others))
-
-
-def _effective(facts: Facts) -> Iterator[tuple[str, str]]:
-    for field in ("bucket", "endpoint", "region", "path"):
-        yield field, getattr(facts.s3, field)

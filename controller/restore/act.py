@@ -10,10 +10,10 @@ from controller.agents import AgentError
 from controller.context import Context
 from controller.restore import workload
 from controller.restore.carried_plans import Carried
-from controller.restore.verdict import Action, Call, Create, Delete, Merge
+from controller.restore.facts import Answers
+from controller.restore.verdict import Action, Ask, Create, Delete, Merge
 from pgwarden.api import names
 from pgwarden.kube import errors, paths
-from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
 #: Actions in one go; then other keys have their turn.
@@ -22,7 +22,7 @@ SOON = 0.2  # seconds
 
 
 async def act(
-    context: Context, carried: Carried, namespace: str, repository: str, action: Action, answers: dict[str, Object]
+    context: Context, carried: Carried, namespace: str, repository: str, action: Action, answers: Answers
 ) -> None:
     """What an agent answers is put into *answers*."""
     client = context.client
@@ -39,11 +39,11 @@ async def act(
             await client.merge(paths.of(plural, where, name), body)
         case Delete(plural, where, name, uid):
             await client.delete(paths.of(plural, where, name), uid=uid)
-        case Call(ip, call, seconds, into):
+        case Ask(ip, call, seconds):
             try:
-                answers[into] = await context.agents.pod((namespace, repository), ip, call, seconds=seconds)
+                answers[call.name] = await context.agents.pod((namespace, repository), ip, call, seconds=seconds)
             except AgentError as error:
-                answers[into] = {"ok": False, "error": str(error)}
+                answers[call.name] = call.answer(error=str(error))
 
 
 class Done:

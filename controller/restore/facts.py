@@ -12,8 +12,13 @@ from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.target import parse_time
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Fenced, Outcome, Reply
+from pgwarden.contract.status import Postgres, Status
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
+
+Answers = dict[str, Reply]
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,9 @@ class Facts:
     backup: Object | None = None
     info: Object | None = None  # the stanza's element of `pgbackrest info`
     info_error: str = ""
-    agent: Object | None = None  # the status of the agent beside PostgreSQL
+    agent: Status | None = None  # the status of the agent beside PostgreSQL
     agent_error: str = ""
-    answers: Mapping[str, Object] = field(default_factory=dict)
+    answers: Mapping[str, Reply] = field(default_factory=dict)  # of this look, by the call's name
 
     @property
     def namespace(self) -> str:
@@ -70,6 +75,21 @@ class Facts:
         if self.plan is None:
             raise ValueError("there is no plan before step Validated")
         return self.plan
+
+    @property
+    def postgres(self) -> Postgres:
+        """What the agent says of PostgreSQL; not reachable where it says nothing."""
+        return (self.agent and self.agent.postgres) or Postgres()
+
+    @property
+    def fenced(self) -> Fenced | None:
+        found = self.answers.get(calls.FENCE)
+        return found if isinstance(found, Fenced) else None
+
+    @property
+    def cleared(self) -> Outcome | None:
+        found = self.answers.get(calls.CLEAR_RECOVERY)
+        return found if isinstance(found, Outcome) else None
 
     @property
     def stanza(self) -> Info | None:

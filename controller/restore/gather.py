@@ -14,15 +14,17 @@ from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, steps, workload
 from controller.restore.carried_plans import Carried
-from controller.restore.facts import Facts, Members, claims_of, pod_ip, pods_of
+from controller.restore.facts import Answers, Facts, Members, claims_of, pod_ip, pods_of
 from controller.restore.steps import Need
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.contract import calls
+from pgwarden.contract.status import Status
 from pgwarden.kube import paths
 from pgwarden.kube.client import Object, find_named
 
 
-async def gather(context: Context, restore: Object, answers: Mapping[str, Object], carried: Carried) -> Facts:
+async def gather(context: Context, restore: Object, answers: Answers, carried: Carried) -> Facts:
     """*carried* knows which plans on workloads are ours: with any other, a workload is as one without."""
     namespace, spec = restore["metadata"]["namespace"], msgspec.convert(restore["spec"], RestoreSpec)
     plan = plans.of_restore(restore)
@@ -157,15 +159,14 @@ class _Reader:
             if not pod_ip(pod) or has_ended(pod):
                 continue
             try:
-                status = await self._context.agents.host(key, pod_ip(pod), "status")
+                status = await self._context.agents.host(key, pod_ip(pod), calls.status())
             except AgentError as problem:
                 error = str(problem)  # one that ends, perhaps: the next one may answer
                 continue
-            said = str(status.get("infoError") or ("" if status.get("info") else "no backup yet"))
-            return status.get("info"), said
+            return status.info, status.info_error or ("" if status.info else "no backup yet")
         return None, error
 
-    async def agent(self, repository: str, plan: Plan | None, pods: Iterable[Object]) -> tuple[Object | None, str]:
+    async def agent(self, repository: str, plan: Plan | None, pods: Iterable[Object]) -> tuple[Status | None, str]:
         """What the agent beside the restarted PostgreSQL says."""
         if plan is None:
             return None, ""
@@ -173,6 +174,6 @@ class _Reader:
         if pod is None:
             return None, "there is no pod with an IP address"
         try:
-            return await self._context.agents.pod((self._namespace, repository), pod_ip(pod), "status"), ""
+            return await self._context.agents.pod((self._namespace, repository), pod_ip(pod), calls.status()), ""
         except AgentError as error:
             return None, str(error)

@@ -14,7 +14,7 @@ from controller.restore import earlier_runs, workload
 from controller.restore.act import ACTIONS, SOON, Done, act
 from controller.restore.carried_plans import Carried
 from controller.restore.decide import Decision, decide
-from controller.restore.facts import Facts
+from controller.restore.facts import Answers, Facts
 from controller.restore.gather import gather
 from controller.restore.proof import REFUSED
 from controller.restore.vanished import Vanished
@@ -41,7 +41,7 @@ class RestoreController:
         self._unsealed: set[str] = set()
 
     async def reconcile(self, key: Key) -> float | None:
-        answers: dict[str, Object] = {}
+        answers: Answers = {}
         done = Done()
         for _ in range(ACTIONS):
             restore = await self._context.client.find(paths.of("restores", *key))

@@ -8,9 +8,10 @@ from typing import Any
 from controller import pod_parts
 from controller.recovery.plan import Plan
 from controller.settings import Settings
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
-from pgwarden.contract import programs
+from pgwarden.contract import environment, programs
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands, identity
 from pgwarden.pgbackrest.user_options import parse_options
@@ -202,7 +203,7 @@ def arguments(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> list[
         repo=repo_spec.repo_number(chosen) if (chosen := storage(plan, spec)) else None,
         data_directory=plan.facts.data_directory,
         options=options,
-        role_arn=identity.role(repo_spec),
+        role_arn=storages.role(repo_spec),
     )
 
 
@@ -224,7 +225,7 @@ def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, setting
         "imagePullPolicy": settings.image_pull_policy,
         "command": programs.JOB,
         "args": [*own, "--", *arguments(plan, spec, repo_spec)],
-        "env": pod_parts.environment(_environment(plan), repo_spec),
+        "env": pod_parts.environment(environment.of_postgres(plan.repository, plan.facts), repo_spec),
         "resources": pod_parts.resources(repo_spec),
         "securityContext": pod_parts.container_security()
         | {"runAsNonRoot": True, "runAsUser": plan.facts.run_as_user, "runAsGroup": plan.facts.run_as_group},
@@ -234,7 +235,7 @@ def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, setting
             {"name": names.VOLUME_CONF, "mountPath": names.CONF_DIR},
             {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},
             {"name": names.VOLUME_TMP, "mountPath": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
-            *identity.mounts(identity.role(repo_spec)),
+            *identity.mounts(storages.role(repo_spec)),
         ],
     }
 
@@ -258,20 +259,6 @@ def _owner_container(plan: Plan, settings: Settings) -> Object:
             "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
         },
         "volumeMounts": _data_mounts(plan),
-    }
-
-
-def _environment(plan: Plan) -> dict[str, str]:
-    facts = plan.facts
-    return {
-        "PGWARDEN_ROLE": "postgres",
-        "PGWARDEN_STANZA": names.stanza(plan.repository),
-        "PGWARDEN_PG_DATA": facts.data_directory,
-        "PGWARDEN_PG_PORT": str(facts.port),
-        "PGWARDEN_PG_SOCKET": facts.socket_directory,
-        "PGWARDEN_PG_USER": facts.user,
-        "PGWARDEN_PG_DATABASE": facts.database,
-        "PGWARDEN_CONFIGURE_BY": facts.configured_by,
     }
 
 
@@ -302,5 +289,5 @@ def _volumes(plan: Plan, repo_spec: RepositorySpec) -> list[Object]:
         {"name": names.VOLUME_CONF, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
         {"name": names.VOLUME_WORK, "emptyDir": {}},
         {"name": names.VOLUME_TMP, "emptyDir": {}},
-        *identity.volumes(identity.role(repo_spec)),
+        *identity.volumes(storages.role(repo_spec)),
     ]

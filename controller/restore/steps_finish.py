@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
@@ -16,7 +15,7 @@ from controller.restore.verdict import (
     BACKUP_FAILED,
     POLL,
     SLOW,
-    Call,
+    Ask,
     Create,
     Delete,
     Verdict,
@@ -26,6 +25,8 @@ from controller.restore.verdict import (
     settled,
     wait,
 )
+from pgwarden.contract import calls
+from pgwarden.contract.status import Postgres
 from pgwarden.kube.client import Object
 
 #: PostgreSQL that ends this often does not recover: the restored data, or the target, is not what it can begin with.
@@ -42,24 +43,24 @@ def recovered(facts: Facts) -> Verdict:
         broken = _crashes(pod, plan)
         if broken:
             return fail("RecoveryFailed", broken)
-    postgres: dict[str, Any] = (facts.agent or {}).get("postgres") or {}
-    if postgres.get("reachable") and not postgres.get("inRecovery", True):
+    postgres = facts.postgres
+    if postgres.takes_writes:
         return _finish(facts, plan, pod, postgres)
-    seen = postgres.get("lastReplayTime") or plan.last_replay
+    seen = postgres.last_replay_time or plan.last_replay
     late = _too_late(facts, seen)
     if late:
         return late
     plan = msgspec.structs.replace(plan, last_replay=seen or "")
-    if postgres.get("inRecovery"):
+    if postgres.in_recovery:
         return wait("Recovering", f"PostgreSQL replays WAL{f', now at {seen}' if seen else ''}", plan=plan, again=1.0)
-    why = postgres.get("error") or facts.agent_error or "it has not responded yet"
+    why = postgres.error or facts.agent_error or "it has not responded yet"
     return wait("Recovering", f"PostgreSQL is starting: {why}", plan=plan, again=1.0)
 
 
-def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: dict[str, Any]) -> Verdict:
-    answer = facts.answers.get("clear")
+def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: Postgres) -> Verdict:
+    answer = facts.cleared
     if answer is None and pod is not None:
-        call = Call(pod["status"]["podIP"], "clear-recovery", CLEAR_SECONDS, "clear")
+        call = Ask(pod["status"]["podIP"], calls.clear_recovery(), CLEAR_SECONDS)
         return act(call, "Recovered", "removing the recovery target from PostgreSQL's configuration")
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and workload.is_marked(plan, found):
@@ -71,10 +72,10 @@ def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: dict[str, An
             "Recovered",
             "PostgreSQL has recovered: from here on the Restore is not rolled back",
         )
-    reached = postgres.get("lastReplayTime") or plan.last_replay or "the end of the backup set"
-    timeline = postgres.get("timeline")
-    answer = answer or {}
-    left = "" if answer.get("ok") else f"; its recovery settings could not be removed: {answer.get('error')}"
+    reached = postgres.last_replay_time or plan.last_replay or "the end of the backup set"
+    timeline = postgres.timeline
+    error = answer.error if answer else None
+    left = "" if answer and answer.ok else f"; its recovery settings are still there: {error}"
     text = f"PostgreSQL recovered to {reached} and is on timeline {timeline}{left}"
     return done("Recovered", text, timeline=timeline, recoveredTo=reached)
 

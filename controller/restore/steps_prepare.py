@@ -18,7 +18,7 @@ from controller.restore.facts import Facts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
     SLOW,
-    Call,
+    Ask,
     Create,
     Delete,
     Verdict,
@@ -32,6 +32,9 @@ from controller.restore.verdict import (
 )
 from pgwarden.api import names
 from pgwarden.api import target as forms
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Tablespace
+from pgwarden.contract.job_result import JobResult
 from pgwarden.kube.client import Object
 
 FENCE_SECONDS = 60
@@ -97,31 +100,31 @@ def fenced(facts: Facts) -> Verdict:
     """A target up to now is reachable only when a later transaction has been archived: one is made and waited for."""
     if facts.spec.target is not None and facts.spec.target.immediate:
         return not_needed("not needed: the target is the end of a backup, which is archived")
-    answer = facts.answers.get("fence")
+    answer = facts.fenced
     if answer is None:
         pod = _primary(facts)
         if pod is None or not pod_ip(pod) or pods.has_ended(pod):
             return _archived_only(facts, "no PostgreSQL pod is running")
         return _ask(facts, pod)
-    plan, tablespaces = facts.planned, answer.get("tablespaces") or ()
+    plan, tablespaces = facts.planned, answer.tablespaces or ()
     elsewhere = _tablespace_elsewhere(plan, tablespaces)
     if elsewhere:
         return elsewhere
     plan = msgspec.structs.replace(plan, tablespaces=_folders(tablespaces))
-    if answer.get("ok"):
-        ahead = target.beyond(facts.spec, str(answer.get("lsn") or ""))
+    if answer.ok:
+        ahead = target.beyond(facts.spec, answer.lsn or "")
         if ahead:
             return hindered(ahead)
-        text = f"all up to {answer.get('time')} is archived (segment {answer.get('wal')})"
+        text = f"all up to {answer.time} is archived (segment {answer.wal})"
         return done("Archived", text, plan=plan)
-    return _archived_only(facts, str(answer.get("error", "")))
+    return _archived_only(facts, answer.error or "")
 
 
 def _ask(facts: Facts, pod: Object) -> Verdict:
     """Into the storage that is restored from: another one that is away holds nobody up."""
     storage = render.storage(facts.planned, facts.spec)
-    repo = f"&repo={facts.repo_spec.repo_number(storage)}" if storage else ""
-    call = Call(pod_ip(pod), f"fence?timeout={FENCE_SECONDS}{repo}", FENCE_SECONDS + 15, "fence")
+    repo = facts.repo_spec.repo_number(storage) if storage else 0
+    call = Ask(pod_ip(pod), calls.fence(FENCE_SECONDS, repo=repo), FENCE_SECONDS + 15)
     until = forms.rfc3339(facts.now + timedelta(seconds=FENCE_SECONDS))
     text = f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all its WAL"
     text += f" into storage {storage}" if storage else ""
@@ -129,20 +132,20 @@ def _ask(facts: Facts, pod: Object) -> Verdict:
     return act(call, "Fencing", text)
 
 
-def _folders(tablespaces: Iterable[Object]) -> list[str]:
-    return [location for one in tablespaces if (location := str(one.get("location", ""))).startswith("/")]
+def _folders(tablespaces: Iterable[Tablespace]) -> list[str]:
+    return [one.location for one in tablespaces if one.location.startswith("/")]
 
 
-def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Object]) -> Verdict | None:
+def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Tablespace]) -> Verdict | None:
     """One volume is restored: tablespaces in folders of it come back, others would go nowhere."""
     root = render.volume_root(plan)
     for one in tablespaces:
-        location = posixpath.normpath(str(one.get("location", "")))
+        location = posixpath.normpath(one.location)
         # A relative one is in the data directory (allow_in_place_tablespaces).
         if location.startswith("/") and posixpath.commonpath([root, location]) != posixpath.normpath(root):
             return fail(
                 "TablespaceElsewhere",
-                f"tablespace {one.get('name')} is in {location}, but a restore replaces only the volume at {root}. "
+                f"tablespace {one.name} is in {location}, but a restore replaces only the volume at {root}. "
                 f"Move it into a folder of that volume (CREATE TABLESPACE there, ALTER … SET TABLESPACE), or restore "
                 f"by hand",
             )
@@ -213,42 +216,43 @@ def restored(facts: Facts) -> Verdict:
     if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
         return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
     result = jobs.result(facts.job_pods)
+    hopeless = result is not None and not result.ok and result.exit_code in HOPELESS
     ended = jobs.finished(job)
     if ended == "Complete":
         return _restored(facts, result)
-    if ended == "Failed" or (not result.get("ok", True) and result.get("exitCode") in HOPELESS):
+    if ended == "Failed" or hopeless:
         return fail("RestoreFailed", _failure(job, result), job=name)
     return _running(facts, job, result)
 
 
-def _restored(facts: Facts, result: Object) -> Verdict:
+def _restored(facts: Facts, result: JobResult | None) -> Verdict:
     plan = facts.planned
     claim = facts.claims[plan.new_claim]
     volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
     if volume is None or not volume_swap.is_bound(claim, volume):
         return wait("ClaimNotBound", f"the Job has finished, but claim {plan.new_claim} is not bound yet")
     name = volume["metadata"]["name"]
-    label = result.get("set") or None
+    label = (result and result.set) or None
     plan = msgspec.structs.replace(plan, new_volume=Volume(name=name, reclaim=volume_swap.policy(volume)))
-    seconds = f" in {result['seconds']:g} s" if isinstance(result.get("seconds"), int | float) else ""
+    seconds = f" in {result.seconds:g} s" if result else ""
     text = f"backup set {label or 'unknown'} is on volume {name}{seconds}"
     return done("Restored", text, plan=plan, newVolume=name, set=label)
 
 
-def _failure(job: Object, result: Object) -> str:
-    said = str(result.get("error") or "")
+def _failure(job: Object, result: JobResult | None) -> str:
+    said = result.error if result else ""
     why = jobs.failure(job) or "another attempt would fail in the same way"
     return f"{said} ({why})" if said else f"Job {job['metadata']['name']} failed: {why}"
 
 
-def _running(facts: Facts, job: Object, result: Object) -> Verdict:
+def _running(facts: Facts, job: Object, result: JobResult | None) -> Verdict:
     name, status = job["metadata"]["name"], job.get("status", {})
     stuck = pods.waiting_reason(p for p in facts.job_pods if not pods.has_ended(p))
     if stuck:
         return wait("JobStuck", f"Job {name}: {stuck}", job=name)
     failed = int(status.get("failed") or 0)
     if failed:
-        said = f": {result['error']}" if result.get("error") else ""
+        said = f": {result.error}" if result and result.error else ""
         text = f"Job {name} is on attempt {failed + 1} of {render.RETRIES + 1}; the last one failed{said}"
         return wait("Retrying", text, job=name)
     return wait("Running", f"Job {name} restores into claim {facts.planned.new_claim}", job=name)

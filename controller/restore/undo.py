@@ -37,14 +37,13 @@ def _judge(facts: Facts) -> Verdict:
 
 def _recovered(facts: Facts, plan: Plan) -> Verdict | None:
     """A Restore that vanished when PostgreSQL took writes: the new timeline is archived, so nobody goes back."""
-    postgres = (facts.agent or {}).get("postgres") or {}
     found = facts.workload(plan.workload, plan.workload_kind)
     failed = plan.ending is not None and plan.ending.reason != VANISHED
     claim = facts.claims.get(plan.claim)
     restored = (
         claim is not None and plan.new_volume is not None and claim["spec"].get("volumeName") == plan.new_volume.name
     )
-    if failed or not restored or found is None or not postgres.get("reachable") or postgres.get("inRecovery", True):
+    if failed or not restored or found is None or not facts.postgres.takes_writes:
         return None
     # Taking it back may have begun: the volumes' reclaim policies are what it changes first.
     changed = steps_switch.step(steps_switch.forward(plan, facts.namespace), facts)

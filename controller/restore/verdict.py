@@ -8,6 +8,7 @@ from typing import Any
 
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan
+from pgwarden.contract.calls import Call, Reply
 from pgwarden.kube.client import Object
 
 POLL = 2.0  # seconds between looks at what tells nobody that it has changed
@@ -43,16 +44,15 @@ class Delete:
 
 
 @dataclass(frozen=True)
-class Call:
-    """Ask the agent at *ip*; what it answers is `facts.answers[into]` when the step is judged again."""
+class Ask:
+    """Ask the agent at *ip*; its answer is in the facts when the step is judged again."""
 
     ip: str
-    call: str
+    call: Call[Reply]
     seconds: float
-    into: str
 
 
-Action = Create | Merge | Delete | Call
+Action = Create | Merge | Delete | Ask
 
 
 @dataclass(frozen=True)

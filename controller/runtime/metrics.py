@@ -6,24 +6,25 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from pgwarden.api.registry import BY_PLURAL
+
 RECONCILES = Counter("pgwarden_reconciles_total", "Reconciles by kind and outcome.", ["kind", "outcome"])
 RECONCILE_SECONDS = Histogram("pgwarden_reconcile_seconds", "Time of one reconcile, in seconds.", ["kind"])
 LEADER = Gauge("pgwarden_leader", "1 where this replica leads, else 0.")
 REJECTED = Gauge(
     "pgwarden_rejected", "1 where a rule refuses an object that is there; else absent.", ["kind", "namespace", "name"]
 )
-_KINDS = {"repositories": "Repository", "backupschedules": "BackupSchedule", "postgresclusters": "PostgresCluster"}
 
 
 def rejected(plural: str, obj: dict[str, Any], is_so: bool) -> None:
     """Of the kinds that stand; Backups and Restores are over with their refusal."""
     metadata = obj["metadata"]
-    if plural in _KINDS and is_so:
-        REJECTED.labels(_KINDS[plural], metadata["namespace"], metadata["name"]).set(1)
+    if is_so and not BY_PLURAL[plural].is_operation:
+        REJECTED.labels(BY_PLURAL[plural].name, metadata["namespace"], metadata["name"]).set(1)
     else:
         forget_rejected(plural, (metadata["namespace"], metadata["name"]))
 
 
 def forget_rejected(plural: str, key: tuple[str, str]) -> None:
-    if plural in _KINDS:
-        REJECTED.remove_by_labels({"kind": _KINDS[plural], "namespace": key[0], "name": key[1]})
+    if not BY_PLURAL[plural].is_operation:
+        REJECTED.remove_by_labels({"kind": BY_PLURAL[plural].name, "namespace": key[0], "name": key[1]})

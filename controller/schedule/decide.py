@@ -1,4 +1,4 @@
-"""What is due of a schedule at a time, and what was missed. Pure: the clock and the calendar are passed in."""
+"""Which run of a schedule is due, and which were missed. Pure: the clock and the calendar are passed in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-#: How far back missed runs are looked for one by one; a longer downtime is reported as one line.
+#: So many missed runs are listed one by one; of a longer downtime, only the last run counts.
 MOST_MISSED = 100
 NextRun = Callable[[datetime], datetime | None]
 
@@ -38,24 +38,24 @@ def plan(
     starting_deadline: int | None = None,
     busy_with: str = "",
 ) -> Plan:
-    """Of the runs after *since* up to *now* at most the latest is started, the others are missed with a reason.
+    """Of the runs after *since* up to *now* at most the latest is started; the others are missed, with a reason.
 
-    A run is missed when the schedule is suspended, when it is later than *starting_deadline* seconds, or when the
-    Backup of an earlier run (*busy_with*) is not over.
+    The latest is missed too if the schedule is suspended, if it is more than *starting_deadline* seconds late, or if
+    the Backup of an earlier run (*busy_with*) has not finished.
     """
     passed, upcoming = _passed(next_run, since, now)
     if not passed:
         return Plan(None, (), upcoming)
     if suspended:
         return Plan(None, tuple(Missed(time, "Suspended", "the schedule is suspended") for time in passed), upcoming)
-    missed = [Missed(time, "CaughtUpByLaterRun", "a later run replaces it") for time in passed[:-1]]
+    missed = [Missed(time, "CaughtUpByLaterRun", "a later run took its place") for time in passed[:-1]]
     latest = passed[-1]
     if starting_deadline is not None and now - latest > timedelta(seconds=starting_deadline):
-        why = f"it is more than {starting_deadline} s late (spec.startingDeadlineSeconds)"
+        why = f"it was more than {starting_deadline} s late (spec.startingDeadlineSeconds)"
         missed.append(Missed(latest, "StartingDeadlineExceeded", why))
         return Plan(None, tuple(missed), upcoming)
     if busy_with:
-        why = f"Backup {busy_with} of an earlier run has not finished"
+        why = f"Backup {busy_with} of an earlier run had not finished"
         missed.append(Missed(latest, f"PreviousBackupNotOver:{busy_with}", why))
         return Plan(None, tuple(missed), upcoming)
     return Plan(latest, tuple(missed), upcoming)

@@ -32,7 +32,7 @@ NOT_CREATED = "BackupNotCreated"
 
 @dataclass(frozen=True)
 class Held:
-    """Why no run is started though one may be due. `reason` is for programs, `message` for people."""
+    """Why no run starts although one may be due. `reason` is for programs, `message` for people."""
 
     reason: str
     message: str
@@ -223,15 +223,15 @@ class ScheduleController:
 
 
 def _held(answer: admission.Answer, plan: decide.Plan) -> Held:
-    owed = "no run starts until this changes"
+    owed = "no run starts until this is resolved"
     if plan.due:
-        owed = f"the run scheduled for {conditions.timestamp(plan.due)} starts once this changes"
+        owed = f"the run scheduled for {conditions.timestamp(plan.due)} starts once this is resolved"
     return Held(answer.reason, f"{answer.message}; {owed}", answer.again or admission.SOONEST)
 
 
 def _ready(spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None) -> tuple[bool, str, str]:
     if spec.suspend:
-        return False, "Suspended", "spec.suspend is true: no run starts"
+        return False, "Suspended", "spec.suspend is true: no runs start"
     if held is not None:
         return False, held.reason, held.message
     return True, "Scheduled", f"next run {_when(plan.upcoming)}"

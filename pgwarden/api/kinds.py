@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from pgwarden.api import postgres_majors
+
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Base of the spec types: camelCase on the wire, immutable here, unknown fields ignored."""
@@ -176,7 +178,7 @@ class Instances(Model, frozen=True, kw_only=True):
 
 class PostgresClusterSpec(Model, frozen=True, kw_only=True):
     instances: Instances = msgspec.field(default_factory=Instances)
-    postgres_version: int = 17
+    postgres_version: int = postgres_majors.DEFAULT
     image: str = ""  # default: the operator's; a user's own must have Patroni, and PostgreSQL as uid 999
     parameters: dict[str, str | int] = {}
     autofail: bool = True

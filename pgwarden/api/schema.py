@@ -14,13 +14,12 @@ import msgspec
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from pgwarden.api import bounds
+from pgwarden.api import bounds, registry
 from pgwarden.api.faults import Fault
 from pgwarden.api.names import API_VERSION, GROUP
 from pgwarden.api.near import near
 from pgwarden.api.schema_types import type_of
 
-KINDS = ("Repository", "Backup", "BackupSchedule", "Restore", "PostgresCluster")
 _TYPES = {
     "object": "an object",
     "array": "a list",
@@ -109,7 +108,7 @@ def look(obj: Any) -> Seen:
     if version != API_VERSION:
         faults.append(Fault("apiVersion", _brief(version), f"must be {API_VERSION}", "schema"))
     if not isinstance(kind, str) or kind not in validators():
-        message = f"must be one of {', '.join(KINDS)} (group {GROUP})"
+        message = f"must be one of {', '.join(registry.BY_NAME)} (group {GROUP})"
         return Seen(obj, [*faults, Fault("kind", _brief(kind), message, "schema")])
     seen = {key: value for key, value in obj.items() if key != "status"}
     if _fits(seen, kind):

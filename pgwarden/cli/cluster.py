@@ -6,12 +6,10 @@ import argparse
 from datetime import UTC, datetime
 from typing import Any
 
-from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.cli import cluster_data_loss, cluster_resources, keys, output, submit, wait
+from pgwarden.cli import cluster_data_loss, cluster_resources, creation, output, submit, wait
 from pgwarden.cli.errors import OK, UNABLE, CliError, UsageError, unknown
-from pgwarden.cli.lookup import Objects, assumed
+from pgwarden.cli.lookup import assumed
 from pgwarden.cli.operate import settle, sure
-from pgwarden.cli.s3_secret import S3Secret
 from pgwarden.cli.session import Session, connect, known_namespace, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
@@ -20,8 +18,6 @@ from pgwarden.rules.common import get
 
 Object = dict[str, Any]
 _PLURAL = "postgresclusters"
-#: What the operator's defaults may give. Whether they do, the webhook knows.
-_ASSUMED = OperatorDefaults(s3_bucket="operators-default", s3_endpoint="operators.default", s3_region="default")
 
 
 async def create(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -35,26 +31,12 @@ async def clone(args: argparse.Namespace, terminal: Terminal) -> int:
 
 
 async def make(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int:
-    """Create *obj*, after the Secret with its S3 keys where they were given."""
     if args.dry_run == "client":
-        return _dry(args, terminal, obj)
+        namespace = args.namespace or known_namespace(args) or "default"
+        creation.offline(args, terminal, obj, [_assumed_source(args, namespace)] if _is_clone(obj) else [])
+        return OK
     async with connect(args) as session:
-        args.namespace = session.namespace
-        obj = obj | {"metadata": obj["metadata"] | {"namespace": session.namespace}}
-        there = [one for each in (await session.everything()).values() for one in each]
-        submit.judge(obj, Objects(there, session.namespace), terminal, _ASSUMED)
-        secret = await S3Secret.of(args, terminal, session)
-        path = paths.of(_PLURAL, session.namespace)
-        # The webhook is asked first: no Secret is made for a cluster that is refused.
-        made: Object = await session.client.request("POST", path, body=obj, params=submit.params(dry=True))
-        if not args.dry_run:
-            await secret.put(terminal)
-            try:
-                made = await session.client.request("POST", path, body=obj, params=submit.params())
-            except BaseException:
-                await secret.take_back()
-                raise
-        made["metadata"].pop("managedFields", None)
+        made = await creation.on_cluster(args, terminal, session, obj)
         terminal.say(submit.answer(made, args))
         if args.dry_run:
             return OK
@@ -65,29 +47,12 @@ async def make(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int
     return OK
 
 
-def _dry(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int:
-    """No cluster is asked, and no keys are printed unless that is what is wanted."""
-    namespace = args.namespace or known_namespace(args) or "default"
-    there = [_assumed_source(args, namespace)] if "dataSource" in obj["spec"] else []
-    submit.judge(obj, Objects(there, namespace), None, _ASSUMED)
-    form = args.output or "yaml"
-    given = keys.read(args, terminal) if args.show_keys else None
-    if args.show_keys and given is None:
-        raise UsageError("--show-keys: no keys were given")
-    shown = [cluster_resources.secret(args, given), obj] if given else [obj]
-    if len(shown) > 1 and form == "json":
-        terminal.say(output.as_json(output.listed(shown)))
-    else:
-        terminal.say("---\n".join(output.formatted(one, form) for one in shown))
-    if cluster_resources.uses_s3(args) and not given and not args.pgbackrest_s3_secret:
-        name = cluster_resources.secret_name(args)
-        files = "--from-file=s3-key=FILE --from-file=s3-key-secret=FILE"
-        terminal.note(f"not printed: the S3 keys; their Secret is: kubectl create secret generic {name} {files}")
-    return OK
+def _is_clone(obj: Object) -> bool:
+    return "dataSource" in obj["spec"]
 
 
 def _assumed_source(args: argparse.Namespace, namespace: str) -> Object:
-    """The Repository that is copied: offline it is taken to be there, and to allow it."""
+    """The Repository that is copied: offline it is assumed to exist, and to allow the clone."""
     found = assumed(args.source_namespace or namespace, args.source)
     return found | {"spec": found["spec"] | {"cloneableFrom": ["*"]}}
 
@@ -100,12 +65,13 @@ async def update(args: argparse.Namespace, terminal: Terminal) -> int:
 
 async def scale(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    if args.replicas < 0 or (args.replica_count is not None and args.replica_count < 1):
-        raise UsageError("give a number that is more than nothing")
-    if not args.replicas and args.replica_count is None:
-        raise UsageError("scale to what? --replicas=N instances in all, or --replica-count=N replicas more")
+    for flag, number in (("--replicas", args.replicas), ("--replica-count", args.replica_count)):
+        if number is not None and number < 1:
+            raise UsageError(f"{flag} {number} must be greater than zero")
+    if args.replicas is None and args.replica_count is None:
+        raise UsageError("give --replicas=N for N instances in all, or --replica-count=N for N more than now")
     if args.replica_count is not None and args.dry_run == "client":
-        raise UsageError("how many there are only the cluster knows; use --replicas, or --dry-run=server")
+        raise UsageError("--replica-count adds to what the cluster has; use --replicas, or --dry-run=server")
     return await _change(args, terminal, cluster_resources.change(args, {"instances": {"replicas": args.replicas}}), "")
 
 
@@ -126,7 +92,7 @@ async def _change(args: argparse.Namespace, terminal: Terminal, change: Object, 
     if args.output:
         terminal.say(output.formatted(changed, args.output))
     else:
-        would = " (dry run: the cluster would take it)" if args.dry_run else ""
+        would = submit.DRY_RUN if args.dry_run else ""
         terminal.say(f"PostgresCluster {args.cluster}: {said}{would}")
     return OK
 
@@ -136,11 +102,11 @@ def _scaled(args: argparse.Namespace, terminal: Terminal, change: Object, there:
     wanted = args.replicas or now + args.replica_count
     change["spec"]["instances"]["replicas"] = wanted
     going = cluster_data_loss.of_scale(there, wanted)
-    for line in going:
+    for line in going or cluster_data_loss.notes_of_growth(there, wanted):
         terminal.note(line)
     if going and not args.dry_run:
         sure(args, terminal, f"Remove {now - wanted} of {now} instances? [y/N] ", "y")
-    return f"{wanted} instances in all, {now} before"
+    return f"scaled from {now} to {wanted} instances"
 
 
 async def delete(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -154,10 +120,10 @@ async def delete(args: argparse.Namespace, terminal: Terminal) -> int:
         if args.dry_run:
             terminal.note("dry run: nothing was deleted")
             return OK
-        sure(args, terminal, f"Type the cluster's name ({args.cluster}) to go on: ", args.cluster)
+        sure(args, terminal, f"Type the cluster's name ({args.cluster}) to continue: ", args.cluster)
         path = paths.of(_PLURAL, session.namespace, args.cluster)
         gone = await session.client.delete(path, uid=there["metadata"]["uid"])
-        terminal.say(f"PostgresCluster {args.cluster} {'deleted' if gone else 'was gone already'}")
+        terminal.say(f"PostgresCluster {args.cluster} {'deleted' if gone else 'was already deleted'}")
     return OK
 
 
@@ -167,13 +133,13 @@ async def _operations(session: Session, repository: str) -> list[Object]:
 
 
 async def find(session: Session, name: str) -> Object:
-    """CliError, with near names, where there is none; and where it is a Repository, that it is no cluster."""
+    """CliError where there is none, with names that are near; a Repository of that name is pointed out."""
     found = await session.find(_PLURAL, name)
     if found is not None:
         return found
     if await session.find("repositories", name) is not None:
         raise CliError(
-            f"{name} is a Repository of PostgreSQL that pgwarden does not run: there is no PostgresCluster {name}",
+            f"there is no PostgresCluster {name}; {name} is a Repository of a PostgreSQL that pgwarden does not run",
             code=UNABLE,
         )
     raise unknown("PostgresCluster", name, session.namespace, names_of(await session.all(_PLURAL)))

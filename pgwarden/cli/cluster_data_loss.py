@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from pgwarden import storages
 from pgwarden.api import names
-from pgwarden.cli.output import clock, moment, span
+from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.rules import backup_sets
 from pgwarden.rules.common import condition, get, objects
 
@@ -22,8 +23,23 @@ def of_scale(cluster: Object, wanted: int) -> list[str]:
     primary = get(cluster, str, "status", "primary")
     listed = sorted((str(one.get("name")) for one in objects(cluster, "status", "instances")), key=_number)
     going = [name for name in reversed(listed) if name != primary][: max(0, len(listed) - wanted)]
-    which = f" ({', '.join(sorted(going, key=_number))})" if going else ""
-    return [f"{now - wanted} instances go, each with its volume{which}; the primary and the backups stay."]
+    # The status may list fewer instances than the spec asks for.
+    among = "" if len(going) == now - wanted else "among them "
+    which = f" ({among}{', '.join(sorted(going, key=_number))})" if going else ""
+    removed = f"{count(now - wanted, 'instance')} will be removed, with {_its(now - wanted, 'volume')}{which}"
+    return [f"{removed}; the primary and the backups stay."]
+
+
+def notes_of_growth(cluster: Object, wanted: int) -> list[str]:
+    now = get(cluster, int, "spec", "instances", "replicas") or 1
+    if wanted <= now or get(cluster, bool, "spec", "autofail") is not False:
+        return []
+    turn = f"kubectl pgwarden update cluster {cluster['metadata']['name']} --autofail=true"
+    return [f"note: autofail is off, and new replicas are created only while it is on: {turn}"]
+
+
+def _its(number: int, noun: str) -> str:
+    return f"its {noun}" if number == 1 else f"their {noun}s"
 
 
 def _number(name: str) -> int:
@@ -34,24 +50,21 @@ def _number(name: str) -> int:
 def of_deletion(cluster: Object, repository: Object | None, operations: Iterable[Object], now: datetime) -> list[str]:
     name = cluster["metadata"]["name"]
     spec = get(cluster, dict, "spec", "instances") or {}
-    count = spec.get("replicas") or 1
+    instances = spec.get("replicas") or 1
     size = (spec.get("storage") or {}).get("size", "10Gi")
+    volumes = f"{_its(instances, 'volume')} ({size}{' each' if instances > 1 else ''})"
     return [
-        f"This deletes PostgresCluster {name}, {get(cluster, str, 'status', 'phase') or 'Pending'}.",
-        *_row(
+        f"This deletes PostgresCluster {name}, which is {get(cluster, str, 'status', 'phase') or 'Pending'}.",
+        *row(
             "DELETED",
-            f"{count} instance{'s' if count > 1 else ''} with {'their' if count > 1 else 'its'} data "
-            f"(volume{'s' if count > 1 else ''} of {size}), Services, and Secret {names.cluster_credentials(name)}",
+            f"{count(instances, 'instance')} with all data on {volumes}, Services, "
+            f"and Secret {names.cluster_credentials(name)}",
         ),
-        *_row("lost", _lost(repository, now)),
-        *(line for one in _running(operations) for line in _row("stopped", one)),
-        *_row("stays", _stays(cluster, repository)),
-        *_row("to have it", f"later: a Repository named {name} with the same storage, and a Restore or a clone of it"),
+        *row("lost", _lost(repository, now)),
+        *(line for one in _running(operations) for line in row("stopped", one)),
+        *row("stays", _stays(cluster, repository)),
+        *row("to recover", f"create a Repository named {name} with the same storage, then restore or clone it"),
     ]
-
-
-def _row(head: str, text: str) -> list[str]:
-    return [f"  {head + ':':<13}{text}"] if text else []
 
 
 def _lost(repository: Object | None, now: datetime) -> str:
@@ -62,31 +75,24 @@ def _lost(repository: Object | None, now: datetime) -> str:
     if repository is None or latest is None:
         return "EVERYTHING: there is no finished backup"
     waiting = get(repository, int, "status", "unarchivedWAL")
-    queue = f"; {waiting} WAL segments wait to be archived" if waiting else ""
-    broken = "" if condition(repository, "Archiving") == "True" else ", and archiving does not work at the moment"
+    queue = f"; {count(waiting, 'WAL segment')} not archived yet" if waiting else ""
+    broken = "" if condition(repository, "Archiving") == "True" else "; ARCHIVING IS NOT WORKING"
     since = f"{clock(latest)} ({span(now - latest)} ago)"
-    return f"what was committed after {since} and is not archived by then{queue}{broken}"
+    return f"transactions committed after {since}, unless they are archived before the deletion{queue}{broken}"
 
 
 def _running(operations: Iterable[Object]) -> Iterator[str]:
     for one in operations:
         if get(one, str, "status", "phase") not in {"Completed", "Failed"}:
-            yield f"{one['kind']} {one['metadata']['name']}, which is {get(one, str, 'status', 'phase') or 'Pending'}"
+            yield f"{one['kind']} {one['metadata']['name']} ({get(one, str, 'status', 'phase') or 'Pending'})"
 
 
 def _stays(cluster: Object, repository: Object | None) -> str:
     name = cluster["metadata"]["name"]
-    kinds = (get(cluster, str, "spec", "repository", "storageType") or "local").split(",")
+    spec = get(cluster, dict, "spec", "repository") or {}
     held = backup_sets.of(repository)
     least = "at least " if held.some and held.count() is None else ""
-    sets = (
-        f"{least}{held.least} backup set{'' if held.least == 1 else 's'}" if repository is not None else "the backups"
-    )
-    places = []
-    if "local" in kinds:
-        places.append(f"claim {names.repo_claim(name)}")
-    if "s3" in kinds:
-        bucket = get(cluster, str, "spec", "repository", "s3", "bucket")
-        keys = get(cluster, str, "spec", "repository", "s3", "credentialsSecretRef", "name")
-        places.append((f"bucket {bucket}" if bucket else "the bucket") + (f", with Secret {keys}" if keys else ""))
-    return f"{sets} and their WAL: {' and '.join(places)}"
+    sets = f"{least}{count(held.least, 'backup set')}" if repository is not None else "the backups"
+    found = [storages.BY_NAME[one] for one in storages.names_of({"spec": spec})]
+    places = [storage.left_behind(name, spec.get(storage.name)) for storage in found]
+    return f"{sets} and {'its' if held.least == 1 else 'their'} WAL in {' and in '.join(places)}"

@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-from pgwarden.cli import cluster_commands
-from pgwarden.cli.shared_options import RECOVERY_POINT, YES
+from dataclasses import replace
+
+from pgwarden.cli import cluster_commands, repository_commands
+from pgwarden.cli.shared_options import DRY_RUN, OUTPUT, RECOVERY_POINT, TIMEOUT, YES
 from pgwarden.cli.spec import Argument, Command, Option
+from pgwarden.storages import NAMES, REGISTER
 
 TYPES = ("full", "diff", "incr")
-STORAGES = ("local", "s3")
 
 #: Understood by every command, before or after its words.
 GLOBAL = (
     Option(("-n", "--namespace"), "namespace; default is the context's", "NAME"),
     Option(("--kubeconfig",), "kubeconfig file; default is KUBECONFIG, then ~/.kube/config", "FILE"),
     Option(("--context",), "context of the kubeconfig; default is its current one", "NAME"),
-    Option(("--ascii",), "draw with plain characters", switch=True),
+    Option(("--ascii",), "draw with ASCII characters only", switch=True),
 )
 _REPOSITORY = Argument("repository", "name of the Repository", names="repositories")
 _STORAGE = Option(
-    ("--pgbackrest-storage-type",), "which storage of the Repository; default is its first", choices=STORAGES
+    ("--pgbackrest-storage-type",),
+    "which storage of the Repository; default is its first",
+    choices=NAMES,
+    known_as=("--storage", "--storage-type", "--repo"),
 )
-_NAME = Option(("--name",), "name of the new resource; default is made from the Repository's", "NAME")
-_DRY_RUN = Option(
-    ("--dry-run",),
-    "create nothing and print the resource; `server` has the cluster check it too",
-    choices=("client", "server"),
-    bare="client",
-)
-_RESOURCE_OUTPUT = Option(("-o", "--output"), "print the resource itself", choices=("yaml", "json", "name"))
-_OUTPUT = Option(("-o", "--output"), "print the resources themselves", choices=("yaml", "json"))
+_NAME = Option(("--name",), "name of the new resource; default is derived from the Repository's", "NAME")
+_LISTED = Option(("-o", "--output"), "print the resources", choices=("yaml", "json"))
 _WAITING = (
-    Option(("-w", "--wait"), "show progress until it is over; Ctrl-C leaves it running", switch=True),
-    Option(("--timeout",), "with --wait: give up looking after this many seconds", "SECONDS", number=True, default=0),
+    Option(("-w", "--wait"), "watch until it is over; Ctrl-C only stops watching", switch=True),
+    TIMEOUT,
 )
-_TYPE = Option(("--pgbackrest-backup-type",), "type of backup; default is incr", choices=TYPES)
-_MAKING = (_NAME, _DRY_RUN, _RESOURCE_OUTPUT)
-_KNOWN = Option(
-    ("--repository",), "take it that this Repository is in the cluster; repeatable", "NAME", many=True, default=()
+_TYPE = Option(
+    ("--pgbackrest-backup-type",),
+    "type of backup; default is incr",
+    choices=TYPES,
+    known_as=("--type", "--backup-type"),
 )
+_MAKING = (_NAME, DRY_RUN, OUTPUT)
+_KNOWN = Option(("--repository",), "assume that this Repository exists; repeatable", "NAME", many=True, default=())
 _OPERATOR = tuple(
-    Option((f"--default-s3-{name}",), f"the chart's value s3.{name}", "TEXT")
-    for name in ("bucket", "endpoint", "region")
+    Option((f"--default-{storage.name}-{field}",), f"the chart's value {storage.name}.{field}", "TEXT")
+    for storage in REGISTER
+    for field in storage.defaults
 )
-_FILES = Argument("file", "files, folders, or - for standard input", "+")
+_FILES = Argument("file", "files, directories, or - for standard input", "+")
 
 _CREATE_EXAMPLE = (
     'create schedule hippo --schedule="0 1 * * *" --schedule-type=pgbackrest --pgbackrest-backup-type=full'
@@ -51,11 +53,11 @@ _CREATE_EXAMPLE = (
 
 _BACKUP = Command(
     ("backup",),
-    "back up now",
+    "take a backup now",
     "pgwarden.cli.operate:backup",
     (_REPOSITORY,),
     (
-        Option(("--backup-opts",), 'options of pgBackRest, such as "--type=full --repo1-retention-full=7"', "OPTIONS"),
+        Option(("--backup-opts",), 'pgBackRest options, such as "--type=full --repo1-retention-full=7"', "OPTIONS"),
         _TYPE,
         _STORAGE,
         *_MAKING,
@@ -65,15 +67,20 @@ _BACKUP = Command(
 )
 _RESTORE = Command(
     ("restore",),
-    "put PostgreSQL back, to the latest WAL or to a point; destructive, so it asks",
+    "restore PostgreSQL to the latest WAL or to a target; shows what is lost and asks",
     "pgwarden.cli.operate:restore",
     (_REPOSITORY,),
     (
         *RECOVERY_POINT,
-        Option(("--backup-opts",), "options of pgBackRest, such as --db-include=NAME", "OPTIONS"),
-        Option(("--volume-claim",), "restore into a new PersistentVolumeClaim and touch nothing else", "NAME"),
-        Option(("--delete-old-volume",), "do not keep the volume that is replaced", switch=True),
-        _STORAGE,
+        Option(
+            ("--backup-opts",),
+            "pgBackRest options, such as --db-include=NAME",
+            "OPTIONS",
+            known_as=("--restore-opts", "--opts"),
+        ),
+        Option(("--volume-claim",), "restore into a new PersistentVolumeClaim; change nothing that exists", "NAME"),
+        Option(("--delete-old-volume",), "delete the replaced volume when the restore has succeeded", switch=True),
+        replace(_STORAGE, help="which storage to restore from; default is the first that reaches the target"),
         YES,
         *_MAKING,
         *_WAITING,
@@ -82,15 +89,30 @@ _RESTORE = Command(
 )
 _CREATE_SCHEDULE = Command(
     ("create", "schedule"),
-    "back up regularly",
+    "take backups on a schedule",
     "pgwarden.cli.operate:create_schedule",
     (_REPOSITORY,),
     (
         Option(("--schedule",), 'cron expression, such as "0 1 * * *"', "CRON", required=True),
-        Option(("--schedule-type",), "what is scheduled", choices=("pgbackrest",), default="pgbackrest"),
+        Option(
+            ("--schedule-type",),
+            "what is scheduled; pgbackrest is all there is",
+            choices=("pgbackrest",),
+            default="pgbackrest",
+        ),
         _TYPE,
-        Option(("--schedule-opts",), 'options of pgBackRest, such as "--repo1-retention-full=21"', "OPTIONS"),
-        Option(("--timezone",), "IANA time zone of the expression; default is UTC", "ZONE"),
+        Option(
+            ("--schedule-opts",),
+            'pgBackRest options, such as "--repo1-retention-full=21"',
+            "OPTIONS",
+            known_as=("--backup-opts", "--opts"),
+        ),
+        Option(
+            ("--timezone",),
+            "IANA time zone of the expression; default is UTC",
+            "ZONE",
+            known_as=("--time-zone", "--tz"),
+        ),
         Option(("--suspend",), "create it suspended", switch=True),
         _STORAGE,
         *_MAKING,
@@ -105,7 +127,11 @@ def _delete(word: str, summary: str, names: str, *options: Option) -> Command:
         summary,
         "pgwarden.cli.delete:run",
         (Argument("name", f"names, as `show {word}` lists them", "+", names),),
-        (YES, Option(("--dry-run",), "delete nothing and say what would go", switch=True, default=False), *options),
+        (
+            YES,
+            Option(("--dry-run",), "delete nothing; say what would be deleted", switch=True, default=False),
+            *options,
+        ),
         preset={"what": word},
     )
 
@@ -115,57 +141,65 @@ def _show(word: str, summary: str, names: str, *options: Option) -> Command:
         ("show", word),
         summary,
         "pgwarden.cli.show:run",
-        (Argument("name", "a Repository, or one of them by its name; default is all", "?", names),),
-        (_OUTPUT, *options),
+        (Argument("name", f"a Repository, or a single {word}; default is all", "?", names),),
+        (_LISTED, *options),
+        preset={"what": word},
+    )
+
+
+def _show_one(word: str, summary: str, names: str, *options: Option) -> Command:
+    return Command(
+        ("show", word),
+        summary,
+        "pgwarden.cli.show:run",
+        (Argument("name", "its name; default is all", "?", names),),
+        (_LISTED, *options),
         preset={"what": word},
     )
 
 
 COMMANDS = (
+    repository_commands.PROTECT,
     _BACKUP,
     _RESTORE,
+    repository_commands.CREATE,
     cluster_commands.CREATE,
-    cluster_commands.CLONE,
     _CREATE_SCHEDULE,
+    cluster_commands.CLONE,
     cluster_commands.UPDATE,
     cluster_commands.SCALE,
     cluster_commands.DELETE,
-    _delete("schedule", "end schedules; their backups stay", "backupschedules"),
+    _delete("schedule", "delete schedules; their backups stay", "backupschedules"),
     _delete(
         "backup",
-        "remove Backup resources; a running one is stopped, finished backup sets stay",
+        "delete Backups; a running one is stopped, finished backup sets stay",
         "backups",
-        Option(("--expire-set",), "expire its backup set too, and what builds on it (deletionPolicy)", switch=True),
+        Option(
+            ("--expire-set",), "also expire the backup set and those that depend on it (deletionPolicy)", switch=True
+        ),
     ),
-    _show("backup", "backups, and a picture of what can be recovered", "repositories", *_WAITING),
-    Command(
-        ("show", "cluster"),
-        "PostgresClusters, their instances and what is wrong",
-        "pgwarden.cli.show:run",
-        (Argument("name", "one of them by its name; default is all", "?", "postgresclusters"),),
-        (_OUTPUT, *_WAITING),
-        preset={"what": "cluster"},
-    ),
-    _show("schedule", "schedules, with their last and next runs", "repositories"),
-    _show("repository", "Repositories and their conditions", "repositories"),
-    _show("restore", "restores and where they are", "repositories", *_WAITING),
+    _show("backup", "list backups and draw what can be recovered", "repositories", *_WAITING),
+    _show_one("cluster", "list PostgresClusters with their instances", "postgresclusters", *_WAITING),
+    _show("schedule", "list schedules with their last and next runs", "repositories"),
+    _show_one("repository", "list Repositories with their conditions", "repositories"),
+    _show("restore", "list restores and how far they are", "repositories", *_WAITING),
     Command(
         ("status",),
-        "what is protected, since when, what is wrong; exit code 1 when something is",
+        "show what is protected, since when, and what is wrong; exit code 1 if anything is",
         "pgwarden.cli.status:run",
         (Argument("repository", "a Repository; default is all of the namespace", "?", "repositories"),),
         (
-            Option(("-A", "--all-namespaces"), "of all namespaces", switch=True),
-            Option(("-o", "--output"), "form of the answer", choices=("text", "json"), default="text"),
+            Option(("-A", "--all-namespaces"), "look in all namespaces", switch=True),
+            Option(("-o", "--output"), "output format", choices=("text", "json"), default="text"),
         ),
     ),
     Command(
         ("lint",),
-        "check manifests offline, by the webhook's own rules; exit code 1 when there are faults",
+        "check manifests offline by the webhook's own rules; exit code 1 if any is at fault",
         "pgwarden.cli.lint:run",
         (_FILES,),
         (
-            Option(("--output", "-o"), "form of the findings", choices=("text", "json", "sarif"), default="text"),
+            Option(("--output", "-o"), "output format", choices=("text", "json", "sarif"), default="text"),
             _KNOWN,
             *_OPERATOR,
         ),
@@ -183,17 +217,32 @@ COMMANDS = (
                 choices=("diff", "yaml"),
                 default="diff",
             ),
-            Option(("--image",), "the image that is injected", "IMAGE"),
+            Option(("--image",), "the image to inject; default is the chart's", "IMAGE"),
             _KNOWN,
         ),
         ("inject repository.yaml statefulset.yaml",),
     ),
     Command(
         ("completion",),
-        "print the completion script of a shell",
+        "print a completion script",
         "pgwarden.cli.completion:script",
-        (Argument("shell", "bash, zsh, fish; or kubectl, for a file named kubectl_complete-pgwarden on PATH"),),
+        (Argument("shell", "bash, zsh, fish; or kubectl, for an executable kubectl_complete-pgwarden on PATH"),),
         examples=("completion bash > ~/.local/share/bash-completion/completions/pgwarden",),
     ),
     Command(("version",), "print the version", "pgwarden.cli.main:version"),
 )
+#: What users of kubectl and other tools type → the command that does it here.
+KNOWN_AS = {
+    "get": "show",
+    "list": "show",
+    "ls": "show",
+    "describe": "show",
+    "info": "show",
+    "add": "create",
+    "edit": "update",
+    "remove": "delete",
+    "rm": "delete",
+    "check": "status",
+    "validate": "lint",
+    "help": "--help",
+}

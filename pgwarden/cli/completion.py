@@ -1,6 +1,6 @@
 """Completion: small shell scripts that ask this program, which answers from the table of commands.
 
-Names of Repositories, schedules and backups come from the cluster, within a second or not at all.
+Names come from the cluster, within a second or not at all.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pgwarden.cli.terminal import Terminal
 
 WORD = "__complete"
 _SECONDS = 1.0  # for the cluster's answer
+_WORKLOADS = "workloads"
 _BASH = """\
 _pgwarden() {
     local current="${COMP_WORDS[COMP_CWORD]}" line
@@ -62,7 +63,7 @@ SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH, "kubectl": _KUBECTL}
 
 def script(args: argparse.Namespace, terminal: Terminal) -> int:
     if args.shell not in SCRIPTS:
-        raise UsageError(f"there is no completion for {args.shell}; there is for {', '.join(SCRIPTS)}")
+        raise UsageError(f"no completion for {args.shell}; choose one of {', '.join(SCRIPTS)}")
     terminal.say(SCRIPTS[args.shell])
     return OK
 
@@ -106,7 +107,7 @@ def _command(words: Sequence[str]) -> tuple[Command | None, list[str]]:
 
 def _next_words(words: Sequence[str]) -> list[str]:
     depth = len(words)
-    fitting = [command.words for command in COMMANDS if command.words[:depth] == tuple(words) and not command.hidden]
+    fitting = [command.words for command in COMMANDS if command.words[:depth] == tuple(words)]
     return [each[depth] for each in fitting if len(each) > depth]
 
 
@@ -150,7 +151,7 @@ def _argument(command: Command, words: list[str], by_flag: dict[str, Option]) ->
 
 
 def _names(plural: str, words: list[str]) -> list[str]:
-    """What the cluster has, if it answers in time; completion has nothing to say about errors."""
+    """What the cluster has, if it answers in time; completion reports no errors."""
     values = argparse.Namespace(namespace="", kubeconfig="", context="")
     rest = list(words)
     while rest:
@@ -167,4 +168,8 @@ def _names(plural: str, words: list[str]) -> list[str]:
 
 async def _listed(plural: str, values: argparse.Namespace) -> list[str]:
     async with asyncio.timeout(_SECONDS), connect(values) as session:
-        return names_of(await session.all(plural))
+        if plural != _WORKLOADS:
+            return names_of(await session.all(plural))
+        kinds = ("statefulsets", "deployments")
+        listed = await asyncio.gather(*map(session.all, kinds))
+        return [f"{kind[:-1]}/{name}" for kind, found in zip(kinds, listed, strict=True) for name in names_of(found)]

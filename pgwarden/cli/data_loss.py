@@ -1,13 +1,17 @@
-"""What a restore in place takes away, said before it is asked for. Pure."""
+"""What a restore in place takes away, said before the question. Pure.
+
+Only what the objects prove is said: the person at the prompt must be able to believe every line.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from pgwarden.api.target import TargetError, parse_lsn, parse_time
-from pgwarden.cli.output import clock, moment, span
+from pgwarden.api.target import TargetError, parse_lsn, parse_time, timeline_number, timeline_of_segment
+from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.rules import backup_sets
+from pgwarden.rules.backup_sets import Held
 from pgwarden.rules.common import condition, get, objects
 
 Object = dict[str, Any]
@@ -16,64 +20,88 @@ Object = dict[str, Any]
 def of_restore(restore: Object, repository: Object, now: datetime, cluster: Object | None = None) -> list[str]:
     """*cluster* is the PostgresCluster of the Repository, where pgwarden runs it."""
     spec = restore["spec"]
-    target = spec.get("target") or {}
     pods = [str(pod.get("name")) for pod in objects(repository, "status", "pods")]
-    whose = f" (pods {', '.join(pods)})" if pods else ""
-    kept = spec.get("keepOldVolume", True)
+    whose = f" (pod{'s' if len(pods) > 1 else ''} {', '.join(pods)})" if pods else ""
     return [
-        f"This puts the PostgreSQL cluster of Repository {spec['repository']}{whose} back to {_point(target)}.",
-        *_row("lost", _lost(target, repository, now)),
-        *_row("begins with", _begins(spec, target, repository)),
-        *_row("reachable", _windows(repository)),
-        *_row("deleted", _replicas(cluster)),
-        *_row("stopped", "PostgreSQL, from the end of the copy until recovery has reached the target"),
-        *_row(
-            "old data",
-            f"kept as claim CLAIM-before-{restore['metadata']['name']}: a wrong target can be undone"
-            if kept
-            else "DELETED once the restore has succeeded (--delete-old-volume): a wrong target cannot be undone",
-        ),
-        *_row("afterwards", "a new full backup is taken" + (_autofail(cluster) if cluster else "")),
+        f"This restores the PostgreSQL of Repository {spec['repository']}{whose} to {_point(spec)}.",
+        *row("lost", _lost(spec, repository, now)),
+        *row("begins with", _begins(spec, repository)),
+        *row("recoverable", *_windows(repository)),
+        *row("deleted", _replicas(cluster)),
+        *row("downtime", "from the end of the copy until recovery reaches the target"),
+        *row("old data", _old_data(restore)),
+        *row("afterwards", "a new full backup is taken", *(_autofail(cluster) if cluster else ())),
     ]
 
 
+def _old_data(restore: Object) -> str:
+    if restore["spec"].get("keepOldVolume", True):
+        name = restore["metadata"]["name"]
+        return f"kept in a claim that status.keptClaim of Restore {name} will name. The restore can be undone"
+    return "DELETED once the restore has succeeded (--delete-old-volume). The restore CANNOT be undone"
+
+
 def _replicas(cluster: Object | None) -> str:
-    count = (get(cluster, int, "spec", "instances", "replicas") or 1) - 1 if cluster else 0
-    return f"{count} replica{'s' if count > 1 else ''} with {'their' if count > 1 else 'its'} data" if count else ""
+    number = (get(cluster, int, "spec", "instances", "replicas") or 1) - 1 if cluster else 0
+    return f"{count(number, 'replica')} with {'their' if number > 1 else 'its'} data" if number else ""
 
 
-def _autofail(cluster: Object) -> str:
+def _autofail(cluster: Object) -> tuple[str, str]:
     turn = f"kubectl pgwarden update cluster {cluster['metadata']['name']} --autofail=true"
-    return f"; autofail stays off, and there are no replicas, until {turn}"
+    return "autofail stays off and there are no replicas until you turn it on:", turn
 
 
-def _row(head: str, text: str) -> list[str]:
-    return [f"  {head + ':':<13}{text}"] if text else []
-
-
-def _point(target: Object) -> str:
+def _point(spec: Object) -> str:
+    target = spec.get("target") or {}
     if "time" in target:
         return clock(_time(target)) or str(target["time"])
     for kind, title in (("lsn", "WAL position"), ("xid", "transaction"), ("name", "restore point")):
         if kind in target:
             return f"{title} {target[kind]}"
-    return "the end of the backup itself" if target.get("immediate") else "the latest WAL"
+    if target.get("immediate"):
+        return "the end of the backup itself"
+    timeline = str(spec.get("targetTimeline") or "latest")
+    return "the latest WAL" if timeline == "latest" else f"the end of {_which(timeline)}"
 
 
-def _lost(target: Object, repository: Object, now: datetime) -> str:
-    if not target:
-        waiting = get(repository, int, "status", "unarchivedWAL")
-        queue = f"; {waiting} WAL segments wait to be archived now" if waiting else ""
-        archiving = (
-            "" if condition(repository, "Archiving") == "True" else ", and archiving does not work at the moment"
-        )
-        return f"only what cannot be archived any more before PostgreSQL is stopped{queue}{archiving}"
+def _which(timeline: str) -> str:
+    return "the backup's own timeline" if timeline == "current" else f"timeline {timeline}"
+
+
+def _lost(spec: Object, repository: Object, now: datetime) -> str:
+    target = spec.get("target") or {}
     time = _time(target)
     if time is not None:
-        return f"every transaction committed after {clock(time)}: those of the last {span(now - time)}"
+        return f"every transaction committed after {clock(time)}, that is in the last {span(now - time)}"
     if target.get("immediate"):
         return "every transaction committed after the end of the backup"
-    return f"every transaction committed after {_point(target)}"
+    if target:
+        return f"every transaction committed after {_point(spec)}"
+    left = _left_behind(spec, repository)
+    if left:
+        return left
+    waiting = get(repository, int, "status", "unarchivedWAL")
+    queue = f"; {count(waiting, 'WAL segment')} not archived yet" if waiting else ""
+    archiving = "" if condition(repository, "Archiving") == "True" else "; ARCHIVING IS NOT WORKING"
+    return f"only transactions that cannot be archived before PostgreSQL stops{queue}{archiving}"
+
+
+def _left_behind(spec: Object, repository: Object) -> str:
+    """What the end of an earlier timeline leaves behind; empty where recovery follows the latest one."""
+    wanted = str(spec.get("targetTimeline") or "latest")
+    if wanted == "latest":
+        return ""
+    followed = timeline_number(wanted)
+    if wanted == "current":
+        begins = _first_set(spec, repository)
+        followed = timeline_of_segment(begins.get("walStop")) if begins else None
+    newest = [timeline_of_segment(one.get("lastWal")) for one in objects(repository, "status", "storages")]
+    latest = max(filter(None, newest), default=None)
+    if followed is not None and followed == latest:
+        return ""
+    ended = f"timeline {followed}" if followed is not None else "the backup's own timeline"
+    now = f" (PostgreSQL is on timeline {latest})" if latest is not None else ""
+    return f"every transaction committed since {ended} ended, at a restore or failover{now}"
 
 
 def _time(target: Object) -> datetime | None:
@@ -83,21 +111,44 @@ def _time(target: Object) -> datetime | None:
         return None
 
 
-def _begins(spec: Object, target: Object, repository: Object) -> str:
-    """The newest backup set before the target, which is what pgBackRest takes; empty where that is not known."""
-    there, time = backup_sets.of(repository).of_storage(spec.get("storage")), _time(target)
-    # Before a moment or position another set may be the newest than the facts know of: among the listed it is not so.
-    sets = there.newest_first if time is not None or "lsn" in target else there.told
-    if spec.get("set") and spec["set"] != "latest":
-        sets = [entry for entry in sets if entry.get("label") == spec["set"]]
+def _begins(spec: Object, repository: Object) -> str:
+    first = _first_set(spec, repository)
+    if first is None:
+        return ""
+    ended = clock(moment(first.get("stopTime")))
+    return f"backup {first.get('label')} ({first.get('type')}, storage {first.get('storage')}, ended {ended})"
+
+
+def _first_set(spec: Object, repository: Object) -> Object | None:
+    """The set that recovery begins with; None where the status does not tell.
+
+    As the controller chooses: of the storages in their order the first that can be read and reaches the target, and
+    in it the newest set before the target.
+    """
+    away = {one.get("name") for one in objects(repository, "status", "storages") if one.get("reachable") is False}
+    for held in backup_sets.of(repository).of_storage(spec.get("storage")).held:
+        if held.name in away and not spec.get("storage"):
+            continue
+        found = _newest_before(spec, held)
+        if found is not None:
+            return found | {"storage": held.name}
+        if not held.whole:  # an older set than those that are listed may be the one
+            return None
+    return None
+
+
+def _newest_before(spec: Object, held: Held) -> Object | None:
+    target, label = spec.get("target") or {}, spec.get("set")
+    time = _time(target)
+    # Before a moment or position an unlisted set may be newer than the facts know: the listed are told without a gap.
+    sets = list(held.listed) if time is not None or "lsn" in target else held.told
+    if label and label != "latest":
+        sets = [entry for entry in sets if entry.get("label") == label]
     if time is not None:
         sets = [entry for entry in sets if (stop := moment(entry.get("stopTime"))) and stop <= time]
     if "lsn" in target:
         sets = [entry for entry in sets if _lsn(entry.get("lsnStop")) <= _lsn(target["lsn"])]
-    if not sets:
-        return ""
-    newest = sets[0]
-    return f"backup {newest.get('label')} ({newest.get('type')}, ended {clock(moment(newest.get('stopTime')))})"
+    return next(iter(backup_sets.newest_first(sets)), None)
 
 
 def _lsn(text: Any) -> int:
@@ -107,9 +158,9 @@ def _lsn(text: Any) -> int:
         return 0
 
 
-def _windows(repository: Object) -> str:
-    said = []
-    for entry in objects(repository, "status", "recoveryWindow"):
-        latest = clock(moment(entry.get("latest")))
-        said.append(f"{clock(moment(entry.get('earliest')))} to {latest} from storage {entry.get('storage')}")
-    return "; ".join(said)
+def _windows(repository: Object) -> list[str]:
+    return [
+        f"{clock(moment(entry.get('earliest')))} to {clock(moment(entry.get('latest')))} "
+        f"from storage {entry.get('storage')}"
+        for entry in objects(repository, "status", "recoveryWindow")
+    ]

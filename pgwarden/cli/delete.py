@@ -6,20 +6,20 @@ import argparse
 from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.registry import BY_PLURAL, BY_WORD
 from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.lookup import Objects
 from pgwarden.cli.operate import sure
-from pgwarden.cli.session import KINDS, Session, connect, names_of
+from pgwarden.cli.session import Session, connect, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
 from pgwarden.rules.deletion import of_backup
 
 Object = dict[str, Any]
-_PLURALS = {"schedule": "backupschedules", "backup": "backups"}
 
 
 async def run(args: argparse.Namespace, terminal: Terminal) -> int:
-    plural = _PLURALS[args.what]
+    plural = BY_WORD[args.what].plural
     async with connect(args) as session:
         chosen = [await _named(session, plural, name) for name in dict.fromkeys(args.name)]
         for obj in chosen:
@@ -35,7 +35,7 @@ async def run(args: argparse.Namespace, terminal: Terminal) -> int:
             if plural == "backups" and args.expire_set and not _expires(obj):
                 await _make_expire(session, obj)
             gone = await session.client.delete(paths.of(plural, session.namespace, name), uid=obj["metadata"]["uid"])
-            terminal.say(f"{obj['kind']} {name} {'deleted' if gone else 'was gone already'}")
+            terminal.say(f"{obj['kind']} {name} {'deleted' if gone else 'was already deleted'}")
     return OK
 
 
@@ -46,8 +46,9 @@ async def _named(session: Session, plural: str, name: str) -> Object:
     there = await session.all(plural)
     own = [obj["metadata"]["name"] for obj in there if obj.get("spec", {}).get("repository") == name]
     if own:
-        raise CliError(f"{name} is a Repository, not a {KINDS[plural]}; it has {', '.join(own[:20])}", code=1)
-    raise unknown(KINDS[plural], name, session.namespace, names_of(there))
+        kind = BY_PLURAL[plural].name
+        raise CliError(f"{name} is a Repository; name one of its {kind}s: {', '.join(own[:20])}", code=1)
+    raise unknown(BY_PLURAL[plural].name, name, session.namespace, names_of(there))
 
 
 def _expires(backup: Object) -> bool:
@@ -55,7 +56,7 @@ def _expires(backup: Object) -> bool:
 
 
 async def _of_set(session: Session, backup: Object) -> str:
-    """The webhook's own words of what goes with it."""
+    """The webhook's own words on what goes with it."""
     repository = await session.find("repositories", backup["spec"]["repository"])
     lookup = Objects([repository] if repository else [], session.namespace)
     judged = backup | {"spec": backup["spec"] | {"deletionPolicy": "Delete"}}
@@ -63,7 +64,7 @@ async def _of_set(session: Session, backup: Object) -> str:
 
 
 async def _make_expire(session: Session, backup: Object) -> None:
-    """With the finalizer at once: the controller would put it on, and the deletion might come first."""
+    """With the finalizer: the deletion might come before the controller puts it on."""
     metadata = backup["metadata"]
     finalizers = [*metadata.get("finalizers", []), names.FINALIZER_EXPIRE]
     change = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"], "finalizers": finalizers}
@@ -75,15 +76,15 @@ def consequence(obj: Object) -> str:
     """What its deletion means."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     if obj["kind"] == "BackupSchedule":
-        return f"Repository {spec.get('repository')} gets no more {spec.get('type')} backups of it; those there stay"
+        return f"it takes no more {spec.get('type')} backups of Repository {spec.get('repository')}; existing ones stay"
     phase = status.get("phase") or "Pending"
     if phase == "Running":
-        return "it is running and will be stopped; what it copied so far is of no use by itself"
+        return "it is running and will be stopped; what it has copied is unusable by itself"
     if phase == "Pending":
-        return "it has not begun and will not"
+        return "it has not started and never will"
     kept = (
         f"backup set {status['label']} stays in the repository until retention removes it"
         if status.get("label")
         else ""
     )
-    return f"the record of this {phase} backup goes" + (f"; {kept}" if kept else "")
+    return f"this {phase} Backup is deleted" + (f"; {kept}" if kept else "")

@@ -1,4 +1,4 @@
-"""Manifests out of files: each document as the API server would read it, and the line of each of its fields."""
+"""Manifests from files: each document as the API server would read it, and the line of each field."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _scalar(node: yaml.MappingNode, name: str) -> str:
 
 
 def read_all(names: Sequence[str], source: TextIO | None = None) -> list[Document]:
-    """The documents of files, folders and `-`. CliError where one of *names* cannot be read."""
+    """The documents of files, directories and `-`. CliError where one of *names* cannot be read."""
     found: list[Document] = []
     for name in names:
         if name == STDIN:
@@ -84,21 +84,21 @@ def read_all(names: Sequence[str], source: TextIO | None = None) -> list[Documen
             try:
                 text = path.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                raise CliError(f"{path} cannot be read: {error}") from None
+                raise CliError(f"cannot read {path}: {error}") from None
             found += read(path.as_posix(), text)
     return found
 
 
 def _files(path: Path) -> list[Path]:
     if not path.exists():
-        raise CliError(f"there is no file or folder {path}")
+        raise CliError(f"{path}: no such file or directory")
     if not path.is_dir():
         return [path]
     found = sorted(
         each for each in path.rglob("*") if each.suffix in SUFFIXES and each.is_file() and not _hidden(each, path)
     )
     if not found:
-        raise CliError(f"folder {path} holds no {', '.join(SUFFIXES)} file")
+        raise CliError(f"directory {path} has no {', '.join(SUFFIXES)} file")
     return found
 
 
@@ -124,18 +124,18 @@ def read(file: str, text: str) -> list[Document]:
 def _broken(file: str, text: str, error: yaml.YAMLError) -> Document:
     mark = getattr(error, "problem_mark", None)
     said = getattr(error, "problem", None) or str(error)
-    fault = Fault("", None, f"is no YAML: {said}{_template_hint(text)}", "yaml")
+    fault = Fault("", None, f"is not valid YAML: {said}{_template_hint(text)}", "yaml")
     return Document(file, None, None, ((mark.line + 1 if mark else 1, fault),))
 
 
 def _template_hint(text: str) -> str:
-    return "; is it a template? render it first (helm template … | pgwarden lint -)" if "{{" in text else ""
+    return "; if it is a template, render it first: helm template … | pgwarden lint -" if "{{" in text else ""
 
 
 def _documents(file: str, node: yaml.Node, text: str) -> Iterator[Document]:
     """One, or where it is a List its items."""
     if _nodes(node, {}) > MOST_NODES:
-        said = "its aliases stand for more than can be read, or for themselves"
+        said = "its aliases expand to too many nodes, or to themselves"
         yield Document(file, None, None, ((node.start_mark.line + 1, Fault("", None, said, "yaml")),))
         return
     if isinstance(node, yaml.MappingNode) and _scalar(node, "kind").endswith("List"):
@@ -150,7 +150,7 @@ def _documents(file: str, node: yaml.Node, text: str) -> Iterator[Document]:
     except (TypeError, ValueError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None) or node.start_mark
         said = f"{getattr(error, 'problem', None) or error}{_template_hint(text)}"
-        faults.append((mark.line + 1, Fault("", None, f"cannot be written as JSON: {said}", "yaml")))
+        faults.append((mark.line + 1, Fault("", None, f"cannot be converted to JSON: {said}", "yaml")))
         obj = None
     yield Document(file, obj, node, tuple(faults))
 
@@ -178,7 +178,7 @@ def _nodes(node: yaml.Node, known: dict[int, int]) -> int:
 
 
 def _repeated(node: yaml.Node, path: str) -> Iterator[tuple[int, Fault]]:
-    """Keys that stand twice: the API server refuses them, and every other reader takes one of the two."""
+    """Duplicate keys: the API server refuses them, and other readers take one of the two."""
     if isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield from _repeated(value, f"{path}[{index}]")
@@ -190,6 +190,6 @@ def _repeated(node: yaml.Node, path: str) -> Iterator[tuple[int, Fault]]:
         line = key.start_mark.line + 1
         name = key.value if isinstance(key, yaml.ScalarNode) else ""
         if name and name in seen and name != "<<":
-            yield line, Fault(field, None, f"stands twice, first on line {seen[name]}", "yaml")
+            yield line, Fault(field, None, f"is a duplicate key, first on line {seen[name]}", "yaml")
         seen.setdefault(name, line)
         yield from _repeated(value, field)

@@ -1,4 +1,4 @@
-"""What goes wrong as a user reads it: one sentence, or the faults one by one; never a traceback."""
+"""Errors as the user reads them: one sentence, or fault by fault; never a traceback."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def refused(title: str, faults: Sequence[Fault | str]) -> CliError:
     """*title* is what was refused; one fault stands on the same line."""
     lines = [str(fault) for fault in faults]
     if len(lines) == 1:
-        return CliError(f"{title} is refused: {lines[0]}", code=WRONG)
-    return CliError(f"{title} is refused, {len(lines)} faults:", lines, WRONG)
+        return CliError(f"{title} refused: {lines[0]}", code=WRONG)
+    return CliError(f"{title} refused, {len(lines)} faults:", lines, WRONG)
 
 
 def faults_of(message: str) -> list[str]:
@@ -70,13 +70,11 @@ def near(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
 
 
 def unknown(kind: str, name: str, where: str, known: Sequence[str]) -> CliError:
-    """There is no *kind* of that name, and what there is instead."""
+    """There is no *kind* of that name; what there is instead."""
     text = f"there is no {kind} {name} in namespace {where}"
     hint = near(name, known)
     if hint:
         return CliError(text + hint, code=WRONG)
     if known:
-        return CliError(
-            f"{text}; there {'are' if len(known) > 1 else 'is'} {', '.join(sorted(known)[:10])}", code=WRONG
-        )
-    return CliError(f"{text}, nor any other", code=WRONG)
+        return CliError(f"{text}; it has {', '.join(sorted(known)[:10])}", code=WRONG)
+    return CliError(f"{text}; it has none", code=WRONG)

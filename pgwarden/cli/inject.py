@@ -1,4 +1,4 @@
-"""inject: what the webhook would do to labelled pods, by its own core, without a cluster."""
+"""inject: what the webhook would do to labelled pods, by its own core and without a cluster."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pgwarden import __version__
+from pgwarden.api import names
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import output
 from pgwarden.cli.documents import Document, read_all
@@ -15,13 +16,13 @@ from pgwarden.cli.errors import OK, WRONG, refused
 from pgwarden.cli.lint import is_ours
 from pgwarden.cli.lookup import Objects, placed
 from pgwarden.cli.terminal import Terminal
-from pgwarden.cli.workloads import decision, injected, misplaced_label, template_of
+from pgwarden.cli.workloads import MISPLACED, decision, injected, misplaced_label, template_of
 from pgwarden.injection.decide import Inject, Refuse, Skip
 from pgwarden.injection.settings import Settings
 from pgwarden.rules.common import get
 
 Object = dict[str, Any]
-MOST_LINES = 5000  # of a document whose changes are shown
+MOST_LINES = 5000  # of a document that is compared
 #: The chart's default: its image's name, and its appVersion.
 IMAGE = f"pgwarden:{__version__}"
 
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     documents = read_all(args.file, terminal.source)
     broken = [f"{each.file}:{line}: {fault.message}" for each in documents for line, fault in each.faults]
     if broken:
-        raise refused("the input", broken)
+        raise refused("input", broken)
     namespace = args.namespace or "default"
     ours = [placed(with_defaults(each.obj), namespace) for each in documents if is_ours(each.obj)]
     lookup = Objects(ours, namespace, args.repository or ())
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
         terminal.say("---\n".join(output.as_yaml(changed) for _, changed in after))
     else:
         lines = [line for document, changed in after for line in diff(document, changed)]
-        terminal.say("\n".join(lines)) if lines else terminal.note("nothing would be injected: no pod here is labelled")
+        terminal.say("\n".join(lines)) if lines else terminal.note(
+            f"nothing to inject: no pod here has the label {names.LABEL_REPOSITORY}, or all are injected already"
+        )
     for fault in faults:
         terminal.note(f"refused: {fault}")
     return WRONG if faults else OK
@@ -64,7 +67,7 @@ def one(obj: Any, namespace: str, lookup: Objects, image: str) -> tuple[Any, Seq
             return obj, [(field, f"{field}: {fault.message}") for field, fault in zip(fields, faults, strict=True)]
         case Skip():
             if misplaced_label(obj, template):
-                return obj, [("metadata.labels", "the label is on the workload; put it on the pod template's metadata")]
+                return obj, [("metadata.labels", f"metadata.labels[{names.LABEL_REPOSITORY}]: {MISPLACED}")]
             return obj, ()
 
 
@@ -74,14 +77,14 @@ def title(obj: Any) -> str:
 
 
 def diff(document: Document, changed: Any) -> Iterator[str]:
-    """Both sides are written by the same hand, so that only the injection shows."""
+    """Both sides are formatted the same way, so that only the injection shows."""
     before, after = output.as_yaml(document.obj).splitlines(), output.as_yaml(changed).splitlines()
     heads = (f"{document.file} ({title(document.obj)})", f"{document.file} ({title(document.obj)}, injected)")
     if before != after and len(before) > MOST_LINES:  # comparing takes more than its square
         yield from (
             f"--- {heads[0]}",
             f"+++ {heads[1]}",
-            f"@@ {len(before)} lines, too many to compare: see -o yaml @@",
+            f"@@ {len(before)} lines are too many to compare; use -o yaml @@",
         )
         return
     yield from difflib.unified_diff(before, after, *heads, lineterm="")

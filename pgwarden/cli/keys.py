@@ -1,4 +1,4 @@
-"""S3 keys as the user hands them over: on the command line, in a file, on standard input, or typed unseen.
+"""S3 keys from the command line, a file, standard input, or a prompt that does not show them.
 
 No message ever repeats one.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from pgwarden.cli.errors import UNABLE, CliError
 from pgwarden.cli.terminal import Terminal
 
-_LARGEST = 65536  # bytes of a file with keys; more is something else
+_LARGEST = 65536  # characters of a file with keys
 _NAMES = {
     "aws_access_key_id": "key",
     "s3-key": "key",
@@ -28,12 +28,14 @@ class Keys:
 
 
 def read(args: argparse.Namespace, terminal: Terminal) -> Keys | None:
-    """None where none were given and nobody is there to be asked. CliError where what was given is no pair of keys."""
+    """None where none were given and there is no terminal to ask on. CliError where they are not a pair of keys."""
     if args.pgbackrest_s3_keys_from:
         return parse(_text(args.pgbackrest_s3_keys_from, terminal), args.pgbackrest_s3_keys_from)
     key, secret = args.pgbackrest_s3_key, args.pgbackrest_s3_key_secret
     if secret:
-        terminal.note("note: keys on the command line can be seen by others here; --pgbackrest-s3-keys-from reads them")
+        terminal.note(
+            "note: other users of this machine can see keys on the command line; prefer --pgbackrest-s3-keys-from"
+        )
     if not (key and secret) and terminal.interactive:
         key = key or terminal.ask("S3 access key: ")
         secret = secret or terminal.ask_unseen("S3 secret key (not shown): ")
@@ -57,10 +59,12 @@ def parse(text: str, where: str) -> Keys:
             profiles.setdefault(current, {})[_NAMES[name.strip().lower()]] = value.strip()
     if not profiles:
         if len(lines) != 2:
-            raise CliError(f"{_title(where)} must have two lines, key and secret key, or be an AWS credentials file")
+            raise CliError(f"{_title(where)} must be an AWS credentials file, or two lines: access key and secret key")
         return _checked(lines[0], lines[1], _title(where))
     if "default" not in profiles and len(profiles) > 1:
-        raise CliError(f"{_title(where)} has several profiles and none is named default: {', '.join(sorted(profiles))}")
+        raise CliError(
+            f"{_title(where)} has several profiles, none of them named default: {', '.join(sorted(profiles))}"
+        )
     found = profiles.get("default") or next(iter(profiles.values()))
     return _checked(found.get("key", ""), found.get("secret", ""), _title(where))
 
@@ -70,18 +74,18 @@ def _checked(key: str, secret: str, title: str) -> Keys:
         if not value:
             raise CliError(f"{title}: the {what} is missing", code=UNABLE)
         if not value.isprintable() or " " in value:
-            raise CliError(f"{title}: the {what} has spaces or control characters in it", code=UNABLE)
+            raise CliError(f"{title}: the {what} must not contain spaces or control characters", code=UNABLE)
     return Keys(key, secret)
 
 
 def _text(where: str, terminal: Terminal) -> str:
     if where == "-":
-        return terminal.source.read(_LARGEST)
+        return terminal.read(_LARGEST)
     try:
         with Path(where).open(encoding="utf-8") as file:
             return file.read(_LARGEST)
     except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "it is no text"
+        said = error.strerror if isinstance(error, OSError) else "not a text file"
         raise CliError(f"--pgbackrest-s3-keys-from {where}: {said}") from None
 
 

@@ -1,4 +1,4 @@
-"""lint: every fault of a set of manifests, found by the webhook's own rules without a cluster."""
+"""lint: every fault of a set of manifests, by the webhook's own rules and without a cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pgwarden import rules
+from pgwarden import rules, storages
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
@@ -18,7 +18,7 @@ from pgwarden.cli.documents import Document, read_all
 from pgwarden.cli.errors import OK, WRONG
 from pgwarden.cli.lookup import Objects, placed
 from pgwarden.cli.terminal import Terminal
-from pgwarden.cli.workloads import decision, misplaced_label, template_of
+from pgwarden.cli.workloads import MISPLACED, decision, misplaced_label, template_of
 from pgwarden.injection.decide import Inject, Refuse
 from pgwarden.injection.settings import Settings
 from pgwarden.rules.common import get
@@ -39,9 +39,7 @@ class Case:
 
 def run(args: argparse.Namespace, terminal: Terminal) -> int:
     documents = read_all(args.file, terminal.source)
-    defaults = OperatorDefaults(
-        s3_bucket=args.default_s3_bucket, s3_endpoint=args.default_s3_endpoint, s3_region=args.default_s3_region
-    )
+    defaults = OperatorDefaults(**{field: getattr(args, f"default_{field}") for field in storages.default_fields()})
     found = lint(
         documents,
         namespace=args.namespace or "default",
@@ -84,9 +82,8 @@ def _of(document: Document, case: Case) -> Iterator[report.Finding]:
     if template is None:
         return
     if misplaced_label(document.obj, template):
-        message = "is on the workload, where it protects nothing; put it on the pod template's metadata"
         field = f"metadata.labels[{names.LABEL_REPOSITORY}]"
-        yield report.finding(document, Fault(field, None, message, "misplaced-label"))
+        yield report.finding(document, Fault(field, None, MISPLACED, "misplaced-label"))
     decided = decision(template, case.lookup.repository, Settings(image="pgwarden", defaults=case.defaults))
     if isinstance(decided, Refuse):
         for fault in decided.faults:
@@ -113,7 +110,7 @@ def _ours(document: Document, case: Case) -> Iterator[report.Finding]:
 
 
 def _twice(documents: Sequence[Document], namespace: str) -> Iterator[report.Finding]:
-    """The same object in two places: the second replaces the first, whichever that is."""
+    """The same object in two places: whichever is applied last wins."""
     seen: dict[tuple[str, str, str], Document] = {}
     for document in documents:
         name = get(document.obj, str, "metadata", "name")
@@ -123,5 +120,5 @@ def _twice(documents: Sequence[Document], namespace: str) -> Iterator[report.Fin
         key = (str(document.obj.get("kind")), where, name)
         first = seen.setdefault(key, document)
         if first is not document:
-            message = f"is there twice, first at {first.file}:{first.line('metadata.name')}"
+            message = f"is defined twice, first at {first.file}:{first.line('metadata.name')}"
             yield report.finding(document, Fault("metadata.name", name, message, "twice"))

@@ -7,12 +7,13 @@ from typing import Any
 
 from pgwarden.api.names import API_VERSION
 from pgwarden.rules.common import get
+from pgwarden.storages import TYPES
 
 Object = dict[str, Any]
 
 
 class Objects:
-    """Names in *assumed* are Repositories that are taken to be there, with nothing known of them."""
+    """Names in *assumed* are Repositories that are assumed to exist, with nothing known of them."""
 
     def __init__(self, objects: Iterable[Object], namespace: str = "default", assumed: Iterable[str] = ()) -> None:
         self._namespace = namespace
@@ -60,10 +61,10 @@ def placed(obj: Object, namespace: str) -> Object:
 
 
 def assumed(namespace: str, name: str) -> Object:
-    """A Repository of which only the name is known: it has every storage, and some retention."""
+    """A Repository of which only the name is known: it has every storage, and retention."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Repository",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"storageType": "local,s3", "retention": {"full": 1}},
+        "spec": {"storageType": TYPES[-1], "retention": {"full": 1}},
     }

@@ -1,4 +1,4 @@
-"""`kubectl pgwarden` and `pgwarden`: words in, exit code out. Whatever goes wrong is a sentence, never a traceback."""
+"""`kubectl pgwarden` and `pgwarden`: words in, exit code out. An error is a sentence, never a traceback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None, terminal: Terminal | None = None) ->
     try:
         code = _guarded(words, where)
         where.out.flush()
-    except BrokenPipeError:  # `… | head`: nobody reads on
+    except BrokenPipeError:  # `… | head`: the reader has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     return code
@@ -68,13 +68,13 @@ def _run(words: list[str], terminal: Terminal) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     if getattr(args, "timeout", 0) and not args.wait:
-        raise UsageError("--timeout says how long --wait looks; give --wait too")
+        raise UsageError("--timeout needs --wait")
     if getattr(args, "timeout", 0) < 0:
-        raise UsageError(f"--timeout {args.timeout} is less than nothing")
+        raise UsageError(f"--timeout {args.timeout} must not be negative")
 
 
 def program() -> str:
-    """As the user called it: kubectl finds the plugin under the name kubectl-pgwarden."""
+    """The name it was called by: kubectl runs the plugin as kubectl-pgwarden."""
     return "kubectl pgwarden" if PurePath(sys.argv[0]).stem == "kubectl-pgwarden" else "pgwarden"
 
 
@@ -84,26 +84,29 @@ def version(_: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def translated(error: Exception) -> CliError:
-    """What another part of the program raised, as the user reads it."""
+    """An error of another part of the program, as the user reads it."""
     import aiohttp
 
     from pgwarden.kube import errors
+    from pgwarden.kube.kubeconfig import KubeconfigError
 
     if isinstance(error, errors.ApiError):
         return _of_api(error)
+    if isinstance(error, KubeconfigError):
+        return CliError(str(error))
     if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
         said = " ".join(str(error).split()) or type(error).__name__
-        return CliError(f"the API server does not answer: {said}")
-    return CliError(f"this should not happen: {type(error).__name__}: {error} (PGWARDEN_DEBUG=1 shows where)")
+        return CliError(f"cannot reach the API server: {said}")
+    return CliError(f"internal error: {type(error).__name__}: {error} (PGWARDEN_DEBUG=1 shows where)")
 
 
 def _of_api(error: Any) -> CliError:
     if error.status == 401:
-        return CliError("the API server does not know you: the kubeconfig's credentials are wrong or have expired")
+        return CliError("authentication failed: the kubeconfig's credentials are wrong or have expired")
     if error.status == 404 and "requested resource" in error.message:
         return CliError("pgwarden is not installed in this cluster: it has no pgwarden.io resources")
     if error.status >= 500 or error.status == 429:
-        return CliError(f"the API server cannot do it now: {error.message}")
+        return CliError(f"the API server cannot answer now: {error.message}")
     faults = faults_of(error.message)
     if len(faults) == 1:
         return CliError(f"refused: {faults[0]}", code=WRONG)

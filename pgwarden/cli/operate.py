@@ -1,4 +1,4 @@
-"""backup, restore and create schedule: each makes its resource."""
+"""backup, restore and create schedule: each creates its resource."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ async def restore(args: argparse.Namespace, terminal: Terminal) -> int:
 
     async def confirm(session: Session, obj: Object) -> None:
         if args.volume_claim:
-            return  # nothing that is there is touched
+            return  # nothing that exists is touched
         repository = await session.repository(args.repository)
         cluster = await session.find("postgresclusters", args.repository)
         for line in data_loss.of_restore(obj, repository, datetime.now(UTC), cluster):
             terminal.note(line)
-        sure(args, terminal, f"Type the Repository's name ({args.repository}) to go on: ", args.repository)
+        sure(args, terminal, f"Type the Repository's name ({args.repository}) to continue: ", args.repository)
 
     return await submit(args, terminal, resources.restore(args, datetime.now(UTC)), confirm)
 
@@ -45,11 +45,11 @@ def sure(args: argparse.Namespace, terminal: Terminal, question: str, answer: st
     if args.yes:
         return
     if not terminal.interactive:
-        raise CliError("nobody is there to be asked; give --yes to go on, or --dry-run to look only", code=UNABLE)
+        raise CliError("no terminal to ask on; give --yes to continue, or --dry-run to change nothing", code=UNABLE)
     if terminal.ask(question).lower() != answer.lower():
         raise CliError("nothing was changed", code=WRONG)
 
 
 def settle(args: argparse.Namespace) -> None:
-    """The namespace goes into the resource, so that a dry run prints where it would be."""
+    """The namespace goes into the resource, so that a dry run prints where it would go."""
     args.namespace = known_namespace(args)

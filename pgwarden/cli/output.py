@@ -45,13 +45,24 @@ def listed(objects: Sequence[Object]) -> Object:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """Columns two spaces apart; what is empty is `-`."""
+    """Columns two spaces apart; an empty cell is `-`."""
     cells = [[str(cell) if cell not in {None, ""} else "-" for cell in row] for row in rows]
     widths = [max(len(row[n]) for row in [list(heads), *cells]) for n in range(len(heads))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [heads, *cells]
     ]
+
+
+def row(head: str, *texts: str) -> list[str]:
+    """`  head:        text`, further texts below the first; nothing where there is no text."""
+    heads = [f"{head}:", *[""] * len(texts)]
+    return [f"  {head:<13}{text}" for head, text in zip(heads, filter(None, texts), strict=False)]
+
+
+def count(number: int, noun: str) -> str:
+    """1 backup, 2 backups."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def moment(text: Any) -> datetime | None:

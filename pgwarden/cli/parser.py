@@ -1,4 +1,4 @@
-"""From words to a Command and its values. Unknown words are answered with what is near them."""
+"""From words to a Command and its values. Unknown words are answered with those that are near."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pgwarden.cli.commands import COMMANDS, GLOBAL
+from pgwarden.api.registry import BY_WORD
+from pgwarden.cli.commands import COMMANDS, GLOBAL, KNOWN_AS
 from pgwarden.cli.errors import UsageError, near
 from pgwarden.cli.spec import Argument, Command, Option
 
 _HELP = ("-h", "--help")
-#: Their values begin with dashes themselves: `--backup-opts --type=full` is as good as `--backup-opts=--type=full`.
+#: Their values begin with dashes: `--backup-opts --type=full` is read as `--backup-opts=--type=full`.
 _TAKE_DASHES = ("--backup-opts", "--schedule-opts")
+
+#: What kubectl deletes: the webhook has the guards, and there is nothing to add.
+_BY_KUBECTL = ("repository", "restore")
 
 
 class HelpWanted(Exception):
-    """`text` is to be printed, and that is all."""
+    """`text` is to be printed, and nothing else done."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -25,11 +29,11 @@ class HelpWanted(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}\n{self.format_usage().strip()}\n`{self.prog} --help` explains each option.")
+        raise UsageError(f"{message}\n{self.format_usage().strip()}\nSee `{self.prog} --help`.")
 
 
 def parse(words: Sequence[str], prog: str = "pgwarden") -> tuple[Command, argparse.Namespace]:
-    """UsageError where they are no command; HelpWanted where help was asked for."""
+    """UsageError where they are not a command; HelpWanted where help was asked for."""
     command, rest = find(words, prog)
     parser = build(command, prog)
     if any(word in _HELP for word in _before_separator(rest)):
@@ -49,7 +53,7 @@ def find(words: Sequence[str], prog: str) -> tuple[Command, list[str]]:
         raise HelpWanted(overview(prog))
     if rest[0].startswith("-"):
         known = [flag for option in GLOBAL for flag in option.flags]
-        raise UsageError(f"there is no option {rest[0]} before a command{near(rest[0], known)}")
+        raise UsageError(f"unknown option {rest[0]} before the command{near(rest[0], known)}")
     matching = [command for command in COMMANDS if command.words[0] == rest[0]]
     if not matching:
         raise UsageError(_no_command(rest[0], prog))
@@ -63,12 +67,21 @@ def _second_word(matching: list[Command], before: list[str], rest: list[str], pr
     if len(rest) > 1 and rest[1] in _HELP:
         raise HelpWanted(overview(prog, matching))
     if len(rest) < 2 or rest[1].startswith("-"):
-        raise UsageError(f"{rest[0]} what? one of {', '.join(things)}")
+        raise UsageError(f"{rest[0]} needs one of {', '.join(things)}")
     for command in matching:
-        # A plural is what many type.
+        # Many type the plural.
         if rest[1] in {command.words[1], f"{command.words[1]}s", _plural(command.words[1])}:
             return command, [*before, *rest[2:]]
-    raise UsageError(f"{rest[0]} knows {', '.join(things)}, not {rest[1]}{near(rest[1], things)}")
+    hint = near(rest[1], things) or _elsewhere(rest[0], rest[1], prog)
+    raise UsageError(f"{rest[0]} takes {', '.join(things)}, not {rest[1]}{hint}")
+
+
+def _elsewhere(first: str, second: str, prog: str) -> str:
+    """Where that is done which *first* does not do to *second*."""
+    singular = next((word for word in _BY_KUBECTL if second in {word, _plural(word)}), "")
+    if first == "delete" and singular:
+        return f"; use `kubectl delete {BY_WORD[singular].short_name}`"
+    return f"; use `{prog} {second}`" if any(command.words == (second,) for command in COMMANDS) else ""
 
 
 def _plural(word: str) -> str:
@@ -76,13 +89,14 @@ def _plural(word: str) -> str:
 
 
 def _no_command(word: str, prog: str) -> str:
-    firsts = [command.words[0] for command in COMMANDS if not command.hidden]
-    hint = near(word, firsts)
-    return f"there is no command {word}{hint}" + ("" if hint else f"; `{prog} --help` lists them")
+    if word in KNOWN_AS:
+        return f"unknown command {word}; use `{prog} {KNOWN_AS[word]}`"
+    hint = near(word, [command.words[0] for command in COMMANDS])
+    return f"unknown command {word}{hint or f'; see `{prog} --help`'}"
 
 
 def split_global(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Options of GLOBAL that stand before the command, and the rest."""
+    """Options of GLOBAL before the command, and the rest."""
     takes = {flag: not option.switch for option in GLOBAL for flag in option.flags}
     before: list[str] = []
     rest = list(words)
@@ -118,12 +132,12 @@ def _before_separator(words: list[str]) -> list[str]:
 def _strange(command: Command, strange: list[str], prog: str) -> str:
     word = strange[0]
     if not word.startswith("-"):
-        return f"{command.title} has no use for {word}; put a value with spaces in quotes"
+        return f"unexpected argument {word} of {command.title}; quote a value that contains spaces"
     known = [flag for option in (*command.options, *GLOBAL) for flag in option.flags]
     name = word.partition("=")[0]
-    hint = near(name, known)
-    text = f"{command.title} has no option {name}{hint}"
-    return text if hint else f"{text}; `{prog} {command.title} --help` lists them"
+    meant = [option.flags[-1] for option in command.options if name in option.known_as]
+    hint = f"; use {meant[0]}" if meant else near(name, known)
+    return f"{command.title} has no option {name}{hint or f'; see `{prog} {command.title} --help`'}"
 
 
 def build(command: Command, prog: str = "pgwarden") -> argparse.ArgumentParser:
@@ -131,7 +145,7 @@ def build(command: Command, prog: str = "pgwarden") -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"{prog} {command.title}",
         description=command.summary[0].upper() + command.summary[1:] + ".",
-        epilog=f"example:{examples}" if examples else None,
+        epilog=f"example{'s' if len(command.examples) > 1 else ''}:{examples}" if examples else None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -142,7 +156,7 @@ def build(command: Command, prog: str = "pgwarden") -> argparse.ArgumentParser:
         if option.group and option.group not in groups:
             groups[option.group] = parser.add_mutually_exclusive_group()
         _add_option(groups.get(option.group, parser), option)
-    shared = parser.add_argument_group("options of every command")
+    shared = parser.add_argument_group("options of all commands")
     for option in GLOBAL:
         _add_option(shared, option)
     return parser
@@ -175,18 +189,17 @@ def _add_option(to: Any, option: Option) -> None:
 
 
 def overview(prog: str, commands: Sequence[Command] = COMMANDS) -> str:
-    shown = [command for command in commands if not command.hidden]
-    width = max(len(command.title) for command in shown)
-    lines = [f"  {command.title:<{width}}  {command.summary}" for command in shown]
+    width = max(len(command.title) for command in commands)
+    lines = [f"  {command.title:<{width}}  {command.summary}" for command in commands]
     return "\n".join(
         [
             f"usage: {prog} COMMAND … [-n NAMESPACE] [--kubeconfig FILE] [--context NAME]",
             "",
-            "Disaster recovery for PostgreSQL on Kubernetes. Each command that changes something creates or deletes a",
-            "resource and does nothing else; --dry-run -o yaml prints it.",
+            "Disaster recovery for PostgreSQL on Kubernetes. Each command that changes anything creates, changes or",
+            "deletes one resource and does nothing else; --dry-run -o yaml prints it.",
             "",
             *lines,
             "",
-            f"`{prog} COMMAND --help` explains one of them.",
+            f"`{prog} COMMAND --help` explains one.",
         ]
     )

@@ -1,4 +1,4 @@
-"""What a Repository protects, since when, and what is wrong with that. Pure: objects in, a judgement out."""
+"""What a Repository protects, since when, and what is wrong. Pure: objects in, a judgement out."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pgwarden.api import records
-from pgwarden.cli.output import clock, moment, span
-from pgwarden.cli.protection_cluster import in_words, notes_of_cluster, of_cluster
+from pgwarden.api import names, records
+from pgwarden.cli import missed_runs
+from pgwarden.cli.output import clock, count, moment, span
+from pgwarden.cli.protection_cluster import NOT_REPORTED, cause_of, in_words, notes_of_cluster, of_cluster
+from pgwarden.cli.short_messages import described
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.rules import backup_sets
+from pgwarden.rules.common import condition as condition_of
 from pgwarden.rules.common import get, has_full_retention, objects
+from pgwarden.storages import NAMES
 
 Object = dict[str, Any]
-#: A due run is taken up within seconds: this late, nobody takes it up.
+#: A due run is started within seconds; one that is this late has nobody to start it.
 LATE = timedelta(minutes=5)
+#: Longer without archived WAL deserves a note: few writes fill a segment slowly.
+QUIET = timedelta(minutes=15)
 _NEEDED = ("Ready", "Reachable", "Archiving")
 
 
@@ -52,14 +58,21 @@ def _without_repository(cluster: Object) -> Protection:
 
 
 def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Protection:
-    schedules, backups, restores = (_own(there[p], repository) for p in ("backupschedules", "backups", "restores"))
+    schedules, backups = _own(there["backupschedules"], repository), _own(there["backups"], repository)
+    restores = _own(there["restores"], repository)
     windows = objects(repository, "status", "recoveryWindow")
     starts = [time for one in windows if (time := moment(one.get("earliest")))]
     ends = [time for one in windows if (time := moment(one.get("latest")))]
     due = [time for one in schedules for text in _upcoming(one)[:1] if (time := moment(text))]
     cluster = next((one for one in there.get("postgresclusters", []) if _place(one) == _place(repository)), None)
-    wrong = [*_of_status(repository), *_of_backups(backups), *_of_restores(restores), *_of_schedules(schedules, now)]
-    notes = [*_notes(repository, schedules, backups, restores)]
+    wrong = [
+        *_of_status(repository, cause_of(cluster) if cluster is not None else ""),
+        *_of_backups(backups),
+        *_of_restores(restores),
+        *_of_schedules(schedules, now),
+    ]
+    notes = [*_notes(schedules, backups, restores), *_of_retention(repository, schedules, cluster)]
+    notes += _of_quiet(repository, max(ends, default=None), now)
     if cluster is not None:
         wrong = [*of_cluster(cluster), *wrong]
         notes += notes_of_cluster(cluster)
@@ -82,71 +95,91 @@ def _own(listed: Iterable[Object], repository: Object) -> list[Object]:
     return [obj for obj in listed if (obj["metadata"].get("namespace"), get(obj, str, "spec", "repository")) == wanted]
 
 
-def _of_status(repository: Object) -> Iterator[str]:
+def _of_status(repository: Object, told: str) -> Iterator[str]:
+    """Each cause once: a condition may have the message of another, or that of the cluster, which is *told*."""
     if not get(repository, dict, "status"):
-        yield "pgwarden has not looked at it yet; does its controller run?"
+        yield NOT_REPORTED
         return
     found = {str(one.get("type")): one for one in objects(repository, "status", "conditions")}
     if found.get("Rejected", {}).get("status") == "True":
-        yield f"the Repository is refused: {found['Rejected'].get('message')}"
-    said: set[str] = set()
+        yield f"the Repository is rejected: {found['Rejected'].get('message')}"
     for kind in _NEEDED:
         condition = found.get(kind, {})
-        message = str(condition.get("message") or "not known")
-        if condition.get("status") != "True" and message not in said:
-            said.add(message)
-            yield f"{kind} is {condition.get('status') or 'Unknown'}: {message}"
+        message = _without_advice(repository, str(condition.get("message") or "not known"))
+        if condition.get("status") != "True" and message not in told:
+            told += f"; {message}"
+            yield f"{kind} is {condition.get('status') or 'Unknown'}: {described(repository, message)}"
     if not objects(repository, "status", "recoveryWindow"):
         yield "there is no finished backup: nothing can be recovered"
     for pod in objects(repository, "status", "pods"):
-        if pod.get("message"):
-            yield f"pod {pod.get('name')}: {pod['message']}"
-        elif pod.get("injected") is False:
-            yield f"pod {pod.get('name')} was not injected: delete it, and its successor is"
-    damaged, others = backup_sets.of(repository).damaged()
-    for label in damaged:
-        yield f"backup set {label} holds pages with wrong checksums: see pgBackRest's log of its Job"
+        if pod.get("injected") is False:
+            yield (
+                f"pod {pod.get('name')} is not injected: put the label {names.LABEL_REPOSITORY} on the pod template of "
+                "its workload, or if it is there, delete the pod"
+            )
+        elif pod.get("message"):
+            yield f"pod {pod.get('name')}: {described(repository, pod['message'])}"
+    yield from _damaged(repository)
+
+
+def _without_advice(repository: Object, message: str) -> str:
+    """Conditions repeat what is wrong with a pod, and the pod has a line of its own."""
+    for pod in objects(repository, "status", "pods"):
+        if pod.get("injected") is False and pod.get("message"):
+            message = message.replace(str(pod["message"]), "not injected")
+    return message
+
+
+def _damaged(repository: Object) -> Iterator[str]:
+    labels, others = backup_sets.of(repository).damaged()
+    for label in labels:
+        yield f"backup set {label} has pages with invalid checksums: see the log of its Job"
     if others:
-        hold = f"{others} older backup sets hold" if others > 1 else "an older backup set holds"
-        yield f"{hold} pages with wrong checksums: see pgbackrest info in the repository host"
+        have = "has" if others == 1 else "have"
+        yield (
+            f"{count(others, 'older backup set')} {have} pages with invalid checksums: "
+            "run `pgbackrest info` in the repository host"
+        )
 
 
 def _of_backups(backups: list[Object]) -> Iterator[str]:
     last = _last_over(backups)
     if last is not None and _phase(last) == "Failed":
-        yield f"the last Backup, {last['metadata']['name']}, failed: {_said(last)}"
+        yield f"the last Backup, {last['metadata']['name']}, failed: {described(last, _said(last))}"
 
 
 def _of_restores(restores: list[Object]) -> Iterator[str]:
     last = _last_over(restores)
     if last is not None and _phase(last) == "Failed":
         step = get(last, str, "status", "step")
-        yield f"the last Restore, {last['metadata']['name']}, failed{f' at step {step}' if step else ''}: {_said(last)}"
+        at = f" at step {step}" if step else ""
+        yield f"the last Restore, {last['metadata']['name']}, failed{at}: {described(last, _said(last))}"
 
 
 def _of_schedules(schedules: list[Object], now: datetime) -> Iterator[str]:
     for one in schedules:
         name = one["metadata"]["name"]
         if _phase(one) == "Failed":
-            yield f"BackupSchedule {name} is refused: {_condition_message(one)}"
+            yield f"BackupSchedule {name} is rejected: {_condition_message(one)}"
             continue
         if _phase(one) == "Degraded":
-            yield f"BackupSchedule {name} goes on, but a rule refuses it by now: {_condition_message(one)}"
+            yield f"BackupSchedule {name} still runs, but a rule now rejects it: {_condition_message(one)}"
         if get(one, bool, "spec", "suspend"):
             continue
         if _phase(one) == "Pending" and one.get("status"):
-            yield f"BackupSchedule {name} waits: {_said(one)}"
+            yield f"BackupSchedule {name} is waiting: {_said(one)}"
         due = moment(next(iter(_upcoming(one)), None))
         if due is not None and now - due > LATE:
-            yield f"BackupSchedule {name} is overdue since {clock(due)} ({span(now - due)}); does the controller run?"
+            yield f"BackupSchedule {name} is overdue since {clock(due)} ({span(now - due)}): is the controller running?"
         missed = objects(one, "status", "missed")
         newest = moment(missed[-1].get("time")) if missed else None
         started = moment(get(one, str, "status", "lastScheduleTime"))
         if newest is not None and (started is None or newest > started):
-            yield f"BackupSchedule {name} missed its run of {clock(newest)}: {missed[-1].get('reason')}"
+            why = missed_runs.in_words(missed[-1].get("reason"))
+            yield f"BackupSchedule {name} missed its run of {clock(newest)}: {why}"
 
 
-def _notes(repository: Object, schedules: list[Object], backups: list[Object], restores: list[Object]) -> Iterator[str]:
+def _notes(schedules: list[Object], backups: list[Object], restores: list[Object]) -> Iterator[str]:
     for one in (*backups, *restores):
         if _phase(one) == "Running":
             yield f"{one['kind']} {one['metadata']['name']} is running: {_said(one)}"
@@ -154,10 +187,24 @@ def _notes(repository: Object, schedules: list[Object], backups: list[Object], r
         if get(one, bool, "spec", "suspend"):
             yield f"BackupSchedule {one['metadata']['name']} is suspended"
     if not schedules:
-        yield "no BackupSchedule: backups are made by hand only"
-    options = [parse_options(get(one, list, "spec", "options"), command="backup")[0] for one in schedules]
+        yield "there is no BackupSchedule: backups are taken by hand only"
+
+
+def _of_retention(repository: Object, schedules: list[Object], cluster: Object | None) -> Iterator[str]:
+    given = [get(one, list, "spec", "options") for one in schedules]
+    options = [parse_options(one, command="backup", storages=NAMES)[0] for one in given]
     if not any(has_full_retention(repository, one) for one in (None, *options)):
-        yield "no retention is set: backups are kept forever"
+        field = "spec.retention.full" if cluster is None else "spec.repository.retention.full of the PostgresCluster"
+        yield f"no retention is set, so backups are kept forever: set {field}"
+
+
+def _of_quiet(repository: Object, until: datetime | None, now: datetime) -> Iterator[str]:
+    archives = condition_of(repository, "Archiving") == "True"
+    if until is not None and now - until > QUIET and archives:
+        yield (
+            f"no WAL was archived for {span(now - until)}: commits since then are on the data volume only; "
+            "archive_timeout of PostgreSQL limits this"
+        )
 
 
 def _upcoming(schedule: Object) -> list[Any]:

@@ -1,13 +1,15 @@
-"""A PostgresCluster in `status`: in a few words, what is wrong with it, and what is to be known. Pure."""
+"""A PostgresCluster in `status`: in a few words, what is wrong with it, and what to know. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from pgwarden.cli.short_messages import described
 from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]
+NOT_REPORTED = "pgwarden has not reported on it yet: is its controller running?"
 
 
 def in_words(cluster: Object) -> str:
@@ -23,18 +25,37 @@ def in_words(cluster: Object) -> str:
 
 
 def of_cluster(cluster: Object) -> Iterator[str]:
-    name = cluster["metadata"]["name"]
+    name, rejected, phase = cluster["metadata"]["name"], _rejected(cluster), _phase(cluster)
+    if rejected:
+        yield f"PostgresCluster {name} is rejected: {rejected}"
+    elif phase != "Ready":
+        said = cause_of(cluster)
+        yield f"PostgresCluster {name} is {phase}: {described(cluster, said) if said else NOT_REPORTED}"
+
+
+def cause_of(cluster: Object) -> str:
+    """What `of_cluster` gives as the cause, in full."""
+    if _rejected(cluster) or _phase(cluster) == "Ready":
+        return ""
+    return get(cluster, str, "status", "message") or ""
+
+
+def _rejected(cluster: Object) -> str:
+    """Why its spec is not carried out; empty where it is."""
     rejected = [one for one in objects(cluster, "status", "conditions") if one.get("type") == "Rejected"]
-    if rejected and rejected[0].get("status") == "True" and get(cluster, str, "status", "phase") == "Failed":
-        yield f"PostgresCluster {name} is refused: {rejected[0].get('message')}"
-        return
-    phase = get(cluster, str, "status", "phase") or "Pending"
-    if phase != "Ready":
-        said = get(cluster, str, "status", "message") or "pgwarden has not looked at it yet; does its controller run?"
-        yield f"PostgresCluster {name} is {phase}: {said}"
+    if rejected and rejected[0].get("status") == "True" and _phase(cluster) == "Failed":
+        return str(rejected[0].get("message"))
+    return ""
+
+
+def _phase(cluster: Object) -> str:
+    return get(cluster, str, "status", "phase") or "Pending"
 
 
 def notes_of_cluster(cluster: Object) -> Iterator[str]:
     if get(cluster, bool, "spec", "autofail") is False:
         turn = f"kubectl pgwarden update cluster {cluster['metadata']['name']} --autofail=true"
-        yield f"autofail is off: no replica takes over; {turn} turns it on"
+        yield (
+            "autofail is off: no replica takes over from a lost primary; one whose pod restarts comes back by itself. "
+            f"To turn it on: {turn}"
+        )

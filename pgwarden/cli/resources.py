@@ -14,6 +14,7 @@ from pgwarden.api.faults import Fault
 from pgwarden.cli.errors import refused
 from pgwarden.pgbackrest.option_table import Command
 from pgwarden.pgbackrest.user_options import ParsedOptions, parse_options
+from pgwarden.storages import NAMES
 
 Object = dict[str, Any]
 
@@ -81,7 +82,7 @@ def _given(args: argparse.Namespace, options: ParsedOptions) -> Object:
 def _options(flag: str, text: str, command: Command, kind: str) -> ParsedOptions:
     if not text.strip():
         return ParsedOptions()
-    parsed, faults = parse_options([text], command=command, field=flag)
+    parsed, faults = parse_options([text], command=command, storages=NAMES, field=flag)
     if faults:
         raise refused(kind, [_of_flag(fault, flag) for fault in faults])
     return parsed

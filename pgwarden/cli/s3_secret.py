@@ -1,4 +1,4 @@
-"""The Secret with the S3 keys of a new cluster: found, or made of the keys that were given."""
+"""The Secret with the S3 keys of a new Repository or cluster: found, or made of the keys that were given."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
-from pgwarden.cli import cluster_resources, keys, submit
+from pgwarden.cli import keys, repository_resources, submit
 from pgwarden.cli.errors import UNABLE, WRONG, CliError
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
@@ -24,11 +24,11 @@ class S3Secret:
     made: Object | None = None  # as the API server answered
 
     @classmethod
-    async def of(cls, args: argparse.Namespace, terminal: Terminal, session: Session) -> S3Secret:
+    async def of(cls, args: argparse.Namespace, terminal: Terminal, session: Session, owner: str) -> S3Secret:
         """CliError where there are no keys, or a Secret of the name has others."""
-        if not cluster_resources.uses_s3(args):
+        if not repository_resources.uses_s3(args):
             return cls(session, None)
-        name = cluster_resources.secret_name(args)
+        name = repository_resources.secret_name(args, owner)
         there = await find_named(session.client, "secrets", session.namespace, name)
         if args.pgbackrest_s3_secret:
             if there is None:
@@ -38,19 +38,20 @@ class S3Secret:
         given = keys.read(args, terminal) if there is None or _any_given(args) else None
         if there is None and given is None:
             raise CliError(
-                "S3 needs keys: --pgbackrest-s3-keys-from FILE (- is standard input), or --pgbackrest-s3-secret NAME",
+                "storage s3 needs keys: give --pgbackrest-s3-keys-from=FILE (- is standard input) "
+                "or --pgbackrest-s3-secret=NAME",
                 code=UNABLE,
             )
         if there is None:
-            return cls(session, cluster_resources.secret(args, given)) if given else cls(session, None)
+            return cls(session, repository_resources.secret(args, owner, given)) if given else cls(session, None)
         _complete(there)
         if given is not None and given != _held(there):
             raise CliError(
-                f"Secret {name} is there with other keys; give --pgbackrest-s3-secret={name} to use it, "
+                f"Secret {name} exists with other keys; use it with --pgbackrest-s3-secret={name}, "
                 f"or delete it first: kubectl delete secret {name} -n {session.namespace}",
                 code=WRONG,
             )
-        terminal.note(f"note: the S3 keys are those of Secret {name}, which is there already")
+        terminal.note(f"note: using the S3 keys of the existing Secret {name}")
         return cls(session, None)
 
     async def put(self, terminal: Terminal) -> None:
@@ -61,7 +62,7 @@ class S3Secret:
         terminal.say(f"Secret {self.wanted['metadata']['name']} created")
 
     async def take_back(self) -> None:
-        """The cluster was not made: neither is its Secret."""
+        """Its owner was not created, so it is removed again."""
         if self.made is not None:
             metadata = self.made["metadata"]
             path = paths.of("secrets", self.session.namespace, metadata["name"])
@@ -76,14 +77,13 @@ def _held(secret: Object) -> keys.Keys:
     data = secret.get("data") or {}
     key, hidden = (
         base64.b64decode(data.get(name) or "").decode(errors="replace").strip()
-        for name in (cluster_resources.KEY, cluster_resources.KEY_SECRET)
+        for name in (repository_resources.KEY, repository_resources.KEY_SECRET)
     )
     return keys.Keys(key, hidden)
 
 
 def _complete(secret: Object) -> None:
-    absent = [
-        key for key in (cluster_resources.KEY, cluster_resources.KEY_SECRET) if not (secret.get("data") or {}).get(key)
-    ]
+    data, wanted = secret.get("data") or {}, (repository_resources.KEY, repository_resources.KEY_SECRET)
+    absent = [key for key in wanted if not data.get(key)]
     if absent:
-        raise CliError(f"Secret {secret['metadata']['name']} has no {' and no '.join(absent)}", code=WRONG)
+        raise CliError(f"Secret {secret['metadata']['name']} has no key {' and no key '.join(absent)}", code=WRONG)

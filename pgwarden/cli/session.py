@@ -1,29 +1,19 @@
-"""A connection to the cluster of the chosen context, and the few reads that the commands share."""
+"""A connection to the cluster of the chosen context, and the reads that the commands share."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pgwarden.api import names
-from pgwarden.cli import kubeconfig
-from pgwarden.cli.errors import UNABLE, CliError, unknown
-from pgwarden.kube import access, errors, paths
+from pgwarden.api.registry import BY_PLURAL
+from pgwarden.cli.errors import CliError, unknown
+from pgwarden.kube import access, errors, kubeconfig, paths
 from pgwarden.kube.client import KubeClient, Object, find_named
-
-#: plural → kind, of all that is ours.
-KINDS = {
-    "repositories": "Repository",
-    "backups": "Backup",
-    "backupschedules": "BackupSchedule",
-    "restores": "Restore",
-    "postgresclusters": "PostgresCluster",
-}
 
 
 @dataclass
@@ -56,11 +46,18 @@ class Session:
 
     async def everything(self, namespace: str | None = None) -> dict[str, list[Object]]:
         """All objects of our kinds, by plural."""
-        lists = await asyncio.gather(*(self.all(plural, namespace) for plural in KINDS))
-        return dict(zip(KINDS, lists, strict=True))
+        lists = await asyncio.gather(*(self.all(plural, namespace) for plural in BY_PLURAL))
+        return dict(zip(BY_PLURAL, lists, strict=True))
+
+    async def is_namespace_missing(self) -> bool:
+        """False also where the right to ask is missing."""
+        try:
+            return await self.client.find(paths.of("namespaces", name=self.namespace)) is None
+        except errors.Invalid:
+            return False
 
     async def for_rules(self, repository: str) -> list[Object]:
-        """What the rules look at: this namespace, and others where the Repository is not in it and they may be read."""
+        """What the rules look at: this namespace, and where the Repository is not in it, all that may be read."""
         there = [obj for each in (await self.everything()).values() for obj in each]
         if not any(obj["kind"] == "Repository" and obj["metadata"]["name"] == repository for obj in there):
             try:
@@ -78,7 +75,7 @@ def names_of(objects: list[Object]) -> list[str]:
 def _whole(plural: str, obj: Object) -> Object:
     """List items come without kind; managedFields are for programs."""
     obj["metadata"].pop("managedFields", None)
-    return {"apiVersion": names.API_VERSION, "kind": KINDS[plural]} | obj if plural in KINDS else obj
+    return {"apiVersion": names.API_VERSION, "kind": BY_PLURAL[plural].name} | obj if plural in BY_PLURAL else obj
 
 
 def known_namespace(args: argparse.Namespace) -> str:
@@ -94,21 +91,9 @@ async def connect(args: argparse.Namespace) -> AsyncIterator[Session]:
 
 
 async def _access(args: argparse.Namespace) -> access.Access:
-    if not kubeconfig.files(args.kubeconfig):
-        inside = access.in_cluster()
-        if inside is None:
-            raise CliError("there is no kubeconfig: set KUBECONFIG or --kubeconfig; lint and inject need none")
-        return inside
-    kubeconfig.namespace(args.kubeconfig, args.context)  # says which contexts there are, where this one is not
-    try:
-        return await access.from_kubeconfig(args.kubeconfig or None, args.context or None)
-    except Exception as error:  # noqa: BLE001  whatever a reader of foreign files and plugins raises
-        raise _unusable(error) from None
-
-
-def _unusable(error: Exception) -> CliError:
-    if os.environ.get("PGWARDEN_DEBUG"):
-        raise error
-    return CliError(
-        f"the kubeconfig cannot be used: {' '.join(str(error).split()) or type(error).__name__}", code=UNABLE
-    )
+    if kubeconfig.files(args.kubeconfig):
+        return await access.from_kubeconfig(args.kubeconfig, args.context)
+    inside = access.in_cluster()
+    if inside is None:
+        raise CliError("no kubeconfig found: set KUBECONFIG or --kubeconfig (lint and inject need none)")
+    return inside

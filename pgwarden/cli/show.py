@@ -1,4 +1,4 @@
-"""show backup, schedule, repository, restore and cluster: of all, of one Repository, or one by its name."""
+"""show backup, schedule, repository, restore and cluster: all, those of one Repository, or a single one."""
 
 from __future__ import annotations
 
@@ -7,37 +7,35 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from pgwarden.cli import output, show_cluster, wait, window
+from pgwarden.api.registry import BY_WORD
+from pgwarden.cli import missed_runs, output, show_cluster, wait, window
 from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.output import clock, moment, size
-from pgwarden.cli.session import KINDS, Session, connect, names_of
+from pgwarden.cli.session import Session, connect, names_of
+from pgwarden.cli.short_messages import described
 from pgwarden.cli.terminal import Terminal
 from pgwarden.rules import backup_sets
 from pgwarden.rules.backup_sets import BackupSets
 from pgwarden.rules.common import condition, get, objects
 
 Object = dict[str, Any]
-_PLURALS = {
-    "backup": "backups",
-    "schedule": "backupschedules",
-    "repository": "repositories",
-    "restore": "restores",
-    "cluster": "postgresclusters",
-}
 
 
 async def run(args: argparse.Namespace, terminal: Terminal) -> int:
     async with connect(args) as session:
         found = await _chosen(session, args.what, args.name)
         if getattr(args, "wait", False):
-            return await wait.until_over(session, terminal, _PLURALS[args.what], _one(args, found), args.timeout)
+            return await wait.until_over(session, terminal, BY_WORD[args.what].plural, _one(args, found), args.timeout)
         if args.output:
             terminal.say(output.formatted(found[0] if _is_one(args, found) else output.listed(found), args.output))
             return OK
         repositories = await session.all("repositories") if args.what == "backup" else []
-    lines = _RENDER[args.what](found, repositories, args, terminal)
+        missing = not (found or repositories) and await session.is_namespace_missing()
+    lines, kind = _RENDER[args.what](found, repositories, args, terminal), BY_WORD[args.what].name
     terminal.say(
-        "\n".join(lines) if lines else f"there is no {KINDS[_PLURALS[args.what]]} in namespace {session.namespace}"
+        "\n".join(lines)
+        if lines
+        else f"namespace {session.namespace} {'does not exist' if missing else 'has no ' + kind}"
     )
     return OK
 
@@ -47,22 +45,22 @@ def _is_one(args: argparse.Namespace, found: list[Object]) -> bool:
 
 
 def _one(args: argparse.Namespace, found: list[Object]) -> Object:
-    """What --wait looks at: the one that was named, else the newest of the Repository that is not over."""
+    """What --wait watches: the one that was named, else the newest of the Repository that is not over."""
     alive = [obj for obj in found if (obj.get("status") or {}).get("phase") not in wait.ends(obj)]
     chosen = found if _is_one(args, found) else alive
     if not chosen:
-        raise CliError(f"no {args.what} is under way to wait for")
+        raise CliError(f"no {args.what} is under way")
     return max(chosen, key=lambda obj: str(obj["metadata"].get("creationTimestamp", "")))
 
 
 async def _chosen(session: Session, what: str, name: str) -> list[Object]:
-    there = await session.all(_PLURALS[what])
+    there = await session.all(BY_WORD[what].plural)
     if not name:
         return there
     exactly = [obj for obj in there if obj["metadata"]["name"] == name]
     if what in {"repository", "cluster"}:
         if not exactly:
-            raise unknown(KINDS[_PLURALS[what]], name, session.namespace, names_of(there))
+            raise unknown(BY_WORD[what].name, name, session.namespace, names_of(there))
         return exactly
     of_repository = [obj for obj in there if get(obj, str, "spec", "repository") == name]
     if of_repository:
@@ -159,10 +157,15 @@ def _backup_objects(backups: list[Object]) -> list[str]:
                 status.get("phase") or "Pending",
                 clock(moment(status.get("startTime"))),
                 status.get("label"),
-                status.get("message"),
             )
         )
-    return output.table(("BACKUP", "TYPE", "PHASE", "STARTED", "SET", "MESSAGE"), rows)
+    return [*output.table(("BACKUP", "TYPE", "PHASE", "STARTED", "SET"), rows), *_messages(backups)]
+
+
+def _messages(found: list[Object]) -> list[str]:
+    """A line each below the table: a sentence in a column would make every row too wide."""
+    said = [(obj["metadata"]["name"], described(obj, get(obj, str, "status", "message"))) for obj in found]
+    return [f"  {name}: {message}" for name, message in said if message]
 
 
 def _schedules(found: list[Object], _: list[Object], args: argparse.Namespace, __: Terminal) -> list[str]:
@@ -184,11 +187,12 @@ def _schedules(found: list[Object], _: list[Object], args: argparse.Namespace, _
             )
         )
         if status.get("phase") in {"Pending", "Degraded", "Failed"} and status.get("message"):
-            missed += [f"  {name}: {status['message']}"]
+            missed += [f"  {name}: {described(obj, status['message'])}"]
         if args.name:
             missed += [f"  {name} then: {', '.join(clock(time) for time in upcoming[1:])}"] if upcoming[1:] else []
         missed += [
-            f"  {name} missed {clock(moment(one.get('time')))}: {one.get('reason')}" for one in status.get("missed", [])
+            f"  {name} missed {clock(moment(one.get('time')))}: {missed_runs.in_words(one.get('reason'))}"
+            for one in objects(obj, "status", "missed")
         ]
     heads = ("SCHEDULE", "REPOSITORY", "WHEN", "TYPE", "PHASE", "LAST RUN", "LAST SUCCESS", "NEXT")
     return [*output.table(heads, rows), *missed] if rows else []
@@ -204,14 +208,15 @@ def _repositories(found: list[Object], _: list[Object], __: argparse.Namespace, 
         for each in windows(obj):
             lines.append(f"  recoverable from {clock(each.earliest)} to {clock(each.latest)} ({each.storage})")
         for pod in objects(obj, "status", "pods"):
-            lines.append(f"  pod {pod.get('name')}: {pod.get('message') or pod.get('role')}")
+            lines.append(f"  pod {pod.get('name')}: {described(obj, pod.get('message')) or pod.get('role')}")
         for one in objects(obj, "status", "conditions"):
-            lines.append(f"  {one.get('type')} {one.get('status')}: {one.get('message')}")
+            lines.append(f"  {one.get('type')} {one.get('status')}: {described(obj, one.get('message'))}")
     return lines[1:]
 
 
 def _restores(found: list[Object], _: list[Object], __: argparse.Namespace, ___: Terminal) -> list[str]:
-    rows = []
+    rows: list[tuple[Any, ...]] = []
+    kept: list[str] = []
     for obj in found:
         status = obj.get("status") or {}
         rows.append(
@@ -222,12 +227,12 @@ def _restores(found: list[Object], _: list[Object], __: argparse.Namespace, ___:
                 status.get("step"),
                 clock(moment(status.get("startTime"))),
                 status.get("recoveredTo"),
-                status.get("keptClaim"),
-                status.get("message"),
             )
         )
-    heads = ("RESTORE", "REPOSITORY", "PHASE", "STEP", "STARTED", "RECOVERED TO", "KEPT CLAIM", "MESSAGE")
-    return output.table(heads, rows) if rows else []
+        if status.get("keptClaim"):
+            kept.append(f"  {obj['metadata']['name']}: the old data is kept as claim {status['keptClaim']}")
+    heads = ("RESTORE", "REPOSITORY", "PHASE", "STEP", "STARTED", "RECOVERED TO")
+    return [*output.table(heads, rows), *_messages(found), *kept] if rows else []
 
 
 _RENDER: dict[str, Callable[[list[Object], list[Object], argparse.Namespace, Terminal], list[str]]] = {

@@ -1,4 +1,4 @@
-"""show cluster: clusters as a table; of one alone also its instances and conditions. Pure."""
+"""show cluster: a table of clusters; of a single one also its instances and conditions. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from pgwarden.cli import output
 from pgwarden.cli.output import clock, moment
+from pgwarden.cli.short_messages import described
 from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]
@@ -18,7 +19,6 @@ _HEADS = (
     "LAST BACKUP",
     "RECOVERABLE FROM",
     "RECOVERABLE TO",
-    "MESSAGE",
 )
 
 
@@ -26,7 +26,13 @@ def lines(found: list[Object], *, whole: bool) -> list[str]:
     if not found:
         return []
     rows = [_row(obj) for obj in found]
-    return output.table(_HEADS, rows) + [line for obj in found if whole for line in ("", *_details(obj))]
+    messages = [
+        f"  {obj['metadata']['name']}: {described(obj, obj['status']['message'])}"
+        for obj in found
+        if get(obj, str, "status", "message") and get(obj, str, "status", "phase") != "Ready"
+    ]
+    details = [line for obj in found if whole for line in ("", *_details(obj))]
+    return [*output.table(_HEADS, rows), *messages, *details]
 
 
 def _row(obj: Object) -> tuple[Any, ...]:
@@ -41,7 +47,6 @@ def _row(obj: Object) -> tuple[Any, ...]:
         get(obj, str, "status", "lastBackup", "label"),
         clock(moment(window.get("earliest"))),
         clock(moment(window.get("latest"))),
-        status.get("message"),
     )
 
 
@@ -54,12 +59,17 @@ def _details(obj: Object) -> list[str]:
             one.get("state"),
             one.get("timeline"),
             one.get("pod"),
-            one.get("message"),
         )
         for one in objects(obj, "status", "instances")
     ]
-    heads = ("INSTANCE", "ROLE", "READY", "STATE", "TIMELINE", "POD", "NOTE")
+    heads = ("INSTANCE", "ROLE", "READY", "STATE", "TIMELINE", "POD")
     told = [
-        f"  {one.get('type')} {one.get('status')}: {one.get('message')}" for one in objects(obj, "status", "conditions")
+        f"  {one.get('name')}: {described(obj, one['message'])}"
+        for one in objects(obj, "status", "instances")
+        if one.get("message")
+    ]
+    told += [
+        f"  {one.get('type')} {one.get('status')}: {described(obj, one.get('message'))}"
+        for one in objects(obj, "status", "conditions")
     ]
     return [*(output.table(heads, instances) if instances else []), *told]

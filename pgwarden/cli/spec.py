@@ -1,4 +1,4 @@
-"""The commands as data: parser, help and completion are made of the same table (commands.py)."""
+"""The commands as data: parser, help and completion come from one table (commands.py)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Option:
     required: bool = False
     group: str = ""
     bare: str = ""  # its value where none is given
+    known_as: tuple[str, ...] = ()  # what others may call it: for the hint
 
     @property
     def dest(self) -> str:
@@ -32,7 +33,7 @@ class Argument:
     name: str
     help: str
     count: str = ""  # "", ? or +
-    names: str = ""  # plural of the resource whose names complete it
+    names: str = ""  # plural of the resource whose names complete it; "workloads" are KIND/NAME
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,6 @@ class Command:
     options: tuple[Option, ...] = ()
     examples: tuple[str, ...] = ()
     preset: dict[str, Any] = field(default_factory=dict)
-    hidden: bool = False
 
     @property
     def title(self) -> str:

@@ -1,4 +1,4 @@
-"""status: one look at everything that is protected. Exit code 0: all is well; 1: something is wrong."""
+"""status: everything that is protected, at a glance. Exit code 0: all is well; 1: something is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ async def run(args: argparse.Namespace, terminal: Terminal) -> int:
     now = datetime.now(UTC)
     async with connect(args) as session:
         found = judge(await session.everything("" if args.all_namespaces else None), now)
-        where = "any namespace" if args.all_namespaces else f"namespace {session.namespace}"
+        missing = not found and not args.all_namespaces and await session.is_namespace_missing()
+        where = "the cluster" if args.all_namespaces else f"namespace {session.namespace}"
         if args.repository:
             names = [one.repository for one in found]
             found = [one for one in found if one.repository == args.repository]
@@ -28,7 +29,7 @@ async def run(args: argparse.Namespace, terminal: Terminal) -> int:
     if args.output == "json":
         terminal.say(output.as_json([as_data(one) for one in found]))
     elif not found:
-        terminal.say(f"nothing is protected: there is no Repository in {where}")
+        terminal.say(f"nothing is protected: {where} {'does not exist' if missing else 'has no Repository'}")
     else:
         terminal.say("\n\n".join("\n".join(as_text(one, now, with_namespace=args.all_namespaces)) for one in found))
     return OK if found and not any(one.wrong for one in found) else WRONG

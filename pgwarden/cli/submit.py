@@ -1,4 +1,4 @@
-"""From a resource to the cluster: judged by the rules first, printed on a dry run, created, watched."""
+"""From a resource to the cluster: judged by the rules, printed on a dry run, created, watched."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from pgwarden import rules
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.registry import BY_NAME
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import output, resources, wait
 from pgwarden.cli.errors import OK, refused
 from pgwarden.cli.lookup import Objects
-from pgwarden.cli.session import KINDS, Session, connect, known_namespace
+from pgwarden.cli.session import Session, connect, known_namespace
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
 
 Object = dict[str, Any]
-PLURALS = {kind: plural for plural, kind in KINDS.items()}
-#: Asked between the judgement and the creation; CliError stops it there.
+#: Asked between judgement and creation; a CliError stops there.
 Confirm = Callable[[Session, Object], Awaitable[None]]
-WORDS = {"Backup": "backup", "Restore": "restore", "BackupSchedule": "schedule", "PostgresCluster": "cluster"}
-_TRIES = 20  # names tried where somebody made one in the same second
+DRY_RUN = " (server dry run: valid, nothing was changed)"
+_TRIES = 20  # names tried where another one was created in the same second
 
 
 async def submit(args: argparse.Namespace, terminal: Terminal, obj: Object, confirm: Confirm | None = None) -> int:
@@ -41,14 +41,14 @@ async def submit(args: argparse.Namespace, terminal: Terminal, obj: Object, conf
         if args.dry_run:
             return OK
         if getattr(args, "wait", False):
-            return await wait.until_over(session, terminal, PLURALS[obj["kind"]], made, args.timeout, made=True)
+            return await wait.until_over(session, terminal, BY_NAME[obj["kind"]].plural, made, args.timeout, made=True)
         if not args.output:
             terminal.note(look(made))
     return OK
 
 
 def _dry(args: argparse.Namespace, terminal: Terminal, obj: Object) -> None:
-    """No cluster is asked: the Repository is taken to be there."""
+    """No cluster is asked: the Repository is assumed to exist."""
     lookup = Objects([], args.namespace or known_namespace(args) or "default", assumed=[args.repository])
     judge(obj, lookup, None)
     terminal.say(output.formatted(obj, args.output or "yaml"))
@@ -60,7 +60,7 @@ def judge(
     terminal: Terminal | None,
     defaults: OperatorDefaults = OperatorDefaults(),  # noqa: B008  it is immutable
 ) -> None:
-    """The webhook's own rules, before anything is asked or sent. *terminal* gets the warnings."""
+    """By the webhook's own rules, before anything is asked or sent. *terminal* gets the warnings."""
     verdict = rules.validate(with_defaults(obj), old=None, lookup=lookup, now=datetime.now(UTC), defaults=defaults)
     if verdict.faults:
         raise refused(f"{obj['kind']} {obj['metadata']['name']}", verdict.faults)
@@ -70,7 +70,7 @@ def judge(
 
 
 async def _create(session: Session, args: argparse.Namespace, obj: Object) -> Object:
-    path = paths.of(PLURALS[obj["kind"]], session.namespace)
+    path = paths.of(BY_NAME[obj["kind"]].plural, session.namespace)
     wanted = obj
     for number in range(2, _TRIES):
         try:
@@ -83,23 +83,24 @@ async def _create(session: Session, args: argparse.Namespace, obj: Object) -> Ob
             made["metadata"].pop("managedFields", None)
             return made
     raise refused(
-        f"{obj['kind']} {obj['metadata']['name']}", ["that name is taken, and so are those after it; use --name"]
+        f"{obj['kind']} {obj['metadata']['name']}",
+        ["the name is taken, and so are the next ones; choose one with --name"],
     )
 
 
 def params(*, dry: object = False) -> dict[str, str]:
-    """Of a request that changes something; with *dry* the cluster only says whether it would."""
+    """Of a request that changes something; with *dry* the API server only checks it."""
     return {"fieldManager": names.FIELD_MANAGER} | ({"dryRun": "All"} if dry else {})
 
 
 def answer(made: Object, args: argparse.Namespace) -> str:
     if args.output:
         return output.formatted(made, args.output)
-    how = " (dry run: the cluster would take it)" if args.dry_run else " created"
+    how = DRY_RUN if args.dry_run else " created"
     return f"{made['kind']} {made['metadata']['name']}{how}"
 
 
 def look(made: Object) -> str:
-    word = WORDS[made["kind"]]
-    following = "" if word == "schedule" else " --wait"
+    word = BY_NAME[made["kind"]].word
+    following = "" if word in {"schedule", "repository"} else " --wait"
     return wait.again(word, made, following)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
 from pgwarden.api import outside
+from pgwarden.cli.errors import INTERRUPTED, CliError
 
 WIDTH = 100  # of a pipe, where no COLUMNS says otherwise
 
@@ -24,12 +28,12 @@ class Terminal:
 
     @property
     def interactive(self) -> bool:
-        """Whether somebody is there to be asked."""
+        """Whether a person can answer a question."""
         return self.source.isatty() and self.err.isatty()
 
     @property
     def live(self) -> bool:
-        """Whether a line of progress can be written over."""
+        """Whether a line of progress can be overwritten."""
         return self.err.isatty()
 
     def say(self, text: str) -> None:
@@ -42,9 +46,11 @@ class Terminal:
         self.err.flush()
 
     def ask(self, question: str) -> str:
-        self.err.write(clean(question))
-        self.err.flush()
-        return self.source.readline().strip()
+        """What is typed. CliError on Ctrl-C: no command changes anything before its last question."""
+        with self._interruptible():
+            self.err.write(clean(question))
+            self.err.flush()
+            return self.source.readline().strip()
 
     def ask_unseen(self, question: str) -> str:
         """As `ask`, without showing what is typed."""
@@ -53,16 +59,40 @@ class Terminal:
 
             number = self.source.fileno()
             before = termios.tcgetattr(number)
-        except (ImportError, OSError):  # another system, or no terminal of its
+        except (ImportError, OSError):  # another operating system, or not a terminal
             return self.ask(question)
         unseen = [*before]
         unseen[3] &= ~termios.ECHO
         termios.tcsetattr(number, termios.TCSAFLUSH, unseen)
         try:
-            return self.ask(question)
+            answer = self.ask(question)
         finally:
             termios.tcsetattr(number, termios.TCSAFLUSH, before)
+        self.note("")
+        return answer
+
+    def read(self, most: int) -> str:
+        """Standard input, at most so many characters. CliError on Ctrl-C."""
+        with self._interruptible():
+            if self.interactive:
+                self.note("reading from the terminal; Ctrl-D ends the input")
+            return self.source.read(most)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """asyncio turns the first Ctrl-C into a cancellation, which a blocking read never sees."""
+        before = signal.getsignal(signal.SIGINT)
+        if not callable(before):  # ignored: under nohup, or in the background of a script
+            yield
+            return
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            yield
+        except KeyboardInterrupt:
             self.note("")
+            raise CliError("nothing was changed", code=INTERRUPTED) from None
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def overwrite(self, text: str) -> None:
         """Progress, in place of the line before; empty clears it. Only where `live`."""
@@ -82,5 +112,5 @@ def system() -> Terminal:
 
 
 def clean(text: str) -> str:
-    """Messages come from the cluster: what would steer the terminal is not passed on."""
+    """Messages come from the cluster: control characters that would steer the terminal are dropped."""
     return outside.printable(text)

@@ -1,4 +1,4 @@
-"""Progress of a Backup or Restore until it is over. The work is the cluster's: to stop looking changes nothing."""
+"""Progress of an operation until it is over. The cluster does the work: to stop watching changes nothing."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from typing import Any
 import aiohttp
 
 from pgwarden.api import names, records
+from pgwarden.api.registry import BY_PLURAL
 from pgwarden.cli import output
 from pgwarden.cli.errors import OK, UNABLE, WRONG
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
+from pgwarden.rules.common import condition, objects
 
 Object = dict[str, Any]
 POLL = 1.0  # seconds between two looks
 STEPS = ("Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp")
-_LABELS = {"backups": names.LABEL_BACKUP, "restores": names.LABEL_RESTORE}
-_WORDS = {"backups": "backup", "restores": "restore", "postgresclusters": "cluster"}
-#: Phases that end the waiting, and whether well. A cluster that is Failed may be mended by a change of its spec.
+#: Phases that end the wait, and whether well. A change of its spec may mend a cluster that is Failed.
 _ENDS = {"Completed": True, "Failed": False}
-_CLUSTER_ENDS = {"Ready": True, "Failed": False}
+#: A Repository is Ready only once a labelled pod runs; before that its storage can be reached, or cannot.
+_REACHABLE = "Reachable"
+_STANDING = {
+    "PostgresCluster": {"Ready": True, "Failed": False},
+    "Repository": {_REACHABLE: True, "Failed": False},
+}
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)%")
 _LOG_LINE = re.compile(r"P\d\d\s+(?:INFO|DETAIL|WARN|ERROR): (.*)")
 _LOG_LINES = "40"
@@ -33,7 +38,7 @@ _LOG_LINES = "40"
 
 @dataclass(frozen=True)
 class Log:
-    """What the end of pgBackRest's log tells: its own percentage, and what it said last."""
+    """The end of pgBackRest's log: its own percentage, and its last message."""
 
     percent: str = ""
     last: str = ""
@@ -41,7 +46,7 @@ class Log:
 
 @dataclass
 class _Shown:
-    """What was said already, where lines cannot be written over."""
+    """What was shown, where lines cannot be overwritten."""
 
     text: str = ""
     tens: int = -1
@@ -51,7 +56,7 @@ class _Shown:
 async def until_over(
     session: Session, terminal: Terminal, plural: str, obj: Object, seconds: int, *, made: bool = False
 ) -> int:
-    """0 where it is Completed, 1 where it is Failed or gone, 2 where *seconds* (0: no end) end the looking.
+    """0 where it is Completed, 1 where it is Failed or deleted, 2 after *seconds* (0: no limit).
 
     One that was *made* just now and is the record of an earlier one was not done: 1.
     """
@@ -60,24 +65,27 @@ async def until_over(
             ended = await _follow(session, terminal, plural, obj)
             return WRONG if made and records.is_record(obj) else ended
     except TimeoutError:
-        _leave(terminal, plural, obj, f"still {_phase(obj)} after {seconds} s")
+        _leave(terminal, plural, obj, f"is still {_phase(obj)} after {seconds} s")
         return UNABLE
     except asyncio.CancelledError:
-        _leave(terminal, plural, obj, "it goes on in the cluster")
+        _leave(terminal, plural, obj, "continues in the cluster")
         raise
 
 
 def again(word: str, obj: Object, following: str = " --wait") -> str:
-    """The command that looks at *obj* once more."""
+    """The command that watches *obj*, or without *following* shows it."""
     namespace = obj["metadata"].get("namespace", "")
     where = f" -n {namespace}" if namespace else ""
-    return f"look again: kubectl pgwarden show {word} {obj['metadata']['name']}{where}{following}"
+    name, verb = obj["metadata"]["name"], "watch" if following else "see"
+    return f"{verb} it with: kubectl pgwarden show {word} {name}{where}{following}"
 
 
 def _leave(terminal: Terminal, plural: str, obj: Object, why: str) -> None:
     if terminal.live:
         terminal.overwrite("")
-    terminal.note(f"{obj['kind']} {obj['metadata']['name']}: {why}; {again(_WORDS[plural], obj)}")
+    following = "" if plural == "repositories" else " --wait"
+    how = again(BY_PLURAL[plural].word, obj, following)
+    terminal.note(f"{obj['kind']} {obj['metadata']['name']} {why}; {how}")
 
 
 async def _follow(session: Session, terminal: Terminal, plural: str, obj: Object) -> int:
@@ -87,14 +95,14 @@ async def _follow(session: Session, terminal: Terminal, plural: str, obj: Object
             found = await session.find(plural, obj["metadata"]["name"])
             if found is None or found["metadata"].get("uid") != obj["metadata"].get("uid"):
                 _end(terminal)
-                terminal.note(f"{obj['kind']} {obj['metadata']['name']} has been deleted")
+                terminal.note(f"{obj['kind']} {obj['metadata']['name']} was deleted")
                 return WRONG
             obj |= found
             if _phase(obj) in ends(obj) and _is_current(obj):
                 return _over(terminal, obj)
             log = await read_log(session, plural, obj)
         except (errors.ApiError, aiohttp.ClientError, OSError) as error:
-            _show(terminal, shown, f"the API server does not answer, trying again: {error}", Log())
+            _show(terminal, shown, f"cannot reach the API server, retrying: {error}", Log())
         else:
             _show(terminal, shown, line(obj, log, datetime.now(UTC)), log)
         await asyncio.sleep(POLL)
@@ -109,7 +117,7 @@ def line(obj: Object, log: Log, now: datetime) -> str:
     if step:
         parts.append(f"step {step} ({STEPS.index(step) + 1} of {len(STEPS)})" if step in STEPS else f"step {step}")
     parts.append(f"{log.percent} %" if log.percent else "")
-    said = str(status.get("message") or status.get("reason") or "")
+    said = _said(obj)
     running = status.get("reason") in {"JobRuns", "JobStarting"} or step == "Restored"
     parts.append(log.last if running and log.last else said)
     return "  ".join(part for part in parts if part)
@@ -138,33 +146,43 @@ def _over(terminal: Terminal, obj: Object) -> int:
     status = obj.get("status") or {}
     began, ended = output.moment(status.get("startTime")), output.moment(status.get("completionTime"))
     took = f" after {output.span(ended - began)}" if began and ended and not records.is_record(obj) else ""
-    said = status.get("message") or status.get("reason") or ""
-    terminal.say(f"{obj['kind']} {obj['metadata']['name']} {_phase(obj)}{took}: {said}")
+    terminal.say(f"{obj['kind']} {obj['metadata']['name']} {_phase(obj)}{took}: {_said(obj)}")
     return OK if ends(obj)[_phase(obj)] else WRONG
 
 
 def _is_current(obj: Object) -> bool:
-    """A cluster's status may still speak of the spec of before."""
+    """A standing object's status may still speak of its previous spec."""
     generation = obj["metadata"].get("generation")
-    return obj["kind"] != "PostgresCluster" or (obj.get("status") or {}).get("observedGeneration") in {None, generation}
+    return obj["kind"] not in _STANDING or (obj.get("status") or {}).get("observedGeneration") in {None, generation}
 
 
 def ends(obj: Object) -> dict[str, bool]:
     """The phases at which *obj* need not be waited for any more, and whether each is a good one."""
-    return _CLUSTER_ENDS if obj["kind"] == "PostgresCluster" else _ENDS
+    return _STANDING.get(obj["kind"], _ENDS)
 
 
 def _phase(obj: Object) -> str:
+    if obj["kind"] == "Repository" and condition(obj, _REACHABLE) == "True":
+        return _REACHABLE
     status = obj.get("status") or {}
     return str(status.get("phase") or "Pending")
 
 
+def _said(obj: Object) -> str:
+    status = obj.get("status") or {}
+    if obj["kind"] == "Repository":
+        found = [one for one in objects(obj, "status", "conditions") if one.get("type") == _REACHABLE]
+        return str(found[0].get("message")) if found else ""
+    return str(status.get("message") or status.get("reason") or "")
+
+
 async def read_log(session: Session, plural: str, obj: Object) -> Log:
     """The end of the log of the Job's newest pod; nothing where there is none, or no right to read it."""
-    if plural not in _LABELS:
+    of = BY_PLURAL[plural]
+    if not of.label:
         return Log()
     name = names.short(obj["metadata"]["name"], 63)
-    selector = {"labelSelector": f"{_LABELS[plural]}={name},{names.LABEL_COMPONENT}={_WORDS[plural]}"}
+    selector = {"labelSelector": f"{of.label}={name},{names.LABEL_COMPONENT}={of.word}"}
     try:
         pods = (await session.client.get(paths.of("pods", session.namespace), selector))["items"]
         if not pods:

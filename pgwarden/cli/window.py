@@ -16,7 +16,7 @@ from pgwarden.cli.output import clock, span
 
 NARROWEST, WIDEST = 40, 140
 _MARGIN = 2
-#: The largest stands where several fall on one column.
+#: Where several fall on one column, the largest is drawn.
 _RANK = {"full": 3, "diff": 2, "incr": 1}
 _STEPS = (
     *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 180, 360, 720)),
@@ -48,7 +48,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Cut:
-    """How many sets there are where the marks are only the newest; None where that is not known."""
+    """How many sets there are in all, where only the newest have marks; None where that is not known."""
 
     full: int | None
     diff: int | None
@@ -112,7 +112,7 @@ def _line(axis: _Axis, window: Window, glyphs: Glyphs) -> str:
 
 
 def _ticks(axis: _Axis, glyphs: Glyphs) -> list[str]:
-    """As many round times as have room for their labels."""
+    """Round times, as many as have room for their labels."""
     length = axis.end - axis.start
     room = max(1, axis.columns // 14)
     step = next((step for step in _STEPS if length / step <= room), _STEPS[-1])
@@ -151,7 +151,7 @@ def _count(window: Window) -> str:
 
 
 def _legend(rows: Sequence[str], window: Window, now: datetime, width: int, glyphs: Glyphs) -> list[str]:
-    """What the signs mean, as many in a line as there is room for."""
+    """What the signs mean, as many on a line as fit."""
     parts = [f"{kind[0].upper()} {kind}" for kind in _RANK if kind[0].upper() in rows[0]]
     parts.append(f"{glyphs.covered} recoverable")
     if now > window.latest:

@@ -1,4 +1,4 @@
-"""The pods in manifests: a Pod itself, or the template of what makes pods. And what the webhook's core says of them."""
+"""The pods in manifests, whether Pods or pod templates, and what the webhook's core decides about them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
-from pgwarden.injection import pods
-from pgwarden.injection.decide import Decision, Inject, Refuse, decide
-from pgwarden.injection.patch import encode, patch
+from pgwarden.injection import pipeline
+from pgwarden.injection.decide import Inject, InjectionDecision, Refuse
+from pgwarden.injection.patch import encode
 from pgwarden.injection.settings import Settings
 from pgwarden.rules.common import get, objects
 
 Object = dict[str, Any]
 FindRepository = Callable[[str, str], Object | None]
+#: What `misplaced_label` finds.
+MISPLACED = "is on the workload, where it protects nothing; put it on the pod template's metadata"
 #: kind → where its pod template is.
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "Deployment": ("spec", "template"),
@@ -46,7 +48,7 @@ class Template:
 
 
 def template_of(obj: Any, namespace: str) -> Template | None:
-    """None where *obj* makes no pods, or holds no template that could be read."""
+    """None where *obj* makes no pods, or has no readable template."""
     kind = get(obj, str, "kind") or ""
     where = get(obj, str, "metadata", "namespace") or namespace
     if kind == "Pod":
@@ -81,15 +83,17 @@ def _with_claims(obj: Object, spec: Any) -> frozenset[str]:
     return frozenset(added)
 
 
-def decision(template: Template, find: FindRepository, settings: Settings) -> Decision:
-    """The webhook's own decision; a pod that is none is refused as the API server would."""
+def decision(template: Template, find: FindRepository, settings: Settings) -> InjectionDecision:
+    """The webhook's own decision; what is not a pod is refused, as the API server would."""
     labels = get(template.pod, dict, "metadata", "labels") or {}
     name = labels.get(names.LABEL_REPOSITORY)
     where = get(template.pod, str, "metadata", "namespace") or ""
     try:
-        return decide(template.pod, find(where, name) if isinstance(name, str) and name else None, settings)
+        return pipeline.decision_on(
+            template.pod, find(where, name) if isinstance(name, str) and name else None, settings
+        )
     except msgspec.ValidationError as error:
-        return Refuse([Fault("", None, f"is no pod: {error}", "pod")])
+        return Refuse([Fault("", None, f"is not a valid pod: {error}", "pod")])
 
 
 def misplaced_label(obj: Any, template: Template) -> bool:
@@ -101,8 +105,7 @@ def misplaced_label(obj: Any, template: Template) -> bool:
 
 def injected(obj: Object, template: Template, injection: Inject) -> Object:
     """*obj* with its pod, or its template, as the webhook would leave it."""
-    operations = json.loads(encode(patch(pods.read(template.pod), injection)))
-    pod = apply(template.pod, operations)
+    pod = apply(template.pod, json.loads(encode(pipeline.operations(injection))))
     if not template.path:
         return copy.deepcopy(obj) | {"metadata": _metadata(obj, pod), "spec": pod["spec"]}
     pod["spec"]["volumes"] = [

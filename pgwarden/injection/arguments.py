@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pgwarden.injection.pods import Container
+from pgwarden.pgbackrest import commands
 
 _SERVERS = frozenset({"postgres", "postmaster"})
 _ENTRYPOINT = "docker-entrypoint.sh"  # of the official image: hands `postgres` and `-c …` on as they are
@@ -22,6 +23,11 @@ class Setting(msgspec.Struct, frozen=True):
     value: str
     index: int
 
+    @property
+    def ours(self) -> bool:
+        """True for an archive_command or restore_command that an earlier injection put there."""
+        return self.name in {"archive_command", "restore_command"} and commands.is_for_postgres(self.value)
+
 
 class Image(msgspec.Struct, frozen=True):
     """What an image reference tells of the PostgreSQL in it: only the official image's habits are known."""
@@ -29,6 +35,26 @@ class Image(msgspec.Struct, frozen=True):
     official: bool
     major: int | None
     alpine: bool
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """What image, command and args tell of the server that they start."""
+
+    image: Image
+    settings: tuple[Setting, ...]
+    data_directory: str  # empty where none is given
+    takes_settings: bool  # whether `-c name=value` appended to the container's args reaches PostgreSQL
+
+
+def read(container: Container) -> Start:
+    words, what = container.argv, image(container.image)
+    given = tuple(settings(words))
+    return Start(
+        image=what,
+        settings=given,
+        data_directory=_data_directory(words, given),
+        takes_settings=_takes_settings(container, words, given, official=what.official),
+    )
 
 
 def image(reference: str) -> Image:
@@ -54,7 +80,7 @@ def settings(argv: list[str]) -> Iterator[Setting]:
             yield Setting(name.strip().lower().replace("-", "_"), value.strip(), where)
 
 
-def data_directory(argv: list[str]) -> str:
+def _data_directory(argv: list[str], given: tuple[Setting, ...]) -> str:
     """`-D DIR`, `-DDIR`, `--pgdata=DIR` or data_directory; empty where none is given."""
     found = ""
     for index, word in enumerate(argv):
@@ -64,16 +90,15 @@ def data_directory(argv: list[str]) -> str:
             found = word[2:]
         elif word.startswith("--pgdata="):
             found = word.partition("=")[2]
-    for setting in settings(argv):
+    for setting in given:
         if setting.name == "data_directory":
             found = setting.value
     return found
 
 
-def takes_arguments(container: Container) -> bool:
-    """True if `-c name=value` appended to the container's args reaches PostgreSQL."""
-    official = image(container.image).official
-    words = container.argv
+def _takes_settings(container: Container, words: list[str], given: tuple[Setting, ...], *, official: bool) -> bool:
+    if any(setting.ours for setting in given):  # wherever a later mutator moved them
+        return True
     if container.command:
         first, *rest = words
         program = posixpath.basename(first)
@@ -85,7 +110,7 @@ def takes_arguments(container: Container) -> bool:
     if official:
         return _is_server(words[0])
     # An unknown image: its entrypoint hands on what are PostgreSQL's own words, as the official one does.
-    return posixpath.basename(words[0]) in _SERVERS or (words[0].startswith("-") and any(settings(words)))
+    return posixpath.basename(words[0]) in _SERVERS or (words[0].startswith("-") and bool(given))
 
 
 def _is_server(word: str) -> bool:

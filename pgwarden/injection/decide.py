@@ -1,25 +1,17 @@
-"""Whether and how a pod is injected: a pod and its Repository in, a Decision out. Pure: the shell fetched both.
-
-The decision on a pod that was injected already is the same as on the bare one (ours is looked through), so that a
-second look, after other mutators, changes nothing.
-"""
+"""The second stage: whether and how a pod is injected, from what was inspected and what its Repository says."""
 
 from __future__ import annotations
 
 import posixpath
-from typing import Any, TypeVar
 
 import msgspec
 
-from pgwarden.api import names
 from pgwarden.api.faults import Fault, limited
-from pgwarden.api.kinds import PodFacts, PostgresAccess, RepositorySpec, SecretKeyRef
-from pgwarden.injection import arguments, inspection, pods
-from pgwarden.injection.pods import Pod, VolumeMount
+from pgwarden.api.kinds import PodFacts, PostgresAccess, SecretKeyRef
+from pgwarden.injection.inspection import Inspected, Postgres
+from pgwarden.injection.pods import VolumeMount
 from pgwarden.injection.settings import Settings
-from pgwarden.pgbackrest import identity
-
-T = TypeVar("T")
+from pgwarden.injection.terms import Terms
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,19 +29,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     service_account: str = ""  # that the pod is to run as; empty: its own
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a Repository says of the injection."""
-
-    repository: str
-    access: PostgresAccess
-    resources: bytes  # JSON of spec.sidecarResources; empty: the default
-    role_arn: str = ""
-    service_account: str = ""  # of pods that name none, with keyType web-id
-
-
 class Inject(msgspec.Struct, frozen=True, kw_only=True):
+    postgres: Postgres
     recipe: Recipe
-    container: int  # index of the PostgreSQL container in spec.containers
     warnings: tuple[str, ...] = ()
 
     @property
@@ -58,6 +40,8 @@ class Inject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Skip(msgspec.Struct, frozen=True):
+    """A pod that is none of ours."""
+
     reason: str
 
 
@@ -65,136 +49,58 @@ class Refuse(msgspec.Struct, frozen=True):
     faults: list[Fault]
 
 
-Decision = Inject | Skip | Refuse
+InjectionDecision = Inject | Skip | Refuse
 
 
-def decide(pod: dict[str, Any] | Pod, repository: dict[str, Any] | None, settings: Settings) -> Decision:
-    """*repository* is the object that the pod's label names, None where there is none.
-
-    msgspec.ValidationError where *pod* is no pod.
-    """
-    seen = pod if isinstance(pod, Pod) else pods.read(pod)
-    reason = passed_over(seen)
-    if reason:
-        return Skip(reason)
-    name = seen.labels[names.LABEL_REPOSITORY]
-    if repository is None:
-        return Refuse([no_repository(seen, name)])
-    terms = terms_of(repository, name)
-    return Refuse([terms]) if isinstance(terms, Fault) else examine(seen, terms, settings)
-
-
-def passed_over(pod: Pod) -> str:
-    """Why the pod is none of ours; empty where it is one to inject."""
-    if pods.MIRROR in pod.annotations:
-        return "mirror pod of a static pod"
-    if not pod.labels.get(names.LABEL_REPOSITORY):
-        return f"no label {names.LABEL_REPOSITORY}"
-    return "a pod of pgwarden's own" if names.LABEL_COMPONENT in pod.labels else ""
-
-
-def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
-    """What *repository* says of the pods that name it."""
-    try:
-        spec = msgspec.convert(repository.get("spec", {}), RepositorySpec)
-    except msgspec.ValidationError as error:
-        return Fault(_label(), name, f"the Repository of this name is invalid: {error}", "repository")
-    resources = msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b""
-    return Terms(
-        repository=name,
-        access=spec.postgres,
-        resources=resources,
-        role_arn=identity.role(spec),
-        service_account=spec.service_account_name if identity.by_service_account(spec) else "",
-    )
-
-
-def _label() -> str:
-    return f"metadata.labels[{names.LABEL_REPOSITORY}]"
-
-
-def no_repository(pod: Pod, name: str) -> Fault:
-    where = f"namespace {pod.metadata.namespace}" if pod.metadata.namespace else "the pod's namespace"
-    message = f"there is no Repository of this name in {where}; create it, or remove the label to run without backups"
-    return Fault(_label(), name, message, "no-repository")
-
-
-def examine(pod: Pod, terms: Terms, settings: Settings) -> Inject | Refuse:
-    """The decision on a pod that names a Repository, from its spec and our own annotations alone."""
-    access = terms.access
-    index = inspection.container(pod, access)
-    if isinstance(index, Fault):
-        return Refuse([index])
-    container = pod.spec.containers[index]
-    faults = [*inspection.taken(pod, index), *inspection.argument_faults(container, index)]
-    directory = _sound(inspection.data_directory(container, access, index), faults)
-    mount = _sound(inspection.data_mount(container, directory, index), faults) if directory else None
-    user = _sound(inspection.user(pod, container, access, index), faults)
-    socket = pods.holding(container.mounts, access.socket_directory)
-    mounts = inspection.persistent_mounts(pod, container, mount)
-    environment = _sound(inspection.expansions(container, (*mounts, socket) if socket else mounts, index), faults)
-    if faults or directory is None or mount is None or user is None or environment is None:
-        return Refuse(limited(faults))
+def decide(inspected: Inspected, terms: Terms, settings: Settings) -> Inject | Refuse:
+    """The decision on a pod that names a Repository."""
+    postgres, access = inspected.postgres, terms.access
+    if postgres is None:
+        return Refuse(limited(inspected.faults))
     recipe = Recipe(
         repository=terms.repository,
         settings=settings,
-        facts=_facts(access, container, directory, mount, user),
-        mounts=mounts,
-        socket=socket,
-        environment=msgspec.json.encode(environment),
+        facts=_facts(postgres, access),
+        mounts=postgres.mounts,
+        socket=postgres.socket,
+        environment=msgspec.json.encode(postgres.environment),
         password=access.password_secret_ref,
         resources=terms.resources,
         role_arn=terms.role_arn,
-        service_account=terms.service_account if _has_no_account(pod, terms) else "",
+        service_account=terms.service_account if _has_no_account(postgres, terms) else "",
     )
-    return Inject(recipe=recipe, container=index, warnings=_warnings(pod, mount, terms))
+    return Inject(postgres=postgres, recipe=recipe, warnings=_warnings(postgres, terms))
 
 
-def _sound(found: T | Fault, faults: list[Fault]) -> T | None:
-    """What was found; a Fault goes to the others, so that all are told at once."""
-    if isinstance(found, Fault):
-        faults.append(found)
-        return None
-    return found
-
-
-def _facts(
-    access: PostgresAccess,
-    container: pods.Container,
-    directory: str,
-    mount: VolumeMount,
-    user: tuple[int, int],
-) -> PodFacts:
+def _facts(postgres: Postgres, access: PostgresAccess) -> PodFacts:
     configured_by = access.configure_by
     if configured_by == "Auto":
-        by_arguments = arguments.takes_arguments(container) or inspection.has_ours(container)
-        configured_by = "Arguments" if by_arguments else "AlterSystem"
+        configured_by = "Arguments" if postgres.takes_settings else "AlterSystem"
     return PodFacts(
-        container=container.name,
-        data_directory=directory,
+        container=postgres.name,
+        data_directory=postgres.data_directory,
         port=access.port,
         socket_directory=posixpath.normpath(access.socket_directory),
         user=access.user,
         database=access.database,
-        run_as_user=user[0],
-        run_as_group=user[1],
+        run_as_user=postgres.run_as_user,
+        run_as_group=postgres.run_as_group,
         configured_by=configured_by,
-        data_volume=mount.name,
+        data_volume=postgres.data_volume,
     )
 
 
-def _has_no_account(pod: Pod, terms: Terms) -> bool:
+def _has_no_account(postgres: Postgres, terms: Terms) -> bool:
     """None of its own: the API server has put `default` there before us, an earlier look perhaps the Repository's."""
-    return pod.spec.service_account_name in {"", "default", terms.service_account}
+    return postgres.existing.service_account in {"", "default", terms.service_account}
 
 
-def _warnings(pod: Pod, mount: VolumeMount, terms: Terms) -> tuple[str, ...]:
+def _warnings(postgres: Postgres, terms: Terms) -> tuple[str, ...]:
     said = []
-    if pod.volume(mount.name).empty_dir is not None:
-        said.append(
-            f"the data directory is on emptyDir {mount.name}: it is deleted with the pod, and a Restore cannot use it"
-        )
-    if terms.service_account and not _has_no_account(pod, terms):
-        own = pod.spec.service_account_name
+    if postgres.data_on_empty_dir:
+        where = f"the data directory is on emptyDir {postgres.data_volume}"
+        said.append(f"{where}: it is deleted with the pod, and a Restore cannot use it")
+    if terms.service_account and not _has_no_account(postgres, terms):
+        own = postgres.existing.service_account
         said.append(f"keyType web-id: the pod runs as service account {own}, which also needs the role for the bucket")
     return tuple(said)

@@ -1,17 +1,23 @@
-"""What a pod tells of the PostgreSQL in it, each answer a value or the Fault that says how to give it."""
+"""The first stage: all that a pod shows, read in one pass, with every fault.
+
+What comes after looks at the `Inspected` alone. A pod that was injected already shows the same as the bare one, as
+what is ours is looked through, so that a second look, after other mutators, changes nothing.
+"""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
 from pgwarden.api.kinds import PostgresAccess
 from pgwarden.injection import arguments, pods
-from pgwarden.injection.arguments import Setting
+from pgwarden.injection.arguments import Setting, Start
 from pgwarden.injection.pods import Container, EnvVar, Pod, VolumeMount
-from pgwarden.pgbackrest import commands
 
 _DEFAULT_DATA = "/var/lib/postgresql/data"
 _ROOT_OF_18 = "/var/lib/postgresql"  # the official image's volume from PostgreSQL 18 on
@@ -20,9 +26,130 @@ _DEBIAN, _ALPINE = 999, 70
 _OFF = frozenset({"off", "false", "no", "0"})
 _LONGEST_PATH = 4096  # characters, as in Linux: what is longer is none, and is not put together
 _ON = frozenset({"on", "true", "yes", "1"})
+_OWN_CONTAINERS = frozenset({names.CONTAINER_TOOLS, names.CONTAINER_SIDECAR})
+_OWN_PORTS = frozenset({names.PORT_PGBACKREST, names.PORT_AGENT})
+T = TypeVar("T")
 
 
-def container(pod: Pod, access: PostgresAccess) -> int | Fault:
+class Existing(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands where an injection is written, ours of an earlier look included: a patch counts places."""
+
+    init_containers: tuple[str, ...]  # names
+    volumes: tuple[str, ...] | None  # names; None: the pod has no such list
+    mounts: tuple[str, ...] | None  # names of the volumes that PostgreSQL's container mounts
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    settings: tuple[Setting, ...]  # among command and args
+    termination_message_policy: str
+    service_account: str
+    annotations: dict[str, str] | None
+
+
+class Postgres(msgspec.Struct, frozen=True, kw_only=True):
+    """The PostgreSQL of a pod in which nothing is at fault."""
+
+    container: int  # its index in spec.containers
+    name: str  # of the container
+    data_directory: str
+    data_volume: str
+    data_on_empty_dir: bool
+    mounts: tuple[VolumeMount, ...]  # of the data directory and of every other persistent volume of the container
+    socket: VolumeMount | None  # the pod's own volume at the socket directory
+    environment: tuple[EnvVar, ...]  # variables that a subPathExpr of these mounts asks for
+    run_as_user: int
+    run_as_group: int
+    takes_settings: bool  # whether settings that are appended to the arguments reach the server
+    existing: Existing
+
+
+class Inspected(msgspec.Struct, frozen=True, kw_only=True):
+    """PostgreSQL, or else every fault of the pod."""
+
+    postgres: Postgres | None
+    faults: tuple[Fault, ...] = ()
+
+
+class _Main(msgspec.Struct, frozen=True):
+    """PostgreSQL's container, each part of it read once."""
+
+    index: int
+    container: Container
+    mounts: list[VolumeMount]  # the user's own
+    environment: dict[str, EnvVar]
+    start: Start
+
+    def field(self, inside: str) -> str:
+        return f"spec.containers[{self.index}].{inside}"
+
+
+def passed_over(pod: Pod) -> str:
+    """Why the pod is none of ours; empty where it is one to inject."""
+    if pods.MIRROR in pod.annotations:
+        return "mirror pod of a static pod"
+    if not pod.labels.get(names.LABEL_REPOSITORY):
+        return f"no label {names.LABEL_REPOSITORY}"
+    return "a pod of pgwarden's own" if names.LABEL_COMPONENT in pod.labels else ""
+
+
+def inspect(pod: Pod, access: PostgresAccess) -> Inspected:
+    """*access* is what the Repository says of its pods: it counts before what the pod shows."""
+    faults = list(_reserved(pod))
+    index = postgres_container(pod, access)
+    if isinstance(index, Fault):
+        return Inspected(postgres=None, faults=(index, *faults))
+    container = pod.spec.containers[index]
+    main = _Main(index, container, container.mounts, container.environment(), arguments.read(container))
+    faults += [*_reserved_folders(main), *_setting_faults(main)]
+    directory = _sound(_data_directory(main, access), faults)
+    data = _sound(_data_mount(main, directory), faults) if directory else None
+    user = _sound(_user(pod, main, access), faults)
+    socket = pods.holding(main.mounts, access.socket_directory)
+    mounts = _persistent_mounts(pod, main, data)
+    environment, missing = _expansions(main, (*mounts, socket) if socket else mounts)
+    faults += missing
+    if faults or directory is None or data is None or user is None:
+        return Inspected(postgres=None, faults=tuple(faults))
+    found = Postgres(
+        container=index,
+        name=container.name,
+        data_directory=directory,
+        data_volume=data.name,
+        data_on_empty_dir=pod.volume(data.name).empty_dir is not None,
+        mounts=mounts,
+        socket=socket,
+        environment=environment,
+        run_as_user=user[0],
+        run_as_group=user[1],
+        takes_settings=main.start.takes_settings,
+        existing=_existing(pod, main),
+    )
+    return Inspected(postgres=found)
+
+
+def _sound(found: T | Fault, faults: list[Fault]) -> T | None:
+    """What was found; a Fault goes to the others, so that all are told at once."""
+    if isinstance(found, Fault):
+        faults.append(found)
+        return None
+    return found
+
+
+def _existing(pod: Pod, main: _Main) -> Existing:
+    volumes, mounts = pod.spec.volumes, main.container.volume_mounts
+    return Existing(
+        init_containers=tuple([each.name for each in pod.spec.init_containers or ()]),
+        volumes=None if volumes is None else tuple([each.name for each in volumes]),
+        mounts=None if mounts is None else tuple([each.name for each in mounts]),
+        command=main.container.command or (),
+        args=main.container.args or (),
+        settings=main.start.settings,
+        termination_message_policy=main.container.termination_message_policy,
+        service_account=pod.spec.service_account_name,
+        annotations=pod.metadata.annotations,
+    )
+
+
+def postgres_container(pod: Pod, access: PostgresAccess) -> int | Fault:
     """The index of the container that runs PostgreSQL."""
     present = [each.name for each in pod.spec.containers]
     if access.container:
@@ -41,27 +168,25 @@ def container(pod: Pod, access: PostgresAccess) -> int | Fault:
     return Fault("spec.containers", present, message, "container")
 
 
-def data_directory(container: Container, access: PostgresAccess, index: int) -> str | Fault:
+def _data_directory(main: _Main, access: PostgresAccess) -> str | Fault:
     """As the container will see it: what the Repository says, the server's arguments, PGDATA, the image's default."""
-    given = access.data_directory or arguments.data_directory(container.argv)
+    given = access.data_directory or main.start.data_directory
     if given:
         return posixpath.normpath(given)
-    environment = container.environment()
     for name in pods.DATA_VARIABLES:
-        if name in environment:
-            value = _expanded(environment[name], environment)
+        if name in main.environment:
+            value = _expanded(main.environment[name], main.environment)
             if value.startswith("/"):
                 return posixpath.normpath(value)
-            field = f"spec.containers[{index}].env[{name}]"
             message = "its value is not known before the pod runs; set the Repository's spec.postgres.dataDirectory"
-            return Fault(field, environment[name].value, message, "data-directory")
-    image = arguments.image(container.image)
+            return Fault(main.field(f"env[{name}]"), main.environment[name].value, message, "data-directory")
+    image = main.start.image
     if image.official and image.major is not None and image.major >= 18:
         return f"{_ROOT_OF_18}/{image.major}/docker"
-    mount = pods.holding(container.mounts, _DEFAULT_DATA)
+    mount = pods.holding(main.mounts, _DEFAULT_DATA)
     if image.official and image.major is None and mount and pods.normal(mount.mount_path) == _ROOT_OF_18:
         message = "the tag does not name the version, and PostgreSQL 18 changed the data directory; set PGDATA"
-        return Fault(f"spec.containers[{index}].image", container.image, message, "data-directory")
+        return Fault(main.field("image"), main.container.image, message, "data-directory")
     return _DEFAULT_DATA
 
 
@@ -80,24 +205,24 @@ def _expanded(variable: EnvVar, environment: dict[str, EnvVar]) -> str:
     return value
 
 
-def data_mount(container: Container, directory: str, index: int) -> VolumeMount | Fault:
-    mount = pods.holding(container.mounts, directory)
+def _data_mount(main: _Main, directory: str) -> VolumeMount | Fault:
+    mount = pods.holding(main.mounts, directory)
     if mount is not None:
         return mount
-    mounted = [each.mount_path for each in container.mounts]
+    mounted = [each.mount_path for each in main.mounts]
     message = (
-        f"the data directory {directory} of container {container.name} is on no volume, so its data would "
+        f"the data directory {directory} of container {main.container.name} is on no volume, so its data would "
         f"be lost with the container; mount a volume there, or set the Repository's spec.postgres.dataDirectory"
     )
-    return Fault(f"spec.containers[{index}].volumeMounts", mounted, message, "data-volume")
+    return Fault(main.field("volumeMounts"), mounted, message, "data-volume")
 
 
-def user(pod: Pod, container: Container, access: PostgresAccess, index: int) -> tuple[int, int] | Fault:
+def _user(pod: Pod, main: _Main, access: PostgresAccess) -> tuple[int, int] | Fault:
     """uid and gid of the PostgreSQL processes: files in the data directory are readable to that uid alone."""
-    contexts = [each for each in (container.security_context, pod.spec.security_context) if each is not None]
+    contexts = [each for each in (main.container.security_context, pod.spec.security_context) if each is not None]
     uid = _first(*(context.run_as_user for context in contexts))
     gid = _first(*(context.run_as_group for context in contexts), access.run_as_group)
-    image = arguments.image(container.image)
+    image = main.start.image
     habit = _ALPINE if image.alpine else _DEBIAN
     if uid:  # 0 is no answer: PostgreSQL refuses to be root, so that the image switches to a user of its own
         return uid, gid if gid is not None else uid
@@ -109,75 +234,82 @@ def user(pod: Pod, container: Container, access: PostgresAccess, index: int) -> 
         "the user ID of PostgreSQL is not known for this image; set securityContext.runAsUser, "
         "or the Repository's spec.postgres.runAsUser"
     )
-    return Fault(f"spec.containers[{index}].securityContext.runAsUser", uid, message, "run-as-user")
+    return Fault(main.field("securityContext.runAsUser"), uid, message, "run-as-user")
 
 
 def _first(*numbers: int | None) -> int | None:
     return next((number for number in numbers if number is not None), None)
 
 
-def persistent_mounts(pod: Pod, container: Container, data: VolumeMount | None) -> tuple[VolumeMount, ...]:
+def _persistent_mounts(pod: Pod, main: _Main, data: VolumeMount | None) -> tuple[VolumeMount, ...]:
     """The data directory's mount, and those of other persistent volumes: table spaces and WAL may be linked there."""
     if data is None:
         return ()
-    others = (mount for mount in container.mounts if mount is not data)
     wanted = {data.name, *pod.persistent_volumes()}
-    return (data, *(mount for mount in others if mount.name in wanted))
+    return (data, *[mount for mount in main.mounts if mount is not data and mount.name in wanted])
 
 
-def expansions(container: Container, mounts: tuple[VolumeMount, ...], index: int) -> list[EnvVar] | Fault:
+def _expansions(main: _Main, mounts: tuple[VolumeMount, ...]) -> tuple[tuple[EnvVar, ...], list[Fault]]:
     """The variables that a subPathExpr takes from the container, which the sidecar then needs too."""
-    environment, wanted = container.environment(), dict[str, EnvVar]()
-    open_names = [name for mount in mounts for name in pods.references(mount.sub_path_expr or "")]
+    expressions = [mount.sub_path_expr for mount in mounts]
+    wanted: dict[str, EnvVar | None] = {}
+    open_names = [name for expression in expressions for name in pods.references(expression or "")]
     while open_names:
         name = open_names.pop()
-        if name in wanted:
-            continue
-        if name not in environment:
-            message = f"the container's env has no variable {name}, so the sidecar cannot mount this folder; add it"
-            field = f"spec.containers[{index}].volumeMounts"
-            return Fault(field, [mount.sub_path_expr for mount in mounts], message, "sub-path")
-        wanted[name] = environment[name]
-        open_names += pods.references(environment[name].value or "")
-    return [variable for variable in environment.values() if variable.name in wanted]
+        if name not in wanted:
+            variable = wanted[name] = main.environment.get(name)
+            open_names += pods.references(variable.value or "") if variable else []
+    faults = [_no_variable(main, name, expressions) for name, variable in wanted.items() if variable is None]
+    return tuple([variable for name, variable in main.environment.items() if name in wanted]), faults
 
 
-def taken(pod: Pod, index: int) -> Iterator[Fault]:
-    """What the pod uses of the names, folders and ports that the sidecar needs."""
+def _no_variable(main: _Main, name: str, expressions: list[str | None]) -> Fault:
+    message = f"the container's env has no variable {name}, so the sidecar cannot mount this folder; add it"
+    return Fault(main.field("volumeMounts"), expressions, message, "sub-path")
+
+
+def _reserved(pod: Pod) -> Iterator[Fault]:
+    """What the pod uses of the names and ports that the sidecar needs.
+
+    In a pod that was injected, init containers and volumes of these names are ours: a patch replaces them in place. In
+    any other pod they are the user's.
+    """
     for number, each in enumerate(pod.spec.containers):
-        if each.name in {names.CONTAINER_TOOLS, names.CONTAINER_SIDECAR}:
-            yield Fault(
-                f"spec.containers[{number}].name",
-                each.name,
-                "this name is reserved for pgwarden; choose another",
-                "taken",
-            )
-        for port in each.ports or []:
-            if port.container_port in {names.PORT_PGBACKREST, names.PORT_AGENT}:
+        if each.name in _OWN_CONTAINERS:
+            message = "this name is reserved for pgwarden; choose another"
+            yield Fault(f"spec.containers[{number}].name", each.name, message, "taken")
+        for port in each.ports or ():
+            if port.container_port in _OWN_PORTS:
                 message = "pgwarden's sidecar listens on this port; choose another"
                 yield Fault(f"spec.containers[{number}].ports", port.container_port, message, "taken")
-    for mount in pod.spec.containers[index].mounts:
+    if pod.was_injected():
+        return
+    for number, init in enumerate(pod.spec.init_containers or ()):
+        if init.name in _OWN_CONTAINERS:
+            yield _our_own(f"spec.initContainers[{number}].name", init.name)
+    for number, volume in enumerate(pod.spec.volumes or ()):
+        if volume.name in pods.OWN_VOLUMES:
+            yield _our_own(f"spec.volumes[{number}].name", volume.name)
+
+
+def _our_own(field: str, name: str) -> Fault:
+    message = "this name is reserved for pgwarden, which adds its own; remove it, or choose another name"
+    return Fault(field, name, message, "taken")
+
+
+def _reserved_folders(main: _Main) -> Iterator[Fault]:
+    for mount in main.mounts:
         if pods.covers("/pgwarden", mount.mount_path):
             message = "/pgwarden is reserved for pgwarden; mount it elsewhere"
-            yield Fault(f"spec.containers[{index}].volumeMounts", mount.mount_path, message, "taken")
+            yield Fault(main.field("volumeMounts"), mount.mount_path, message, "taken")
 
 
-def is_ours(setting: Setting) -> bool:
-    """True for an archive_command or restore_command that an earlier look at this pod put there."""
-    return setting.name in {"archive_command", "restore_command"} and commands.is_for_postgres(setting.value)
-
-
-def has_ours(container: Container) -> bool:
-    """True if our settings are in the arguments already, wherever a later mutator moved them."""
-    return any(is_ours(setting) for setting in arguments.settings(container.argv))
-
-
-def argument_faults(container: Container, index: int) -> Iterator[Fault]:
+def _setting_faults(main: _Main) -> Iterator[Fault]:
     """Server settings among the arguments under which no WAL would reach the Repository."""
-    for setting in arguments.settings(container.argv):
+    for setting in main.start.settings:
         message = _why_not(setting.name, setting.value.lower())
-        if message and not is_ours(setting):
-            yield Fault(_word(container, setting.index, index), setting.value, message, setting.name.replace("_", "-"))
+        if message and not setting.ours:
+            yield Fault(_word(main, setting.index), setting.value, message, setting.name.replace("_", "-"))
 
 
 def _why_not(name: str, value: str) -> str:
@@ -193,7 +325,6 @@ def _why_not(name: str, value: str) -> str:
     return ""
 
 
-def _word(container: Container, at: int, index: int) -> str:
-    before = len(container.command or [])
-    where = f"command[{at}]" if at < before else f"args[{at - before}]"
-    return f"spec.containers[{index}].{where}"
+def _word(main: _Main, at: int) -> str:
+    before = len(main.container.command or ())
+    return main.field(f"command[{at}]" if at < before else f"args[{at - before}]")

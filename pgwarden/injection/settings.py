@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pgwarden import storages
 from pgwarden.api.defaults import OperatorDefaults
-
-PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+from pgwarden.contract import chart
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,19 +22,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """Read the environment. ValueError where the webhook could not inject anything that starts."""
-    image = environment.get("PGWARDEN_IMAGE", "")
-    if not image:
-        raise ValueError("PGWARDEN_IMAGE must name the image that is injected into PostgreSQL pods")
-    policy = environment.get("PGWARDEN_IMAGE_PULL_POLICY") or "IfNotPresent"
-    if policy not in PULL_POLICIES:
-        raise ValueError(f"PGWARDEN_IMAGE_PULL_POLICY must be one of {', '.join(PULL_POLICIES)}, not {policy!r}")
     return Settings(
-        image=image,
-        image_pull_policy=policy,
+        image=chart.image(environment),
+        image_pull_policy=chart.image_pull_policy(environment),
         namespace=environment.get("PGWARDEN_NAMESPACE") or "pgwarden-system",
-        defaults=OperatorDefaults(
-            s3_bucket=environment.get("PGWARDEN_S3_BUCKET", ""),
-            s3_endpoint=environment.get("PGWARDEN_S3_ENDPOINT", ""),
-            s3_region=environment.get("PGWARDEN_S3_REGION", ""),
-        ),
+        defaults=storages.defaults_from(environment),
     )

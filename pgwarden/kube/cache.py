@@ -17,6 +17,8 @@ from pgwarden.kube.client import PAGE, KubeClient, Object
 
 Key = tuple[str, str]
 Listener = Callable[[str, Object, Object | None], None]
+FIELD_SELECTOR = "fieldSelector"
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 NAMESPACE = "namespace"  # the index that every cache has
 LASTING = 5.0  # seconds; a watch that ends before was cut by something on the way, and is not resumed without a pause
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between attempts while the API server does not answer
@@ -64,7 +66,7 @@ class WatchCache:
         if label_selector:
             self._params["labelSelector"] = label_selector
         if field_selector:
-            self._params["fieldSelector"] = field_selector
+            self._params[FIELD_SELECTOR] = field_selector
 
     def listen(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -87,12 +89,18 @@ class WatchCache:
         while True:
             began, trouble = time.monotonic(), ""
             try:
-                if not self._version:
+                if not self._version or await self._went_back():
                     self._version = await self._list()
                 await self._watch()
-            except errors.Gone as error:
-                self._version, trouble = "", str(error)
-            except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            except aiohttp.SocketTimeoutError:
+                log.debug("watch was silent, resuming it", path=self.path)
+            except (errors.ApiError, aiohttp.ClientConnectorError, TimeoutError) as error:
+                trouble = str(error) or type(error).__name__
+                if not (isinstance(error, errors.ApiError) and error.status == 429):
+                    # Our version is too old for it, or it was away. etcd may have been restored meanwhile, and a watch
+                    # would not say what that has undone.
+                    self._version = ""
+            except (aiohttp.ClientError, OSError, ValueError) as error:  # the stream broke off
                 trouble = str(error)
             except Exception as error:
                 log.exception("watch broke in a way that nobody thought of", path=self.path)
@@ -125,6 +133,16 @@ class WatchCache:
             self._drop(self.items[key])
         self.synced.set()
         return str(page["metadata"]["resourceVersion"])
+
+    async def _went_back(self) -> bool:
+        """Whether the API server's state is older than ours, as after a restore of etcd: a watch would stay silent.
+
+        Asked without the label: where few objects have it, the API server would read all others to find one.
+        """
+        params = {"limit": "1"} | {key: value for key, value in self._params.items() if key == FIELD_SELECTOR}
+        newest: Any = await self._client.request("GET", self.path, params=params, accept=METADATA)
+        version = str(newest["metadata"]["resourceVersion"])
+        return version.isdecimal() and self._version.isdecimal() and int(version) < int(self._version)
 
     async def _watch(self) -> None:
         async for event in self._client.watch(self.path, self._params | {"resourceVersion": self._version}):

@@ -1,7 +1,7 @@
 """Raw REST to the API server over aiohttp: objects are plain dicts, so that no field is ever lost on the way.
 
 The generated models of the kubernetes package are not used: they drop what they do not know and cost memory and start
-time in every replica of the webhook. Its kubeconfig reader and its leader election are.
+time in every replica of the webhook. Its reader of a kubeconfig's credentials is.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from typing import Any, Self
 
 import aiohttp
 import msgspec
+from multidict import CIMultiDict
 
 from pgwarden.api import names
-from pgwarden.kube import access, errors, paths
+from pgwarden.kube import access, errors, paths, sockets
 
 Object = dict[str, Any]
 _CONNECT = 10.0  # seconds to connect
 _REQUEST = 60.0  # seconds for one request; a watch is bounded by its own timeoutSeconds
 PAGE = 500  # objects of one answer to a list
 _PAGE = 100  # of a list that is read page by page, of which no more is held
+#: Seconds without a word after which the connection of a watch is taken for dead. The API server sends a bookmark each
+#: minute. Where none comes, as of a resource that nobody has written since it started, a watch is resumed this often.
+SILENCE = 75.0
 WATCH_SECONDS = 290  # how long the server holds one watch open; then we resume it
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -34,8 +38,9 @@ _decode = msgspec.json.Decoder().decode
 class KubeClient:
     """One session to one API server. Methods raise kube.errors.ApiError, or aiohttp.ClientError when none answers."""
 
-    def __init__(self, where: access.Access) -> None:
+    def __init__(self, where: access.Access, *, silence: float = SILENCE) -> None:
         self._access = where
+        self._silence = silence
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -57,9 +62,14 @@ class KubeClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._access.tls or False, limit=0)
+            connector = aiohttp.TCPConnector(
+                ssl=self._access.tls or False,
+                limit=0,
+                force_close=self._access.credentials.changes_certificate,
+                socket_factory=sockets.watched,
+            )
             timeout = aiohttp.ClientTimeout(total=_REQUEST, connect=_CONNECT)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, proxy=self._access.proxy)
         return self._session
 
     async def request(
@@ -74,20 +84,37 @@ class KubeClient:
         accept: str = "application/json",
     ) -> Any:
         """Send one request and return the decoded answer (a dict for every Kubernetes object)."""
-        headers = self._access.headers() | {"Accept": accept}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = content_type
-            data = _encode(body)
+        headers = {"Accept": accept} | ({} if body is None else {"Content-Type": content_type})
+        data = None if body is None else _encode(body)
         limit = aiohttp.ClientTimeout(total=timeout or _REQUEST, connect=_CONNECT)
-        url = self._access.server + path
-        async with self._open().request(
-            method, url, data=data, headers=headers, params=params, timeout=limit
-        ) as answer:
+        async with await self._send(method, path, headers, data=data, params=params, timeout=limit) as answer:
             raw = await answer.read()
-            if answer.status >= 400:
-                raise errors.from_body(answer.status, raw)
             return _decode(raw) if answer.content_type == "application/json" else raw.decode()
+
+    async def _send(self, method: str, path: str, more: Mapping[str, str], **options: Any) -> aiohttp.ClientResponse:
+        """Send one request, and once more where our credentials are refused and there are newer ones. ApiError."""
+        proof = await self._access.headers()
+        answer = await self._send_once(method, path, proof, more, **options)
+        if answer.status == 401:
+            await answer.read()
+            self._access.credentials.refused(proof.get("Authorization", ""))
+            newer = await self._access.headers()
+            if newer != proof:
+                answer = await self._send_once(method, path, newer, more, **options)
+        if answer.status >= 400:
+            async with answer:
+                raise errors.from_body(answer.status, await answer.read())
+        return answer
+
+    async def _send_once(
+        self, method: str, path: str, proof: CIMultiDict[str], more: Mapping[str, str], **options: Any
+    ) -> aiohttp.ClientResponse:
+        headers = proof.copy()
+        headers.update(more)
+        name = self._access.server_name
+        return await self._open().request(
+            method, self._access.server + path, headers=headers, server_hostname=name, **options
+        )
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> Any:
         return await self.request("GET", path, params=params, timeout=seconds)
@@ -158,12 +185,8 @@ class KubeClient:
     async def watch(self, path: str, params: Mapping[str, str]) -> AsyncIterator[Object]:
         """Events {type, object} from one watch until the server ends it. Raises Gone where it must be listed again."""
         query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)} | dict(params)
-        limit = aiohttp.ClientTimeout(total=None, connect=_CONNECT, sock_read=WATCH_SECONDS + 30)
-        headers = self._access.headers()
-        url = self._access.server + path
-        async with self._open().get(url, params=query, headers=headers, timeout=limit) as answer:
-            if answer.status >= 400:
-                raise errors.from_body(answer.status, await answer.read())
+        limit = aiohttp.ClientTimeout(total=None, connect=_CONNECT, sock_read=self._silence)
+        async with await self._send("GET", path, {}, params=query, timeout=limit) as answer:
             async for event in _events(answer.content):
                 if event["type"] == "ERROR":
                     status = event["object"]

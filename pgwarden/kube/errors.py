@@ -1,6 +1,7 @@
 """What the API server can answer that is not a result.
 
 ApiError
+├── Unauthorized  401
 ├── NotFound      404
 ├── Conflict      409 (an update of an old version, or AlreadyExists)
 ├── Gone          410 (a watch must list again)
@@ -26,6 +27,10 @@ class ApiError(Exception):
         self.message = message
 
 
+class Unauthorized(ApiError):
+    pass
+
+
 class NotFound(ApiError):
     pass
 
@@ -47,6 +52,7 @@ class Terminating(Invalid):
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
+    401: Unauthorized,
     404: NotFound,
     409: Conflict,
     410: Gone,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from pgwarden.api import names
+from pgwarden.api import names, registry
 from pgwarden.kube import errors
 
 #: plural → API prefix
@@ -14,6 +14,7 @@ _PREFIX = {
     "secrets": "/api/v1",
     "configmaps": "/api/v1",
     "events": "/api/v1",
+    "namespaces": "/api/v1",
     "persistentvolumeclaims": "/api/v1",
     "persistentvolumes": "/api/v1",
     "serviceaccounts": "/api/v1",
@@ -28,12 +29,7 @@ _PREFIX = {
     "storageclasses": "/apis/storage.k8s.io/v1",
     "mutatingwebhookconfigurations": "/apis/admissionregistration.k8s.io/v1",
     "validatingwebhookconfigurations": "/apis/admissionregistration.k8s.io/v1",
-    "repositories": f"/apis/{names.API_VERSION}",
-    "backups": f"/apis/{names.API_VERSION}",
-    "backupschedules": f"/apis/{names.API_VERSION}",
-    "restores": f"/apis/{names.API_VERSION}",
-    "postgresclusters": f"/apis/{names.API_VERSION}",
-}
+} | {kind.plural: f"/apis/{names.API_VERSION}" for kind in registry.KINDS}
 
 
 class NoName(errors.NotFound, ValueError):

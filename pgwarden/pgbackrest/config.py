@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import msgspec
 
 from pgwarden.api import names
-from pgwarden.api.kinds import PodFacts, RepositorySpec, S3Storage
+from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.pgbackrest.user_options import parse_options
 
@@ -57,11 +57,21 @@ class PostgresFacts(Protocol):
     def database(self) -> str: ...
 
 
-class RepoCredentials(msgspec.Struct, frozen=True):
-    """Secrets of one storage. Its text form does not show them."""
+class StoragePlace(Protocol):
+    """What a configuration needs of a storage."""
 
-    s3_key: str = ""
-    s3_secret: str = ""
+    @property
+    def through_host(self) -> bool:
+        """PostgreSQL's pods reach it through the repository host, which alone has its volume."""
+
+    def settings(self, folder: str) -> Settings:
+        """Its options without `repoN-`. *folder* has the files that they name."""
+
+
+class RepoCredentials(msgspec.Struct, frozen=True):
+    """Secrets of one storage, by pgBackRest's option without `repoN-`. Its text form does not show them."""
+
+    options: Mapping[str, str] = {}
     cipher_pass: str = ""
 
     def __repr__(self) -> str:
@@ -69,18 +79,17 @@ class RepoCredentials(msgspec.Struct, frozen=True):
 
 
 def host_conf(
-    repository: Mapping[str, Any], spec: RepositorySpec, s3: S3Storage | None, pods: Sequence[PodEndpoint]
+    repository: Mapping[str, Any], spec: RepositorySpec, places: Sequence[StoragePlace], pods: Sequence[PodEndpoint]
 ) -> str:
-    """For repository host and Jobs. *s3* is defaults.effective_s3; *pods* in any order; 256 of them at most count."""
+    """For repository host and Jobs. *places* are the spec's storages; *pods* in any order; 256 at most count."""
     name, namespace = repository["metadata"]["name"], repository["metadata"]["namespace"]
     settings = _common() | {
         "log-level-console": "info",
         "process-max": str(_processes(spec.resources)),
         "start-fast": "y",
     }
-    for number, storage in enumerate(spec.storages, 1):
-        settings |= _local(number) if storage == "local" else _s3(number, s3)
-        settings |= _kept(number, spec)
+    for number, place in enumerate(places, 1):
+        settings |= _of(number, place) | _kept(number, spec)
     # Jobs that restore may come through the host's server as well as by the volume, hence both.
     settings |= _server((names.cn_host(name), names.cn_pods(name)), name)
     stanza: Settings = {}
@@ -89,32 +98,29 @@ def host_conf(
     return _section("global", _with_options(settings, spec)) + "\n" + _section(names.stanza(name), stanza)
 
 
-def pod_conf(repository: Mapping[str, Any], spec: RepositorySpec, s3: S3Storage | None) -> str:
+def pod_conf(repository: Mapping[str, Any], spec: RepositorySpec, places: Sequence[StoragePlace]) -> str:
     """The [global] of a PostgreSQL pod; the agent there appends `stanza_section`."""
     name, namespace = repository["metadata"]["name"], repository["metadata"]["namespace"]
     settings = _common() | {"log-level-console": "warn", "process-max": "2"}
-    for number, storage in enumerate(spec.storages, 1):
-        settings |= _through_host(number, names.host_dns(name, namespace)) if storage == "local" else _s3(number, s3)
-        if storage == "s3":
-            settings |= _cipher(number, spec)
+    for number, place in enumerate(places, 1):
+        if place.through_host:
+            settings |= _through_host(number, names.host_dns(name, namespace))
+        else:
+            settings |= _of(number, place) | _cipher(number, spec)
     settings |= _server((names.cn_host(name),), name)
     return _section("global", _with_options(settings, spec)) + _archiving(spec)
 
 
-def place_in(conf: str, number: int, s3: S3Storage) -> S3Storage:
-    """*s3*, and where it lacks bucket, endpoint or region, that of storage *number* in *conf* (a `host_conf`)."""
-    lines = dict(line.split("=", 1) for line in conf.splitlines() if "=" in line)
-    there = {field: lines.get(f"repo{number}-s3-{field}", "") for field in ("bucket", "endpoint", "region")}
-    port = lines.get(f"repo{number}-storage-port", "")
-    if there["endpoint"] and port:
-        there["endpoint"] = f"{there['endpoint']}:{port}"
-    return msgspec.structs.replace(s3, **{field: getattr(s3, field) or value for field, value in there.items()})
+def lines_of(conf: str, number: int) -> Settings:
+    """What *conf* (a `host_conf`) says of storage *number*, `repoN-` cut off."""
+    lines, prefix = dict(line.split("=", 1) for line in conf.splitlines() if "=" in line), f"repo{number}-"
+    return {key.removeprefix(prefix): value for key, value in lines.items() if key.startswith(prefix)}
 
 
 def clone_conf(
     source: Mapping[str, Any],
     spec: RepositorySpec,
-    s3: S3Storage | None,
+    places: Sequence[StoragePlace],
     repos: Mapping[int, RepoCredentials],
 ) -> str:
     """The whole configuration of a clone that reads Repository *source*, with its secrets: the text is a Secret's.
@@ -126,13 +132,13 @@ def clone_conf(
     work = names.CLONE_WORK_DIR
     folders = {"lock-path": f"{work}/lock", "log-path": f"{work}/log", "spool-path": f"{work}/spool"}
     settings = _common() | folders | {"process-max": "2"}
-    for number, storage in enumerate(spec.storages, 1):
+    for number, place in enumerate(places, 1):
         if number not in repos:
             continue
-        if storage == "local":
+        if place.through_host:
             settings |= _through_host(number, names.host_dns(name, namespace), names.CLONE_SOURCE)
         else:
-            settings |= _s3(number, s3, names.CLONE_SOURCE) | _cipher(number, spec)
+            settings |= _of(number, place, names.CLONE_SOURCE) | _cipher(number, spec)
             settings |= _secrets(number, repos[number])
     wanted = {"io-timeout": str(ARCHIVE_IO_SECONDS), "log-level-console": "off", "log-level-stderr": "error"}
     stanza = _section(names.stanza(name), {"pg1-path": names.CLONE_PGDATA})
@@ -159,12 +165,8 @@ def credentials_conf(repos: Mapping[int, RepoCredentials]) -> str:
 
 
 def _secrets(number: int, credentials: RepoCredentials) -> Settings:
-    given = (
-        ("s3-key", credentials.s3_key),
-        ("s3-key-secret", credentials.s3_secret),
-        ("cipher-pass", credentials.cipher_pass),
-    )
-    return {f"repo{number}-{option}": text for option, value in given if (text := value.rstrip("\r\n"))}
+    given = {**credentials.options, "cipher-pass": credentials.cipher_pass}
+    return {f"repo{number}-{option}": text for option, value in given.items() if (text := value.rstrip("\r\n"))}
 
 
 def repos(text: str) -> list[int]:
@@ -206,29 +208,8 @@ def _common() -> Settings:
     }
 
 
-def _local(number: int) -> Settings:
-    return {f"repo{number}-path": names.REPO_DIR, f"repo{number}-type": "posix"}
-
-
-def _s3(number: int, s3: S3Storage | None, folder: str = names.CONF_DIR) -> Settings:
-    if s3 is None:
-        raise ValueError("a Repository with storage s3 needs its effective S3 settings")
-    host, port = split_endpoint(s3.endpoint)
-    settings = {
-        "type": "s3",
-        "path": s3.path,
-        "s3-bucket": s3.bucket,
-        "s3-endpoint": host,
-        "s3-key-type": s3.key_type,
-        "s3-region": s3.region,
-        "s3-uri-style": s3.uri_style,
-        "storage-ca-file": f"{folder}/{names.KEY_STORAGE_CA}" if s3.ca_secret_ref else names.TOOLS_CA_BUNDLE,
-    }
-    if port:
-        settings["storage-port"] = port
-    if not s3.verify_tls:
-        settings["storage-verify-tls"] = "n"
-    return {f"repo{number}-{key}": value for key, value in settings.items()}
+def _of(number: int, place: StoragePlace, folder: str = names.CONF_DIR) -> Settings:
+    return {f"repo{number}-{key}": value for key, value in place.settings(folder).items()}
 
 
 def _kept(number: int, spec: RepositorySpec) -> Settings:

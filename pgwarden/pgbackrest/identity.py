@@ -10,22 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from pgwarden.api import names
-from pgwarden.api.kinds import RepositorySpec
 
 ROLE, TOKEN = "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"
 TOKEN_FILE = f"{names.TOKEN_DIR}/token"
 #: What AWS's STS, and those made after it, ask of a token.
 AUDIENCE = "sts.amazonaws.com"
 _SECONDS = 3600  # the kubelet renews it before
-
-
-def by_service_account(spec: RepositorySpec) -> bool:
-    return "s3" in spec.storages and spec.s3 is not None and spec.s3.key_type == "web-id"
-
-
-def role(spec: RepositorySpec) -> str:
-    """The role that pods of ours take; empty where they take none, or the cloud's webhook sees to it."""
-    return spec.s3.role_arn if spec.s3 is not None and by_service_account(spec) else ""
 
 
 def environment(role_arn: str) -> dict[str, str]:

@@ -6,9 +6,9 @@ Some services repeat the access key and the signed request in their answer, whic
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 import msgspec
 
@@ -33,24 +33,35 @@ _LATE = re.compile(r"timeout after \d+ms waiting for|unexpected eof|takes longer
 LONGEST = 600
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """The storage that the text speaks of; what is empty is worded without its name."""
-
-    endpoint: str = ""
-    bucket: str = ""
-    region: str = ""
-    secret: str = ""  # the Secret with the S3 keys
-
-    @property
-    def service(self) -> str:
-        return self.endpoint or "the S3 service"
-
-
 class Trouble(msgspec.Struct, frozen=True):
     """*reason* is for programs, *sentence* for people: what is wrong and the way out."""
 
     reason: str
     sentence: str
+
+
+class Service(Protocol):
+    """The service behind a storage, for sentences about it."""
+
+    @property
+    def title(self) -> str:
+        """Its endpoint, or what it is called where that is not known."""
+
+    @property
+    def field(self) -> str:
+        """Where its settings are, such as spec.s3."""
+
+    def document(self, text: str) -> tuple[str, str]:
+        """Code and message of the error that it answered; ("", "") where there is none."""
+
+    def answered(self, code: str, message: str) -> Trouble | None:
+        """What a code of its own means; None where it is not known."""
+
+    def unresolved(self, host: str) -> str:
+        """What to change where the name *host* does not resolve."""
+
+    def credentials(self, text: str) -> Trouble | None:
+        """What went wrong on the way to its credentials; None where it was not that."""
 
 
 def redact(text: str) -> str:
@@ -59,102 +70,36 @@ def redact(text: str) -> str:
 
 
 def by_repo(text: str) -> list[tuple[int, str]]:
-    """archive-push's and archive-get's errors, parted by pgBackRest's number of the storage; 0: of none of them."""
+    """archive-push's and archive-get's errors, by pgBackRest's number of the storage; 0: of none of them.
+
+    Of a storage that has several the first: the others follow from it, or repeat it.
+    """
     parts = _REPO.split(text)
     if len(parts) == 1:
         return [(0, text)]
-    found = [(int(number), said.strip()) for number, said in zip(parts[1::2], parts[2::2], strict=True)]
-    return list(dict.fromkeys(found))
+    found: dict[int, str] = {}
+    for number, said in zip(parts[1::2], parts[2::2], strict=True):
+        found.setdefault(int(number), said.strip())
+    return list(found.items())
 
 
-def explain(text: str, place: Place | None = None) -> Trouble:
-    """The first rule that knows *text*; what no rule knows is shortened and shown as it is."""
-    where, text = place or Place(), outside.printable(text)
-    code, message = _s3_answer(text)
-    for found in (_answered(code, message, where), _http(text, code, message, where), *_said(text, where)):
+def explain(text: str, where: Service) -> Trouble:
+    """The first rule that knows *text*, which is about *where*; what no rule knows is shortened and shown as it is.
+
+    Where it is not known which storage it is about: storages.explain.
+    """
+    text = outside.printable(text)
+    code, message = where.document(text)
+    for found in (where.answered(code, message), _http(text, code, message, where), *_said(text, where)):
         if found is not None:
             return found
-    return Trouble("StorageNotReadable", _brief(text))
+    return Trouble("StorageNotReadable", brief(text))
 
 
-# --- what the S3 service answered --------------------------------------------------------------------------------
+# --- what the service answered ----------------------------------------------------------------------------------
 
 
-def _s3_answer(text: str) -> tuple[str, str]:
-    """Code and message of the error document; ("", "") where there is none."""
-    code = re.search(r"<Code>([^<]*)</Code>", text)
-    message = re.search(r"<Message>([^<]*)</Message>", text)
-    return (_printable(code[1]) if code else "", _printable(html.unescape(message[1]))[:300] if message else "")
-
-
-def _bucket(where: Place) -> str:
-    return f"bucket {where.bucket}" if where.bucket else "the bucket"
-
-
-def _in_secret(key: str, where: Place) -> str:
-    return f"correct {key} in Secret {where.secret}" if where.secret else f"correct {key}"
-
-
-def _region(message: str, where: Place) -> str:
-    named = re.findall(r"[\"']([a-z0-9-]+)[\"']", message)
-    wrong, right = (named[0], named[1]) if len(named) > 1 else (where.region, named[0] if named else "")
-    return f"region {wrong or 'given'} is wrong" + (f", it is {right}" if right else "") + "; correct spec.s3.region"
-
-
-_BAD_KEY = "BadKey"
-#: S3 error code → (reason, sentence). XAdminUserNotFound is versitygw's.
-_ANSWERS: dict[str, tuple[str, Callable[[str, Place], str]]] = {
-    "NoSuchBucket": (
-        "NoSuchBucket",
-        lambda _, w: f"{_bucket(w)} does not exist at {w.service}; create it, or correct spec.s3.bucket",
-    ),
-    "InvalidBucketName": (
-        "NoSuchBucket",
-        lambda _, w: f"{w.service} does not accept {_bucket(w)}: the name is invalid; correct spec.s3.bucket",
-    ),
-    **dict.fromkeys(
-        ("InvalidAccessKeyId", "XAdminUserNotFound", "InvalidClientTokenId"),
-        (_BAD_KEY, lambda _, w: f"{w.service} does not know the access key; {_in_secret('s3-key', w)}"),
-    ),
-    "SignatureDoesNotMatch": (
-        _BAD_KEY,
-        lambda _, w: f"the secret key does not belong to the access key; {_in_secret('s3-key-secret', w)}",
-    ),
-    **dict.fromkeys(
-        ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidIdentityToken"),
-        (_BAD_KEY, lambda _, w: f"{w.service} refuses the temporary credentials; check spec.s3.keyType"),
-    ),
-    **dict.fromkeys(
-        ("AccessDenied", "AllAccessDisabled", "AccountProblem"),
-        (
-            "AccessDenied",
-            lambda _, w: (
-                f"the key has no access to {_bucket(w)}; allow it to list it, and to get, put and delete objects"
-            ),
-        ),
-    ),
-    **dict.fromkeys(
-        ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"),
-        ("WrongRegion", _region),
-    ),
-    "RequestTimeTooSkewed": (
-        "ClockSkew",
-        lambda _, w: (
-            f"the clocks of the node and of {w.service} differ by more than 15 minutes; correct the node's clock"
-        ),
-    ),
-}
-
-
-def _answered(code: str, message: str, where: Place) -> Trouble | None:
-    if code not in _ANSWERS:
-        return None
-    reason, sentence = _ANSWERS[code]
-    said = f" (the server says: {message})" if message else ""
-    return Trouble(reason, sentence(message, where) + said)
-
-
-def _http(text: str, code: str, message: str, where: Place) -> Trouble | None:
+def _http(text: str, code: str, message: str, where: Service) -> Trouble | None:
     """An answer that is not known by its code, by its HTTP status."""
     found = re.search(r"HTTP request failed with (\d{3})(?: \(([^)]*)\))?|\[(5\d\d)\] ([A-Za-z ]+)", text)
     if found is None:
@@ -164,44 +109,44 @@ def _http(text: str, code: str, message: str, where: Place) -> Trouble | None:
     reason = {"401": "AccessDenied", "403": "AccessDenied", "301": "WrongRegion", "307": "WrongRegion"}.get(
         status, "ServiceError"
     )
-    return Trouble(reason, f"{where.service} answered {status} {said}".rstrip())
+    return Trouble(reason, f"{where.title} answered {status} {said}".rstrip())
 
 
 # --- what came before any answer ---------------------------------------------------------------------------------
 
 
-def _said(text: str, where: Place) -> Iterator[Trouble | None]:
-    yield _credentials(text)
+def _said(text: str, where: Service) -> Iterator[Trouble | None]:
+    yield where.credentials(text)
     yield _certificate(text, where)
     yield _connection(text, where)
     yield _passphrase(text)
     yield _no_stanza(text)
 
 
-def _certificate(text: str, where: Place) -> Trouble | None:
+def _certificate(text: str, where: Service) -> Trouble | None:
     presented = re.search(r"unable to verify certificate presented by '([^' ]+)[^']*': (?:\[\d+\] )?([^\n\[]+)", text)
     if presented:
         why = presented[2].strip()
-        out = "have it renewed" if "expired" in why else "give the CA that signed it in spec.s3.caSecretRef"
+        out = "have it renewed" if "expired" in why else f"give the CA that signed it in {where.field}.caSecretRef"
         return Trouble("BadCertificate", f"the certificate of {presented[1]} is not trusted: {why}; {out}")
     named = re.search(r"unable to find hostname '([^']+)' in certificate", text)
     if named:
-        way_out = "uriStyle host puts the bucket into the name; set spec.s3.uriStyle to path"
+        way_out = f"uriStyle host puts the bucket into the name; set {where.field}.uriStyle to path"
         return Trouble("BadCertificate", f"the certificate is not for the name {named[1]}; {way_out}")
     if "CA certificate" in text:
-        return Trouble("BadCertificate", "the CA in spec.s3.caSecretRef cannot be read: it must be a PEM certificate")
+        return Trouble(
+            "BadCertificate", f"the CA in {where.field}.caSecretRef cannot be read: it must be a PEM certificate"
+        )
     if "TLS error" in text or "unable to negotiate TLS" in text:
-        return Trouble("BadCertificate", f"{where.service} does not speak TLS there: {_brief(text)}")
+        return Trouble("BadCertificate", f"{where.title} does not speak TLS there: {brief(text)}")
     return None
 
 
-def _connection(text: str, where: Place) -> Trouble | None:
+def _connection(text: str, where: Service) -> Trouble | None:
     address = re.search(r"unable to get address for '([^']+)': (?:\[-?\d+\] )?([^\n\[]+)", text)
     if address:
-        sentence = f"the name {address[1]} cannot be resolved ({address[2].strip()}); correct spec.s3.endpoint"
-        if where.bucket and address[1].startswith(f"{where.bucket}."):
-            sentence += ", or set spec.s3.uriStyle to path (MinIO, Ceph and most services other than AWS)"
-        return Trouble("CannotConnect", sentence)
+        why = f"the name {address[1]} cannot be resolved ({address[2].strip()})"
+        return Trouble("CannotConnect", f"{why}; {where.unresolved(address[1])}")
     refused = re.search(r"unable to connect to '([^' ]+)[^']*': (?:\[\d+\] )?([^\n\[]+)", text)
     if refused:
         return Trouble("CannotConnect", f"cannot connect to {refused[1]}: {refused[2].strip()}")
@@ -209,18 +154,7 @@ def _connection(text: str, where: Place) -> Trouble | None:
     if waited:
         return Trouble("CannotConnect", f"cannot connect to {waited[1]}: no response in time")
     if _LATE.search(text):
-        return Trouble("CannotConnect", f"no response in time: {_brief(text)}")
-    return None
-
-
-def _credentials(text: str) -> Trouble | None:
-    if "AWS_WEB_IDENTITY_TOKEN_FILE" in text:
-        way_out = "set spec.s3.roleARN, or let the cloud's webhook give the service account a role"
-        return Trouble("NoCredentials", f"keyType web-id finds no role and token in the pod; {way_out}")
-    if "169.254.169.254" in text or "temporary credentials" in text:
-        return Trouble(
-            "NoCredentials", f"keyType auto gets no credentials from the instance's metadata service: {_brief(text)}"
-        )
+        return Trouble("CannotConnect", f"no response in time: {brief(text)}")
     return None
 
 
@@ -233,20 +167,19 @@ def _passphrase(text: str) -> Trouble | None:
 
 def _no_stanza(text: str) -> Trouble | None:
     if "FileMissingError" in text and re.search(r"unable to load info file '[^']*(?:archive|backup)\.info'", text):
-        return Trouble(
-            "StorageNotReadable", "the stanza does not exist there yet; it is created once a primary responds"
-        )
+        sentence = "the stanza does not exist there yet; it is created once a primary responds"
+        return Trouble("StorageNotReadable", sentence)
     return None
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
     """One line, without class names, error numbers, repetitions, hints and HTTP dump."""
     head = _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0]
     head = _HINTS.sub("", head)
-    one_line = _printable(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
-    return one_line if len(one_line) <= LONGEST else one_line[: LONGEST - 1] + "…"
+    shortened = one_line(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
+    return shortened if len(shortened) <= LONGEST else shortened[: LONGEST - 1] + "…"
 
 
-def _printable(text: str) -> str:
+def one_line(text: str) -> str:
     """*text* on one line, each other character a space."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

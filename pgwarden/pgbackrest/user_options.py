@@ -273,10 +273,9 @@ def _number_problem(name: str, plain: str, storages: Storages | None) -> str:
     if name == plain:
         return f"names no storage; write --{plain.replace('repo-', 'repo1-', 1)} for the first one"
     text = name.removeprefix("repo").split("-", 1)[0]
-    count = len(storages) if storages is not None else 2
-    if text.startswith("0") or len(text) > 3 or int(text) > count:
-        known = ", ".join(f"repo{number} ({storage})" for number, storage in enumerate(storages or ("local", "s3"), 1))
-        return f"there is no storage {text[:8]}; this Repository has only {known}"
+    if text.startswith("0") or len(text) > 3 or (storages is not None and int(text) > len(storages)):
+        known = ", ".join(f"repo{number} ({storage})" for number, storage in enumerate(storages or (), 1))
+        return f"there is no storage {text[:8]}" + (f"; this Repository has only {known}" if known else "")
     return ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pgwarden.api import records
+from pgwarden.api import records, registry
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault, limited
 from pgwarden.api.schema import Seen, look
@@ -24,6 +24,7 @@ _RULES: dict[str, Callable[[Case], None]] = {
     "Restore": restore.check,
     "PostgresCluster": cluster.check,
 }
+registry.attached("rules", _RULES)
 
 
 def validate(
@@ -44,7 +45,7 @@ def validate(
     if kind not in _RULES or seen.too_large:
         return Verdict(seen.faults)
     before = old if isinstance(old, dict) else None
-    if before is None and not standing and kind in {"Backup", "Restore"}:
+    if before is None and not standing and registry.BY_NAME[kind].is_operation:
         mark = records.brought_back(obj)
         if mark is not None and mark.began:
             # It is not run again, so neither its Repository nor anything else needs to exist.

@@ -9,6 +9,7 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Waits
+from pgwarden.api.postgres_majors import DEFAULT
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.rules import data_source, repository
 from pgwarden.rules.common import Case, Object, get
@@ -99,8 +100,9 @@ def _check_size(case: Case) -> None:
 
 def _check_image(case: Case) -> None:
     version = case.get(int, "postgresVersion")
-    if version not in {None, 17} and not case.get(str, "image"):
-        message = "the operator's image has PostgreSQL 17; set spec.image to an image with Patroni and this version"
+    if version not in {None, DEFAULT} and not case.get(str, "image"):
+        has = f"the operator's image has PostgreSQL {DEFAULT}"
+        message = f"{has}; set spec.image to an image with Patroni and this version"
         case.refuse("spec.postgresVersion", version, message, "image")
 
 
@@ -165,7 +167,8 @@ def _check_taken(case: Case) -> None:
 
 
 def _check_change(case: Case, old: Object) -> None:
-    before, after = get(old, int, "spec", "postgresVersion") or 17, case.get(int, "postgresVersion") or 17
+    before = get(old, int, "spec", "postgresVersion") or DEFAULT
+    after = case.get(int, "postgresVersion") or DEFAULT
     if before != after:
         message = f"cannot be changed from {before}: the data directory belongs to one major version"
         case.refuse("spec.postgresVersion", after, message, "immutable")

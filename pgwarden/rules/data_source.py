@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from pgwarden import storages
 from pgwarden.api.faults import Waits
 from pgwarden.api.near import near
+from pgwarden.api.postgres_majors import DEFAULT
 from pgwarden.rules import restore, restore_target
 from pgwarden.rules.common import Case, Object, check_options, check_storage, condition, get, objects, storages_of
 
@@ -41,8 +43,8 @@ def allows(source: Object, namespace: str) -> bool:
 
 
 def unusable(source: Object, storage: str) -> bool:
-    """Whether a clone cannot read *storage*: a web identity is valid in the source's namespace only."""
-    return storage == "s3" and get(source, str, "spec", "s3", "keyType") == "web-id"
+    """Whether a clone cannot read *storage*."""
+    return not storages.BY_NAME[storage].can_be_cloned_from(source)
 
 
 def _check_unchanged(case: Case, now: Object | None, before: Object | None) -> None:
@@ -102,7 +104,7 @@ def _check_source(case: Case, source: Object) -> None:
     if user != "postgres":
         message = f"the superuser of Repository {name} is {user}; a PostgresCluster needs one named postgres"
         case.refuse(f"{FIELD}.repository", name, message, "dataSource", Waits.SOURCE_UNSUITABLE)
-    wanted = case.get(int, "postgresVersion") or 17
+    wanted = case.get(int, "postgresVersion") or DEFAULT
     major = _major(get(source, str, "status", "postgresVersion") or "")
     if major is not None and major != wanted:
         message = f"Repository {name} holds PostgreSQL {major}, and a clone keeps the version; set {major}"

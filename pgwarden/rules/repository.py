@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 
-from pgwarden.api.quantity import parse_quantity
 from pgwarden.pgbackrest.user_options import ParsedOptions
-from pgwarden.rules import backup_sets, repository_s3
-from pgwarden.rules.common import STORAGES, Case, check_options, get, has_full_retention, storages_of
+from pgwarden.rules import backup_sets
+from pgwarden.rules.common import Case, Object, check_options, get, has_full_retention, storages_of
+from pgwarden.storages import BY_NAME, DEFAULT, NAMES, REGISTER, TYPES
 
+_ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
 def check(case: Case) -> None:
     _check_name(case)
     storages = _check_storage_type(case)
-    _check_local(case, storages)
-    repository_s3.check(case, storages)
+    for storage in REGISTER:
+        held = case.old is not None and backup_sets.of(case.old).of_storage(storage.name).some
+        storage.check(case, storages, holds_backups=held)
     options = check_options(case, "repository", storages)
     _check_retention(case, options)
     if case.old is not None:
@@ -45,51 +47,39 @@ def _check_storage_type(case: Case) -> tuple[str, ...] | None:
     """The storages; None if they cannot be determined."""
     value = case.get(str, "storageType")
     if value is None:
-        return None if "storageType" in (case.get(dict) or {}) else ("local",)
+        return None if "storageType" in (case.get(dict) or {}) else (DEFAULT,)
     parts = value.split(",")
     problem = _storage_type_problem(value, parts)
     if problem:
         case.refuse("spec.storageType", value[:100], problem, "storageType")
         # The storages that were meant, if that is clear, so that other faults are reported too.
         meant = {part.strip().lower() for part in parts}
-        return tuple(sorted(meant)) if meant and meant <= set(STORAGES) else None
+        return tuple(sorted(meant, key=NAMES.index)) if meant and meant <= set(NAMES) else None
     return tuple(parts)
 
 
 def _storage_type_problem(value: str, parts: list[str]) -> str:
-    known = "write local, s3, or local,s3 for both"
+    known = f"write {', '.join(NAMES)}, or {TYPES[-1]} for {'both' if len(NAMES) == 2 else 'all'}"
     bare = [part.strip().lower() for part in parts]
-    unknown = [part for part in bare if part not in STORAGES]
+    unknown = [part for part in bare if part not in BY_NAME]
     if not value.strip():
         return f"is empty; {known}"
     if any(unknown):
         named = next(part for part in unknown if part)
-        instead = " (pgwarden calls it local)" if named == "posix" else ""
+        ours = next((storage.name for storage in REGISTER if named in storage.also_called), "")
+        instead = f" (pgwarden calls it {ours})" if ours else ""
         return f"{named[:50]} is not a storage{instead}; {known}"
     if unknown:
         return f"has a stray comma; {known}"
     if len(set(bare)) < len(bare):
-        return f"lists {bare[0] if bare.count(bare[0]) > 1 else 's3'} twice; {known}"
-    if bare == ["s3", "local"]:
-        return "lists local second; write local,s3"
+        return f"lists {next(part for part in bare if bare.count(part) > 1)} twice; {known}"
+    ordered = sorted(bare, key=NAMES.index)
+    if bare != ordered:
+        wrong = next(name for name, there in zip(ordered, bare, strict=True) if name != there)
+        return f"lists {wrong} {_ORDINALS[bare.index(wrong)]}; write {','.join(ordered)}"
     if bare != parts:
         return f"must be lower case without spaces; write {','.join(bare)}"
     return ""
-
-
-def _check_local(case: Case, storages: tuple[str, ...] | None) -> None:
-    if storages and "local" not in storages and case.get(dict, "local") is not None:
-        case.warn("spec.local has no effect with storageType s3")
-    size = case.get(str, "local", "size")
-    if size is None:
-        return
-    amount = parse_quantity(size)
-    if amount is None:
-        case.refuse("spec.local.size", size[:50], "must be a quantity such as 10Gi or 500Mi", "size")
-    elif amount <= 0:
-        case.refuse("spec.local.size", size[:50], "must be greater than zero", "size")
-    elif amount < 1024 * 1024:
-        case.refuse("spec.local.size", size[:50], f"is less than 1Mi; did you mean {size.rstrip('mkKi')}Gi?", "size")
 
 
 def _check_retention(case: Case, options: ParsedOptions) -> None:
@@ -105,36 +95,22 @@ def _check_retention(case: Case, options: ParsedOptions) -> None:
         case.warn("no retention is set: backups are kept forever; set spec.retention.full")
 
 
-def _check_change(case: Case, old: dict[str, object], storages: tuple[str, ...] | None) -> None:
+def _check_change(case: Case, old: Object, storages: tuple[str, ...] | None) -> None:
     if get(old, dict, "spec", "encryption") != case.get(dict, "encryption"):
         message = "cannot be changed: pgBackRest cannot re-encrypt existing backups; create a new Repository"
         case.refuse("spec.encryption", None, message, "immutable")
     before = storages_of(old)
-    if storages and "local" in before and "local" in storages:
-        old_class = get(old, str, "spec", "local", "storageClassName")
-        if old_class != case.get(str, "local", "storageClassName"):
-            message = (
-                f"cannot be changed from {old_class or 'the default'}: a volume cannot move to another storage class; "
-                "create a new Repository"
-            )
-            new_class = case.get(str, "local", "storageClassName")
-            case.refuse("spec.local.storageClassName", new_class, message, "immutable")
-        _check_shrink(case, old)
+    for storage in REGISTER:
+        if storages and storage.name in before and storage.name in storages:
+            storage.check_change(case, old)
     _check_kept(case, old, storages)
 
 
-def _check_kept(case: Case, known: dict[str, object], storages: tuple[str, ...] | None) -> None:
+def _check_kept(case: Case, known: Object, storages: tuple[str, ...] | None) -> None:
     """Refuses to drop a storage that holds backups, by the status of *known*."""
-    for gone in [storage for storage in STORAGES if storages and storage not in storages]:
+    for gone in [storage for storage in NAMES if storages and storage not in storages]:
         count = backup_sets.of(known).of_storage(gone).least
         if count:
             holds = f"{count} backups" if count > 1 else "a backup"
             message = f"cannot remove storage {gone}: it still holds {holds}; storages can only be added"
             case.refuse("spec.storageType", case.get(str, "storageType"), message, "narrowing")
-
-
-def _check_shrink(case: Case, old: dict[str, object]) -> None:
-    before, after = get(old, str, "spec", "local", "size") or "10Gi", case.get(str, "local", "size") or "10Gi"
-    was, becomes = parse_quantity(before), parse_quantity(after)
-    if was is not None and becomes is not None and becomes < was:
-        case.refuse("spec.local.size", after, f"cannot shrink from {before}: a volume can only grow", "size")

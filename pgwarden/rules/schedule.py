@@ -20,10 +20,11 @@ from pgwarden.rules.common import (
 )
 from pgwarden.schedule import cron
 from pgwarden.schedule.cron import Schedule
-from pgwarden.schedule.next_runs import TOLD, coming
+from pgwarden.schedule.next_runs import SHOWN, next_runs
 from pgwarden.schedule.zones import zone_problem
+from pgwarden.storages import NAMES
 
-_LOOKED_AT = 8  # coming runs, for the shortest time between two
+_LOOKED_AT = 8  # next runs, for the shortest time between two
 _OTHERS = 100  # schedules of the same Repository that are looked at: this is for a warning only
 _LOOKED_BACK = 3  # backups of the same kind, for the longest time that one took
 
@@ -40,9 +41,9 @@ def check(case: Case) -> None:
     suspended = case.get(bool, "suspend")
     if schedule is not None and zone is not None:
         if suspended:
-            case.warn("the schedule is suspended: no backup is made until spec.suspend is false")
+            case.warn("the schedule is suspended: no backups are created until spec.suspend is false")
         else:
-            _tell_runs(case, schedule, zone, repository, kind)
+            _warn_of_runs(case, schedule, zone, repository, kind)
     if repository is None:
         return
     name = get(repository, str, "metadata", "name") or ""
@@ -53,31 +54,30 @@ def check(case: Case) -> None:
     full = kind == "full" and not suspended
     if not full and not any(_makes_full(other) for other in _others(case, name)):
         case.warn(
-            f"no BackupSchedule of Repository {name} makes full backups: after the first one every backup builds on "
-            "it, and retention never removes any"
+            f"no BackupSchedule of Repository {name} makes full backups: every later backup builds on the first "
+            "one, and retention never removes any"
         )
 
 
-def _tell_runs(case: Case, schedule: Schedule, zone: str, repository: Object | None, kind: str) -> None:
-    """The next runs; and a warning where they come before the one before them is done: then each waits for the other,
-    and what is missed is never made up for.
-    """
+def _warn_of_runs(case: Case, schedule: Schedule, zone: str, repository: Object | None, kind: str) -> None:
+    """The next runs; and whether they fire before the backup of the run before is done: the controller skips those."""
     took = _longest(repository, kind)
-    next_ones = coming(schedule, zone, case.now, TOLD if took is None else _LOOKED_AT)
-    case.warn(f"next backups: {next_ones.told} ({zone})")
+    found = next_runs(schedule, zone, case.now, SHOWN if took is None else _LOOKED_AT)
+    case.warn(f"next backups: {found.text} ({zone})")
     if took is None:
         return
-    gap = min(later - run for run, later in pairwise(next_ones.runs))
-    if gap < took:
-        article = "an" if kind == "incr" else "a"
+    gaps = {later - run for run, later in pairwise(found.runs)}
+    if min(gaps) < took:
+        fires = "fires every" if len(gaps) == 1 else "fires twice within"
         case.warn(
-            f"the schedule comes round after {_duration(gap)}, but {article} {kind} backup of Repository "
-            f"{get(repository, str, 'metadata', 'name')} took {_duration(took)}: runs will wait for each other"
+            f"the schedule {fires} {_duration(min(gaps))}, but {kind} backups of Repository "
+            f"{get(repository, str, 'metadata', 'name')} take up to {_duration(took)}: runs will overlap, "
+            "and later ones will be skipped"
         )
 
 
 def _longest(repository: Object | None, kind: str) -> timedelta | None:
-    """What the slowest of the last few backups of that kind took."""
+    """How long the slowest of the last few backups of that kind took."""
     same = backup_sets.of(repository).latest(kind, _LOOKED_BACK)
     times = [(moment(entry.get("startTime")), moment(entry.get("stopTime"))) for entry in same]
     return max((stop - start for start, stop in times if start and stop), default=None)
@@ -102,7 +102,7 @@ def _others(case: Case, repository: str) -> list[Object]:
 def _makes_full(schedule: Object) -> bool:
     if get(schedule, bool, "spec", "suspend"):
         return False
-    options, _ = parse_options(get(schedule, list, "spec", "options"), command="backup")
+    options, _ = parse_options(get(schedule, list, "spec", "options"), command="backup", storages=NAMES)
     return (options.type or get(schedule, str, "spec", "type")) == "full"
 
 

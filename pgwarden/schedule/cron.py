@@ -1,29 +1,30 @@
-"""Schedule expressions: the seed's table, nothing more, and when they come round in a time zone.
+"""Schedule expressions: what the seed's table allows, and when they fire in a time zone.
 
-Five fields (minutes, hours, day of month, month, day of week), or six with seconds first. Where both day fields are
-restricted, a day on which either matches is due: cron's rule. A field is restricted unless `*`, `?` or `*/1` is in it.
+Five fields (minutes, hours, day of month, month, day of week), or six with seconds first. If both day fields are
+restricted, the schedule fires on days that match either: cron's rule. A field with `*`, `?` or `*/1` in it is not
+restricted.
 
-The search is written here, not taken from croniter: that takes 7, L and #, reads 0-0 as the whole range,
-and leaves gaps and folds to its caller. This one is exact: it walks days, then looks up the first time of day.
+croniter does the calendar arithmetic. It never sees the user's text: its dialect differs (it takes 7, L and #, and
+reads 0-0 as the whole range), so it gets every field as the list of its values. It never sees a time zone either:
+it answers in local time, and gaps and folds are dealt with here.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
-import msgspec
+from croniter import croniter
 
 from pgwarden.api.faults import Fault
 from pgwarden.schedule.cron_fields import FIELDS, Values, parse_field
 from pgwarden.schedule.zones import zone_of
 
-_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
-_A_MONTH = timedelta(days=31)  # from the first of one into the next
-#: 29 February is at most eight years away (1896 to 1904, 2096 to 2104), and a month longer from inside one.
-_MOST_DAYS = 366 * 9
+_SECOND = timedelta(seconds=1)
+#: 29 February is at most eight years away (1896 to 1904, 2096 to 2104). croniter searches no further than this.
+_MOST_YEARS = 8
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _FIVE = ", ".join(f"{field.name} {field.low}-{field.high}" for field in FIELDS[1:])
 _LONGEST_TEXT = 256  # characters
@@ -38,69 +39,35 @@ _MACROS = {
 }
 
 
-class Schedule(msgspec.Struct, frozen=True):
-    """A parsed expression. Values are sorted; days of week count from Sunday."""
+@dataclass(frozen=True)
+class Schedule:
+    """A parsed expression."""
 
     expression: str
-    seconds: tuple[int, ...]
-    minutes: tuple[int, ...]
-    hours: tuple[int, ...]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]
-    days_restricted: bool
-    weekdays_restricted: bool
+    fields: tuple[Values, ...]  # seconds first
 
     def next_run(self, after: datetime, zone: str | ZoneInfo = "UTC") -> datetime:
         """The first run later than *after* (aware), in UTC.
 
-        A local time that a change to summer time skips comes once, at the end of the gap; one that a change back
-        repeats comes once, the first time.
+        Runs in a gap of local time (clocks go forward) fire once, at its end. Runs in a fold (clocks go back) fire
+        once, in its first pass.
         """
-        return self.next_runs(after, zone, 1)[0]
+        where = zone if isinstance(zone, ZoneInfo) else zone_of(zone)
+        return _moment(self._calendar.get_next(start_time=_wall(after, where)), where)
 
     def next_runs(self, after: datetime, zone: str | ZoneInfo = "UTC", count: int = 3) -> list[datetime]:
-        where = zone if isinstance(zone, ZoneInfo) else zone_of(zone)
-        local = after.astimezone(where).replace(tzinfo=None, fold=0)
-        runs: list[datetime] = []
-        for wall in self._walls(local):
-            moment = _moment(wall, where)
-            if moment > after:
-                runs.append(moment)
-                if len(runs) == count:
-                    return runs
-                after = moment
-        raise ValueError(f"{self.expression} does not come round before the calendar ends")
+        runs = [self.next_run(after, zone)]
+        while len(runs) < count:
+            runs.append(self.next_run(runs[-1], zone))
+        return runs
 
-    def matches_day(self, day: date) -> bool:
-        if day.month not in self.months:
-            return False
-        in_month, in_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
-        if self.days_restricted and self.weekdays_restricted:
-            return in_month or in_week
-        return in_month and in_week
-
-    def _walls(self, after: datetime) -> Iterator[datetime]:
-        """Local times that match, later than *after*, in order; naive."""
-        start = after.replace(microsecond=0) + _SECOND
-        day, not_before = start.date(), start.time()
-        fruitless = 0
-        while fruitless < _MOST_DAYS:
-            fruitless += 1
-            if self.matches_day(day):
-                for moment in self._times(not_before):
-                    fruitless = 0
-                    yield datetime.combine(day, moment)
-            day = day + _DAY if day.month in self.months else (day.replace(day=1) + _A_MONTH).replace(day=1)
-            not_before = time.min
-
-    def _times(self, first: time) -> Iterator[time]:
-        for hour in self.hours[bisect_left(self.hours, first.hour) :]:
-            minute_from = first.minute if hour == first.hour else 0
-            for minute in self.minutes[bisect_left(self.minutes, minute_from) :]:
-                exact = hour == first.hour and minute == first.minute
-                for second in self.seconds[bisect_left(self.seconds, first.second if exact else 0) :]:
-                    yield time(hour, minute, second)
+    @cached_property
+    def _calendar(self) -> croniter:
+        """Made late, because it costs more than parsing. It keeps the last time it was asked about, so each question
+        passes its own. An unrestricted field stays `*`: as a list of all its values, a day field would restrict.
+        """
+        seconds, *others = [",".join(map(str, one.sorted)) if one.restricted else "*" for one in self.fields]
+        return croniter(" ".join([*others, seconds]), ret_type=datetime, max_years_between_matches=_MOST_YEARS)
 
 
 def parse(expression: object, field: str = "spec.schedule") -> Schedule | list[Fault]:
@@ -124,49 +91,46 @@ def parse(expression: object, field: str = "spec.schedule") -> Schedule | list[F
     ]
     if faults:
         return faults
-    schedule = _schedule(expression, *parsed)
-    never = _never(schedule)
-    return [Fault(field, expression, never, "schedule")] if never else schedule
+    never = _never(*parsed[3:])
+    return [Fault(field, expression, never, "schedule")] if never else Schedule(expression, tuple(parsed))
 
 
 def _shape_problem(words: list[str]) -> str:
     first = words[0].lower() if words else ""
     if first.startswith("@"):
         instead = _MACROS.get(first)
-        hint = f'; write "{instead}"' if instead else ""
-        return f"names such as @daily are not known here{hint}"
+        hint = f'"{instead}"' if instead else "five or six fields"
+        return f"macros such as @daily are not supported; write {hint}"
     if first.startswith(("tz=", "cron_tz=")):
-        return "a time zone is not part of the expression; set spec.timeZone"
+        return "must not contain the time zone; set spec.timeZone"
     if len(words) not in {5, 6}:
         count = "1 field" if len(words) == 1 else f"{len(words)} fields"
-        return f"has {count} instead of five ({_FIVE}) or six (with seconds first)"
+        return f"has {count}; write five ({_FIVE}) or six (seconds first)"
     return ""
 
 
-def _schedule(
-    expression: str, seconds: Values, minutes: Values, hours: Values, days: Values, months: Values, weekdays: Values
-) -> Schedule:
-    return Schedule(
-        expression=expression,
-        seconds=seconds.sorted,
-        minutes=minutes.sorted,
-        hours=hours.sorted,
-        days=days.set,
-        months=months.set,
-        weekdays=weekdays.set,
-        days_restricted=days.restricted,
-        weekdays_restricted=weekdays.restricted,
-    )
+def _never(days: Values, months: Values, weekdays: Values) -> str:
+    """Every month has every day of the week, but not every day of the month."""
+    if weekdays.restricted and days.restricted:
+        return ""
+    first = days.sorted[0]
+    if any(first <= _LONGEST[month - 1] for month in months.sorted):
+        return ""
+    return f"never fires: none of its months has a {first}{'st' if first == 31 else 'th'}"
 
 
-def _never(schedule: Schedule) -> str:
-    """Days of week come in every month; days of month do not."""
-    if schedule.weekdays_restricted and schedule.days_restricted:
-        return ""
-    first = min(schedule.days)
-    if any(first <= _LONGEST[month - 1] for month in schedule.months):
-        return ""
-    return f"never comes: no month that it names has a day {first}"
+def _wall(moment: datetime, zone: ZoneInfo) -> datetime:
+    """Local time at *moment*, naive. In the second pass of a fold it is the fold's last second: all runs up to there
+    have fired in the first pass.
+    """
+    local = moment.replace(microsecond=0).astimezone(zone)
+    wall = local.replace(tzinfo=None, fold=0)
+    if not local.fold:
+        return wall
+    second = local.astimezone(UTC)
+    first = wall.replace(tzinfo=zone).astimezone(UTC)
+    end_of_first = _change(first, second, zone) - _SECOND
+    return end_of_first.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
 def _moment(wall: datetime, zone: ZoneInfo) -> datetime:
@@ -175,7 +139,11 @@ def _moment(wall: datetime, zone: ZoneInfo) -> datetime:
     if early.astimezone(zone).replace(tzinfo=None) == wall:
         return early
     # In a gap fold=0 reads the offset from before the change, which lands after it, and fold=1 the other way round.
-    before, after = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), early
+    return _change(wall.replace(tzinfo=zone, fold=1).astimezone(UTC), early, zone)
+
+
+def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """The first second with the offset that *after* has and *before* has not."""
     offset = after.astimezone(zone).utcoffset()
     while after - before > _SECOND:
         middle = before + timedelta(seconds=(after - before) // _SECOND // 2)

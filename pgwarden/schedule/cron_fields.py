@@ -1,4 +1,4 @@
-"""One field of a schedule expression: the seed's table, and what to say about what is not in it."""
+"""One field of a schedule expression: what the seed's table allows, and the messages for everything else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Field(msgspec.Struct, frozen=True):
     def allowed(self) -> str:
         named = f" or {self.names[0]}-{self.names[-1]}" if self.names else ""
         marks = "* / , - ?" if self.question_mark else "* / , -"
-        return f"allowed are {self.low}-{self.high}{named} and {marks}"
+        return f"allowed: {self.low}-{self.high}{named} and {marks}"
 
 
 FIELDS = (
@@ -47,17 +47,16 @@ class _BadPartError(Exception):
 
 
 class Values(NamedTuple):
-    """What a field stands for, in order and as a set; whether that restricts anything; what is wrong, part by part."""
+    """The values of a field, sorted; whether it restricts anything; the problems, part by part."""
 
     sorted: tuple[int, ...]
-    set: frozenset[int]
     restricted: bool
     problems: tuple[Problem, ...]
 
 
 @lru_cache(maxsize=1024)
 def parse_field(field: Field, text: str) -> Values:
-    """Remembered, because the fields of all schedules are mostly the same few."""
+    """Cached: most schedules share the same few fields."""
     values: set[int] = set()
     problems: list[Problem] = []
     parts = text.split(",")
@@ -67,12 +66,12 @@ def parse_field(field: Field, text: str) -> Values:
         except _BadPartError as error:
             problems.append((part or text, str(error)))
     restricted = not any(part in {"*", "?", "*/1"} for part in parts)
-    return Values(tuple(sorted(values)), frozenset(values), restricted, tuple(dict.fromkeys(problems)))
+    return Values(tuple(sorted(values)), restricted, tuple(dict.fromkeys(problems)))
 
 
 def _values(field: Field, part: str, *, alone: bool) -> set[int]:
     if not part:
-        raise _BadPartError(f"a value is missing beside a comma; {field.allowed}")
+        raise _BadPartError(f"a value is missing next to a comma; {field.allowed}")
     if "?" in part:
         return _question_mark(field, part, alone=alone)
     span, slash, step_text = part.partition("/")
@@ -87,9 +86,9 @@ def _values(field: Field, part: str, *, alone: bool) -> set[int]:
 
 def _question_mark(field: Field, part: str, *, alone: bool) -> set[int]:
     if not field.question_mark:
-        raise _BadPartError(f"? is for the two day fields only; {field.allowed}")
+        raise _BadPartError(f"? is only for the two day fields; {field.allowed}")
     if part != "?" or not alone:
-        raise _BadPartError("? stands alone in its field, and means *")
+        raise _BadPartError("? must stand alone in its field; it means *")
     return set(range(field.low, field.high + 1))
 
 
@@ -104,7 +103,7 @@ def _span(field: Field, span: str) -> tuple[int, int, bool]:
     high = _number(field, last)
     if low > high:
         around = f"{_from(low, field.high)},{_from(field.low, high)}"
-        raise _BadPartError(f"a range goes upwards; write {around} or {high}-{low}")
+        raise _BadPartError(f"a range must go up; write {around} or {high}-{low}")
     return low, high, True
 
 
@@ -115,12 +114,12 @@ def _from(low: int, high: int) -> str:
 def _step(field: Field, text: str) -> int:
     step = _digits(text)
     if step is None or not 1 <= step <= field.high:
-        raise _BadPartError(f"a step is a number from 1 to {field.high}; {field.allowed}")
+        raise _BadPartError(f"a step must be a number from 1 to {field.high}; {field.allowed}")
     return step
 
 
 def _number(field: Field, text: str) -> int:
-    if text.isascii() and text.upper() in field.names:  # upper() makes ASCII of letters that are none
+    if text.isascii() and text.upper() in field.names:  # upper() turns some other letters into ASCII
         return field.names.index(text.upper()) + field.low
     number = _digits(text)
     if number is None:
@@ -137,10 +136,10 @@ def _not_a_number(field: Field, text: str) -> str:
         return f"a number is missing; {field.allowed}"
     for mark, meaning in _FOREIGN:
         if mark.fullmatch(text):
-            return f"{text} ({meaning}, in other crons) is not known here; {field.allowed}"
+            return f"{text} ({meaning}, in other crons) is not supported; {field.allowed}"
     if field.names and text.isalpha():
         return f"{text} is not one of {', '.join(field.names)}"
-    return f"{text} is not a value; {field.allowed}"
+    return f"{text} is not valid; {field.allowed}"
 
 
 def _digits(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""The coming runs of a schedule, and how they are told: remembered until the first of them has come."""
+"""The next runs of a schedule, and their text: cached until the first of them is due."""
 
 from __future__ import annotations
 
@@ -10,32 +10,29 @@ from pgwarden.api.bounded_dict import BoundedDict
 from pgwarden.schedule.cron import Schedule
 from pgwarden.schedule.zones import zone_of
 
-TOLD = 3  # coming runs
+SHOWN = 3  # runs in the text
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_REMEMBERED = 256  # schedules
-_known: BoundedDict[tuple[str, str, int], Coming] = BoundedDict(_REMEMBERED)
+_CACHED = 256  # schedules
+_cache: BoundedDict[tuple[str, str, int], NextRuns] = BoundedDict(_CACHED)
 
 
-class Coming(msgspec.Struct, frozen=True):
-    """The runs (UTC) later than *since*, the first ones of them told in local time."""
+class NextRuns(msgspec.Struct, frozen=True):
+    """The runs (UTC) later than *since*; the text shows the first of them in local time."""
 
     since: datetime
     runs: tuple[datetime, ...]
-    told: str
+    text: str
 
 
-def coming(schedule: Schedule, zone: str, now: datetime, count: int) -> Coming:
-    """The *count* runs later than *now*. ValueError where the calendar ends before them.
-
-    Between *since* and the first run nothing comes and nothing goes, so that the same ones are next all that time.
-    """
+def next_runs(schedule: Schedule, zone: str, now: datetime, count: int) -> NextRuns:
+    """The *count* runs later than *now*. From *since* until the first run is due, the answer stays the same."""
     question = schedule.expression, zone, count
-    known = _known.get(question)
-    if known is not None and known.since <= now < known.runs[0]:
-        return known
+    cached = _cache.get(question)
+    if cached is not None and cached.since <= now < cached.runs[0]:
+        return cached
     runs = schedule.next_runs(now, zone, count)
-    found = Coming(now, tuple(runs), ", ".join(_local(run, zone) for run in runs[:TOLD]))
-    _known[question] = found
+    found = NextRuns(now, tuple(runs), ", ".join(_local(run, zone) for run in runs[:SHOWN]))
+    _cache[question] = found
     return found
 
 

@@ -22,6 +22,7 @@ import yaml
 
 from harness.install import CHART, NAMESPACE, ROOT, Helm
 from harness.kubectl import Kubectl
+from harness.processes import with_default_signals
 from harness.waiting import until
 from localcluster.config import API_PORT
 from localcluster.pytest_plugin import ClusterHandle
@@ -116,7 +117,7 @@ class Release:
             environment["PGWARDEN_PORT"] = "443"
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                self.cluster.inside([sys.executable, "-m", component]),
+                with_default_signals(self.cluster.inside([sys.executable, "-m", component])),
                 env=environment,
                 cwd=ROOT,
                 stdout=stream,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -37,8 +38,8 @@ def zoo(webhook, controllers: Controllers, space: Kubectl) -> Iterator[Kubectl]:
 
 @pytest.fixture(scope="module")
 def run(zoo: Kubectl) -> Run:
-    def call(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "pgwarden.cli.main", *words, "-n", zoo.namespace]
+    def call(*words: str, stdin: str = "", namespace: str = "") -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "pgwarden.cli.main", *words, "-n", namespace or zoo.namespace]
         argv.append(f"--kubeconfig={zoo.kubeconfig}")
         environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
         return subprocess.run(
@@ -81,13 +82,18 @@ def test_a_cluster_that_is_refused_leaves_no_secret(zoo: Kubectl, run: Run):
 def test_a_server_dry_run_makes_neither(zoo: Kubectl, run: Run):
     words = ["create", "cluster", "rhino", *S3_WORDS, "--pgbackrest-s3-keys-from=-", "--dry-run=server"]
     done = run(*words, stdin=f"{KEY}\n{HIDDEN}\n")
-    assert (done.returncode, "would take it" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "server dry run: valid" in done.stdout) == (0, True), done.stderr
     assert zoo.get("secret", "rhino-s3") is None
     assert zoo.get("pgc", "rhino") is None
 
 
 NO_KEYS = {
-    "none are given and nobody is there": ([], "", 2, "S3 needs keys: --pgbackrest-s3-keys-from FILE"),
+    "none are given and there is no terminal": (
+        [],
+        "",
+        2,
+        "storage s3 needs keys: give --pgbackrest-s3-keys-from=FILE",
+    ),
     "no such Secret": (["--pgbackrest-s3-secret=nowhere"], "", 1, "there is no Secret nowhere"),
     "half of them": (["--pgbackrest-s3-keys-from=-"], f"s3-key={KEY}\n", 2, "the secret key is missing"),
 }
@@ -107,12 +113,56 @@ def test_a_secret_that_is_there_is_used_and_never_changed(zoo: Kubectl, run: Run
     words = ["create", "cluster", "okapi", *S3_WORDS]
     other = run(*words, "--pgbackrest-s3-keys-from=-", stdin=f"{KEY}\n{HIDDEN}\n")
     assert other.returncode == 1
-    assert "Secret okapi-s3 is there with other keys" in other.stderr
+    assert "Secret okapi-s3 exists with other keys" in other.stderr
     assert HIDDEN not in other.stderr
     done = run(*words)
     assert done.returncode == 0, done.stderr
-    assert "the S3 keys are those of Secret okapi-s3" in done.stderr
+    assert "using the S3 keys of the existing Secret okapi-s3" in done.stderr
     assert data(zoo.get("secret", "okapi-s3"))["s3-key-secret"] == "x"
+
+
+STATEFUL_SET = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: postgres}
+spec:
+  serviceName: postgres
+  selector: {matchLabels: {app: postgres}}
+  template:
+    metadata: {labels: {app: postgres}}
+    spec:
+      containers:
+        - name: postgres
+          image: postgres:17
+          volumeMounts: [{name: data, mountPath: /var/lib/postgresql/data}]
+  volumeClaimTemplates:
+    - metadata: {name: data}
+      spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+"""
+
+
+def test_the_line_that_protect_prints_puts_the_label_on_the_pod_template(zoo: Kubectl, run: Run):
+    zoo.apply(STATEFUL_SET)
+    before = zoo.get("statefulset", "postgres")["metadata"]["resourceVersion"]
+    done = run("protect", "statefulset/postgres", "--repository=gnu", "--pgbackrest-pvc-size=2Gi")
+    assert done.returncode == 0, done.stderr
+    assert zoo.get("pgrepo", "gnu")["spec"]["local"]["size"] == "2Gi"
+    assert zoo.get("statefulset", "postgres")["metadata"]["resourceVersion"] == before
+    created, line = done.stdout.splitlines()
+    assert created == "Repository gnu created"
+    program, *words = shlex.split(line)
+    assert program == "kubectl"
+    zoo.run(*words)
+    template = zoo.get("statefulset", "postgres")["spec"]["template"]
+    assert template["metadata"]["labels"] == {"app": "postgres", "pgwarden.io/repository": "gnu"}
+    again = run("protect", "statefulset/postgres", "--repository=gnu")
+    assert "nothing is left to do" in again.stderr
+    assert "did you mean postgres?" in run("protect", "sts/postgre").stderr
+
+
+def test_a_namespace_that_does_not_exist_is_named_as_such(run: Run):
+    done = run("status", namespace="nowhere")
+    assert (done.returncode, done.stdout) == (1, "nothing is protected: namespace nowhere does not exist\n")
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +193,10 @@ def test_autofail_is_turned_on_and_nothing_else_is_changed(three: Kubectl, run: 
 def test_scaling_down_asks_and_names_what_goes(three: Kubectl, run: Run):
     asked = run("scale", "zebra", "--replicas=1")
     assert asked.returncode == 2
-    assert "2 instances go, each with its volume (zebra-1, zebra-2)" in asked.stderr
+    assert "2 instances will be removed, with their volumes (zebra-1, zebra-2)" in asked.stderr
     assert three.get("pgc", "zebra")["spec"]["instances"]["replicas"] == 3
     more = run("scale", "zebra", "--replica-count=1")
-    assert more.stdout == "PostgresCluster zebra: 4 instances in all, 3 before\n", more.stderr
+    assert more.stdout == "PostgresCluster zebra: scaled from 3 to 4 instances\n", more.stderr
     less = run("scale", "zebra", "--replicas=2", "--yes")
     assert less.returncode == 0, less.stderr
     assert three.get("pgc", "zebra")["spec"]["instances"]["replicas"] == 2

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from harness.kubectl import Kubectl
+from harness.processes import started
 from pgwarden.api.schema import with_defaults
 from tests.apiserver.manifests import backup, repository, schedule
 from tests.apiserver.release import Controllers
@@ -142,7 +143,7 @@ def test_faults_are_told_one_by_one_before_anything_is_asked(run: Run):
     done = run("restore", "hipo", "--pitr-target=2030-01-01 00:00:00Z", "--set=20260101-010000F")
     assert done.returncode == 1
     head, *faults = done.stderr.splitlines()
-    assert "is refused, 2 faults:" in head
+    assert "refused, 2 faults:" in head
     assert "did you mean hippo?" in faults[0]
     assert "is in the future" in faults[1]
 
@@ -160,7 +161,7 @@ def test_nobody_to_ask_nothing_done(hippo: Kubectl, run: Run):
     assert done.returncode == 2
     assert "every transaction committed after 2026-11-10 10:00:00Z" in done.stderr
     assert "begins with: backup 20261101-000000F (full" in done.stderr
-    assert "give --yes to go on, or --dry-run" in done.stderr
+    assert "give --yes to continue, or --dry-run" in done.stderr
     assert len(hippo.list("pgr")) == before
 
 
@@ -213,7 +214,7 @@ def test_delete_asks_and_says_what_goes(hippo: Kubectl, run: Run):
     hippo.apply(schedule("going"))
     refused = run("delete", "schedule", "going")
     assert refused.returncode == 2
-    assert "gets no more incr backups" in refused.stderr
+    assert "takes no more incr backups of Repository hippo" in refused.stderr
     assert hippo.get("pgbs", "going") is not None
     assert run("delete", "schedule", "hippo", "--yes").returncode == 1
     assert run("delete", "schedule", "going", "--yes").stdout == "BackupSchedule going deleted\n"
@@ -225,7 +226,7 @@ def test_waiting_ends_with_the_phase(hippo: Kubectl, run: Run):
     hippo.apply(backup("waited"))
     looked = run("show", "backup", "waited", "--wait", "--timeout=2")
     assert looked.returncode == 2
-    assert "look again: kubectl pgwarden show backup waited" in looked.stderr
+    assert "watch it with: kubectl pgwarden show backup waited" in looked.stderr
     for phase, code in (("Completed", 0), ("Failed", 1)):
         set_status(hippo, "pgb", "waited", {"phase": phase, "message": f"it is {phase}"})
         done = run("show", "backup", "waited", "--wait")
@@ -236,15 +237,15 @@ def test_ctrl_c_leaves_the_work_alone(hippo: Kubectl):
     hippo.apply(backup("left"))
     argv = [sys.executable, "-m", "pgwarden.cli.main", "show", "backup", "left", "--wait", "-n", hippo.namespace]
     argv.append(f"--kubeconfig={hippo.kubeconfig}")
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as looking:
+    with started(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as looking:
         assert looking.stderr is not None
         assert looking.stderr.readline().startswith("Pending")
         looking.send_signal(signal.SIGINT)
-        said = looking.stderr.read()
+        _, said = looking.communicate(timeout=30)
     assert looking.returncode == 130
     assert said == (
-        "Backup left: it goes on in the cluster; "
-        f"look again: kubectl pgwarden show backup left -n {hippo.namespace} --wait\n"
+        "Backup left continues in the cluster; "
+        f"watch it with: kubectl pgwarden show backup left -n {hippo.namespace} --wait\n"
     )
     assert hippo.get("pgb", "left") is not None
 
@@ -264,7 +265,7 @@ def test_wrong_credentials_and_wrong_contexts_are_sentences(hippo: Kubectl, run:
     argv = [sys.executable, "-m", "pgwarden.cli.main", "status", f"--kubeconfig={path}"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "does not know you" in done.stderr
+    assert "authentication failed" in done.stderr
     name = config["contexts"][0]["name"]
     assert run("show", "repository", "hippo", f"--context={name}").returncode == 0
     wrong = run("status", f"--context={name}x")

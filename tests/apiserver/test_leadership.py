@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from controller.runtime.leadership import LEASE_SECONDS, RETRY_SECONDS
+from controller.runtime.leadership import LEASE_SECONDS, Timing
 from harness.install import NAMESPACE
 from harness.waiting import until
 from tests.apiserver.release import LEASE, Controllers, Program, Release
@@ -41,7 +41,7 @@ def test_after_a_kill_the_other_leads_within_the_lease_time(pair, release: Relea
     killed = time.monotonic()
     until(lambda: release.holder().startswith(standby.name), "the other leads", 40, release.holder, 0.2)
     # It has seen the last renewal up to one retry late, and looks once a retry, which is jittered by a fifth.
-    assert time.monotonic() - killed < LEASE_SECONDS + 3 * RETRY_SECONDS
+    assert time.monotonic() - killed < LEASE_SECONDS + 3 * Timing().retry
     until(lambda: release.metric(standby, "pgwarden_leader") == 1, "it works", 5)
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.kubectl import Kubectl, condition
+from harness.processes import with_default_signals
 from harness.waiting import until
 from tests.apiserver.manifests import repository, schedule
 from tests.apiserver.release import Controllers
@@ -26,7 +27,8 @@ class Seen:
         self._space = space
         form = "{.metadata.name} {.metadata.uid} {.metadata.annotations.pgwarden\\.io/due}{'\\n'}"
         argv = [space.program, f"--kubeconfig={space.kubeconfig}", "-n", space.namespace, "get", "pgb", "-w"]
-        self.process = subprocess.Popen([*argv, "-o", f"jsonpath={form}"], stdout=subprocess.PIPE, text=True)
+        argv = with_default_signals([*argv, "-o", f"jsonpath={form}"])
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 

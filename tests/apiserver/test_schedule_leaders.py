@@ -24,7 +24,7 @@ from tests.apiserver.release import Controllers, Release
 KILLS = int(os.environ.get("PGWARDEN_KILLS", "4"))
 SCHEDULES = 200
 EVERY = timedelta(seconds=20)  # each; together ten a second
-LEASE = "3"
+LEASE = "5"
 
 
 @pytest.fixture

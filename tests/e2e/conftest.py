@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,31 @@ from harness.kubectl import Kubectl
 from harness.postgres import IMAGE
 from localcluster.pytest_plugin import ClusterHandle
 from localcluster.tools import Tools
+
+HERE = Path(__file__).parent
+#: Seconds of each module, as `make durations` saved them from the last run of all.
+DURATIONS: dict[str, float] = json.loads((HERE / "durations.json").read_text())
+#: They restart the release or the cluster: the last ones of their stream.
+LAST = ("test_z_chart_lifecycle", "test_zz_cluster_restart")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Streams take the next module when they are free: the longest first, so that all of them end together."""
+
+    def place(item: pytest.Item) -> tuple[bool, float, str]:
+        module = item.path.stem
+        return module in LAST, -DURATIONS.get(module, float("inf")), module
+
+    own = sorted((item for item in items if HERE in item.path.parents), key=place)
+    ordered = iter(own)
+    items[:] = [next(ordered) if HERE in item.path.parents else item for item in items]
+
+
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Images are built before the first test begins, and its time: the first time on a machine takes minutes."""
+    own = any(HERE in item.path.parents for item in session.items)
+    if own and not session.config.option.collectonly and "PGWARDEN_USE_KUBECONFIG" not in os.environ:
+        subprocess.run([sys.executable, "-m", "localcluster.images", "build"], check=True)
 
 
 @dataclass(frozen=True)
@@ -77,11 +104,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def _picture(space: Kubectl) -> str:
-    looks = [
+    looks: list[tuple[str, ...]] = [
         ("get", "pods,pvc,jobs,statefulsets,pgwarden", "-o", "wide"),
         ("describe", "pgwarden"),
         ("get", "events", "--sort-by=.lastTimestamp"),
     ]
+    pods = space.run("get", "pods", "-o", "name", check=False).stdout.split()
+    looks += [("logs", pod, "--all-containers", "--prefix", "--tail=60") for pod in pods]
     texts = [space.run(*look, check=False).stdout[-12000:] for look in looks]
     system = space.within("pgwarden-system")
     texts.append(system.run("logs", "deployment/pgwarden-controller", "--tail=60", check=False).stdout)

@@ -88,6 +88,7 @@ def test_a_replica_that_was_away_reads_what_it_missed_from_the_archive(hippo: Cl
     )
     space.run("scale", "deployment", away, "--replicas=1")
     until(lambda: hippo.status()["ready"] == "2/2", f"{away} is back", 180)
+    until(lambda: hippo.sql("SELECT to_regclass('missed_5')", away) != "", f"{away} has replayed the last of it", 60)
     assert hippo.sql("SELECT i FROM missed_5", away) == "5"
     log = space.run("logs", f"deployment/{away}", "-c", "postgres").stdout
     assert "restored log file" in log

@@ -95,15 +95,15 @@ CASES = {
     ),
     "a schedule with four fields": (
         schedule("bad", "0 1 * *"),
-        'spec.schedule: "0 1 * *": has 4 fields instead of five (minutes 0-59, hours 0-23, day of month 1-31,',
+        'spec.schedule: "0 1 * *": has 4 fields; write five (minutes 0-59, hours 0-23, day of month 1-31,',
     ),
     "a schedule by a nickname": (
         schedule("bad", "@daily"),
-        'spec.schedule: "@daily": names such as @daily are not known here; write "0 0 * * *"',
+        'spec.schedule: "@daily": macros such as @daily are not supported; write "0 0 * * *"',
     ),
-    "a day that never comes": (
+    "a schedule that never fires": (
         schedule("bad", "0 0 30 2 *"),
-        'spec.schedule: "0 0 30 2 *": never comes: no month that it names has a day 30',
+        'spec.schedule: "0 0 30 2 *": never fires: none of its months has a 30th',
     ),
     "a time zone that is none": (
         schedule("bad", "0 1 * * *", timeZone="Europe/Zuerich"),
@@ -113,12 +113,12 @@ CASES = {
 
 SIX_WRONG = schedule("bad", "61 60 24 32 13 7")
 SIX_SENTENCES = (
-    '"61": seconds: 61 is out of range; allowed are 0-59',
-    '"60": minutes: 60 is out of range; allowed are 0-59',
-    '"24": hours: 24 is out of range; allowed are 0-23',
-    '"32": day of month: 32 is out of range; allowed are 1-31',
-    '"13": month: 13 is out of range; allowed are 1-12 or JAN-DEC',
-    '"7": day of week: Sunday is 0 or SUN, not 7; allowed are 0-6 or SUN-SAT',
+    '"61": seconds: 61 is out of range; allowed: 0-59',
+    '"60": minutes: 60 is out of range; allowed: 0-59',
+    '"24": hours: 24 is out of range; allowed: 0-23',
+    '"32": day of month: 32 is out of range; allowed: 1-31',
+    '"13": month: 13 is out of range; allowed: 1-12 or JAN-DEC',
+    '"7": day of week: Sunday is 0 or SUN, not 7; allowed: 0-6 or SUN-SAT',
 )
 
 #: What the CRDs' schema lets in, so that it comes to the controller when nobody stands at the door.

@@ -165,6 +165,8 @@ def test_while_the_store_is_down_wal_queues_and_afterwards_nothing_is_lost(
     _wait_both(space, set(walked))
     drained = time.monotonic() - started
     until(lambda: _waiting(postgres) == "0", "pg_wal's queue is empty", 90, lambda: _waiting(postgres))
+    # The Backup that waited has begun, and its WAL comes to one storage before the other.
+    until(lambda: segments(space, 1) == segments(space, 2), "both hold the same", 60)
     both = {number: segments(space, number) for number in (1, 2)}
     figure(
         f"outage drill: {len(at_first[1])} and {len(at_first[2])} segments before, {queued} queued at most of "
@@ -189,6 +191,7 @@ def test_what_was_written_during_the_outage_can_be_restored_from_the_storage_tha
     assert postgres.sql("SELECT count(*), sum(id) FROM drill") == f"10000|{sum(range(10000))}"
 
 
+@pytest.mark.timeout(1500)  # a whole restore that waits for the time limits of a storage that is away
 def test_while_the_store_is_down_the_local_storage_backs_up_and_restores_by_itself(
     postgres: Postgres, space: Kubectl, store: Store
 ):

@@ -26,7 +26,7 @@ def postgres(installed, space: Kubectl) -> Postgres:
 
 @pytest.fixture(scope="module")
 def minutely(postgres: Postgres, space: Kubectl) -> dict:
-    """In five fields, beside the others: it comes round while they are looked at."""
+    """In five fields, beside the others: it fires while they are looked at."""
     space.apply(schedule("minutely", "* * * * *", type="diff"))
     return space.get("pgbs", "minutely")
 
@@ -69,7 +69,7 @@ def test_a_suspended_schedule_makes_nothing_and_says_so(quick: dict, space: Kube
     )
     assert dues(mine(space, "quick")) == before
     assert later["status"]["nextScheduleTimes"] == []
-    assert condition(later, "Ready")["message"] == "spec.suspend is true: no run starts"
+    assert condition(later, "Ready")["message"] == "spec.suspend is true: no runs start"
     assert later["status"]["lastBackup"] == f"quick-{before[-1]:%Y%m%d%H%M%S}"
     assert moment(later["status"]["lastScheduleTime"]) == before[-1]
 

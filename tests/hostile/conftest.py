@@ -14,14 +14,15 @@ from tests.hostile import world
 from webhook import certificates
 from webhook.review import Typed
 from webhook.server import Server
+from webhook.serving import SERVERS
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
+@pytest.fixture(params=SERVERS)
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
     """Its port on this machine, and the context that trusts it."""
     handlers = world.handlers()
     calls = {"/mutate": Typed(handlers.mutate_pods, Pod), "/check": handlers.check_kinds}
-    listening = Server(calls | {"/validate": handlers.check_kinds}, dict)
+    listening = Server(calls | {"/validate": handlers.check_kinds}, dict, request.param)
     pair = certificate()
     (tmp_path / "pair").write_text(pair["tls.key"] + pair["tls.crt"], "ascii")
     context = certificates.server_context()

@@ -1,4 +1,6 @@
-"""Five million random strings as schedules: each is a schedule or a list of faults, and what is one has a next run."""
+"""Five million random strings as schedules: each is a schedule or a list of faults. One schedule in four is asked for
+its next run, which takes croniter longer than all else here.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ SEED = os.environ.get("PGWARDEN_HOSTILE_SEED") or os.urandom(4).hex()
 COUNT = 5_000_000
 CHUNK = 50_000  # strings of a seed of their own: SEED:0, SEED:1 …
 PROCESSES = 2
+_ASKED = 4
 _LETTERS = "0123456789*/,-? LW#@7SUNMONJANTZ=\t\n\x00é٣🐘"
 _PARTS = (
     "*",
@@ -88,7 +91,7 @@ def read(chunk: int) -> Tally:
             parsed = cron.parse(text)
             if isinstance(parsed, Schedule):
                 accepted += 1
-                assert parsed.next_run(_NOW) > _NOW
+                assert accepted % _ASKED or parsed.next_run(_NOW) > _NOW
             else:
                 refused += 1
                 assert parsed[0].message
@@ -104,7 +107,7 @@ def test_five_million_random_strings_never_crash_the_parser(capsys):
     accepted, refused, seconds = (sum(each) for each in zip(*tallies, strict=True))
     with capsys.disabled():
         sys.stdout.write(
-            f"\n{accepted + refused} random schedules, seed {SEED}: {accepted} accepted, each with a next run; "
+            f"\n{accepted + refused} random schedules, seed {SEED}: {accepted} accepted, one in {_ASKED} asked for its next run; "
             f"{seconds:.0f} s of CPU in {time.monotonic() - began:.0f} s\n"
         )
     assert accepted + refused == COUNT

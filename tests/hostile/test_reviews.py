@@ -11,7 +11,6 @@ import aiohttp
 
 from pgwarden.injection.pods import Pod
 from tests.hostile import bodies, world
-from webhook import review
 from webhook.review import Typed
 
 SEED = os.environ.get("PGWARDEN_HOSTILE_SEED") or os.urandom(4).hex()
@@ -29,7 +28,7 @@ async def test_a_hundred_thousand_hostile_reviews_get_an_answer_and_never_an_inj
         body = bodies.body(SEED, number)
         handler = pods if b'"Pod"' in body[:400] or number % 7 == 0 else kinds
         try:
-            outcomes[world.of(await review.respond(body, handler), body)] += 1
+            outcomes[world.of(await world.reply(body, handler), body)] += 1
         except Exception as error:
             raise AssertionError(f"review {number} of seed {SEED}: {body[:300]!r}") from error
         if number == min(10_000, COUNT // 10):

@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from bench.webhook import shapes
-from pgwarden.api.schema import KINDS, types, validators
+from pgwarden.api.registry import BY_NAME as KINDS
+from pgwarden.api.schema import types, validators
 from pgwarden.injection.pods import Pod
 from tests.hostile import world, worst
 from webhook import review

@@ -14,8 +14,9 @@ from pgwarden import rules
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.injection.settings import Settings
 from pgwarden.rules.deletion import deletable
+from webhook import review
 from webhook.handlers import Handlers
-from webhook.review import Reply
+from webhook.review import Handler, Reply
 
 SETTINGS = Settings(image="pgwarden.example/pgwarden:1")
 REPOSITORIES = {(shapes.NAMESPACE, each["metadata"]["name"]): each for each in shapes.repositories()}
@@ -84,6 +85,11 @@ def _read(body: bytes) -> Any:
         return json.loads(body.decode(errors="replace"), strict=False)["request"]
     except ValueError:
         return None
+
+
+async def reply(body: bytes, handler: Handler) -> Reply:
+    found = review.answer(body, handler)
+    return found if isinstance(found, Reply) else await found
 
 
 def of(reply: Reply, body: bytes) -> str:

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from bench.webhook import shapes
-from pgwarden.api.schema import KINDS, crds
+from pgwarden.api.registry import BY_NAME as KINDS
+from pgwarden.api.schema import crds
 
 Path = tuple[str | int, ...]
 #: Bytes: nearly as much as an object of ours may have, and as much as the API server takes of a user.

@@ -49,8 +49,10 @@ class Signed:
         )
 
 
-def signed(name: str, issuer: Signed | None = None, *, until: datetime = NOW + DAY, address: str = "") -> Signed:
-    """As plain as can be: a CA has basicConstraints alone, a leaf its address alone."""
+def signed(
+    name: str, issuer: Signed | None = None, *, until: datetime = NOW + DAY, address: str = "", dns: str = ""
+) -> Signed:
+    """As plain as can be: a CA has basicConstraints alone, a leaf its address or name alone."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -64,8 +66,9 @@ def signed(name: str, issuer: Signed | None = None, *, until: datetime = NOW + D
     )
     if issuer is None:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=False)
-    if address:
-        found = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))])
+    if address or dns:
+        there: x509.GeneralName = x509.DNSName(dns) if dns else x509.IPAddress(IPv4Address(address))
+        found = x509.SubjectAlternativeName([there])
         builder = builder.add_extension(found, critical=False)
     return Signed(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
 

@@ -16,6 +16,15 @@
 {{- define "pgwarden.tlsSecret" -}}{{ include "pgwarden.fullname" . }}-webhook-tls{{- end -}}
 {{- define "pgwarden.lease" -}}{{ include "pgwarden.fullname" . }}-controller{{- end -}}
 
+{{/* All of our kinds. pgwarden/api/registry.py is the register; a test compares the two. */}}
+{{- define "pgwarden.kinds" -}}
+repositories, backups, backupschedules, restores, postgresclusters
+{{- end -}}
+{{- define "pgwarden.subresource" -}}
+{{- $of := list }}{{ range splitList ", " (include "pgwarden.kinds" .) }}{{ $of = append $of (printf "%s/%s" . $.subresource) }}{{ end }}
+{{- join ", " $of }}
+{{- end -}}
+
 {{/* What selects a component's pods. No value changes it: a Deployment's selector is immutable. */}}
 {{- define "pgwarden.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}

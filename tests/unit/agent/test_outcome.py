@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.outcome import MESSAGE_BYTES, Seen, message
+from pgwarden.contract.job_result import JobResult
 
 LOG = """\
 2026-11-23 17:52:25.019 P00   INFO: new backup label = 20261123-175221F
@@ -62,24 +62,22 @@ LABELS = st.lists(st.just("20261101-000000F_20261102-000000I"), max_size=400)
 
 @given(error=st.text(max_size=9000), expired=LABELS, label=st.text(max_size=40))
 def test_the_message_always_fits_and_is_json_with_the_error_before_all_else(error, expired, label):
-    given_result = {"ok": False, "label": label, "exitCode": 1, "error": error, "expired": expired, "seconds": 1.5}
+    encoded = message(JobResult(ok=False, label=label, exit_code=1, error=error, expired=tuple(expired), seconds=1.5))
 
-    encoded = message(given_result)
-
-    result = json.loads(encoded)
+    result = msgspec.json.decode(encoded, type=JobResult)
     assert len(encoded) <= MESSAGE_BYTES
-    assert (result["ok"], result["exitCode"], result["label"]) == (False, 1, label)
-    assert len(result["expired"]) + result.get("expiredNotShown", 0) == len(expired)
-    if result["error"] != error:
-        assert error.startswith(result["error"].removesuffix("…"))
-        assert result["expired"] == []  # the error is cut last
+    assert (result.ok, result.exit_code, result.label) == (False, 1, label)
+    assert len(result.expired) + result.expired_not_shown == len(expired)
+    if result.error != error:
+        assert error.startswith(result.error.removesuffix("…"))
+        assert result.expired == ()  # the error is cut last
         assert len(encoded) > MESSAGE_BYTES - 200  # and not by more than it takes
 
 
 def test_a_result_that_fits_is_not_changed():
-    result = {"ok": True, "error": "", "expired": ["20261101-000000F"]}
-    assert json.loads(message(result)) == result
+    result = JobResult(ok=True, expired=("20261101-000000F",))
+    assert msgspec.json.decode(message(result), type=JobResult) == result
 
 
 def test_text_that_cannot_be_encoded_does_not_break_the_message():
-    assert json.loads(message({"ok": False, "error": "\udcff"}))["error"] == "?"
+    assert msgspec.json.decode(message(JobResult(ok=False, error="\udcff")), type=JobResult).error == "?"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from agent import fence, postgres
-from agent.settings import Instance
+from pgwarden.contract.environment import Instance
 
 WAL = "00000002000000010000000A"
 
@@ -43,16 +43,16 @@ async def test_without_postgresql_the_status_says_so_and_still_counts(tmp_path):
     for name in ("000000010000000000000001.ready", "000000010000000000000002.ready", "000000010000000000000000.done"):
         (status / name).touch()
 
-    answer = await postgres.Postgres(Instance(str(tmp_path), socket_directory=str(tmp_path))).status()
+    answer = await postgres.Postgres(Instance(str(tmp_path), socket_directory=str(tmp_path))).look()
 
-    assert answer["postgres"]["reachable"] is False
-    assert "connection" in answer["postgres"]["error"]
-    assert "\n" not in answer["postgres"]["error"]
-    assert answer["unarchived"] == 2
-    assert answer["archiver"] is None
+    assert answer.postgres.reachable is False
+    assert "connection" in answer.postgres.error
+    assert "\n" not in answer.postgres.error
+    assert answer.unarchived == 2
+    assert answer.archiver is None
 
 
 async def test_a_fence_without_postgresql_says_why(tmp_path):
     answer = await fence.fence(postgres.Postgres(Instance(str(tmp_path), socket_directory=str(tmp_path))), 5)
-    assert answer["ok"] is False
-    assert "connection" in answer["error"]
+    assert answer.ok is False
+    assert "connection" in answer.error

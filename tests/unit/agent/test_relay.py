@@ -293,8 +293,8 @@ async def test_a_fence_is_content_with_the_one_storage_that_is_meant(monkeypatch
     monkeypatch.setattr(fence, "one", one)
     monkeypatch.setattr(fence, "rows", rows)
     answer = await fence.fence(Postgres(), 0.2, relayed)
-    assert answer["ok"] is ok
-    assert ok or "not archived within 0.2 s" in answer["error"]
+    assert answer.ok is ok
+    assert ok or "not archived within 0.2 s" in answer.error
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,20 @@ from agent import server
 from agent.calls import State
 from agent.children import Children
 from agent.pgbackrest import Runner
-from agent.settings import Role, Settings
 from agent.supervisor import Supervisor
 from agent.sync import Syncer
+from pgwarden.contract.calls import Outcome
+from pgwarden.contract.environment import Role, Settings
 
 HOST = "hippo-host"
 
 
 class FakeRepository:
-    async def status(self, *, refresh=False):
-        return {"info": {"refreshed": refresh}, "infoError": ""}
+    async def info(self, *, refresh=False):
+        return {"refreshed": refresh}, ""
 
     async def stanza_create(self):
-        return {"ok": True, "exitCode": 0, "output": ""}
+        return Outcome(ok=True, exit_code=0, output="")
 
 
 class Door:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from agent.check import check
-from agent.settings import Instance, Role, Settings, SettingsError
+from pgwarden.contract.environment import Instance, Role, Settings, SettingsError
 
 POSTGRES = {"PGWARDEN_ROLE": "postgres", "PGWARDEN_STANZA": "hippo", "PGWARDEN_PG_DATA": "/data"}
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from agent.calls import State
-from agent.settings import Role, Settings
 from agent.spool import archive_error
+from pgwarden.contract.environment import Role, Settings
 
 SAID = "archive-push command encountered error(s):\nrepo2: [HostConnectError] unable to connect to 's3:7070 (10.0.0.1)': [111] Connection refused"
 
@@ -47,8 +47,8 @@ def test_the_status_beside_postgresql_has_it_and_the_hosts_has_not(out, tmp_path
     class Running:
         running, restarts = True, 0
 
-    assert State(settings, Running(), spool=tmp_path).answer()["archiveError"] == SAID
-    assert "archiveError" not in State(settings, Running()).answer()
+    assert State(settings, Running(), spool=tmp_path).status().archive_error == SAID
+    assert State(settings, Running()).status().archive_error is None
 
 
 def test_an_error_is_remembered_while_the_next_try_has_cleared_it_but_not_for_ever(out, tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ import pytest
 from pgwarden.api import near
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault, limited, shortened, summary
-from pgwarden.api.schema import KINDS, crds
+from pgwarden.api.registry import BY_NAME as KINDS
+from pgwarden.api.schema import crds
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.rules import validate
 from tests.unit.rules.conftest import NOW, Cluster

@@ -10,18 +10,9 @@ import msgspec
 import pytest
 
 from harness.crds import CRDS, embedded
-from pgwarden.api import kinds
 from pgwarden.api.names import GROUP, VERSION
-from pgwarden.api.schema import KINDS, crds, schema_faults
-
-SPECS = {
-    "Repository": kinds.RepositorySpec,
-    "Backup": kinds.BackupSpec,
-    "BackupSchedule": kinds.BackupScheduleSpec,
-    "Restore": kinds.RestoreSpec,
-    "PostgresCluster": kinds.PostgresClusterSpec,
-}
-SHORT = {"Repository": "pgrepo", "Backup": "pgb", "BackupSchedule": "pgbs", "Restore": "pgr", "PostgresCluster": "pgc"}
+from pgwarden.api.registry import BY_NAME as KINDS
+from pgwarden.api.schema import crds, schema_faults
 
 
 def version(kind: str) -> dict[str, Any]:
@@ -67,7 +58,8 @@ def test_every_string_and_list_that_users_write_is_bounded(kind):
 def test_the_kind_is_served_with_its_names_and_a_status(kind):
     spec = crds()[kind]["spec"]
     assert (spec["group"], version(kind)["name"], spec["scope"]) == (GROUP, VERSION, "Namespaced")
-    assert spec["names"]["shortNames"] == [SHORT[kind]]
+    assert spec["names"]["shortNames"] == [KINDS[kind].short_name]
+    assert (spec["names"]["kind"], spec["names"]["plural"]) == (kind, KINDS[kind].plural)
     assert spec["names"]["categories"] == ["pgwarden"]
     assert version(kind)["subresources"]["status"] == {}
 
@@ -95,7 +87,7 @@ def compare(model: type[msgspec.Struct], node: dict[str, Any], path: str) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_fields_and_defaults_are_those_of_the_types(kind):
-    compare(SPECS[kind], schema(kind)["properties"]["spec"], "spec")
+    compare(KINDS[kind].spec, schema(kind)["properties"]["spec"], "spec")
 
 
 def test_the_repository_in_a_cluster_has_the_schema_of_a_repository():

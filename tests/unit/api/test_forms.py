@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgwarden.api import names
-from pgwarden.api.defaults import s3_path
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.target import TargetError, parse_lsn, parse_time, pgbackrest_time, rfc3339
+from pgwarden.storages.s3.rules import folder
 
 QUANTITIES = [
     ("10Gi", 10 * 1024**3),
@@ -72,7 +72,7 @@ def test_positions_compare_as_numbers():
 
 @pytest.mark.parametrize("path", ["", "/", "//"])
 def test_an_empty_path_is_a_folder_of_its_own(path):
-    assert s3_path(path, "ns", "hippo") == "/pgwarden/ns/hippo"
+    assert folder(path, "ns", "hippo") == "/pgwarden/ns/hippo"
 
 
 REPOSITORIES = st.from_regex(r"[a-z]([-a-z0-9]{0,50}[a-z0-9])?", fullmatch=True)

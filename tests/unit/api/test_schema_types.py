@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgwarden.api import schema
+from pgwarden.api import registry, schema
 from pgwarden.api.schema_types import type_of
 from pgwarden.pgbackrest import user_options
 from tests.unit.rules.rules_examples import BACKUP, CLUSTER, REPOSITORY, RESTORE, SCHEDULE
@@ -30,13 +30,13 @@ def slow_faults(obj, kind):
 @settings(max_examples=600, deadline=None)
 @given(data=st.data())
 def test_what_fits_has_no_fault(data):
-    kind = data.draw(st.sampled_from(schema.KINDS))
+    kind = data.draw(st.sampled_from(sorted(registry.BY_NAME)))
     obj = data.draw(objects(kind))
     if schema._fits({key: value for key, value in obj.items() if key != "status"}, kind):
         assert slow_faults(obj, kind) == []
 
 
-@pytest.mark.parametrize("kind", schema.KINDS)
+@pytest.mark.parametrize("kind", registry.BY_NAME)
 def test_every_example_of_the_rules_fits_only_where_the_schema_agrees(make, kind):
     fitting = 0
     for _, _, spec in EXAMPLES[kind]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pgwarden.api import registry
 from pgwarden.rules import deletion
 
-KINDS = ["repositories", "backups", "backupschedules", "restores", "postgresclusters"]
+KINDS = [kind.plural for kind in registry.KINDS]
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_the_deletion_of_a_repository_or_backup_is_asked_about_but_never_depends
         {
             "apiGroups": ["pgwarden.io"],
             "apiVersions": ["v1alpha1"],
-            "resources": ["repositories", "backups"],
+            "resources": [kind.plural for kind in registry.KINDS if kind.guards_deletion],
             "operations": ["DELETE"],
             "scope": "Namespaced",
         },

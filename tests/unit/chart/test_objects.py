@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+
+ROOT = Path(__file__).parents[3]
 
 REPOSITORY_LABEL = "pgwarden.io/repository"
 
@@ -61,8 +64,11 @@ def test_names_of_all_objects(render):
     }
 
 
-#: What only one of them is told: the image of the clusters that the controller runs.
-OF_ITS_OWN = {"webhook": {}, "controller": {"PGWARDEN_POSTGRES_IMAGE": "pgwarden-patroni:17"}}
+#: What only one of them is told.
+OF_ITS_OWN = {
+    "webhook": {"PGWARDEN_WEBHOOK_SERVER": "fast"},
+    "controller": {"PGWARDEN_POSTGRES_IMAGE": "pgwarden-patroni:17"},
+}
 
 
 @pytest.mark.parametrize("component", ["webhook", "controller"])
@@ -83,6 +89,15 @@ def test_environment(render, component):
         "PGWARDEN_CLUSTER_DOMAIN": "cluster.local",
         "PGWARDEN_LOG_LEVEL": "info",
     }
+
+
+def test_every_variable_that_they_are_told_is_read(render):
+    """A value of the chart that nobody reads is a promise that nobody keeps."""
+    rooms = [ROOT / room for room in ("pgwarden", "webhook", "controller")]
+    sources = [path.read_text("utf-8") for room in rooms for path in room.rglob("*.py")]
+    for component in ("webhook", "controller"):
+        for name in environment(render(), component):
+            assert any(f'"{name}"' in source for source in sources), name
 
 
 def test_webhook_deployment(render):

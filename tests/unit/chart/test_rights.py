@@ -6,8 +6,10 @@ import re
 
 import pytest
 
-READ_BY_WEBHOOK = ("repositories", "backups", "backupschedules", "restores")
-KINDS = (*READ_BY_WEBHOOK, "postgresclusters")
+from pgwarden.api import registry
+
+KINDS = tuple(kind.plural for kind in registry.KINDS)
+READ_BY_WEBHOOK = tuple(kind.plural for kind in registry.KINDS if kind.read_by_webhook)
 READ = {"get", "list", "watch"}
 OURS = {f"pgwarden.io/{kind}": READ | {"patch"} for kind in KINDS}
 

@@ -38,6 +38,7 @@ WRONG = [
     ("webhook.failurePolicy", '"Open"', "/webhook/failurePolicy"),
     ("webhook.timeoutSeconds", "31", "/webhook/timeoutSeconds"),
     ("webhook.timeoutSeconds", '"5s"', "/webhook/timeoutSeconds"),
+    ("webhook.server", '"quick"', "/webhook/server"),
     ("webhook.excludedNamespaces", '["Not A Name"]', "/webhook/excludedNamespaces/0"),
     ("webhook.preStopSeconds", "0", "/webhook/preStopSeconds"),
     ("webhook.terminationGracePeriodSeconds", "601", "/webhook/terminationGracePeriodSeconds"),

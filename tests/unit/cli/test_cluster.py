@@ -143,21 +143,25 @@ def test_keys_are_printed_only_when_that_is_asked(run, form):
 
 
 REFUSALS = {
-    "S3 words without S3": (["--pgbackrest-s3-bucket=x"], "is of use with --pgbackrest-storage-type s3"),
+    "S3 words without S3": (
+        ["--pgbackrest-s3-bucket=x"],
+        "--pgbackrest-s3-bucket needs --pgbackrest-storage-type=s3 or local,s3",
+    ),
     "a volume without a local storage": (
         ["--pgbackrest-storage-type=s3", "--pgbackrest-storage-class=x"],
-        "s3 has no volume",
+        "storage s3 has no volume: omit --pgbackrest-storage-class",
     ),
     "keys twice": (
         ["--pgbackrest-storage-type=s3", "--pgbackrest-s3-secret=a", "--pgbackrest-s3-key=b"],
-        "names a Secret that has the keys; leave --pgbackrest-s3-key out",
+        "names a Secret that has the keys; omit --pgbackrest-s3-key",
     ),
     "keys from two places": (
         ["--pgbackrest-storage-type=s3", "--pgbackrest-s3-keys-from=-", "--pgbackrest-s3-key=b"],
-        "has both keys; leave --pgbackrest-s3-key out",
+        "has both keys; omit --pgbackrest-s3-key",
     ),
     "replicas twice": (["--replicas=2", "--replica-count=1"], "not allowed with argument"),
-    "less than nothing": (["--replica-count=-1"], "is less than nothing"),
+    "a negative number": (["--replica-count=-1"], "--replica-count -1 must not be negative"),
+    "no instance": (["--replicas=0"], "--replicas 0 must be greater than zero"),
     "a storage that is none": (["--pgbackrest-storage-type=s3,local"], "invalid choice: 's3,local'"),
     "keys of nothing": (["--show-keys", "--pgbackrest-storage-type=s3"], "no keys were given"),
     "a file that is not there": (
@@ -208,13 +212,13 @@ def test_keys_are_read_in_the_forms_in_which_people_have_them(text):
 
 
 UNREADABLE = {
-    "one line": (f"{HIDDEN}\n", "f must have two lines"),
+    "one line": (f"{HIDDEN}\n", "f must be an AWS credentials file, or two lines"),
     "a key is missing": (f"[x]\naws_secret_access_key={HIDDEN}\n", "f: the access key is missing"),
     "several profiles": (
         f"[a]\naws_access_key_id=1\naws_secret_access_key={HIDDEN}\n[b]\naws_access_key_id=1\n",
-        "several profiles and none is named default: a, b",
+        "several profiles, none of them named default: a, b",
     ),
-    "a space in it": (f"a b\n{HIDDEN}\n", "f: the access key has spaces"),
+    "a space in it": (f"a b\n{HIDDEN}\n", "f: the access key must not contain spaces"),
 }
 
 
@@ -281,7 +285,23 @@ def cluster(make):
 def test_scaling_down_names_what_goes_and_never_the_primary(cluster):
     assert cluster_data_loss.of_scale(cluster(), 3) == cluster_data_loss.of_scale(cluster(), 5) == []
     (line,) = cluster_data_loss.of_scale(cluster(), 1)
-    assert line == "2 instances go, each with its volume (hippo-1, hippo-2); the primary and the backups stay."
+    assert line == (
+        "2 instances will be removed, with their volumes (hippo-1, hippo-2); the primary and the backups stay."
+    )
+
+
+def test_of_instances_that_the_status_does_not_list_it_is_not_said_which(cluster):
+    """Just scaled up: one of the two that go is not there yet."""
+    found = cluster(replicas=2)
+    found["spec"]["instances"]["replicas"] = 3
+    (line,) = cluster_data_loss.of_scale(found, 1)
+    assert line.startswith("2 instances will be removed, with their volumes (among them hippo-1); ")
+
+
+def test_growing_with_autofail_off_says_that_it_waits(cluster):
+    (note,) = cluster_data_loss.notes_of_growth(cluster(autofail=False), 4)
+    assert "new replicas are created only while it is on: kubectl pgwarden update cluster hippo --autofail=true" in note
+    assert cluster_data_loss.notes_of_growth(cluster(), 4) == []
 
 
 def test_a_deletion_says_what_is_lost_and_what_stays(cluster, make, healthy):
@@ -289,10 +309,12 @@ def test_a_deletion_says_what_is_lost_and_what_stays(cluster, make, healthy):
     running = make("Backup", "now", status={"phase": "Running"}, repository="hippo")
     both = cluster(repository={"storageType": "local,s3", "s3": S3})
     text = "\n".join(cluster_data_loss.of_deletion(both, repository, [running], NOW))
-    assert "3 instances with their data (volumes of 2Gi), Services, and Secret hippo-credentials" in text
-    assert "what was committed after 2026-11-23 11:55:00Z (5 min ago)" in text
-    assert "Backup now, which is Running" in text
-    assert "2 backup sets and their WAL: claim hippo-pgbackrest-repo and bucket backups, with Secret hippo-s3" in text
+    assert "3 instances with all data on their volumes (2Gi each), Services, and Secret hippo-credentials" in text
+    assert "transactions committed after 2026-11-23 11:55:00Z (5 min ago)" in text
+    assert "Backup now (Running)" in text
+    assert (
+        "2 backup sets and their WAL in claim hippo-pgbackrest-repo and in bucket backups with Secret hippo-s3" in text
+    )
 
 
 @pytest.mark.parametrize("repository", [None, {}], ids=["no Repository", "a Repository without backups"])
@@ -307,7 +329,7 @@ def test_a_restore_says_that_replicas_go_and_autofail_stays_off(cluster, make, h
     restore, repository = make("Restore", "back", repository="hippo"), make("Repository", "hippo", status=healthy)
     text = "\n".join(data_loss.of_restore(restore, repository, NOW, cluster()))
     assert "2 replicas with their data" in text
-    assert "until kubectl pgwarden update cluster hippo --autofail=true" in text
+    assert "kubectl pgwarden update cluster hippo --autofail=true" in text
     assert "replica" not in "\n".join(data_loss.of_restore(restore, repository, NOW))
 
 
@@ -327,7 +349,7 @@ def test_status_has_the_cluster_beside_its_repository(there, cluster):
     (one,) = judge(there(cluster(autofail=False)), NOW)
     assert one.wrong == ()
     assert "  cluster      Ready, primary hippo-3, 3/3 instances ready, autofail off" in status.as_text(one, NOW)
-    assert any("update cluster hippo --autofail=true turns it on" in note for note in one.notes)
+    assert any("kubectl pgwarden update cluster hippo --autofail=true" in note for note in one.notes)
     assert status.as_data(one)["cluster"].startswith("Ready, primary hippo-3")
 
 
@@ -344,7 +366,7 @@ def test_a_cluster_without_a_repository_is_not_protected(there, cluster):
 
 def test_show_has_instances_of_one_and_rows_of_all(cluster):
     all_of_them = show_cluster.lines([cluster()], whole=False)
-    assert len(all_of_them) == 2
+    assert len(all_of_them) == 2  # what is Ready needs no sentence
     assert all_of_them[1].split()[:5] == ["hippo", "Ready", "hippo-3", "3/3", "on"]
     one = show_cluster.lines([cluster()], whole=True)
     assert any(line.startswith("hippo-1   replica") for line in one)

@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from pgwarden.cli.workloads import TEMPLATES, apply
-from pgwarden.injection import pods
-from pgwarden.injection.decide import decide
-from pgwarden.injection.patch import encode, patch
+from pgwarden.injection.patch import encode
+from pgwarden.injection.pipeline import decision_on, operations
 from pgwarden.injection.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden" / "demo.diff"
@@ -60,8 +59,8 @@ def test_each_kind_of_workload_gets_its_template_injected(run, kind):
     assert done.code == 0, done.err
     result = next(yaml.safe_load_all(done.out))
     pod = {"metadata": template["metadata"] | {"namespace": "zoo"}, "spec": template["spec"]}
-    decided = decide(pod, repository(), Settings(image=IMAGE))
-    wanted = apply(pod, json.loads(encode(patch(pods.read(pod), decided))))
+    decided = decision_on(pod, repository(), Settings(image=IMAGE))
+    wanted = apply(pod, json.loads(encode(operations(decided))))
     for part in TEMPLATES[kind]:
         result = result[part]
     assert result["spec"] == wanted["spec"]
@@ -73,7 +72,7 @@ def test_what_is_injected_already_does_not_change(run):
     once = run("inject", str(DEMO), "-o", "yaml", "--image", IMAGE).out
     again = run("inject", "-", "--image", IMAGE, stdin=once)
     assert (again.code, again.out) == (0, "")
-    assert "nothing would be injected" in again.err
+    assert "nothing to inject" in again.err
 
 
 def test_all_refusals_are_told_and_the_exit_code_says_so(run):

@@ -195,9 +195,9 @@ def test_the_operators_s3_defaults_can_be_given(run):
 
 
 UNREADABLE = {
-    "a file that is not there": (["lint", "nowhere.yaml"], "there is no file or folder nowhere.yaml"),
-    "a folder without manifests": (["lint", "{empty}"], "holds no .yaml, .yml, .json file"),
-    "a file that is no text": (["lint", "{binary}"], "cannot be read"),
+    "a file that is not there": (["lint", "nowhere.yaml"], "nowhere.yaml: no such file or directory"),
+    "a folder without manifests": (["lint", "{empty}"], "has no .yaml, .yml, .json file"),
+    "a file that is no text": (["lint", "{binary}"], "cannot read"),
     "an unknown form": (["lint", ".", "--output=xml"], "invalid choice: 'xml'"),
 }
 

@@ -122,19 +122,34 @@ def test_a_dry_run_prints_exactly_the_resource(run, words, kind, spec):
 
 
 REFUSALS = {
-    "no words name no command": (["bakup", "hippo"], 2, "there is no command bakup; did you mean backup?"),
-    "a command of another tool": (["teleport"], 2, "there is no command teleport; `pgwarden --help` lists them"),
-    "create of nothing": (["create"], 2, "create what? one of cluster, schedule"),
+    "no words name no command": (["bakup", "hippo"], 2, "unknown command bakup; did you mean backup?"),
+    "a command of another tool": (["teleport"], 2, "unknown command teleport; see `pgwarden --help`"),
+    "create of nothing": (["create"], 2, "create needs one of repository, cluster, schedule"),
     "create of what is unknown": (
         ["create", "shedule", "h"],
         2,
-        "create knows cluster, schedule, not shedule; did you mean",
+        "create takes repository, cluster, schedule, not shedule; did you mean schedule?",
     ),
     "show of what is unknown": (["show", "bakcups"], 2, "did you mean backup?"),
+    "what kubectl calls get": (["get", "pgb"], 2, "unknown command get; use `pgwarden show`"),
+    "what kubectl calls describe": (["describe", "pgr"], 2, "unknown command describe; use `pgwarden show`"),
+    "what others call list": (["list"], 2, "unknown command list; use `pgwarden show`"),
+    "what pgBackRest calls --type": (
+        ["backup", "h", "--type=full"],
+        2,
+        "no option --type; use --pgbackrest-backup-type",
+    ),
+    "a backup is not created": (["create", "backup", "h"], 2, "not backup; use `pgwarden backup`"),
+    "a Repository is deleted by kubectl": (["delete", "repository", "h"], 2, "; use `kubectl delete pgrepo`"),
+    "a timeout in the past": (["backup", "h", "--wait", "--timeout=-1"], 2, "--timeout -1 must not be negative"),
     "a missing name": (["backup"], 2, "the following arguments are required: REPOSITORY"),
     "a mistyped option": (["restore", "h", "--pitr-taget=x"], 2, "no option --pitr-taget; did you mean --pitr-target?"),
-    "an option before the command": (["--namspace=x", "backup"], 2, "no option --namspace=x before a command"),
-    "a target without quotes": (["restore", "h", "--pitr-target=2026-11-23", "10:00"], 2, "has no use for 10:00"),
+    "an option before the command": (["--namspace=x", "backup"], 2, "unknown option --namspace=x before the command"),
+    "a target without quotes": (
+        ["restore", "h", "--pitr-target=2026-11-23", "10:00"],
+        2,
+        "unexpected argument 10:00 of restore; quote a value that contains spaces",
+    ),
     "two targets": (["restore", "h", "--immediate", "--target-xid=5"], 2, "not allowed with argument"),
     "a storage that is none": (["backup", "h", "--pgbackrest-storage-type=gcs"], 2, "invalid choice: 'gcs'"),
     "a schedule type that is none": (
@@ -142,18 +157,18 @@ REFUSALS = {
         2,
         "invalid choice: 'policy'",
     ),
-    "a timeout without waiting": (["backup", "h", "--timeout=5"], 2, "give --wait too"),
-    "no kubeconfig": (["status"], 2, "there is no kubeconfig: set KUBECONFIG or --kubeconfig"),
+    "a timeout without waiting": (["backup", "h", "--timeout=5"], 2, "--timeout needs --wait"),
+    "no kubeconfig": (["status"], 2, "no kubeconfig found: set KUBECONFIG or --kubeconfig"),
     "a kubeconfig that is not there": (
         ["status", "--kubeconfig=/nowhere"],
         2,
-        "--kubeconfig names /nowhere, and there is",
+        "--kubeconfig: /nowhere: no such file",
     ),
     "a zone is missing": (["restore", "h", "--pitr-target=2026-11-23 10:00:00", "--dry-run"], 1, "has no time zone"),
     "a cron that is none": (
         ["create", "schedule", "h", "--schedule=0 1 * *", "--dry-run"],
         1,
-        "has 4 fields instead of five",
+        "has 4 fields; write five",
     ),
     "an unknown time zone": (
         ["create", "schedule", "h", "--schedule=0 1 * * *", "--timezone=Europe/Berln", "--dry-run"],
@@ -179,7 +194,7 @@ def test_a_refusal_says_the_way_out_and_nothing_else(run, words, code, said):
 def test_all_faults_of_the_options_are_told_each_on_a_line(run):
     done = run("backup", "h", "--backup-opts=--typ=full --process-max=0 --stanza=x", "--dry-run")
     heads, *faults = done.err.splitlines()
-    assert heads == "pgwarden: Backup is refused, 3 faults:"
+    assert heads == "pgwarden: Backup refused, 3 faults:"
     assert [fault.split(": ")[1] for fault in faults] == ['"--typ=full"', '"--process-max=0"', '"--stanza=x"']
 
 
@@ -228,4 +243,4 @@ def test_namespace_comes_from_the_context(run, tmp_path):
     assert namespace("--context=a") == "default"
     assert namespace("-n", "other") == "other"
     assert "has no context bb; did you mean b?" in namespace("--context=bb")
-    assert "has no context x; there are a, b" in run("status", "-n", "zoo", f"--kubeconfig={path}", "--context=x").err
+    assert "has no context x; it has a, b" in run("status", "-n", "zoo", f"--kubeconfig={path}", "--context=x").err

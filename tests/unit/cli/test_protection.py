@@ -1,12 +1,12 @@
-"""status: what is wrong, said; what is shown of backups; what a restore takes away."""
+"""status: what is wrong, said; what is shown of backups; errors on one line."""
 
-import copy
 from datetime import timedelta
 
 import pytest
 
-from pgwarden.cli import data_loss, show, status
+from pgwarden.cli import show, status
 from pgwarden.cli.protection import judge
+from pgwarden.cli.short_messages import brief, described
 from tests.unit.cli.conftest import NOW
 
 
@@ -69,12 +69,12 @@ WRONG = {
     "no backup": ({"recoveryWindow": [], "backups": []}, "there is no finished backup: nothing can be recovered"),
     "a pod without the sidecar": (
         {"pods": [{"name": "hippo-1", "injected": False}]},
-        "pod hippo-1 was not injected: delete it, and its successor is",
+        "pod hippo-1 is not injected: put the label",
     ),
     "a pod with a problem": ({"pods": [{"name": "hippo-1", "message": "is away"}]}, "pod hippo-1: is away"),
     "damaged pages": (
         {"backups": [{"label": "20261101-000000F", "error": True}]},
-        "backup set 20261101-000000F holds pages",
+        "backup set 20261101-000000F has pages",
     ),
 }
 
@@ -94,7 +94,7 @@ def test_one_cause_is_said_once(there, schedule):
 def test_a_repository_that_nobody_looked_at(make):
     everything = {"repositories": [make("Repository", "hippo")], "backups": [], "backupschedules": [], "restores": []}
     (one,) = judge(everything, NOW)
-    assert one.wrong == ("pgwarden has not looked at it yet; does its controller run?",)
+    assert one.wrong == ("pgwarden has not reported on it yet: is its controller running?",)
     assert status.as_text(one, NOW)[0] == "hippo: NOT PROTECTED"
 
 
@@ -129,7 +129,7 @@ def test_a_failed_restore_names_its_step(there, make, schedule):
 
 SCHEDULES = {
     "overdue": ({"next_run": "2026-11-23T11:00:00Z"}, "nightly is overdue since 2026-11-23 11:00:00Z (1 h)"),
-    "refused": ({"phase": "Failed"}, "BackupSchedule nightly is refused"),
+    "refused": ({"phase": "Failed"}, "BackupSchedule nightly is rejected"),
     "missed": (
         {"missed": [{"time": "2026-11-23T02:00:00Z", "reason": "too late"}]},
         "nightly missed its run of 2026-11-23 02:00:00Z: too late",
@@ -150,7 +150,7 @@ def test_a_missed_run_is_forgiven_by_the_next_one(there, schedule):
 def test_what_is_not_wrong_but_worth_knowing_is_a_note(there, schedule):
     (one,) = judge(there(schedule(suspend=True, next_run="2026-11-01T00:00:00Z")), NOW)
     assert (one.wrong, one.notes) == ((), ("BackupSchedule nightly is suspended",))
-    assert judge(there(), NOW)[0].notes == ("no BackupSchedule: backups are made by hand only",)
+    assert judge(there(), NOW)[0].notes == ("there is no BackupSchedule: backups are taken by hand only",)
 
 
 def test_namespaces_are_kept_apart(there, make):
@@ -175,7 +175,7 @@ def test_show_backup_draws_the_window_and_lists_what_made_no_set(make, healthy, 
     assert "storage local: any moment from 2026-11-01 00:10:00Z" in text
     assert lines[4].strip() == "F            D"
     assert "20261101-000000F_20261105-000000D  diff  local    2026-11-05 00:10:00Z" in text
-    assert "now     incr  Running  -        -    Job runs" in text
+    assert "now     incr  Running  -        -\n  now: Job runs" in text
     assert text.isascii()
 
 
@@ -184,48 +184,145 @@ def test_without_a_backup_nothing_is_drawn(make, terminal):
     assert lines == ["Repository hippo", "", "nothing can be recovered: there is no finished backup"]
 
 
-TARGETS = {
-    "a moment": (
-        {"target": {"time": "2026-11-23 10:00:00+00"}},
-        [
-            "back to 2026-11-23 10:00:00Z",
-            "committed after 2026-11-23 10:00:00Z: those of the last 2 h",
-            "_20261105-000000D",
-        ],
-    ),
-    "a moment before the diff": ({"target": {"time": "2026-11-03T00:00:00Z"}}, ["backup 20261101-000000F (full"]),
-    "a WAL position": ({"target": {"lsn": "0/4000000"}}, ["WAL position 0/4000000", "backup 20261101-000000F (full"]),
-    "the latest": ({}, ["back to the latest WAL", "only what cannot be archived any more"]),
-    "without keeping": ({"keepOldVolume": False}, ["DELETED once the restore has succeeded"]),
-    "kept": ({}, ["kept as claim CLAIM-before-rewind"]),
-}
-
-
-@pytest.mark.parametrize(("spec", "said"), TARGETS.values(), ids=TARGETS)
-def test_what_a_restore_takes_away_is_said_before(make, healthy, spec, said):
-    restore = make("Restore", "rewind", repository="hippo", **spec)
-    text = "\n".join(data_loss.of_restore(restore, make("Repository", "hippo", status=healthy), NOW))
-    assert [part for part in said if part not in text] == []
-    assert "(pods hippo-0)" in text
-
-
-def test_lost_time_grows(make, healthy):
-    restore = make("Restore", "rewind", repository="hippo", target={"time": "2026-11-23T10:00:00Z"})
-    repository = make("Repository", "hippo", status=copy.deepcopy(healthy))
-    later = "\n".join(data_loss.of_restore(restore, repository, NOW + timedelta(days=1)))
-    assert "those of the last 1 d 2 h" in later
-
-
 @pytest.mark.parametrize(
     ("phase", "said"),
     [
-        ("Pending", "BackupSchedule nightly waits: there is no Repository hippo"),
-        ("Degraded", "BackupSchedule nightly goes on, but a rule refuses it by now: newer"),
-        ("Failed", "BackupSchedule nightly is refused: newer"),
+        ("Pending", "BackupSchedule nightly is waiting: there is no Repository hippo"),
+        ("Degraded", "BackupSchedule nightly still runs, but a rule now rejects it: newer"),
+        ("Failed", "BackupSchedule nightly is rejected: newer"),
     ],
 )
-def test_a_schedule_that_waits_or_is_refused_is_told_with_its_reason(there, schedule, phase, said):
+def test_a_schedule_that_waits_or_is_rejected_is_reported_with_its_reason(there, schedule, phase, said):
     rejected = [condition("Rejected", "True", "newer")] if phase != "Pending" else []
     one = schedule(phase=phase, message="there is no Repository hippo", conditions=rejected)
     (found,) = judge(there(one), NOW)
     assert found.wrong == (said,)
+
+
+#: What pgBackRest writes where the stanza of a storage is being made, and what S3 being down looks like.
+FILE_MISSING = (
+    "unable to load info file '/archive/hippo/archive.info' or '/archive/hippo/archive.info.copy': "
+    "FileMissingError: unable to open missing file HINT: archive.info cannot be opened but is required to push/get WAL "
+    "segments. HINT: is archive_command configured correctly in postgresql.conf? HINT: has a stanza-create been performed?"
+)
+MESSAGES = {
+    "a short one": ("is away", "is away"),
+    "hints": (f"x: storage s3: {FILE_MISSING}", f"x: storage s3: {FILE_MISSING.partition(' HINT')[0]}"),
+    "a storage twice": (
+        f"x: storage s3: {FILE_MISSING}; storage s3: cannot connect; storage local: also",
+        f"x: storage s3: {FILE_MISSING.partition(' HINT')[0]}; storage local: also",
+    ),
+    "many lines": ("a\n  b\n\nc", "a b c"),
+    "more than a line holds": ("x" * 500, "x" * 239 + "…"),
+    "nothing": (None, ""),
+}
+
+
+@pytest.mark.parametrize(("message", "said"), MESSAGES.values(), ids=MESSAGES)
+def test_a_message_is_one_line_with_each_storage_once_and_without_hints(message, said):
+    assert brief(message) == said
+
+
+def test_what_was_left_out_is_behind_describe(make):
+    repository = make("Repository", "hippo")
+    assert described(repository, "is away") == "is away"
+    assert described(repository, f"a. {FILE_MISSING}").endswith("(all of it: kubectl describe pgrepo hippo -n zoo)")
+
+
+def test_status_tells_an_error_of_pgbackrest_on_one_line(there, schedule):
+    text = f"archive_command fails; storage s3: {FILE_MISSING}; storage s3: {FILE_MISSING}"
+    failing = [
+        condition("Ready", "True", ""),
+        condition("Reachable", "True", ""),
+        condition("Archiving", "False", text),
+    ]
+    (said,) = judge(there(schedule(), conditions=failing), NOW)[0].wrong
+    assert "HINT" not in said
+    assert said.count("storage s3") == 1
+    assert said.endswith("(all of it: kubectl describe pgrepo hippo -n zoo)")
+
+
+def test_show_repository_tells_it_on_one_line_too(make, terminal):
+    known = {"conditions": [condition("Archiving", "False", FILE_MISSING)]}
+    lines = show._repositories([make("Repository", "hippo", status=known)], [], None, terminal)
+    assert lines[1].startswith("  Archiving False: unable to load info file")
+    assert "HINT" not in lines[1]
+
+
+def test_the_cause_is_told_once_whoever_repeats_it(there, make, schedule):
+    """By the cluster, by Ready, by Reachable: 250 characters of the same."""
+    cause = "storage s3: the secret key does not belong to the access key"
+    conditions = [
+        *(condition(kind, "False", cause) for kind in ("Ready", "Reachable")),
+        condition("Archiving", "Unknown", "unknown while storage s3 cannot be read"),
+    ]
+    found = there(schedule(), conditions=conditions)
+    known = {"phase": "Degraded", "message": f"Repository: {cause}"}
+    found["postgresclusters"] = [make("PostgresCluster", "hippo", status=known)]
+    assert judge(found, NOW)[0].wrong == (
+        f"PostgresCluster hippo is Degraded: Repository: {cause}",
+        "Archiving is Unknown: unknown while storage s3 cannot be read",
+    )
+
+
+def test_a_pod_that_is_not_injected_has_one_line_that_names_the_template(there, schedule):
+    said = "pgwarden is not injected; put the label into the workload's pod template, or delete the pod if it has it"
+    pods = [{"name": "hippo-0", "injected": False, "message": said}]
+    conditions = [condition("Ready", "False", f"no primary: pod hippo-0: {said}"), condition("Reachable", "True", "")]
+    conditions.append(condition("Archiving", "Unknown", f"no primary: pod hippo-0: {said}"))
+    wrong = judge(there(schedule(), conditions=conditions, pods=pods), NOW)[0].wrong
+    assert wrong[0] == "Ready is False: no primary: pod hippo-0: not injected"
+    assert "put the label pgwarden.io/repository on the pod template of its workload" in wrong[1]
+    assert len(wrong) == 2
+
+
+MISSED = {
+    "PreviousBackupNotOver:nightly-1": "Backup nightly-1 of an earlier run was still going on",
+    "CaughtUpByLaterRun": "a later run took its place",
+    "SomethingNew": "SomethingNew",
+}
+
+
+@pytest.mark.parametrize(("reason", "said"), MISSED.items(), ids=MISSED)
+def test_why_a_run_was_missed_is_told_in_words(there, schedule, reason, said):
+    missed = [{"time": "2026-11-23T02:00:00Z", "reason": reason}]
+    text = f"BackupSchedule nightly missed its run of 2026-11-23 02:00:00Z: {said}"
+    assert judge(there(schedule(missed=missed)), NOW)[0].wrong == (text,)
+
+
+def test_retention_that_is_not_set_names_its_field(there, schedule, make):
+    found = there(schedule())
+    del found["repositories"][0]["spec"]["retention"]
+    assert judge(found, NOW)[0].notes == ("no retention is set, so backups are kept forever: set spec.retention.full",)
+    found["postgresclusters"] = [make("PostgresCluster", "hippo", status={"phase": "Ready"})]
+    assert judge(found, NOW)[0].notes[0].endswith("set spec.repository.retention.full of the PostgresCluster")
+
+
+def test_a_quiet_server_is_told_what_is_not_archived(there, schedule):
+    later = NOW + timedelta(hours=1)
+    assert judge(there(schedule()), later)[0].notes == (
+        (
+            "no WAL was archived for 1 h 5 min: commits since then are on the data volume only; "
+            "archive_timeout of PostgreSQL limits this"
+        ),
+    )
+
+
+def test_sentences_stand_below_the_tables(make):
+    known = {"phase": "Failed", "step": "Restored", "message": "m" * 300, "keptClaim": "data-before-r"}
+    lines = show._restores([make("Restore", "r", status=known, repository="hippo")], [], None, None)
+    assert max(map(len, lines[:2])) <= 100
+    assert lines[2].startswith("  r: mmm")
+    assert lines[3] == "  r: the old data is kept as claim data-before-r"
+
+
+def test_a_cluster_that_is_rejected_does_not_hide_what_is_wrong_with_its_repository(there, make, schedule):
+    """Of a cluster only what is said counts as said."""
+    found = there(schedule(), conditions=[condition("Ready", "False", "the host is away")])
+    rejected = [condition("Rejected", "True", "spec.instances: too many")]
+    known = {"phase": "Failed", "message": "Repository: the host is away", "conditions": rejected}
+    found["postgresclusters"] = [make("PostgresCluster", "hippo", status=known)]
+    assert judge(found, NOW)[0].wrong[:2] == (
+        "PostgresCluster hippo is rejected: spec.instances: too many",
+        "Ready is False: the host is away",
+    )

@@ -100,7 +100,7 @@ async def test_a_deleted_one_is_not_waited_for(terminal, gone, monkeypatch):
         client = Answers(RUNS)
         monkeypatch.setattr(client, "find", lambda _: _answer(obj(RUNS) | {"metadata": {"name": "x", "uid": "v"}}))
     assert await follow(client, terminal) == 1
-    assert "has been deleted" in terminal.err.getvalue()
+    assert "was deleted" in terminal.err.getvalue()
 
 
 async def _answer(value):
@@ -130,7 +130,7 @@ async def test_on_a_terminal_one_line_is_written_over():
 async def test_an_api_server_that_does_not_answer_is_asked_again(terminal):
     code = await follow(Answers(errors.ApiError(503, "", "etcd is away"), DONE), terminal)
     assert code == 0
-    assert "does not answer, trying again: 503 : etcd is away" in terminal.err.getvalue()
+    assert "cannot reach the API server, retrying: 503 : etcd is away" in terminal.err.getvalue()
 
 
 @pytest.mark.parametrize("error", [errors.Invalid(403, "Forbidden", "no"), errors.NotFound(404, "", "no")], ids=str)
@@ -158,14 +158,14 @@ async def test_leaving_changes_nothing_and_says_how_to_come_back(terminal, monke
         await task
     said = terminal.err.getvalue().splitlines()[-1]
     assert said == (
-        "Backup hippo-1: it goes on in the cluster; look again: kubectl pgwarden show backup hippo-1 -n zoo --wait"
+        "Backup hippo-1 continues in the cluster; watch it with: kubectl pgwarden show backup hippo-1 -n zoo --wait"
     )
 
 
 async def test_a_timeout_ends_the_looking_only(terminal, monkeypatch):
     monkeypatch.setattr(wait, "POLL", 0.05)
     assert await asyncio.wait_for(follow(Answers(RUNS), terminal, 1), 20) == 2
-    assert "still Running after 1 s; look again: kubectl pgwarden show backup hippo-1" in terminal.err.getvalue()
+    assert "is still Running after 1 s; watch it with: kubectl pgwarden show backup hippo-1" in terminal.err.getvalue()
 
 
 def test_a_restores_line_names_its_step():
@@ -194,3 +194,9 @@ LOGS = {
 @pytest.mark.parametrize(("text", "read"), LOGS.values(), ids=LOGS)
 def test_a_log_is_read(text, read):
     assert wait.read(text) == read
+
+
+@pytest.mark.parametrize(("following", "verb"), [(" --wait", "watch"), ("", "see")])
+def test_the_command_to_look_with_says_what_it_does(following, verb):
+    text = wait.again("backup", obj({}), following)
+    assert text == f"{verb} it with: kubectl pgwarden show backup hippo-1 -n zoo{following}"

@@ -40,16 +40,16 @@ def test_a_refusal_comes_apart_fault_by_fault(message, faults):
 
 
 ERRORS = {
-    "not known here": (errors.ApiError(401, "Unauthorized", "Unauthorized"), 2, "does not know you"),
+    "not known here": (errors.ApiError(401, "Unauthorized", "Unauthorized"), 2, "authentication failed"),
     "not installed": (
         errors.NotFound(404, "NotFound", "the server could not find the requested resource"),
         2,
         "pgwarden is not installed in this cluster",
     ),
-    "overloaded": (errors.ApiError(503, "", "later"), 2, "cannot do it now: later"),
+    "overloaded": (errors.ApiError(503, "", "later"), 2, "cannot answer now: later"),
     "refused": (errors.Conflict(409, "AlreadyExists", 'backups "x" already exists'), 1, 'refused: backups "x" already'),
-    "nobody there": (ConnectionRefusedError(111, "refused"), 2, "the API server does not answer"),
-    "anything else": (KeyError("x"), 2, "this should not happen: KeyError"),
+    "nobody there": (ConnectionRefusedError(111, "refused"), 2, "cannot reach the API server"),
+    "anything else": (KeyError("x"), 2, "internal error: KeyError"),
 }
 
 
@@ -62,8 +62,8 @@ def test_every_error_is_a_sentence_with_an_exit_code(error, code, said):
 
 UNKNOWN = {
     "near": (["hippo", "giraffe"], "there is no Repository hipo in namespace zoo; did you mean hippo?"),
-    "far": (["b", "a"], "there is no Repository hipo in namespace zoo; there are a, b"),
-    "none": ([], "there is no Repository hipo in namespace zoo, nor any other"),
+    "far": (["b", "a"], "there is no Repository hipo in namespace zoo; it has a, b"),
+    "none": ([], "there is no Repository hipo in namespace zoo; it has none"),
 }
 
 
@@ -73,7 +73,7 @@ def test_an_unknown_name_meets_those_that_are_near(known, said):
 
 
 def test_without_a_terminal_and_without_yes_nothing_is_done(terminal):
-    with pytest.raises(CliError, match="give --yes to go on") as caught:
+    with pytest.raises(CliError, match="give --yes to continue") as caught:
         sure(argparse.Namespace(yes=False), terminal, "sure? ", "y")
     assert caught.value.code == 2
     assert terminal.err.getvalue() == ""
@@ -99,12 +99,12 @@ def test_deleting_says_what_it_means(make):
     nightly = make("BackupSchedule", "s", repository="hippo", type="full")
     assert "will be stopped" in consequence(running)
     assert "set 20261101-000000F stays in the repository" in consequence(done)
-    assert consequence(nightly) == "Repository hippo gets no more full backups of it; those there stay"
+    assert consequence(nightly) == "it takes no more full backups of Repository hippo; existing ones stay"
 
 
 CANDIDATES = {
     "commands": (["re"], ["restore"]),
-    "things": (["create", ""], ["cluster", "schedule"]),
+    "things": (["create", ""], ["cluster", "repository", "schedule"]),
     "things begun": (["show", "re"], ["repository", "restore"]),
     "options": (["restore", "hippo", "--pitr"], ["--pitr-target"]),
     "an option once": (["backup", "hippo", "--wait", "--w"], []),

@@ -14,8 +14,11 @@ import msgspec
 
 from controller.repository import report
 from controller.repository.facts import Facts, PodView
+from pgwarden import storages
 from pgwarden.api import names
+from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.contract.status import Status
 from pgwarden.pgbackrest.info import Info, parse_info
 
 Object = dict[str, Any]
@@ -139,7 +142,7 @@ def facts(
         "archiveMode": "on",
         "archiveCommand": "/pgwarden/x",
     }
-    pod = PodView("db-0", "10.0.0.1", None, {"postgres": postgres, "archiver": archiver})
+    pod = PodView("db-0", "10.0.0.1", None, msgspec.convert({"postgres": postgres, "archiver": archiver}, Status))
     given = {"storageType": storage_type, "retention": {"full": 7}} | spec
     given |= {"s3": S3} if "s3" in storage_type else {}
     repository: Object = {
@@ -151,8 +154,8 @@ def facts(
     repository |= {"status": before} if before is not None else {}
     converted = msgspec.convert(given, RepositorySpec)
     return Facts(
-        repository, converted, NOW, (pod,), host_ready=True, info=found, s3=converted.s3,
-        location={"local": "persistentvolumeclaim/x", "s3": "y"},
+        repository, converted, NOW, (pod,), host_ready=True, info=found,
+        places=storages.places(converted, OperatorDefaults(), "ns", "hippo"),
     )  # fmt: skip
 
 

@@ -146,8 +146,8 @@ def test_damaged_sets_are_told_of_though_they_are_not_listed():
     everything = {"repositories": [world(sets).repository], "backups": [], "backupschedules": [], "restores": []}
     said = [text for text in judge(everything, NOW)[0].wrong if "checksums" in text]
     assert [text.partition(" pages")[0] for text in said] == [
-        f"backup set {sets[-1].label} holds",
-        "2 older backup sets hold",
+        f"backup set {sets[-1].label} has",
+        "2 older backup sets have",
     ]
 
 
@@ -171,7 +171,7 @@ def begins(there: World, **spec: Any) -> str:
 def test_who_deletes_a_cluster_reads_how_many_backup_sets_stay(there: World):
     cluster = build("PostgresCluster", "hippo", instances={"replicas": 1})
     text = "\n".join(cluster_data_loss.of_deletion(cluster, there.repository, [], NOW))
-    assert f"{len(there.sets)} backup set{'s' if len(there.sets) > 1 else ''} and their WAL" in text
+    assert f"{len(there.sets)} backup set{'s and their' if len(there.sets) > 1 else ' and its'} WAL" in text
 
 
 def test_a_cluster_with_backups_has_them_and_names_the_newest(there: World):

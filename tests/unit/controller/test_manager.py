@@ -42,7 +42,13 @@ def logged() -> Iterator[list[Any]]:
 def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
     monkeypatch.setattr(steady, "FIRST_PAUSE", 0.01)
     client = KubeClient(Access("http://nowhere.invalid", None))
-    made = Context(client, Caches(client), Agents(client), Recorder(client, "c"), Settings.from_environment())
+    made = Context(
+        client,
+        Caches(client),
+        Agents(client),
+        Recorder(client, "c"),
+        Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"}),
+    )
     return Manager(made)
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from controller import jobs, operations, pods
+from pgwarden.contract.job_result import JobResult
 
 
 def operation(kind: str, name: str, phase: str = "", minute: int = 0, labels: dict | None = None, **status):
@@ -184,9 +185,9 @@ def test_the_latest_pod_that_left_a_result_is_believed():
     torn = pod('{"ok": tr', "2026-11-23T13:00:00Z")
     listed = pod('["ok"]', "2026-11-23T14:00:00Z")
     for order in ([early, late, killed, torn, listed], [listed, torn, killed, late, early]):
-        assert jobs.result(order) == {"ok": True}
-    assert jobs.result([pod(json.dumps({"ok": False}), "x", last=True)]) == {"ok": False}
-    assert jobs.result([]) == {}
+        assert jobs.result(order) == JobResult(ok=True)
+    assert jobs.result([pod(json.dumps({"ok": False}), "x", last=True)]) == JobResult(ok=False)
+    assert jobs.result([]) is None
 
 
 def test_why_a_pod_does_not_start_is_told_in_kubernetes_words():

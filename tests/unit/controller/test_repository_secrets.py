@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 import structlog
+from cryptography import x509
 
 from controller import certificates
 from controller.agents import AgentError, Agents
 from controller.credentials import MissingSecretError, read_credentials
 from controller.repository import secret_watch
-from controller.repository.secrets import ensure_authority
+from controller.repository.secrets import ensure_authority, ensure_leaves
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.kube import errors, paths
@@ -127,7 +128,7 @@ async def test_line_breaks_at_the_end_do_not_count_and_other_usual_names_of_keys
         "cipher": {"cipher-pass": b"pass phrase\n"},
     }
     found = await read_credentials(client, "ns", msgspec.convert(SPEC, RepositorySpec))
-    assert (found.s3_key, found.s3_secret, found.cipher_pass) == ("key", "secret", "pass phrase")
+    assert (found.keys, found.cipher_pass) == ({"s3": {"s3-key": "key", "s3-key-secret": "secret"}}, "pass phrase")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "x\ny", ""])
@@ -240,3 +241,33 @@ async def test_a_broken_authority_is_told_with_its_secret_and_a_way_out(client, 
     client.data[name] = data | mine
     with pytest.raises(AgentError, match=f"the certificates in Secret {name} cannot be used"):
         await Agents(client).host(("ns", "hippo"), "127.0.0.1")
+
+
+async def test_the_certificates_name_hosts_and_pods_in_short_and_with_the_domain_of_the_cluster(client):
+    """And are issued anew where the domain is another."""
+    applied: dict[str, dict[str, bytes]] = client.data
+
+    async def request(method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+        name = path.rpartition("/")[2]
+        if method == "PATCH":
+            applied[name] = {key: base64.b64decode(value) for key, value in body["data"].items()}
+        if name not in applied:
+            raise errors.NotFound(404, "NotFound", name)
+        data = {key: base64.b64encode(value).decode() for key, value in applied[name].items()}
+        return {"metadata": {"name": name, "resourceVersion": "1"}, "data": data}
+
+    client.request = request
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    repository = {"kind": "Repository", "metadata": {"namespace": "ns", "name": "hippo", "uid": "u"}, "spec": SPEC}
+    ca = certificates.new_ca("pgwarden hippo", now)
+    authority = {"data": {"ca.crt": base64.b64encode(ca.cert).decode(), "ca.key": base64.b64encode(ca.key).decode()}}
+    for domain, is_new in (("cluster.local", True), ("cluster.local", False), ("example.internal", True)):
+        leaves = await ensure_leaves(client, repository, authority, "", "", now, domain)
+        assert leaves.written == is_new
+        for secret, short in (
+            (names.host("hippo"), names.host_dns("hippo", "ns")),
+            (names.pods("hippo"), names.pod_dns_wildcard("hippo", "ns")),
+        ):
+            leaf = x509.load_pem_x509_certificate(applied[secret]["tls.crt"])
+            found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            assert found.get_values_for_type(x509.DNSName) == [short, f"{short}.{domain}"]

@@ -14,15 +14,16 @@ import pytest
 from controller import storage_state
 from controller.repository import decide, report
 from controller.repository.facts import Facts, PodView
-from pgwarden.api.defaults import OperatorDefaults, effective_s3
+from pgwarden import storages
+from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.contract.status import Status
 from pgwarden.pgbackrest.info import parse_info
 
 TEXTS = json.loads((Path(__file__).parents[1] / "pgbackrest" / "data" / "trouble-2.60.json").read_text("utf-8"))
 MINE, OTHER = "7401234567890123456", "7400000000000000001"
 S3 = {"uriStyle": "path", "credentialsSecretRef": {"name": "keys"}}
 DEFAULTS = OperatorDefaults(s3_bucket="backups", s3_endpoint="s3.example:7070", s3_region="us-east-1")
-LOCATION = {"local": "persistentvolumeclaim/x", "s3": "y"}
 
 
 def info(*repos: dict[str, Any]) -> Any:
@@ -49,11 +50,12 @@ def facts(
 ) -> Facts:
     spec = msgspec.convert({"storageType": storage_type, "s3": S3}, RepositorySpec)
     postgres = {"reachable": True, "systemIdentifier": MINE, "archiveMode": "on", "archiveCommand": "/pgwarden/x"}
-    pod = PodView("db-0", "10.0.0.1", None, {"postgres": postgres, "archiver": {}} | (answer or {}))
+    answered = {"postgres": postgres, "archiver": {}} | (answer or {})
+    pod = PodView("db-0", "10.0.0.1", None, msgspec.convert(answered, Status))
     repository = {"metadata": {"name": "hippo", "namespace": "ns", "generation": 3}}
     values = {
         "repository": repository, "spec": spec, "now": datetime(2026, 11, 23, tzinfo=UTC), "pods": (pod,), "host_ready": True,
-        "info": found, "s3": effective_s3(spec, DEFAULTS, "ns", "hippo"), "location": LOCATION,
+        "info": found, "places": storages.places(spec, DEFAULTS, "ns", "hippo"),
     }  # fmt: skip
     return Facts(**(values | more))
 
@@ -182,7 +184,7 @@ def test_what_hinders_an_operation_is_what_its_own_storage_says():
 def test_the_status_has_each_storage_with_all_defaults_filled_in():
     shown = report.status(facts(info({}, {"code": 99, "message": TEXTS["badca"]})), {})["storages"]
     assert shown[0] == {
-        "name": "local", "repo": 1, "type": "posix", "location": "persistentvolumeclaim/x",
+        "name": "local", "repo": 1, "type": "posix", "location": "persistentvolumeclaim/hippo-pgbackrest-repo",
         "reachable": True, "message": "", "lastWal": "A" * 24, "ready": False,
         "backupCount": 0, "backupCounts": {"full": 0, "diff": 0, "incr": 0},
     }  # fmt: skip

@@ -54,7 +54,13 @@ def client() -> One:
 def controller(client: One) -> RepositoryController:
     agents: Any = None
     return RepositoryController(
-        Context(client, Caches(client), agents, Recorder(client, "c"), Settings.from_environment())
+        Context(
+            client,
+            Caches(client),
+            agents,
+            Recorder(client, "c"),
+            Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"}),
+        )
     )
 
 
@@ -100,7 +106,9 @@ async def test_the_volume_of_the_backups_is_adopted_by_its_labels(controller, cl
 )
 async def test_the_host_is_applied_over_its_own_deployment_alone(controller, client, there, applied):
     client.there = there
-    host = render.deployment(REPOSITORY, RepositorySpec(), Settings.from_environment())
+    host = render.deployment(
+        REPOSITORY, RepositorySpec(), Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"})
+    )
     if applied:
         await controller._apply("deployments", host)
     else:

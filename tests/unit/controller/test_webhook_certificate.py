@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import structlog
@@ -15,9 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from controller import certificates
 from controller import webhook_certificate as module
 from controller.certificates import Pair
+from controller.context import Caches, Context
 from controller.runtime.backoff import Tries
+from controller.settings import Settings
 from controller.webhook_certificate import KEY_BUNDLE, PACE, decide, pause
 from pgwarden.kube import errors
+from pgwarden.kube.access import Access
+from pgwarden.kube.client import KubeClient
+from pgwarden.kube.events import Recorder
 
 BEGIN = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 DNS = ["w.ns.svc", "w.ns.svc.cluster.local"]
@@ -64,6 +71,27 @@ def test_what_is_lost_or_broken_is_made_again(key):
 def test_another_service_name_gets_another_leaf():
     first = decide({}, DNS, BEGIN)
     assert decide(first, ["other.ns.svc"], BEGIN)["tls.crt"] != first["tls.crt"]
+
+
+async def test_the_full_name_of_the_webhook_ends_with_the_domain_of_the_cluster():
+    written: dict[str, Any] = {}
+
+    class Client(KubeClient):
+        async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+            if method == "GET":
+                raise errors.NotFound(404, "NotFound", path)
+            written.update(body["data"])
+            return body
+
+    environment = {"PGWARDEN_IMAGE": "i", "PGWARDEN_CLUSTER_DOMAIN": "example.internal", "PGWARDEN_NAMESPACE": "ns"}
+    client, agents = Client(Access("http://fake", None)), Any
+    settings = Settings.from_environment(environment)
+    context = Context(client, Caches(client), agents, Recorder(client, "c"), settings, clock=lambda: BEGIN)  # type: ignore[arg-type]
+    await module.reconcile(context)
+    leaf = x509.load_pem_x509_certificate(base64.b64decode(written["tls.crt"]))
+    found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    service = "pgwarden-webhook.ns.svc"
+    assert found.get_values_for_type(x509.DNSName) == [service, f"{service}.example.internal"]
 
 
 def test_over_ten_years_each_leaf_is_trusted_by_the_bundle_before_and_after_it():

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pgwarden.cli.parser import parse
+
 from .pages import PAGES, ROOT, commands, links
 
 BUILTIN = {"pod", "pods", "pvc", "pv", "statefulset", "deployment", "deployments", "namespace", "nodes", "events"}
@@ -24,10 +26,16 @@ def targets() -> set[str]:
 
 def kinds() -> set[str]:
     found = {"pgwarden"}
-    for path in (ROOT / "crds").glob("*.yaml"):
-        names = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["names"]
+    for names in crd_names():
         found |= {names["plural"], names["singular"], *names["shortNames"]}
     return found
+
+
+def crd_names() -> list[dict]:
+    return [
+        yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["names"]
+        for path in sorted((ROOT / "crds").glob("*.yaml"))
+    ]
 
 
 def words_of(command: str, program: str) -> list[str]:
@@ -90,3 +98,25 @@ def test_the_readme_has_the_two_commands():
     named = commands(ROOT / "README.md")
     assert "make demo" in named
     assert "make test" in named
+
+
+def test_the_readme_lists_every_short_name():
+    named = {spec["kind"]: spec["shortNames"] for spec in crd_names()}
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {kind: [short] for kind, short in re.findall(r"\| ([A-Z]\w+) \| `(pg\w+)` \|", page)} == named
+
+
+def test_the_charts_page_lists_every_kind():
+    page = (ROOT / "charts" / "pgwarden" / "README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| CustomResourceDefinition")]
+    assert set(re.findall(r"`(\w+)`", row)) == {spec["plural"] for spec in crd_names()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
+def test_kubectl_pgwarden_takes_every_command_line(page: Path):
+    """UsageError is a failure. A line that leaves something out, or only names a command, is not one to type."""
+    for command in commands(page):
+        if "kubectl pgwarden " in command and not re.search(r"…|\|", command):
+            words = words_of(command, "kubectl pgwarden")
+            if len(words) > 1:
+                parse(words[: words.index(">")] if ">" in words else words)

@@ -18,6 +18,7 @@ from .pages import ROOT, text
 
 PAGE = text(ROOT / "docs" / "troubleshooting.md")
 SOURCES = [*(ROOT / "controller").rglob("*.py"), ROOT / "pgwarden" / "pgbackrest" / "trouble.py"]
+SOURCES += (ROOT / "pgwarden" / "storages").rglob("*.py")
 #: What makes a reason out of one of its first four arguments.
 MAKERS = {"Verdict", "Trouble", "Missed", "fail", "wait", "done", "settled", "act", "never", "not_yet"}
 MAKERS |= {"put", "_put", "_wait", "_failed", "normal", "warning"}

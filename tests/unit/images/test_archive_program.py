@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import with_default_signals
+
 SOURCE = Path(__file__).parents[3] / "images" / "archive.c"
 PR_SET_CHILD_SUBREAPER = 36
 COMPILER = shutil.which("cc")
@@ -77,7 +79,7 @@ def test_exit_code_is_passed_on(program: Path, code: int, process_one: set[int])
 
 def test_signal_is_passed_on(program: Path, process_one: set[int]) -> None:
     pretend(program, "kill -TERM $$")
-    assert subprocess.run([program], check=False).returncode == -signal.SIGTERM
+    assert subprocess.run(with_default_signals([program]), check=False).returncode == -signal.SIGTERM
     assert orphans(process_one) == [0]
 
 
@@ -111,9 +113,7 @@ def test_signal_to_the_group_ends_the_program_and_pgbackrest(
     program: Path, tmp_path: Path, process_one: set[int]
 ) -> None:
     pretend(program, f"echo $$ > {tmp_path}/pid; exec sleep 30")
-    # A shell without job control starts what it puts into the background with SIGQUIT ignored, and all below inherit it.
-    words = ["env", "--default-signal=QUIT", program]
-    running = subprocess.Popen(words, start_new_session=True)
+    running = subprocess.Popen(with_default_signals([program]), start_new_session=True)
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
         time.sleep(0.01)
     os.killpg(running.pid, signal.SIGQUIT)

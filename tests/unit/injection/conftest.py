@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from harness.patches import carried_out
-from pgwarden.injection import pods
-from pgwarden.injection.decide import Inject, decide
-from pgwarden.injection.patch import encode, patch
+from pgwarden.injection import pipeline
+from pgwarden.injection.decide import Inject
+from pgwarden.injection.patch import encode
 from pgwarden.injection.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -65,9 +65,9 @@ def operations(settings, repository):
     """The patch of a pod, as the API server reads it; fails where the pod is not injected."""
 
     def build(pod, found=None):
-        decision = decide(pod, found or repository(), settings)
+        decision = pipeline.decision_on(pod, found or repository(), settings)
         assert isinstance(decision, Inject), decision
-        return json.loads(encode(patch(pods.read(pod), decision)))
+        return json.loads(encode(pipeline.operations(decision)))
 
     return build
 

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from pgwarden.injection.decide import decide
+from pgwarden.injection.pipeline import decision_on
 
 S3 = {"keyType": "web-id", "roleARN": "arn:aws:iam::1:role/backups", "bucket": "b", "endpoint": "e", "region": "r"}
 
@@ -34,7 +34,7 @@ def test_an_account_of_the_pods_own_stays_and_a_warning_says_what_it_needs(pod, 
     mine = running_as(pod, "billing")
     assert accounts(operations(mine, found)) == []
     warning = "keyType web-id: the pod runs as service account billing, which also needs the role for the bucket"
-    assert decide(mine, found, settings).warnings == (warning,)
+    assert decision_on(mine, found, settings).warnings == (warning,)
 
 
 def test_a_second_look_adds_nothing(pod, found, operations, applied):

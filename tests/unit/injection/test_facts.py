@@ -3,7 +3,8 @@
 import pytest
 
 from pgwarden.injection import arguments, pods
-from pgwarden.injection.decide import Inject, decide
+from pgwarden.injection.decide import Inject
+from pgwarden.injection.pipeline import decision_on
 
 DATA = "/var/lib/postgresql/data"
 USERS = {
@@ -47,7 +48,7 @@ MODES = {
 
 
 def _facts(pod, repository, settings):
-    decision = decide(pod, repository, settings)
+    decision = decision_on(pod, repository, settings)
     assert isinstance(decision, Inject), decision
     return decision.facts
 

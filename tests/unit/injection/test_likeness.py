@@ -9,12 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bench.webhook import shapes
 from pgwarden.api.faults import Fault
-from pgwarden.injection import inspection, pods
-from pgwarden.injection.decide import Inject, decide, terms_of
-from pgwarden.injection.patch import encode, patch
+from pgwarden.injection import likeness, pods
+from pgwarden.injection.decide import Inject
+from pgwarden.injection.inspection import postgres_container
+from pgwarden.injection.patch import encode
+from pgwarden.injection.pipeline import decision_on, operations
+from pgwarden.injection.terms import terms_of
 from webhook.pod_answers import Injections
 
 REPOSITORIES = {each["metadata"]["name"]: each for each in shapes.repositories()}
@@ -27,32 +31,32 @@ def renumbered(pod, number):
 
 def alone(pod, repository, settings):
     """Faults or operations, worked out on the pod itself."""
-    decision = decide(pod, repository, settings)
+    decision = decision_on(pod, repository, settings)
     if isinstance(decision, Inject):
-        return encode(patch(pods.read(pod), decision)), decision.warnings
+        return encode(operations(decision)), decision.warnings
     return [str(fault) for fault in decision.faults]
 
 
 def by_likeness(pod, repository, settings):
     """The same, on the example that stands for all pods like it. A pod in which no container is found is asked itself."""
     seen = pods.read(pod)
-    index = inspection.container(seen, terms_of(repository, "x").access)
+    index = postgres_container(seen, terms_of(repository, "x").access)
     if isinstance(index, Fault):
         return alone(pod, repository, settings)
-    example = pods.example(pods.likeness(seen, index))
-    labelled = pods._replace(seen.metadata, annotations=example.metadata.annotations)
-    example = pods._replace(example, metadata=labelled)
-    decision = decide(example, repository, settings)
+    example = likeness.example(likeness.likeness(seen, index))
+    labelled = replace(seen.metadata, annotations=example.metadata.annotations)
+    example = replace(example, metadata=labelled)
+    decision = decision_on(example, repository, settings)
     if isinstance(decision, Inject):
-        return encode(patch(example, decision)), decision.warnings
+        return encode(operations(decision)), decision.warnings
     return [str(fault) for fault in decision.faults]
 
 
 @pytest.mark.parametrize("pod", shapes.pods()[::5], ids=lambda pod: pod["metadata"]["labels"]["pgwarden.io/repository"])
 def test_pods_of_one_template_are_alike_and_get_what_each_would_get(pod, settings):
     repository = REPOSITORIES[pod["metadata"]["labels"]["pgwarden.io/repository"]]
-    found = decide(pod, repository, settings)
-    one, other = (pods.likeness(pods.read(renumbered(pod, number)), found.container) for number in (1, 2))
+    found = decision_on(pod, repository, settings)
+    one, other = (likeness.likeness(pods.read(renumbered(pod, number)), found.postgres.container) for number in (1, 2))
     assert one == other
     assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)
 
@@ -66,7 +70,7 @@ def test_one_of_our_volumes_where_the_token_should_be_is_another_pod(settings):
     """Found by the test below: such a mount was taken for the token's, which is passed over."""
     pod = copy.deepcopy(TEMPLATES[0])
     repository = REPOSITORIES[pod["metadata"]["labels"]["pgwarden.io/repository"]]
-    container = pod["spec"]["containers"][inspection.container(pods.read(pod), terms_of(repository, "x").access)]
+    container = pod["spec"]["containers"][postgres_container(pods.read(pod), terms_of(repository, "x").access)]
     token = next(each for each in container["volumeMounts"] if each["name"].startswith("kube-api-access"))
     token["name"] = "pgwarden-conf"
     assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)

@@ -3,7 +3,9 @@
 import pytest
 
 from pgwarden.api.faults import summary
-from pgwarden.injection.decide import Inject, Refuse, Skip, decide
+from pgwarden.injection.decide import Inject, Refuse, Skip
+from pgwarden.injection.pipeline import decision_on
+from pgwarden.injection.pods import OWN_VOLUMES
 
 UNKNOWN = {"image": "registry.example/pg:1"}
 
@@ -123,7 +125,7 @@ TABLE = {
 @pytest.mark.parametrize(("container", "access", "sentence"), TABLE.values(), ids=TABLE.keys())
 def test_refusal_names_field_and_way_out(container, access, sentence, pod, repository, settings):
     """Each sentence stands by itself."""
-    decision = decide(pod(**container), repository(postgres=access), settings)
+    decision = decision_on(pod(**container), repository(postgres=access), settings)
     assert isinstance(decision, Refuse), decision
     assert summary(decision.faults) == sentence
     assert all(fault.rule for fault in decision.faults)
@@ -132,15 +134,59 @@ def test_refusal_names_field_and_way_out(container, access, sentence, pod, repos
 def test_all_faults_come_at_once(pod, repository, settings):
     """One `kubectl apply`, all there is to mend."""
     broken = pod(args=["-c", "archive_mode=off", "-c", "wal_level=minimal"], image="x")
-    decision = decide(broken, repository(postgres={"dataDirectory": "/elsewhere"}), settings)
+    decision = decision_on(broken, repository(postgres={"dataDirectory": "/elsewhere"}), settings)
     assert {fault.rule for fault in decision.faults} == {"archive-mode", "wal-level", "data-volume", "run-as-user"}
+
+
+def test_what_else_is_at_fault_is_told_where_no_container_is_found(pod, repository, settings):
+    two = pod(name="a", ports=[{"containerPort": 8432}])
+    two["spec"]["containers"].append({"name": "pgwarden"})
+    faults = decision_on(two, repository(), settings).faults
+    assert [fault.field for fault in faults] == [
+        "spec.containers", "spec.containers[0].ports", "spec.containers[1].name",
+    ]  # fmt: skip
+
+
+def test_every_variable_that_is_missing_is_told(pod, repository, settings):
+    mount = {"name": "data", "mountPath": "/var/lib/postgresql/data", "subPathExpr": "$(X)/$(Y)"}
+    faults = decision_on(pod(volumeMounts=[mount]), repository(), settings).faults
+    assert len(faults) == 2
+    assert all(any(f"variable {name}" in fault.message for fault in faults) for name in "XY")
+
+
+@pytest.mark.parametrize(
+    ("part", "field", "name"),
+    [
+        ("initContainers", "spec.initContainers[1].name", "pgwarden"),
+        ("initContainers", "spec.initContainers[1].name", "pgwarden-tools"),
+        *(("volumes", "spec.volumes[1].name", name) for name in sorted(OWN_VOLUMES)),
+    ],
+)
+def test_what_a_user_calls_by_a_name_of_ours_is_refused_and_not_replaced(part, field, name, pod, repository, settings):
+    taken = pod()
+    taken["spec"].setdefault(part, [{"name": "prepare"}]).append({"name": name})
+    (fault,) = decision_on(taken, repository(), settings).faults
+    assert str(fault) == (
+        f'{field}: "{name}": this name is reserved for pgwarden, which adds its own; remove it, or choose another name'
+    )
+    assert fault.rule == "taken"
+
+
+@pytest.mark.parametrize("annotation", ["pgwarden.io/injected", "pgwarden.io/postgres"])
+def test_a_pod_that_says_it_was_injected_may_carry_ours(annotation, pod, repository, settings):
+    """A second look, or a copy of a live pod: ours is replaced in place, see test_reinvocation.py."""
+    copied = pod()
+    copied["metadata"]["annotations"] = {annotation: "x"}
+    copied["spec"]["initContainers"] = [{"name": "pgwarden-tools"}, {"name": "pgwarden"}]
+    copied["spec"]["volumes"] += [{"name": name} for name in sorted(OWN_VOLUMES)]
+    assert isinstance(decision_on(copied, repository(), settings), Inject)
 
 
 def test_ambiguous_containers_are_named(pod, repository, settings):
     """Neither postgres nor database, and more than one: a guess could back up the wrong thing."""
     two = pod(name="a")
     two["spec"]["containers"].append({"name": "b"})
-    (fault,) = decide(two, repository(), settings).faults
+    (fault,) = decision_on(two, repository(), settings).faults
     assert str(fault) == (
         'spec.containers: ["a", "b"]: none of these is named postgres or database; '
         "name the one in the Repository's spec.postgres.container"
@@ -149,7 +195,7 @@ def test_ambiguous_containers_are_named(pod, repository, settings):
 
 def test_absent_repository_is_refused(pod, settings):
     """A label that names nothing would be a database that nobody backs up."""
-    (fault,) = decide(pod(), None, settings).faults
+    (fault,) = decision_on(pod(), None, settings).faults
     assert str(fault) == (
         'metadata.labels[pgwarden.io/repository]: "hippo": there is no Repository of this name in namespace zoo; '
         "create it, or remove the label to run without backups"
@@ -158,7 +204,7 @@ def test_absent_repository_is_refused(pod, settings):
 
 def test_unreadable_repository_is_refused(pod, repository, settings):
     """The schema keeps such a spec out; if it is there all the same, the pod is told so."""
-    (fault,) = decide(pod(), repository(postgres={"port": "x"}), settings).faults
+    (fault,) = decision_on(pod(), repository(postgres={"port": "x"}), settings).faults
     assert "is invalid: Expected" in fault.message
 
 
@@ -175,10 +221,10 @@ def test_skipped(change, pod, settings):
     """Not ours to touch: let through as it is."""
     skipped = pod()
     change(skipped["metadata"])
-    assert isinstance(decide(skipped, None, settings), Skip)
+    assert isinstance(decision_on(skipped, None, settings), Skip)
 
 
 @pytest.mark.parametrize("value", ["on", "true", "1"])
 def test_archive_mode_on_is_no_fault(value, pod, repository, settings):
     """It says what pgwarden says."""
-    assert isinstance(decide(pod(args=["-c", f"archive_mode={value}"]), repository(), settings), Inject)
+    assert isinstance(decision_on(pod(args=["-c", f"archive_mode={value}"]), repository(), settings), Inject)

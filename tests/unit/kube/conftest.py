@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
+from pgwarden.kube.credentials import Token
 
 Object = dict[str, Any]
 
@@ -39,11 +40,15 @@ class Script:
     watches: list[list[Object | bytes]] = field(default_factory=list)
     asked: list[web.Request] = field(default_factory=list)
     more: asyncio.Queue[Object] = field(default_factory=asyncio.Queue)
+    newest: int = 10**6  # the version that is said to whoever asks for one object, to learn it
 
     def queries(self, *, watch: bool) -> list[dict[str, str]]:
+        """Of the lists, those of all objects."""
         return [dict(one.query) for one in self.asked if ("watch" in one.query) == watch]
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
+        if request.query.get("limit") == "1":
+            return web.json_response(listed(self.newest))
         self.asked.append(request)
         if "watch" in request.query:
             return await self._watch(request)
@@ -75,12 +80,12 @@ async def connect() -> AsyncIterator[Callable[[Any], Any]]:
     """A client of a server whose every request goes to the handler given."""
     opened: list[Any] = []
 
-    async def connected(handler: Any) -> KubeClient:
+    async def connected(handler: Any, **options: Any) -> KubeClient:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", handler)
         server = TestServer(app, shutdown_timeout=0.1)
         await server.start_server()
-        client = KubeClient(Access(str(server.make_url("")).rstrip("/"), None, token="t0ken"))
+        client = KubeClient(Access(str(server.make_url("")).rstrip("/"), None, Token("t0ken")), **options)
         opened.extend((client, server))
         return client
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 import time
 from contextlib import asynccontextmanager
 
@@ -11,8 +13,9 @@ import structlog
 from aiohttp import web
 
 from pgwarden.kube import cache as module
-from pgwarden.kube import index
+from pgwarden.kube import index, sockets
 from pgwarden.kube.cache import WatchCache
+from pgwarden.kube.client import SILENCE
 from tests.unit.kube.conftest import Script, event, gone, listed, pod
 
 PATH = "/api/v1/pods"
@@ -97,6 +100,126 @@ async def test_a_version_that_is_too_old_is_listed_again_and_the_difference_told
         await eventually(lambda: len(script.queries(watch=True)) == 2)
     assert told[3:] == [("MODIFIED", "changes", "40"), ("ADDED", "comes", "41"), ("DELETED", "goes", "3")]
     assert script.queries(watch=True)[1]["resourceVersion"] == "50"
+
+
+class Silent:
+    """The first watch goes silent for good after one event: no data, no end. The next one has news."""
+
+    def __init__(self, script: Script, *, events: int = 1) -> None:
+        self._script, self._events = script, events
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query or self._script.queries(watch=True):
+            return await self._script.answer(request)
+        self._script.asked.append(request)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        for number in range(self._events):
+            await response.write(json.dumps(event("MODIFIED", pod("a", 6 + number))).encode() + b"\n")
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("events", [0, 1], ids=["from the beginning", "after an event"])
+async def test_a_connection_that_goes_silent_is_given_up_and_the_watch_resumed_without_a_list(
+    connect, script: Script, events
+):
+    script.lists = [listed(5, pod("a", 1))]
+    script.watches = [[event("MODIFIED", pod("a", 70))]]
+    client = await connect(Silent(script, events=events).answer, silence=0.2)
+    async with running(client) as (_, told):
+        await eventually(lambda: told[-1:] == [("MODIFIED", "a", "70")])
+    assert [one["resourceVersion"] for one in script.queries(watch=True)][:2] == ["5", "6"] if events else ["5", "5"]
+    assert len(script.queries(watch=False)) == 1
+
+
+async def test_a_quiet_watch_is_no_trouble(connect, script: Script):
+    script.lists = [listed(5)]
+    with structlog.testing.capture_logs() as logs:
+        async with running(await connect(script.answer, silence=0.05)):
+            await eventually(lambda: len(script.queries(watch=True)) > 3)
+    assert [one for one in logs if one["log_level"] != "debug"] == []
+    assert len(script.queries(watch=False)) == 1
+
+
+async def test_a_watch_on_which_something_comes_in_time_stays(connect, script: Script):
+    """A bookmark is enough."""
+    script.lists = [listed(5)]
+    async with running(await connect(script.answer, silence=5)) as (cache, told):
+        for version in range(10, 20):
+            await script.more.put(event("BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": str(version)}}))
+        await script.more.put(event("ADDED", pod("a", 30)))
+        await eventually(lambda: told)
+        assert cache._version == "30"
+    assert len(script.queries(watch=True)) == 1
+
+
+def test_a_dead_watch_is_noticed_within_about_a_minute_and_not_before_a_bookmark_is_due():
+    """The API server sends one each minute."""
+    assert 60 < SILENCE <= 75
+    assert sockets.IDLE + sockets.PROBES * sockets.INTERVAL < 60
+    assert sockets.UNACKNOWLEDGED < 60
+
+
+async def test_the_kernel_watches_our_connections(connect, script: Script):
+    script.lists = [listed(5)]
+    client = await connect(script.answer)
+    await client.get(PATH)
+    (connections,) = client._session.connector._conns.values()
+    used = connections[0][0].transport.get_extra_info("socket")
+    options = [socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT]
+    assert used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert [used.getsockopt(socket.IPPROTO_TCP, one) for one in options] == [15, 10, 3, 30_000]
+
+
+@pytest.mark.parametrize("ending", [[], [b"{cut"]], ids=["which ends the watch", "which breaks the watch"])
+async def test_a_restore_of_etcd_is_listed_though_the_watch_would_be_silent(connect, script: Script, ending):
+    script.lists = [listed(500, pod("undone", 400), pod("stays", 80)), listed(90, pod("stays", 80), pod("back", 70))]
+    script.watches = [ending]
+    script.newest = 90
+    async with running(await connect(script.answer)) as (cache, told):
+        await eventually(lambda: len(script.queries(watch=True)) == 2)
+        assert sorted(cache.items) == [("ns", "back"), ("ns", "stays")]
+    assert told[2:] == [("ADDED", "back", "70"), ("DELETED", "undone", "400")]
+    assert script.queries(watch=True)[1]["resourceVersion"] == "90"
+
+
+@pytest.mark.parametrize(("status", "lists"), [(500, 2), (503, 2), (403, 2), (429, 1)])
+async def test_after_an_error_it_is_listed_again_but_not_by_who_comes_too_often(connect, script: Script, status, lists):
+    """What API servers that come back after an etcd restore have written meanwhile may hide that it went back."""
+    refusals = [web.json_response({"message": "no"}, status=status)]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query and refusals:
+            return refusals.pop()
+        return await script.answer(request)
+
+    script.lists = [listed(5)]
+    async with running(await connect(answer)):
+        await eventually(lambda: script.queries(watch=True))
+    assert len(script.queries(watch=False)) == lists
+
+
+async def test_after_an_api_server_that_was_away_it_is_listed_again(connect, script: Script):
+    script.lists = [listed(5, pod("a", 1)), listed(50, pod("a", 40))]
+    ends = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if "watch" in request.query and not ends.is_set():
+            script.asked.append(request)
+            await ends.wait()
+            return web.Response()
+        return await script.answer(request)
+
+    client = await connect(answer)
+    with structlog.testing.capture_logs() as logs:
+        async with running(client) as (_, told):
+            await eventually(lambda: script.queries(watch=True))
+            there, client._access.server = client._access.server, "http://127.0.0.1:1"
+            ends.set()
+            await eventually(lambda: any("Cannot connect" in one.get("error", "") for one in logs))
+            client._access.server = there
+            await eventually(lambda: told[-1:] == [("MODIFIED", "a", "40")])
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])

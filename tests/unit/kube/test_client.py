@@ -22,6 +22,7 @@ def answering(status: int, body: object):
     ("status", "kind"),
     [
         (400, errors.Invalid),
+        (401, errors.Unauthorized),
         (403, errors.Invalid),
         (404, errors.NotFound),
         (409, errors.Conflict),

@@ -91,8 +91,6 @@ def kubeconfig(folder: Path, port: int, ca: bytes, monkeypatch: pytest.MonkeyPat
     }
     (folder / "config").write_text(yaml.safe_dump(config))
     monkeypatch.setenv("KUBECONFIG", str(folder / "config"))
-    # Which its reader looks at once, when it is imported.
-    monkeypatch.setattr("kubernetes.aio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(folder / "config"))
 
 
 async def the_programs() -> KubeClient:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pgwarden.api.defaults import OperatorDefaults, effective_s3
+from pgwarden import storages
+from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.pgbackrest.config import (
     PodEndpoint,
@@ -38,13 +39,20 @@ def spec(**fields) -> RepositorySpec:
     return msgspec.convert(fields, RepositorySpec)
 
 
+def places(given: RepositorySpec) -> tuple[storages.Place, ...]:
+    return storages.places(given, OperatorDefaults(), "ns", "hippo")
+
+
+def keys(key: str = "", secret: str = "", cipher: str = "") -> RepoCredentials:
+    return RepoCredentials({"s3-key": key, "s3-key-secret": secret}, cipher)
+
+
 def host(given: RepositorySpec, *ips: str) -> str:
-    s3 = effective_s3(given, OperatorDefaults(), "ns", "hippo")
-    return host_conf(HIPPO, given, s3, [PodEndpoint(ip, FACTS) for ip in ips])
+    return host_conf(HIPPO, given, places(given), [PodEndpoint(ip, FACTS) for ip in ips])
 
 
 def pod(given: RepositorySpec) -> str:
-    return pod_conf(HIPPO, given, effective_s3(given, OperatorDefaults(), "ns", "hippo"))
+    return pod_conf(HIPPO, given, places(given))
 
 
 LOCAL_HOST = """\
@@ -297,7 +305,7 @@ def test_the_section_of_a_pod_is_its_own_postgresql():
 
 
 def test_credentials_are_a_file_of_their_own_and_lose_the_line_break_of_their_secret():
-    repos = {2: RepoCredentials("key", "se=cret\n", "pass phrase"), 1: RepoCredentials(cipher_pass="pass phrase\r\n")}
+    repos = {2: keys("key", "se=cret\n", "pass phrase"), 1: RepoCredentials(cipher_pass="pass phrase\r\n")}
     assert credentials_conf(repos) == (
         "[global]\n"
         "repo1-cipher-pass=pass phrase\n"
@@ -308,7 +316,7 @@ def test_credentials_are_a_file_of_their_own_and_lose_the_line_break_of_their_se
 
 
 def test_credentials_do_not_show_in_a_log():
-    assert "hush" not in repr(RepoCredentials("hush", "hush", "hush")) + str(RepoCredentials("hush", "hush", "hush"))
+    assert "hush" not in repr(keys("hush", "hush", "hush")) + str(keys("hush", "hush", "hush"))
 
 
 @pytest.mark.parametrize("value", ["a\nrepo1-path=/etc", "a\0b", "a\rb"], ids=["line", "nul", "return"])
@@ -316,7 +324,7 @@ def test_a_value_cannot_add_a_line(value):
     with pytest.raises(
         ValueError, match=r"^repo1-s3-key: a value .* is one line without control characters$"
     ) as caught:
-        credentials_conf({1: RepoCredentials(s3_key=value)})
+        credentials_conf({1: keys(value)})
     assert "/etc" not in str(caught.value)
 
 
@@ -337,9 +345,7 @@ def test_an_endpoint_is_a_host_and_maybe_a_port(endpoint, parts):
 
 
 def clone(given: RepositorySpec, *numbers: int) -> dict[str, str]:
-    keys = RepoCredentials("AK", "SK", "phrase")
-    s3 = effective_s3(given, OperatorDefaults(), "ns", "hippo")
-    text = clone_conf(HIPPO, given, s3, dict.fromkeys(numbers, keys))
+    text = clone_conf(HIPPO, given, places(given), dict.fromkeys(numbers, keys("AK", "SK", "phrase")))
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 

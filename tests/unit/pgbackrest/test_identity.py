@@ -13,8 +13,9 @@ from controller.recovery.plan import Plan
 from controller.repository import render as repository_render
 from controller.restore import render as restore_render
 from controller.settings import Settings
+from pgwarden import storages
 from pgwarden.api.kinds import BackupSpec, PodFacts, RepositorySpec, RestoreSpec
-from pgwarden.pgbackrest import commands, identity
+from pgwarden.pgbackrest import commands
 from pgwarden.pgbackrest.user_options import parse_options
 
 ROLE = "arn:aws:iam::1:role/backups"
@@ -34,7 +35,7 @@ def spec(**s3) -> RepositorySpec:
 
 
 def pods(given: RepositorySpec) -> dict:
-    settings = Settings.from_environment()
+    settings = Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"})
     host = repository_render.deployment(REPOSITORY, given, settings)
     job = backup_render.job(BACKUP, BackupSpec(repository="hippo"), REPOSITORY, given, ["backup"], settings)
     plan = Plan(restore="r", restore_uid="x", repository="hippo", new_claim="c", facts=FACTS, mounts=[DATA])
@@ -90,7 +91,7 @@ def test_a_restore_hands_the_role_on_to_recovery():
 
 
 def test_a_pod_gets_the_account_only_with_web_identity():
-    assert identity.by_service_account(spec())
-    assert not identity.by_service_account(spec(keyType="auto"))
+    assert storages.uses_service_account(spec())
+    assert not storages.uses_service_account(spec(keyType="auto"))
     local = msgspec.convert({"storageType": "local", "s3": WEB_ID | {"roleARN": ROLE}}, RepositorySpec)
-    assert identity.role(local) == ""
+    assert storages.role(local) == ""

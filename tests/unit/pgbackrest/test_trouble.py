@@ -8,11 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pgwarden.pgbackrest.trouble import Place, by_repo, explain, redact
+from pgwarden.pgbackrest.trouble import by_repo, redact
+from pgwarden.storages import explain
+from pgwarden.storages.s3 import S3Service
 
 TEXTS = json.loads((Path(__file__).parent / "data" / "trouble-2.60.json").read_text("utf-8"))
 AT = "s3.pgwarden-s3.svc.cluster.local:7070"
-PLACE = Place(endpoint=AT, bucket="backups", region="eu-central-1", secret="keys")
+PLACE = S3Service(endpoint=AT, bucket="backups", region="eu-central-1", secret="keys")
 SENTENCES = [
     ("nobucket", "NoSuchBucket", f"bucket backups does not exist at {AT}; create it, or correct spec.s3.bucket (the server says: The specified bucket does not exist.)"),
     ("badkey", "BadKey", f"{AT} does not know the access key; correct s3-key in Secret keys (the server says: No user exists with the provided access key ID.)"),
@@ -125,6 +127,7 @@ def test_the_errors_of_archive_push_are_parted_by_storage():
         (2, TEXTS["down"]),
     ]
     assert by_repo("errors:\nrepo2: down\nrepo2: down\n") == [(2, "down")]
+    assert by_repo("errors:\nrepo2: no archive.info\nrepo2: no archive.info.copy\n") == [(2, "no archive.info")]
     assert by_repo("WAL segment is not there") == [(0, "WAL segment is not there")]
 
 

@@ -209,7 +209,7 @@ WARNINGS = [
     ("Backup", {"repository": "new"}, "Repository new has no full backup yet"),
     ("BackupSchedule", {"type": "full"}, "next backups: "),
     ("BackupSchedule", {"suspend": True}, "the schedule is suspended"),
-    ("BackupSchedule", {"schedule": "0 * * * *", "type": "full"}, "the schedule comes round after"),
+    ("BackupSchedule", {"schedule": "0 * * * *", "type": "full"}, "the schedule fires every"),
     ("BackupSchedule", {"repository": "new"}, "backups of Repository new are kept forever"),
     ("BackupSchedule", {"type": "incr"}, "no BackupSchedule of Repository hippo makes full backups"),
     ("Restore", {"repository": "new", "target": {"time": "2026-11-15T10:00:00Z"}}, "the recovery window of Repository new"),
@@ -221,7 +221,7 @@ WARNINGS = [
     ("PostgresCluster", source(repository="broken"), "spec.dataSource: Repository broken is not Ready"),
 ]  # fmt: skip
 
-#: Pods: (rule, field, container's fields, the Repository's spec.postgres)
+#: Pods: (rule, field, container's fields and the pod's initContainers and volumes, the Repository's spec.postgres)
 PODS = [
     ("no-repository", "metadata.labels[pgwarden.io/repository]", {}, None),
     ("repository", "metadata.labels[pgwarden.io/repository]", {}, {"port": "x"}),
@@ -233,6 +233,8 @@ PODS = [
     ("run-as-user", "spec.containers[0].securityContext.runAsUser", {"image": "acme/pg:1"}, {}),
     ("sub-path", "spec.containers[0].volumeMounts", {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data", "subPathExpr": "$(X)"}]}, {}),
     ("taken", "spec.containers[0].name", {"name": "pgwarden"}, {}),
+    ("taken", "spec.initContainers[0].name", {"initContainers": [{"name": "pgwarden-tools"}]}, {}),
+    ("taken", "spec.volumes[0].name", {"volumes": [{"name": "pgwarden-conf", "emptyDir": {}}]}, {}),
     ("taken", "spec.containers[0].ports", {"ports": [{"containerPort": 8432}]}, {}),
     ("taken", "spec.containers[0].volumeMounts", {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data"}, {"name": "x", "mountPath": "/pgwarden/x"}]}, {}),
     ("archive-command", "spec.containers[0].args[1]", {"args": ["-c", "archive_command=cp %p /x"]}, {}),

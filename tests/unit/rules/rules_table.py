@@ -11,7 +11,8 @@ from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
-from pgwarden.injection.decide import Refuse, decide
+from pgwarden.injection.decide import Refuse
+from pgwarden.injection.pipeline import decision_on
 from pgwarden.injection.settings import Settings
 from pgwarden.rules import Verdict, validate
 from pgwarden.rules.deletion import deletable, of_backup
@@ -89,10 +90,12 @@ def refusals() -> Iterator[Row]:
 def pod_faults(container: Any, access: Any) -> list[Fault]:
     mount = {"name": "data", "mountPath": "/var/lib/postgresql/data"}
     main = {"name": "postgres", "image": "postgres:17", "volumeMounts": [mount]} | container
+    of_pod = {field: main.pop(field) for field in ("initContainers", "volumes") if field in main}
     containers = [main, {"name": "b"}] if main["name"] == "a" else [main]
     metadata = {"name": "db-0", "namespace": "ns", "labels": {"pgwarden.io/repository": "hippo"}}
     repository = None if access is None else build("Repository", "hippo", postgres=access)
-    found = decide({"metadata": metadata, "spec": {"containers": containers}}, repository, Settings(image="x"))
+    pod = {"metadata": metadata, "spec": {"containers": containers} | of_pod}
+    found = decision_on(pod, repository, Settings(image="x"))
     assert isinstance(found, Refuse), found
     return found.faults
 

@@ -144,6 +144,6 @@ def test_schedules_without_any_full_backup_are_warned_of(make, judge, cluster):
 
 def test_a_suspended_schedule_is_said_to_be_one(make, judge):
     assert (
-        "the schedule is suspended: no backup is made until spec.suspend is false"
+        "the schedule is suspended: no backups are created until spec.suspend is false"
         in judge(schedule(make, suspend=True)).warnings
     )

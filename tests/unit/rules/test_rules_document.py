@@ -20,11 +20,10 @@ SPOKEN = [
     *(ROOT / "api" / f"{name}.py" for name in ("bounds", "schema", "target")),
     *(ROOT / "pgbackrest" / f"{name}.py" for name in ("user_options", "option_table")),
     *sorted((ROOT / "schedule").glob("*.py")),
-    *(ROOT / "injection" / f"{name}.py" for name in ("inspection", "decide")),
+    *(ROOT / "injection" / f"{name}.py" for name in ("inspection", "terms", "decide")),
 ]  # fmt: skip
 #: Statements that look like a sentence to a user and are none, or that no object of a user can reach.
 SILENT = {
-    "does not come round before the calendar ends",
     "must be an object with apiVersion, kind, metadata and spec",  # the API server sends objects
     "Fault('kind', _brief(kind)",  # and only of our kinds
     "'apiVersion'",

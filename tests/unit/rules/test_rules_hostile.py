@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pgwarden.api.schema import KINDS, crds
+from pgwarden.api.registry import BY_NAME as KINDS
+from pgwarden.api.schema import crds
 
 LEAVES = st.one_of(
     st.none(),

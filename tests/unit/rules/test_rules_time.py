@@ -52,10 +52,10 @@ def slow(hippo):
 
 
 PACES = [
-    ("faster than a full", "0 * * * *", "full", "the schedule comes round after 1h, but a full backup of Repository hippo took 1h 30m: runs will wait for each other"),
-    ("faster at times", "0,50 0,12 * * *", "full", "the schedule comes round after 50m, but a full backup of Repository hippo took 1h 30m: runs will wait for each other"),
+    ("faster than a full", "0 * * * *", "full", "the schedule fires every 1h, but full backups of Repository hippo take up to 1h 30m: runs will overlap, and later ones will be skipped"),
+    ("faster at times", "0,50 0,12 * * *", "full", "the schedule fires twice within 50m, but full backups of Repository hippo take up to 1h 30m: runs will overlap, and later ones will be skipped"),
     ("slower than a full", "0 */2 * * *", "full", ""),
-    ("faster than an incr", "*/5 * * * * *", "incr", "the schedule comes round after 5s, but an incr backup of Repository hippo took 10s: runs will wait for each other"),
+    ("faster than an incr", "*/5 * * * * *", "incr", "the schedule fires every 5s, but incr backups of Repository hippo take up to 10s: runs will overlap, and later ones will be skipped"),
     ("slower than an incr", "* * * * *", "incr", ""),
     ("of a kind that was never made", "* * * * *", "diff", ""),
 ]  # fmt: skip
@@ -66,10 +66,10 @@ PACES = [
 def test_a_schedule_that_outruns_its_backups_is_told_so(make, judge, expression, kind, text):
     verdict = judge(make("BackupSchedule", repository="hippo", schedule=expression, options=[f"--type={kind}"]))
     assert verdict.faults == []
-    assert [warning for warning in verdict.warnings if "comes round" in warning] == ([text] if text else [])
+    assert [warning for warning in verdict.warnings if "the schedule fires" in warning] == ([text] if text else [])
 
 
 @pytest.mark.usefixtures("slow")
 def test_a_suspended_schedule_outruns_nothing(make, judge):
     obj = make("BackupSchedule", repository="hippo", schedule="* * * * *", type="full", suspend=True)
-    assert not any("comes round" in warning for warning in judge(obj).warnings)
+    assert not any("the schedule fires" in warning for warning in judge(obj).warnings)

@@ -1,4 +1,4 @@
-"""When an accepted expression comes round, in its time zone."""
+"""When an accepted expression fires, in its time zone."""
 
 from __future__ import annotations
 
@@ -42,6 +42,13 @@ EXAMPLES = [
     ("a list", "0 6,18 * * *", "2026-11-23", ["2026-11-23 06:00:00", "2026-11-23 18:00:00"]),
     ("both day fields: either", "0 0 1 * MON", "2026-11-30", ["2026-12-01 00:00:00", "2026-12-07 00:00:00"]),
     ("a whole range restricts", "0 0 1-31 * MON", "2026-11-23", ["2026-11-24 00:00:00", "2026-11-25 00:00:00"]),
+    ("a whole week restricts", "0 0 1 * 0-6", "2026-11-23", ["2026-11-24 00:00:00", "2026-11-25 00:00:00"]),
+    (
+        "a range of one value is that value",
+        "5-5 1-1 * * *",
+        "2026-11-23",
+        ["2026-11-23 01:05:00", "2026-11-24 01:05:00"],
+    ),
     ("every one does not restrict", "0 0 */1 * MON", "2026-11-23", ["2026-11-30 00:00:00", "2026-12-07 00:00:00"]),
     ("29 February", "0 0 29 2 *", "2026-11-23", ["2028-02-29 00:00:00", "2032-02-29 00:00:00"]),
     ("29 February over 2100", "0 0 29 2 *", "2096-02-29", ["2104-02-29 00:00:00", "2108-02-29 00:00:00"]),
@@ -54,27 +61,27 @@ EXAMPLES = [
 @pytest.mark.parametrize(
     ("expression", "after", "expected"), [row[1:] for row in EXAMPLES], ids=[row[0] for row in EXAMPLES]
 )
-def test_an_expression_comes_round_when_cron_says(expression, after, expected):
+def test_an_expression_fires_when_cron_says(expression, after, expected):
     assert runs(expression, after, count=2) == expected
 
 
 CHANGES = [
     (
-        "a run in the gap comes right after it",
+        "a run in the gap fires right after it",
         "30 2 * * *",
         "Europe/Zurich",
         "2026-03-28 12:00",
         ["2026-03-29 01:00:00", "2026-03-30 00:30:00"],
     ),
     (
-        "several in the gap come once",
+        "several in the gap fire once",
         "*/20 2 * * *",
         "Europe/Zurich",
         "2026-03-28 12:00",
         ["2026-03-29 01:00:00", "2026-03-30 00:00:00"],
     ),
     (
-        "a run in the fold comes once, the first time",
+        "a run in the fold fires once, the first time",
         "30 2 * * *",
         "Europe/Zurich",
         "2026-10-24 12:00",
@@ -86,6 +93,20 @@ CHANGES = [
         "Europe/Zurich",
         "2026-10-25 01:10",
         ["2026-10-26 01:30:00", "2026-10-27 01:30:00"],
+    ),
+    (
+        "in the second pass every run is over",
+        "* * * * *",
+        "Europe/Zurich",
+        "2026-10-25 01:10",
+        ["2026-10-25 02:00:00", "2026-10-25 02:01:00"],
+    ),
+    (
+        "the last run of the first pass",
+        "* * * * *",
+        "Europe/Zurich",
+        "2026-10-25 00:58",
+        ["2026-10-25 00:59:00", "2026-10-25 02:00:00"],
     ),
     (
         "a gap of half an hour",
@@ -123,6 +144,13 @@ def test_a_run_is_later_than_now_even_within_its_own_second():
     due = datetime(2026, 11, 24, 1, tzinfo=UTC)
     assert schedule.next_run(due - timedelta(microseconds=1)) == due
     assert schedule.next_run(due) == due + timedelta(days=1)
+
+
+def test_a_schedule_answers_the_same_whatever_it_was_asked_before():
+    schedule, early, late = cron.parse("0 1 * * *"), moment("2026-11-23"), moment("2028-02-29")
+    assert schedule.next_run(early) == moment("2026-11-23 01:00")
+    assert schedule.next_run(late, "Asia/Tokyo") == moment("2028-02-29 16:00")
+    assert schedule.next_run(early) == moment("2026-11-23 01:00")
 
 
 def test_an_unknown_zone_is_an_error_that_names_it():
@@ -206,7 +234,7 @@ def test_every_due_day_is_the_one_that_the_calendar_has(day, month, week, start)
     expression = f"0 0 {day[0] if day else '*'} {month[0]} {week[0] if week else '?'}"
     schedule = cron.parse(expression)
     if isinstance(schedule, list):
-        assert "never comes" in schedule[0].message
+        assert "never fires" in schedule[0].message
         assert not _days(start, 366 * 9, day, month[1], week)
         return
     after = datetime(start.year, start.month, start.day, tzinfo=UTC)
@@ -251,26 +279,33 @@ HOURS = st.sampled_from(["*", "1-3", "2", "0-23/5"])
     offsets=st.lists(st.integers(-200_000, 200_000), min_size=2, max_size=8),
     count=st.sampled_from([3, 8]),
 )
-def test_the_coming_runs_that_are_remembered_are_those_that_would_be_found(expression, zone, start, offsets, count):
+def test_the_next_runs_that_are_cached_are_those_that_would_be_found(expression, zone, start, offsets, count):
     """At any moment, forwards and backwards, around changes to and from summer time."""
     schedule = cron.parse(expression)
     for seconds in offsets:
         now = moment(start) + timedelta(seconds=seconds, microseconds=seconds % 3)
-        found = next_runs.coming(schedule, zone, now, count)
+        found = next_runs.next_runs(schedule, zone, now, count)
         assert list(found.runs) == schedule.next_runs(now, zone, count)
         assert found.since <= now < found.runs[0]
 
 
-def test_a_run_that_has_come_is_next_no_more():
+def test_a_run_that_is_due_is_no_longer_next():
     schedule = cron.parse("0 1 * * *")
     before, due = moment("2026-11-23 00:59:59"), moment("2026-11-23 01:00:00")
-    assert next_runs.coming(schedule, "UTC", before, 3).told.startswith("Mon 2026-11-23 01:00,")
-    assert next_runs.coming(schedule, "UTC", due, 3).told.startswith("Tue 2026-11-24 01:00,")
-    assert next_runs.coming(schedule, "UTC", before, 3).told.startswith("Mon 2026-11-23 01:00,")
+    assert next_runs.next_runs(schedule, "UTC", before, 3).text.startswith("Mon 2026-11-23 01:00,")
+    assert next_runs.next_runs(schedule, "UTC", due, 3).text.startswith("Tue 2026-11-24 01:00,")
+    assert next_runs.next_runs(schedule, "UTC", before, 3).text.startswith("Mon 2026-11-23 01:00,")
 
 
-def test_only_so_many_schedules_are_remembered():
+def test_runs_that_are_cached_cost_no_calendar():
+    now = moment("2026-11-23")
+    first, again = cron.parse("7 1 * * *"), cron.parse("7 1 * * *")
+    assert next_runs.next_runs(first, "UTC", now, 3) == next_runs.next_runs(again, "UTC", now, 3)
+    assert ("_calendar" in vars(first), "_calendar" in vars(again)) == (True, False)
+
+
+def test_only_so_many_schedules_are_cached():
     for minute in range(60):
         for hour in range(6):
-            next_runs.coming(cron.parse(f"{minute} {hour} * * *"), "UTC", moment("2026-11-23"), 3)
-    assert len(next_runs._known) == next_runs._REMEMBERED
+            next_runs.next_runs(cron.parse(f"{minute} {hour} * * *"), "UTC", moment("2026-11-23"), 3)
+    assert len(next_runs._cache) == next_runs._CACHED

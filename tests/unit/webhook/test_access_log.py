@@ -11,14 +11,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pgwarden.api.faults import Fault
-from webhook import access_log, logs
+from webhook import access_log
 from webhook.review import Answer, Reply, Request
 
 
 @pytest.fixture
 def out(monkeypatch):
     stream = io.BytesIO()
-    monkeypatch.setattr(logs, "sys", SimpleNamespace(stdout=SimpleNamespace(buffer=stream)))
+    monkeypatch.setattr(access_log, "sys", SimpleNamespace(stdout=SimpleNamespace(buffer=stream)))
     monkeypatch.setattr(access_log, "_lines", [])
     return stream
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import re
 import weakref
 from itertools import pairwise
@@ -13,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhook import connection
+from tests.unit.webhook.wire import ODD_HEADS, body, question
 from webhook.connection import Connection
 from webhook.memory_limit import Room
 from webhook.review import MAX_BODY, Answer
+from webhook.serving import Serving
 
 
 class Wire(asyncio.Transport):
@@ -45,13 +45,12 @@ class Wire(asyncio.Transport):
         self.reading = True
 
 
-def body(number):
-    request = {"uid": f"u{number}", "operation": "CREATE"}
-    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
-
-
 def allow(request):
     return Answer(outcome="allowed", audit={"for": request.uid})
+
+
+def connection(handler=allow, told=lambda *_: None, **given):
+    return Connection(Serving(handlers={"/check": handler}, told=told, **given), set())
 
 
 async def slowly(request):
@@ -59,17 +58,17 @@ async def slowly(request):
     return allow(request)
 
 
-async def exchange(pieces, *, plain, handler=allow, read_seconds=5.0):
+async def exchange(pieces, *, plain, handler=allow):
     """What comes back for *pieces*, and whether the short way was still open at the end."""
     wire, told = Wire(), []
-    talk = Connection({"/check": handler}, lambda *facts: told.append(facts), set(), read_seconds)
+    talk = connection(handler, lambda *facts: told.append(facts))
     talk.connection_made(wire)
     if not plain:
         talk._http = talk._new_parser()
     for piece in pieces:
         talk.data_received(piece)
         await asyncio.sleep(0)
-    for _ in range(5):
+    for _ in range(50):  # a promised answer takes a few turns, and the next one begins after it
         await asyncio.sleep(0)
     open_still = talk._http is None
     talk.connection_lost(None)
@@ -78,34 +77,12 @@ async def exchange(pieces, *, plain, handler=allow, read_seconds=5.0):
     return quoted.sub(b"", re.sub(rb"Date: [^\r]*", b"", wire.sent)), len(told), open_still
 
 
-def question(number=1, head="", content=None, line="POST /check?timeout=5s HTTP/1.1"):
-    content = body(number) if content is None else content
-    return f"{line}\r\nHost: x\r\n{head}Content-Length: {len(content)}\r\nAccept: */*\r\n\r\n".encode() + content
-
-
 async def test_plain_questions_never_need_the_parser_however_they_are_cut():
     whole = question(1)
     for cut in (len(whole) - 1, len(whole) - 40, whole.index(b"\r\n\r\n") + 4):
         sent, told, plain = await exchange([whole[:cut], whole[cut:], question(2)], plain=True)
         assert (sent.count(b"HTTP/1.1 200 OK"), told, plain) == (2, 2, True)
         assert sent.index(b'"uid":"u1"') < sent.index(b'"uid":"u2"')
-
-
-ODD_HEADS = {
-    "chunked": b"POST /check HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + f"{len(body(1)):x}".encode() + b"\r\n" + body(1) + b"\r\n0\r\n\r\n",
-    "both lengths": b"POST /check HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-    "two lengths": b"POST /check HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
-    "a length that is none": b"POST /check HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\n{}",
-    "a folded header": b"POST /check HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\n{}",
-    "last one": question(1, head="Connection: close\r\n"),
-    "old HTTP": question(1, line="POST /check HTTP/1.0"),
-    "another method": question(1, line="PUT /check HTTP/1.1"),
-    "another path": question(1, line="POST /nowhere HTTP/1.1"),
-    "upgrade": question(1, head="Connection: upgrade\r\nUpgrade: websocket\r\n"),
-    "two at once": question(1) + question(2),
-    "one and a half": question(1) + question(2)[:50],
-    "noise": b"\x16\x03\x01" * 20,
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("data", ODD_HEADS.values(), ids=ODD_HEADS.keys())
@@ -119,7 +96,7 @@ async def test_what_is_not_plain_is_the_parsers(data):
 )
 async def test_a_connection_that_was_lost_is_gone_before_garbage_is_looked_for(data):
     """Thousands of them would take 10 MB until then."""
-    talk = Connection({"/check": allow}, lambda *_: None, set(), 5.0)
+    talk = connection()
     talk.connection_made(Wire())
     talk.data_received(data)
     await asyncio.sleep(0)
@@ -167,7 +144,7 @@ async def test_a_promised_answer_comes_in_its_turn(plain):
 
 async def test_a_body_that_stops_coming_is_given_up_on_the_short_way_too():
     wire = Wire()
-    talk = Connection({"/check": allow}, lambda *_: None, set(), 0.01)
+    talk = connection(read=0.01)
     talk.connection_made(wire)
     talk.data_received(question(1)[:-5])
     assert talk.busy
@@ -176,10 +153,9 @@ async def test_a_body_that_stops_coming_is_given_up_on_the_short_way_too():
     talk.connection_lost(None)
 
 
-async def test_an_idle_connection_is_closed(monkeypatch):
-    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.01)
+async def test_an_idle_connection_is_closed():
     wire = Wire()
-    talk = Connection({"/check": allow}, lambda *_: None, set(), 1)
+    talk = connection(idle=0.01)
     talk.connection_made(wire)
     await asyncio.sleep(0.05)
     assert wire.closed
@@ -198,7 +174,7 @@ async def test_what_comes_behind_a_promised_answer_is_not_read_before_it_has_roo
         await gate.wait()
         return allow(request)
 
-    talks = [Connection({"/check": promised}, lambda *_: None, set(), 5.0, room) for _ in range(20)]
+    talks = [connection(promised, room=room) for _ in range(20)]
     large = question(2, content=body(2).ljust(MAX_BODY))
     for talk in talks:
         wires.append(Wire())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pgwarden.api.faults import Fault
 from webhook import review
 from webhook.handlers import Handlers
-from webhook.review import Answer
+from webhook.review import Answer, Reply
 
 
 class Verdict:
@@ -36,8 +36,13 @@ def handlers(settings, repository):
     return handlers
 
 
+async def _reply(body, handler):
+    reply = review.answer(body, handler)
+    return reply if isinstance(reply, Reply) else await reply
+
+
 async def _respond(body, handler):
-    reply = await review.respond(body, handler)
+    reply = await _reply(body, handler)
     return reply, json.loads(reply.body)
 
 
@@ -218,7 +223,7 @@ def test_any_json_in_a_pod_gets_an_answer(field, value, handlers, review_of, pod
 
     odd = pod()
     odd["spec"][field] = value
-    reply = asyncio.run(review.respond(review_of(odd), handlers.mutate_pods))
+    reply = asyncio.run(_reply(review_of(odd), handlers.mutate_pods))
     assert reply.status in {200, 400}
 
 
@@ -262,7 +267,7 @@ async def test_a_refusal_names_the_object_and_each_cause_as_kubectl_edit_shows_t
 
     request = {"uid": "1", "name": "one", "kind": {"group": "pgwarden.io", "version": "v1alpha1", "kind": "Backup"}}
     body = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
-    status = json.loads((await review.respond(body, handler)).body)["response"]["status"]
+    status = json.loads((await _reply(body, handler)).body)["response"]["status"]
     assert status["reason"] == "Invalid"
     assert status["details"] == {
         "group": "pgwarden.io",

@@ -9,12 +9,14 @@ import signal
 import ssl
 
 import aiohttp
+import msgspec
 import pytest
 
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
 from tests.unit.webhook.fake_api import FakeApi
 from webhook import main, review
+from webhook.serving import SERVERS
 
 SECRET = "/api/v1/namespaces/pgwarden-system/secrets/pgwarden-webhook-tls"
 HIPPO = "/apis/pgwarden.io/v1alpha1/namespaces/zoo/repositories/hippo"
@@ -66,15 +68,20 @@ class Running:
         await until(is_ready)
 
 
+@pytest.fixture(params=SERVERS)  # all that follows holds for both servers of reviews
+def options(request):
+    return main.Options(server=request.param)
+
+
 @pytest.fixture
-async def start(api, settings, pair):
+async def start(api, settings, options, pair):
     """Start a webhook against the fake API server; its certificate is not there until it is put."""
     data = pair("first")
     async with contextlib.AsyncExitStack() as stack:
 
         async def go(judge=lambda _: lambda *_: Verdict()):
             client = await stack.enter_async_context(KubeClient(Access(api.url, None)))
-            parts = main.assemble(client, settings, "pgwarden-webhook-tls", judge)
+            parts = main.assemble(client, settings, options, judge)
             await parts.server.start(parts.certificates.context, 0, 0, host="localhost")
             tasks = [asyncio.create_task(each) for each in (parts.store.run(), parts.certificates.cache.run())]
             stack.push_async_callback(parts.server.stop)
@@ -285,15 +292,6 @@ async def test_plain_text_on_the_tls_port_is_turned_away(running):
     assert (await running.probe())[0] == 200
 
 
-async def test_slow_body_is_given_up(running, monkeypatch):
-    """A client that dribbles holds no review for ever."""
-    monkeypatch.setattr("webhook.server.READ_SECONDS", 0.1)
-    reader, writer = await asyncio.open_connection("localhost", running.port, ssl=running.tls)
-    writer.write(b"POST /mutate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
-    assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
-    writer.close()
-
-
 async def test_metrics_count_outcomes_and_rules(running, pod, review_of):
     """What the dashboards and alerts read."""
     await running.post("/mutate", review_of(pod()))
@@ -305,35 +303,82 @@ async def test_metrics_count_outcomes_and_rules(running, pod, review_of):
 
 async def test_draining_serves_on_and_gives_connections_back(running, pod, review_of):
     """Not ready any more, and every answer ends its connection."""
-    running.parts.server.draining = True
+    running.parts.server.drain()
     assert await running.probe() == (503, "not ready: draining\n")
     status, _, headers = await running.post("/mutate", review_of(pod()))
     assert (status, headers["Connection"]) == (200, "close")
 
 
-async def test_sigterm_drains_then_ends(api, settings, secret, pair, monkeypatch, unused_tcp_port_factory):
-    """The process serves on while endpoints forget it, and then ends by itself."""
-    await api.put(SECRET, secret(pair("x")))
+class Process:
+    """The webhook as `main.serve` runs it, to be ended by SIGTERM."""
+
+    def __init__(self, serving, options, ca):
+        self.serving, self.port, self._http = serving, options.port, options.http_port
+        self.tls = ssl.create_default_context(cadata=ca)
+
+    async def status(self):
+        with contextlib.suppress(aiohttp.ClientConnectorError):
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"http://localhost:{self._http}/readyz") as answer,
+            ):
+                return answer.status
+
+    async def has(self, status):
+        async def is_so():
+            return await self.status() == status
+
+        await until(is_so)
+
+
+@pytest.fixture
+async def process(api, settings, options, secret, pair, monkeypatch, unused_tcp_port_factory):
+    data = pair("x")
+    await api.put(SECRET, secret(data))
     monkeypatch.setattr(main, "rules", lambda *_: lambda *_: Verdict())
 
     async def client():
         return KubeClient(Access(api.url, None))
 
     monkeypatch.setattr(KubeClient, "from_environment", client)
-    port, http_port = unused_tcp_port_factory(), unused_tcp_port_factory()
-    serving = asyncio.create_task(main.serve(settings, main.Options(port=port, http_port=http_port, drain_seconds=0.3)))
+    ports = {"port": unused_tcp_port_factory(), "http_port": unused_tcp_port_factory()}
+    given = msgspec.structs.replace(options, drain_seconds=0.3, **ports)
+    serving = asyncio.create_task(main.serve(settings, given))
+    process = Process(serving, given, data["ca.crt"])
+    await process.has(200)
+    yield process
+    await _cancel([serving])
 
-    async def status():
-        url = f"http://localhost:{http_port}/readyz"
-        with contextlib.suppress(aiohttp.ClientConnectorError):
-            async with aiohttp.ClientSession() as session, session.get(url) as answer:
-                return answer.status
 
-    async def is_ready():
-        return await status() == 200
-
-    await until(is_ready)
+async def test_sigterm_drains_then_ends(process):
+    """The process serves on while endpoints forget it, and then ends by itself."""
     os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.sleep(0.1)
-    assert await status() == 503
-    await asyncio.wait_for(serving, 5)
+    await process.has(503)
+    await asyncio.wait_for(process.serving, 5)
+
+
+async def test_a_review_in_flight_at_sigterm_is_answered(process, api, repository, pod, review_of):
+    """The watch has not shown its Repository yet, and the API server takes longer than the drain."""
+    api.hidden.add(HIPPO)
+    await api.put(HIPPO, repository())
+    api.slow = 0.6
+    url = f"https://localhost:{process.port}/mutate"
+
+    async def post():
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=review_of(pod()), ssl=process.tls) as answer,
+        ):
+            return answer.status, await answer.json(), answer.headers["Connection"]
+
+    asking = asyncio.create_task(post())
+
+    async def asked():
+        return bool(api.gets)
+
+    await until(asked)
+    os.kill(os.getpid(), signal.SIGTERM)
+    status, answer, connection = await asyncio.wait_for(asking, 5)
+    assert (status, connection) == (200, "close")
+    assert answer["response"]["patch"]
+    await asyncio.wait_for(process.serving, 5)

@@ -33,7 +33,7 @@ def test_environment():
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({}, "PGWARDEN_IMAGE must name the image"),
+        ({}, "PGWARDEN_IMAGE must name the image of sidecars"),
         ({"PGWARDEN_IMAGE": "i", "PGWARDEN_IMAGE_PULL_POLICY": "x"}, "must be one of Always, IfNotPresent, Never"),
     ],
 )
@@ -43,12 +43,23 @@ def test_environment_that_cannot_work(environment, sentence):
         settings.from_environment(environment)
 
 
-def test_main_says_what_is_missing(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({}, "PGWARDEN_IMAGE must name"),
+        (
+            {"PGWARDEN_IMAGE": "i", "PGWARDEN_WEBHOOK_SERVER": "quick"},
+            "PGWARDEN_WEBHOOK_SERVER must be one of fast, plain, not 'quick'\n",
+        ),
+    ],
+    ids=["no image", "no such server"],
+)
+def test_main_says_what_is_wrong(monkeypatch, capsys, environment, sentence):
     """Exit status 2, one sentence."""
-    monkeypatch.delenv("PGWARDEN_IMAGE", raising=False)
-    monkeypatch.setattr("webhook.logs.configure", lambda _: None)
+    monkeypatch.setattr("os.environ", environment)
+    monkeypatch.setattr("pgwarden.logs.configure", lambda _: None)
     assert main.main([]) == 2
-    assert capsys.readouterr().err.startswith("pgwarden webhook: PGWARDEN_IMAGE must")
+    assert capsys.readouterr().err.startswith(f"pgwarden webhook: {sentence}")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +69,8 @@ def test_main_says_what_is_missing(monkeypatch, capsys):
         ([], {"PGWARDEN_PORT": "1", "PGWARDEN_HTTP_PORT": "2"}, main.Options(port=1, http_port=2)),
         (["--port", "3"], {"PGWARDEN_PORT": "1"}, main.Options(port=3)),
         ([], {"PGWARDEN_TLS_SECRET": "s"}, main.Options(tls_secret="s")),
+        ([], {"PGWARDEN_WEBHOOK_SERVER": "plain"}, main.Options(server="plain")),
+        ([], {"PGWARDEN_WEBHOOK_SERVER": ""}, main.Options(server="fast")),
     ],
 )
 def test_options(argv, environment, expected):
@@ -65,8 +78,16 @@ def test_options(argv, environment, expected):
     assert expected == main._options(argv, environment)
 
 
+def imported(modules):
+    code = f"import sys, {modules}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
 def test_imports_stay_light():
     """Start time and memory of every replica hang on this."""
-    code = f"import sys, webhook.main, pgwarden.rules; print(*(set(sys.modules) & {set(HEAVY)}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    assert imported("webhook.main, webhook.fast, pgwarden.rules") & set(HEAVY) == set()
+
+
+def test_the_plain_server_needs_nothing_of_the_fast_one():
+    """It is the way out when the fast one cannot be imported."""
+    assert imported("webhook.main, webhook.plain") & {"webhook.fast", "webhook.connection"} == set()

@@ -52,7 +52,13 @@ def standing(name: str, number: int) -> dict:
 
 
 def world(client: Writes, odd: dict | None = None) -> Context:
-    made = Context(client, Caches(client), Agents(client), Recorder(client, "c"), Settings.from_environment())
+    made = Context(
+        client,
+        Caches(client),
+        Agents(client),
+        Recorder(client, "c"),
+        Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"}),
+    )
     for number, name in enumerate(["a", "b", "c"], 1):
         made.caches.backups._put(standing(name, number) | (odd if odd and name == "b" else {}))
     return made

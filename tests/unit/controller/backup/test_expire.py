@@ -34,6 +34,7 @@ class Answers(KubeClient):
         self.there: dict[str, Any] = {}
         self.terminating = False
         self.refuses: tuple[bool, ...] = ()  # dry runs of Jobs (True), real ones (False)
+        self.conflicts = ""  # the end of the path where whatever is written is a Conflict
         self.sent: list[tuple[str, str, Any]] = []
 
     async def request(self, method: str, path: str, *, body: Any = None, params: Any = None, **_: Any) -> Any:
@@ -46,6 +47,8 @@ class Answers(KubeClient):
         if method == "POST" and "/jobs" in path and ((params or {}).get("dryRun") == "All") in self.refuses:
             raise errors.Invalid(403, "Forbidden", "exceeded quota: few")
         if (params or {}).get("dryRun") != "All":
+            if self.conflicts and path.endswith(self.conflicts):
+                raise errors.Conflict(409, "Conflict", path)
             self.sent.append((method, path.rpartition("/namespaces/")[2], body))
         return {"metadata": {"resourceVersion": "8"}} if method == "PATCH" else {}
 
@@ -97,7 +100,7 @@ def client() -> Answers:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings.from_environment()
+    return Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"})
 
 
 @pytest.fixture
@@ -137,6 +140,23 @@ async def test_its_set_is_expired_by_a_job_of_its_own_and_what_builds_on_it_is_s
     assert not client.released
     told = f"expires set {FULL}, with the sets that depend on it: {FULL}_20261123-110000I"
     assert ("Backup", "Expiring", told) in client.events()
+
+
+async def test_a_status_that_changed_meanwhile_is_no_job_that_is_there_already(world, client):
+    """It is looked at again, rather than an Event written of a Job that nobody has made."""
+    deleted = backup()
+    client.conflicts = "/status"
+    with pytest.raises(errors.Conflict):
+        await expire.Expiry(world(deleted, repo=repository(FULL)), deleted).look()
+    assert client.events() == []
+    assert client.jobs() == []
+
+
+async def test_a_job_that_is_there_already_is_followed(world, client):
+    deleted = backup()
+    client.conflicts = "/jobs"
+    assert await expire.Expiry(world(deleted, repo=repository(FULL)), deleted).look() == expire.POLL
+    assert ("Backup", "Expiring", f"expires set {FULL}") in client.events()
 
 
 async def test_it_waits_for_its_turn_and_says_for_whom(world, client):
@@ -303,7 +323,7 @@ async def test_a_backup_that_waits_for_its_turn_lists_nothing_and_looks_less_and
     ready["status"] |= {"primary": "db-0", "conditions": READY}
     context = world(mine, repo=ready)
     context.caches.backups[("ns", "other")] = other
-    context.caches.restores = None
+    context.caches.ours = {"backups": context.caches.backups, "restores": None}
     context.caches.of_repository = lambda cache, *_: list(cache.values()) if cache is not None else []
     looks, pauses = await _for(HOUR, context, lambda: BackupController(context).reconcile(("ns", "one")))
     assert counted["GET backups list"] == counted["GET restores list"] == 0

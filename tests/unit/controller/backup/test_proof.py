@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from controller.agents import AgentError
@@ -14,6 +15,7 @@ from controller.context import Context
 from controller.settings import Settings
 from harness.patches import carried_out
 from pgwarden.api import names, records
+from pgwarden.contract.status import Status
 from pgwarden.kube import paths
 from pgwarden.kube.events import Recorder
 from pgwarden.pgbackrest.trouble import explain
@@ -50,7 +52,7 @@ class Agents:
     async def host(self, _key: Any, ip: str, *_: Any, **__: Any) -> Any:
         if ip not in self.answers:
             raise AgentError(f"the agent at {ip} cannot be reached")
-        return self.answers[ip]
+        return msgspec.convert(self.answers[ip], Status)
 
 
 @pytest.fixture
@@ -77,6 +79,7 @@ def look(client: Answers):
             schedules=None, labelled=lambda *a: pods if a[2] == names.LABEL_OWNER_REPOSITORY else [],
             of_repository=lambda cache, *_: [*cache.values(), *(others if cache is caches.backups else ())] if cache else [],
         )  # fmt: skip
+        caches.ours = {"backups": caches.backups, "restores": caches.restores}
         client.there[paths.of("backups", "ns")] = {"items": [mine, *others]}
         client.there[paths.of("restores", "ns")] = {"items": []}
         if ended is not None:
@@ -85,7 +88,14 @@ def look(client: Answers):
                 "status": {"conditions": [{"type": "Complete", "status": "True"}],
                            "completionTime": (NOW - ended).isoformat().replace("+00:00", "Z")},
             }  # fmt: skip
-        context = Context(client, caches, agents, Recorder(client, "c"), Settings.from_environment(), clock=lambda: NOW)  # type: ignore[arg-type]
+        context = Context(
+            client,
+            caches,
+            agents,
+            Recorder(client, "c"),
+            Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"}),
+            clock=lambda: NOW,
+        )  # type: ignore[arg-type]
         await BackupController(context).reconcile(("ns", "one"))
         changes = [body for _, path, body in client.sent if path == "ns/backups/one/status"]
         return carried_out(mine, changes[-1])["status"] if changes else mine["status"]

@@ -14,6 +14,7 @@ from controller.backup.reconcile import BackupController
 from controller.context import Caches, Context
 from harness.patches import merged
 from pgwarden.api import names, records
+from pgwarden.contract.status import Status
 from pgwarden.kube import errors
 from pgwarden.kube.events import Recorder
 from tests.unit.controller.restore.agents import info
@@ -61,10 +62,10 @@ class World(Cluster):
                 annotations = {key: value for key, _, value in told}
                 self.sets.append(info()["backup"][0] | {"label": label, "annotation": annotations})
 
-    async def host(self, _key: Any, _ip: str, _call: str = "status", **_: Any) -> Object:
+    async def host(self, _key: Any, _ip: str, _call: Any, **_: Any) -> Status:
         if self.silent:
             raise AgentError("the agent at 10.0.0.2 cannot be reached")
-        return {"info": info() | {"backup": self.sets}, "infoError": ""}
+        return Status(info=info() | {"backup": self.sets}, info_error="")
 
     def make(self, name: str = "nightly", annotations: dict[str, str] | None = None, **spec: Any) -> Object:
         metadata = {"name": name} | ({"annotations": annotations} if annotations else {})

@@ -76,7 +76,12 @@ def client() -> Answers:
 def context(client: Answers) -> Context:
     agents: Any = None
     found = Context(
-        client, Caches(client), agents, Recorder(client, "c"), Settings.from_environment(), clock=lambda: NOW
+        client,
+        Caches(client),
+        agents,
+        Recorder(client, "c"),
+        Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"}),
+        clock=lambda: NOW,
     )
     found.caches.clusters._put(copy.deepcopy(CLUSTER))
     return found

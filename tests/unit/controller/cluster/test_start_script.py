@@ -12,6 +12,7 @@ from typing import Protocol
 import pytest
 
 from controller.cluster import scripts
+from harness.processes import Argv, with_default_signals
 from harness.waiting import until
 from pgwarden.api import names
 
@@ -24,9 +25,9 @@ class Start(Protocol):
     def __call__(self, begin: str, *, slowly: bool = False) -> subprocess.Popen[bytes]: ...
 
 
-def as_process_one(*argv: str) -> list[str]:
+def as_process_one(*argv: str) -> Argv:
     own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    return ["unshare", *own, "--pid", "--fork", "--kill-child", *argv]
+    return with_default_signals(["unshare", *own, "--pid", "--fork", "--kill-child", *argv])
 
 
 def terminate_process_one(unshare: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from controller import certificates
@@ -20,6 +21,9 @@ from controller.settings import Settings
 from harness.patches import carried_out, merged
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Call, Fenced, Outcome
+from pgwarden.contract.status import Status
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import APPLY, JSON_PATCH, KubeClient
@@ -210,32 +214,32 @@ class World:
                 newest = f"{SEGMENT}09" if number in self.arrived else None
                 archive.append({"database": about, "id": "17-1", "min": newest, "max": newest})
         told = {"name": "hippo", "status": {"code": 0, "message": "ok"}, "backup": [], "db": base}
-        return {"info": told | {"archive": archive, "repo": repos}, "infoError": ""}
+        return {"info": told | {"archive": archive, "repo": repos}, "info_error": ""}
 
-    async def host(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
-        if not call.startswith("stanza-create"):
-            return self._info()
+    async def host(self, _key: Any, _ip: str, call: Call, **_: Any) -> Any:
+        if call.name != calls.STANZA_CREATE:
+            return Status(**self._info())
         self.stanza_creates.append(self.now)
         if self.stanza_error:
-            return {"ok": False, "exitCode": 47, "output": f"ERROR: [047]: {self.stanza_error}"}
+            return Outcome(exit_code=47, output=f"ERROR: [047]: {self.stanza_error}")
         self.stanzas |= set(range(1, self._config()[1] + 1))
-        return {"ok": True, "exitCode": 0, "output": ""}
+        return Outcome(ok=True, exit_code=0, output="")
 
-    async def pod(self, _key: Any, ip: str, call: str = "status", **_: Any) -> Object:
-        if call.startswith("fence"):
-            assert "every=60" in call
+    async def pod(self, _key: Any, ip: str, call: Call, **_: Any) -> Any:
+        if call.name == calls.FENCE:
+            assert "every=60" in call.path
             self.asked.append(self.now)
             if not self.agent_answers:
                 raise AgentError("the agent at 10.0.0.1 did not answer fence within 30 s")
             if self.arrives:
                 self.arrived |= self.stanzas & set(range(1, self._config()[1] + 1))
-            return {"ok": True, "error": ""}
+            return Fenced(ok=True)
         here = [p["metadata"]["name"] for p in self.store.objects.values() if p.get("status", {}).get("podIP") == ip]
         answer = {"reachable": True, "inRecovery": False, "systemIdentifier": "7", "archiveMode": "on"}
         answer |= {"archiveCommand": "/pgwarden/x"} | self.postgres[here[0]]
         archiver = {"lastArchivedWal": f"{SEGMENT}09", "lastArchivedTime": "2026-11-28T11:59:00.000000Z"}
         more = {"unarchived": self.unarchived, "configHash": self._config()[0]}
-        return {"postgres": answer, "archiver": archiver} | more
+        return msgspec.convert({"postgres": answer, "archiver": archiver} | more, Status)
 
     def _config(self) -> tuple[str, int]:
         """The digest that the pods tell, and how many storages the host knows."""

@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import msgspec
+
 from controller.agents import AgentError
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Call, Fenced, Outcome
+from pgwarden.contract.status import Postgres, Status
 
 Object = dict[str, Any]
 
@@ -25,7 +30,7 @@ class FakeAgents:
         self.annotations: dict[str, str] = {}  # of a set that was made since
         self.made = int(datetime(2026, 11, 24, tzinfo=UTC).timestamp())  # when it was
 
-    async def host(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
+    async def host(self, _key: Any, _ip: str, call: Call, **_: Any) -> Any:
         if not self.host_up:
             raise AgentError("the agent at 10.0.0.2 cannot be reached")
         found = info()
@@ -34,25 +39,21 @@ class FakeAgents:
             when = {"start": self.made - 60, "stop": self.made}
             made = {"label": "20261123-130000F", "annotation": self.annotations, "timestamp": when}
             found["backup"].append(first | made)
-        return {"info": found, "infoError": ""}
+        return Status(info=found, info_error="")
 
-    async def pod(self, _key: Any, _ip: str, call: str = "status", **_: Any) -> Object:
-        self.calls.append(call.partition("?")[0])
-        if call.startswith("fence"):
+    async def pod(self, _key: Any, _ip: str, call: Call, **_: Any) -> Any:
+        self.calls.append(call.name)
+        if call.name == calls.FENCE:
             if self.fence is None:
                 raise AgentError("the agent at 10.0.0.7 cannot be reached")
-            return self.fence
-        if call == "clear-recovery":
-            return {"ok": True}
+            return msgspec.convert(self.fence, Fenced)
+        if call.name == calls.CLEAR_RECOVERY:
+            return Outcome(ok=True)
         ready = self.recovers or self.cluster.serves() == "old"
-        return {
-            "postgres": {
-                "reachable": True,
-                "inRecovery": not ready,
-                "timeline": 2,
-                "lastReplayTime": "2026-11-23T11:59:00.5Z",
-            }
-        }
+        postgres = Postgres(
+            reachable=True, in_recovery=not ready, timeline=2, last_replay_time="2026-11-23T11:59:00.5Z"
+        )
+        return Status(postgres=postgres)
 
 
 def info() -> Object:

@@ -11,6 +11,7 @@ import pytest
 from controller.cluster.gather import _is_stopped
 from controller.seal import Seal
 from pgwarden.api import names
+from pgwarden.contract.status import Postgres, Status
 
 
 async def mark_of(run, cluster, name="first") -> dict[str, str]:
@@ -33,8 +34,8 @@ async def mark_of(run, cluster, name="first") -> dict[str, str]:
 def comes_back(run, cluster, mark) -> None:
     cluster.objects["statefulsets", "ns", "pg"]["metadata"]["annotations"] = dict(mark)
 
-    async def unreachable(*_: Any, **__: Any) -> dict[str, Any]:
-        return {"postgres": {"reachable": False, "error": "starting up"}}
+    async def unreachable(*_: Any, **__: Any) -> Status:
+        return Status(postgres=Postgres(error="starting up"))
 
     run.agents.pod = unreachable
     run.restart()

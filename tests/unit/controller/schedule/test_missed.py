@@ -19,21 +19,21 @@ def minutely(after: datetime) -> datetime:
 def test_a_run_behind_one_that_is_not_over_says_which():
     plan = decide.plan(minutely, NOON, NOON + MINUTE, busy_with="nightly-1")
     assert plan.due is None
-    assert [one.why for one in plan.missed] == ["Backup nightly-1 of an earlier run has not finished"]
+    assert [one.why for one in plan.missed] == ["Backup nightly-1 of an earlier run had not finished"]
 
 
 def test_of_several_runs_the_last_is_started_and_the_others_say_so():
     plan = decide.plan(minutely, NOON, NOON + 3 * MINUTE)
     assert plan.due == NOON + 3 * MINUTE
     assert [(one.time, one.why) for one in plan.missed] == [
-        (NOON + n * MINUTE, "a later run replaces it") for n in (1, 2)
+        (NOON + n * MINUTE, "a later run took its place") for n in (1, 2)
     ]
 
 
 def test_a_run_that_is_too_late_names_the_field():
     plan = decide.plan(minutely, NOON, NOON + 1.5 * MINUTE, starting_deadline=10)
     assert plan.due is None
-    assert plan.missed[0].why == "it is more than 10 s late (spec.startingDeadlineSeconds)"
+    assert plan.missed[0].why == "it was more than 10 s late (spec.startingDeadlineSeconds)"
 
 
 def test_a_long_suspension_leaves_one_line_and_the_others_their_place():

@@ -1,4 +1,4 @@
-"""The containers, volumes and mounts that are injected, rendered once for all pods of one template.
+"""The third stage: containers, volumes and mounts to inject, rendered once for all pods of one template.
 
 A Recipe holds everything that a rendering depends on, so that a changed Repository or image is another Recipe and
 nothing here can be stale.
@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from pgwarden.api import names
+from pgwarden.contract import environment as variables
 from pgwarden.contract import programs
 from pgwarden.injection.decide import Recipe
 from pgwarden.injection.pods import VolumeMount, normal
@@ -136,17 +137,7 @@ def _container(recipe: Recipe, name: str) -> Object:
 
 
 def _environment(recipe: Recipe) -> list[Object]:
-    facts = recipe.facts
-    values = {
-        "PGWARDEN_ROLE": "postgres",
-        "PGWARDEN_STANZA": names.stanza(recipe.repository),
-        "PGWARDEN_PG_DATA": facts.data_directory,
-        "PGWARDEN_PG_PORT": str(facts.port),
-        "PGWARDEN_PG_SOCKET": facts.socket_directory,
-        "PGWARDEN_PG_USER": facts.user,
-        "PGWARDEN_PG_DATABASE": facts.database,
-        "PGWARDEN_CONFIGURE_BY": facts.configured_by,
-    } | identity.environment(recipe.role_arn)
+    values = variables.of_postgres(recipe.repository, recipe.facts) | identity.environment(recipe.role_arn)
     # The kubelet would expand $(…).
     environment: list[Object] = [{"name": name, "value": value.replace("$(", "$$(")} for name, value in values.items()]
     if recipe.password is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from pgwarden.api.defaults import OperatorDefaults, s3_path
+from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Waits
-from pgwarden.rules import backup_sets
-from pgwarden.rules.common import Case, Object, get, storages_of
+from pgwarden.api.judging import Case
+from pgwarden.api.reading import Object, get
+from pgwarden.storages.storage import uses
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IP = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
@@ -17,20 +18,21 @@ _REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _PLACE = ("bucket", "endpoint", "region")
 
 
-def check(case: Case, storages: tuple[str, ...] | None) -> None:
+def check(case: Case, storages: tuple[str, ...] | None, *, holds_backups: bool) -> None:
     given = case.get(dict, "s3") is not None
     _check_forms(case)
     if storages is None:
         return
     if "s3" not in storages:
         if given:
-            message = "is set, but storageType is local; set storageType to s3, or to local,s3 for both"
+            named = ",".join(storages)
+            message = f"is set, but storageType is {named}; set storageType to s3, or to {named},s3 for both"
             case.refuse("spec.s3", None, message, "s3")
         return
     _check_place(case)
     _check_credentials(case)
     _check_neighbours(case)
-    _warn(case)
+    _warn(case, holds_backups=holds_backups)
 
 
 def _check_place(case: Case) -> None:
@@ -163,17 +165,17 @@ def _age(repository: Object) -> tuple[str, str]:
 
 def _location(repository: Object, defaults: OperatorDefaults) -> tuple[str, str, str] | None:
     name = get(repository, str, "metadata", "name")
-    if "s3" not in storages_of(repository) or not name:
+    if not uses(repository, "s3") or not name:
         return None
     endpoint, bucket = effective(repository, defaults, "endpoint"), effective(repository, defaults, "bucket")
     namespace = get(repository, str, "metadata", "namespace") or "default"
     path = get(repository, str, "spec", "s3", "path") or ""
     if not endpoint or not bucket:
         return None
-    return endpoint.lower().removesuffix(":443"), bucket, s3_path(path, namespace, name)
+    return endpoint.lower().removesuffix(":443"), bucket, folder(path, namespace, name)
 
 
-def _warn(case: Case) -> None:
+def _warn(case: Case, *, holds_backups: bool) -> None:
     if case.get(bool, "s3", "verifyTLS") is False:
         case.warn(
             "spec.s3.verifyTLS is false: a man in the middle can read and change backups; set caSecretRef instead"
@@ -182,7 +184,7 @@ def _warn(case: Case) -> None:
     if "." in bucket and (case.get(str, "s3", "uriStyle") or "host") == "host":
         case.warn(f"bucket {bucket} has a dot: with uriStyle host the certificate does not match; set uriStyle to path")
     old = case.old
-    if old is not None and "s3" in storages_of(old) and backup_sets.of(old).of_storage("s3").some:
+    if old is not None and uses(old, "s3") and holds_backups:
         before, after = _location(old, case.defaults), _location(case.obj, case.defaults)
         if before != after and before is not None:
             case.warn(f"the s3 storage moves: existing backups stay at {before[0]}/{before[1]}{before[2]}")
@@ -191,7 +193,13 @@ def _warn(case: Case) -> None:
 def effective(repository: Object, defaults: OperatorDefaults, field: str) -> str:
     """bucket, endpoint or region: the Repository's own, else the operator's default."""
     own = get(repository, str, "spec", "s3", field)
-    return str(own or getattr(defaults, f"s3_{field}"))
+    return own or defaults.of("s3", field)
+
+
+def folder(path: str, namespace: str, name: str) -> str:
+    """The folder in the bucket, in its one spelling: a leading slash, none at the end, none doubled."""
+    parts = [part for part in path.split("/") if part]
+    return "/" + "/".join(parts) if parts else f"/pgwarden/{namespace}/{name}"
 
 
 def _brief(value: str) -> str:

@@ -1,0 +1,109 @@
+"""What the webhook and the controller tell a container of ours by its variables: written and read here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from pgwarden.api import names
+from pgwarden.api.kinds import PodFacts
+
+ROLE, STANZA = "PGWARDEN_ROLE", "PGWARDEN_STANZA"
+DATA, PORT, SOCKET = "PGWARDEN_PG_DATA", "PGWARDEN_PG_PORT", "PGWARDEN_PG_SOCKET"
+USER, DATABASE, CONFIGURE_BY = "PGWARDEN_PG_USER", "PGWARDEN_PG_DATABASE", "PGWARDEN_CONFIGURE_BY"
+
+
+class Role(Enum):
+    REPOSITORY = "repository"
+    POSTGRES = "postgres"
+
+    @property
+    def conf_key(self) -> str:
+        return names.KEY_HOST_CONF if self is Role.REPOSITORY else names.KEY_POD_CONF
+
+
+class SettingsError(Exception):
+    """The environment cannot be used. The message names each variable."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """How PostgreSQL is reached from beside it. The password, if any, stays in PGPASSWORD, which libpq reads."""
+
+    data_directory: str
+    port: int = 5432
+    socket_directory: str = "/var/run/postgresql"
+    user: str = "postgres"
+    database: str = "postgres"
+    alter_system: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    role: Role
+    stanza: str
+    instance: Instance | None = None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """SettingsError with every fault at once."""
+        faults = [
+            f"{name} holds a control character"
+            for name, value in environment.items()
+            if name.startswith("PGWARDEN_") and re.search(r"[\x00-\x1f\x7f]", value)
+        ]
+        role = environment.get(ROLE, "")
+        if role not in {known.value for known in Role}:
+            faults.append(f"{ROLE} must be repository or postgres, not {role!r}")
+        stanza = environment.get(STANZA, "")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", stanza):
+            faults.append(f"{STANZA} is not a stanza's name: {stanza!r}")
+        if role == Role.POSTGRES.value:
+            faults += _instance_faults(environment)
+        if faults:
+            raise SettingsError("; ".join(faults))
+        return cls(Role(role), stanza, instance(environment) if role == Role.POSTGRES.value else None)
+
+
+def of_repository(repository: str) -> dict[str, str]:
+    """For the repository host, and for Jobs that work as it does."""
+    return {ROLE: Role.REPOSITORY.value, STANZA: names.stanza(repository)}
+
+
+def of_postgres(repository: str, facts: PodFacts) -> dict[str, str]:
+    """For what works beside PostgreSQL, or on its volume."""
+    return {
+        ROLE: Role.POSTGRES.value,
+        STANZA: names.stanza(repository),
+        DATA: facts.data_directory,
+        PORT: str(facts.port),
+        SOCKET: facts.socket_directory,
+        USER: facts.user,
+        DATABASE: facts.database,
+        CONFIGURE_BY: facts.configured_by,
+    }
+
+
+def _instance_faults(environment: Mapping[str, str]) -> list[str]:
+    faults = []
+    if not environment.get(DATA, "").startswith("/"):
+        faults.append(f"{DATA} must be an absolute path")
+    if not environment.get(PORT, "5432").isdecimal():
+        faults.append(f"{PORT} must be a number")
+    if environment.get(CONFIGURE_BY, "Arguments") not in {"Arguments", "AlterSystem", "Patroni"}:
+        faults.append(f"{CONFIGURE_BY} must be Arguments, AlterSystem or Patroni")
+    return faults
+
+
+def instance(environment: Mapping[str, str]) -> Instance:
+    default = Instance(data_directory="")
+    return Instance(
+        data_directory=environment[DATA],
+        port=int(environment.get(PORT) or default.port),
+        socket_directory=environment.get(SOCKET) or default.socket_directory,
+        user=environment.get(USER) or default.user,
+        database=environment.get(DATABASE) or default.database,
+        alter_system=environment.get(CONFIGURE_BY) == "AlterSystem",
+    )

@@ -1,0 +1,16 @@
+"""What a Job's container leaves in its termination message, of which the kubelet takes 4096 bytes."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class JobResult(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    ok: bool
+    exit_code: int = 0  # pgBackRest's; -1 where it was not run, or was ended
+    error: str = ""
+    label: str = ""  # of the backup set that was made
+    set: str = ""  # the backup set that was restored
+    expired: tuple[str, ...] = ()  # labels
+    expired_not_shown: int = 0  # how many more there were
+    seconds: float = 0.0

@@ -1,0 +1,45 @@
+"""What a Repository says of the injection of the pods that name it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pgwarden import storages
+from pgwarden.api import names
+from pgwarden.api.faults import Fault
+from pgwarden.api.kinds import PostgresAccess, RepositorySpec
+
+_LABEL = f"metadata.labels[{names.LABEL_REPOSITORY}]"
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    repository: str
+    access: PostgresAccess
+    resources: bytes  # JSON of spec.sidecarResources; empty: the default
+    role_arn: str = ""
+    service_account: str = ""  # of pods that name none, with keyType web-id
+
+
+def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
+    """What *repository* says of the pods that name it."""
+    try:
+        spec = msgspec.convert(repository.get("spec", {}), RepositorySpec)
+    except msgspec.ValidationError as error:
+        return Fault(_LABEL, name, f"the Repository of this name is invalid: {error}", "repository")
+    resources = msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b""
+    return Terms(
+        repository=name,
+        access=spec.postgres,
+        resources=resources,
+        role_arn=storages.role(spec),
+        service_account=spec.service_account_name if storages.uses_service_account(spec) else "",
+    )
+
+
+def no_repository(name: str, namespace: str) -> Fault:
+    """The fault of a pod in *namespace*, empty where that is not known, which names a Repository that is not there."""
+    where = f"namespace {namespace}" if namespace else "the pod's namespace"
+    message = f"there is no Repository of this name in {where}; create it, or remove the label to run without backups"
+    return Fault(_LABEL, name, message, "no-repository")

@@ -1,0 +1,171 @@
+"""The steps before anything stops: Validated, Fenced, Restored."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+
+from controller.recovery.plan import Plan, Volume
+from controller.restore import planning, steps_prepare
+from controller.restore.facts import Facts
+from controller.restore.verdict import Ask, Create
+from pgwarden.api import names
+from pgwarden.api.kinds import RestoreSpec, RestoreTarget
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Fenced, Tablespace
+from tests.unit.controller.restore.steps.situations import merged, said
+
+
+def changed_pod(facts: Facts, **metadata) -> Facts:
+    pods = copy.deepcopy(facts.pods)
+    pod = next(p for p in pods if p["metadata"]["name"] == "pg-0")
+    pod["metadata"] |= metadata
+    return replace(facts, pods=pods)
+
+
+def test_the_plan_remembers_what_was_there(begin):
+    plan = planning.make(begin)
+    assert isinstance(plan, Plan)
+    assert (plan.workload_kind, plan.workload, plan.replicas, plan.pod) == ("StatefulSet", "pg", 1, "pg-0")
+    assert (plan.claim, plan.claim_uid, plan.old_volume) == (
+        "data-pg-0",
+        "uid-4",
+        Volume(name="pv-old", reclaim="Delete"),
+    )
+    assert (plan.claim_labels, plan.claim_annotations) == ({"app": "pg"}, {"note": "mine"})
+    assert "volumeName" not in plan.claim_spec
+    assert plan.mounts == [{"name": "data", "mountPath": "/var/lib/postgresql/data"}]
+    assert plan.own_volume  # the image starts as root
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "words"),
+    [
+        (lambda f: replace(f, workloads=[merged(f.workloads[0], {"spec": {"replicas": 3}})]), ("fail", "SeveralReplicas"), "StatefulSet pg has 3 replicas"),
+        (lambda f: replace(f, pods=()), ("wait", "NoPod"), "scale it to 1 (the pod need not become ready)"),
+        (lambda f: replace(f, pods=(), workloads=()), ("wait", "NoWorkload"), "pgwarden.io/repository=hippo"),
+        (lambda f: changed_pod(f, annotations={}), ("wait", "PodNotInjected"), "delete the pod"),
+        (lambda f: changed_pod(f, ownerReferences=[{"kind": "ReplicaSet", "name": "pg-7d", "controller": True}]), ("fail", "WorkloadNotSupported"), "ReplicaSet pg-7d"),
+        (lambda f: changed_pod(f, ownerReferences=[]), ("fail", "WorkloadNotSupported"), "spec.volumeClaim"),
+        (lambda f: replace(f, pods=(*f.pods, other_pod("StatefulSet", "replica"))), ("fail", "SeveralWorkloads"), "pg, replica"),
+        (lambda f: replace(f, pods=(*f.pods, {"metadata": {"name": "psql"}, "spec": {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]}})), ("wait", "ClaimInUse"), "pod psql also uses claim data-pg-0"),
+        (lambda f: replace(f, pods=tuple(merged(p, {"spec": {"volumes": [{"name": "data", "emptyDir": {}}]}}) for p in f.pods)), ("fail", "NoClaim"), "must be on a PersistentVolumeClaim"),
+        (lambda f: replace(f, claims={}), ("wait", "NoClaim"), "claim data-pg-0 of pod pg-0 does not exist"),
+        (lambda f: replace(f, claims={"data-pg-0": merged(f.claims["data-pg-0"], {"metadata": {"deletionTimestamp": "2026-11-23T12:00:00Z"}})}), ("wait", "ClaimGoing"), "data-pg-0 is being deleted"),
+        (lambda f: replace(f, volumes={}), ("wait", "ClaimNotBound"), "data-pg-0"),
+        (lambda f: replace(f, claims={"data-pg-0": merged(f.claims["data-pg-0"], {"spec": {"volumeMode": "Block"}})}), ("fail", "BlockVolume"), "block device"),
+        (lambda f: replace(f, repository=None), ("wait", "NoRepository"), "hippo"),
+        (lambda f: replace(f, info=None, info_error="no host"), ("wait", "RepositoryNotReachable"), "no host"),
+        (lambda f: replace(f, info=f.info | {"backup": []}), ("wait", "NoBackup"), "no backup to restore from"),
+    ],
+)  # fmt: skip
+def test_why_a_restore_does_not_begin(begin, change, verdict, words):
+    found = steps_prepare.validated(change(begin))
+    assert said(found) == verdict
+    assert words in found.message
+
+
+def other_pod(kind, name):
+    owner = {"kind": kind, "name": name, "controller": True}
+    labels = {names.LABEL_REPOSITORY: "hippo"}
+    return {"metadata": {"name": f"{name}-0", "labels": labels, "ownerReferences": [owner]}, "spec": {"volumes": []}}
+
+
+def test_the_primary_is_asked_to_archive_all_it_has(planned):
+    assert steps_prepare.fenced(planned).action == Ask("10.0.0.7", calls.fence(60), 75)
+
+
+def test_the_fence_says_until_when_it_tries_and_what_comes_then(planned):
+    said = steps_prepare.fenced(planned).message
+    assert "after 2026-11-23T12:01:01Z (60 s) the restore continues with what is archived" in said
+
+
+@pytest.mark.parametrize(
+    ("location", "verdict"),
+    [
+        ("/var/lib/postgresql/data/fast", ("done", "Archived")),
+        ("pg_tblspc/16384", ("done", "Archived")),
+        ("/var/lib/postgresql/database", ("fail", "TablespaceElsewhere")),
+        ("/fast", ("fail", "TablespaceElsewhere")),
+    ],
+)
+def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned, location, verdict):
+    answer = Fenced(ok=True, lsn="0/9000000", tablespaces=(Tablespace(name="fast", location=location),))
+    found = steps_prepare.fenced(replace(planned, answers={calls.FENCE: answer}))
+    assert said(found) == verdict
+    assert found.kind == "done" or f"tablespace fast is in {location}" in found.message
+    assert found.kind == "fail" or found.plan.tablespaces == [location] * location.startswith("/")
+
+
+@pytest.mark.parametrize(("wanted", "kind"), [("0/9000000", "done"), ("0/9000001", "fail"), ("2/0", "fail")])
+def test_a_position_that_is_not_written_yet_is_refused_before_anything_stops(planned, wanted, kind):
+    spec = RestoreSpec(repository="hippo", target=RestoreTarget(lsn=wanted))
+    answer = Fenced(ok=True, lsn="0/9000000", wal="000000010000000000000008", time="2026-11-23T12:00:00Z")
+    found = steps_prepare.fenced(replace(planned, spec=spec, answers={calls.FENCE: answer}))
+    assert found.kind == kind
+    assert found.kind == "done" or wanted in found.message
+
+
+@pytest.mark.parametrize(
+    ("time", "verdict"),
+    [
+        (None, ("done", "ArchivedOnly")),
+        ("2026-11-23T11:50:00Z", ("done", "ArchivedOnly")),
+        ("2026-11-23T11:59:00Z", ("fail", "TargetNotReachable")),
+    ],
+)
+def test_a_primary_that_cannot_archive(planned, time, verdict):
+    repository = planned.repository | {
+        "status": {"recoveryWindow": [{"storage": "local", "latest": "2026-11-23T11:55:00Z"}]}
+    }
+    spec = RestoreSpec(repository="hippo", target=RestoreTarget(time=time) if time else None)
+    found = steps_prepare.fenced(
+        replace(planned, repository=repository, spec=spec, answers={calls.FENCE: Fenced(error="disk full")})
+    )
+    assert said(found) == verdict
+    assert "disk full" in found.message
+    assert "2026-11-23T11:55:00Z" in found.message
+
+
+def test_the_end_of_a_backup_needs_no_fence(planned):
+    spec = RestoreSpec(repository="hippo", target=RestoreTarget(immediate=True))
+    assert said(steps_prepare.fenced(replace(planned, spec=spec))) == ("done", "NotNeeded")
+
+
+def ended_pod(message):
+    ended = {"message": json.dumps(message), "finishedAt": "2026-11-23T12:00:00Z"}
+    return {
+        "metadata": {"name": "x"},
+        "spec": {"volumes": []},
+        "status": {"phase": "Failed", "containerStatuses": [{"name": "pgbackrest", "state": {"terminated": ended}}]},
+    }
+
+
+BAD_SET = {"ok": False, "exitCode": 75, "error": "ERROR: [075]: no set"}
+KILLED = {"ok": False, "exitCode": -1, "error": "ended by SIGTERM before it was done"}
+
+
+@pytest.mark.parametrize(
+    ("status", "pods", "verdict", "words"),
+    [
+        ({}, [], ("wait", "Running"), "Job back-restore-1 restores"),
+        ({"failed": 1}, [ended_pod(KILLED)], ("wait", "Retrying"), "attempt 2 of 4; the last one failed: ended by SIGTERM"),
+        ({"failed": 1}, [ended_pod(BAD_SET)], ("fail", "RestoreFailed"), "ERROR: [075]: no set"),
+        ({"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}]}, [], ("fail", "RestoreFailed"), "DeadlineExceeded: late"),
+        ({"conditions": [{"type": "Complete", "status": "True"}]}, [], ("done", "Restored"), "volume pv-new"),
+    ],
+)  # fmt: skip
+def test_restored(planned, status, pods, verdict, words):
+    job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-1"}]}, "status": status}
+    found = steps_prepare.restored(replace(planned, job=job, job_pods=tuple(pods)))
+    assert said(found) == verdict
+    assert words in found.message
+
+
+def test_a_job_of_an_earlier_restore_of_that_name_is_waited_for(planned):
+    job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-0"}]}, "status": {}}
+    assert said(steps_prepare.restored(replace(planned, job=job))) == ("wait", "JobGoing")
+    assert isinstance(steps_prepare.restored(planned).action, Create)

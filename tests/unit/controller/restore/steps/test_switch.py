@@ -1,0 +1,68 @@
+"""The step at which PostgreSQL stops."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+
+import msgspec
+
+from controller.restore import steps_switch, workload
+from controller.restore.verdict import Delete
+from pgwarden.api import names
+from tests.unit.controller.restore.steps.situations import merged, said
+
+
+def test_nothing_stops_when_something_has_come_in_between(planned):
+    other = merged(planned.claims["data-pg-0"], {"metadata": {"uid": "other"}})
+    assert said(steps_switch.stopped(replace(planned, claims=planned.claims | {"data-pg-0": other}))) == (
+        "fail",
+        "ClaimChanged",
+    )
+    assert said(steps_switch.stopped(replace(planned, claims={"data-pg-0": other}))) == ("fail", "ClaimChanged")
+
+
+def test_both_volumes_are_kept_before_anything_stops(planned):
+    noted = steps_switch.stopped(planned)
+    assert "spec" not in noted.action.body
+    annotation = noted.action.body["metadata"]["annotations"][names.ANNOTATION_STOPPED_BY]
+    assert json.loads(annotation)["replicas"] == 1
+    planned = replace(planned, workloads=(merged(planned.workloads[0], {"metadata": noted.action.body["metadata"]}),))
+    first = steps_switch.stopped(planned)
+    assert (first.reason, first.action.plural) == ("Protecting", "persistentvolumes")
+    retained = {
+        n: merged(v, {"spec": v["spec"] | {"persistentVolumeReclaimPolicy": "Retain"}})
+        for n, v in planned.volumes.items()
+    }
+    second = steps_switch.stopped(replace(planned, volumes=retained))
+    assert second.action.body["spec"] == {"replicas": 0}
+
+
+def test_stopped_waits_for_pods_and_job(planned):
+    held = copy.deepcopy(planned.workloads[0])
+    held["spec"]["replicas"] = 0
+    held["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: planned.plan.dump()}
+    there = replace(planned, workloads=(held,))
+    assert said(steps_switch.stopped(there)) == ("wait", "Stopping")
+    gone = replace(there, pods=())
+    assert said(steps_switch.stopped(gone)) == ("done", "Stopped")
+    job = {"metadata": {"name": "back-restore-1", "uid": "j-1"}}
+    assert steps_switch.stopped(replace(gone, job=job)).action == Delete("jobs", "ns", "back-restore-1", "j-1")
+    user = {
+        "metadata": {"name": "psql"},
+        "spec": {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]},
+    }
+    assert said(steps_switch.stopped(replace(gone, pods=(user,)))) == ("wait", "ClaimInUse")
+
+
+def test_what_another_restore_left_is_only_undone_when_that_one_is_gone(planned):
+    left = msgspec.structs.replace(planned.plan, restore="first", restore_uid="r-0")
+    held = copy.deepcopy(planned.workloads[0])
+    held["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: left.dump()}
+    alive = {"kind": "Restore", "metadata": {"uid": "r-0"}, "status": {"phase": "Running"}}
+    over = {"kind": "Restore", "metadata": {"uid": "r-0"}, "status": {"phase": "Failed"}}
+    facts = replace(planned, workloads=(held,))
+    assert workload.stopped_by_vanished(replace(facts, operations=(alive,))) is None
+    assert workload.stopped_by_vanished(replace(facts, operations=(over,))) is None
+    assert workload.stopped_by_vanished(replace(facts, operations=())) == left

@@ -1,0 +1,42 @@
+"""What the controller is told by the chart, and what it cannot start without."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller import main
+from controller.settings import Settings
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.injection import settings as of_webhook
+
+IMAGE = {"PGWARDEN_IMAGE": "i"}
+
+
+def test_environment():
+    """The chart's variables."""
+    given = Settings.from_environment(
+        IMAGE | {"PGWARDEN_IMAGE_PULL_POLICY": "Always", "PGWARDEN_S3_BUCKET": "b", "PGWARDEN_CLUSTER_DOMAIN": "d"}
+    )
+    assert (given.image, given.image_pull_policy, given.cluster_domain) == ("i", "Always", "d")
+    assert given.defaults == OperatorDefaults(s3_bucket="b")
+    assert Settings.from_environment(IMAGE).cluster_domain == "cluster.local"
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {"PGWARDEN_IMAGE": ""}, IMAGE | {"PGWARDEN_IMAGE_PULL_POLICY": "x"}], ids=repr
+)
+def test_what_could_not_run_is_refused_in_the_webhooks_words(environment):
+    with pytest.raises(ValueError, match="PGWARDEN_IMAGE") as raised:
+        Settings.from_environment(environment)
+    with pytest.raises(ValueError, match="PGWARDEN_IMAGE") as webhooks:
+        of_webhook.from_environment(environment)
+    assert str(raised.value) == str(webhooks.value)
+
+
+def test_main_says_what_is_missing(monkeypatch, capsys):
+    """Exit status 2, one sentence."""
+    monkeypatch.delenv("PGWARDEN_IMAGE", raising=False)
+    monkeypatch.setattr(main, "_logging", lambda: None)
+    assert main.main([]) == 2
+    said = "PGWARDEN_IMAGE must name the image of sidecars, repository hosts and Jobs: pgwarden's own"
+    assert capsys.readouterr().err == f"pgwarden controller: {said}\n"
