@@ -125,7 +125,7 @@ def _element(text: str) -> tuple[Object | None, str]:
     """The stanza's element of what `info` has printed, and what is wrong with the text; no element, no stanza."""
     listed = outside.decode_loose(text, most=KEPT_CHARACTERS)
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        return None, "pgbackrest info: its output cannot be parsed"
+        return None, "pgbackrest info: its output cannot be read"
     found: Object | None = next(iter(listed), None)
     for one in (found or {}).get("backup") or []:
         if isinstance(one, dict):

@@ -67,15 +67,12 @@ def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: Postgres) ->
         settling = proof.settle(facts)
         if settling:
             return act(settling, "Recovered", "PostgreSQL has recovered: recording this on its volume")
-        return act(
-            workload.unmark(plan, found),
-            "Recovered",
-            "PostgreSQL has recovered: from here on the Restore is not rolled back",
-        )
+        text = "PostgreSQL has recovered: from here on the Restore is not rolled back"
+        return act(workload.unmark(plan, found), "Recovered", text)
     reached = postgres.last_replay_time or plan.last_replay or "the end of the backup set"
     timeline = postgres.timeline
     error = answer.error if answer else None
-    left = "" if answer and answer.ok else f"; its recovery settings are still there: {error}"
+    left = "" if answer and answer.ok else f"; its recovery settings could not be removed: {error}"
     text = f"PostgreSQL recovered to {reached} and is on timeline {timeline}{left}"
     return done("Recovered", text, timeline=timeline, recoveredTo=reached)
 

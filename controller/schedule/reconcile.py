@@ -225,7 +225,7 @@ class ScheduleController:
 def _held(answer: admission.Answer, plan: decide.Plan) -> Held:
     owed = "no run starts until this is resolved"
     if plan.due:
-        owed = f"the run scheduled for {conditions.timestamp(plan.due)} starts once this is resolved"
+        owed = f"the run due {conditions.timestamp(plan.due)} starts once this is resolved"
     return Held(answer.reason, f"{answer.message}; {owed}", answer.again or admission.SOONEST)
 
 

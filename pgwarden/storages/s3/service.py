@@ -40,12 +40,10 @@ class S3Service(msgspec.Struct, frozen=True):
         said = f" (the server says: {message})" if message else ""
         return Trouble(reason, sentence(message, self) + said)
 
-    def unresolved(self, host: str) -> str:
-        """With uriStyle host the bucket is the first label, which most services other than AWS do not have in DNS."""
-        way_out = f"correct {self.field}.endpoint"
-        if self.bucket and host.startswith(f"{self.bucket}."):
-            way_out += f", or set {self.field}.uriStyle to path (MinIO, Ceph and most services other than AWS)"
-        return way_out
+    def other_name(self, host: str) -> str:
+        if not self.bucket or not host.startswith(f"{self.bucket}."):
+            return ""
+        return ", or set spec.s3.uriStyle to path (MinIO, Ceph and most services other than AWS)"
 
     def credentials(self, text: str) -> Trouble | None:
         if "AWS_WEB_IDENTITY_TOKEN_FILE" in text:

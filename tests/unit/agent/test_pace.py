@@ -34,7 +34,7 @@ async def test_whoever_wants_but_a_segment_gets_one_a_minute_and_a_restore_its_f
     for now in range(HOURS):  # noqa: B007  the clock
         answer = await closer.close(20, 60)
         if not answer.ok:
-            assert "and no other is within 60 s" in answer.error
+            assert "at most every 60 s" in answer.error
     assert closed == list(range(0, HOURS, 60))
     await fence.fence(None, 60)
     assert len(closed) == HOURS // 60 + 1

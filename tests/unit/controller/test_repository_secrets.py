@@ -18,6 +18,7 @@ from controller.repository import secret_watch
 from controller.repository.secrets import ensure_authority, ensure_leaves
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.contract import calls
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.cache import WatchCache
@@ -240,7 +241,7 @@ async def test_a_broken_authority_is_told_with_its_secret_and_a_way_out(client, 
     mine = {"controller.crt": CA.cert, "controller.key": OTHER_CA.key}
     client.data[name] = data | mine
     with pytest.raises(AgentError, match=f"the certificates in Secret {name} cannot be used"):
-        await Agents(client).host(("ns", "hippo"), "127.0.0.1")
+        await Agents(client).host(("ns", "hippo"), "127.0.0.1", calls.status())
 
 
 async def test_the_certificates_name_hosts_and_pods_in_short_and_with_the_domain_of_the_cluster(client):

@@ -13,7 +13,7 @@ from controller.repository.facts import Facts
 from controller.repository.reconcile import InTheWayError, RepositoryController
 from controller.settings import Settings
 from pgwarden.api import names
-from pgwarden.api.kinds import RepositorySpec
+from pgwarden.api.kinds import LocalStorage, RepositorySpec
 from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
@@ -90,7 +90,7 @@ def found(labels=None, *owners: str):
     ],
 )
 async def test_the_volume_of_the_backups_is_adopted_by_its_labels(controller, client, there, words):
-    client.there, claim = there, render.claim(REPOSITORY, RepositorySpec())
+    client.there, claim = there, render.claim(REPOSITORY, LocalStorage())
     if words:
         with pytest.raises(InTheWayError, match=words):
             await controller._ensure_claim(claim)

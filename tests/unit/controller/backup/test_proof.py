@@ -18,7 +18,7 @@ from pgwarden.api import names, records
 from pgwarden.contract.status import Status
 from pgwarden.kube import paths
 from pgwarden.kube.events import Recorder
-from pgwarden.pgbackrest.trouble import explain
+from pgwarden.storages import explain
 from tests.unit.controller.backup.test_expire import FULL, Answers, Cache, backup, repository
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

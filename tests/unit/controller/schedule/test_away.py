@@ -63,7 +63,7 @@ async def test_it_waits_says_for_what_and_starts_what_is_owed_when_its_repositor
     status = world.status("BackupSchedule", "nightly")
     assert (status["phase"], status["reason"]) == ("Pending", "NoRepository")
     assert "there is no Repository hippo" in status["message"]
-    assert "the run scheduled for 2026-11-23T12:04:00Z starts once this is resolved" in status["message"]
+    assert "the run due 2026-11-23T12:04:00Z starts once this is resolved" in status["message"]
     assert condition(status, "Ready")["status"] == "False"
     assert condition(status, "Ready")["message"] == status["message"]
     assert status["nextScheduleTimes"][0] == "2026-11-23T12:05:00Z"
