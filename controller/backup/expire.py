@@ -157,7 +157,7 @@ class Expiry:
         try:
             await self._context.client.create(path, job)
         except errors.Conflict:
-            log.info("the Job is there already", job=job["metadata"]["name"])
+            log.info("the Job already exists", job=job["metadata"]["name"])
 
     async def _proof(self, label: str, repo: int) -> bool | str:
         """Whether set *label* is this Backup's, where only a mark says so; why that is not known yet."""

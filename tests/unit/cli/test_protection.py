@@ -254,20 +254,19 @@ def test_the_cause_is_told_once_whoever_repeats_it(there, make, schedule):
     cause = "storage s3: the secret key does not belong to the access key"
     conditions = [
         *(condition(kind, "False", cause) for kind in ("Ready", "Reachable")),
-        condition("Archiving", "Unknown", "not known while storage s3 cannot be read"),
+        condition("Archiving", "Unknown", "unknown while storage s3 cannot be read"),
     ]
     found = there(schedule(), conditions=conditions)
     known = {"phase": "Degraded", "message": f"Repository: {cause}"}
     found["postgresclusters"] = [make("PostgresCluster", "hippo", status=known)]
     assert judge(found, NOW)[0].wrong == (
         f"PostgresCluster hippo is Degraded: Repository: {cause}",
-        "Archiving is Unknown: not known while storage s3 cannot be read",
+        "Archiving is Unknown: unknown while storage s3 cannot be read",
     )
 
 
 def test_a_pod_that_is_not_injected_has_one_line_that_names_the_template(there, schedule):
-    """The pod's own message says to delete it: of no use where the template has no label."""
-    said = "not injected: it was made before the webhook or past it; delete the pod so that it is made again"
+    said = "pgwarden is not injected; put the label into the workload's pod template, or delete the pod if it has it"
     pods = [{"name": "hippo-0", "injected": False, "message": said}]
     conditions = [condition("Ready", "False", f"no primary: pod hippo-0: {said}"), condition("Reachable", "True", "")]
     conditions.append(condition("Archiving", "Unknown", f"no primary: pod hippo-0: {said}"))
