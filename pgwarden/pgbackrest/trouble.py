@@ -1,7 +1,7 @@
 """What pgBackRest says when it cannot use a storage → (reason, sentence for people); and what must not be shown of it.
 
-pgBackRest prints the whole HTTP exchange of a refused request. A reader wants the one line of it that matters, with the
-way out; and some services repeat the access key and the signed request in their answer, which belongs in no log.
+pgBackRest prints the whole HTTP exchange of a refused request. A reader needs its one relevant line, and what to do.
+Some services repeat the access key and the signed request in their answer, which must not be logged.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _ERRNO = re.compile(r"\[[\d:]+\] ")
 _PREFIX = re.compile(r"^(?:.*?\b(?:ERROR|ASSERT): \[\d{3}\]: |(?:\[\w+Error\] ))")
 #: What errors add about their repetitions: `on 8 retries from 109-8001ms: …`.
 _RETRIES = re.compile(r"\s+\[\w+Error\] on (?:retry|\d+ retries) .*", re.DOTALL)
+#: Advice of pgBackRest for another set-up than ours, each on a line of its own.
+_HINTS = re.compile(r"\s*\bHINT: [^\n]*")
 _LATE = re.compile(r"timeout after \d+ms waiting for|unexpected eof|takes longer than|no result within", re.IGNORECASE)
 LONGEST = 600
 
@@ -54,6 +56,9 @@ class Service(Protocol):
 
     def answered(self, code: str, message: str) -> Trouble | None:
         """What a code of its own means; None where it is not known."""
+
+    def unresolved(self, host: str) -> str:
+        """What else may cure that *host* cannot be resolved, after the advice to correct the endpoint."""
 
     def credentials(self, text: str) -> Trouble | None:
         """What went wrong on the way to its credentials; None where it was not that."""
@@ -115,6 +120,7 @@ def _said(text: str, where: Service) -> Iterator[Trouble | None]:
     yield _certificate(text, where)
     yield _connection(text, where)
     yield _passphrase(text)
+    yield _no_stanza(text)
 
 
 def _certificate(text: str, where: Service) -> Trouble | None:
@@ -125,7 +131,7 @@ def _certificate(text: str, where: Service) -> Trouble | None:
         return Trouble("BadCertificate", f"the certificate of {presented[1]} is not trusted: {why}; {out}")
     named = re.search(r"unable to find hostname '([^']+)' in certificate", text)
     if named:
-        way_out = f"with uriStyle host the bucket is part of it; try {where.field}.uriStyle: path"
+        way_out = f"uriStyle host puts the bucket into the name; set {where.field}.uriStyle to path"
         return Trouble("BadCertificate", f"the certificate is not for the name {named[1]}; {way_out}")
     if "CA certificate" in text:
         return Trouble(
@@ -140,30 +146,37 @@ def _connection(text: str, where: Service) -> Trouble | None:
     address = re.search(r"unable to get address for '([^']+)': (?:\[-?\d+\] )?([^\n\[]+)", text)
     if address:
         sentence = f"the name {address[1]} cannot be resolved ({address[2].strip()}); correct {where.field}.endpoint"
-        if "EAI" not in text and "Temporary" not in text:
-            sentence += ", or with uriStyle host have the name in DNS"
-        return Trouble("CannotConnect", sentence)
+        return Trouble("CannotConnect", sentence + where.unresolved(address[1]))
     refused = re.search(r"unable to connect to '([^' ]+)[^']*': (?:\[\d+\] )?([^\n\[]+)", text)
     if refused:
         return Trouble("CannotConnect", f"cannot connect to {refused[1]}: {refused[2].strip()}")
     waited = re.search(r"timeout connecting to '([^' ]+)", text)
     if waited:
-        return Trouble("CannotConnect", f"cannot connect to {waited[1]}: no answer in time")
+        return Trouble("CannotConnect", f"cannot connect to {waited[1]}: no response in time")
     if _LATE.search(text):
-        return Trouble("CannotConnect", f"no answer in time: {brief(text)}")
+        return Trouble("CannotConnect", f"no response in time: {brief(text)}")
     return None
 
 
 def _passphrase(text: str) -> Trouble | None:
     if re.search(r"cipher header invalid|bad decrypt|is or was the repo encrypted|found outside of section", text):
-        sentence = "what is stored cannot be decrypted: another passphrase, or none, was in use when it was written"
+        sentence = "the stored data cannot be decrypted: it was written with another passphrase, or with none"
         return Trouble("WrongPassphrase", f"{sentence}; correct the Secret in spec.encryption.secretRef")
     return None
 
 
+def _no_stanza(text: str) -> Trouble | None:
+    if "FileMissingError" in text and re.search(r"unable to load info file '[^']*(?:archive|backup)\.info'", text):
+        return Trouble(
+            "StorageNotReadable", "the stanza does not exist there yet; it is created once a primary responds"
+        )
+    return None
+
+
 def brief(text: str) -> str:
-    """One line, without class names, error numbers, repetitions and HTTP dump."""
+    """One line, without class names, error numbers, repetitions, hints and HTTP dump."""
     head = _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0]
+    head = _HINTS.sub("", head)
     shortened = one_line(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
     return shortened if len(shortened) <= LONGEST else shortened[: LONGEST - 1] + "…"
 

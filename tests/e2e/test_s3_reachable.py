@@ -15,7 +15,8 @@ from harness.kubectl import Kubectl, condition, is_true
 from harness.s3 import ENDPOINT, Store, repository, secret_of
 from harness.s3_steps import figure, says
 from harness.waiting import until
-from pgwarden.pgbackrest.trouble import Place, explain
+from pgwarden.storages import explain
+from pgwarden.storages.s3 import S3Service
 
 SOON = 30  # seconds within which a change is in the condition
 
@@ -50,7 +51,7 @@ TROUBLES = [
     pytest.param({"bucket": "no-such-bucket"}, "NoSuchBucket", "bucket no-such-bucket does not exist at", id="no bucket"),
     pytest.param({"credentialsSecretRef": {"name": "unknown-key"}}, "BadKey", "does not know the access key; correct s3-key in Secret unknown-key", id="unknown key"),
     pytest.param({"credentialsSecretRef": {"name": "wrong-secret"}}, "BadKey", "the secret key does not belong to the access key; correct s3-key-secret in Secret wrong-secret", id="wrong secret key"),
-    pytest.param({"credentialsSecretRef": {"name": "no-rights"}}, "AccessDenied", "; it must list it, and get, put and delete objects in it", id="no rights"),
+    pytest.param({"credentialsSecretRef": {"name": "no-rights"}}, "AccessDenied", "; allow it to list it, and to get, put and delete objects", id="no rights"),
     pytest.param({"caSecretRef": None}, "BadCertificate", "is not trusted: unable to get local issuer certificate; give the CA that signed it in spec.s3.caSecretRef", id="public CAs alone"),
     pytest.param({"region": "eu-central-1"}, "WrongRegion", "region eu-central-1 is wrong, it is us-east-1", id="wrong region"),
     pytest.param({"caSecretRef": {"name": "another-ca"}}, "BadCertificate", "is not trusted: ", id="another CA"),
@@ -80,10 +81,10 @@ def test_a_clock_that_is_late_is_told_by_the_store_and_put_in_plain_words(store:
     status, answer = store.answer(f"/{bucket}", late=timedelta(hours=1))
     assert status == 403
     said = f"[ProtocolError] HTTP request failed with {status} (Forbidden):\n*** Response Content ***:\n{answer}"
-    found = explain(said, Place(endpoint=ENDPOINT, bucket=bucket))
+    found = explain(said, S3Service(endpoint=ENDPOINT, bucket=bucket))
     figure(f"{found.reason}: {found.sentence}")
     assert found.reason == "ClockSkew"
-    assert "differ by more than 15 minutes; set the node's (the server says: " in found.sentence
+    assert "differ by more than 15 minutes; correct the node's clock (the server says: " in found.sentence
 
 
 def test_without_verification_the_certificate_does_not_matter_and_admission_warns(reached, space: Kubectl, bucket: str):

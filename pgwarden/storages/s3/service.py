@@ -40,9 +40,14 @@ class S3Service(msgspec.Struct, frozen=True):
         said = f" (the server says: {message})" if message else ""
         return Trouble(reason, sentence(message, self) + said)
 
+    def unresolved(self, host: str) -> str:
+        if not self.bucket or not host.startswith(f"{self.bucket}."):
+            return ""
+        return ", or set spec.s3.uriStyle to path (MinIO, Ceph and most services other than AWS)"
+
     def credentials(self, text: str) -> Trouble | None:
         if "AWS_WEB_IDENTITY_TOKEN_FILE" in text:
-            way_out = "set spec.s3.roleARN, or have the cloud's own webhook give the service account a role"
+            way_out = "set spec.s3.roleARN, or let the cloud's webhook give the service account a role"
             return Trouble("NoCredentials", f"keyType web-id finds no role and token in the pod; {way_out}")
         if "169.254.169.254" in text or "temporary credentials" in text:
             return Trouble(
@@ -74,7 +79,7 @@ _ANSWERS: dict[str, tuple[str, Callable[[str, S3Service], str]]] = {
     ),
     "InvalidBucketName": (
         "NoSuchBucket",
-        lambda _, w: f"{w.title} takes no {_bucket(w)}: the name is not valid; correct spec.s3.bucket",
+        lambda _, w: f"{w.title} does not accept {_bucket(w)}: the name is invalid; correct spec.s3.bucket",
     ),
     **dict.fromkeys(
         ("InvalidAccessKeyId", "XAdminUserNotFound", "InvalidClientTokenId"),
@@ -86,13 +91,15 @@ _ANSWERS: dict[str, tuple[str, Callable[[str, S3Service], str]]] = {
     ),
     **dict.fromkeys(
         ("ExpiredToken", "ExpiredTokenException", "InvalidToken", "InvalidIdentityToken"),
-        (_BAD_KEY, lambda _, w: f"{w.title} does not take the temporary credentials; see spec.s3.keyType"),
+        (_BAD_KEY, lambda _, w: f"{w.title} refuses the temporary credentials; check spec.s3.keyType"),
     ),
     **dict.fromkeys(
         ("AccessDenied", "AllAccessDisabled", "AccountProblem"),
         (
             "AccessDenied",
-            lambda _, w: f"the key may not use {_bucket(w)}; it must list it, and get, put and delete objects in it",
+            lambda _, w: (
+                f"the key has no access to {_bucket(w)}; allow it to list it, and to get, put and delete objects"
+            ),
         ),
     ),
     **dict.fromkeys(
@@ -101,6 +108,8 @@ _ANSWERS: dict[str, tuple[str, Callable[[str, S3Service], str]]] = {
     ),
     "RequestTimeTooSkewed": (
         "ClockSkew",
-        lambda _, w: f"the clocks of the node and of {w.title} differ by more than 15 minutes; set the node's",
+        lambda _, w: (
+            f"the clocks of the node and of {w.title} differ by more than 15 minutes; correct the node's clock"
+        ),
     ),
 }

@@ -13,7 +13,7 @@ from controller.repository.facts import Facts
 from controller.repository.reconcile import InTheWayError, RepositoryController
 from controller.settings import Settings
 from pgwarden.api import names
-from pgwarden.api.kinds import RepositorySpec
+from pgwarden.api.kinds import LocalStorage, RepositorySpec
 from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
@@ -74,11 +74,11 @@ def found(labels=None, *owners: str):
     [
         (found(LABELS), ""),
         (found(LABELS | {"team": "blue"}), ""),
-        (found(), "PersistentVolumeClaim hippo-pgbackrest-repo that is not this Repository's"),
-        (found(LABELS, "s"), "PersistentVolumeClaim hippo-pgbackrest-repo that is not this Repository's"),
+        (found(), "PersistentVolumeClaim hippo-pgbackrest-repo that does not belong to this Repository"),
+        (found(LABELS, "s"), "PersistentVolumeClaim hippo-pgbackrest-repo that does not belong to this Repository"),
         (
             found(LABELS | {names.LABEL_OWNER_REPOSITORY: "other"}),
-            "PersistentVolumeClaim hippo-pgbackrest-repo that is not",
+            "PersistentVolumeClaim hippo-pgbackrest-repo that does not",
         ),
     ],
     ids=[
@@ -90,7 +90,7 @@ def found(labels=None, *owners: str):
     ],
 )
 async def test_the_volume_of_the_backups_is_adopted_by_its_labels(controller, client, there, words):
-    client.there, claim = there, render.claim(REPOSITORY, RepositorySpec())
+    client.there, claim = there, render.claim(REPOSITORY, LocalStorage())
     if words:
         with pytest.raises(InTheWayError, match=words):
             await controller._ensure_claim(claim)
@@ -112,7 +112,9 @@ async def test_the_host_is_applied_over_its_own_deployment_alone(controller, cli
     if applied:
         await controller._apply("deployments", host)
     else:
-        with pytest.raises(InTheWayError, match="there is a Deployment hippo-pgbackrest that is not this Repository's"):
+        with pytest.raises(
+            InTheWayError, match="there is a Deployment hippo-pgbackrest that does not belong to this Repository"
+        ):
             await controller._apply("deployments", host)
     assert client.written == (["PATCH deployments/hippo-pgbackrest"] if applied else [])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pgwarden.pgbackrest.trouble import by_repo, redact
@@ -22,19 +23,19 @@ SENTENCES = [
     ("badca", "BadCertificate", f"the certificate of {AT} is not trusted: unable to get local issuer certificate; give the CA that signed it in spec.s3.caSecretRef"),
     ("nosuchca", "BadCertificate", "the CA in spec.s3.caSecretRef cannot be read: it must be a PEM certificate"),
     ("expired", "BadCertificate", "the certificate of localhost:9001 is not trusted: certificate has expired; have it renewed"),
-    ("mismatch", "BadCertificate", "the certificate is not for the name localhost; with uriStyle host the bucket is part of it; try spec.s3.uriStyle: path"),
+    ("mismatch", "BadCertificate", "the certificate is not for the name localhost; uriStyle host puts the bucket into the name; set spec.s3.uriStyle to path"),
     ("plainhttp", "BadCertificate", f"{AT} does not speak TLS there: TLS error wrong version number"),
     ("down", "CannotConnect", f"cannot connect to {AT}: Connection refused"),
     ("port", "CannotConnect", "cannot connect to s3.pgwarden-s3.svc.cluster.local:7071: No route to host"),
-    ("dns", "CannotConnect", "the name nohost.pgwarden-s3.svc.cluster.local cannot be resolved (Name or service not known); correct spec.s3.endpoint, or with uriStyle host have the name in DNS"),
-    ("hoststyle", "CannotConnect", "the name scratch.s3.pgwarden-s3.svc.cluster.local cannot be resolved (Name or service not known); correct spec.s3.endpoint, or with uriStyle host have the name in DNS"),
+    ("dns", "CannotConnect", "the name nohost.pgwarden-s3.svc.cluster.local cannot be resolved (Name or service not known); correct spec.s3.endpoint"),
+    ("hoststyle", "CannotConnect", "the name scratch.s3.pgwarden-s3.svc.cluster.local cannot be resolved (Name or service not known); correct spec.s3.endpoint"),
     ("blackhole", "CannotConnect", "cannot connect to 192.0.2.1:443: Network is unreachable"),
-    ("hang", "CannotConnect", "no answer in time: timeout after 8000ms waiting for read from 'localhost:9005'"),
+    ("hang", "CannotConnect", "no response in time: timeout after 8000ms waiting for read from 'localhost:9005'"),
     ("slowdown", "ServiceError", f"{AT} answered 503 Service Unavailable"),
-    ("webid", "NoCredentials", "keyType web-id finds no role and token in the pod; set spec.s3.roleARN, or have the cloud's own webhook give the service account a role"),
+    ("webid", "NoCredentials", "keyType web-id finds no role and token in the pod; set spec.s3.roleARN, or let the cloud's webhook give the service account a role"),
     ("auto", "NoCredentials", "keyType auto gets no credentials from the instance's metadata service: unable to connect to '169.254.169.254:80': Network is unreachable"),
-    ("passphrase", "WrongPassphrase", "what is stored cannot be decrypted: another passphrase, or none, was in use when it was written; correct the Secret in spec.encryption.secretRef"),
-    ("encrypted, none given", "WrongPassphrase", "what is stored cannot be decrypted: another passphrase, or none, was in use when it was written; correct the Secret in spec.encryption.secretRef"),
+    ("passphrase", "WrongPassphrase", "the stored data cannot be decrypted: it was written with another passphrase, or with none; correct the Secret in spec.encryption.secretRef"),
+    ("encrypted, none given", "WrongPassphrase", "the stored data cannot be decrypted: it was written with another passphrase, or with none; correct the Secret in spec.encryption.secretRef"),
 ]  # fmt: skip
 
 
@@ -42,6 +43,30 @@ SENTENCES = [
 def test_each_trouble_has_its_reason_and_its_sentence(name, reason, sentence):
     found = explain(TEXTS[name], PLACE)
     assert (found.reason, found.sentence) == (reason, sentence)
+
+
+def test_a_host_name_that_begins_with_the_bucket_is_cured_by_the_uri_style():
+    found = explain(TEXTS["hoststyle"], msgspec.structs.replace(PLACE, bucket="scratch"))
+    assert found.sentence.endswith(
+        "correct spec.s3.endpoint, or set spec.s3.uriStyle to path (MinIO, Ceph and most services other than AWS)"
+    )
+
+
+NO_STANZA = (
+    "[FileMissingError] unable to load info file '/r/archive/hippo/archive.info' or '/r/archive/hippo/archive.info.copy':\n"
+    "FileMissingError: unable to open missing file '/r/archive/hippo/archive.info' for read\n"
+    "HINT: archive.info cannot be opened but is required to push/get WAL segments.\n"
+    "HINT: has a stanza-create been performed?"
+)
+
+
+def test_a_storage_without_a_stanza_is_one_short_sentence():
+    assert explain(NO_STANZA).sentence == "the stanza does not exist there yet; it is created once a primary responds"
+
+
+def test_no_hint_of_pgbackrest_is_shown():
+    text = "[FileOpenError] unable to open '/x'\nHINT: is archive_command configured correctly in postgresql.conf?"
+    assert explain(text).sentence == "unable to open '/x'"
 
 
 def test_every_collected_text_is_in_the_table():

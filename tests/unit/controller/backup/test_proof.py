@@ -18,7 +18,7 @@ from pgwarden.api import names, records
 from pgwarden.contract.status import Status
 from pgwarden.kube import paths
 from pgwarden.kube.events import Recorder
-from pgwarden.pgbackrest.trouble import explain
+from pgwarden.storages import explain
 from tests.unit.controller.backup.test_expire import FULL, Answers, Cache, backup, repository
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -162,7 +162,7 @@ async def test_a_backup_waits_for_the_storage_that_it_goes_to_and_no_other(look,
         "type": "Ready",
         "status": "False",
         "reason": "CannotConnect",
-        "message": "storage s3: no; storage local answers",
+        "message": "storage s3: no; storage local responds",
     }
     entries = [
         {"name": "local", "repo": 1, "ready": True, "reachable": True},
