@@ -22,8 +22,10 @@ from pgwarden.kube.cache import Key, Listener, key_of
 from pgwarden.kube.client import Object
 from pgwarden.rules.common import get
 
-#: More than one of a kind. Of BackupSchedules many are due at the same second, and each run takes a few round trips.
-WORKERS = {"BackupSchedule": 16}
+#: Of each kind: an agent or a storage that is slow blocks the others no sooner than there are so many.
+WORKERS = 4
+#: Of BackupSchedules many are due at the same second, and each run takes a few round trips.
+MORE_WORKERS = {"BackupSchedule": 16}
 
 
 class Controller(Protocol):
@@ -48,7 +50,7 @@ class Manager:
         registry.attached("controllers", controllers)
         #: By plural.
         self.workers = {
-            kind.plural: Worker(kind.name, controllers[kind.name].reconcile, count=WORKERS.get(kind.name, 1))
+            kind.plural: Worker(kind.name, controllers[kind.name].reconcile, MORE_WORKERS.get(kind.name, WORKERS))
             for kind in registry.KINDS
         }
         self.repositories, self.schedules = self.workers["repositories"], self.workers["backupschedules"]

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from controller import operations, owned, patroni, storage_state
 from controller.cluster import clone
-from controller.cluster.facts import Facts, Instance
+from controller.cluster.facts import ClusterFacts, Instance
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
 from pgwarden.api import names, records
@@ -86,68 +86,68 @@ Action = Make | Remove | Switch | Configure | BackUp | Rename | Clone | KeepClon
 
 
 @dataclass(frozen=True)
-class Decision:
+class ClusterDecision:
     action: Action | None
     message: str  # what is going on, in a sentence; empty where nothing is
 
 
-def decide(facts: Facts) -> Decision:
+def decide(facts: ClusterFacts) -> ClusterDecision:
     if facts.fault:
-        return Decision(None, facts.fault)
+        return ClusterDecision(None, facts.fault)
     if facts.cloning:
         return cloning(facts)
     if facts.spec.data_source is not None and clone.said(facts.cluster) != clone.CLONED:
-        return Decision(EndClone(), "the clone is complete: it no longer reads its source")
+        return ClusterDecision(EndClone(), "the clone is complete: it no longer reads its source")
     if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
-        return configuration(facts) or Decision(None, "a Restore is running")
+        return configuration(facts) or ClusterDecision(None, "a Restore is running")
     waiting = ""
     for step in STEPS:
         decision = step(facts)
         if decision is not None and decision.action is not None:
             return decision
         waiting = waiting or (decision.message if decision else "")
-    return Decision(None, waiting)
+    return ClusterDecision(None, waiting)
 
 
 # --- the copy of another cluster ------------------------------------------------------------------------------
 
 
-def cloning(facts: Facts) -> Decision:
+def cloning(facts: ClusterFacts) -> ClusterDecision:
     """Nothing else is done before there is a primary: one that has failed leaves no instance."""
     source = facts.spec.data_source
     if source is None:
-        return Decision(None, "")
+        return ClusterDecision(None, "")
     namespace = facts.cluster["metadata"]["namespace"]
     if clone.said(facts.cluster) == clone.FAILED:
         left = next(iter(facts.instances), None)
-        return Decision(EndClone(left) if left else None, clone.message(facts.cluster))
+        return ClusterDecision(EndClone(left) if left else None, clone.message(facts.cluster))
     which = clone.title(source, namespace)
     if facts.instances:
         first = facts.instances[0]
         found = clone.attempt(first.pod)
         if clone.has_failed(found):
-            return Decision(None, found.message)
+            return ClusterDecision(None, found.message)
         if first.digest != facts.digest:
-            return Decision(Make(first.number), f"restarting instance {first.name}")
-        return Decision(KeepClone(), clone.progress(found, which, first.name))
+            return ClusterDecision(Make(first.number), f"restarting instance {first.name}")
+        return ClusterDecision(KeepClone(), clone.progress(found, which, first.name))
     problem = clone.hindrance(source, namespace, facts.source, facts.now) if facts.source else None
     problem = problem or clone.taken(facts.repository)
     if facts.source is None or problem is not None:
-        return Decision(None, problem.message if problem else f"checking {which}")
-    return left_over(facts) or Decision(Clone(), f"cloning {which}")
+        return ClusterDecision(None, problem.message if problem else f"checking {which}")
+    return left_over(facts) or ClusterDecision(Clone(), f"cloning {which}")
 
 
-def left_over(facts: Facts) -> Decision | None:
+def left_over(facts: ClusterFacts) -> ClusterDecision | None:
     """Of an earlier cluster of the name. While a pod of it is there, it may write to its volume and Patroni's maps."""
     if facts.pods:
-        return Decision(None, f"waiting for pod {facts.pods[0]} of an earlier instance to end")
-    return Decision(None, facts.left) if facts.left else None
+        return ClusterDecision(None, f"waiting for pod {facts.pods[0]} of an earlier instance to end")
+    return ClusterDecision(None, facts.left) if facts.left else None
 
 
 # --- names -------------------------------------------------------------------------------------------------------
 
 
-def renamed(facts: Facts) -> Decision | None:
+def renamed(facts: ClusterFacts) -> ClusterDecision | None:
     """In synchronous mode none takes over but those that Patroni has noted by name, and a new pod has a new name.
 
     Where none of them is left to take over, the cluster would be down for ever. What is noted is true of their
@@ -168,36 +168,36 @@ def renamed(facts: Facts) -> Decision | None:
     if found == Rename(leader, tuple(sorted(noted))):
         return None
     able = " and ".join(names.instance_of_pod(name) for name in (found.leader, *found.standbys))
-    return Decision(found, f"{able} may be promoted: their pods are new, and Patroni knew the old ones")
+    return ClusterDecision(found, f"{able} may be promoted: their pods are new, and Patroni knew the old ones")
 
 
 # --- instances ---------------------------------------------------------------------------------------------------
 
 
-def missing(facts: Facts) -> Decision | None:
+def missing(facts: ClusterFacts) -> ClusterDecision | None:
     present = {one.number for one in facts.instances}
     lacking = [number for number in range(1, facts.spec.instances.replicas + 1) if number not in present]
     if not lacking:
         return None
     name = names.instance(facts.name, lacking[0])
     if not facts.instances:
-        return left_over(facts) or Decision(Make(lacking[0]), f"creating instance {name}")
+        return left_over(facts) or ClusterDecision(Make(lacking[0]), f"creating instance {name}")
     if facts.primary is None:
-        return Decision(None, f"instance {name} is created once there is a primary")
+        return ClusterDecision(None, f"instance {name} is created once there is a primary")
     if facts.store.paused:
-        return Decision(
+        return ClusterDecision(
             None, f"instance {name} is created once autofail is on: Patroni creates no replica while it is off"
         )
     if not facts.has_backup and not first_backup_failed(facts):
-        return Decision(None, f"instance {name} is created from the first backup, once there is one")
+        return ClusterDecision(None, f"instance {name} is created from the first backup, once there is one")
     wanted = [one for one in facts.instances if one.number <= facts.spec.instances.replicas]
     unready = [one.name for one in wanted if not one.ready]
     if unready:
-        return Decision(None, f"instance {name} is created once {' and '.join(unready)} is ready")
-    return Decision(Make(lacking[0]), f"creating instance {name}")
+        return ClusterDecision(None, f"instance {name} is created once {' and '.join(unready)} is ready")
+    return ClusterDecision(Make(lacking[0]), f"creating instance {name}")
 
 
-def surplus(facts: Facts) -> Decision | None:
+def surplus(facts: ClusterFacts) -> ClusterDecision | None:
     """The highest numbers go, and never the primary: another one that stays takes over first."""
     wanted = facts.spec.instances.replicas
     beyond = [one for one in facts.instances if one.number > wanted]
@@ -205,23 +205,23 @@ def surplus(facts: Facts) -> Decision | None:
         return None
     primary = facts.primary
     if primary is None:
-        return Decision(None, "instances are removed once there is a primary")
+        return ClusterDecision(None, "instances are removed once there is a primary")
     if facts.store.switching:
-        return Decision(None, f"switching over from {primary.name}")
+        return ClusterDecision(None, f"switching over from {primary.name}")
     kept = [one for one in facts.instances if one.number <= wanted]
     if primary in beyond and not any(_able(one) for one in kept):
-        return Decision(None, f"no remaining instance is ready to take over from {primary.name}")
+        return ClusterDecision(None, f"no remaining instance is ready to take over from {primary.name}")
     removable = [one for one in beyond if one is not primary]
     if removable:
         last = max(removable, key=lambda one: one.number)
-        return Decision(Remove(last), f"removing instance {last.name}")
+        return ClusterDecision(Remove(last), f"removing instance {last.name}")
     return _switch(facts, primary, kept)
 
 
 # --- templates and restarts --------------------------------------------------------------------------------------
 
 
-def outdated(facts: Facts) -> Decision | None:
+def outdated(facts: ClusterFacts) -> ClusterDecision | None:
     """One at a time, replicas first; the next only when the one before is ready again."""
     old = [one for one in facts.instances if one.digest != facts.digest or one.member.pending_restart]
     if not old:
@@ -231,12 +231,12 @@ def outdated(facts: Facts) -> Decision | None:
     if stuck:  # what is new may be the cure
         return _renew(facts, stuck[0])
     if moving:
-        return Decision(None, f"rolling: waiting for {moving[0].name}")
+        return ClusterDecision(None, f"rolling: waiting for {moving[0].name}")
     primary = facts.primary
     if primary is None and len(facts.instances) > 1 and not _is_down(facts):
-        return Decision(None, "rolling: waiting for a primary")
+        return ClusterDecision(None, "rolling: waiting for a primary")
     if primary is not None and facts.store.switching:
-        return Decision(None, f"switching over from {primary.name}")
+        return ClusterDecision(None, f"switching over from {primary.name}")
     replicas = [one for one in old if one is not primary]
     if replicas or primary is None:
         return _renew(facts, max(replicas, key=lambda one: one.number))
@@ -244,7 +244,7 @@ def outdated(facts: Facts) -> Decision | None:
     return _switch(facts, primary, others) if others else _renew(facts, primary)
 
 
-def _is_down(facts: Facts) -> bool:
+def _is_down(facts: ClusterFacts) -> bool:
     """Whether there has been no primary for so long that what is new may be the cure."""
     ready = conditions.find((facts.cluster.get("status") or {}).get("conditions", []), "Ready")
     if ready is None or ready["status"] == "True":
@@ -252,7 +252,7 @@ def _is_down(facts: Facts) -> bool:
     return (facts.now - parse_time(ready["lastTransitionTime"])).total_seconds() > DOWN
 
 
-def _may_be_back(facts: Facts, one: Instance) -> bool:
+def _may_be_back(facts: ClusterFacts, one: Instance) -> bool:
     """Whether it is unready for so short a time that a probe may have come late: that is no reason to renew it.
 
     Of who holds the lock that is also so while it is not known since when, and for longer while it gives the lock up:
@@ -265,22 +265,22 @@ def _may_be_back(facts: Facts, one: Instance) -> bool:
     return (holds or one.runs) and (facts.now - one.unready_since).total_seconds() < grace
 
 
-def _renew(facts: Facts, one: Instance) -> Decision:
+def _renew(facts: ClusterFacts, one: Instance) -> ClusterDecision:
     mark = one.restarted
     if one.digest == facts.digest:
         mark = conditions.timestamp(facts.now)
-    return Decision(Make(one.number, mark), f"rolling: restarting instance {one.name}")
+    return ClusterDecision(Make(one.number, mark), f"rolling: restarting instance {one.name}")
 
 
-def _switch(facts: Facts, primary: Instance, others: list[Instance]) -> Decision:
+def _switch(facts: ClusterFacts, primary: Instance, others: list[Instance]) -> ClusterDecision:
     able = [one for one in others if _able(one)]
     if facts.spec.synchronous:
         able = [one for one in able if one.pod_name in facts.store.synchronous]
     if not able:
-        return Decision(None, f"no replica is ready to take over from {primary.name}")
+        return ClusterDecision(None, f"no replica is ready to take over from {primary.name}")
     best = min(able, key=lambda one: (one.member.replication != "streaming", one.number))
     text = f"switching over from {primary.name} to {best.name}"
-    return Decision(Switch(primary.pod_name, best.pod_name), text)
+    return ClusterDecision(Switch(primary.pod_name, best.pod_name), text)
 
 
 def _able(one: Instance) -> bool:
@@ -291,7 +291,7 @@ def _able(one: Instance) -> bool:
 # --- Patroni's configuration -------------------------------------------------------------------------------------
 
 
-def configuration(facts: Facts) -> Decision | None:
+def configuration(facts: ClusterFacts) -> ClusterDecision | None:
     if facts.store.config is None:
         return None  # the first instance brings it
     wanted = patroni.dynamic(facts.name, facts.spec, paused=paused(facts))
@@ -299,10 +299,10 @@ def configuration(facts: Facts) -> Decision | None:
         return None
     turned = wanted.get("pause", False) != facts.store.paused
     what = f"turning autofail {'off' if wanted.get('pause') else 'on'}" if turned else "configuring PostgreSQL"
-    return Decision(Configure(wanted), what)
+    return ClusterDecision(Configure(wanted), what)
 
 
-def paused(facts: Facts) -> bool:
+def paused(facts: ClusterFacts) -> bool:
     """Autofail goes off only when the cluster is complete: Patroni makes no replica after that."""
     if facts.restoring:
         return True
@@ -315,30 +315,30 @@ def paused(facts: Facts) -> bool:
 # --- the first backup --------------------------------------------------------------------------------------------
 
 
-def first_backup(facts: Facts) -> Decision | None:
+def first_backup(facts: ClusterFacts) -> ClusterDecision | None:
     if facts.has_backup or facts.primary is None or facts.repository is None:
         return None
     hindrance = storage_state.hindrance(facts.repository, storage_state.first(facts.repository))
     if hindrance:
-        return Decision(None, f"the first backup is taken once the Repository is ready: {hindrance}")
+        return ClusterDecision(None, f"the first backup is taken once the Repository is ready: {hindrance}")
     running = [one for one in facts.backups if not operations.is_over(one)]
     if running:
-        return Decision(None, f"waiting for Backup {running[0]['metadata']['name']}")
+        return ClusterDecision(None, f"waiting for Backup {running[0]['metadata']['name']}")
     done = [one for one in facts.backups if operations.phase(one) == "Completed" and not records.is_record(one)]
     if done:
-        return Decision(None, "the first backup is complete; the Repository will list it")
+        return ClusterDecision(None, "the first backup is complete; the Repository will list it")
     due, attempts = backup_due(facts), _attempts(facts)
     if due is not None and facts.now < due:
         times = f" {max(attempts)} times" if attempts and max(attempts) > 1 else ""
         text = f"the first backup has failed{times}; it is tried again at {conditions.timestamp(due)}"
-        return Decision(None, text)
+        return ClusterDecision(None, text)
     name = names.first_backup(facts.name, max(_taken(facts), default=0) + 1)
     failed = [attempts[number] for number in sorted(attempts) if operations.phase(attempts[number]) == "Failed"]
     old = [(one["metadata"]["name"], one["metadata"]["uid"]) for one in failed[: max(0, len(failed) - KEPT_FAILED + 1)]]
-    return Decision(BackUp(name, tuple(old[:DELETED_AT_ONCE])), f"taking the first backup, {name}")
+    return ClusterDecision(BackUp(name, tuple(old[:DELETED_AT_ONCE])), f"taking the first backup, {name}")
 
 
-def backup_due(facts: Facts) -> datetime | None:
+def backup_due(facts: ClusterFacts) -> datetime | None:
     """When a first backup that has failed is tried again: later each time, soon where the spec has changed since."""
     ended = _ended(facts)
     if not ended:
@@ -351,7 +351,7 @@ def backup_due(facts: Facts) -> datetime | None:
     return parse_time(ended) + BACKUP_PACE.pause(1 if changed else number)
 
 
-def _attempts(facts: Facts) -> dict[int, Object]:
+def _attempts(facts: ClusterFacts) -> dict[int, Object]:
     """Our own, by their number: that of the newest is how often it was tried."""
     uid = facts.cluster["metadata"]["uid"]
     own = [one for one in facts.backups if owned.is_owned(one, uid)]
@@ -359,19 +359,19 @@ def _attempts(facts: Facts) -> dict[int, Object]:
     return {number: one for number, one in numbered.items() if number}
 
 
-def _taken(facts: Facts) -> set[int]:
+def _taken(facts: ClusterFacts) -> set[int]:
     return {names.first_backup_attempt(facts.name, one["metadata"]["name"]) for one in facts.backups}
 
 
-def first_backup_failed(facts: Facts) -> bool:
+def first_backup_failed(facts: ClusterFacts) -> bool:
     return any(operations.phase(one) == "Failed" and not records.is_record(one) for one in facts.backups)
 
 
-def _ended(facts: Facts) -> str:
+def _ended(facts: ClusterFacts) -> str:
     own = [one for one in facts.backups if not records.is_record(one)]
     times = [str((one.get("status") or {}).get("completionTime") or "") for one in own]
     return max(filter(None, times), default="")
 
 
-Step = Callable[[Facts], Decision | None]
+Step = Callable[[ClusterFacts], ClusterDecision | None]
 STEPS: tuple[Step, ...] = (renamed, missing, surplus, configuration, outdated, first_backup)

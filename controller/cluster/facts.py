@@ -63,7 +63,7 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class Facts:
+class ClusterFacts:
     cluster: Object
     spec: PostgresClusterSpec
     now: datetime

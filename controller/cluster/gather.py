@@ -8,7 +8,7 @@ import msgspec
 
 from controller import operations, owned, patroni
 from controller.cluster import instance
-from controller.cluster.facts import Facts, Instance
+from controller.cluster.facts import ClusterFacts, Instance
 from controller.context import Context
 from controller.pods import has_ended
 from controller.recovery import plan as plans
@@ -20,14 +20,14 @@ from pgwarden.kube.client import Object
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 
 
-def gather(context: Context, cluster: Object) -> Facts:
+def gather(context: Context, cluster: Object) -> ClusterFacts:
     namespace, name = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
     caches = context.caches
     spec = msgspec.convert(cluster["spec"], PostgresClusterSpec)
     repository = caches.repositories.get(namespace, name)
     pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_CLUSTER, name)
     maps = caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, name)
-    return Facts(
+    return ClusterFacts(
         cluster=cluster,
         spec=spec,
         now=context.clock(),

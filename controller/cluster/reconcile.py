@@ -14,8 +14,8 @@ from controller.cluster.decide import (
     Action,
     BackUp,
     Clone,
+    ClusterDecision,
     Configure,
-    Decision,
     EndClone,
     KeepClone,
     Make,
@@ -25,7 +25,7 @@ from controller.cluster.decide import (
     decide,
     paused,
 )
-from controller.cluster.facts import Facts, Instance
+from controller.cluster.facts import ClusterFacts, Instance
 from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
 from controller.context import Context
 from controller.runtime import conditions, status
@@ -48,7 +48,7 @@ DONE_AT_ONCE, DONE_AGAIN = 10, timedelta(minutes=1)
 HEAVY = Pace(timedelta(minutes=1), timedelta(hours=1))
 
 
-def signature(facts: Facts, action: Action | None) -> tuple[str, bool]:
+def signature(facts: ClusterFacts, action: Action | None) -> tuple[str, bool]:
     """What *action* is, the same for the same thing done again, and whether it costs connections. Empty: not counted.
 
     A new spec is another thing.
@@ -103,14 +103,14 @@ class ClusterController:
         if decision.action is not None:
             trouble = await self._act(facts, decision.action)
             if trouble:
-                decision = Decision(None, trouble)
+                decision = ClusterDecision(None, trouble)
                 if trouble == self._in_the_way.get(key) and not facts.initialized:
                     facts = dataclasses.replace(facts, fault=trouble)
             await self._tell(facts, decision)
         await self._report(facts, decision)
         return STEADY if not decision.message and facts.primary else UNSETTLED
 
-    def _paced(self, key: Key, facts: Facts, decision: Decision) -> Decision:
+    def _paced(self, key: Key, facts: ClusterFacts, decision: ClusterDecision) -> ClusterDecision:
         """*decision*, without its action where that was done already, in vain, and its time has not come again."""
         what, heavy = signature(facts, decision.action)
         if not what:
@@ -118,17 +118,17 @@ class ClusterController:
         if not heavy:
             if self._done.take((key, what), facts.now):
                 return decision
-            return Decision(None, f"{decision.message}: repeated often, again within a minute")
+            return ClusterDecision(None, f"{decision.message}: repeated often, again within a minute")
         known, due = self._heavy.get((key, what)), self._heavy.next((key, what))
         if known is None or due is None or facts.now >= due:
             self._heavy.tried((key, what), facts.now)
             return decision
         often = f": requested {known.times} times, again at {conditions.timestamp(due)}" if known.times > 1 else ""
-        return Decision(None, decision.message + often)
+        return ClusterDecision(None, decision.message + often)
 
     # --- what always stands ----------------------------------------------------------------------------------------
 
-    async def _stand(self, facts: Facts) -> Facts:
+    async def _stand(self, facts: ClusterFacts) -> ClusterFacts:
         cluster, spec = facts.cluster, facts.spec
         await self._own_patroni(facts)
         for plural, obj in render.account(cluster):
@@ -144,13 +144,13 @@ class ClusterController:
         await self._apply("configmaps", told)
         return facts
 
-    async def _last_primary(self, facts: Facts) -> str:
+    async def _last_primary(self, facts: ClusterFacts) -> str:
         """While there is none, who was it: the status is remembered longer than a pod."""
         path = self._path("configmaps", facts, names.cluster_patroni(facts.name))
         found = await self._context.client.find(path)
         return str(((found or {}).get("data") or {}).get("primary", ""))
 
-    async def _own_patroni(self, facts: Facts) -> None:
+    async def _own_patroni(self, facts: ClusterFacts) -> None:
         """Patroni makes its ConfigMaps itself; they must go with the cluster. Those of an earlier one go now."""
         caches, cluster = self._context.caches, facts.cluster
         namespace = cluster["metadata"]["namespace"]
@@ -165,12 +165,12 @@ class ClusterController:
                 owner = render.metadata(cluster, "")["ownerReferences"]
                 await self._context.client.merge(path, {"metadata": {"ownerReferences": owner}})
 
-    async def _has_instance(self, facts: Facts) -> bool:
+    async def _has_instance(self, facts: ClusterFacts) -> bool:
         """Before the first, what Patroni keeps was written by the last pods of an earlier cluster of the name."""
         first = self._path("deployments", facts, names.instance(facts.name, 1))
         return bool(facts.instances) or await self._context.client.find(first) is not None
 
-    async def _credentials(self, facts: Facts) -> Facts:
+    async def _credentials(self, facts: ClusterFacts) -> ClusterFacts:
         """A fault if they were deleted: new passwords would not match those in PostgreSQL."""
         name = names.cluster_credentials(facts.name)
         found = await self._context.client.find(self._path("secrets", facts, name))
@@ -197,7 +197,7 @@ class ClusterController:
 
     # --- one thing -----------------------------------------------------------------------------------------------
 
-    async def _act(self, facts: Facts, action: Action) -> str:
+    async def _act(self, facts: ClusterFacts, action: Action) -> str:
         """Why it could not be done for want of something, or nothing."""
         client, namespace = self._context.client, facts.cluster["metadata"]["namespace"]
         match action:
@@ -227,14 +227,14 @@ class ClusterController:
                     await client.delete(paths.of("backups", namespace, old), uid=uid)
         return ""
 
-    async def _clone(self, facts: Facts, action: Clone | KeepClone) -> str:
+    async def _clone(self, facts: ClusterFacts, action: Clone | KeepClone) -> str:
         source = facts.spec.data_source
         trouble = await self._sources.give(facts.cluster, source) if source is not None else ""
         if not trouble and isinstance(action, Clone):
             return await self._make(facts, 1, "")
         return trouble
 
-    async def _make(self, facts: Facts, number: int, restarted: str) -> str:
+    async def _make(self, facts: ClusterFacts, number: int, restarted: str) -> str:
         """Why it cannot be made yet, or nothing."""
         cluster, client = facts.cluster, self._context.client
         claim = instance.claim(cluster, facts.spec, number)
@@ -254,7 +254,7 @@ class ClusterController:
         await client.apply(path, deployment)
         return ""
 
-    async def _stranger(self, facts: Facts, found: Object) -> str:
+    async def _stranger(self, facts: ClusterFacts, found: Object) -> str:
         """Why *found* is not this cluster's, with an Event the first time; or nothing."""
         key, why = (facts.cluster["metadata"]["namespace"], facts.name), stranger(found, facts.cluster)
         if why and self._in_the_way.get(key) != why:
@@ -262,7 +262,7 @@ class ClusterController:
             await self._context.recorder.warning(facts.cluster, "NotOurs", why)
         return why
 
-    async def _remove(self, facts: Facts, one: Instance) -> None:
+    async def _remove(self, facts: ClusterFacts, one: Instance) -> None:
         """The claim first, which Kubernetes keeps until its pod has gone: ended in between, this is begun again."""
         client, path = self._context.client, self._path("persistentvolumeclaims", facts, one.name)
         claim = await client.find(path)
@@ -272,7 +272,7 @@ class ClusterController:
             await self._stranger(facts, claim)
         await client.delete(self._path("deployments", facts, one.name), uid=one.deployment["metadata"]["uid"])
 
-    async def _switch(self, facts: Facts, leader: str, candidate: str) -> None:
+    async def _switch(self, facts: ClusterFacts, leader: str, candidate: str) -> None:
         asked = patroni.switchover(facts.name, leader, candidate)
         path = self._path("configmaps", facts, asked["metadata"]["name"])
         if await self._context.client.find(path) is None:
@@ -281,7 +281,7 @@ class ClusterController:
         else:
             await self._context.client.merge(path, patroni.switchover_patch(asked))
 
-    async def _rename(self, facts: Facts, leader: str, standbys: tuple[str, ...]) -> None:
+    async def _rename(self, facts: ClusterFacts, leader: str, standbys: tuple[str, ...]) -> None:
         path = self._path("configmaps", facts, names.patroni_object(facts.name, patroni.SYNC))
         try:
             await self._context.client.merge(
@@ -292,14 +292,14 @@ class ClusterController:
 
     # --- what is said --------------------------------------------------------------------------------------------
 
-    async def _tell(self, facts: Facts, decision: Decision) -> None:
+    async def _tell(self, facts: ClusterFacts, decision: ClusterDecision) -> None:
         action = decision.action
         if action is None or isinstance(action, KeepClone):
             return
         reason = type(action).__name__
         await self._context.recorder.normal(facts.cluster, reason, decision.message)
 
-    async def _report(self, facts: Facts, decision: Decision) -> None:
+    async def _report(self, facts: ClusterFacts, decision: ClusterDecision) -> None:
         after = report.status(facts, decision)
         before = self._told.before(facts.cluster, after)
         for one in after["conditions"]:
@@ -316,5 +316,5 @@ class ClusterController:
             await self._context.recorder.normal(facts.cluster, "NewPrimary", f"{primary} is the primary, after {was}")
         await status.write(self._context.client, "postgresclusters", facts.cluster, after)
 
-    def _path(self, plural: str, facts: Facts, name: str) -> str:
+    def _path(self, plural: str, facts: ClusterFacts, name: str) -> str:
         return paths.of(plural, facts.cluster["metadata"]["namespace"], name)

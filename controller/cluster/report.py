@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from controller import admission, pods
 from controller.cluster import clone, decide
-from controller.cluster.decide import Clone, Decision
-from controller.cluster.facts import Facts, Instance
+from controller.cluster.decide import Clone, ClusterDecision
+from controller.cluster.facts import ClusterFacts, Instance
 from controller.runtime import conditions
 from pgwarden.api import records
 from pgwarden.kube.client import Object
 
 
-def status(facts: Facts, decision: Decision) -> Object:
+def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
     before = facts.cluster.get("status") or {}
     generation = facts.cluster["metadata"]["generation"]
     known = before.get("conditions", [])
@@ -49,7 +49,7 @@ def status(facts: Facts, decision: Decision) -> Object:
     )
 
 
-def _of_repository(facts: Facts) -> Object:
+def _of_repository(facts: ClusterFacts) -> Object:
     found = (facts.repository or {}).get("status") or {}
     window: Object = next(iter(found.get("recoveryWindow") or []), {})
     return {
@@ -58,7 +58,7 @@ def _of_repository(facts: Facts) -> Object:
     }
 
 
-def _instance(facts: Facts, one: Instance) -> Object:
+def _instance(facts: ClusterFacts, one: Instance) -> Object:
     role = "primary" if one is facts.primary else one.member.role or "unknown"
     if role == "primary" and one is not facts.primary:
         role = "unknown"  # it has said so before it lost the lock
@@ -81,7 +81,7 @@ def _instance(facts: Facts, one: Instance) -> Object:
 Judgement = tuple[bool | None, str, str]
 
 
-def _ready(facts: Facts) -> Judgement:
+def _ready(facts: ClusterFacts) -> Judgement:
     if facts.fault:
         return False, "Fault", facts.fault
     primary = facts.primary
@@ -92,7 +92,7 @@ def _ready(facts: Facts) -> Judgement:
     return False, "NoPrimary", _why_no_primary(facts)
 
 
-def _data_source(facts: Facts, decision: Decision) -> Judgement:
+def _data_source(facts: ClusterFacts, decision: ClusterDecision) -> Judgement:
     source, namespace = facts.spec.data_source, facts.cluster["metadata"]["namespace"]
     which = clone.title(source, namespace) if source else ""
     if facts.initialized:
@@ -111,7 +111,7 @@ def _data_source(facts: Facts, decision: Decision) -> Judgement:
     return False, problem.reason if problem else other, decision.message
 
 
-def _why_no_primary(facts: Facts) -> str:
+def _why_no_primary(facts: ClusterFacts) -> str:
     if facts.store.paused:
         until = "the Restore has ended" if facts.restoring and facts.spec.autofail else "spec.autofail is true"
         return (
@@ -125,13 +125,13 @@ def _why_no_primary(facts: Facts) -> str:
     return f"there is no primary now ({said}){_stuck(facts)}"
 
 
-def _stuck(facts: Facts) -> str:
+def _stuck(facts: ClusterFacts) -> str:
     """The end of a sentence: why a pod does not start, where Kubernetes says so; else empty."""
     reason = pods.waiting_reason(one.pod for one in facts.instances if one.pod is not None)
     return f"; {reason}" if reason else ""
 
 
-def _complete(facts: Facts, decision: Decision) -> Judgement:
+def _complete(facts: ClusterFacts, decision: ClusterDecision) -> Judgement:
     wanted = facts.spec.instances.replicas
     ready = sum(one.ready for one in facts.instances)
     if decision.message:
@@ -145,14 +145,14 @@ def _complete(facts: Facts, decision: Decision) -> Judgement:
     return True, "AsSpecified", f"all {wanted} instances match the spec"
 
 
-def _autofail_word(facts: Facts) -> str:
+def _autofail_word(facts: ClusterFacts) -> str:
     wanted_off, is_off = facts.restoring or not facts.spec.autofail, facts.store.paused
     if wanted_off == is_off:
         return "off" if is_off else "on"
     return "turning off" if wanted_off else "turning on"
 
 
-def _autofail(facts: Facts) -> Judgement:
+def _autofail(facts: ClusterFacts) -> Judgement:
     word = _autofail_word(facts)
     if word == "off":
         why = "a Restore is running" if facts.restoring and facts.spec.autofail else "spec.autofail is false"
@@ -168,7 +168,7 @@ def _autofail(facts: Facts) -> Judgement:
     return True, "On", f"{len(others)} replica{'s' if len(others) != 1 else ''} can take over"
 
 
-def _backed_up(facts: Facts) -> Judgement:
+def _backed_up(facts: ClusterFacts) -> Judgement:
     last = ((facts.repository or {}).get("status") or {}).get("lastBackup")
     if last:
         return True, "HasBackup", f"the last backup is {last.get('label')}"
@@ -183,7 +183,7 @@ def _backed_up(facts: Facts) -> Judgement:
     return False, "NoBackup", "there is no backup yet"
 
 
-def _phase(facts: Facts, listed: list[Object]) -> str:
+def _phase(facts: ClusterFacts, listed: list[Object]) -> str:
     if facts.fault or _clone_failed(listed):
         return "Failed"
     if facts.primary is None:
@@ -202,7 +202,7 @@ def _clone_failed(listed: list[Object]) -> bool:
     return found is not None and found["reason"] == clone.FAILED
 
 
-def _message(facts: Facts, listed: list[Object]) -> str:
+def _message(facts: ClusterFacts, listed: list[Object]) -> str:
     for kind in (clone.CONDITION, "Ready", "BackedUp", "Complete"):
         found = conditions.find(listed, kind)
         if found is not None and found["status"] != "True":

@@ -10,7 +10,7 @@ import structlog
 
 from controller.context import Context
 from controller.repository import storages
-from controller.repository.facts import Facts
+from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from pgwarden.kube import errors
 from pgwarden.kube.cache import about
@@ -26,7 +26,7 @@ _ROUNDED = timedelta(seconds=1)
 _AT_ONCE = 50  # Backups written to in one look: the others are seen at the next one
 
 
-async def tell(context: Context, facts: Facts, after: Object) -> None:
+async def tell(context: Context, facts: RepositoryFacts, after: Object) -> None:
     """Say of each Backup whose set has gone that it has, and of one whose set is back that it is there again.
 
     *after* is the status that the Repository of *facts* is about to be given.
@@ -94,7 +94,7 @@ def _place(one: Object) -> Set:
     return str(one.get("label")), one.get("storage") or one.get("repo") or 0
 
 
-def read(facts: Facts) -> dict[str, set[str]]:
+def read(facts: RepositoryFacts) -> dict[str, set[str]]:
     """The labels of all sets in each storage that has just been read."""
     found: dict[str, set[str]] = {storage.name: set() for storage in storages.read(facts)}
     for one in facts.info.backups if facts.info else ():

@@ -1,4 +1,4 @@
-"""Judgements over Facts: one small function per condition, each a Verdict. Pure."""
+"""Judgements over the facts: one small function per condition, each a ConditionVerdict. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller.repository import segment, storages
-from controller.repository.facts import Facts
+from controller.repository.facts import RepositoryFacts
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import info as pgbackrest_info
 from pgwarden.storages import explain
@@ -22,7 +22,7 @@ BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet"}
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ConditionVerdict:
     """`status` None is Unknown. `reason` is for programs, `message` for people."""
 
     status: bool | None
@@ -30,25 +30,29 @@ class Verdict:
     message: str
 
 
-def reachable(facts: Facts) -> Verdict:
+def reachable(facts: RepositoryFacts) -> ConditionVerdict:
     """Whether the repository host answers and can read every storage."""
     if facts.secret_error:
-        return Verdict(False, "SecretMissing", facts.secret_error)
+        return ConditionVerdict(False, "SecretMissing", facts.secret_error)
     if facts.in_the_way:
-        return Verdict(False, "NotOurs", facts.in_the_way)
+        return ConditionVerdict(False, "NotOurs", facts.in_the_way)
     if not facts.host_ready:
-        return Verdict(False, "HostNotReady", facts.host_message or "the repository host's pod is not ready yet")
+        return ConditionVerdict(
+            False, "HostNotReady", facts.host_message or "the repository host's pod is not ready yet"
+        )
     if facts.info_error:
-        return Verdict(False, explain(facts.info_error).reason, storages.why(facts, facts.info_error))
+        return ConditionVerdict(False, explain(facts.info_error).reason, storages.why(facts, facts.info_error))
     told = [(storage.name, storage.trouble) for storage in storages.look(facts) if storage.trouble]
     if told:
         fine = [name for name in facts.spec.storages if name not in dict(told)]
         parts = [f"storage {name}: {trouble.sentence}" for name, trouble in told]
-        return Verdict(False, told[0][1].reason, "; ".join([*parts, *(f"storage {name} responds" for name in fine)]))
-    return Verdict(True, "HostAnswers", f"the repository host reads {' and '.join(facts.spec.storages)}")
+        return ConditionVerdict(
+            False, told[0][1].reason, "; ".join([*parts, *(f"storage {name} responds" for name in fine)])
+        )
+    return ConditionVerdict(True, "HostAnswers", f"the repository host reads {' and '.join(facts.spec.storages)}")
 
 
-def stanza_missing(facts: Facts) -> bool:
+def stanza_missing(facts: RepositoryFacts) -> bool:
     """No stanza, or not in every storage."""
     missing = {pgbackrest_info.MISSING_PATH, pgbackrest_info.MISSING_DATA}
     if facts.info is None:
@@ -56,25 +60,27 @@ def stanza_missing(facts: Facts) -> bool:
     return facts.info.code in missing or any(repo.code in missing for repo in facts.info.repos)
 
 
-def stanza(facts: Facts) -> Verdict:
+def stanza(facts: RepositoryFacts) -> ConditionVerdict:
     if not facts.host_ready or facts.info_error:
-        return Verdict(None, "HostNotReady", "unknown while the repository host is unreachable")
+        return ConditionVerdict(None, "HostNotReady", "unknown while the repository host is unreachable")
     mismatch = foreign_cluster(facts)
     if mismatch is not None:
         return mismatch
     gone = " and ".join(storage.name for storage in storages.unreadable(facts))
     if gone:
-        return Verdict(None, "StorageNotReadable", f"unknown while storage {gone} cannot be read")
+        return ConditionVerdict(None, "StorageNotReadable", f"unknown while storage {gone} cannot be read")
     if facts.info is not None and not stanza_missing(facts):
-        return Verdict(True, "StanzaCreated", f"stanza {facts.info.stanza} exists in every storage")
+        return ConditionVerdict(True, "StanzaCreated", f"stanza {facts.info.stanza} exists in every storage")
     if facts.stanza_error:
-        return Verdict(False, "StanzaCreateFailed", storages.why(facts, facts.stanza_error))
+        return ConditionVerdict(False, "StanzaCreateFailed", storages.why(facts, facts.stanza_error))
     if facts.primary is None:
-        return Verdict(False, "NoPrimary", "the stanza is created once a PostgreSQL primary responds; " + _pods(facts))
-    return Verdict(False, "StanzaPending", "the stanza is being created")
+        return ConditionVerdict(
+            False, "NoPrimary", "the stanza is created once a PostgreSQL primary responds; " + _pods(facts)
+        )
+    return ConditionVerdict(False, "StanzaPending", "the stanza is being created")
 
 
-def wants_stanza(facts: Facts) -> bool:
+def wants_stanza(facts: RepositoryFacts) -> bool:
     """Whether stanza-create is to be run now; never on what belongs to another cluster. It goes through the storages by
     number and ends at the first that cannot be read: those before that one need not wait for it.
     """
@@ -85,7 +91,7 @@ def wants_stanza(facts: Facts) -> bool:
     return stanza_missing(facts) and (not away or any(storages.lacks_stanza(facts, number) for number in before))
 
 
-def foreign_cluster(facts: Facts) -> Verdict | None:
+def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:
     """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
     if facts.primary is None or facts.info is None:
         return None
@@ -93,7 +99,7 @@ def foreign_cluster(facts: Facts) -> Verdict | None:
     for number, storage in enumerate(facts.spec.storages, 1):
         current = facts.info.current(number)
         if mine and current is not None and current.system_id != mine:
-            return Verdict(
+            return ConditionVerdict(
                 False,
                 "SystemIdentifierMismatch",
                 f"pod {facts.primary.name} is PostgreSQL cluster {mine}, but storage {storage} holds stanza "
@@ -103,50 +109,50 @@ def foreign_cluster(facts: Facts) -> Verdict | None:
     return None
 
 
-def archiving(facts: Facts) -> Verdict:
+def archiving(facts: RepositoryFacts) -> ConditionVerdict:
     """True only when a segment was seen in every storage and the archiver is not failing now."""
     primary = facts.primary
     if primary is None:
-        return Verdict(None, "NoPrimary", _pods(facts))
+        return ConditionVerdict(None, "NoPrimary", _pods(facts))
     if primary.postgres.archive_mode not in {"on", "always"}:
         if primary.postgres.pending_restart:
-            return Verdict(
+            return ConditionVerdict(
                 False,
                 "RestartOwed",
                 f"archive_mode is set; restart PostgreSQL in pod {primary.name} to start archiving",
             )
-        return Verdict(False, "ArchiveModeOff", f"archive_mode is off in pod {primary.name}")
+        return ConditionVerdict(False, "ArchiveModeOff", f"archive_mode is off in pod {primary.name}")
     command = primary.postgres.archive_command or "(empty)"
     if "pgwarden" not in command:
-        return Verdict(
+        return ConditionVerdict(
             False, "OtherArchiveCommand", f"archive_command in pod {primary.name} is not pgwarden's: {command}"
         )
     failing = _failing(facts)
     if failing:
-        return Verdict(False, "ArchiveCommandFailing", failing)
+        return ConditionVerdict(False, "ArchiveCommandFailing", failing)
     if facts.info is None:
-        return Verdict(None, "RepositoryUnknown", "the contents of the repository are not known yet")
+        return ConditionVerdict(None, "RepositoryUnknown", "the contents of the repository are not known yet")
     gone = " and ".join(storage.name for storage in storages.unreadable(facts))
     if gone:
-        return Verdict(None, "StorageNotReadable", f"unknown while storage {gone} cannot be read")
+        return ConditionVerdict(None, "StorageNotReadable", f"unknown while storage {gone} cannot be read")
     newest: list[str] = []
     for number, storage in enumerate(facts.spec.storages, 1):
         archive = facts.info.archive(number)
         if archive is None or not archive.max:
-            return Verdict(False, "NoWALYet", segment.message(facts, storage, _no_stanza(facts)))
+            return ConditionVerdict(False, "NoWALYet", segment.message(facts, storage, _no_stanza(facts)))
         newest.append(archive.max)
-    return Verdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
+    return ConditionVerdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
 
 
-def ready(facts: Facts) -> Verdict:
+def ready(facts: RepositoryFacts) -> ConditionVerdict:
     """All that a backup needs: host, storage, stanza. Names the first thing that is missing."""
     for verdict in (reachable(facts), stanza(facts)):
         if verdict.status is not True:
-            return Verdict(False, verdict.reason, verdict.message)
-    return Verdict(True, "Ready", "the repository takes WAL and backups")
+            return ConditionVerdict(False, verdict.reason, verdict.message)
+    return ConditionVerdict(True, "Ready", "the repository takes WAL and backups")
 
 
-def phase(facts: Facts) -> str:
+def phase(facts: RepositoryFacts) -> str:
     if ready(facts).status is not True:
         if foreign_cluster(facts):
             return "Failed"
@@ -158,12 +164,12 @@ def phase(facts: Facts) -> str:
     )
 
 
-def settled(facts: Facts) -> bool:
+def settled(facts: RepositoryFacts) -> bool:
     """Nothing is being waited for. Without a primary that answers something is, unless no pod is to be protected."""
     return phase(facts) == "Ready" and (facts.primary is not None or not facts.pods)
 
 
-def pause(facts: Facts, conditions: list[Object]) -> float:
+def pause(facts: RepositoryFacts, conditions: list[Object]) -> float:
     """Seconds until the next look. Storage and PostgreSQL send no events; all else wakes the controller by a watch."""
     if settled(facts):
         return STEADY
@@ -171,7 +177,7 @@ def pause(facts: Facts, conditions: list[Object]) -> float:
     return min(STEADY, max(UNSETTLED, (facts.now - turned).total_seconds() * PATIENCE))
 
 
-def needs_fence(facts: Facts) -> bool:
+def needs_fence(facts: RepositoryFacts) -> bool:
     """An idle cluster archives its first segment only after 16 MB: close it, so that archiving is seen to work.
 
     Only where that can help, and in its time (`segment`).
@@ -179,13 +185,13 @@ def needs_fence(facts: Facts) -> bool:
     return archiving(facts).reason == "NoWALYet" and not segment.hindrance(facts, _no_stanza(facts))
 
 
-def _no_stanza(facts: Facts) -> str:
+def _no_stanza(facts: RepositoryFacts) -> str:
     """Why the stanza is not in every storage; empty where it is."""
     found = stanza(facts)
     return "" if found.status is True else found.message
 
 
-def _failing(facts: Facts) -> str:
+def _failing(facts: RepositoryFacts) -> str:
     primary = facts.primary
     if primary is None:
         return ""
@@ -203,19 +209,19 @@ def _failing(facts: Facts) -> str:
     )
 
 
-def _has_taken_wal(facts: Facts) -> bool:
+def _has_taken_wal(facts: RepositoryFacts) -> bool:
     """It has worked before, so that what is there is safe and something needs a hand."""
     return bool(((facts.repository.get("status") or {}).get("archive") or {}).get("max"))
 
 
-def _stanza_made(facts: Facts) -> str:
+def _stanza_made(facts: RepositoryFacts) -> str:
     """When, as far as the status knows; what failed before that has failed for want of a stanza."""
     listed = (facts.repository.get("status") or {}).get("conditions", [])
     made = next((one for one in listed if one["type"] == "StanzaCreated" and one["status"] == "True"), None)
     return str(made["lastTransitionTime"]) if made else f"{facts.now:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _pods(facts: Facts) -> str:
+def _pods(facts: RepositoryFacts) -> str:
     if not facts.pods:
         name = facts.repository["metadata"]["name"]
         return f"no pod carries the label pgwarden.io/repository: {name}"

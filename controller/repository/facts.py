@@ -57,7 +57,7 @@ class PodView:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RepositoryFacts:
     repository: Object
     spec: RepositorySpec
     now: datetime

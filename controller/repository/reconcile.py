@@ -15,7 +15,7 @@ from controller.agents import AgentError
 from controller.context import Context
 from controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
 from controller.repository import backups_available, decide, metrics, render, report, secrets, segment
-from controller.repository.facts import Facts, PodView
+from controller.repository.facts import PodView, RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
@@ -79,7 +79,7 @@ class RepositoryController:
         places = storages.places(spec, context.settings.defaults, *key)
         if answer.refused:
             places = await self._in_force(repository, places)
-        facts = Facts(repository, spec, context.clock(), places=places, refused=answer.refused)
+        facts = RepositoryFacts(repository, spec, context.clock(), places=places, refused=answer.refused)
         try:
             if all(place.is_complete for place in places):
                 await self._apply_objects(repository, spec, places)
@@ -205,7 +205,7 @@ class RepositoryController:
             if "deletionTimestamp" not in pod["metadata"] and not has_ended(pod)
         ]
 
-    async def _gather(self, facts: Facts) -> Facts:
+    async def _gather(self, facts: RepositoryFacts) -> RepositoryFacts:
         namespace, name = facts.repository["metadata"]["namespace"], facts.repository["metadata"]["name"]
         caches = self._context.caches
         pods = await asyncio.gather(*(self._ask(namespace, name, pod) for pod in self._pods(namespace, name)))
@@ -236,7 +236,7 @@ class RepositoryController:
             return dataclasses.replace(pod, error=str(error))
         return dataclasses.replace(pod, answer=answer)
 
-    async def _ask_host(self, facts: Facts) -> Facts:
+    async def _ask_host(self, facts: RepositoryFacts) -> RepositoryFacts:
         namespace, name = facts.repository["metadata"]["namespace"], facts.repository["metadata"]["name"]
         caches = self._context.caches
         mine = caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, name)
@@ -255,7 +255,7 @@ class RepositoryController:
 
     # --- act -----------------------------------------------------------------------------------------------------
 
-    async def _advance(self, key: Key, facts: Facts) -> Facts:
+    async def _advance(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Make the stanza, then see to it that a first segment is archived."""
         if decide.wants_stanza(facts):
             facts = await self._make_stanza(key, facts)
@@ -267,7 +267,7 @@ class RepositoryController:
         )
         return await self._ask_for_segment(key, facts) if decide.needs_fence(facts) else facts
 
-    async def _make_stanza(self, key: Key, facts: Facts) -> Facts:
+    async def _make_stanza(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""
         host_ip, error = self._host_ip(*key), ""
         known, again = self._stanzas.get(key), self._stanzas.next(key)
@@ -287,13 +287,13 @@ class RepositoryController:
         await self._context.recorder.normal(facts.repository, "StanzaCreated", f"created stanza {names.stanza(key[1])}")
         return await self._ask_host(facts)
 
-    def _is_on_the_way(self, key: Key, facts: Facts) -> bool:
+    def _is_on_the_way(self, key: Key, facts: RepositoryFacts) -> bool:
         """Whether the primary's pod works with another configuration than it was given a moment ago."""
         digest, since = self._given.get(key, ("", facts.now))
         has = facts.primary.answer.config_hash if facts.primary and facts.primary.answer else ""
         return bool(digest and has and has != digest and facts.now - since < ARRIVED)
 
-    async def _ask_for_segment(self, key: Key, facts: Facts) -> Facts:
+    async def _ask_for_segment(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """That it is asked for is in the status before: whoever looks next, this process or another, knows it."""
         facts = dataclasses.replace(facts, now=self._context.clock())  # the look may have taken its time
         before, primary = facts.repository.get("status") or {}, facts.primary
@@ -323,7 +323,7 @@ class RepositoryController:
                 return str(pod["status"]["podIP"])
         return ""
 
-    async def _report(self, key: Key, facts: Facts) -> list[Object]:
+    async def _report(self, key: Key, facts: RepositoryFacts) -> list[Object]:
         """Write the status; its conditions."""
         caches = self._context.caches
         uids = {
@@ -338,7 +338,7 @@ class RepositoryController:
         told: list[Object] = after["conditions"]
         return told
 
-    async def _tell(self, facts: Facts, after: Object) -> None:
+    async def _tell(self, facts: RepositoryFacts, after: Object) -> None:
         """An Event for each condition that turned. What Ready says while it is False, another has said."""
         recorder = self._context.recorder
         before = self._told.before(facts.repository, after).get("conditions", [])

@@ -1,4 +1,4 @@
-"""The status of a Repository out of its Facts. Pure."""
+"""The status of a Repository out of its facts. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from controller import admission
 from controller.repository import decide, segment, storages
-from controller.repository.facts import Facts
+from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.contract.status import Archiver
@@ -18,7 +18,7 @@ from pgwarden.rules.common import objects
 LISTED_BACKUPS = backup_sets.LISTED
 
 
-def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
+def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
     """*backup_names* maps the uid of a Backup object to its name."""
     before = facts.repository.get("status") or {}
     generation = facts.repository["metadata"]["generation"]
@@ -62,7 +62,7 @@ def status(facts: Facts, backup_names: Mapping[str, str]) -> Object:
     return after | _of_primary(facts) | _of_repository(facts, before, sets)
 
 
-def _of_primary(facts: Facts) -> Object:
+def _of_primary(facts: RepositoryFacts) -> Object:
     """Kept as they were while no primary answers: stale, but the best that is known."""
     if facts.primary is None:
         return {}
@@ -73,7 +73,7 @@ def _of_primary(facts: Facts) -> Object:
     }
 
 
-def _sets(facts: Facts, backup_names: Mapping[str, str]) -> dict[str, list[Object]]:
+def _sets(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> dict[str, list[Object]]:
     """All sets of each storage that could be read, newest first: in full those that may be listed or named."""
     named, info = facts.spec.storages, facts.info
     found: dict[str, list[Object]] = {storage.name: [] for storage in storages.read(facts)}
@@ -106,7 +106,7 @@ def _total(entries: list[Object]) -> int | None:
     return sum(counts) if counts else None
 
 
-def _of_repository(facts: Facts, before: Object, sets: Mapping[str, list[Object]]) -> Object:
+def _of_repository(facts: RepositoryFacts, before: Object, sets: Mapping[str, list[Object]]) -> Object:
     """What is in the storages. Of one that cannot be read now, what was known last."""
     if facts.info is None:
         return {}
@@ -139,7 +139,7 @@ def _kept(before: Object, field: str, gone: set[str]) -> list[Object]:
     return [entry for entry in before.get(field) or [] if entry.get("storage") in gone]
 
 
-def _windows(facts: Facts, info: Info, latest: str, gone: set[str]) -> list[Object]:
+def _windows(facts: RepositoryFacts, info: Info, latest: str, gone: set[str]) -> list[Object]:
     named = facts.spec.storages
     return [
         {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.repository.facts import Facts
+from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
 from pgwarden.api.target import parse_time
@@ -47,18 +47,18 @@ class Asked:
         }
 
 
-def asked(facts: Facts) -> Asked | None:
+def asked(facts: RepositoryFacts) -> Asked | None:
     """When one was asked for last, and how often in this series. Another spec begins another series."""
     found = [one for known in _known(facts) if (one := _read(known, facts))]
     return max(found, key=lambda one: one.last, default=None)
 
 
-def _known(facts: Facts) -> list[Any]:
+def _known(facts: RepositoryFacts) -> list[Any]:
     """What the status says, and what this process remembers."""
     return [(facts.repository.get("status") or {}).get(FIELD), facts.segment_asked]
 
 
-def _read(known: Any, facts: Facts) -> Asked | None:
+def _read(known: Any, facts: RepositoryFacts) -> Asked | None:
     if not isinstance(known, dict):
         return None
     generation = facts.repository["metadata"]["generation"]
@@ -71,13 +71,13 @@ def _read(known: Any, facts: Facts) -> Asked | None:
     return Asked(last, times if known.get("generation") == generation else 0, generation)
 
 
-def ask(facts: Facts) -> Asked:
+def ask(facts: RepositoryFacts) -> Asked:
     """One more, now."""
     before = asked(facts)
     return Asked(facts.now, before.times + 1 if before else 1, facts.repository["metadata"]["generation"])
 
 
-def kept(facts: Facts, *, archives: bool) -> Object | None:
+def kept(facts: RepositoryFacts, *, archives: bool) -> Object | None:
     """`status.segmentAsked` from now on. It stays for a while where all is well: what turns often is one series."""
     before = asked(facts)
     if before is None or (archives and facts.now - before.last > PACE.longest):
@@ -91,7 +91,7 @@ def call() -> Call[Fenced]:
     return calls.fence(WAIT_SECONDS, every=PACE.first.total_seconds())
 
 
-def lacking(facts: Facts) -> list[str]:
+def lacking(facts: RepositoryFacts) -> list[str]:
     """The storages in which no segment has been seen."""
     if facts.info is None:
         return []
@@ -100,7 +100,7 @@ def lacking(facts: Facts) -> list[str]:
     return [storage for number, storage in named if not ((one := archives[number]) and one.max)]
 
 
-def hindrance(facts: Facts, stanza: str) -> str:
+def hindrance(facts: RepositoryFacts, stanza: str) -> str:
     """Why none is asked for now; empty where one may be. *stanza*: why that is not in every storage, or empty."""
     if facts.secret_error:
         return f"no WAL switch is requested until the Secret exists: {facts.secret_error}"
@@ -123,13 +123,13 @@ def hindrance(facts: Facts, stanza: str) -> str:
     return ""
 
 
-def message(facts: Facts, storage: str, stanza: str) -> str:
+def message(facts: RepositoryFacts, storage: str, stanza: str) -> str:
     """Of NoWALYet."""
     why = hindrance(facts, stanza) or "a WAL switch is requested"
     return f"no WAL segment has been seen in storage {storage} yet; {why}"
 
 
-def event(facts: Facts) -> str:
+def event(facts: RepositoryFacts) -> str:
     pod = facts.primary.name if facts.primary else "?"
     where = " and ".join(f"storage {storage}" for storage in lacking(facts))
     return f"asking PostgreSQL in pod {pod} to switch WAL: {where} has no segment yet"
@@ -140,5 +140,5 @@ def _told(before: Asked) -> str:
     return f"a WAL switch was requested{often} at {conditions.timestamp(before.last)}"
 
 
-def _failed(facts: Facts) -> str:
+def _failed(facts: RepositoryFacts) -> str:
     return f" ({facts.segment_error})" if facts.segment_error else ""

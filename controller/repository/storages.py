@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from controller import credentials
-from controller.repository.facts import Facts
+from controller.repository.facts import RepositoryFacts
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest import info as pgbackrest_info
@@ -23,27 +23,27 @@ class StorageView:
     trouble: Trouble | None = None
 
 
-def look(facts: Facts) -> list[StorageView]:
+def look(facts: RepositoryFacts) -> list[StorageView]:
     return [_look(facts, number, name) for number, name in enumerate(facts.spec.storages, 1)]
 
 
-def unreadable(facts: Facts) -> list[StorageView]:
+def unreadable(facts: RepositoryFacts) -> list[StorageView]:
     return [storage for storage in look(facts) if storage.trouble is not None]
 
 
-def read(facts: Facts) -> list[StorageView]:
+def read(facts: RepositoryFacts) -> list[StorageView]:
     """Those whose sets `info` tells of. A host that has not seen a new storage yet says nothing of it."""
     told = {repo.repo for repo in facts.info.repos} if facts.info else set()
     return [storage for storage in look(facts) if storage.known and storage.trouble is None and storage.number in told]
 
 
-def lacks_stanza(facts: Facts, number: int) -> bool:
+def lacks_stanza(facts: RepositoryFacts, number: int) -> bool:
     """Whether `info` says that there is none in storage *number*."""
     missing = {pgbackrest_info.MISSING_PATH, pgbackrest_info.MISSING_DATA}
     return any(repo.repo == number and repo.code in missing for repo in facts.info.repos) if facts.info else False
 
 
-def ready(facts: Facts, storage: StorageView) -> bool:
+def ready(facts: RepositoryFacts, storage: StorageView) -> bool:
     """Whether an operation on *storage* alone can begin, whatever the other one is like."""
     if not storage.known or storage.trouble is not None or facts.info is None:
         return False
@@ -56,24 +56,24 @@ def ready(facts: Facts, storage: StorageView) -> bool:
     return there and not lacks_stanza(facts, storage.number)
 
 
-def service(facts: Facts, number: int) -> Service | None:
+def service(facts: RepositoryFacts, number: int) -> Service | None:
     """What sentences about storage *number* name; None where it has no service, or is not known."""
     return facts.places[number - 1].service() if 1 <= number <= len(facts.places) else None
 
 
-def why(facts: Facts, text: str) -> str:
+def why(facts: RepositoryFacts, text: str) -> str:
     """pgBackRest's *text*, which may speak of several storages, in plain words."""
     return "; ".join(_told(facts, number, said) for number, said in by_repo(text))
 
 
-def status(facts: Facts, *, foreign: bool = False) -> list[Object]:
+def status(facts: RepositoryFacts, *, foreign: bool = False) -> list[Object]:
     """`status.storages`: where each is, with all defaults filled in, and whether it answers. *foreign*: of another
     cluster, so that none is ready for this one.
     """
     return [_entry(facts, storage) | {"ready": not foreign and ready(facts, storage)} for storage in look(facts)]
 
 
-def _look(facts: Facts, number: int, name: str) -> StorageView:
+def _look(facts: RepositoryFacts, number: int, name: str) -> StorageView:
     if not facts.host_ready or facts.info_error:
         return StorageView(name, number, known=False)
     for repo in facts.info.repos if facts.info else ():
@@ -82,7 +82,7 @@ def _look(facts: Facts, number: int, name: str) -> StorageView:
     return StorageView(name, number, known=facts.info is not None)
 
 
-def _told(facts: Facts, number: int, text: str) -> str:
+def _told(facts: RepositoryFacts, number: int, text: str) -> str:
     storages = facts.spec.storages
     if number == 0 and len(storages) == 1:
         number = 1
@@ -92,7 +92,7 @@ def _told(facts: Facts, number: int, text: str) -> str:
     return f"storage {name}: {explain(text, service(facts, number)).sentence}"
 
 
-def _entry(facts: Facts, storage: StorageView) -> Object:
+def _entry(facts: RepositoryFacts, storage: StorageView) -> Object:
     place = facts.places[storage.number - 1]
     entry: Object = {
         "name": storage.name,

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from controller import patroni
 from controller.recovery.plan import Plan
-from controller.restore.facts import Facts, Members, is_going
-from controller.restore.verdict import Delete, Merge, Verdict, act, fail, wait
+from controller.restore.facts import Members, RestoreFacts, is_going
+from controller.restore.verdict import Delete, Merge, StepVerdict, act, fail, wait
 from pgwarden.api import names
 from pgwarden.kube.client import Object
 
 KIND = "PostgresCluster"
 
 
-def hold(facts: Facts, members: Members, plan: Plan) -> Verdict | None:
+def hold(facts: RestoreFacts, members: Members, plan: Plan) -> StepVerdict | None:
     """Before the primary stops: nobody may take over, and nobody may follow. None when that is so."""
     namespace, name = facts.namespace, members.name
     if members.primary not in {"", plan.workload}:
@@ -31,7 +31,7 @@ def hold(facts: Facts, members: Members, plan: Plan) -> Verdict | None:
     return _without_replicas(facts, members, plan)
 
 
-def release(facts: Facts, members: Members) -> Verdict | None:
+def release(facts: RestoreFacts, members: Members) -> StepVerdict | None:
     """The lock of the primary that is stopped: the restored one would wait half a minute until it has expired."""
     if not members.lock:
         return None
@@ -40,7 +40,7 @@ def release(facts: Facts, members: Members) -> Verdict | None:
     return act(Merge("configmaps", facts.namespace, name, body), "Stopping", "taking over Patroni's lock")
 
 
-def turn_on(facts: Facts, members: Members) -> Verdict | None:
+def turn_on(facts: RestoreFacts, members: Members) -> StepVerdict | None:
     """What `reenableAutofail` asks for, after everything else."""
     if members.cluster["spec"].get("autofail", True):
         return None
@@ -48,7 +48,7 @@ def turn_on(facts: Facts, members: Members) -> Verdict | None:
     return act(on, "AutofailOn", f"turning autofail of PostgresCluster {members.name} on (reenableAutofail)")
 
 
-def _without_replicas(facts: Facts, members: Members, plan: Plan) -> Verdict | None:
+def _without_replicas(facts: RestoreFacts, members: Members, plan: Plan) -> StepVerdict | None:
     for plural, kind, listed in (
         ("deployments", "Deployment", members.deployments),
         ("persistentvolumeclaims", "claim", members.claims),

@@ -14,8 +14,8 @@ import msgspec
 from controller import operations
 from controller.recovery.plan import Ending, Plan
 from controller.restore import proof, steps, undo, workload
-from controller.restore.facts import Facts
-from controller.restore.verdict import NOT_NEEDED, Action, Verdict, not_needed, wait
+from controller.restore.facts import RestoreFacts
+from controller.restore.verdict import NOT_NEEDED, Action, StepVerdict, not_needed, wait
 from controller.runtime import conditions
 from pgwarden.kube.client import Object
 
@@ -23,13 +23,13 @@ ROLLED_BACK = "RolledBack"
 
 
 @dataclass(frozen=True)
-class Decision:
+class RestoreDecision:
     status: Object
     action: Action | None = None
     again: float | None = None
 
 
-def decide(facts: Facts) -> Decision:
+def decide(facts: RestoreFacts) -> RestoreDecision:
     draft = _Draft(facts)
     if facts.plan is None and facts.restore.get("status", {}).get("plan"):
         return draft.wait(
@@ -60,7 +60,7 @@ def decide(facts: Facts) -> Decision:
     return draft.completed()
 
 
-def _left_by_another(facts: Facts) -> Verdict | None:
+def _left_by_another(facts: RestoreFacts) -> StepVerdict | None:
     """A Restore that does not exist any more has left the workload stopped: its doing is undone before ours begins."""
     if not operations.may_run(facts.restore, facts.operations):
         return None
@@ -79,7 +79,7 @@ def _left_by_another(facts: Facts) -> Verdict | None:
     )
 
 
-def _end(facts: Facts, draft: _Draft, plan: Plan, ending: Ending) -> Decision:
+def _end(facts: RestoreFacts, draft: _Draft, plan: Plan, ending: Ending) -> RestoreDecision:
     verdict = undo.judge(facts)
     if verdict.kind != "done":
         return draft.ending(verdict, ending)
@@ -89,7 +89,7 @@ def _end(facts: Facts, draft: _Draft, plan: Plan, ending: Ending) -> Decision:
 class _Draft:
     """The status as it will be."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: RestoreFacts) -> None:
         self._facts = facts
         self._generation = facts.restore["metadata"].get("generation", 1)
         before_now = facts.restore.get("status") or {}
@@ -101,7 +101,7 @@ class _Draft:
         now, generation = self._facts.now, self._generation
         self.conditions = conditions.put(self.conditions, kind, status, reason, message, now=now, generation=generation)
 
-    def _take(self, verdict: Verdict) -> None:
+    def _take(self, verdict: StepVerdict) -> None:
         self._status |= verdict.status
         if verdict.plan is not None:
             self.plan = verdict.plan
@@ -109,20 +109,20 @@ class _Draft:
     def _now(self) -> str:
         return conditions.timestamp(self._facts.now)
 
-    def _decision(self, action: Action | None = None, again: float | None = None, **fields: Any) -> Decision:
+    def _decision(self, action: Action | None = None, again: float | None = None, **fields: Any) -> RestoreDecision:
         self._status |= fields | {"conditions": self.conditions}
         if self.plan is not None:
             self._status |= {"plan": self.plan.dump(), "startTime": self._status.get("startTime") or self._now()}
-        return Decision(self._status, action, again)
+        return RestoreDecision(self._status, action, again)
 
-    def done(self, step: str, verdict: Verdict) -> None:
+    def done(self, step: str, verdict: StepVerdict) -> None:
         self._take(verdict)
         self._put(step, not verdict.settled, verdict.reason, verdict.message)
 
-    def go_on(self, step: str, verdict: Verdict) -> Decision:
+    def go_on(self, step: str, verdict: StepVerdict) -> RestoreDecision:
         return self._decision(again=0.0, phase="Running", step=step, reason=verdict.reason, message=verdict.message)
 
-    def wait(self, step: str, verdict: Verdict) -> Decision:
+    def wait(self, step: str, verdict: StepVerdict) -> RestoreDecision:
         self._take(verdict)
         self._put(step, None, verdict.reason, verdict.message)
         phase = "Running" if self.plan is not None else "Pending"
@@ -130,7 +130,7 @@ class _Draft:
             verdict.action, verdict.again, phase=phase, step=step, reason=verdict.reason, message=verdict.message
         )
 
-    def fail(self, step: str, verdict: Verdict) -> Decision:
+    def fail(self, step: str, verdict: StepVerdict) -> RestoreDecision:
         """Before the plan there is nothing to take back. Else that begins now."""
         self._take(verdict)
         self._put(step, False, verdict.reason, verdict.message)
@@ -141,7 +141,7 @@ class _Draft:
         self.plan = msgspec.structs.replace(self.plan, ending=ending)
         return self._decision(again=0.0, phase="Running", **said)
 
-    def ending(self, verdict: Verdict, ending: Ending) -> Decision:
+    def ending(self, verdict: StepVerdict, ending: Ending) -> RestoreDecision:
         self._take(verdict)
         self._put(ROLLED_BACK, None, verdict.reason, verdict.message)
         message = f"{ending.message}. Rolling back: {verdict.message}"
@@ -149,7 +149,7 @@ class _Draft:
             verdict.action, verdict.again, phase="Running", step=ending.step, reason=ending.reason, message=message
         )
 
-    def failed(self, verdict: Verdict, plan: Plan, ending: Ending) -> Decision:
+    def failed(self, verdict: StepVerdict, plan: Plan, ending: Ending) -> RestoreDecision:
         self._take(verdict)
         self._put(ROLLED_BACK, True, verdict.reason, verdict.message)
         self.plan = plan
@@ -158,7 +158,7 @@ class _Draft:
             phase="Failed", step=ending.step, reason=ending.reason, message=message, completionTime=self._now()
         )
 
-    def completed(self) -> Decision:
+    def completed(self) -> RestoreDecision:
         backed_up = conditions.find(self.conditions, "BackedUp")
         recovered, claim = self._status.get("recoveredTo"), self._status.get("newClaim")
         parts = [f"recovered to {recovered}" if recovered else f"restored into claim {claim}"]

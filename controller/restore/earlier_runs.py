@@ -9,7 +9,7 @@ import msgspec
 from controller import returned
 from controller.pods import postgres_facts
 from controller.restore import planning, workload
-from controller.restore.facts import Facts, is_going
+from controller.restore.facts import RestoreFacts, is_going
 from controller.runtime import conditions
 from pgwarden.api import names, records
 from pgwarden.api import target as forms
@@ -18,7 +18,7 @@ from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import InfoError, parse_info
 
 
-def mark(facts: Facts) -> Mark | None:
+def mark(facts: RestoreFacts) -> Mark | None:
     """The mark of the earlier Restore that did the same; None where it is to be done.
 
     It is known by the backup that it ended with, where a claim of the database is older than that, or by the claim that
@@ -33,7 +33,7 @@ def mark(facts: Facts) -> Mark | None:
     return by_set or by_claim
 
 
-def _by_set(facts: Facts) -> Mark | None:
+def _by_set(facts: RestoreFacts) -> Mark | None:
     try:
         info = parse_info([facts.info], names.stanza(facts.spec.repository)) if facts.info else None
     except InfoError:
@@ -51,7 +51,7 @@ def _by_set(facts: Facts) -> Mark | None:
     )
 
 
-def _was_there(facts: Facts, moment: datetime) -> bool:
+def _was_there(facts: RestoreFacts, moment: datetime) -> bool:
     """Whether a claim of this database is older than *moment*. Where all are younger, the set is of a database that is
     gone, as in a namespace that was made anew over the bucket that is left: what it was restored to is not here.
     """
@@ -63,7 +63,7 @@ def _was_there(facts: Facts, moment: datetime) -> bool:
     return any(forms.parse_time(text) < moment for text in made if text)
 
 
-def _by_claim(facts: Facts) -> Mark | None:
+def _by_claim(facts: RestoreFacts) -> Mark | None:
     wanted = records.order_of(facts.restore)
     kept = [(name, claim) for name, claim in sorted(facts.claims.items()) if _keeps(facts, claim)]
     restored = [("", claim) for _, claim in sorted(facts.claims.items()) if _is_restored(facts, claim)]
@@ -82,13 +82,13 @@ def _by_claim(facts: Facts) -> Mark | None:
     return None
 
 
-def _is_restored(facts: Facts, claim: Object) -> bool:
+def _is_restored(facts: RestoreFacts, claim: Object) -> bool:
     """Whether *claim* is the user's, made anew by a Restore of this name."""
     metadata = claim["metadata"]
     by = metadata.get("annotations", {}).get(names.LABEL_RESTORE)
     return bool(by == facts.name and names.LABEL_KEPT_BY not in metadata.get("labels", {}))
 
 
-def _keeps(facts: Facts, claim: Object) -> bool:
+def _keeps(facts: RestoreFacts, claim: Object) -> bool:
     labels = claim["metadata"].get("labels", {})
     return bool(labels.get(names.LABEL_KEPT_BY) == facts.name)

@@ -38,7 +38,7 @@ class Members:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RestoreFacts:
     now: datetime
     settings: Settings
     restore: Object

@@ -14,7 +14,7 @@ from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, steps, workload
 from controller.restore.carried_plans import Carried
-from controller.restore.facts import Answers, Facts, Members, claims_of, pod_ip, pods_of
+from controller.restore.facts import Answers, Members, RestoreFacts, claims_of, pod_ip, pods_of
 from controller.restore.steps import Need
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
@@ -24,7 +24,7 @@ from pgwarden.kube import paths
 from pgwarden.kube.client import Object, find_named
 
 
-async def gather(context: Context, restore: Object, answers: Answers, carried: Carried) -> Facts:
+async def gather(context: Context, restore: Object, answers: Answers, carried: Carried) -> RestoreFacts:
     """*carried* knows which plans on workloads are ours: with any other, a workload is as one without."""
     namespace, spec = restore["metadata"]["namespace"], msgspec.convert(restore["spec"], RestoreSpec)
     plan = plans.of_restore(restore)
@@ -43,7 +43,7 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     info, info_error = await read.info(spec.repository) if Need.HOST in needs else (None, "")
     asked = Need.AGENT in needs or left is not None
     agent, agent_error = await read.agent(spec.repository, operation, pods) if asked else (None, "")
-    return Facts(
+    return RestoreFacts(
         now=context.clock(),
         settings=context.settings,
         restore=restore,

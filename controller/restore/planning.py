@@ -8,18 +8,18 @@ from controller.pods import has_ended, postgres_facts
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan, Volume
 from controller.restore import render, volume_swap, workload
-from controller.restore.facts import Facts, claims_of, is_going, owner
-from controller.restore.verdict import SLOW, Verdict, fail, wait
+from controller.restore.facts import RestoreFacts, claims_of, is_going, owner
+from controller.restore.verdict import SLOW, StepVerdict, fail, wait
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PodFacts
 from pgwarden.kube.client import Object
 
 
-def make(facts: Facts) -> Plan | Verdict:
+def make(facts: RestoreFacts) -> Plan | StepVerdict:
     """The plan, or why there cannot be one (fail), or not yet (wait)."""
     pod, found = _source(facts)
     if pod is None:
-        return found if isinstance(found, Verdict) else _no_pod(facts)
+        return found if isinstance(found, StepVerdict) else _no_pod(facts)
     known = postgres_facts(pod)
     name = pod["metadata"]["name"]
     if known is None:
@@ -40,17 +40,17 @@ def make(facts: Facts) -> Plan | Verdict:
     return _from_pod(facts, pod, known, facts.claims[claim], found if isinstance(found, workload.Found) else None)
 
 
-def _source(facts: Facts) -> tuple[Object | None, workload.Found | Verdict | None]:
+def _source(facts: RestoreFacts) -> tuple[Object | None, workload.Found | StepVerdict | None]:
     if not facts.spec.volume_claim:
         found = workload.find(facts)
-        return (None, found) if isinstance(found, Verdict) else (found.pod, found)
+        return (None, found) if isinstance(found, StepVerdict) else (found.pod, found)
     injected = [pod for pod in facts.labelled_pods() if postgres_facts(pod)]
     primary = (facts.repository or {}).get("status", {}).get("primary", "")
     injected.sort(key=lambda pod: (pod["metadata"]["name"] != primary, is_going(pod), pod["metadata"]["name"]))
     return (injected[0] if injected else None), None
 
 
-def _no_pod(facts: Facts) -> Verdict:
+def _no_pod(facts: RestoreFacts) -> StepVerdict:
     return wait(
         "NoPod",
         f"no pod with the label {names.LABEL_REPOSITORY}={facts.spec.repository} shows the data directory and its "
@@ -59,8 +59,8 @@ def _no_pod(facts: Facts) -> Verdict:
 
 
 def _from_pod(
-    facts: Facts, pod: Object, known: PodFacts, claim: Object, found: workload.Found | None
-) -> Plan | Verdict:
+    facts: RestoreFacts, pod: Object, known: PodFacts, claim: Object, found: workload.Found | None
+) -> Plan | StepVerdict:
     mounts = _mounts(pod, known)
     problem = _problem(facts, pod, claim, mounts)
     if problem:
@@ -101,7 +101,7 @@ def _from_pod(
     )
 
 
-def _new_spec(facts: Facts, like: dict[str, Any]) -> dict[str, Any]:
+def _new_spec(facts: RestoreFacts, like: dict[str, Any]) -> dict[str, Any]:
     """*like* with what spec.newVolume says; what belongs to one class alone does not go with another."""
     wanted = facts.spec.new_volume
     if wanted is None:
@@ -115,7 +115,7 @@ def _new_spec(facts: Facts, like: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _backups(facts: Facts) -> set[str]:
+def _backups(facts: RestoreFacts) -> set[str]:
     return {one["metadata"]["name"] for one in facts.operations if one["kind"] == "Backup"}
 
 
@@ -144,7 +144,7 @@ def _runs_as_user(pod: Object, known: PodFacts, security: dict[str, Any]) -> boo
     return False
 
 
-def _problem(facts: Facts, pod: Object, claim: Object, mounts: list[dict[str, Any]]) -> Verdict | None:
+def _problem(facts: RestoreFacts, pod: Object, claim: Object, mounts: list[dict[str, Any]]) -> StepVerdict | None:
     name, pod_name = claim["metadata"]["name"], pod["metadata"]["name"]
     if claim["spec"].get("volumeMode") == "Block":
         return fail("BlockVolume", f"claim {name} is a block device; pgwarden restores only to file systems")

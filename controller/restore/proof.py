@@ -16,8 +16,8 @@ from controller import owned
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
 from controller.restore import render
-from controller.restore.facts import Facts
-from controller.restore.verdict import SLOW, Action, Create, Delete, Merge, Verdict, wait
+from controller.restore.facts import RestoreFacts
+from controller.restore.verdict import SLOW, Action, Create, Delete, Merge, StepVerdict, wait
 from controller.restore.workload import PLURALS, is_started, title, uses
 from pgwarden.api import names
 from pgwarden.kube.client import Object
@@ -27,7 +27,7 @@ REFUSED = "PlanRefused"
 _WAY_OUT = "nothing happens until this is corrected"
 
 
-def gate(facts: Facts, verdict: Verdict) -> Verdict:
+def gate(facts: RestoreFacts, verdict: StepVerdict) -> StepVerdict:
     """*verdict*; or a wait that says what of its action cannot be proven."""
     if verdict.action is None:
         return verdict
@@ -37,7 +37,7 @@ def gate(facts: Facts, verdict: Verdict) -> Verdict:
     return replace(verdict, action=_versioned(facts, verdict.action))
 
 
-def unproven(facts: Facts, action: Action) -> str:
+def unproven(facts: RestoreFacts, action: Action) -> str:
     """What of *action* has no proof; empty where all has."""
     match action:
         case Create("persistentvolumeclaims", body):
@@ -60,7 +60,7 @@ def unproven(facts: Facts, action: Action) -> str:
     return ""
 
 
-def settle(facts: Facts) -> Merge | None:
+def settle(facts: RestoreFacts) -> Merge | None:
     """The word on the restored volume that this Restore is over; None where it is there, or has no volume to be on."""
     plan = facts.planned
     volume = facts.volumes.get(plan.new_volume.name) if plan.new_volume else None
@@ -71,7 +71,7 @@ def settle(facts: Facts) -> Merge | None:
     return None if _volume(facts, name) else Merge("persistentvolumes", "", name, body)
 
 
-def is_settled(facts: Facts) -> bool:
+def is_settled(facts: RestoreFacts) -> bool:
     """Whether a Restore that is gone has nothing to undo: its mark has come back (`kubectl rollout undo`, a dump).
 
     The restored volume says so; or it is gone, and the claim is bound to another one, with nothing left half way.
@@ -91,7 +91,7 @@ def is_settled(facts: Facts) -> bool:
     return bool(holds != plan.new_volume.name)
 
 
-def _volume(facts: Facts, name: str) -> str:
+def _volume(facts: RestoreFacts, name: str) -> str:
     volume = facts.volumes.get(name)
     if volume is None:
         return f"PersistentVolume {name} does not exist"
@@ -104,14 +104,14 @@ def _volume(facts: Facts, name: str) -> str:
     return f"PersistentVolume {name} does not belong to this Restore's claims: its spec.claimRef is {whose}"
 
 
-def _claim_made(facts: Facts, body: Object) -> str:
+def _claim_made(facts: RestoreFacts, body: Object) -> str:
     name, volume = body["metadata"]["name"], body["spec"].get("volumeName", "")
     if body["metadata"]["namespace"] != facts.namespace or name not in plans.claims(facts.planned):
         return f"claim {name} does not belong to this Restore"
     return _volume(facts, volume) if volume else ""
 
 
-def _claim(facts: Facts, namespace: str, name: str, uid: str) -> str:
+def _claim(facts: RestoreFacts, namespace: str, name: str, uid: str) -> str:
     found = facts.claims.get(name)
     right = namespace == facts.namespace and name in plans.claims(facts.planned)
     return (
@@ -119,7 +119,7 @@ def _claim(facts: Facts, namespace: str, name: str, uid: str) -> str:
     )
 
 
-def _claim_is_ours(facts: Facts, name: str) -> str:
+def _claim_is_ours(facts: RestoreFacts, name: str) -> str:
     plan, claim = facts.planned, facts.claims[name]
     ours = (
         is_in_between(plan.restore, claim)
@@ -130,7 +130,7 @@ def _claim_is_ours(facts: Facts, name: str) -> str:
     return "" if ours else f"there is a claim {name} that this Restore did not create"
 
 
-def _is_the_workloads(facts: Facts, plan: Plan, claim: Object) -> bool:
+def _is_the_workloads(facts: RestoreFacts, plan: Plan, claim: Object) -> bool:
     """The claim that was there; one on a volume of this Restore's (be it lost); or one that the workload has got."""
     if claim["metadata"]["uid"] == plan.claim_uid:
         return True
@@ -166,7 +166,7 @@ def _noted(obj: Object, annotation: str) -> str:
     return str((obj["metadata"].get("annotations") or {}).get(annotation, ""))
 
 
-def _workload(facts: Facts, plural: str, namespace: str, name: str, uid: str) -> str:
+def _workload(facts: RestoreFacts, plural: str, namespace: str, name: str, uid: str) -> str:
     plan = facts.planned
     if plan.in_place and (plural, namespace, name) == (PLURALS[plan.workload_kind], facts.namespace, plan.workload):
         found = facts.workload(plan.workload, plan.workload_kind)
@@ -180,7 +180,7 @@ def _is_among(listed: tuple[Object, ...], uid: str) -> bool:
     return any(one["metadata"]["uid"] == uid for one in listed)
 
 
-def _versioned(facts: Facts, action: Action) -> Action:
+def _versioned(facts: RestoreFacts, action: Action) -> Action:
     match action:
         case Merge("persistentvolumes", _, name, body):
             seen = facts.volumes[name]["metadata"]

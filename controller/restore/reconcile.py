@@ -13,8 +13,8 @@ from controller.recovery import plan as plans
 from controller.restore import earlier_runs, workload
 from controller.restore.act import ACTIONS, SOON, Done, act
 from controller.restore.carried_plans import Carried
-from controller.restore.decide import Decision, decide
-from controller.restore.facts import Answers, Facts
+from controller.restore.decide import RestoreDecision, decide
+from controller.restore.facts import Answers, RestoreFacts
 from controller.restore.gather import gather
 from controller.restore.proof import REFUSED
 from controller.restore.vanished import Vanished
@@ -84,7 +84,7 @@ class RestoreController:
         """An operation checks the stanza and starts under its lock; once started, the others see it as running."""
         return nullcontext() if planned else self._context.lock(namespace, repository)
 
-    async def _record(self, restore: Object, decision: Decision) -> None:
+    async def _record(self, restore: Object, decision: RestoreDecision) -> None:
         """The status first, then the Events of what has changed in it."""
         if not await status.write(self._context.client, "restores", restore, decision.status):
             return
@@ -102,7 +102,7 @@ class RestoreController:
             write = recorder.normal if phase == "Completed" else recorder.warning
             await write(restore, phase, decision.status["message"])
 
-    async def _seal_again(self, facts: Facts) -> None:
+    async def _seal_again(self, facts: RestoreFacts) -> None:
         """A Restore that is at work vouches for its plan: version 0.1 sealed none, and a key may have been lost."""
         plan = facts.plan
         found = facts.workload(plan.workload, plan.workload_kind) if plan and plan.in_place else None
@@ -117,7 +117,7 @@ class RestoreController:
             mark = workload.mark(plan, found)
             await act(self._context, self._carried, facts.namespace, plan.repository, mark, {})
 
-    async def _tell_unsealed(self, facts: Facts, why: str) -> None:
+    async def _tell_unsealed(self, facts: RestoreFacts, why: str) -> None:
         if facts.planned.restore_uid in self._unsealed:
             return
         self._unsealed.add(facts.planned.restore_uid)

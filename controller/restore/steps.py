@@ -8,8 +8,8 @@ from enum import Enum, auto
 
 from controller.recovery.plan import Plan
 from controller.restore import steps_finish, steps_prepare, steps_switch
-from controller.restore.facts import Facts
-from controller.restore.verdict import SETTLED, Verdict
+from controller.restore.facts import RestoreFacts
+from controller.restore.verdict import SETTLED, StepVerdict
 from controller.runtime import conditions
 from pgwarden.kube.client import Object
 
@@ -24,13 +24,13 @@ class Need(Enum):
 
 @dataclass(frozen=True)
 class Step:
-    judge: Callable[[Facts], Verdict]
+    judge: Callable[[RestoreFacts], StepVerdict]
     needs: frozenset[Need] = frozenset()
     #: Skipped where the Restore fills a claim of its own, as nothing else is touched then.
     in_place: bool = False
 
 
-def _step(judge: Callable[[Facts], Verdict], *needs: Need, in_place: bool = False) -> Step:
+def _step(judge: Callable[[RestoreFacts], StepVerdict], *needs: Need, in_place: bool = False) -> Step:
     return Step(judge, frozenset(needs), in_place)
 
 

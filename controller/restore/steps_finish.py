@@ -9,7 +9,7 @@ import msgspec
 
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, proof, render, workload
-from controller.restore.facts import Facts
+from controller.restore.facts import RestoreFacts
 from controller.restore.steps_switch import running_pod
 from controller.restore.verdict import (
     BACKUP_FAILED,
@@ -18,7 +18,7 @@ from controller.restore.verdict import (
     Ask,
     Create,
     Delete,
-    Verdict,
+    StepVerdict,
     act,
     done,
     fail,
@@ -37,7 +37,7 @@ _BY_HAND = "take a full backup by hand"
 _TO_CLIENTS = re.compile(r"database system is|not yet accepting|terminating connection|authentication|does not exist")
 
 
-def recovered(facts: Facts) -> Verdict:
+def recovered(facts: RestoreFacts) -> StepVerdict:
     plan, pod = facts.planned, running_pod(facts)
     if pod is not None:
         broken = _crashes(pod, plan)
@@ -57,7 +57,7 @@ def recovered(facts: Facts) -> Verdict:
     return wait("Recovering", f"PostgreSQL is starting: {why}", plan=plan, again=1.0)
 
 
-def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: Postgres) -> Verdict:
+def _finish(facts: RestoreFacts, plan: Plan, pod: Object | None, postgres: Postgres) -> StepVerdict:
     answer = facts.cleared
     if answer is None and pod is not None:
         call = Ask(pod["status"]["podIP"], calls.clear_recovery(), CLEAR_SECONDS)
@@ -77,7 +77,7 @@ def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: Postgres) ->
     return done("Recovered", text, timeline=timeline, recoveredTo=reached)
 
 
-def _too_late(facts: Facts, seen: str) -> Verdict | None:
+def _too_late(facts: RestoreFacts, seen: str) -> StepVerdict | None:
     limit = timedelta(seconds=facts.spec.recovery_timeout_seconds)
     if facts.since("Started") < limit:
         return None
@@ -106,7 +106,7 @@ def _crashes(pod: Object, plan: Plan) -> str:
 # --- BackedUp ----------------------------------------------------------------------------------------------------
 
 
-def backed_up(facts: Facts) -> Verdict:
+def backed_up(facts: RestoreFacts) -> StepVerdict:
     """A new timeline begins with a full backup. Should that fail, the restore has not."""
     plan, backup = facts.planned, facts.backup
     name = plan.backup_after

@@ -14,14 +14,14 @@ from controller.recovery.exit_codes import HOPELESS
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan, Volume
 from controller.restore import planning, proof, render, volume_swap, workload
-from controller.restore.facts import Facts, is_going, pod_ip
+from controller.restore.facts import RestoreFacts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
     SLOW,
     Ask,
     Create,
     Delete,
-    Verdict,
+    StepVerdict,
     act,
     done,
     fail,
@@ -40,7 +40,7 @@ from pgwarden.kube.client import Object
 FENCE_SECONDS = 60
 
 
-def validated(facts: Facts) -> Verdict:
+def validated(facts: RestoreFacts) -> StepVerdict:
     if not operations.may_run(facts.restore, facts.operations):
         other, more = operations.standing(facts.restore, facts.operations)
         return wait("Waiting", f"waiting for {other} of the same Repository to finish{more}", again=SLOW)
@@ -58,7 +58,7 @@ def validated(facts: Facts) -> Verdict:
     if problem:
         return hindered(problem)
     plan = planning.make(facts)
-    if isinstance(plan, Verdict):
+    if isinstance(plan, StepVerdict):
         return plan
     plan = msgspec.structs.replace(plan, storage=storage)
     where = f"claim {plan.claim} of {workload.title(plan)}" if plan.in_place else f"a new claim {plan.new_claim}"
@@ -69,7 +69,7 @@ def validated(facts: Facts) -> Verdict:
     return done("Valid", text, plan=plan, **_names(plan))
 
 
-def _wanted(facts: Facts) -> str:
+def _wanted(facts: RestoreFacts) -> str:
     wanted = facts.spec.target
     if wanted is None:
         return "the latest state"
@@ -96,7 +96,7 @@ def _names(plan: Plan) -> dict[str, object]:
 # --- Fenced ------------------------------------------------------------------------------------------------------
 
 
-def fenced(facts: Facts) -> Verdict:
+def fenced(facts: RestoreFacts) -> StepVerdict:
     """A target up to now is reachable only when a later transaction has been archived: one is made and waited for."""
     if facts.spec.target is not None and facts.spec.target.immediate:
         return not_needed("not needed: the target is the end of a backup, which is archived")
@@ -120,7 +120,7 @@ def fenced(facts: Facts) -> Verdict:
     return _archived_only(facts, answer.error or "")
 
 
-def _ask(facts: Facts, pod: Object) -> Verdict:
+def _ask(facts: RestoreFacts, pod: Object) -> StepVerdict:
     """Into the storage that is restored from: another one that is away holds nobody up."""
     storage = render.storage(facts.planned, facts.spec)
     repo = facts.repo_spec.repo_number(storage) if storage else 0
@@ -136,7 +136,7 @@ def _folders(tablespaces: Iterable[Tablespace]) -> list[str]:
     return [one.location for one in tablespaces if one.location.startswith("/")]
 
 
-def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Tablespace]) -> Verdict | None:
+def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Tablespace]) -> StepVerdict | None:
     """One volume is restored: tablespaces in folders of it come back, others would go nowhere."""
     root = render.volume_root(plan)
     for one in tablespaces:
@@ -152,13 +152,13 @@ def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Tablespace]) -> Verd
     return None
 
 
-def _primary(facts: Facts) -> Object | None:
+def _primary(facts: RestoreFacts) -> Object | None:
     primary = (facts.repository or {}).get("status", {}).get("primary") or facts.planned.pod
     by_name = {pod["metadata"]["name"]: pod for pod in facts.labelled_pods()}
     return by_name.get(primary) or by_name.get(facts.planned.pod)
 
 
-def _archived_only(facts: Facts, why: str) -> Verdict:
+def _archived_only(facts: RestoreFacts, why: str) -> StepVerdict:
     asked = facts.spec  # where all can be read, recovery finds in the others what the chosen one lacks
     if target.away(facts.repo_spec, facts.stanza):
         asked = msgspec.structs.replace(asked, storage=render.storage(facts.planned, asked))
@@ -177,7 +177,7 @@ def _archived_only(facts: Facts, why: str) -> Verdict:
 # --- VolumeReady -------------------------------------------------------------------------------------------------
 
 
-def volume_ready(facts: Facts) -> Verdict:
+def volume_ready(facts: RestoreFacts) -> StepVerdict:
     plan, claim = facts.planned, facts.claims.get(facts.planned.new_claim)
     if claim is None:
         body = render.restored_claim(plan, facts.namespace)
@@ -196,7 +196,7 @@ def volume_ready(facts: Facts) -> Verdict:
     return fail("ClaimExists", text)
 
 
-def is_ours(facts: Facts, claim: Object) -> bool:
+def is_ours(facts: RestoreFacts, claim: Object) -> bool:
     """Whether this very Restore has made *claim*, and not an earlier one of its name."""
     made_by = claim["metadata"].get("annotations", {}).get(names.ANNOTATION_RESTORE_UID)
     return bool(made_by == facts.restore["metadata"]["uid"])
@@ -205,7 +205,7 @@ def is_ours(facts: Facts, claim: Object) -> bool:
 # --- Restored ----------------------------------------------------------------------------------------------------
 
 
-def restored(facts: Facts) -> Verdict:
+def restored(facts: RestoreFacts) -> StepVerdict:
     plan, job = facts.planned, facts.job
     name = names.restore_job(plan.restore)
     if facts.claims.get(plan.new_claim) is None:
@@ -225,7 +225,7 @@ def restored(facts: Facts) -> Verdict:
     return _running(facts, job, result)
 
 
-def _restored(facts: Facts, result: JobResult | None) -> Verdict:
+def _restored(facts: RestoreFacts, result: JobResult | None) -> StepVerdict:
     plan = facts.planned
     claim = facts.claims[plan.new_claim]
     volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
@@ -245,7 +245,7 @@ def _failure(job: Object, result: JobResult | None) -> str:
     return f"{said} ({why})" if said else f"Job {job['metadata']['name']} failed: {why}"
 
 
-def _running(facts: Facts, job: Object, result: JobResult | None) -> Verdict:
+def _running(facts: RestoreFacts, job: Object, result: JobResult | None) -> StepVerdict:
     name, status = job["metadata"]["name"], job.get("status", {})
     stuck = pods.waiting_reason(p for p in facts.job_pods if not pods.has_ended(p))
     if stuck:

@@ -9,13 +9,13 @@ from controller.pods import has_ended
 from controller.recovery import target
 from controller.recovery.plan import Plan, Volume
 from controller.restore import cluster_members, render, volume_swap, workload
-from controller.restore.facts import Facts, claims_of, is_going, pod_ip, pods_of
-from controller.restore.verdict import Delete, Verdict, act, done, fail, wait
+from controller.restore.facts import RestoreFacts, claims_of, is_going, pod_ip, pods_of
+from controller.restore.verdict import Delete, StepVerdict, act, done, fail, wait
 from pgwarden.api import names
 from pgwarden.kube.client import Object
 
 
-def stopped(facts: Facts) -> Verdict:
+def stopped(facts: RestoreFacts) -> StepVerdict:
     plan = facts.planned
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
@@ -38,7 +38,7 @@ def stopped(facts: Facts) -> Verdict:
     return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods have ended")
 
 
-def _changed(facts: Facts, plan: Plan) -> Verdict | None:
+def _changed(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """Whether something has come in between since the plan was made. Nothing of the user's has been touched yet."""
     for volume, claim in ((plan.old_volume, plan.claim), (plan.new_volume, plan.new_claim)):
         if volume is None or not volume_swap.is_bound(facts.claims.get(claim), facts.volumes.get(volume.name)):
@@ -48,7 +48,7 @@ def _changed(facts: Facts, plan: Plan) -> Verdict | None:
     return None
 
 
-def hold(facts: Facts, plan: Plan) -> Verdict | None:
+def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """Keep the workload at zero; None when it is, and nothing uses the claims any more. One that is gone is stopped."""
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
@@ -66,7 +66,7 @@ def hold(facts: Facts, plan: Plan) -> Verdict | None:
     return None
 
 
-def _job_gone(facts: Facts, plan: Plan) -> Verdict | None:
+def _job_gone(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """The Job's pods hold the new claim, ended as they are. They go while PostgreSQL still runs."""
     job = facts.job
     if job is None:
@@ -87,7 +87,7 @@ def _names(pods: list[Object]) -> str:
 # --- Swapped -----------------------------------------------------------------------------------------------------
 
 
-def swapped(facts: Facts) -> Verdict:
+def swapped(facts: RestoreFacts) -> StepVerdict:
     plan = facts.planned
     if plan.old_volume is None or plan.new_volume is None:
         return wait("PlanUnreadable", "status.plan does not say which two volumes are to be swapped; restore again")
@@ -128,12 +128,12 @@ def backward(plan: Plan, namespace: str) -> volume_swap.Goal:
     return volume_swap.Goal(namespace, bind, frozenset({plan.new_claim, plan.kept_claim}))
 
 
-def there(goal: volume_swap.Goal, facts: Facts) -> volume_swap.Goal:
+def there(goal: volume_swap.Goal, facts: RestoreFacts) -> volume_swap.Goal:
     """*goal* without the volumes that are gone: nobody waits for them while PostgreSQL is down."""
     return replace(goal, bind={name: one for name, one in goal.bind.items() if one[1].name in facts.volumes})
 
 
-def step(goal: volume_swap.Goal, facts: Facts) -> Verdict | None:
+def step(goal: volume_swap.Goal, facts: RestoreFacts) -> StepVerdict | None:
     change = volume_swap.next_change(goal, facts.claims, facts.volumes, facts.now)
     if change is None:
         return None
@@ -151,7 +151,7 @@ def _volumes(plan: Plan) -> tuple[Volume, Volume]:
 # --- Started -----------------------------------------------------------------------------------------------------
 
 
-def started(facts: Facts) -> Verdict:
+def started(facts: RestoreFacts) -> StepVerdict:
     """Scaled back, with a pod that has an address and pgBackRest."""
     plan = facts.planned
     found = facts.workload(plan.workload, plan.workload_kind)
@@ -175,7 +175,7 @@ def started(facts: Facts) -> Verdict:
     return done("Started", f"{workload.title(plan)} runs {plan.replicas} replica again, on the restored volume")
 
 
-def _start(facts: Facts, plan: Plan, found: Object) -> Verdict:
+def _start(facts: RestoreFacts, plan: Plan, found: Object) -> StepVerdict:
     """PostgreSQL takes WAL that cannot be fetched for WAL that does not exist: it starts only when the host answers."""
     why = facts.info_error or target.without(facts.repo_spec, facts.stanza, plan.storage)
     if why:
@@ -183,14 +183,14 @@ def _start(facts: Facts, plan: Plan, found: Object) -> Verdict:
     return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
 
 
-def running_pod(facts: Facts) -> Object | None:
+def running_pod(facts: RestoreFacts) -> Object | None:
     plan = facts.planned
     pods = pods_of(facts.pods, plan.workload_kind, plan.workload)
     alive = [pod for pod in pods if not is_going(pod) and not has_ended(pod) and pod_ip(pod)]
     return alive[0] if alive else None
 
 
-def _stuck(facts: Facts) -> str:
+def _stuck(facts: RestoreFacts) -> str:
     for pod in pods_of(facts.pods, facts.planned.workload_kind, facts.planned.workload):
         for condition in pod.get("status", {}).get("conditions", []):
             if condition["type"] == "PodScheduled" and condition["status"] == "False":

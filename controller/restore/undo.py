@@ -9,20 +9,20 @@ from __future__ import annotations
 from controller import owned
 from controller.recovery.plan import Plan
 from controller.restore import proof, steps_prepare, steps_switch, volume_swap, workload
-from controller.restore.facts import Facts, is_going
-from controller.restore.verdict import SLOW, Delete, Verdict, act, done, wait
+from controller.restore.facts import RestoreFacts, is_going
+from controller.restore.verdict import SLOW, Delete, StepVerdict, act, done, wait
 from pgwarden.kube.client import Object
 
 #: The reason of an ending that nobody has decided: the Restore is not there any more.
 VANISHED = "Vanished"
 
 
-def judge(facts: Facts) -> Verdict:
+def judge(facts: RestoreFacts) -> StepVerdict:
     """The next thing to do for `facts.plan`, or done: nothing of the restore is in the way any more."""
     return proof.gate(facts, _judge(facts))
 
 
-def _judge(facts: Facts) -> Verdict:
+def _judge(facts: RestoreFacts) -> StepVerdict:
     plan = facts.planned
     if (plan.ending is None or plan.ending.reason == VANISHED) and proof.is_settled(facts):
         holds = facts.claims.get(plan.claim, {}).get("spec", {}).get("volumeName")
@@ -35,7 +35,7 @@ def _judge(facts: Facts) -> Verdict:
     return _recovered(facts, plan) or put_back(facts, plan)
 
 
-def _recovered(facts: Facts, plan: Plan) -> Verdict | None:
+def _recovered(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """A Restore that vanished when PostgreSQL took writes: the new timeline is archived, so nobody goes back."""
     found = facts.workload(plan.workload, plan.workload_kind)
     failed = plan.ending is not None and plan.ending.reason != VANISHED
@@ -54,7 +54,7 @@ def _recovered(facts: Facts, plan: Plan) -> Verdict | None:
     return act(settling, "Recovered", what) if settling else _take_off(facts, plan, "Kept", what)
 
 
-def _take_off(facts: Facts, plan: Plan, reason: str, what: str) -> Verdict:
+def _take_off(facts: RestoreFacts, plan: Plan, reason: str, what: str) -> StepVerdict:
     """Only the mark goes."""
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is None or not workload.is_marked(plan, found):
@@ -62,14 +62,14 @@ def _take_off(facts: Facts, plan: Plan, reason: str, what: str) -> Verdict:
     return act(workload.unmark(plan, found), reason, what)
 
 
-def swap_has_begun(facts: Facts, plan: Plan) -> bool:
+def swap_has_begun(facts: RestoreFacts, plan: Plan) -> bool:
     if not plan.in_place or plan.new_volume is None or plan.old_volume is None:
         return False
     claim = facts.claims.get(plan.claim)
     return claim is None or claim["metadata"]["uid"] != plan.claim_uid or is_going(claim)
 
 
-def put_back(facts: Facts, plan: Plan) -> Verdict:
+def put_back(facts: RestoreFacts, plan: Plan) -> StepVerdict:
     goal = steps_switch.there(steps_switch.backward(plan, facts.namespace), facts)
     gone = [one.name for one in (plan.old_volume, plan.new_volume) if one and one.name not in facts.volumes]
     missing = f"PersistentVolume {' and '.join(gone)} was deleted"
@@ -99,7 +99,7 @@ def put_back(facts: Facts, plan: Plan) -> Verdict:
     return _start(facts, plan) or done("PutBack", what + left, keptClaim=None)
 
 
-def give_up(facts: Facts, plan: Plan) -> Verdict:
+def give_up(facts: RestoreFacts, plan: Plan) -> StepVerdict:
     planned = [volume for volume in (plan.old_volume, plan.new_volume) if volume]
     change = volume_swap.give_policies_back(planned, facts.volumes)
     if change and change.action:
@@ -115,7 +115,7 @@ def give_up(facts: Facts, plan: Plan) -> Verdict:
     return _start(facts, plan) or done("GivenUp", f"the old data was not changed{left}")
 
 
-def _start(facts: Facts, plan: Plan) -> Verdict | None:
+def _start(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """Scaled back where it is us who stopped it. Then that is noted for good, and the mark goes last."""
     found = facts.workload(plan.workload, plan.workload_kind) if plan.in_place else None
     if found is None or not workload.is_marked(plan, found):
@@ -127,6 +127,6 @@ def _start(facts: Facts, plan: Plan) -> Verdict | None:
     return act(settling or workload.unmark(plan, found), "Starting", f"{workload.title(plan)} is unchanged")
 
 
-def _is_ours(facts: Facts, plan: Plan, claim: Object) -> bool:
+def _is_ours(facts: RestoreFacts, plan: Plan, claim: Object) -> bool:
     """A claim that the user named may be the work of an earlier Restore of the same name: that one is theirs."""
     return proof.is_in_between(plan.restore, claim) if plan.in_place else steps_prepare.is_ours(facts, claim)

@@ -13,7 +13,7 @@ from controller.restore.act import ACTIONS, SOON, Done, act
 from controller.restore.carried_plans import Carried
 from controller.restore.gather import gather
 from controller.restore.proof import REFUSED
-from controller.restore.verdict import POLL, Verdict
+from controller.restore.verdict import POLL, StepVerdict
 from controller.runtime.backoff import Patience
 from pgwarden.api import names
 from pgwarden.kube import errors, paths
@@ -79,7 +79,7 @@ class Vanished:
                 await act(self._context, self._carried, key[0], plan.repository, verdict.action, {})
         return SOON
 
-    async def _tell_undoing(self, key: Key, marked: Object, verdict: Verdict) -> None:
+    async def _tell_undoing(self, key: Key, marked: Object, verdict: StepVerdict) -> None:
         """On the workload: the Restore has no status any more that could say why it is not undone yet."""
         if self._undoing.get(key) == verdict.message:
             return

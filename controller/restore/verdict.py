@@ -56,7 +56,7 @@ Action = Create | Merge | Delete | Ask
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StepVerdict:
     kind: str  # done | wait | act | fail
     reason: str
     message: str
@@ -67,15 +67,15 @@ class Verdict:
     again: float = POLL
 
 
-def done(reason: str, message: str, *, plan: Plan | None = None, **status: Any) -> Verdict:
-    return Verdict("done", reason, message, plan=plan, status=status)
+def done(reason: str, message: str, *, plan: Plan | None = None, **status: Any) -> StepVerdict:
+    return StepVerdict("done", reason, message, plan=plan, status=status)
 
 
-def settled(reason: str, message: str, **status: Any) -> Verdict:
-    return Verdict("done", reason, message, status=status, settled=True)
+def settled(reason: str, message: str, **status: Any) -> StepVerdict:
+    return StepVerdict("done", reason, message, status=status, settled=True)
 
 
-def not_needed(message: str) -> Verdict:
+def not_needed(message: str) -> StepVerdict:
     return settled(NOT_NEEDED, message)
 
 
@@ -86,19 +86,19 @@ def wait(
     plan: Plan | None = None,
     again: float = POLL,
     **status: Any,
-) -> Verdict:
-    return Verdict("wait", reason, message, plan=plan, status=status, again=again)
+) -> StepVerdict:
+    return StepVerdict("wait", reason, message, plan=plan, status=status, again=again)
 
 
-def hindered(by: Hindrance) -> Verdict:
+def hindered(by: Hindrance) -> StepVerdict:
     if by.final:
         return fail(by.reason, by.message)
     return wait(by.reason, by.message, again=SLOW if by.slow else POLL)
 
 
-def act(action: Action, reason: str, message: str, **status: Any) -> Verdict:
-    return Verdict("act", reason, message, action=action, status=status)
+def act(action: Action, reason: str, message: str, **status: Any) -> StepVerdict:
+    return StepVerdict("act", reason, message, action=action, status=status)
 
 
-def fail(reason: str, message: str, **status: Any) -> Verdict:
-    return Verdict("fail", reason, message, status=status)
+def fail(reason: str, message: str, **status: Any) -> StepVerdict:
+    return StepVerdict("fail", reason, message, status=status)

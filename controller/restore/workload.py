@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
-from controller.restore.facts import Facts, Members, claims_of, owner, pods_of
-from controller.restore.verdict import Merge, Verdict, fail, wait
+from controller.restore.facts import Members, RestoreFacts, claims_of, owner, pods_of
+from controller.restore.verdict import Merge, StepVerdict, fail, wait
 from pgwarden.api import names
 from pgwarden.kube.client import Object
 
@@ -37,7 +37,7 @@ def replicas(workload: Object) -> int:
     return int(workload["spec"].get("replicas", 1))
 
 
-def find(facts: Facts) -> Found | Verdict:
+def find(facts: RestoreFacts) -> Found | StepVerdict:
     """The one workload of the Repository's pods and its one pod, or why a restore in place cannot begin."""
     if facts.unproven:
         return wait(
@@ -80,7 +80,7 @@ def find(facts: Facts) -> Found | Verdict:
     return _single(facts, workload)
 
 
-def _primary(facts: Facts, members: Members) -> Found | Verdict:
+def _primary(facts: RestoreFacts, members: Members) -> Found | StepVerdict:
     """Of a PostgresCluster: the primary's Deployment, also where it is down; the replicas are not restored."""
     workload = next((one for one in members.deployments if one["metadata"]["name"] == members.primary), None)
     if workload is None:
@@ -92,12 +92,12 @@ def _key(workload: Object) -> tuple[str, str]:
     return workload.get("kind", "StatefulSet"), workload["metadata"]["name"]
 
 
-def _is_meant(workload: Object, facts: Facts) -> bool:
+def _is_meant(workload: Object, facts: RestoreFacts) -> bool:
     template = workload["spec"].get("template", {}).get("metadata", {})
     return bool(template.get("labels", {}).get(names.LABEL_REPOSITORY) == facts.spec.repository)
 
 
-def _single(facts: Facts, workload: Object) -> Found | Verdict:
+def _single(facts: RestoreFacts, workload: Object) -> Found | StepVerdict:
     (kind, name), count = _key(workload), replicas(workload)
     if count > 1:
         return fail(
@@ -117,7 +117,7 @@ def _single(facts: Facts, workload: Object) -> Found | Verdict:
     return Found(workload, pods[0])
 
 
-def stopped_by_vanished(facts: Facts) -> Plan | None:
+def stopped_by_vanished(facts: RestoreFacts) -> Plan | None:
     """The plan of a Restore that has stopped the Repository's workload and does not exist any more."""
     return left_by_vanished(facts.workloads, facts.spec.repository, facts.operations)
 

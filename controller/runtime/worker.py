@@ -30,15 +30,15 @@ class NotYet(Exception):  # not an error: something that must come first has not
 class Worker:
     """`count` workers over one queue. An error puts the key back with a growing delay; it never ends the worker."""
 
-    def __init__(self, kind: str, reconcile: Reconcile, count: int = 4) -> None:
+    def __init__(self, kind: str, reconcile: Reconcile, count: int) -> None:
         self.kind = kind
         self.queue: KeyedQueue[Key] = KeyedQueue()
         self._reconcile = reconcile
-        self._count = count
+        self.count = count
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._count):
+            for _ in range(self.count):
                 group.create_task(self._work())
 
     async def _work(self) -> None:

@@ -27,7 +27,7 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Case:
+class LintCase:
     """What all documents are judged by."""
 
     documents: Sequence[Document]
@@ -61,7 +61,7 @@ def lint(
 ) -> list[report.Finding]:
     """In the order of files and lines."""
     ours = [placed(with_defaults(each.obj), namespace) for each in documents if is_ours(each.obj)]
-    case = Case(documents, Objects(ours, namespace, assumed), namespace, now, defaults)
+    case = LintCase(documents, Objects(ours, namespace, assumed), namespace, now, defaults)
     found = [finding for document in documents for finding in _of(document, case)]
     found += _twice(documents, namespace)
     order = {file: number for number, file in enumerate(dict.fromkeys(each.file for each in documents))}
@@ -72,7 +72,7 @@ def is_ours(obj: Any) -> bool:
     return (get(obj, str, "apiVersion") or "").partition("/")[0] == names.GROUP
 
 
-def _of(document: Document, case: Case) -> Iterator[report.Finding]:
+def _of(document: Document, case: LintCase) -> Iterator[report.Finding]:
     for line, fault in document.faults:
         yield report.finding(document, fault, line=line)
     if is_ours(document.obj):
@@ -97,7 +97,7 @@ def _moved(fault: Fault, field: str) -> Fault:
     return Fault(field, fault.value, fault.message, fault.rule)
 
 
-def _ours(document: Document, case: Case) -> Iterator[report.Finding]:
+def _ours(document: Document, case: LintCase) -> Iterator[report.Finding]:
     metadata = get(document.obj, dict, "metadata") or {}
     if not metadata.get("name") and not metadata.get("generateName"):
         yield report.finding(document, Fault("metadata.name", None, "is required", "name"))

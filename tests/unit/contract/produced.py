@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from controller.repository import report
-from controller.repository.facts import Facts, PodView
+from controller.repository.facts import PodView, RepositoryFacts
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
@@ -133,7 +133,7 @@ def facts(
     before: Object | None = None,
     archived: datetime = NOW - timedelta(minutes=5),
     **spec: Any,
-) -> Facts:
+) -> RepositoryFacts:
     """Of a Repository whose primary archives, and has done so *archived*."""
     archiver = {"lastArchivedWal": "0" * 24, "lastArchivedTime": f"{archived:%Y-%m-%dT%H:%M:%SZ}"}
     postgres = {
@@ -153,7 +153,7 @@ def facts(
     }
     repository |= {"status": before} if before is not None else {}
     converted = msgspec.convert(given, RepositorySpec)
-    return Facts(
+    return RepositoryFacts(
         repository, converted, NOW, (pod,), host_ready=True, info=found,
         places=storages.places(converted, OperatorDefaults(), "ns", "hippo"),
     )  # fmt: skip

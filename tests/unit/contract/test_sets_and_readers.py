@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 
 from controller.cluster import clone
 from controller.cluster import report as cluster_report
-from controller.cluster.decide import Decision
+from controller.cluster.decide import ClusterDecision
 from controller.repository import backups_available, metrics, report
 from pgwarden.api.schema import crds
 from pgwarden.cli import cluster_data_loss, data_loss, show
@@ -178,7 +178,7 @@ def test_a_cluster_with_backups_has_them_and_names_the_newest(there: World):
     found = replace(cluster_facts(), repository=there.repository)
     assert found.has_backup
     newest = max(there.sets, key=lambda one: (one.stop, one.label))
-    assert cluster_report.status(found, Decision(None, ""))["lastBackup"]["label"] == newest.label
+    assert cluster_report.status(found, ClusterDecision(None, ""))["lastBackup"]["label"] == newest.label
 
 
 def test_a_repository_that_holds_an_earlier_cluster_is_not_taken_for_an_empty_one(there: World):

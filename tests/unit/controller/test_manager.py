@@ -146,3 +146,10 @@ async def test_a_mark_that_comes_back_on_an_instance_wakes_the_undoing_of_its_re
     manager._context.caches.restores.items["ns", "gone"] = {"metadata": {"namespace": "ns", "name": "gone"}}
     manager._instance_changed("ADDED", marked, None)
     assert len(woken) == 1
+
+
+def test_one_slow_object_blocks_no_other_of_its_kind(manager):
+    """An agent that is away takes 10 to 15 seconds to say so."""
+    assert {kind: worker.count for kind, worker in manager.workers.items()} == {
+        "repositories": 4, "backups": 4, "backupschedules": 16, "restores": 4, "postgresclusters": 4,
+    }  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 
 from controller import storage_state
 from controller.repository import decide, report
-from controller.repository.facts import Facts, PodView
+from controller.repository.facts import PodView, RepositoryFacts
 from pgwarden import storages
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.kinds import RepositorySpec
@@ -47,7 +47,7 @@ def info(*repos: dict[str, Any]) -> Any:
 
 def facts(
     found: Any = None, storage_type: str = "local,s3", answer: dict[str, Any] | None = None, **more: Any
-) -> Facts:
+) -> RepositoryFacts:
     spec = msgspec.convert({"storageType": storage_type, "s3": S3}, RepositorySpec)
     postgres = {"reachable": True, "systemIdentifier": MINE, "archiveMode": "on", "archiveCommand": "/pgwarden/x"}
     answered = {"postgres": postgres, "archiver": {}} | (answer or {})
@@ -57,10 +57,10 @@ def facts(
         "repository": repository, "spec": spec, "now": datetime(2026, 11, 23, tzinfo=UTC), "pods": (pod,), "host_ready": True,
         "info": found, "places": storages.places(spec, DEFAULTS, "ns", "hippo"),
     }  # fmt: skip
-    return Facts(**(values | more))
+    return RepositoryFacts(**(values | more))
 
 
-def told(kind: str, given: Facts) -> tuple[str, str, str]:
+def told(kind: str, given: RepositoryFacts) -> tuple[str, str, str]:
     listed = report.status(given, {})["conditions"]
     found = next(one for one in listed if one["type"] == kind)
     return found["status"], found["reason"], found["message"]

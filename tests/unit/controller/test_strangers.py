@@ -9,7 +9,7 @@ import pytest
 from controller.backup import job_conflicts
 from controller.context import Caches, Context
 from controller.repository import decide, render
-from controller.repository.facts import Facts
+from controller.repository.facts import RepositoryFacts
 from controller.repository.reconcile import InTheWayError, RepositoryController
 from controller.settings import Settings
 from pgwarden.api import names
@@ -120,8 +120,8 @@ async def test_the_host_is_applied_over_its_own_deployment_alone(controller, cli
 
 
 def test_what_is_in_the_way_is_why_the_repository_is_not_ready():
-    facts = Facts(REPOSITORY, RepositorySpec(), NOW, in_the_way="there is a Deployment x")
-    assert decide.ready(facts) == decide.Verdict(False, "NotOurs", "there is a Deployment x")
+    facts = RepositoryFacts(REPOSITORY, RepositorySpec(), NOW, in_the_way="there is a Deployment x")
+    assert decide.ready(facts) == decide.ConditionVerdict(False, "NotOurs", "there is a Deployment x")
 
 
 @pytest.mark.parametrize(

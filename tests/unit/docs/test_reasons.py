@@ -20,7 +20,19 @@ PAGE = text(ROOT / "docs" / "troubleshooting.md")
 SOURCES = [*(ROOT / "controller").rglob("*.py"), ROOT / "pgwarden" / "pgbackrest" / "trouble.py"]
 SOURCES += (ROOT / "pgwarden" / "storages").rglob("*.py")
 #: What makes a reason out of one of its first four arguments.
-MAKERS = {"Verdict", "Trouble", "Missed", "fail", "wait", "done", "settled", "act", "never", "not_yet"}
+MAKERS = {
+    "ConditionVerdict",
+    "StepVerdict",
+    "Trouble",
+    "Missed",
+    "fail",
+    "wait",
+    "done",
+    "settled",
+    "act",
+    "never",
+    "not_yet",
+}
 MAKERS |= {"put", "_put", "_wait", "_failed", "normal", "warning"}
 CAMEL = re.compile(r"(?:[A-Z][a-z]+)+(?:[A-Z]+[a-z]+)*|[A-Z]{3}[A-Z][a-z]+|NoWALYet")
 #: Kinds and words of Kubernetes that are handed to the same functions.

@@ -12,7 +12,7 @@ import structlog
 from controller.agents import Agents
 from controller.context import Caches, Context
 from controller.repository.backups_available import tell
-from controller.repository.facts import Facts
+from controller.repository.facts import RepositoryFacts
 from controller.settings import Settings
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.kube import errors
@@ -65,7 +65,7 @@ def world(client: Writes, odd: dict | None = None) -> Context:
 
 
 REPOSITORY = {"metadata": {"namespace": "ns", "name": "hippo"}, "status": listed(1, 2, 3)}
-FACTS = Facts(REPOSITORY, RepositorySpec(), datetime(2026, 11, 28, tzinfo=UTC))
+FACTS = RepositoryFacts(REPOSITORY, RepositorySpec(), datetime(2026, 11, 28, tzinfo=UTC))
 FINAL = {
     "refused by the schema": errors.Invalid(422, "Invalid", "status.repo: must be an integer"),
     "forbidden": errors.Invalid(403, "Forbidden", "no"),

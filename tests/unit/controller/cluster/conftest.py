@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller import patroni
-from controller.cluster.facts import Facts, Instance
+from controller.cluster.facts import ClusterFacts, Instance
 from pgwarden.api.kinds import PostgresClusterSpec
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -64,7 +64,7 @@ def instance(
     return Instance(name, number, deployment, pod, patroni.member(pod))
 
 
-def facts(*instances: Instance, **given: Any) -> Facts:
+def facts(*instances: Instance, **given: Any) -> ClusterFacts:
     """Archived, with one backup, led by the first that says it is the primary, configured as it should be."""
     wanted = given.pop("spec", None) or spec()
     leader = next((one.pod_name for one in instances if one.member.role == "primary"), "")
@@ -91,7 +91,7 @@ def facts(*instances: Instance, **given: Any) -> Facts:
         "store": patroni.Store(**store),
         "repository": repository,
     }
-    return Facts(**(values | given))
+    return ClusterFacts(**(values | given))
 
 
 def ended_pod(message: str, restarts: int = 1) -> dict[str, Any]:
@@ -103,6 +103,6 @@ def ended_pod(message: str, restarts: int = 1) -> dict[str, Any]:
 
 
 @pytest.fixture
-def whole() -> Facts:
+def whole() -> ClusterFacts:
     """Three instances, nothing to do."""
     return facts(instance(1, "primary"), instance(2), instance(3))

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from controller.cluster import render
-from controller.cluster.decide import BackUp, Configure, Decision, Make, Switch, decide
-from controller.cluster.facts import Facts
+from controller.cluster.decide import BackUp, ClusterDecision, Configure, Make, Switch, decide
+from controller.cluster.facts import ClusterFacts
 from controller.cluster.reconcile import ClusterController
 from pgwarden.api import names
 from tests.unit.controller.cluster.conftest import NOW, facts, instance, spec
@@ -36,7 +36,7 @@ class World:
         self.made: list[datetime] = []
         self.most, self.generation = 0, 3
 
-    def facts(self) -> Facts:
+    def facts(self) -> ClusterFacts:
         found = facts(instance(1, "primary"), spec=spec(replicas=1), listed=[], backups=copy.copy(self.backups))
         cluster = found.cluster | {
             "kind": "PostgresCluster",
@@ -100,19 +100,19 @@ def test_what_is_not_named_as_a_first_backup_is_none(name):
     assert names.first_backup_attempt("hippo", name) == 0
 
 
-SWITCH = Decision(Switch("hippo-1-pod", "hippo-2-pod"), "switching over")
+SWITCH = ClusterDecision(Switch("hippo-1-pod", "hippo-2-pod"), "switching over")
 
 
-def _restart(found: Facts) -> Decision:
+def _restart(found: ClusterFacts) -> ClusterDecision:
     """Patroni wants a restart for ever, as its parameter can never hold."""
-    return Decision(Make(1, f"{found.now:%Y-%m-%dT%H:%M:%SZ}"), "renewing")
+    return ClusterDecision(Make(1, f"{found.now:%Y-%m-%dT%H:%M:%SZ}"), "renewing")
 
 
 LOOPS = {
     "a switchover that does not come about": (lambda _: SWITCH, 13, 5),
     "a restart that is always owed": (_restart, 13, 5),
-    "a configuration that is taken back each time": (lambda _: Decision(Configure({"ttl": 30}), "c"), 370, 300),
-    "an instance that is gone each time": (lambda _: Decision(Make(2), "making"), 370, 300),
+    "a configuration that is taken back each time": (lambda _: ClusterDecision(Configure({"ttl": 30}), "c"), 370, 300),
+    "an instance that is gone each time": (lambda _: ClusterDecision(Make(2), "making"), 370, 300),
 }
 
 
@@ -138,6 +138,11 @@ def test_what_does_not_help_is_done_seldom(loop):
 
 def test_the_first_time_and_the_next_thing_are_not_waited_for():
     controller, found = ClusterController(SimpleNamespace()), World().facts()  # type: ignore[arg-type]
-    for decision in (SWITCH, _restart(found), Decision(Make(2), "m"), Decision(Switch("hippo-2-pod", "x"), "s")):
+    for decision in (
+        SWITCH,
+        _restart(found),
+        ClusterDecision(Make(2), "m"),
+        ClusterDecision(Switch("hippo-2-pod", "x"), "s"),
+    ):
         assert controller._paced(KEY, found, decision) == decision
-    assert controller._paced(KEY, found, SWITCH) == Decision(None, "switching over")
+    assert controller._paced(KEY, found, SWITCH) == ClusterDecision(None, "switching over")

@@ -11,7 +11,7 @@ from controller.recovery import plan as plans
 from controller.recovery.plan import Ending, Plan, Volume
 from controller.restore import undo, workload
 from controller.restore.decide import decide
-from controller.restore.facts import Facts
+from controller.restore.facts import RestoreFacts
 from controller.restore.steps import STEPS
 from controller.restore.verdict import Create, Delete, Merge
 from pgwarden.api import names
@@ -82,7 +82,7 @@ def situations(draw, settings_of):
                "creationTimestamp": "2026-11-23T12:00:00Z"}, "spec": {"repository": "hippo"}, "status": {"conditions": [
                    {"type": step, "status": "True", "reason": "x", "message": "", "lastTransitionTime": "2026-11-23T12:00:00Z"}
                    for step in draw(strategies.sampled_from([[], ORDER[:3], ORDER[:4], ORDER[:5], ORDER[:8]]))]}}  # fmt: skip
-    return Facts(
+    return RestoreFacts(
         now=draw(strategies.just(NOW)), settings=settings_of, restore=restore, spec=SPEC, plan=plan, workloads=(carrier,),
         claims=claims, volumes=volumes, info={"name": "hippo"},
         job=job and {"metadata": {"name": "ghost-restore-1", "uid": "j", "ownerReferences": [{"uid": job}]}},

@@ -9,7 +9,7 @@ import pytest
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, steps_finish, workload
 from controller.restore.cluster_members import Members
-from controller.restore.facts import Facts, owner
+from controller.restore.facts import RestoreFacts, owner
 from controller.restore.verdict import Delete, Merge
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts, RestoreSpec
@@ -51,9 +51,9 @@ def members(**given):
 
 
 @pytest.fixture
-def facts(settings) -> Facts:
+def facts(settings) -> RestoreFacts:
     restore = {"metadata": {"name": "back", "namespace": "ns", "uid": "r-1"}}
-    return Facts(now=None, settings=settings, restore=restore, spec=RestoreSpec(repository="hippo"), plan=PLAN)
+    return RestoreFacts(now=None, settings=settings, restore=restore, spec=RestoreSpec(repository="hippo"), plan=PLAN)
 
 
 def test_a_pod_of_a_replica_set_is_the_deployments():

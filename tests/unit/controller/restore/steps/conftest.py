@@ -9,7 +9,7 @@ import pytest
 
 from controller.recovery.plan import Plan, Volume
 from controller.restore import planning
-from controller.restore.facts import Facts
+from controller.restore.facts import RestoreFacts
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec
 from pgwarden.contract import calls
@@ -17,10 +17,10 @@ from tests.unit.controller.restore.steps.situations import RESTORE
 
 
 @pytest.fixture
-async def begin(run, settings) -> Facts:
+async def begin(run, settings) -> RestoreFacts:
     """As it is when Restore `back` begins on the fake cluster."""
     cluster = run.cluster
-    return Facts(
+    return RestoreFacts(
         now=cluster.now, settings=settings, restore=RESTORE, spec=RestoreSpec(repository="hippo"),
         repository=cluster.of("repositories")[0], operations=(RESTORE,), workloads=tuple(cluster.of("statefulsets")),
         pods=tuple(cluster.of("pods")), claims={c["metadata"]["name"]: c for c in cluster.of("persistentvolumeclaims")},
@@ -29,7 +29,7 @@ async def begin(run, settings) -> Facts:
 
 
 @pytest.fixture
-def planned(begin) -> Facts:
+def planned(begin) -> RestoreFacts:
     """After Validated; the Job has filled a volume."""
     plan = planning.make(begin)
     assert isinstance(plan, Plan)

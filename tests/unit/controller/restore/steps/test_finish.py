@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from controller.restore import steps_finish
-from controller.restore.facts import Facts
+from controller.restore.facts import RestoreFacts
 from pgwarden.api import names
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Outcome
@@ -17,7 +17,7 @@ from pgwarden.contract.status import Status
 from tests.unit.controller.restore.steps.situations import RESTORE, said
 
 
-def with_postgres(facts: Facts, postgres=None, status=None, started="2026-11-23T12:00:00Z") -> Facts:
+def with_postgres(facts: RestoreFacts, postgres=None, status=None, started="2026-11-23T12:00:00Z") -> RestoreFacts:
     facts = copy.deepcopy(facts)
     pod = next(p for p in facts.pods if p["metadata"]["name"] == "pg-0")
     pod["status"]["containerStatuses"] = [{"name": "postgres"} | (status or {})]

@@ -10,7 +10,7 @@ import pytest
 
 from controller.recovery.plan import Plan, Volume
 from controller.restore import planning, steps_prepare
-from controller.restore.facts import Facts
+from controller.restore.facts import RestoreFacts
 from controller.restore.verdict import Ask, Create
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec, RestoreTarget
@@ -19,7 +19,7 @@ from pgwarden.contract.calls import Fenced, Tablespace
 from tests.unit.controller.restore.steps.situations import merged, said
 
 
-def changed_pod(facts: Facts, **metadata) -> Facts:
+def changed_pod(facts: RestoreFacts, **metadata) -> RestoreFacts:
     pods = copy.deepcopy(facts.pods)
     pod = next(p for p in pods if p["metadata"]["name"] == "pg-0")
     pod["metadata"] |= metadata
