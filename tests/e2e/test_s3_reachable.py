@@ -15,7 +15,8 @@ from harness.kubectl import Kubectl, condition, is_true
 from harness.s3 import ENDPOINT, Store, repository, secret_of
 from harness.s3_steps import figure, says
 from harness.waiting import until
-from pgwarden.pgbackrest.trouble import Place, explain
+from pgwarden.storages import explain
+from pgwarden.storages.s3 import S3Service
 
 SOON = 30  # seconds within which a change is in the condition
 
@@ -80,7 +81,7 @@ def test_a_clock_that_is_late_is_told_by_the_store_and_put_in_plain_words(store:
     status, answer = store.answer(f"/{bucket}", late=timedelta(hours=1))
     assert status == 403
     said = f"[ProtocolError] HTTP request failed with {status} (Forbidden):\n*** Response Content ***:\n{answer}"
-    found = explain(said, Place(endpoint=ENDPOINT, bucket=bucket))
+    found = explain(said, S3Service(endpoint=ENDPOINT, bucket=bucket))
     figure(f"{found.reason}: {found.sentence}")
     assert found.reason == "ClockSkew"
     assert "differ by more than 15 minutes; correct the node's clock (the server says: " in found.sentence
