@@ -141,7 +141,7 @@ class BackupController:
         return ""
 
     async def _refused(self, backup: Object, why: str) -> float:
-        """No Job was made: it has not begun, whatever its status said, and holds nobody up."""
+        """No Job was created: the Backup has not started, whatever its status says, and blocks no other operation."""
         return await self._wait(backup, operations.JOB_REFUSED, why, job=None, startTime=None)
 
     async def _running(self, backup: Object, job: Object) -> float | None:

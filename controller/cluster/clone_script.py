@@ -17,7 +17,7 @@ from pgwarden.storages import NAMES
 
 #: How an attempt that failed says so in the pod's termination message; see clone.py.
 FAILED_RESTORE, FAILED_RECOVERY = "clone: restore", "clone: recovery"
-#: pgBackRest's HostConnectError: nobody answers there at the moment. It is waited for as long as it takes.
+#: pgBackRest's HostConnectError: the host does not respond now. It is retried indefinitely.
 AWAY = 49
 #: pgBackRest was told to end, by a signal.
 ENDED = 63

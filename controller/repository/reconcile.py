@@ -294,7 +294,7 @@ class RepositoryController:
         return bool(digest and has and has != digest and facts.now - since < ARRIVED)
 
     async def _ask_for_segment(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
-        """That it is asked for is in the status before: whoever looks next, this process or another, knows it."""
+        """The request is in the status first, so that the next reconcile, in this process or another, knows of it."""
         facts = dataclasses.replace(facts, now=self._context.clock())  # the look may have taken its time
         before, primary = facts.repository.get("status") or {}, facts.primary
         entry = segment.ask(facts).entry()

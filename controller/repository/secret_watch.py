@@ -76,7 +76,7 @@ class SecretWatch:
         return users
 
     async def _version(self, secret: Key, few: asyncio.Semaphore) -> str | None:
-        """None where it is not known, whatever the reason."""
+        """None if it is not known, for whatever reason."""
         try:
             async with few:
                 seen = await self._client.request("GET", paths.of("secrets", *secret), accept=METADATA)

@@ -44,7 +44,7 @@ def lacks_stanza(facts: RepositoryFacts, number: int) -> bool:
 
 
 def ready(facts: RepositoryFacts, storage: StorageView) -> bool:
-    """Whether an operation on *storage* alone can begin, whatever the other one is like."""
+    """Whether an operation on *storage* alone can start, whatever the state of the other one."""
     if not storage.known or storage.trouble is not None or facts.info is None:
         return False
     if facts.secret_error and credentials.concerns(facts.secret_error) in {"", storage.name}:

@@ -131,7 +131,7 @@ class _Draft:
         )
 
     def fail(self, step: str, verdict: StepVerdict) -> RestoreDecision:
-        """Before the plan there is nothing to take back. Else that begins now."""
+        """Without a plan there is nothing to roll back; otherwise the rollback starts now."""
         self._take(verdict)
         self._put(step, False, verdict.reason, verdict.message)
         said: dict[str, Any] = {"step": step, "reason": verdict.reason, "message": verdict.message}

@@ -13,7 +13,7 @@ from controller.restore.facts import RestoreFacts, is_going
 from controller.restore.verdict import SLOW, Delete, StepVerdict, act, done, wait
 from pgwarden.kube.client import Object
 
-#: The reason of an ending that nobody has decided: the Restore is not there any more.
+#: The reason of an ending that no step decided: the Restore was deleted.
 VANISHED = "Vanished"
 
 

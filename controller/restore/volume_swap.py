@@ -103,7 +103,7 @@ def give_policies_back(wanted: Iterable[Volume], volumes: Mapping[str, Object]) 
 
 
 def left_at_retain(wanted: Iterable[Volume | None], volumes: Mapping[str, Object]) -> str:
-    """What is to be told of volumes that had another reclaim policy, and do not say so themselves; else nothing."""
+    """The volumes whose reclaim policy must be set back by hand, as an end of the message; empty if there are none."""
     left = [
         f"{one.name} (it had {one.reclaim})"
         for one in wanted

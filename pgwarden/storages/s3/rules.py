@@ -96,7 +96,7 @@ def _endpoint_problem(endpoint: str) -> str:
 
 
 def _split(endpoint: str) -> tuple[str, str]:
-    """Host and port; a v6 address stands in brackets."""
+    """Host and port; an IPv6 address is in brackets."""
     if endpoint.startswith("["):
         host, bracket, port = endpoint.partition("]")
         return host + bracket, port.removeprefix(":")
