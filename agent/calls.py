@@ -111,7 +111,7 @@ class Repository:
 
     async def stanza_create(self) -> Outcome:
         if self._create_lock.locked():  # who asks again has not waited for it: one more behind it would help nobody
-            return Outcome(exit_code=-1, output="stanza-create is at work already")
+            return Outcome(exit_code=-1, output="stanza-create is already running")
         async with self._create_lock:
             try:
                 result = await self._runner.run(commands.stanza_create_argv(self._stanza), STANZA_CREATE_SECONDS)
@@ -125,7 +125,7 @@ def _element(text: str) -> tuple[Object | None, str]:
     """The stanza's element of what `info` has printed, and what is wrong with the text; no element, no stanza."""
     listed = outside.decode_loose(text, most=KEPT_CHARACTERS)
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        return None, "pgbackrest info: what it printed cannot be read"
+        return None, "pgbackrest info: its output cannot be read"
     found: Object | None = next(iter(listed), None)
     for one in (found or {}).get("backup") or []:
         if isinstance(one, dict):

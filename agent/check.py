@@ -21,7 +21,7 @@ def check(environment: Mapping[str, str], source: Path = Path(names.SOURCE_DIR),
     """
     beside_postgres = environment.get("PGWARDEN_ROLE") == "postgres"
     if beside_postgres and not all((source / key).is_file() for key in (names.KEY_POD_CONF, names.KEY_TLS_KEY)):
-        sys.stdout.write("waits for its Repository\n")
+        sys.stdout.write("waiting for its Repository\n")
         return 0
     for port in ports:
         try:

@@ -47,7 +47,7 @@ class Children:
             self._own.discard(process.pid)
 
     def reap(self) -> int:
-        """Take the zombies that are not ours to the grave; how many."""
+        """Reaps zombies that are not our own children; returns how many."""
         taken = 0
         while not self._starting:  # a process between its fork and its registration looks like a stranger
             try:
@@ -55,7 +55,7 @@ class Children:
             except ChildProcessError:
                 break
             if found is None or found.si_pid == 0 or found.si_pid in self._own:
-                break  # our own is asyncio's in a moment; the rest at the next look
+                break  # asyncio reaps our own child; the rest is reaped at the next call
             os.waitpid(found.si_pid, os.WNOHANG)
             taken += 1
         return taken

@@ -43,7 +43,7 @@ async def fence(postgres: Postgres, seconds: float, relayed: Callable[[str], boo
                 connection, "SELECT pg_is_in_recovery() AS standby, current_setting('archive_mode') AS archive_mode"
             )
             if state["standby"]:
-                return replace(answer, error="this PostgreSQL is in recovery: it has no WAL of its own to archive")
+                return replace(answer, error="this PostgreSQL is in recovery and has no WAL of its own to archive")
             if state["archive_mode"] == "off":
                 return replace(answer, error="archive_mode is off")
             # txid_current() assigns an xid, in every version; its commit is the record that recovery stops before.
@@ -87,7 +87,7 @@ class Closer:
         """As `fence`; `ok` is false, and nothing is written, within *every* seconds of the one before."""
         now = self._clock()
         if self._last is not None and now - self._last < every:
-            error = f"a segment was closed {now - self._last:.0f} s ago, and no other is within {every:g} s"
+            error = f"WAL was switched {now - self._last:.0f} s ago, and is switched at most every {every:g} s"
             return Fenced(error=error)
         self._last = now
         return await fence(self._postgres, seconds)

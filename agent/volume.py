@@ -41,7 +41,9 @@ async def alone(root: Path, seconds: float = LOCK_SECONDS) -> AsyncIterator[None
         deadline = time.monotonic() + seconds
         while not _locked(folder):
             if time.monotonic() > deadline:
-                raise VolumeError(f"another pod has been writing to the volume at {root} for {seconds:g} s: end it")
+                raise VolumeError(
+                    f"another pod has been writing to the volume at {root} for {seconds:g} s; delete that pod"
+                )
             await asyncio.sleep(0.2)
         yield
     finally:
@@ -113,16 +115,16 @@ def _claim(pg_data: Path, root: Path, uid: str) -> None:
 def _check_ours(pg_data: Path, root: Path, uid: str, present: set[str]) -> None:
     if pg_data == root:
         if MANIFEST not in present and not (uid and _signed(pg_data) == uid):
-            raise VolumeError(f"{pg_data} holds files and no restore is under way there: choose an empty volume")
+            raise VolumeError(f"{pg_data} contains files, but no restore is in progress there; choose an empty volume")
         return
     try:
         found = (root / MARKER).read_text().strip()
     except FileNotFoundError:
         raise VolumeError(
-            f"{pg_data} holds files that pgwarden did not write ({root}/{MARKER} is not there): choose an empty volume"
+            f"{pg_data} contains files that pgwarden did not write ({root}/{MARKER} is missing); choose an empty volume"
         ) from None
     if found != uid:
-        raise VolumeError(f"{pg_data} was filled by another Restore (uid {found}): choose an empty volume")
+        raise VolumeError(f"{pg_data} was filled by another Restore (uid {found}); choose an empty volume")
 
 
 def _remove(path: Path) -> None:
@@ -139,6 +141,6 @@ def own(path: Path, uid: int, gid: int) -> str:
         return f"{path} belongs to {uid}:{gid} already"  # before a look inside, which 0700 of another uid would refuse
     strangers = sorted({entry.name for entry in path.iterdir()} - _NOT_FILES)
     if strangers:
-        raise VolumeError(f"{path} is not a fresh volume: it holds {', '.join(strangers[:5])}")
+        raise VolumeError(f"{path} is not an empty volume: it contains {', '.join(strangers[:5])}")
     os.chown(path, uid, gid)
     return f"{path} now belongs to {uid}:{gid}"

@@ -131,7 +131,7 @@ def _going(context: Context, obj: Object) -> list[Fault]:
     repository = context.caches.repositories.get(obj["metadata"]["namespace"], name) if name else None
     if repository is None or "deletionTimestamp" not in repository["metadata"]:
         return []
-    message = "this Repository is being deleted; pgwarden waits for a new one of its name"
+    message = "this Repository is being deleted; pgwarden waits for a new one with this name"
     return [Fault("spec.repository", name, message, "repository", Waits.REPOSITORY_GOING)]
 
 

@@ -52,8 +52,8 @@ class Agents:
                 made = _context(ca_secret.get("data") or {})
             except (KeyError, ValueError, OSError) as error:  # ssl.SSLError is an OSError
                 raise AgentError(
-                    f"the certificates in Secret {names.ca_secret(repository[1])} cannot be used; put them back from a "
-                    "copy, or delete the Secret: pgwarden then makes a new one"
+                    f"the certificates in Secret {names.ca_secret(repository[1])} cannot be used; restore them from a "
+                    "copy, or delete the Secret: pgwarden then creates a new one"
                 ) from error
             self._contexts[repository] = (version, made)
 
@@ -89,23 +89,23 @@ class Agents:
             ) as answer:
                 raw = await _read(answer, ip, most)
                 if answer.status >= 400:
-                    raise AgentError(f"the agent answered {answer.status}: {_shown(raw)}")
+                    raise AgentError(f"the agent returned {answer.status}: {_shown(raw)}")
         except TimeoutError as error:
             raise AgentError(f"the agent at {ip} did not answer {call.name} within {seconds:g} s") from error
         except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise AgentError(f"the agent at {ip} cannot be reached: {_why(error)}") from error
         if outside.values(raw) > MOST_VALUES:
-            raise AgentError(f"the agent at {ip} answered more than {MOST_VALUES} values")
+            raise AgentError(f"the agent at {ip} returned more than {MOST_VALUES} values")
         found = outside.decode(raw, call.answer, most=most)
         if found is None:
-            raise AgentError(f"the agent at {ip} answered {call.name} with something else than an answer")
+            raise AgentError(f"the agent at {ip} answered {call.name} with an invalid response")
         return found
 
     async def _trusted(self, repository: Key) -> ssl.SSLContext:
         if repository not in self._contexts:
             secret = await self._client.find(paths.of("secrets", repository[0], names.ca_secret(repository[1])))
             if secret is None or KEY_CONTROLLER_CERT not in secret.get("data", {}):
-                raise AgentError("the Repository's certificates have not been made yet")
+                raise AgentError("the Repository's certificates have not been created yet")
             await asyncio.to_thread(self.trust, repository, secret)
         return self._contexts[repository][1]
 
@@ -116,7 +116,7 @@ async def _read(answer: aiohttp.ClientResponse, ip: str, most: int) -> bytes:
     async for piece in answer.content.iter_any():
         found += piece
         if len(found) > most:
-            raise AgentError(f"the agent at {ip} answered more than {most // 1024} KiB")
+            raise AgentError(f"the agent at {ip} returned more than {most // 1024} KiB")
     return bytes(found)
 
 
@@ -128,7 +128,7 @@ def _shown(raw: bytes) -> str:
 def _why(error: Exception) -> str:
     """In words for people: aiohttp's own name the connection by Python objects."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate is not good: {error.certificate_error}"
+        return f"its certificate is invalid: {error.certificate_error}"
     if isinstance(error, aiohttp.ClientConnectorError):
         cause = error.os_error
         of_the_system = isinstance(cause, ssl.SSLError) is False and (cause.errno or 0) > 0

@@ -206,7 +206,7 @@ def config_patch(config: Object) -> Object:
 
 
 def synchronous_patch(leader: str, standbys: Sequence[str], version: str) -> Object:
-    """Who has every acknowledged commit, by the names of now. Refused where Patroni has written it meanwhile."""
+    """Who has every acknowledged commit, by the names of now. Refused where Patroni has changed it meanwhile."""
     annotations = {"leader": leader, "sync_standby": ",".join(standbys) or None}
     return {"metadata": {"resourceVersion": version, "annotations": annotations}}
 

@@ -95,23 +95,25 @@ def told(obj: Object, mark: Mark) -> str:
     kind = obj["kind"]
     again = records.way(kind)
     if mark.uid == _UNREADABLE:
-        again = f"To do it, make a {kind} of another name, or delete this one and make it without that annotation"
-        return f"its annotation {names.ANNOTATION_DONE} cannot be read, so what it did is not known. {again}"
+        again = (
+            f"To run it, create a {kind} with another name, or delete this one and create it without that annotation"
+        )
+        return f"its annotation {names.ANNOTATION_DONE} cannot be read, so its result is unknown. {again}"
     by = f"an earlier {kind} of this name (uid {mark.uid})"
     if mark.phase == "Running":
-        return f"a record: {by} had begun this, and what came of it is not known. It is not done again. {again}"
+        return f"a record: {by} had started, and its result is unknown. It is not run again. {again}"
     when = f" on {mark.completion_time}" if mark.completion_time else ""
     if mark.phase == "Failed":
         why = f": {mark.message}" if mark.message else ""
-        return f"a record: {by} failed{when}{why.rstrip('.')}. It is not done again. {again}"
-    return f"a record: {by} did this{when}{_result(mark)}. It is not done again. {again}"
+        return f"a record: {by} failed{when}{why.rstrip('.')}. It is not run again. {again}"
+    return f"a record: {by} did this{when}{_result(mark)}. It is not run again. {again}"
 
 
 def _result(mark: Mark) -> str:
     parts = [
         f"set {mark.label}" if mark.label else "",
         f"recovered to {mark.recovered_to}" if mark.recovered_to else "",
-        f"the data from before is claim {mark.kept_claim}" if mark.kept_claim else "",
+        f"the old data is in claim {mark.kept_claim}" if mark.kept_claim else "",
     ]
     said = ", ".join(filter(None, parts))
     return f" ({said})" if said else ""
@@ -311,7 +313,7 @@ class Records:
         info = await read_info(self._context, metadata["namespace"], backup["spec"]["repository"], repo)
         made = None if isinstance(info, str) else info.backup(label, repo or None)
         if isinstance(info, str):
-            said: tuple[bool | None, str, str] = (None, "NotRead", f"whether set {label} is there is not known: {info}")
+            said: tuple[bool | None, str, str] = (None, "NotRead", f"unknown whether set {label} exists: {info}")
         elif made is not None and is_of(backup, made):
             said = True, "InRepository", f"set {label} is in the repository"
         else:

@@ -57,8 +57,8 @@ async def load(client: KubeClient, namespace: str, name: str) -> Seal:
         key = b""
     if len(key) < _BYTES:
         raise NotYet(
-            f"Secret {name} in namespace {namespace} has no key of {_BYTES} bytes under {names.KEY_SEAL}; delete it, "
-            f"and a new one is made",
+            f"Secret {name} in namespace {namespace} has no key of {_BYTES} bytes under {names.KEY_SEAL}; delete it: "
+            f"a new one is then created",
             _AGAIN,
         )
     return Seal(key)

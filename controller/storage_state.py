@@ -20,4 +20,4 @@ def hindrance(repository: Object, storage: str) -> str:
     if entry.get("reachable") is False:
         return f"storage {storage}: {entry.get('message') or 'it cannot be read'}"
     found = conditions.find(status.get("conditions", []), "Ready")
-    return str(found["message"]) if found else "the Repository has not been looked at yet"
+    return str(found["message"]) if found else "the Repository has not been checked yet"

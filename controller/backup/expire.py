@@ -71,13 +71,15 @@ class Expiry:
             return await self._release()
         repository = self._repository
         if repository is None or "deletionTimestamp" in repository["metadata"]:
-            return await self._release("SetKept", "its Repository is gone, or goes")
+            return await self._release("SetKept", "its Repository was deleted")
         late = self._context.clock() - _deleted(self._backup) > LONGEST
         if not late and await self._still_stopping():
-            return await self._wait("StoppingJob", "its set is to be expired; its own Job, or a pod of it, ends first")
+            return await self._wait(
+                "StoppingJob", "its set will be expired after its Job and the Job's pods have ended"
+            )
         found, job = await self._set(repository), await self._context.client.find(self._job_path())
         if found is None and job is None and not late:
-            text = "whether it has made a set that is to be expired is known once `pgbackrest info` can be read"
+            text = "its set is looked up once `pgbackrest info` can be read"
             return await self._wait("RepositoryNotReachable", text)
         label, repo = found or ("its set", 0)
         if not label or repo is None:
@@ -130,12 +132,12 @@ class Expiry:
             await self._context.client.request("POST", path, body=job, params={"dryRun": "All"})
             waits = storage_state.hindrance(repository, "".join(spec.storages[repo - 1 : repo]))
             if waits:
-                return await self._wait(operations.NOT_READY, f"its set is to be expired; {waits}")
+                return await self._wait(operations.NOT_READY, f"its set will be expired; {waits}")
             proof = await self._proof(label, repo)
             if isinstance(proof, str):
-                return await self._wait("RepositoryNotReachable", f"its set is to be expired; {proof}")
+                return await self._wait("RepositoryNotReachable", f"its set will be expired; {proof}")
             if not proof:
-                return await self._release("SetKept", "it is not a set that a Backup of this name and spec has made")
+                return await self._release("SetKept", "the set was not created by a Backup with this name and spec")
             async with self._context.lock(self._namespace, self._spec.repository):
                 waits = await self._turn()
                 if waits:
@@ -146,7 +148,7 @@ class Expiry:
             return await self._release("SetKept", "the namespace is being deleted")
         except errors.Invalid as refused:
             return await self._wait(
-                operations.JOB_REFUSED, f"its set is to be expired; {job_conflicts.refusal(refused)}"
+                operations.JOB_REFUSED, f"its set will be expired; {job_conflicts.refusal(refused)}"
             )
         await self._context.recorder.normal(self._backup, "Expiring", f"expires set {label}{more}")
         return POLL
@@ -173,7 +175,7 @@ class Expiry:
         if operations.may_run(self._backup, listed):
             return ""
         title, _ = operations.standing(self._backup, listed)
-        return f"its set is to be expired; waits until {title} is over: one at a time on a stanza"
+        return f"its set will be expired; waiting for {title} to finish: only one operation runs on a stanza"
 
     async def _follow(self, repository: Object, job: Object, label: str) -> float | None:
         ended = jobs.finished(job)
@@ -206,7 +208,7 @@ class Expiry:
         """Take the finalizer off. With a *reason* the set stays, and the Repository's Events say why."""
         label, _ = set_of(self._backup)
         if reason and (label or (self._backup.get("status") or {}).get("job")):
-            stays = f"its set {label} stays" if label else "a set that it may have made stays"
+            stays = f"its set {label} is kept" if label else "any set that it created is kept"
             text = f"Backup {self._backup['metadata']['name']} was deleted, {stays}: {why}"
             await self._context.recorder.warning(self._repository or self._backup, reason, text)
         await _set_finalizer(self._context, self._backup, there=False)
@@ -216,8 +218,8 @@ class Expiry:
 def _with_it(repository: Object, label: str, repo: int) -> str:
     with_it = dependents(repository, label, repo)
     if may_have_more(repository, label, repo):
-        with_it.append("perhaps others that the Repository does not list")
-    return f", and with it what builds on it: {', '.join(with_it)}" if with_it else ""
+        with_it.append("possibly others that the Repository does not list")
+    return f", with the sets that depend on it: {', '.join(with_it)}" if with_it else ""
 
 
 def _deleted(backup: Object) -> datetime:

@@ -22,11 +22,11 @@ def in_the_way(job: Object, backup: Object) -> tuple[str, str]:
     name, mine = job["metadata"]["name"], ("Backup", backup["metadata"]["name"])
     owners = job["metadata"].get("ownerReferences") or []
     if mine in {(one.get("kind"), one.get("name")) for one in owners}:
-        return "JobGoing", f"waits until Job {name} of an earlier one is gone"
-    why = f"there is a Job {name} that is not this Backup's; delete it if nobody needs it"
-    return "JobInTheWay", f"{why}, or take another name"
+        return "JobGoing", f"waiting for Job {name} of an earlier Backup to be deleted"
+    why = f"there is a Job {name} that does not belong to this Backup; delete it if it is unused"
+    return "JobInTheWay", f"{why}, or use another name"
 
 
 def refusal(error: errors.Invalid) -> str:
     """Message of one whose Job the API server does not take, in Kubernetes' own words."""
-    return f"Kubernetes refuses its Job: {outside.printable(error.message or str(error))}"[:LONGEST_REFUSAL]
+    return f"Kubernetes refuses the Job: {outside.printable(error.message or str(error))}"[:LONGEST_REFUSAL]

@@ -43,7 +43,9 @@ class BackupController:
         spec = msgspec.convert(backup["spec"], BackupSpec)
         repository = self._context.caches.repositories.get(key[0], spec.repository)
         if repository is None:  # and it runs: else the rules would have said so
-            message = f"there is no Repository {spec.repository} in {key[0]}; how the Job ends is seen once there is"
+            message = (
+                f"there is no Repository {spec.repository} in {key[0]}; the Job's result is read once there is one"
+            )
             return await self._wait(backup, "NoRepository", message, phase=operations.phase(backup))
         job = await self._context.client.find(paths.of("jobs", key[0], names.backup_job(key[1])))
         if job is None:
@@ -65,7 +67,7 @@ class BackupController:
             return await self._wait(backup, operations.NOT_READY, hindrance)
         if not (repository.get("status") or {}).get("primary"):
             return await self._wait(
-                backup, "NoPrimary", f"no PostgreSQL primary of Repository {spec.repository} answers"
+                backup, "NoPrimary", f"no PostgreSQL primary of Repository {spec.repository} responds"
             )
         # By the cache first: while it shows that others go before, nothing is read.
         known = turns.known(self._context.caches, namespace, spec.repository)
@@ -83,7 +85,9 @@ class BackupController:
 
     async def _wait_for_turn(self, backup: Object, listed: list[Object]) -> float:
         title, _ = operations.standing(backup, listed)
-        return await self._wait(backup, "WaitingForTurn", f"waits until {title} is over: one at a time on a stanza")
+        return await self._wait(
+            backup, "WaitingForTurn", f"waiting for {title} to finish: only one operation runs on a stanza"
+        )
 
     async def _done_before(self, backup: Object, repository: Object) -> float | None:
         """Whether it came back without its mark, from Git: then `info` has the set that it made. None: it is to run."""
@@ -129,7 +133,7 @@ class BackupController:
             else:
                 await client.create(path, job)
         except errors.Conflict:
-            log.info("the Job is there already", job=job["metadata"]["name"])
+            log.info("the Job already exists", job=job["metadata"]["name"])
         except errors.Terminating:
             raise
         except errors.Invalid as refused:
@@ -166,8 +170,10 @@ class BackupController:
             # `info` is the proof. It is read again until it shows the set; the Job's own word alone is not enough.
             late = self._context.clock() - jobs.completed(job, self._context.clock()) > report.LONGEST_READING
             if not (late and proof.was_read):
-                text = "the Job has ended; its backup set is looked for"
-                text += "" if proof.was_read else ", and `pgbackrest info` cannot be read; nobody waits for that"
+                text = "the Job has ended; looking up its backup set"
+                text += (
+                    "" if proof.was_read else ", but `pgbackrest info` cannot be read; this blocks no other operation"
+                )
                 return await self._wait(backup, operations.READING, text, phase="Running")
         after = report.ended(backup, spec, repo_spec, job, result, found, self._context.clock())
         await status.write(self._context.client, "backups", backup, after)
@@ -188,7 +194,8 @@ class BackupController:
         if proof.found is None and starting:
             return await self._start(backup, spec, repository)
         if proof.found is None and not proof.was_read:
-            text = f"Job {backup['status'].get('job')} is gone; whether it has made a set is known once `info` is read"
+            job = backup["status"].get("job")
+            text = f"Job {job} was deleted; its set is looked up once `pgbackrest info` can be read"
             return await self._wait(backup, operations.READING, text, phase="Running")
         after = report.without_job(backup, spec, repo_spec, proof.found, self._context.clock())
         await status.write(self._context.client, "backups", backup, after)

@@ -31,7 +31,7 @@ def asked_type(spec: BackupSpec) -> str:
 def started(backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, now: datetime) -> Object:
     generation = backup["metadata"]["generation"]
     before = backup.get("status") or {}
-    message = f"Job {names.backup_job(backup['metadata']['name'])} is being started"
+    message = f"Job {names.backup_job(backup['metadata']['name'])} is starting"
     storage = spec.storage or repo_spec.storages[0]
     options, _ = parse_options(spec.options, command="backup", storages=repo_spec.storages)
     retention = [argument.removeprefix("--") for argument in options.arguments if "-retention-" in argument]
@@ -80,10 +80,10 @@ def ended(
     if found is not None and jobs.finished(job) == "Complete":
         return _over(backup, spec, repo_spec, found, now, expired=list(result.expired) if result else [])
     if jobs.finished(job) == "Complete":
-        label, minutes = (result and result.label) or "it has named none", LONGEST_READING.total_seconds() / 60
-        text = f"Job {job['metadata']['name']} ended well ({label}), and for {minutes:g} minutes `pgbackrest info` has"
-        return _failed(backup, "InfoHasNoSet", f"{text} shown no set of this Backup; create another Backup", now)
-    said = (result and result.error) or jobs.failure(job) or "the Job failed and its pod left no word"
+        label, minutes = (result and result.label) or "it named no set", LONGEST_READING.total_seconds() / 60
+        text = f"Job {job['metadata']['name']} succeeded ({label}), but for {minutes:g} minutes `pgbackrest info` has"
+        return _failed(backup, "InfoHasNoSet", f"{text} listed no set of this Backup; create another Backup", now)
+    said = (result and result.error) or jobs.failure(job) or "the Job failed and its pod left no message"
     return _failed(backup, "BackupFailed", said, now)
 
 
@@ -95,7 +95,7 @@ def without_job(
     return _failed(
         backup,
         "JobLost",
-        f"Job {backup['status'].get('job')} is gone and the repository has no backup set of this Backup",
+        f"Job {backup['status'].get('job')} was deleted, and the repository has no set of this Backup",
         now,
     )
 
@@ -107,7 +107,7 @@ def _over(
     asked = asked_type(spec)
     message = f"{found.type} backup {found.label} of {found.database_size} bytes added {found.repository_delta} bytes"
     if asked != found.type:
-        message += f"; a {asked} backup was asked for, but there was no full one before it"
+        message += f"; spec.type is {asked}, but there was no full backup before it"
     if expired:
         message += f"; retention expired {', '.join(expired)}"
     generation = backup["metadata"]["generation"]

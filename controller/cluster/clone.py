@@ -73,9 +73,9 @@ def hindrance(wanted: DataSource, namespace: str, source: Source, now: datetime)
     """Why the clone cannot be begun, looked at once more before anything is made; None where it can."""
     which = title(wanted, namespace)
     if source.repository is None:
-        return not_yet("SourceMissing", f"{which} is not there")
+        return not_yet("SourceMissing", f"{which} does not exist")
     if not rules.allows(source.repository, namespace):
-        return not_yet("NotAllowed", f"{which} does not allow clones from namespace {namespace} (spec.cloneableFrom)")
+        return not_yet("NotAllowed", f"{which} does not allow clones into namespace {namespace} (spec.cloneableFrom)")
     if source.info is None:
         return not_yet("SourceNotReachable", f"{which}: {source.error or 'its backups cannot be listed yet'}")
     spec = msgspec.convert(source.repository["spec"], RepositorySpec)
@@ -93,7 +93,7 @@ def _not_archived(wanted: DataSource, which: str, repository: Object) -> Hindran
     if moment is None or latest is None or moment <= latest:
         return None
     until = conditions.timestamp(latest)
-    text = f"{which} has archived up to {until}, and the target is later; the clone begins when it has that WAL too"
+    text = f"{which} has archived up to {until}, and the target is later; the clone starts when that WAL is archived"
     return not_yet("TargetNotArchived", text)
 
 
@@ -102,15 +102,15 @@ def taken(own: Object | None) -> Hindrance | None:
     one of the same name would have left WAL of the same names.
     """
     if own is None or not conditions.is_true(own, "Reachable"):
-        return not_yet("RepositoryNotReachable", "the clone begins once the cluster's own Repository is reachable")
+        return not_yet("RepositoryNotReachable", "the clone starts once the cluster's own Repository is reachable")
     status = own.get("status") or {}
     archives = [status.get("archive") or {}, *objects(own, "status", "storages")]
     if not backup_sets.of(own).some and not any(one.get("max") or one.get("lastWal") for one in archives):
         return None
     name = own["metadata"]["name"]
     text = (
-        f"Repository {name} holds backups or WAL of an earlier cluster of this name; take another name, or delete what "
-        f"it holds (claim {names.repo_claim(name)}, or the folder in the bucket)"
+        f"Repository {name} holds backups or WAL of an earlier cluster of this name; choose another name, or delete "
+        f"them (claim {names.repo_claim(name)}, or the folder in the bucket)"
     )
     return not_yet("RepositoryNotEmpty", text)
 
@@ -136,9 +136,9 @@ def attempt(pod: Object | None) -> Attempt:
         if match is None:
             return Attempt(number)
         kind, code, failures, words = match.groups()
-        # What PostgreSQL ends a recovery with, it ends the next with as well; but not what it says of restore_command.
+        # A FATAL error of recovery would occur again in the next attempt, except one of restore_command.
         final = int(code) in HOPELESS if code else "FATAL:" in words and "could not restore file" not in words
-        text = f"{_name(kind)}: {redact(words).strip() or 'without a word'}"
+        text = f"{_name(kind)}: {redact(words).strip() or 'without a message'}"
         return Attempt(number, text, final, int(failures or 0))
     return Attempt()
 

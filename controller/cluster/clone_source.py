@@ -67,7 +67,7 @@ class Sources:
             paths.of("secrets", where, names.ca_secret(wanted.repository)),
         )
         if repository is None or authority is None:
-            return f"Repository {wanted.repository} of namespace {where} is not there any more"
+            return f"Repository {wanted.repository} of namespace {where} was deleted"
         try:
             data = await self._content(repository, wanted)
         except credentials.MissingSecretError as error:

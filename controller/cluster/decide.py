@@ -97,9 +97,9 @@ def decide(facts: Facts) -> Decision:
     if facts.cloning:
         return cloning(facts)
     if facts.spec.data_source is not None and clone.said(facts.cluster) != clone.CLONED:
-        return Decision(EndClone(), "the clone is made: it reads its source no more")
+        return Decision(EndClone(), "the clone is complete: it no longer reads its source")
     if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
-        return configuration(facts) or Decision(None, "a Restore is at work")
+        return configuration(facts) or Decision(None, "a Restore is running")
     waiting = ""
     for step in STEPS:
         decision = step(facts)
@@ -128,19 +128,19 @@ def cloning(facts: Facts) -> Decision:
         if clone.has_failed(found):
             return Decision(None, found.message)
         if first.digest != facts.digest:
-            return Decision(Make(first.number), f"renewing instance {first.name}")
+            return Decision(Make(first.number), f"restarting instance {first.name}")
         return Decision(KeepClone(), clone.progress(found, which, first.name))
     problem = clone.hindrance(source, namespace, facts.source, facts.now) if facts.source else None
     problem = problem or clone.taken(facts.repository)
     if facts.source is None or problem is not None:
-        return Decision(None, problem.message if problem else f"looking at {which}")
+        return Decision(None, problem.message if problem else f"checking {which}")
     return left_over(facts) or Decision(Clone(), f"cloning {which}")
 
 
 def left_over(facts: Facts) -> Decision | None:
     """Of an earlier cluster of the name. While a pod of it is there, it may write to its volume and Patroni's maps."""
     if facts.pods:
-        return Decision(None, f"waiting until pod {facts.pods[0]} of an earlier instance is gone")
+        return Decision(None, f"waiting for pod {facts.pods[0]} of an earlier instance to end")
     return Decision(None, facts.left) if facts.left else None
 
 
@@ -168,7 +168,7 @@ def renamed(facts: Facts) -> Decision | None:
     if found == Rename(leader, tuple(sorted(noted))):
         return None
     able = " and ".join(names.instance_of_pod(name) for name in (found.leader, *found.standbys))
-    return Decision(found, f"{able} may take over: their pods are new, and Patroni knew the old ones")
+    return Decision(found, f"{able} may be promoted: their pods are new, and Patroni knew the old ones")
 
 
 # --- instances ---------------------------------------------------------------------------------------------------
@@ -181,18 +181,20 @@ def missing(facts: Facts) -> Decision | None:
         return None
     name = names.instance(facts.name, lacking[0])
     if not facts.instances:
-        return left_over(facts) or Decision(Make(lacking[0]), f"making instance {name}")
+        return left_over(facts) or Decision(Make(lacking[0]), f"creating instance {name}")
     if facts.primary is None:
-        return Decision(None, f"instance {name} is made once there is a primary")
+        return Decision(None, f"instance {name} is created once there is a primary")
     if facts.store.paused:
-        return Decision(None, f"instance {name} is made once autofail is on: Patroni makes no replica while it is off")
+        return Decision(
+            None, f"instance {name} is created once autofail is on: Patroni creates no replica while it is off"
+        )
     if not facts.has_backup and not first_backup_failed(facts):
-        return Decision(None, f"instance {name} is made from the first backup, once there is one")
+        return Decision(None, f"instance {name} is created from the first backup, once there is one")
     wanted = [one for one in facts.instances if one.number <= facts.spec.instances.replicas]
     unready = [one.name for one in wanted if not one.ready]
     if unready:
-        return Decision(None, f"instance {name} is made once {' and '.join(unready)} is ready")
-    return Decision(Make(lacking[0]), f"making instance {name}")
+        return Decision(None, f"instance {name} is created once {' and '.join(unready)} is ready")
+    return Decision(Make(lacking[0]), f"creating instance {name}")
 
 
 def surplus(facts: Facts) -> Decision | None:
@@ -208,7 +210,7 @@ def surplus(facts: Facts) -> Decision | None:
         return Decision(None, f"switching over from {primary.name}")
     kept = [one for one in facts.instances if one.number <= wanted]
     if primary in beyond and not any(_able(one) for one in kept):
-        return Decision(None, f"no instance that is kept is ready to take over from {primary.name}")
+        return Decision(None, f"no remaining instance is ready to take over from {primary.name}")
     removable = [one for one in beyond if one is not primary]
     if removable:
         last = max(removable, key=lambda one: one.number)
@@ -267,7 +269,7 @@ def _renew(facts: Facts, one: Instance) -> Decision:
     mark = one.restarted
     if one.digest == facts.digest:
         mark = conditions.timestamp(facts.now)
-    return Decision(Make(one.number, mark), f"rolling: renewing instance {one.name}")
+    return Decision(Make(one.number, mark), f"rolling: restarting instance {one.name}")
 
 
 def _switch(facts: Facts, primary: Instance, others: list[Instance]) -> Decision:
@@ -324,7 +326,7 @@ def first_backup(facts: Facts) -> Decision | None:
         return Decision(None, f"waiting for Backup {running[0]['metadata']['name']}")
     done = [one for one in facts.backups if operations.phase(one) == "Completed" and not records.is_record(one)]
     if done:
-        return Decision(None, "the first backup is completed; the Repository will list it")
+        return Decision(None, "the first backup is complete; the Repository will list it")
     due, attempts = backup_due(facts), _attempts(facts)
     if due is not None and facts.now < due:
         times = f" {max(attempts)} times" if attempts and max(attempts) > 1 else ""

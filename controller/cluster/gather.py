@@ -58,10 +58,10 @@ def stranger(obj: Object, cluster: Object) -> str:
     if ours or (kind == "PersistentVolumeClaim" and owned.is_instances_claim(obj, cluster)):
         return ""
     owners = metadata.get("ownerReferences") or []
-    whose = f", but {owners[0].get('kind')} {owners[0].get('name')}'s" if owners else ""
+    whose = f", but to {owners[0].get('kind')} {owners[0].get('name')}" if owners else ""
     return (
-        f"there is a {kind} {metadata['name']} that is not this cluster's{whose}; it stays as it is. Give the cluster "
-        f"another name, or remove that {kind} if nobody needs it"
+        f"there is a {kind} {metadata['name']} that does not belong to this cluster{whose}; it is left "
+        f"unchanged. Give the cluster another name, or delete that {kind} if it is unused"
     )
 
 
@@ -69,8 +69,8 @@ def of_earlier(obj: Object, cluster: Object) -> str:
     """Why *obj* cannot be used: it goes, perhaps with an earlier cluster of the name. Empty where it can."""
     which = f"{obj['kind']} {obj['metadata']['name']}"
     if is_anothers(obj, cluster):
-        return f"waiting until {which} of an earlier cluster of this name is gone"
-    return f"waiting until {which} is gone, which is being deleted" if "deletionTimestamp" in obj["metadata"] else ""
+        return f"waiting for {which} of an earlier cluster of this name to be deleted"
+    return f"waiting for {which}, which is being deleted" if "deletionTimestamp" in obj["metadata"] else ""
 
 
 def _instances(context: Context, cluster: Object, pods: list[Object]) -> list[Instance]:
@@ -131,4 +131,4 @@ def _fault(cluster: Object, repository: Object | None) -> str:
     if owned.is_owned(repository, cluster["metadata"]["uid"]):
         return ""
     name = repository["metadata"]["name"]
-    return f"there is a Repository {name} that is not this cluster's; rename the cluster, or delete that Repository"
+    return f"Repository {name} does not belong to this cluster; choose another name, or delete that Repository"

@@ -118,12 +118,12 @@ class ClusterController:
         if not heavy:
             if self._done.take((key, what), facts.now):
                 return decision
-            return Decision(None, f"{decision.message}: done often already, and again within a minute")
+            return Decision(None, f"{decision.message}: repeated often, again within a minute")
         known, due = self._heavy.get((key, what)), self._heavy.next((key, what))
         if known is None or due is None or facts.now >= due:
             self._heavy.tried((key, what), facts.now)
             return decision
-        often = f": asked for {known.times} times, and again at {conditions.timestamp(due)}" if known.times > 1 else ""
+        often = f": requested {known.times} times, again at {conditions.timestamp(due)}" if known.times > 1 else ""
         return Decision(None, decision.message + often)
 
     # --- what always stands ----------------------------------------------------------------------------------------
@@ -171,19 +171,19 @@ class ClusterController:
         return bool(facts.instances) or await self._context.client.find(first) is not None
 
     async def _credentials(self, facts: Facts) -> Facts:
-        """A fault where they are gone: new ones would not be PostgreSQL's."""
+        """A fault if they were deleted: new passwords would not match those in PostgreSQL."""
         name = names.cluster_credentials(facts.name)
         found = await self._context.client.find(self._path("secrets", facts, name))
         if found is not None:
             return dataclasses.replace(facts, left=of_earlier(found, facts.cluster))
         if facts.initialized or facts.instances:
-            fault = f"Secret {name} is gone, and PostgreSQL's passwords were in it; make it again as it was"
+            fault = f"Secret {name} was deleted, and it held PostgreSQL's passwords; restore it from a copy"
             return dataclasses.replace(facts, fault=fault)
         try:
             namespace = facts.cluster["metadata"]["namespace"]
             await self._context.client.create(paths.of("secrets", namespace), render.new_credentials(facts.cluster))
         except errors.Conflict:
-            log.info("the Secret is there already", name=name)
+            log.info("the Secret already exists", name=name)
         return facts
 
     async def _apply(self, plural: str, obj: Object) -> None:
@@ -222,7 +222,7 @@ class ClusterController:
                 try:
                     await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
                 except errors.Conflict:
-                    log.info("the Backup is there already", name=name)
+                    log.info("the Backup already exists", name=name)
                 for old, uid in expendable:
                     await client.delete(paths.of("backups", namespace, old), uid=uid)
         return ""
@@ -288,7 +288,7 @@ class ClusterController:
                 path, patroni.synchronous_patch(leader, standbys, facts.store.synchronous_version)
             )
         except errors.Conflict:
-            log.info("Patroni has written it meanwhile", name=facts.name)
+            log.info("Patroni has changed it meanwhile", name=facts.name)
 
     # --- what is said --------------------------------------------------------------------------------------------
 

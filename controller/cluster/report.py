@@ -64,9 +64,9 @@ def _instance(facts: Facts, one: Instance) -> Object:
         role = "unknown"  # it has said so before it lost the lock
     notes = []
     if one.digest != facts.digest:
-        notes.append("its pod is to be renewed")
+        notes.append("its pod will be restarted")
     if one.member.pending_restart:
-        notes.append("it is to be restarted for changed parameters")
+        notes.append("it will be restarted for changed parameters")
     return {
         "name": one.name,
         "role": role,
@@ -86,9 +86,9 @@ def _ready(facts: Facts) -> Judgement:
         return False, "Fault", facts.fault
     primary = facts.primary
     if primary is not None:
-        return True, "HasPrimary", f"{primary.name} takes reads and writes"
+        return True, "HasPrimary", f"{primary.name} serves reads and writes"
     if not facts.initialized:
-        return False, "Creating", f"the first instance is being made{_stuck(facts)}"
+        return False, "Creating", f"the first instance is being created{_stuck(facts)}"
     return False, "NoPrimary", _why_no_primary(facts)
 
 
@@ -96,11 +96,11 @@ def _data_source(facts: Facts, decision: Decision) -> Judgement:
     source, namespace = facts.spec.data_source, facts.cluster["metadata"]["namespace"]
     which = clone.title(source, namespace) if source else ""
     if facts.initialized:
-        return True, clone.CLONED, f"it began as a copy of {which}"
+        return True, clone.CLONED, f"it was cloned from {which}"
     if facts.instances:
         found = clone.attempt(facts.instances[0].pod)
         if clone.has_failed(found):
-            way_out = "nothing of the source was changed; delete this PostgresCluster and create another one"
+            way_out = "the source is unchanged; delete this PostgresCluster and create another one"
             return False, clone.FAILED, f"cloning {which}: {found.message}; {way_out}"
         return False, clone.CLONING, decision.message
     problem = clone.hindrance(source, namespace, facts.source, facts.now) if source and facts.source else None
@@ -114,12 +114,15 @@ def _data_source(facts: Facts, decision: Decision) -> Judgement:
 def _why_no_primary(facts: Facts) -> str:
     if facts.store.paused:
         until = "the Restore has ended" if facts.restoring and facts.spec.autofail else "spec.autofail is true"
-        return f"there is no primary, and autofail is off: no replica takes over until {until}"
+        return (
+            "there is no primary, and autofail is off: the old primary returns within 30 s of its pod's start; "
+            f"no replica takes over until {until}"
+        )
     running = [one for one in facts.instances if one.pod is not None]
     if not running:
         return "there is no primary: no instance has a pod"
     said = "; ".join(f"{one.name}: {one.member.state or 'starting'}" for one in running)
-    return f"there is no primary at the moment ({said}){_stuck(facts)}"
+    return f"there is no primary now ({said}){_stuck(facts)}"
 
 
 def _stuck(facts: Facts) -> str:
@@ -137,9 +140,9 @@ def _complete(facts: Facts, decision: Decision) -> Judgement:
         unready = ", ".join(one.name for one in facts.instances if not one.ready)
         return False, "NotReady", f"{ready} of {wanted} instances are ready; not ready: {unready}{_stuck(facts)}"
     if facts.spec.synchronous and wanted > 1 and not facts.synchronous:
-        said = "no replica is synchronous at the moment: what is committed now is on the primary alone"
+        said = "no replica is synchronous now: new commits are only on the primary"
         return False, "NotSynchronous", said
-    return True, "AsSpecified", f"all {wanted} instances are as specified"
+    return True, "AsSpecified", f"all {wanted} instances match the spec"
 
 
 def _autofail_word(facts: Facts) -> str:
@@ -152,16 +155,16 @@ def _autofail_word(facts: Facts) -> str:
 def _autofail(facts: Facts) -> Judgement:
     word = _autofail_word(facts)
     if word == "off":
-        why = "a Restore is at work" if facts.restoring and facts.spec.autofail else "spec.autofail is false"
+        why = "a Restore is running" if facts.restoring and facts.spec.autofail else "spec.autofail is false"
         return False, "Off", f"{why}: no replica takes over by itself"
     if word == "turning off":
-        when = "while a Restore is at work" if facts.restoring else "once all instances are ready"
-        return True, "TurningOff", f"it goes off {when}"
+        when = "while a Restore is running" if facts.restoring else "once all instances are ready"
+        return True, "TurningOff", f"it is turned off {when}"
     if word == "turning on":
         return False, "TurningOn", "spec.autofail is true"
     others = [one for one in facts.instances if one is not facts.primary and one.ready and one.member.follows]
     if facts.primary is not None and not others:
-        return True, "NoReplica", "it is on, but there is no replica that could take over"
+        return True, "NoReplica", "autofail is on, but no replica can take over"
     return True, "On", f"{len(others)} replica{'s' if len(others) != 1 else ''} can take over"
 
 
@@ -209,4 +212,4 @@ def _message(facts: Facts, listed: list[Object]) -> str:
         found = conditions.find(repository.get("conditions", []), kind)
         if found is not None and found["status"] == "False":
             return f"Repository: {found['message']}"
-    return f"refused by a rule since it was taken up: {facts.refused}" if facts.refused else "all is as specified"
+    return f"a newer rule refuses the spec: {facts.refused}" if facts.refused else "everything matches the spec"

@@ -70,7 +70,7 @@ def unreachable(spec: RestoreSpec, repository: RepositorySpec, info: Info | None
     """Why the target cannot be reached whatever is done, or None."""
     moment, repo = wanted_time(spec), repo_number(spec, repository)
     if moment is not None and moment > now:
-        return never("TargetInFuture", f"spec.target.time: {_text(spec)} is in the future; it is {_at(now)} now")
+        return never("TargetInFuture", f"spec.target.time: {_text(spec)} is in the future (now: {_at(now)})")
     sets = [one for one in info.backups if repo in {None, one.repo}] if info else []
     where = f"storage {spec.storage}" if spec.storage else "the Repository"
     if not sets:
@@ -79,7 +79,7 @@ def unreachable(spec: RestoreSpec, repository: RepositorySpec, info: Info | None
     if spec.set and spec.set != "latest":
         chosen = [one for one in sets if one.label == spec.set]
         if not chosen:
-            return never("NoSuchSet", f"spec.set: {spec.set} is not in {where}; there are {_labels(sets)}")
+            return never("NoSuchSet", f"spec.set: {spec.set} is not in {where}; available: {_labels(sets)}")
         sets = chosen
     return _no_timeline(spec, sets, info) or _too_early(spec, sets, info, moment)
 
@@ -94,10 +94,10 @@ def _no_timeline(spec: RestoreSpec, sets: list[BackupSet], info: Info | None) ->
     newest = max([*begun, *filter(None, map(forms.timeline_of_segment, archives))], default=0)
     what = f"spec.targetTimeline: {spec.target_timeline}"
     if newest and wanted > newest:
-        return never("NoSuchTimeline", f"{what} has no WAL; the newest timeline is {newest}, which latest means")
+        return never("NoSuchTimeline", f"{what} has no WAL; the newest timeline is {newest} (latest)")
     if begun and wanted < min(begun):
         return never(
-            "NoSuchTimeline", f"{what} is before {min(begun)}, on which the backups are; no recovery leads back"
+            "NoSuchTimeline", f"{what} is before {min(begun)}, the timeline of the backups; recovery cannot go back"
         )
     return None
 
@@ -110,7 +110,7 @@ def beyond(spec: RestoreSpec, archived: str) -> Hindrance | None:
             return None
     except forms.TargetError:
         return None
-    return never("TargetNotReachable", f"spec.target.lsn: {wanted} is not written yet; PostgreSQL is at {archived}")
+    return never("TargetNotReachable", f"spec.target.lsn: {wanted} is not written yet (PostgreSQL is at {archived})")
 
 
 def _too_early(

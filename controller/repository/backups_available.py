@@ -49,12 +49,12 @@ async def tell(context: Context, facts: Facts, after: Object) -> None:
             await _write(context, backup, message, available=available)
         except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(error, errors.Invalid | errors.NotFound):
-                log.warning("a Backup cannot be told whether its set is there", error=str(error), **about(backup))
+                log.warning("cannot update a Backup's condition Available", error=str(error), **about(backup))
             else:
                 passing = error  # told with the next look: the status of the Repository waits for it
         except Exception:
             # What is wrong with one Backup holds up neither the others nor the Repository.
-            log.exception("a Backup is not told whether its set is there", **about(backup))
+            log.exception("a Backup's condition Available is not updated", **about(backup))
     if passing is not None:
         raise passing
 
@@ -124,5 +124,5 @@ def why_gone(backup: Object, others: Iterable[Object]) -> str:
     label, _ = set_of(backup)
     by = [o["metadata"]["name"] for o in others if label in (get(o, list, "status", "expired") or [])]
     if by:
-        return f"set {label} was expired by the retention, after Backup {by[0]}"
+        return f"set {label} was expired by retention after Backup {by[0]}"
     return f"set {label} is no longer in the repository"

@@ -44,7 +44,7 @@ def reachable(facts: Facts) -> Verdict:
     if told:
         fine = [name for name in facts.spec.storages if name not in dict(told)]
         parts = [f"storage {name}: {trouble.sentence}" for name, trouble in told]
-        return Verdict(False, told[0][1].reason, "; ".join([*parts, *(f"storage {name} answers" for name in fine)]))
+        return Verdict(False, told[0][1].reason, "; ".join([*parts, *(f"storage {name} responds" for name in fine)]))
     return Verdict(True, "HostAnswers", f"the repository host reads {' and '.join(facts.spec.storages)}")
 
 
@@ -58,20 +58,20 @@ def stanza_missing(facts: Facts) -> bool:
 
 def stanza(facts: Facts) -> Verdict:
     if not facts.host_ready or facts.info_error:
-        return Verdict(None, "HostNotReady", "not known while the repository host cannot be asked")
+        return Verdict(None, "HostNotReady", "unknown while the repository host is unreachable")
     mismatch = foreign_cluster(facts)
     if mismatch is not None:
         return mismatch
     gone = " and ".join(storage.name for storage in storages.unreadable(facts))
     if gone:
-        return Verdict(None, "StorageNotReadable", f"not known while storage {gone} cannot be read")
+        return Verdict(None, "StorageNotReadable", f"unknown while storage {gone} cannot be read")
     if facts.info is not None and not stanza_missing(facts):
         return Verdict(True, "StanzaCreated", f"stanza {facts.info.stanza} exists in every storage")
     if facts.stanza_error:
         return Verdict(False, "StanzaCreateFailed", storages.why(facts, facts.stanza_error))
     if facts.primary is None:
-        return Verdict(False, "NoPrimary", "the stanza is made once a PostgreSQL primary answers; " + _pods(facts))
-    return Verdict(False, "StanzaPending", "the stanza is being made")
+        return Verdict(False, "NoPrimary", "the stanza is created once a PostgreSQL primary responds; " + _pods(facts))
+    return Verdict(False, "StanzaPending", "the stanza is being created")
 
 
 def wants_stanza(facts: Facts) -> bool:
@@ -97,7 +97,7 @@ def foreign_cluster(facts: Facts) -> Verdict | None:
                 False,
                 "SystemIdentifierMismatch",
                 f"pod {facts.primary.name} is PostgreSQL cluster {mine}, but storage {storage} holds stanza "
-                f"{facts.info.stanza} of cluster {current.system_id}, which is left as it is; give the new cluster a "
+                f"{facts.info.stanza} of cluster {current.system_id}, which is left unchanged; give the new cluster a "
                 f"Repository of its own, or restore the old one",
             )
     return None
@@ -113,7 +113,7 @@ def archiving(facts: Facts) -> Verdict:
             return Verdict(
                 False,
                 "RestartOwed",
-                f"archive_mode is set; restart PostgreSQL in pod {primary.name} to begin archiving",
+                f"archive_mode is set; restart PostgreSQL in pod {primary.name} to start archiving",
             )
         return Verdict(False, "ArchiveModeOff", f"archive_mode is off in pod {primary.name}")
     command = primary.postgres.archive_command or "(empty)"
@@ -125,10 +125,10 @@ def archiving(facts: Facts) -> Verdict:
     if failing:
         return Verdict(False, "ArchiveCommandFailing", failing)
     if facts.info is None:
-        return Verdict(None, "RepositoryUnknown", "what is in the repository is not known yet")
+        return Verdict(None, "RepositoryUnknown", "the contents of the repository are not known yet")
     gone = " and ".join(storage.name for storage in storages.unreadable(facts))
     if gone:
-        return Verdict(None, "StorageNotReadable", f"not known while storage {gone} cannot be read")
+        return Verdict(None, "StorageNotReadable", f"unknown while storage {gone} cannot be read")
     newest: list[str] = []
     for number, storage in enumerate(facts.spec.storages, 1):
         archive = facts.info.archive(number)
@@ -197,8 +197,9 @@ def _failing(facts: Facts) -> str:
     said = primary.answer.archive_error if primary.answer else None
     because = f": {storages.why(facts, said)}" if said else ""
     return (
-        f"archive_command fails for {archiver.last_failed_wal}, last at {failed}; {queued} segments wait in "
-        f"pg_wal of pod {primary.name}; PostgreSQL keeps them and tries again{because}"
+        f"archive_command fails for {archiver.last_failed_wal}, last at {failed}{because}; "
+        f"{queued} segment{' waits' if queued == 1 else 's wait'} in pg_wal of pod {primary.name}, and PostgreSQL "
+        "retries within a minute"
     )
 
 
@@ -219,4 +220,4 @@ def _pods(facts: Facts) -> str:
         name = facts.repository["metadata"]["name"]
         return f"no pod carries the label pgwarden.io/repository: {name}"
     said = "; ".join(f"{pod.name}: {pod.problem or pod.role}" for pod in facts.pods)
-    return f"no pod is a primary that answers ({said})"
+    return f"no pod is a responding primary ({said})"

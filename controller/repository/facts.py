@@ -49,7 +49,10 @@ class PodView:
     def problem(self) -> str:
         """Why this pod is not known to be protected; empty where all is well."""
         if self.facts is None:
-            return "not injected: it was made before the webhook or past it; delete the pod so that it is made again"
+            return (
+                "pgwarden is not injected; put the label pgwarden.io/repository into the workload's pod template, or "
+                "delete the pod if the template has it"
+            )
         return self.error or self.postgres.error or ""
 
 

@@ -313,7 +313,7 @@ class RepositoryController:
             error = str(problem)
         self._segments[key] = entry, error
         if error:
-            log.info("could not close the first segment", repository=key[1], error=error)
+            log.info("could not switch to the first WAL segment", repository=key[1], error=error)
         return await self._ask_host(dataclasses.replace(facts, segment_error=error))
 
     def _host_ip(self, namespace: str, name: str) -> str:
@@ -359,8 +359,8 @@ class RepositoryController:
 
 
 def _in_the_way(kind: str, name: str) -> str:
-    said = f"there is a {kind} {name} that is not this Repository's; it stays as it is"
-    return f"{said}. Remove it if nobody needs it, or give the Repository another name"
+    said = f"there is a {kind} {name} that does not belong to this Repository; it is left unchanged"
+    return f"{said}. Delete it if it is unused, or give the Repository another name"
 
 
 def _info(answer: Status, stanza: str) -> tuple[Info | None, str]:

@@ -69,7 +69,7 @@ class SecretWatch:
             try:
                 listed = list(named(repository))
             except (AttributeError, TypeError) as error:
-                log.warning("a Repository is passed over", namespace=key[0], name=key[1], error=str(error))
+                log.warning("a Repository is skipped", namespace=key[0], name=key[1], error=str(error))
                 continue
             for name in listed:
                 users.setdefault((key[0], name), set()).add(key)
@@ -85,7 +85,7 @@ class SecretWatch:
             return ""
         except Exception as error:  # noqa: BLE001  this one Secret's; the others are looked at
             if secret not in self._unseen:
-                log.warning("cannot look at a Secret", namespace=secret[0], name=secret[1], error=_line(error))
+                log.warning("cannot read a Secret", namespace=secret[0], name=secret[1], error=_line(error))
             return None
 
 

@@ -41,8 +41,8 @@ async def ensure_authority(client: KubeClient, repository: Object, now: datetime
     ca = Pair(data.get(names.KEY_CA_CERT, b""), data.get(names.KEY_CA_KEY, b""))
     if not certificates.authority_good(ca, datetime.min.replace(tzinfo=UTC)):  # its age is no reason to stop
         raise MissingSecretError(
-            f"Secret {name}: {names.KEY_CA_CERT} and {names.KEY_CA_KEY} are not a certificate and its key; put them "
-            "back from a copy, or delete the Secret: pgwarden then makes a new one"
+            f"Secret {name}: {names.KEY_CA_CERT} and {names.KEY_CA_KEY} are not a certificate and its key; restore "
+            "them from a copy, or delete the Secret: pgwarden then creates a new one"
         )
     mine = Pair(data.get(KEY_CONTROLLER_CERT, b""), data.get(KEY_CONTROLLER_KEY, b""))
     if certificates.still_good(mine, ca, names.CN_CONTROLLER, [], now):

@@ -103,39 +103,41 @@ def lacking(facts: Facts) -> list[str]:
 def hindrance(facts: Facts, stanza: str) -> str:
     """Why none is asked for now; empty where one may be. *stanza*: why that is not in every storage, or empty."""
     if facts.secret_error:
-        return f"none is asked for until the Secret is there: {facts.secret_error}"
+        return f"no WAL switch is requested until the Secret exists: {facts.secret_error}"
     primary = facts.primary
     if primary is None:
-        return "none is asked for without a primary"
+        return "no WAL switch is requested without a primary"
     if facts.info is not None and len(facts.info.repos) < len(facts.spec.storages):
-        return "none is asked for until the repository host has the new configuration"
+        return "no WAL switch is requested until the repository host has the new configuration"
     if stanza:
-        return f"none is asked for until the stanza is in every storage: {stanza}"
+        return f"no WAL switch is requested until the stanza is in every storage: {stanza}"
     if facts.on_the_way:
-        return f"none is asked for until pod {primary.name} has the new configuration"
+        return f"no WAL switch is requested until pod {primary.name} has the new configuration"
     waiting = primary.unarchived
     if waiting:
-        return f"none is asked for, as {waiting} wait{'s' if waiting == 1 else ''} in pg_wal of pod {primary.name}"
+        wait = "1 segment waits" if waiting == 1 else f"{waiting} segments wait"
+        return f"no WAL switch is requested, as {wait} in pg_wal of pod {primary.name}"
     before = asked(facts)
     if before is not None and facts.now < before.next:
-        return f"{_told(before)}{_failed(facts)}; the next at {conditions.timestamp(before.next)}"
+        return f"{_told(before)}{_failed(facts)}; next request at {conditions.timestamp(before.next)}"
     return ""
 
 
 def message(facts: Facts, storage: str, stanza: str) -> str:
     """Of NoWALYet."""
-    return f"no WAL segment has been seen in storage {storage} yet; {hindrance(facts, stanza) or 'one is asked for'}"
+    why = hindrance(facts, stanza) or "a WAL switch is requested"
+    return f"no WAL segment has been seen in storage {storage} yet; {why}"
 
 
 def event(facts: Facts) -> str:
     pod = facts.primary.name if facts.primary else "?"
     where = " and ".join(f"storage {storage}" for storage in lacking(facts))
-    return f"asking PostgreSQL in pod {pod} to close a WAL segment: {where} has none yet"
+    return f"asking PostgreSQL in pod {pod} to switch WAL: {where} has no segment yet"
 
 
 def _told(before: Asked) -> str:
     often = f" for the {before.times}th time" if before.times > 3 else ""
-    return f"one was asked for{often} at {conditions.timestamp(before.last)}"
+    return f"a WAL switch was requested{often} at {conditions.timestamp(before.last)}"
 
 
 def _failed(facts: Facts) -> str:

@@ -81,11 +81,11 @@ class Carried:
 
     async def _why_not(self, kind: str, one: Object) -> str:
         if plans.load(plans.text_of(one)) is None:
-            return "it cannot be read as the plan of a Restore"
+            return "it is not a valid plan of a Restore"
         if plans.of_workload(one) is None:
-            return "it speaks of another workload"
+            return "it names another workload"
         if not (await self.seal()).holds(kind, one):
-            return f"{names.ANNOTATION_STOPPED_BY_SEAL} is not this controller's seal on it; anybody may write it"
+            return f"{names.ANNOTATION_STOPPED_BY_SEAL} is not this controller's seal, so anybody may have written it"
         return ""
 
     async def _is_at_work(self, one: Object) -> bool:

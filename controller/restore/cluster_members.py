@@ -20,16 +20,14 @@ def hold(facts: Facts, members: Members, plan: Plan) -> Verdict | None:
     """Before the primary stops: nobody may take over, and nobody may follow. None when that is so."""
     namespace, name = facts.namespace, members.name
     if members.primary not in {"", plan.workload}:
-        text = (
-            f"{members.primary} has become the primary, and {plan.workload} was when this Restore began; restore again"
-        )
+        text = f"{members.primary} is now the primary instead of {plan.workload}; create another Restore"
         return fail("PrimaryChanged", text)
     if members.cluster["spec"].get("autofail", True):
         off = Merge("postgresclusters", namespace, name, {"spec": {"autofail": False}})
-        text = f"turning autofail of PostgresCluster {name} off; it stays off until spec.autofail is true again"
+        text = f"turning autofail of PostgresCluster {name} off; it stays off until you set spec.autofail to true again"
         return act(off, "AutofailOff", text)
     if not members.paused:
-        return wait("AutofailOff", f"waiting until Patroni of PostgresCluster {name} has autofail off", again=1.0)
+        return wait("AutofailOff", f"waiting for Patroni of PostgresCluster {name} to turn autofail off", again=1.0)
     return _without_replicas(facts, members, plan)
 
 
@@ -39,7 +37,7 @@ def release(facts: Facts, members: Members) -> Verdict | None:
         return None
     name = names.patroni_object(members.name, patroni.LEADER)
     body = {"metadata": {"annotations": {patroni.LEADER: None}}}
-    return act(Merge("configmaps", facts.namespace, name, body), "Stopping", "taking Patroni's lock back")
+    return act(Merge("configmaps", facts.namespace, name, body), "Stopping", "taking over Patroni's lock")
 
 
 def turn_on(facts: Facts, members: Members) -> Verdict | None:

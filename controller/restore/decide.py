@@ -46,7 +46,9 @@ def decide(facts: Facts) -> Decision:
             continue
         skipped = facts.plan is not None and not facts.plan.in_place and step.in_place
         verdict = (
-            not_needed("spec.volumeClaim: nothing else is touched") if skipped else proof.gate(facts, step.judge(facts))
+            not_needed("not needed: spec.volumeClaim is restored into, and nothing else changes")
+            if skipped
+            else proof.gate(facts, step.judge(facts))
         )
         if verdict.kind == "fail":
             return draft.fail(name, verdict)
@@ -67,11 +69,11 @@ def _left_by_another(facts: Facts) -> Verdict | None:
         return None
     verdict = undo.judge(replace(facts, plan=left))
     if verdict.kind == "done":
-        return wait("UndoingEarlier", f"undid what Restore {left.restore} had left", again=0.2)
+        return wait("UndoingEarlier", f"rolled back Restore {left.restore}", again=0.2)
     return replace(
         verdict,
         reason="UndoingEarlier",
-        message=f"undoing Restore {left.restore}, which is gone: {verdict.message}",
+        message=f"rolling back the deleted Restore {left.restore}: {verdict.message}",
         status={},
         plan=None,
     )
@@ -142,7 +144,7 @@ class _Draft:
     def ending(self, verdict: Verdict, ending: Ending) -> Decision:
         self._take(verdict)
         self._put(ROLLED_BACK, None, verdict.reason, verdict.message)
-        message = f"{ending.message}. Taking it back: {verdict.message}"
+        message = f"{ending.message}. Rolling back: {verdict.message}"
         return self._decision(
             verdict.action, verdict.again, phase="Running", step=ending.step, reason=ending.reason, message=message
         )

@@ -73,7 +73,7 @@ class Facts:
     @property
     def planned(self) -> Plan:
         if self.plan is None:
-            raise ValueError("there is no plan before Validated")
+            raise ValueError("there is no plan before step Validated")
         return self.plan
 
     @property

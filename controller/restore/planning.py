@@ -25,16 +25,18 @@ def make(facts: Facts) -> Plan | Verdict:
     if known is None:
         return wait(
             "PodNotInjected",
-            f"pod {name} carries the label but pgwarden was not injected into it (it is older than the label or than "
-            f"pgwarden); delete the pod, and the new one will be",
+            f"pod {name} carries the label but pgwarden is not injected (the pod is older than the label or than "
+            f"pgwarden); delete the pod: the new one is injected",
         )
     claim = claim_name(pod, known)
     if claim not in facts.claims:
         if claim:  # it may come: a StatefulSet makes it before the next pod
-            text = f"claim {claim} of pod {name} is not there; pgwarden waits for it"
+            text = f"claim {claim} of pod {name} does not exist; pgwarden waits for it"
             return wait("NoClaim", text, again=SLOW)
         what = f"a claim behind volume {known.data_volume}"
-        return fail("NoClaim", f"pod {name} has not {what}; the data directory must be on a PersistentVolumeClaim")
+        return fail(
+            "NoClaim", f"pod {name} does not have {what}; the data directory must be on a PersistentVolumeClaim"
+        )
     return _from_pod(facts, pod, known, facts.claims[claim], found if isinstance(found, workload.Found) else None)
 
 
@@ -51,8 +53,8 @@ def _source(facts: Facts) -> tuple[Object | None, workload.Found | Verdict | Non
 def _no_pod(facts: Facts) -> Verdict:
     return wait(
         "NoPod",
-        f"no pod with the label {names.LABEL_REPOSITORY}={facts.spec.repository} is there that pgwarden could read the "
-        f"data directory and its volume from; start one",
+        f"no pod with the label {names.LABEL_REPOSITORY}={facts.spec.repository} shows the data directory and its "
+        f"volume; start one",
     )
 
 
@@ -145,20 +147,20 @@ def _runs_as_user(pod: Object, known: PodFacts, security: dict[str, Any]) -> boo
 def _problem(facts: Facts, pod: Object, claim: Object, mounts: list[dict[str, Any]]) -> Verdict | None:
     name, pod_name = claim["metadata"]["name"], pod["metadata"]["name"]
     if claim["spec"].get("volumeMode") == "Block":
-        return fail("BlockVolume", f"claim {name} is a block device; pgwarden restores into file systems")
+        return fail("BlockVolume", f"claim {name} is a block device; pgwarden restores only to file systems")
     if not mounts or any("subPathExpr" in mount for mount in mounts):
         return fail(
             "MountNotRepeatable",
             f"pod {pod_name} mounts its data volume by subPathExpr, which a Job cannot repeat; use subPath",
         )
     if is_going(claim):
-        return wait("ClaimGoing", f"claim {name} is being deleted; pgwarden waits for another one", again=SLOW)
+        return wait("ClaimGoing", f"claim {name} is being deleted; pgwarden waits for a new one", again=SLOW)
     if facts.spec.volume_claim:
         return None
     if "ReadWriteOncePod" not in claim["spec"].get("accessModes", []):
         strangers = [p for p in facts.pods if owner(p) != owner(pod) and not has_ended(p)]
         others = [p for p in strangers if name in claims_of(p)]
         if others:
-            text = f"pod {others[0]['metadata']['name']} also uses claim {name}, which keeps it from being replaced"
-            return wait("ClaimInUse", f"{text}; waiting for its end, or delete it", again=SLOW)
+            text = f"pod {others[0]['metadata']['name']} also uses claim {name}, so it cannot be replaced"
+            return wait("ClaimInUse", f"{text}; waiting for the pod to end, or delete it", again=SLOW)
     return None

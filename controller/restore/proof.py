@@ -24,7 +24,7 @@ from pgwarden.kube.client import Object
 
 #: The reason of a condition and of an Event: nothing was done.
 REFUSED = "PlanRefused"
-_WAY_OUT = "nothing is done until that is put right"
+_WAY_OUT = "nothing happens until this is corrected"
 
 
 def gate(facts: Facts, verdict: Verdict) -> Verdict:
@@ -53,10 +53,10 @@ def unproven(facts: Facts, action: Action) -> str:
             return "" if member else _claim(facts, namespace, name, uid) or _claim_is_ours(facts, name)
         case Delete("deployments", _, name, uid):
             member = facts.members is not None and _is_among(facts.members.deployments, uid)
-            return "" if member else f"Deployment {name} is no instance of this PostgresCluster"
+            return "" if member else f"Deployment {name} is not an instance of this PostgresCluster"
         case Delete("jobs", _, name, _):
             ours = facts.job is not None and owned.is_owned(facts.job, facts.planned.restore_uid)
-            return "" if ours else f"Job {name} is not this Restore's"
+            return "" if ours else f"Job {name} does not belong to this Restore"
     return ""
 
 
@@ -94,27 +94,29 @@ def is_settled(facts: Facts) -> bool:
 def _volume(facts: Facts, name: str) -> str:
     volume = facts.volumes.get(name)
     if volume is None:
-        return f"PersistentVolume {name} is not there"
+        return f"PersistentVolume {name} does not exist"
     reference = volume["spec"].get("claimRef") or {}
     namespace, claim = reference.get("namespace"), reference.get("name")
     if namespace == facts.namespace and claim in plans.claims(facts.planned):
         return ""
     whose = "of another namespace" if namespace else "empty"  # whose there, is not told here
     whose = f"claim {claim}" if namespace == facts.namespace else whose
-    return f"PersistentVolume {name} is not of this Restore's claims: its spec.claimRef is {whose}"
+    return f"PersistentVolume {name} does not belong to this Restore's claims: its spec.claimRef is {whose}"
 
 
 def _claim_made(facts: Facts, body: Object) -> str:
     name, volume = body["metadata"]["name"], body["spec"].get("volumeName", "")
     if body["metadata"]["namespace"] != facts.namespace or name not in plans.claims(facts.planned):
-        return f"claim {name} is none of this Restore's"
+        return f"claim {name} does not belong to this Restore"
     return _volume(facts, volume) if volume else ""
 
 
 def _claim(facts: Facts, namespace: str, name: str, uid: str) -> str:
     found = facts.claims.get(name)
     right = namespace == facts.namespace and name in plans.claims(facts.planned)
-    return "" if right and found and found["metadata"]["uid"] == uid else f"claim {name} is none of this Restore's"
+    return (
+        "" if right and found and found["metadata"]["uid"] == uid else f"claim {name} does not belong to this Restore"
+    )
 
 
 def _claim_is_ours(facts: Facts, name: str) -> str:
@@ -125,7 +127,7 @@ def _claim_is_ours(facts: Facts, name: str) -> str:
         or is_marked(plan, claim)
         or (name == plan.claim and plan.in_place and _is_the_workloads(facts, plan, claim))
     )
-    return "" if ours else f"there is a claim {name} that this Restore has not made"
+    return "" if ours else f"there is a claim {name} that this Restore did not create"
 
 
 def _is_the_workloads(facts: Facts, plan: Plan, claim: Object) -> bool:
@@ -170,7 +172,7 @@ def _workload(facts: Facts, plural: str, namespace: str, name: str, uid: str) ->
         found = facts.workload(plan.workload, plan.workload_kind)
         if found is not None and found["metadata"]["uid"] == uid:
             return ""
-    return f"{plural} {name} is not what this Restore is planned for ({title(plan)})"
+    return f"{plural} {name} is not the workload that this Restore was planned for ({title(plan)})"
 
 
 def _is_among(listed: tuple[Object, ...], uid: str) -> bool:

@@ -81,7 +81,7 @@ class RestoreController:
         return None if seconds is None else self._patience.wait(key, what, seconds)
 
     def _turn(self, namespace: str, repository: str, planned: bool) -> AbstractAsyncContextManager[Any]:
-        """Whoever begins on a stanza looks and begins under its lock. Who has begun is seen by all others to run."""
+        """An operation checks the stanza and starts under its lock; once started, the others see it as running."""
         return nullcontext() if planned else self._context.lock(namespace, repository)
 
     async def _record(self, restore: Object, decision: Decision) -> None:
@@ -121,5 +121,5 @@ class RestoreController:
         if facts.planned.restore_uid in self._unsealed:
             return
         self._unsealed.add(facts.planned.restore_uid)
-        text = f"{why}. This Restore goes on; until then, do not delete it: its undoing would not be begun"
+        text = f"{why}. This Restore continues; until then do not delete it: it would not be rolled back"
         await self._context.recorder.warning(facts.restore, "NoSealKey", text)

@@ -53,7 +53,7 @@ def recovered(facts: Facts) -> Verdict:
     plan = msgspec.structs.replace(plan, last_replay=seen or "")
     if postgres.in_recovery:
         return wait("Recovering", f"PostgreSQL replays WAL{f', now at {seen}' if seen else ''}", plan=plan, again=1.0)
-    why = postgres.error or facts.agent_error or "it has not answered yet"
+    why = postgres.error or facts.agent_error or "it has not responded yet"
     return wait("Recovering", f"PostgreSQL is starting: {why}", plan=plan, again=1.0)
 
 
@@ -61,17 +61,18 @@ def _finish(facts: Facts, plan: Plan, pod: Object | None, postgres: Postgres) ->
     answer = facts.cleared
     if answer is None and pod is not None:
         call = Ask(pod["status"]["podIP"], calls.clear_recovery(), CLEAR_SECONDS)
-        return act(call, "Recovered", "taking the recovery target out of PostgreSQL's configuration")
+        return act(call, "Recovered", "removing the recovery target from PostgreSQL's configuration")
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and workload.is_marked(plan, found):
         settling = proof.settle(facts)
         if settling:
-            return act(settling, "Recovered", "PostgreSQL has recovered: its volume says so from here on")
-        return act(workload.unmark(plan, found), "Recovered", "PostgreSQL has recovered: there is no way back any more")
+            return act(settling, "Recovered", "PostgreSQL has recovered: recording this on its volume")
+        text = "PostgreSQL has recovered: from here on the Restore is not rolled back"
+        return act(workload.unmark(plan, found), "Recovered", text)
     reached = postgres.last_replay_time or plan.last_replay or "the end of the backup set"
     timeline = postgres.timeline
     error = answer.error if answer else None
-    left = "" if answer and answer.ok else f"; its recovery settings are still there: {error}"
+    left = "" if answer and answer.ok else f"; its recovery settings could not be removed: {error}"
     text = f"PostgreSQL recovered to {reached} and is on timeline {timeline}{left}"
     return done("Recovered", text, timeline=timeline, recoveredTo=reached)
 
@@ -80,7 +81,7 @@ def _too_late(facts: Facts, seen: str) -> Verdict | None:
     limit = timedelta(seconds=facts.spec.recovery_timeout_seconds)
     if facts.since("Started") < limit:
         return None
-    where = f"; it had replayed up to {seen}" if seen else ""
+    where = f"; it replayed up to {seen}" if seen else ""
     seconds = f"{limit.total_seconds():g} s (recoveryTimeoutSeconds)"
     return fail("RecoveryTimeout", f"PostgreSQL did not recover within {seconds}{where}")
 
@@ -111,9 +112,9 @@ def backed_up(facts: Facts) -> Verdict:
     name = plan.backup_after
     if backup is None:
         body = render.backup(plan, facts.spec, facts.namespace)
-        return act(Create("backups", body), "Starting", f"asking for Backup {name}", backup=name)
+        return act(Create("backups", body), "Starting", f"creating Backup {name}", backup=name)
     if backup["metadata"]["creationTimestamp"] < facts.restore["metadata"]["creationTimestamp"]:
-        return settled(BACKUP_FAILED, f"Backup {name} is of an earlier Restore of this name; {_BY_HAND}")
+        return settled(BACKUP_FAILED, f"Backup {name} belongs to an earlier Restore of this name; {_BY_HAND}")
     status = backup.get("status", {})
     phase = status.get("phase", "")
     if phase == "Failed":

@@ -43,11 +43,11 @@ FENCE_SECONDS = 60
 def validated(facts: Facts) -> Verdict:
     if not operations.may_run(facts.restore, facts.operations):
         other, more = operations.standing(facts.restore, facts.operations)
-        return wait("Waiting", f"waiting for {other} of the same Repository to end{more}", again=SLOW)
+        return wait("Waiting", f"waiting for {other} of the same Repository to finish{more}", again=SLOW)
     if facts.repository is None or is_going(facts.repository):
-        return wait("NoRepository", f"Repository {facts.spec.repository} is not there", again=SLOW)
+        return wait("NoRepository", f"there is no Repository {facts.spec.repository}", again=SLOW)
     if facts.info is None and not facts.info_error:
-        return wait("NoInfo", "the repository host has no answer yet")
+        return wait("NoInfo", "the repository host has not responded yet")
     if facts.info is None:
         return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}")
     info = facts.stanza
@@ -99,7 +99,7 @@ def _names(plan: Plan) -> dict[str, object]:
 def fenced(facts: Facts) -> Verdict:
     """A target up to now is reachable only when a later transaction has been archived: one is made and waited for."""
     if facts.spec.target is not None and facts.spec.target.immediate:
-        return not_needed("the target is the end of a backup, which is archived")
+        return not_needed("not needed: the target is the end of a backup, which is archived")
     answer = facts.fenced
     if answer is None:
         pod = _primary(facts)
@@ -126,9 +126,9 @@ def _ask(facts: Facts, pod: Object) -> Verdict:
     repo = facts.repo_spec.repo_number(storage) if storage else 0
     call = Ask(pod_ip(pod), calls.fence(FENCE_SECONDS, repo=repo), FENCE_SECONDS + 15)
     until = forms.rfc3339(facts.now + timedelta(seconds=FENCE_SECONDS))
-    text = f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all that it has"
+    text = f"asking PostgreSQL in pod {pod['metadata']['name']} to archive all its WAL"
     text += f" into storage {storage}" if storage else ""
-    text += f"; waiting until {until} ({FENCE_SECONDS} s) at most, then the restore goes on with what is archived"
+    text += f"; after {until} ({FENCE_SECONDS} s) the restore continues with what is archived"
     return act(call, "Fencing", text)
 
 
@@ -145,7 +145,7 @@ def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Tablespace]) -> Verd
         if location.startswith("/") and posixpath.commonpath([root, location]) != posixpath.normpath(root):
             return fail(
                 "TablespaceElsewhere",
-                f"tablespace {one.name} is in {location}, and a restore brings back the one volume at {root}. "
+                f"tablespace {one.name} is in {location}, but a restore replaces only the volume at {root}. "
                 f"Move it into a folder of that volume (CREATE TABLESPACE there, ALTER … SET TABLESPACE), or restore "
                 f"by hand",
             )
@@ -163,7 +163,7 @@ def _archived_only(facts: Facts, why: str) -> Verdict:
     if target.away(facts.repo_spec, facts.stanza):
         asked = msgspec.structs.replace(asked, storage=render.storage(facts.planned, asked))
     latest = target.archived_until(facts.repository, asked)
-    until = f" (up to {forms.rfc3339(latest)} for all that is known)" if latest else ""
+    until = f" (up to {forms.rfc3339(latest)} as far as is known)" if latest else ""
     moment = target.wanted_time(facts.spec)
     if moment is not None and latest is not None and moment > latest:
         return fail(
@@ -181,18 +181,18 @@ def volume_ready(facts: Facts) -> Verdict:
     plan, claim = facts.planned, facts.claims.get(facts.planned.new_claim)
     if claim is None:
         body = render.restored_claim(plan, facts.namespace)
-        return act(Create("persistentvolumeclaims", body), "Creating", f"making claim {plan.new_claim}")
+        return act(Create("persistentvolumeclaims", body), "Creating", f"creating claim {plan.new_claim}")
     if is_going(claim):
-        return wait("ClaimGoing", f"waiting until an earlier claim {plan.new_claim} is gone")
+        return wait("ClaimGoing", f"waiting for an earlier claim {plan.new_claim} to be deleted")
     if is_ours(facts, claim):
-        return done("ClaimMade", f"claim {plan.new_claim} is there; its volume comes with the Job's pod")
+        return done("ClaimMade", f"claim {plan.new_claim} exists; its volume is provisioned with the Job's pod")
     if plan.in_place and proof.is_in_between(plan.restore, claim):
         return act(
             Delete("persistentvolumeclaims", facts.namespace, plan.new_claim, claim["metadata"]["uid"]),
             "Removing",
-            f"claim {plan.new_claim} is from an earlier Restore of this name",
+            f"claim {plan.new_claim} belongs to an earlier Restore of this name",
         )
-    text = f"claim {plan.new_claim} is there already; name another in spec.volumeClaim or delete it"
+    text = f"claim {plan.new_claim} already exists; name another in spec.volumeClaim, or delete it"
     return fail("ClaimExists", text)
 
 
@@ -209,12 +209,12 @@ def restored(facts: Facts) -> Verdict:
     plan, job = facts.planned, facts.job
     name = names.restore_job(plan.restore)
     if facts.claims.get(plan.new_claim) is None:
-        return fail("ClaimGone", f"claim {plan.new_claim}, which was being restored into, has been deleted")
+        return fail("ClaimGone", f"claim {plan.new_claim}, the target of this restore, was deleted")
     if job is None:
         body = render.job(facts.restore, plan, facts.spec, facts.repo_spec, facts.settings, 1)
         return act(Create("jobs", body), "Starting", f"starting Job {name}", job=name)
     if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
-        return wait("JobGoing", f"waiting until an earlier Job {name} is gone")
+        return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
     result = jobs.result(facts.job_pods)
     hopeless = result is not None and not result.ok and result.exit_code in HOPELESS
     ended = jobs.finished(job)
@@ -230,7 +230,7 @@ def _restored(facts: Facts, result: JobResult | None) -> Verdict:
     claim = facts.claims[plan.new_claim]
     volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
     if volume is None or not volume_swap.is_bound(claim, volume):
-        return wait("ClaimNotBound", f"the Job is done and claim {plan.new_claim} is not bound: looking again")
+        return wait("ClaimNotBound", f"the Job has finished, but claim {plan.new_claim} is not bound yet")
     name = volume["metadata"]["name"]
     label = (result and result.set) or None
     plan = msgspec.structs.replace(plan, new_volume=Volume(name=name, reclaim=volume_swap.policy(volume)))
@@ -241,7 +241,7 @@ def _restored(facts: Facts, result: JobResult | None) -> Verdict:
 
 def _failure(job: Object, result: JobResult | None) -> str:
     said = result.error if result else ""
-    why = jobs.failure(job) or "another attempt would end the same way"
+    why = jobs.failure(job) or "another attempt would fail in the same way"
     return f"{said} ({why})" if said else f"Job {job['metadata']['name']} failed: {why}"
 
 

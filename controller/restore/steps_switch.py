@@ -21,14 +21,12 @@ def stopped(facts: Facts) -> Verdict:
     if found is not None and not workload.is_stopped(plan, found):
         why = facts.info_error if not facts.info else target.without(facts.repo_spec, facts.stanza, plan.storage)
         if why:
-            return wait("RepositoryNotReachable", f"not stopping PostgreSQL while it could not recover: {why}")
+            return wait("RepositoryNotReachable", f"not stopping PostgreSQL, because it could not recover: {why}")
         changed = _changed(facts, plan) or _job_gone(facts, plan)
         if changed:
             return changed
         if not workload.is_marked(plan, found):
-            return act(
-                workload.mark(plan, found), "Stopping", f"writing on {workload.title(plan)} how to undo all this"
-            )
+            return act(workload.mark(plan, found), "Stopping", f"recording on {workload.title(plan)} how to roll back")
         held = cluster_members.hold(facts, facts.members, plan) if facts.members else None
         if held:
             return held
@@ -37,16 +35,16 @@ def stopped(facts: Facts) -> Verdict:
         if change and change.action:
             return act(change.action, "Protecting", change.message)
     held = hold(facts, plan) or (cluster_members.release(facts, facts.members) if facts.members else None)
-    return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods are gone")
+    return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods have ended")
 
 
 def _changed(facts: Facts, plan: Plan) -> Verdict | None:
     """Whether something has come in between since the plan was made. Nothing of the user's has been touched yet."""
     for volume, claim in ((plan.old_volume, plan.claim), (plan.new_volume, plan.new_claim)):
         if volume is None or not volume_swap.is_bound(facts.claims.get(claim), facts.volumes.get(volume.name)):
-            return fail("ClaimChanged", f"claim {claim} is not bound to volume {volume and volume.name} any more")
+            return fail("ClaimChanged", f"claim {claim} is no longer bound to volume {volume and volume.name}")
     if facts.claims[plan.claim]["metadata"]["uid"] != plan.claim_uid:
-        return fail("ClaimChanged", f"claim {plan.claim} has been replaced by another one of that name")
+        return fail("ClaimChanged", f"claim {plan.claim} was replaced by another claim of that name")
     return None
 
 
@@ -73,10 +71,10 @@ def _job_gone(facts: Facts, plan: Plan) -> Verdict | None:
     job = facts.job
     if job is None:
         holding = [pod for pod in facts.job_pods if claims_of(pod) & {plan.new_claim}]
-        return wait("Stopping", f"waiting until {_names(holding)} of the Job is gone", again=0.5) if holding else None
+        return wait("Stopping", f"waiting for the Job's {_names(holding)} to end", again=0.5) if holding else None
     name, uid = job["metadata"]["name"], job["metadata"]["uid"]
     if is_going(job):
-        return wait("Stopping", f"waiting until Job {name} is gone", again=0.5)
+        return wait("Stopping", f"waiting for Job {name} to be deleted", again=0.5)
     return act(
         Delete("jobs", facts.namespace, name, uid), "Stopping", f"removing Job {name}, which holds the new claim"
     )
@@ -95,7 +93,7 @@ def swapped(facts: Facts) -> Verdict:
         return wait("PlanUnreadable", "status.plan does not say which two volumes are to be swapped; restore again")
     new, old = plan.new_volume.name, plan.old_volume.name
     if new not in facts.volumes:
-        return fail("VolumeGone", f"PersistentVolume {new}, which was restored into, is not there any more")
+        return fail("VolumeGone", f"PersistentVolume {new}, which was restored into, was deleted")
     held = hold(facts, plan)
     if held:
         return held
@@ -103,7 +101,7 @@ def swapped(facts: Facts) -> Verdict:
     if verdict:
         return verdict
     if old not in facts.volumes:
-        text = f"claim {plan.claim} has the restored volume; PersistentVolume {old}, the old one, is not there any more"
+        text = f"claim {plan.claim} has the restored volume; PersistentVolume {old}, the old one, was deleted"
         return done("Swapped", text, keptClaim=None)
     text = f"claim {plan.claim} has the restored volume; the old one, {old}, is kept as claim {plan.kept_claim}"
     text += volume_swap.left_at_retain([plan.old_volume, plan.new_volume], facts.volumes)
@@ -162,7 +160,7 @@ def started(facts: Facts) -> Verdict:
         text = f"{workload.title(plan)} had no pod with an IP address within {limit.total_seconds():g} s{_stuck(facts)}"
         return fail("StartTimeout", f"{text} (recoveryTimeoutSeconds)")
     if found is None:
-        text = f"{workload.title(plan)} is gone; create it again, and it gets the restored volume by claim {plan.claim}"
+        text = f"{workload.title(plan)} was deleted; create it again: claim {plan.claim} has the restored volume"
         return wait("NoWorkload", text)
     if not workload.is_started(plan, found):
         return _start(facts, plan, found)
@@ -172,9 +170,9 @@ def started(facts: Facts) -> Verdict:
         return wait("Starting", text, again=1.0)
     if names.ANNOTATION_INJECTED not in pod["metadata"].get("annotations", {}):
         name = pod["metadata"]["name"]
-        text = f"pgwarden was not injected into pod {name}, so it cannot recover; delete that pod"
+        text = f"pgwarden was not injected into pod {name}, so it cannot recover; delete the pod"
         return wait("PodNotInjected", text)
-    return done("Started", f"{workload.title(plan)} has {plan.replicas} replica again, on the restored volume")
+    return done("Started", f"{workload.title(plan)} runs {plan.replicas} replica again, on the restored volume")
 
 
 def _start(facts: Facts, plan: Plan, found: Object) -> Verdict:

@@ -29,7 +29,7 @@ def _judge(facts: Facts) -> Verdict:
         back = (
             f"claim {plan.claim} has the old volume again" if plan.old_volume and holds == plan.old_volume.name else ""
         )
-        return _take_off(facts, plan, "Settled", back or "it was over before, and nothing of it is left to undo")
+        return _take_off(facts, plan, "Settled", back or "it had finished, and nothing is left to roll back")
     if not swap_has_begun(facts, plan):
         return give_up(facts, plan)
     return _recovered(facts, plan) or put_back(facts, plan)
@@ -72,13 +72,13 @@ def swap_has_begun(facts: Facts, plan: Plan) -> bool:
 def put_back(facts: Facts, plan: Plan) -> Verdict:
     goal = steps_switch.there(steps_switch.backward(plan, facts.namespace), facts)
     gone = [one.name for one in (plan.old_volume, plan.new_volume) if one and one.name not in facts.volumes]
-    missing = f"PersistentVolume {' and '.join(gone)} is not there any more"
+    missing = f"PersistentVolume {' and '.join(gone)} was deleted"
     if plan.claim not in goal.bind:  # the old volume is gone: what was restored is all that there is
         goal = steps_switch.there(steps_switch.forward(plan, facts.namespace), facts)
     if not goal.bind:
         text = (
-            f"{missing}: there is nothing to go back to. Restore again, with spec.volumeClaim, into a claim of another "
-            f"name; then make claim {plan.claim} of that volume, and scale {workload.title(plan)} to {plan.replicas}"
+            f"{missing}: there is nothing to roll back to. Restore again with spec.volumeClaim into a claim of another "
+            f"name, create claim {plan.claim} for that volume, scale {workload.title(plan)} to {plan.replicas}"
         )
         return wait("VolumeGone", text, again=SLOW)
     if volume_swap.next_change(goal, facts.claims, facts.volumes, facts.now) is not None:
@@ -112,7 +112,7 @@ def give_up(facts: Facts, plan: Plan) -> Verdict:
         delete = Delete("persistentvolumeclaims", facts.namespace, plan.new_claim, claim["metadata"]["uid"])
         return act(delete, "Removing", f"removing claim {plan.new_claim}, which was being restored into")
     left = volume_swap.left_at_retain([plan.old_volume], facts.volumes)
-    return _start(facts, plan) or done("GivenUp", f"nothing of the old data was touched{left}")
+    return _start(facts, plan) or done("GivenUp", f"the old data was not changed{left}")
 
 
 def _start(facts: Facts, plan: Plan) -> Verdict | None:
@@ -124,7 +124,7 @@ def _start(facts: Facts, plan: Plan) -> Verdict | None:
     if not workload.is_started(plan, found):
         return act(workload.start(plan, found), "Starting", text)
     settling = proof.settle(facts)
-    return act(settling or workload.unmark(plan, found), "Starting", f"{workload.title(plan)} is as it was")
+    return act(settling or workload.unmark(plan, found), "Starting", f"{workload.title(plan)} is unchanged")
 
 
 def _is_ours(facts: Facts, plan: Plan, claim: Object) -> bool:

@@ -46,7 +46,7 @@ class Vanished:
         try:
             return await self._context.client.find(paths.of("restores", *key)) is None
         except errors.ApiError as error:
-            log.warning("cannot see whether a Restore is gone", namespace=key[0], name=key[1], error=str(error))
+            log.warning("cannot check whether a Restore was deleted", namespace=key[0], name=key[1], error=str(error))
             return True
 
     async def undo(self, key: Key) -> float | None:
@@ -86,7 +86,11 @@ class Vanished:
         self._undoing[key] = verdict.message
         bad = verdict.kind == "fail" or verdict.reason == REFUSED
         write = self._context.recorder.warning if bad else self._context.recorder.normal
-        await write(marked, "UndoingRestore", f"undoing Restore {key[1]}, which was deleted halfway: {verdict.message}")
+        await write(
+            marked,
+            "UndoingRestore",
+            f"rolling back Restore {key[1]}, which was deleted before it finished: {verdict.message}",
+        )
 
     async def _remove_claim(self, key: Key) -> None:
         path = paths.of("persistentvolumeclaims", key[0], names.restored_claim(key[1]))

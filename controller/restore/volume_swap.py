@@ -48,7 +48,7 @@ def next_change(
     """The next thing to do or wait for; None when the goal is reached."""
     for _, wanted in goal.bind.values():
         if wanted.name not in volumes:
-            return Change(f"PersistentVolume {wanted.name} is not there any more")
+            return Change(f"PersistentVolume {wanted.name} was deleted")
     if _reached(goal, claims, volumes):
         return _tidy(goal, claims) or give_policies_back([volume for _, volume in goal.bind.values()], volumes)
     return (
@@ -57,7 +57,7 @@ def next_change(
         or _promise(goal, claims, volumes)
         or _make(goal, claims, volumes)
         or _nudge(goal, claims, volumes, now)
-        or Change(f"waiting until {' and '.join(goal.bind)} are bound")
+        or Change(f"waiting for {' and '.join(goal.bind)} to be bound")
     )
 
 
@@ -109,7 +109,7 @@ def left_at_retain(wanted: Iterable[Volume | None], volumes: Mapping[str, Object
         for one in wanted
         if one and one.name in volumes and policy(volumes[one.name]) == RETAIN != one.reclaim
     ]
-    return f"; set the reclaim policy of volume {' and '.join(left)} by hand: it stays Retain" if left else ""
+    return f"; set the reclaim policy of volume {' and '.join(left)} by hand: it is still Retain" if left else ""
 
 
 def _policy_before(volume: Object | None) -> str:
@@ -129,12 +129,12 @@ def _remove(goal: Goal, claims: Mapping[str, Object]) -> Change | None:
         name = claim["metadata"]["name"]
         if not is_going(claim):
             return Change(
-                f"removing claim {name}; its volume stays",
+                f"deleting claim {name}; its volume is kept",
                 Delete("persistentvolumeclaims", goal.namespace, name, claim["metadata"]["uid"]),
             )
     if wrong:
         return Change(
-            "waiting until these claims are gone: " + ", ".join(sorted({c["metadata"]["name"] for c in wrong}))
+            "waiting for these claims to be deleted: " + ", ".join(sorted({c["metadata"]["name"] for c in wrong}))
         )
     return None
 
@@ -164,8 +164,8 @@ def _make(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object
         if name not in claims:
             if volumes[volume.name].get("status", {}).get("phase") in {"Bound", "Released"}:
                 # The binder has not seen yet that the volume is free: the claim would wait for its next round (15 s).
-                return Change(f"waiting until volume {volume.name} is available")
-            return Change(f"making claim {name} for volume {volume.name}", Create("persistentvolumeclaims", body))
+                return Change(f"waiting for volume {volume.name} to become available")
+            return Change(f"creating claim {name} for volume {volume.name}", Create("persistentvolumeclaims", body))
     return None
 
 
@@ -178,7 +178,7 @@ def _nudge(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Objec
         last = moment((claim["metadata"].get("annotations") or {}).get(names.ANNOTATION_NUDGED))
         last = last or parse_time(claim["metadata"]["creationTimestamp"])
         if not is_bound(claim, volumes[volume.name]) and now - last >= NUDGE_AFTER:
-            return Change(f"reminding the binder of claim {name}", _annotate(goal, claim, timestamp(now)))
+            return Change(f"triggering the binding of claim {name}", _annotate(goal, claim, timestamp(now)))
     return None
 
 

@@ -42,9 +42,9 @@ def find(facts: Facts) -> Found | Verdict:
     if facts.unproven:
         return wait(
             "PodNotProven",
-            f"pod {min(facts.unproven)} carries the label {names.LABEL_REPOSITORY}={facts.spec.repository}, and the "
-            f"workload that it names as its owner does not run it by its pod template; put the label into that "
-            f"workload's pod template, or, where the pod is not its, delete that pod",
+            f"pod {min(facts.unproven)} carries the label {names.LABEL_REPOSITORY}={facts.spec.repository}, but was "
+            f"not created from its owner's pod template with that label; put the label into the pod template, or "
+            f"delete the pod",
         )
     if facts.members is not None:
         return _primary(facts, facts.members)
@@ -56,7 +56,7 @@ def find(facts: Facts) -> Found | Verdict:
         by = f"{kind} {name}" if kind else "nothing"
         return fail(
             "WorkloadNotSupported",
-            f"pod {strangers[0]} is run by {by}; a restore in place needs a {_KINDS}. "
+            f"pod {strangers[0]} belongs to {by}; a restore in place needs a {_KINDS}. "
             f"Set spec.volumeClaim to restore into a claim of its own",
         )
     candidates = owners or {_key(w) for w in facts.workloads if _is_meant(w, facts)}
@@ -70,13 +70,13 @@ def find(facts: Facts) -> Found | Verdict:
         return fail(
             "SeveralWorkloads",
             f"{len(candidates)} workloads carry the label {names.LABEL_REPOSITORY}={facts.spec.repository}: "
-            f"{', '.join(sorted(name for _, name in candidates))}. Only one can be restored in place; take the label "
-            f"off the others",
+            f"{', '.join(sorted(name for _, name in candidates))}. Only one can be restored in place; remove the "
+            f"label from the others",
         )
     wanted = candidates.pop()
     workload = next((one for one in facts.workloads if _key(one) == wanted), None)
     if workload is None:
-        return wait("NoWorkload", f"the pods' {wanted[0]} is not there")
+        return wait("NoWorkload", f"the pods' {wanted[0]} does not exist")
     return _single(facts, workload)
 
 
@@ -84,7 +84,7 @@ def _primary(facts: Facts, members: Members) -> Found | Verdict:
     """Of a PostgresCluster: the primary's Deployment, also where it is down; the replicas are not restored."""
     workload = next((one for one in members.deployments if one["metadata"]["name"] == members.primary), None)
     if workload is None:
-        return wait("NoPrimary", f"PostgresCluster {members.name} has no instance that is the primary")
+        return wait("NoPrimary", f"PostgresCluster {members.name} has no primary")
     return _single(facts, {"kind": "Deployment"} | workload)
 
 
@@ -103,14 +103,14 @@ def _single(facts: Facts, workload: Object) -> Found | Verdict:
         return fail(
             "SeveralReplicas",
             f"{kind} {name} has {count} replicas; a restore in place replaces one volume. Scale it to 1, restore, "
-            f"and let the others start anew from empty claims",
+            f"and let the others start from empty claims",
         )
     pods = pods_of(facts.labelled_pods(), kind, name)
     if not pods:
         return wait(
             "NoPod",
-            f"{kind} {name} has no pod that pgwarden could read the data directory and its volume from; "
-            f"scale it to 1 so that pgwarden can see its pod (it need not become ready)",
+            f"{kind} {name} has no pod that shows the data directory and its volume; scale it to 1 (the pod need not "
+            f"become ready)",
         )
     if len(pods) > 1:
         return wait("SeveralPods", f"{kind} {name} still has {len(pods)} pods")

@@ -126,7 +126,7 @@ class ScheduleController:
         return answer
 
     async def _tell(self, schedule: Object, missed: decide.Missed) -> None:
-        text = f"the run due {conditions.timestamp(missed.time)} was not started: {missed.why}"
+        text = f"the run scheduled for {conditions.timestamp(missed.time)} was skipped: {missed.why}"
         await self._context.recorder.warning(schedule, "RunMissed", text)
 
     async def _start(self, schedule: Object, spec: BackupScheduleSpec, due: datetime) -> tuple[str, Held | None]:
@@ -157,7 +157,7 @@ class ScheduleController:
             raise
         except errors.ApiError as error:  # no answer at all is the worker's to try again
             since = _since_reason(schedule, NOT_CREATED)
-            message = f"the run due {conditions.timestamp(due)} could not create its Backup: {error.message}"
+            message = f"the run scheduled for {conditions.timestamp(due)} could not create its Backup: {error.message}"
             return "", Held(NOT_CREATED, message, admission.pause(since, self._context.clock()))
         else:
             await self._context.recorder.normal(schedule, "BackupCreated", f"created Backup {name}")

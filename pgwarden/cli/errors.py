@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 
 from pgwarden.api.faults import Fault
+from pgwarden.api.near import near as nearest
 
 OK, WRONG, UNABLE, INTERRUPTED = 0, 1, 2, 130
 _WEBHOOK = re.compile(r'admission webhook "[^"]*" denied the request: (.*)', re.DOTALL)
@@ -63,9 +63,9 @@ def _numbered(text: str) -> list[str]:
     return [*faults, rest]
 
 
-def near(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+def near(word: str, known: Iterable[str]) -> str:
     """`; did you mean a or b?`, or nothing."""
-    close = difflib.get_close_matches(word[:100], sorted(set(known)), n=2, cutoff=cutoff)
+    close = nearest(word, sorted(set(known)), most=2)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -59,7 +59,7 @@ async def from_kubeconfig(path: str | None = None, context: str | None = None) -
     """
     found = kubeconfig.read(path or "")
     if found is None:
-        raise KubeconfigError("there is no kubeconfig: set KUBECONFIG")
+        raise KubeconfigError("no kubeconfig found: set KUBECONFIG")
     chosen = found.context(context or "")
     try:
         return await _of_context(chosen)

@@ -66,10 +66,10 @@ class Kubeconfig:
         name = wanted or self.current
         listed = ", ".join(sorted(self.contexts)) or "none"
         if not name:
-            raise KubeconfigError(f"the kubeconfig has no current-context; there are {listed}: choose with --context")
+            raise KubeconfigError(f"the kubeconfig has no current-context; it has {listed}: choose with --context")
         if name not in self.contexts:
             close = near(name, list(self.contexts), most=2)
-            known = f"did you mean {' or '.join(close)}?" if close else f"there are {listed}"
+            known = f"did you mean {' or '.join(close)}?" if close else f"it has {listed}"
             raise KubeconfigError(f"the kubeconfig has no context {name}; {known}")
         return self.contexts[name]
 
@@ -84,7 +84,7 @@ def files(given: str = "") -> list[Path]:
     found = [path for path in paths if path.is_file()]
     if not found:
         whose = "--kubeconfig" if given else "KUBECONFIG"
-        raise KubeconfigError(f"{whose} names {named}, and there is no such file")
+        raise KubeconfigError(f"{whose}: {named}: no such file")
     return found
 
 
@@ -121,7 +121,7 @@ def _document(path: Path) -> Object:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise KubeconfigError(f"kubeconfig {path} cannot be read: {error.strerror}") from None
+        raise KubeconfigError(f"cannot read kubeconfig {path}: {error.strerror}") from None
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise KubeconfigError(f"kubeconfig {path} is not YAML: {line}{error.problem}") from None

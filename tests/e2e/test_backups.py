@@ -102,7 +102,7 @@ def test_a_storage_tells_of_all_its_sets_in_facts_of_its_own(postgres, space: Ku
 def test_two_backups_at_once_take_turns_and_the_second_says_for_whom_it_waits(postgres, space: Kubectl):
     space.apply(backup("turn-1", *SEED_OPTIONS), backup("turn-2", *SEED_OPTIONS))
     waits = space.until("pgb", "turn-2", lambda b: reason(b) == "WaitingForTurn", "waits for its turn", 30)
-    assert waits["status"]["message"] == "waits until Backup turn-1 is over: one at a time on a stanza"
+    assert waits["status"]["message"] == "waiting for Backup turn-1 to finish: only one operation runs on a stanza"
     first, second = set_of(space, completed(space, "turn-1")), set_of(space, completed(space, "turn-2"))
     assert first["timestamp"]["stop"] <= second["timestamp"]["start"]
 
@@ -125,7 +125,7 @@ def test_a_backup_whose_set_was_expired_says_so_and_after_which(postgres, space:
     label = gone["status"]["label"]
     said = condition(gone, "Available")["message"]
     # Which Backup it was is known once that one's status is written; the Repository may have looked before.
-    after = f"set {label} was expired by the retention, after Backup full-8"
+    after = f"set {label} was expired by retention after Backup full-8"
     assert said in {after, f"set {label} is no longer in the repository"}
     assert gone["status"]["phase"] == "Completed"
     assert condition(space.get("pgb", "full-8"), "Available")["status"] == "True"
@@ -186,7 +186,7 @@ def test_while_the_repository_host_is_away_wal_waits_and_all_of_it_arrives_later
         assert "cannot be scheduled" in condition(waiting, "Ready")["message"]
         failing = space.until("pgrepo", "hippo", is_false("Archiving"), "says that archiving fails", 120)
         assert condition(failing, "Archiving")["reason"] == "ArchiveCommandFailing"
-        assert "PostgreSQL keeps them and tries again" in condition(failing, "Archiving")["message"]
+        assert "PostgreSQL retries within a minute" in condition(failing, "Archiving")["message"]
         assert postgres.sql("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'away%'") == "5"
     last = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
     space.until("pgrepo", "hippo", is_true("Archiving"), "archives again", 180)

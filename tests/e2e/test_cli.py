@@ -69,7 +69,7 @@ def hippo(run: Run, space: Kubectl, installed) -> Cluster:
         seconds=300,
     )  # fmt: skip
     assert "Secret hippo-s3 created\nPostgresCluster hippo created\n" in done.stdout
-    assert "PostgresCluster hippo Ready: all is as specified" in done.stdout
+    assert "PostgresCluster hippo Ready: everything matches the spec" in done.stdout
     assert secret not in done.stdout + done.stderr
     return Cluster(space)
 

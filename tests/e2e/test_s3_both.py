@@ -93,7 +93,7 @@ def test_another_passphrase_in_the_secret_reads_and_writes_nothing_and_the_old_o
     right = base64.b64decode(space.get("secret", "passphrase")["data"]["cipher-pass"]).decode()
     before = segments(space, 1)
     space.apply(secret_of("passphrase", {"cipher-pass": "another-one"}))
-    wrong = "what is stored cannot be decrypted: another passphrase"
+    wrong = "the stored data cannot be decrypted: it was written with another passphrase"
     told = space.until("pgrepo", "hippo", says("Reachable", "False", wrong), "cannot decrypt", 60)
     assert condition(told, "Reachable")["reason"] == "WrongPassphrase"
     assert "correct the Secret in spec.encryption.secretRef" in condition(told, "Reachable")["message"]
@@ -142,7 +142,7 @@ def test_while_the_store_is_down_wal_queues_and_afterwards_nothing_is_lost(
         )
         noticed = time.monotonic() - stopped
         assert condition(told, "Reachable")["reason"] == "CannotConnect"
-        assert condition(told, "Reachable")["message"].endswith("Connection refused; storage local answers")
+        assert condition(told, "Reachable")["message"].endswith("Connection refused; storage local responds")
         walked = []
         for n in range(10):
             postgres.sql(f"INSERT INTO drill SELECT generate_series({n * 1000}, {n * 1000 + 999})")
@@ -209,7 +209,7 @@ def test_while_the_store_is_down_the_local_storage_backs_up_and_restores_by_itse
         postgres.sql("DROP TABLE alone")
         space.apply(restore("alone", {"time": moment}, storage="local"))
         fencing = space.until("pgr", "alone", _is_fencing, "is in its fence", 60)
-        assert "goes on with what is archived" in condition(fencing, "Fenced")["message"]
+        assert "continues with what is archived" in condition(fencing, "Fenced")["message"]
         began = time.monotonic()
         done = space.until("pgr", "alone", phase("Completed", "Failed"), "ends", 400)
         assert done["status"]["phase"] == "Completed", done["status"]["message"]

@@ -49,7 +49,7 @@ def test_a_schedule_in_six_fields_makes_a_backup_for_each_due_time_or_says_why_n
     known = sorted({*made, *(time for time in missed if time <= made[-1])})
     expected = made[0] if len(missed) < KEPT_MISSED else min(missed)
     for due in (time for time in known if time >= expected):
-        assert due == expected, f"nothing is known of the run due {expected}"
+        assert due == expected, f"nothing is known of the run scheduled for {expected}"
         expected += EVERY
     assert made[0] - moment(quick["metadata"]["creationTimestamp"]) <= EVERY
 

@@ -90,7 +90,7 @@ def test_a_pod_after_one_that_was_killed_right_after_its_work_finds_the_volume_t
     if ours:
         assert volume.prepare(root, root, uid) == ["--delta"]
         return
-    with pytest.raises(volume.VolumeError, match="no restore is under way"):
+    with pytest.raises(volume.VolumeError, match="no restore is in progress"):
         volume.prepare(root, root, uid)
 
 

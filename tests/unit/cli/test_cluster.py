@@ -263,7 +263,7 @@ def cluster(make):
         instances[-1]["role"] = "primary"
         known = {
             "phase": phase,
-            "message": "all is as specified",
+            "message": "everything matches the spec",
             "primary": f"hippo-{replicas}",
             "ready": f"{replicas}/{replicas}",
             "autofail": "on" if autofail else "off",

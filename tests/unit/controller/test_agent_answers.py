@@ -101,7 +101,7 @@ async def test_the_honest_info_of_thousands_of_sets_is_read(ask, sets, reference
 @pytest.mark.parametrize(("of", "most", "shown"), [("host", MOST, "8192"), ("pod", MOST_POD, "256")])
 async def test_no_more_than_the_bound_is_read(ask, of, most, shown):
     pieces = [b'{"infoError": "', *[b"x" * 2**20] * 64]
-    with pytest.raises(AgentError, match=f"answered more than {shown} KiB"):
+    with pytest.raises(AgentError, match=f"returned more than {shown} KiB"):
         await ask(*pieces, of=of)
     assert ask.sent.get("written", 0) < max(most, MOST) * 3  # what the two sides' buffers hold besides
 
@@ -115,7 +115,7 @@ async def test_a_pods_answer_with_hundreds_of_tablespaces_is_read(ask):
 async def test_an_answer_of_countless_small_values_is_not_decoded(ask, monkeypatch):
     """A few of these took more memory than the controller has."""
     monkeypatch.setattr("msgspec.json.decode", None)
-    with pytest.raises(AgentError, match="answered more than 400000 values"):
+    with pytest.raises(AgentError, match="returned more than 400000 values"):
         await ask(b'{"info":{"a":[' + b'{"":0},' * 1_000_000 + b"0]}}", of="host")
 
 
@@ -145,25 +145,25 @@ POISON = {
 
 @pytest.mark.parametrize("body", POISON.values(), ids=POISON)
 async def test_an_answer_that_is_none_is_told_as_such(ask, body):
-    with pytest.raises(AgentError, match="answered status with something else than an answer"):
+    with pytest.raises(AgentError, match="answered status with an invalid response"):
         await ask(body, of="host")
 
 
 async def test_a_tablespace_without_a_folder_is_no_answer(ask):
-    with pytest.raises(AgentError, match="answered fence with something else than an answer"):
+    with pytest.raises(AgentError, match="answered fence with an invalid response"):
         await ask(b'{"tablespaces": [{"name": "fast"}]}', call=calls.fence(60))
 
 
 async def test_what_is_packed_is_not_unpacked(ask):
     """A thousandth of the bound would unpack to more than all of it."""
-    with pytest.raises(AgentError, match="something else than an answer"):
+    with pytest.raises(AgentError, match="an invalid response"):
         await ask(gzip.compress(b'{"infoError": "' + b" " * 2 * MOST + b'"}'), headers={"Content-Encoding": "gzip"})
 
 
 async def test_a_refusal_is_told_in_one_line_without_control_characters(ask):
     with pytest.raises(AgentError) as raised:
         await ask(b"only \x1b[2Jyou\nmay call\n", status=403)
-    assert str(raised.value) == "the agent answered 403: only [2Jyou may call"
+    assert str(raised.value) == "the agent returned 403: only [2Jyou may call"
 
 
 def test_the_controllers_key_is_on_no_disk(monkeypatch: pytest.MonkeyPatch):

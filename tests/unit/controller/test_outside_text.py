@@ -15,6 +15,7 @@ from controller import jobs, patroni
 from controller.pods import postgres_facts
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts
+from pgwarden.contract.job_result import JobResult
 from pgwarden.pgbackrest.info import InfoError, parse_info
 
 FACTS = {
@@ -51,22 +52,24 @@ def ended(message: Any) -> dict[str, Any]:
 
 @ALL
 def test_a_termination_message_that_is_no_result_says_nothing(text):
-    assert jobs.result([ended(text)]) == {}
+    assert jobs.result([ended(text)]) is None
 
 
 @pytest.mark.parametrize("message", [None, 5, ["x"], b"\xff"])
 def test_a_termination_message_that_is_no_text_says_nothing(message):
-    assert jobs.result([ended(message)]) == {}
+    assert jobs.result([ended(message)]) is None
 
 
 def test_a_result_among_poisonous_ones_is_read():
     good = {"ok": True, "exitCode": 0, "error": "", "label": "20261123-110000F", "expired": ["x"], "seconds": 3.5}
-    assert jobs.result([*map(ended, TEXTS.values()), ended(json.dumps(good)), *map(ended, TEXTS.values())]) == good
+    assert jobs.result(
+        [*map(ended, TEXTS.values()), ended(json.dumps(good)), *map(ended, TEXTS.values())]
+    ) == msgspec.convert(good, JobResult)
 
 
 def test_a_result_steers_no_terminal():
     said = ended(json.dumps({"ok": False, "error": "no\x1b[2J\x9b space\nleft"}))
-    assert jobs.result([said])["error"] == "no[2J space\nleft"
+    assert jobs.result([said]).error == "no[2J space\nleft"
 
 
 def annotated(text: Any, key: str = names.ANNOTATION_POSTGRES) -> dict[str, Any]:
@@ -137,16 +140,16 @@ class Says:
 @ALL
 async def test_the_agent_answers_whatever_info_prints(text):
     repository = calls.Repository("hippo", Says(text))  # type: ignore[arg-type]
-    answer = await repository.status(refresh=True)
-    assert answer["info"] is None
-    assert "cannot be read" in answer["infoError"]
+    info, error = await repository.info(refresh=True)
+    assert info is None
+    assert "cannot be read" in error
 
 
 async def test_the_agent_answers_no_element_where_there_is_no_stanza():
-    assert await calls.Repository("hippo", Says("[]")).status() == {"info": None, "infoError": ""}  # type: ignore[arg-type]
+    assert await calls.Repository("hippo", Says("[]")).info() == (None, "")  # type: ignore[arg-type]
 
 
 async def test_control_characters_that_pgbackrest_quotes_are_no_fault_and_references_are_not_sent():
     printed = '[{"name": "hippo", "message": "a\tb\x01", "backup": [{"label": "x", "reference": ["y"]}]}]'
-    answer = await calls.Repository("hippo", Says(printed)).status()  # type: ignore[arg-type]
-    assert answer["info"] == {"name": "hippo", "message": "a\tb\x01", "backup": [{"label": "x"}]}
+    info, _ = await calls.Repository("hippo", Says(printed)).info()  # type: ignore[arg-type]
+    assert info == {"name": "hippo", "message": "a\tb\x01", "backup": [{"label": "x"}]}

@@ -18,6 +18,7 @@ from controller.repository import secret_watch
 from controller.repository.secrets import ensure_authority, ensure_leaves
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.contract import calls
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.cache import WatchCache
@@ -211,7 +212,7 @@ async def test_a_key_that_was_rotated_while_nobody_could_look_is_noticed_afterwa
         for _ in range(3):
             await watch.look()
     assert told == []
-    assert [(line["event"], line["name"]) for line in logged] == [("cannot look at a Secret", "keys")]
+    assert [(line["event"], line["name"]) for line in logged] == [("cannot read a Secret", "keys")]
     client.answers.clear()
     await watch.look()
     assert told == [("ns", "hippo")]
@@ -233,12 +234,14 @@ async def test_a_broken_authority_is_told_with_its_secret_and_a_way_out(client, 
     name = names.ca_secret("hippo")
     client.versions[name], client.data[name] = "1", data
     repository = {"metadata": {"namespace": "ns", "name": "hippo"}}
-    with pytest.raises(MissingSecretError, match=f"Secret {name}: .*delete the Secret: pgwarden then makes a new one"):
+    with pytest.raises(
+        MissingSecretError, match=f"Secret {name}: .*delete the Secret: pgwarden then creates a new one"
+    ):
         await ensure_authority(client, repository, NOW)
     mine = {"controller.crt": CA.cert, "controller.key": OTHER_CA.key}
     client.data[name] = data | mine
     with pytest.raises(AgentError, match=f"the certificates in Secret {name} cannot be used"):
-        await Agents(client).host(("ns", "hippo"), "127.0.0.1")
+        await Agents(client).host(("ns", "hippo"), "127.0.0.1", calls.status())
 
 
 async def test_the_certificates_name_hosts_and_pods_in_short_and_with_the_domain_of_the_cluster(client):

@@ -68,9 +68,7 @@ def told(kind: str, given: Facts) -> tuple[str, str, str]:
 
 def test_the_storage_that_is_down_is_named_and_so_is_the_one_that_answers():
     given = facts(info({}, {"code": 99, "message": TEXTS["down"]}))
-    sentence = (
-        "storage s3: cannot connect to s3.pgwarden-s3.svc.cluster.local:7070: Connection refused; storage local answers"
-    )
+    sentence = "storage s3: cannot connect to s3.pgwarden-s3.svc.cluster.local:7070: Connection refused; storage local responds"
     assert told("Reachable", given) == ("False", "CannotConnect", sentence)
 
 
@@ -85,7 +83,7 @@ def test_names_of_bucket_and_secret_are_in_the_sentence():
 
 def test_while_a_storage_cannot_be_read_nothing_is_claimed_of_stanza_and_wal():
     given = facts(info({}, {"code": 99, "message": TEXTS["down"]}))
-    unknown = ("Unknown", "StorageNotReadable", "not known while storage s3 cannot be read")
+    unknown = ("Unknown", "StorageNotReadable", "unknown while storage s3 cannot be read")
     assert told("StanzaCreated", given) == unknown
     assert told("Archiving", given) == unknown
     assert not decide.needs_fence(given)
@@ -112,7 +110,10 @@ def test_why_archive_command_fails_is_told_storage_by_storage():
     status, reason, message = told("Archiving", given)
     assert (status, reason) == ("False", "ArchiveCommandFailing")
     assert "7 segments wait in pg_wal of pod db-0" in message
-    assert message.endswith(": storage s3: cannot connect to s3.pgwarden-s3.svc.cluster.local:7070: Connection refused")
+    assert (
+        ": storage s3: cannot connect to s3.pgwarden-s3.svc.cluster.local:7070: Connection refused; 7 segments"
+        in message
+    )
 
 
 def test_wal_is_archived_up_to_what_is_in_every_storage():
@@ -177,7 +178,7 @@ def test_each_storage_is_ready_by_itself(repos, more, ready):
 def test_what_hinders_an_operation_is_what_its_own_storage_says():
     shown = report.status(facts(info({}, DOWN), answer={"relays": True}), {})
     assert storage_state.hindrance({"status": shown}, "s3").startswith("storage s3: cannot connect to")
-    assert storage_state.hindrance({}, "s3") == "the Repository has not been looked at yet"
+    assert storage_state.hindrance({}, "s3") == "the Repository has not been checked yet"
 
 
 def test_the_status_has_each_storage_with_all_defaults_filled_in():

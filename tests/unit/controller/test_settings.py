@@ -36,7 +36,7 @@ def test_what_could_not_run_is_refused_in_the_webhooks_words(environment):
 def test_main_says_what_is_missing(monkeypatch, capsys):
     """Exit status 2, one sentence."""
     monkeypatch.delenv("PGWARDEN_IMAGE", raising=False)
-    monkeypatch.setattr(main, "_logging", lambda: None)
+    monkeypatch.setattr("controller.main.logs.configure", lambda _: None)
     assert main.main([]) == 2
     said = "PGWARDEN_IMAGE must name the image of sidecars, repository hosts and Jobs: pgwarden's own"
     assert capsys.readouterr().err == f"pgwarden controller: {said}\n"

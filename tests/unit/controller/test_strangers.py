@@ -74,11 +74,11 @@ def found(labels=None, *owners: str):
     [
         (found(LABELS), ""),
         (found(LABELS | {"team": "blue"}), ""),
-        (found(), "PersistentVolumeClaim hippo-pgbackrest-repo that is not this Repository's"),
-        (found(LABELS, "s"), "PersistentVolumeClaim hippo-pgbackrest-repo that is not this Repository's"),
+        (found(), "PersistentVolumeClaim hippo-pgbackrest-repo that does not belong to this Repository"),
+        (found(LABELS, "s"), "PersistentVolumeClaim hippo-pgbackrest-repo that does not belong to this Repository"),
         (
             found(LABELS | {names.LABEL_OWNER_REPOSITORY: "other"}),
-            "PersistentVolumeClaim hippo-pgbackrest-repo that is not",
+            "PersistentVolumeClaim hippo-pgbackrest-repo that does not",
         ),
     ],
     ids=[
@@ -112,7 +112,9 @@ async def test_the_host_is_applied_over_its_own_deployment_alone(controller, cli
     if applied:
         await controller._apply("deployments", host)
     else:
-        with pytest.raises(InTheWayError, match="there is a Deployment hippo-pgbackrest that is not this Repository's"):
+        with pytest.raises(
+            InTheWayError, match="there is a Deployment hippo-pgbackrest that does not belong to this Repository"
+        ):
             await controller._apply("deployments", host)
     assert client.written == (["PATCH deployments/hippo-pgbackrest"] if applied else [])
 

@@ -82,10 +82,10 @@ FAULTS = {
     "no current context": (
         config(**{"current-context": ""}),
         "",
-        "has no current-context; there are prod, test: choose",
+        "has no current-context; it has prod, test: choose",
     ),
     "a context with a slip": (config(), "prd", "has no context prd; did you mean prod?"),
-    "another context": (config(), "dev-eu", "has no context dev-eu; there are prod, test"),
+    "another context": (config(), "dev-eu", "has no context dev-eu; it has prod, test"),
     "a cluster that is not there": (config(clusters=[]), "", "context prod of the kubeconfig names cluster 'c', which"),
     "a user that is not there": (
         config(users=[]),
@@ -155,7 +155,7 @@ async def test_what_is_wrong_is_one_sentence(write, content, context, words):
 
 
 async def test_without_any_kubeconfig_it_says_so():
-    with pytest.raises(KubeconfigError, match="there is no kubeconfig: set KUBECONFIG"):
+    with pytest.raises(KubeconfigError, match="no kubeconfig found: set KUBECONFIG"):
         await access.from_kubeconfig()
 
 

@@ -54,7 +54,7 @@ def backup(name: str, label: str, *expired: str) -> dict:
 def test_the_backup_whose_retention_expired_a_set_is_named():
     first = backup("first", "001F")
     others = [first, backup("second", "002F"), backup("third", "003F", "001F")]
-    assert why_gone(first, others) == "set 001F was expired by the retention, after Backup third"
+    assert why_gone(first, others) == "set 001F was expired by retention after Backup third"
     assert why_gone(first, others[:2]) == "set 001F is no longer in the repository"
 
 

@@ -138,7 +138,7 @@ async def test_its_set_is_expired_by_a_job_of_its_own_and_what_builds_on_it_is_s
     ]
     assert made["spec"]["template"]["metadata"]["labels"][names.LABEL_COMPONENT] == "expire"
     assert not client.released
-    told = f"expires set {FULL}, and with it what builds on it: {FULL}_20261123-110000I"
+    told = f"expires set {FULL}, with the sets that depend on it: {FULL}_20261123-110000I"
     assert ("Backup", "Expiring", told) in client.events()
 
 
@@ -168,7 +168,7 @@ async def test_it_waits_for_its_turn_and_says_for_whom(world, client):
     (changes,) = [body for _, path, body in client.sent if path == "ns/backups/one/status"]
     status = carried_out(deleted, changes)["status"]
     assert status["reason"] == "WaitingForTurn"
-    assert "waits until Backup two is over" in status["message"]
+    assert "waiting for Backup two to finish" in status["message"]
 
 
 async def test_once_the_job_has_ended_the_object_goes_and_the_repository_tells_what_went(world, client):
@@ -189,7 +189,7 @@ async def test_where_pgbackrest_refuses_the_object_goes_and_the_repository_tells
     assert client.released
     ((kind, reason, message),) = client.events()
     assert (kind, reason) == ("Repository", "SetKept")
-    assert "its set 20261123-100000F stays: ERROR: [075]: full backup cannot be expired" in message
+    assert "its set 20261123-100000F is kept: ERROR: [075]: full backup cannot be expired" in message
 
 
 RELEASED = {
@@ -245,7 +245,7 @@ async def test_an_expiry_whose_job_is_refused_says_why_and_holds_nobody_up(world
     assert await expire.Expiry(world(deleted, repo=repository(FULL)), deleted).look() == expire.POLL
     status = said(client, deleted)
     assert status["reason"] == "JobRefused"
-    assert status["message"] == "its set is to be expired; Kubernetes refuses its Job: exceeded quota: few"
+    assert status["message"] == "its set will be expired; Kubernetes refuses the Job: exceeded quota: few"
     younger = backup("younger", deleted=None, phase="Pending", reason="WaitingForTurn")
     younger["metadata"]["creationTimestamp"] = "2026-11-23T12:30:00Z"
     assert operations.may_run(younger, [deleted | {"status": status}, younger])

@@ -162,7 +162,7 @@ async def test_a_backup_waits_for_the_storage_that_it_goes_to_and_no_other(look,
         "type": "Ready",
         "status": "False",
         "reason": "CannotConnect",
-        "message": "storage s3: no; storage local answers",
+        "message": "storage s3: no; storage local responds",
     }
     entries = [
         {"name": "local", "repo": 1, "ready": True, "reachable": True},

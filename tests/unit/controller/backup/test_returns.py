@@ -149,7 +149,7 @@ async def test_it_is_a_record_and_no_job_is_made(world, how):
     if "status" not in how:
         assert (status["reason"], status["type"], status["repo"]) == ("Record", "full", 1)
         assert f"(uid {dump['metadata']['uid']}) did this on" in status["message"]
-        assert f"the annotation {WORD} set to a word" in status["message"]
+        assert f"a new value in the annotation {WORD}" in status["message"]
 
 
 ORDERS = {
@@ -295,7 +295,7 @@ async def test_a_forged_mark_expires_nobodys_set(world, forged):
     world.objects["backups", "ns", "mine"]["metadata"]["deletionTimestamp"] = world._time()
     await world.settled("mine")
     assert (("backups", "ns", "mine") in world.objects, world.of("jobs")) == (False, [])
-    assert any("its set 20261123-110000F stays: it is not a set that" in text for _, _, text in world.told)
+    assert any("its set 20261123-110000F is kept: the set was not created" in text for _, _, text in world.told)
 
 
 async def test_a_record_of_its_own_set_expires_it_by_its_policy(world):
@@ -358,7 +358,7 @@ async def test_a_backup_whose_job_is_refused_says_why_and_holds_nobody_up_until_
     world.make("first")
     status = await world.settled("first", rounds=5)
     assert (status["phase"], status["reason"]) == ("Pending", "JobRefused")
-    assert status["message"] == f"Kubernetes refuses its Job: {QUOTA}"
+    assert status["message"] == f"Kubernetes refuses the Job: {QUOTA}"
     assert "job" not in status
     assert "startTime" not in status
     first = {"kind": "Backup"} | world.objects["backups", "ns", "first"]

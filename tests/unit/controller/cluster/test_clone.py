@@ -56,7 +56,7 @@ def test_it_is_begun_when_its_source_can_be_read():
 
 FULL = {**OWN, "status": OWN["status"] | {"archive": {"max": "0" * 24}}}
 WAITING = {
-    "the source is gone": ({"source": Source()}, "SourceMissing", "is not there"),
+    "the source is gone": ({"source": Source()}, "SourceMissing", "does not exist"),
     "the source is of another namespace and does not allow it": (
         {"source": Source(repository() | {"metadata": {"name": "rhino", "namespace": "other"}}), "namespace": "other"},
         "NotAllowed", "cloneableFrom",

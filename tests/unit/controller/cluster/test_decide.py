@@ -65,7 +65,7 @@ def test_an_instance_is_not_made_yet(case):
 def test_the_first_instance_is_made_when_the_pods_of_an_earlier_one_have_ended():
     found = decide(facts(pods=["hippo-2-pod"], status={}))
     assert found.action is None
-    assert found.message == "waiting until pod hippo-2-pod of an earlier instance is gone"
+    assert found.message == "waiting for pod hippo-2-pod of an earlier instance to end"
     assert decide(facts(left="waiting until Secret x", status={})).message == "waiting until Secret x"
     assert decide(facts(status={})).action == Make(1)
 
@@ -219,7 +219,7 @@ def test_the_primary_is_not_renewed_while_its_only_replica_starts_again():
 def test_a_smaller_cluster_keeps_its_replicas_until_one_that_stays_can_take_over():
     found = decide(facts(instance(1, unready_for=5), instance(2), primary(3), spec=spec(replicas=1)))
     assert found.action is None
-    assert found.message == "no instance that is kept is ready to take over from hippo-3"
+    assert found.message == "no remaining instance is ready to take over from hippo-3"
 
 
 def test_with_synchronous_only_a_replica_that_commits_wait_for_takes_over():

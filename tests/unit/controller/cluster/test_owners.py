@@ -88,14 +88,14 @@ def context(client: Answers) -> Context:
 
 
 WHOSE = {
-    "a StatefulSet's, by its owner": (claim({}, SET), "not this cluster's, but StatefulSet hippo's"),
-    "a StatefulSet's that keeps its claims": (claim({"app": "hippo"}), "not this cluster's"),
-    "with half of our labels": (claim({names.LABEL_CLUSTER: "data-hippo"}), "not this cluster's"),
-    "with our labels and another owner": (claim(OURS, SET), "not this cluster's"),
-    "of another instance": (claim(OURS | {names.LABEL_INSTANCE: "data-hippo-2"}), "not this cluster's"),
+    "a StatefulSet's, by its owner": (claim({}, SET), "does not belong to this cluster, but to StatefulSet hippo"),
+    "a StatefulSet's that keeps its claims": (claim({"app": "hippo"}), "does not belong to this cluster"),
+    "with half of our labels": (claim({names.LABEL_CLUSTER: "data-hippo"}), "does not belong to this cluster"),
+    "with our labels and another owner": (claim(OURS, SET), "does not belong to this cluster"),
+    "of another instance": (claim(OURS | {names.LABEL_INSTANCE: "data-hippo-2"}), "does not belong to this cluster"),
     "ours": (claim({}, OWNER), ""),
     "ours, whose cluster was deleted without it": (claim(OURS), ""),
-    "a Deployment without an owner": (obj("Deployment", "data-hippo-1", OURS), "not this cluster's"),
+    "a Deployment without an owner": (obj("Deployment", "data-hippo-1", OURS), "does not belong to this cluster"),
     "our Deployment": (obj("Deployment", "data-hippo-1", OURS, OWNER), ""),
 }
 
@@ -106,7 +106,7 @@ def test_whose_it_is(found, words):
     assert bool(said) == bool(words)
     assert words in said
     if words:
-        assert said.startswith(f"there is a {found['kind']} data-hippo-1 that is ")
+        assert said.startswith(f"there is a {found['kind']} data-hippo-1 that does not belong to this cluster")
 
 
 @pytest.mark.parametrize("case", [name for name, (_, words) in WHOSE.items() if words])

@@ -24,13 +24,13 @@ def test_all_is_well(whole):
     said = status(whole)
     assert (said["phase"], said["primary"], said["ready"], said["autofail"]) == ("Ready", "hippo-1", "3/3", "on")
     assert [one["role"] for one in said["instances"]] == ["primary", "replica", "replica"]
-    assert said["message"] == "all is as specified"
+    assert said["message"] == "everything matches the spec"
     assert condition(said, "Autofail")["message"] == "2 replicas can take over"
 
 
 READY = {"phase": "Ready", "initialized": True}
 PHASES = {
-    "nothing yet": (facts(leader="", listed=[]), "Creating", "the first instance is being made"),
+    "nothing yet": (facts(leader="", listed=[]), "Creating", "the first instance is being created"),
     "no primary any more": (facts(instance(1), instance(2), instance(3), status=READY), "Down", "no primary"),
     "a replica is missing": (
         facts(instance(1, "primary"), instance(2), instance(3, ready=False), status=READY), "Degraded", "hippo-3",
@@ -49,8 +49,8 @@ def test_while_a_restore_is_at_work_it_is_the_reason_why_autofail_is_off():
         condition = next(one for one in status(facts(**given))["conditions"] if one["type"] == "Autofail")
         return status(facts(**given))["autofail"], condition["message"]
 
-    assert said(restoring=True, paused=True) == ("off", "a Restore is at work: no replica takes over by itself")
-    assert said(restoring=True) == ("turning off", "it goes off while a Restore is at work")
+    assert said(restoring=True, paused=True) == ("off", "a Restore is running: no replica takes over by itself")
+    assert said(restoring=True) == ("turning off", "it is turned off while a Restore is running")
     assert said(paused=True) == ("turning on", "spec.autofail is true")
     down = status(facts(instance(1), restoring=True, paused=True, status=READY))["message"]
     assert down.endswith("no replica takes over until the Restore has ended")
@@ -94,12 +94,12 @@ STUCK = {
     "the first instance": (
         lambda one: facts(one, leader="", listed=[]),
         "Ready",
-        "the first instance is being made; pod hippo-1-pod: ImagePullBackOff: no such image",
+        "the first instance is being created; pod hippo-1-pod: ImagePullBackOff: no such image",
     ),
     "all that is left": (
         lambda one: facts(one, leader="", status=READY),
         "Ready",
-        "there is no primary at the moment (hippo-1: running); pod hippo-1-pod: ImagePullBackOff: no such image",
+        "there is no primary now (hippo-1: running); pod hippo-1-pod: ImagePullBackOff: no such image",
     ),
     "a replica": (
         lambda one: facts(one, instance(2, "primary"), instance(3), status=READY),
@@ -121,7 +121,7 @@ def test_why_a_pod_does_not_start_is_told_as_kubernetes_tells_it(case):
 def test_one_that_a_rule_refuses_by_now_is_cared_for_and_is_not_simply_ready(whole):
     said = status(dataclasses.replace(whole, refused="spec.parameters.x: newer"))
     assert (said["phase"], said["primary"]) == ("Degraded", "hippo-1")
-    assert said["message"] == "refused by a rule since it was taken up: spec.parameters.x: newer"
+    assert said["message"] == "a newer rule refuses the spec: spec.parameters.x: newer"
     assert (condition(said, "Rejected")["status"], condition(said, "Rejected")["reason"]) == ("True", "NoLongerValid")
     cluster = whole.cluster | {"status": said}
     again = status(dataclasses.replace(whole, cluster=cluster))

@@ -62,15 +62,15 @@ STATES = {
     ),
     "no primary": (
         lambda make: _widened(make, postgres={"db-0": {"reachable": False, "error": "connection refused"}}),
-        lambda world: world.postgres.update({"db-0": {}}), 0, "no pod is a primary",
+        lambda world: world.postgres.update({"db-0": {}}), 0, "no pod is a responding primary",
     ),
     "a replica only": (
         lambda make: _widened(make, postgres={"db-0": {"inRecovery": True}}),
-        lambda world: world.postgres.update({"db-0": {}}), 0, "no pod is a primary",
+        lambda world: world.postgres.update({"db-0": {}}), 0, "no pod is a responding primary",
     ),
     "segments wait, archive_command hangs": (
         lambda make: _widened(make, unarchived=1),
-        lambda world: setattr(world, "unarchived", 0), 0, "as 1 waits in pg_wal of pod db-0",
+        lambda world: setattr(world, "unarchived", 0), 0, "as 1 segment waits in pg_wal of pod db-0",
     ),
     "the host and the pods keep the old configuration": (
         _old_config, lambda world: setattr(world, "has_config", True), 0, "until the repository host has the new",
@@ -113,7 +113,7 @@ async def test_where_asking_does_not_help_it_is_asked_less_and_less_often_also_o
     assert timedelta(minutes=15) <= max(pauses) <= timedelta(minutes=17)
     said = world.condition("Archiving")["message"]
     assert f"th time at {world.status['segmentAsked']['time']}" in said
-    assert f"the next at {world.status['segmentAsked']['next']}" in said
+    assert f"next request at {world.status['segmentAsked']['next']}" in said
     world.arrives = world.agent_answers = True
     await world.until("Archiving", timedelta(minutes=16))
 

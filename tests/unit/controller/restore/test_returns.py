@@ -66,7 +66,7 @@ async def test_it_is_a_record_and_nothing_is_touched(run, cluster, how, aside):
     if not how.get("status"):
         assert status["reason"] == "Record"
         assert dump["metadata"]["uid"] in status["message"]
-        assert f"the annotation {WORD} set to a word" in status["message"]
+        assert f"a new value in the annotation {WORD}" in status["message"]
         assert status["completionTime"] == dump["status"]["completionTime"]
         assert {k: status.get(k) for k in ("set", "keptClaim")} == {
             k: dump["status"].get(k) for k in ("set", "keptClaim")
@@ -225,7 +225,7 @@ async def test_dumped_half_way_it_comes_back_as_a_record_that_is_not_finished(ru
     back(cluster, dump, **how)
     status = await run.until_over()
     assert (status["phase"], status["reason"]) == ("Failed", "RecordUnfinished")
-    assert "had begun this, and what came of it is not known" in status["message"]
+    assert "had started, and its result is unknown" in status["message"]
     await run.until_over()
     assert cluster.serves() == "old"
     assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 1

@@ -54,7 +54,7 @@ async def test_postgres_comes_back_on_the_volume_that_is_left(cluster, run, dele
     status = await run.until_over()
     assert (cluster.serves(), is_down(cluster)) == (serves, False)
     assert deleted or (
-        status["phase"] == "Failed" and (when == "stopped" or f"{name} is not there" in status["message"])
+        status["phase"] == "Failed" and (when == "stopped" or f"{name} was deleted" in status["message"])
     )
     assert lost == "new" or not stops, "the restored volume is where it is: nothing needs to stop"
 
@@ -92,4 +92,4 @@ def test_the_binder_is_reminded_of_a_claim_whatever_its_users_write_there(cluste
     later = cluster.now + timedelta(seconds=5)
     change = volume_swap.next_change(goal, {"data-pg-0": claim}, {"pv-old": volume}, later)
     assert change is not None
-    assert change.message == "reminding the binder of claim data-pg-0"
+    assert change.message == "triggering the binding of claim data-pg-0"

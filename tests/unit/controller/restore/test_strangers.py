@@ -199,7 +199,7 @@ async def test_a_volume_that_is_given_to_another_claim_halfway_is_left_alone(clu
     assert cluster.objects["persistentvolumes", "", "pv-old"]["spec"]["claimRef"] == given_away
     found = cluster.condition("Swapped")
     assert found["reason"] == proof.REFUSED
-    assert "PersistentVolume pv-old is not of this Restore's claims" in found["message"]
+    assert "PersistentVolume pv-old does not belong to this Restore's claims" in found["message"]
     assert again >= 2
 
 

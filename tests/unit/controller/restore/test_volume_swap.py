@@ -109,11 +109,11 @@ def test_a_volume_that_does_not_say_what_policy_it_had_stays_retain(had):
     volumes = {"pv-old": volume("pv-old", "Retain", "kept", "u3", had=had), "pv-new": HAS_NEW}
     assert change([KEPT, SWAPPED], list(volumes.values())) is None
     told = volume_swap.left_at_retain([OLD, NEW, None], volumes)
-    assert told == "; set the reclaim policy of volume pv-old (it had Delete) by hand: it stays Retain"
+    assert told == "; set the reclaim policy of volume pv-old (it had Delete) by hand: it is still Retain"
 
 
 def test_a_volume_that_is_gone_is_named():
-    assert change([KEPT, SWAPPED], [HAS_OLD]).message == "PersistentVolume pv-new is not there any more"
+    assert change([KEPT, SWAPPED], [HAS_OLD]).message == "PersistentVolume pv-new was deleted"
 
 
 @pytest.mark.parametrize(

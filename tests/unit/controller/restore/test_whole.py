@@ -78,7 +78,7 @@ async def test_a_failed_job_touches_nothing_and_a_second_restore_works(run, clus
     status = await run.until_over()
     assert (status["phase"], status["step"], status["reason"]) == ("Failed", "Restored", "RestoreFailed")
     assert status["message"] == (
-        "ERROR: [075]: unable to find backup set (BackoffLimitExceeded: limit reached). Nothing of the old data was touched"
+        "ERROR: [075]: unable to find backup set (BackoffLimitExceeded: limit reached). The old data was not changed"
     )
     assert cluster.serves() == "old"
     assert cluster.of("jobs") == []
@@ -258,7 +258,7 @@ async def test_deleted_before_postgres_has_recovered_it_is_undone(cluster, run):
     assert (cluster.serves(), cluster.serves("data-pg-0-failed-back")) == ("old", "restored")
     assert ("pods", "ns", "pg-0") in cluster.objects
     told = [message for kind, name, message in cluster.told if (kind, name) == ("StatefulSet", "pg")]
-    assert told[0].startswith("undoing Restore back, which was deleted halfway: ")
+    assert told[0].startswith("rolling back Restore back, which was deleted before it finished: ")
     assert "claim data-pg-0 has the old volume again" in told[-1]
     assert len(told) == len(set(told))
 
@@ -379,7 +379,7 @@ async def test_one_at_a_time(run, cluster):
     await run.until_over(rounds=3)
     status = cluster.restore()["status"]
     assert (status["phase"], status["reason"]) == ("Pending", "Waiting")
-    assert status["message"] == "waiting for Backup nightly of the same Repository to end"
+    assert status["message"] == "waiting for Backup nightly of the same Repository to finish"
     cluster.objects["backups", "ns", "nightly"]["status"]["phase"] = "Completed"
     assert (await run.until_over())["phase"] == "Completed"
 

@@ -178,7 +178,9 @@ async def test_a_run_whose_backup_cannot_be_created_says_so_and_is_started_later
     world.refusing = error
     status = await world.look()
     assert (status["phase"], status["reason"]) == ("Pending", "BackupNotCreated")
-    assert f"the run due 2026-11-23T12:02:00Z could not create its Backup: {error.message}" in status["message"]
+    assert (
+        f"the run scheduled for 2026-11-23T12:02:00Z could not create its Backup: {error.message}" in status["message"]
+    )
     assert status["nextScheduleTimes"][0] == "2026-11-23T12:03:00Z"
     assert world.again == 2.0
     await world.through(30)
@@ -186,7 +188,7 @@ async def test_a_run_whose_backup_cannot_be_created_says_so_and_is_started_later
     status = await world.look()
     assert world.runs == ["12:02"]
     assert (status["phase"], len(status["missed"])) == ("Active", 1)
-    assert len([text for _, _, text in world.told if "was not started" in text]) == 1
+    assert len([text for _, _, text in world.told if "was skipped" in text]) == 1
 
 
 @pytest.mark.parametrize(

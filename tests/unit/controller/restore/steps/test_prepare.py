@@ -45,7 +45,7 @@ def test_the_plan_remembers_what_was_there(begin):
     ("change", "verdict", "words"),
     [
         (lambda f: replace(f, workloads=[merged(f.workloads[0], {"spec": {"replicas": 3}})]), ("fail", "SeveralReplicas"), "StatefulSet pg has 3 replicas"),
-        (lambda f: replace(f, pods=()), ("wait", "NoPod"), "scale it to 1 so that pgwarden can see its pod"),
+        (lambda f: replace(f, pods=()), ("wait", "NoPod"), "scale it to 1 (the pod need not become ready)"),
         (lambda f: replace(f, pods=(), workloads=()), ("wait", "NoWorkload"), "pgwarden.io/repository=hippo"),
         (lambda f: changed_pod(f, annotations={}), ("wait", "PodNotInjected"), "delete the pod"),
         (lambda f: changed_pod(f, ownerReferences=[{"kind": "ReplicaSet", "name": "pg-7d", "controller": True}]), ("fail", "WorkloadNotSupported"), "ReplicaSet pg-7d"),
@@ -53,7 +53,7 @@ def test_the_plan_remembers_what_was_there(begin):
         (lambda f: replace(f, pods=(*f.pods, other_pod("StatefulSet", "replica"))), ("fail", "SeveralWorkloads"), "pg, replica"),
         (lambda f: replace(f, pods=(*f.pods, {"metadata": {"name": "psql"}, "spec": {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]}})), ("wait", "ClaimInUse"), "pod psql also uses claim data-pg-0"),
         (lambda f: replace(f, pods=tuple(merged(p, {"spec": {"volumes": [{"name": "data", "emptyDir": {}}]}}) for p in f.pods)), ("fail", "NoClaim"), "must be on a PersistentVolumeClaim"),
-        (lambda f: replace(f, claims={}), ("wait", "NoClaim"), "claim data-pg-0 of pod pg-0 is not there"),
+        (lambda f: replace(f, claims={}), ("wait", "NoClaim"), "claim data-pg-0 of pod pg-0 does not exist"),
         (lambda f: replace(f, claims={"data-pg-0": merged(f.claims["data-pg-0"], {"metadata": {"deletionTimestamp": "2026-11-23T12:00:00Z"}})}), ("wait", "ClaimGoing"), "data-pg-0 is being deleted"),
         (lambda f: replace(f, volumes={}), ("wait", "ClaimNotBound"), "data-pg-0"),
         (lambda f: replace(f, claims={"data-pg-0": merged(f.claims["data-pg-0"], {"spec": {"volumeMode": "Block"}})}), ("fail", "BlockVolume"), "block device"),
@@ -80,7 +80,7 @@ def test_the_primary_is_asked_to_archive_all_it_has(planned):
 
 def test_the_fence_says_until_when_it_tries_and_what_comes_then(planned):
     said = steps_prepare.fenced(planned).message
-    assert "waiting until 2026-11-23T12:01:01Z (60 s) at most, then the restore goes on with what is archived" in said
+    assert "after 2026-11-23T12:01:01Z (60 s) the restore continues with what is archived" in said
 
 
 @pytest.mark.parametrize(

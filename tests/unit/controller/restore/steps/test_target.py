@@ -16,7 +16,7 @@ from pgwarden.pgbackrest.info import parse_info
     [
         ({}, "", ""),
         ({"target": RestoreTarget(time="2026-11-23T11:30:00Z")}, "", ""),
-        ({"target": RestoreTarget(time="2026-11-23T12:30:00Z")}, "TargetInFuture", "it is 2026-11-23T12:00:01Z now"),
+        ({"target": RestoreTarget(time="2026-11-23T12:30:00Z")}, "TargetInFuture", "now: 2026-11-23T12:00:01Z"),
         (
             {"target": RestoreTarget(time="2026-11-23T10:30:00Z")},
             "TargetTooEarly",
@@ -29,7 +29,7 @@ from pgwarden.pgbackrest.info import parse_info
         ({"target_timeline": "current"}, "", ""),
         ({"target_timeline": "9"}, "NoSuchTimeline", "the newest timeline is 1"),
         ({"target_timeline": "0x0"}, "NoSuchTimeline", "is before 1"),
-        ({"set": "20261101-110000F"}, "NoSuchSet", "there are 20261123-110000F"),
+        ({"set": "20261101-110000F"}, "NoSuchSet", "available: 20261123-110000F"),
         ({"storage": "s3"}, "NoBackup", "storage s3 holds no backup"),
     ],
 )
