@@ -1,7 +1,7 @@
 """The kinds as typed values. Field names are the CRDs' (camelCase there, snake_case here); defaults are the CRDs'.
 
 `msgspec.convert(obj["spec"], RepositorySpec)` reads a spec that the API server has validated and defaulted; the same
-rules are in crds/ (schema, CEL) and in api/rules/ (everything), so nothing here checks.
+rules are in crds/ (schema, CEL) and in pgwarden/rules (everything), so nothing here checks.
 """
 
 from __future__ import annotations
