@@ -51,14 +51,14 @@ class Service(Protocol):
     def field(self) -> str:
         """Where its settings are, such as spec.s3."""
 
-    def other_name(self, host: str) -> str:
-        """How it would be asked under another name than *host*, to end a sentence; empty where there is no such way."""
-
     def document(self, text: str) -> tuple[str, str]:
         """Code and message of the error that it answered; ("", "") where there is none."""
 
     def answered(self, code: str, message: str) -> Trouble | None:
         """What a code of its own means; None where it is not known."""
+
+    def unresolved(self, host: str) -> str:
+        """What else may cure that *host* cannot be resolved, after the advice to correct the endpoint."""
 
     def credentials(self, text: str) -> Trouble | None:
         """What went wrong on the way to its credentials; None where it was not that."""
@@ -146,7 +146,7 @@ def _connection(text: str, where: Service) -> Trouble | None:
     address = re.search(r"unable to get address for '([^']+)': (?:\[-?\d+\] )?([^\n\[]+)", text)
     if address:
         sentence = f"the name {address[1]} cannot be resolved ({address[2].strip()}); correct {where.field}.endpoint"
-        return Trouble("CannotConnect", sentence + where.other_name(address[1]))
+        return Trouble("CannotConnect", sentence + where.unresolved(address[1]))
     refused = re.search(r"unable to connect to '([^' ]+)[^']*': (?:\[\d+\] )?([^\n\[]+)", text)
     if refused:
         return Trouble("CannotConnect", f"cannot connect to {refused[1]}: {refused[2].strip()}")
@@ -158,18 +158,18 @@ def _connection(text: str, where: Service) -> Trouble | None:
     return None
 
 
+def _passphrase(text: str) -> Trouble | None:
+    if re.search(r"cipher header invalid|bad decrypt|is or was the repo encrypted|found outside of section", text):
+        sentence = "the stored data cannot be decrypted: it was written with another passphrase, or with none"
+        return Trouble("WrongPassphrase", f"{sentence}; correct the Secret in spec.encryption.secretRef")
+    return None
+
+
 def _no_stanza(text: str) -> Trouble | None:
     if "FileMissingError" in text and re.search(r"unable to load info file '[^']*(?:archive|backup)\.info'", text):
         return Trouble(
             "StorageNotReadable", "the stanza does not exist there yet; it is created once a primary responds"
         )
-    return None
-
-
-def _passphrase(text: str) -> Trouble | None:
-    if re.search(r"cipher header invalid|bad decrypt|is or was the repo encrypted|found outside of section", text):
-        sentence = "the stored data cannot be decrypted: it was written with another passphrase, or with none"
-        return Trouble("WrongPassphrase", f"{sentence}; correct the Secret in spec.encryption.secretRef")
     return None
 
 

@@ -40,7 +40,7 @@ class S3Service(msgspec.Struct, frozen=True):
         said = f" (the server says: {message})" if message else ""
         return Trouble(reason, sentence(message, self) + said)
 
-    def other_name(self, host: str) -> str:
+    def unresolved(self, host: str) -> str:
         if not self.bucket or not host.startswith(f"{self.bucket}."):
             return ""
         return ", or set spec.s3.uriStyle to path (MinIO, Ceph and most services other than AWS)"
