@@ -64,7 +64,7 @@ def _indexes(kind: Kind) -> dict[str, index.Value]:
 
 
 class CacheLookup:
-    """What the rules may look up (api.rules.Lookup), answered from the caches."""
+    """What the rules may look up (api.judging.Lookup), answered from the caches."""
 
     def __init__(self, caches: Caches) -> None:
         self._caches = caches

@@ -1,4 +1,4 @@
-"""What the rules may look up (api.rules.Lookup), answered from a list of objects: files, or what a cluster holds."""
+"""What the rules may look up (api.judging.Lookup), answered from a list of objects: files, or what a cluster holds."""
 
 from __future__ import annotations
 

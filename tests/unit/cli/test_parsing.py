@@ -162,7 +162,7 @@ REFUSALS = {
     "a kubeconfig that is not there": (
         ["status", "--kubeconfig=/nowhere"],
         2,
-        "--kubeconfig names /nowhere, and there is",
+        "--kubeconfig: /nowhere: no such file",
     ),
     "a zone is missing": (["restore", "h", "--pitr-target=2026-11-23 10:00:00", "--dry-run"], 1, "has no time zone"),
     "a cron that is none": (
@@ -243,4 +243,4 @@ def test_namespace_comes_from_the_context(run, tmp_path):
     assert namespace("--context=a") == "default"
     assert namespace("-n", "other") == "other"
     assert "has no context bb; did you mean b?" in namespace("--context=bb")
-    assert "has no context x; there are a, b" in run("status", "-n", "zoo", f"--kubeconfig={path}", "--context=x").err
+    assert "has no context x; it has a, b" in run("status", "-n", "zoo", f"--kubeconfig={path}", "--context=x").err
