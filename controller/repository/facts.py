@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.contract.status import Archiver, Postgres, Status
+from pgwarden.kube.cache import Key
 from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info
 from pgwarden.storages import Place
@@ -76,6 +77,10 @@ class RepositoryFacts:
     operation: str = ""
     next_scheduled: str = ""
     places: tuple[Place, ...] = ()  # of the storages, with the operator's defaults filled in
+
+    @property
+    def key(self) -> Key:
+        return self.repository["metadata"]["namespace"], self.repository["metadata"]["name"]
 
     @property
     def primary(self) -> PodView | None:

@@ -9,8 +9,9 @@ import pytest
 from controller.backup import job_conflicts
 from controller.context import Caches, Context
 from controller.repository import decide, render
+from controller.repository.apply import InTheWayError
 from controller.repository.facts import RepositoryFacts
-from controller.repository.reconcile import InTheWayError, RepositoryController
+from controller.repository.reconcile import RepositoryController
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import LocalStorage, RepositorySpec
@@ -93,9 +94,9 @@ async def test_the_volume_of_the_backups_is_adopted_by_its_labels(controller, cl
     client.there, claim = there, render.claim(REPOSITORY, LocalStorage())
     if words:
         with pytest.raises(InTheWayError, match=words):
-            await controller._ensure_claim(claim)
+            await controller._applier._ensure_claim(claim)
     else:
-        await controller._ensure_claim(claim)
+        await controller._applier._ensure_claim(claim)
     assert client.written == []
 
 
@@ -110,12 +111,12 @@ async def test_the_host_is_applied_over_its_own_deployment_alone(controller, cli
         REPOSITORY, RepositorySpec(), Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"})
     )
     if applied:
-        await controller._apply("deployments", host)
+        await controller._applier._apply_one("deployments", host)
     else:
         with pytest.raises(
             InTheWayError, match="there is a Deployment hippo-pgbackrest that does not belong to this Repository"
         ):
-            await controller._apply("deployments", host)
+            await controller._applier._apply_one("deployments", host)
     assert client.written == (["PATCH deployments/hippo-pgbackrest"] if applied else [])
 
 
