@@ -6,19 +6,18 @@ import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from agent import spool
 from agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
 from agent.supervisor import Supervisor
 from pgwarden import __version__
 from pgwarden.api import outside
+from pgwarden.api.objects import Object
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Settings
 from pgwarden.contract.status import Server, Status
 from pgwarden.pgbackrest import commands
 
-Object = dict[str, Any]
 INFO_FRESH_SECONDS = 10.0
 #: How long a status waits for `info`. Below the controller's own limit; info itself may take longer (S3).
 INFO_WAIT_SECONDS = 10.0

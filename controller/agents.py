@@ -10,10 +10,11 @@ import ssl
 import aiohttp
 
 from pgwarden.api import names, outside
+from pgwarden.api.objects import Object
 from pgwarden.contract.calls import Answer, Call
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient
 from pgwarden.kube.tls import client_context, load_pair
 
 _STATUS_SECONDS = 15.0

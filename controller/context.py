@@ -12,10 +12,11 @@ from controller.agents import Agents
 from controller.seal import Seal
 from controller.settings import Settings
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.api.registry import KINDS, Kind
 from pgwarden.kube import index, paths
 from pgwarden.kube.cache import WatchCache
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
 
 #: The index by spec.repository, of Backups, BackupSchedules and Restores.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from pgwarden import storages
 from pgwarden.api.kinds import RepositorySpec, SecretKeyRef
-from pgwarden.kube.client import KubeClient, Object, find_named
+from pgwarden.api.objects import Object
+from pgwarden.kube.client import KubeClient, find_named
 from pgwarden.storages import SecretKeys
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from pgwarden.api import outside
+from pgwarden.api.objects import Object
 from pgwarden.contract.job_result import JobResult
-from pgwarden.kube.client import Object
 
 
 def finished(job: Object) -> str:

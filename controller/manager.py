@@ -18,8 +18,8 @@ from controller.runtime import steady
 from controller.runtime.worker import Worker
 from controller.schedule.reconcile import ScheduleController
 from pgwarden.api import names, registry
+from pgwarden.api.objects import Object
 from pgwarden.kube.cache import Key, Listener, key_of
-from pgwarden.kube.client import Object
 from pgwarden.rules.common import get
 
 #: Of each kind: an agent or a storage that is slow blocks the others no sooner than there are so many.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pgwarden.api import names
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 TERMINAL = ("Completed", "Failed")
 #: status.reason of a deleted Backup while the Job runs that expires its set.

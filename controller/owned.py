@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pgwarden.api import names
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 
 def is_owned(obj: Object, uid: str) -> bool:

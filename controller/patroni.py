@@ -16,7 +16,7 @@ import msgspec
 from pgwarden import storages
 from pgwarden.api import names, outside
 from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import commands
 
 CONFIG, LEADER, FAILOVER, SYNC = "config", "leader", "failover", "sync"

@@ -7,7 +7,7 @@ from typing import Any
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import identity
 
 DEFAULT_RESOURCES: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}

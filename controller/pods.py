@@ -9,7 +9,7 @@ import msgspec
 from controller.runtime import conditions
 from pgwarden.api import names, outside
 from pgwarden.api.kinds import PodFacts
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 
 def is_ready(pod: Object) -> bool:

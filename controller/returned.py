@@ -16,9 +16,9 @@ from controller.context import Context
 from controller.recovery import plan as plans
 from controller.runtime import conditions, status
 from pgwarden.api import names, records
+from pgwarden.api.objects import Object
 from pgwarden.api.records import RECORD, UNFINISHED, Mark
 from pgwarden.kube import paths
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info
 from pgwarden.storages import explain
 

@@ -14,8 +14,9 @@ import secrets
 
 from controller.runtime.worker import NotYet
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient
 
 _BYTES = 32
 _AGAIN = 30.0  # seconds until a Secret that has no key is looked at again

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.runtime import conditions
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 
 def first(repository: Object) -> str:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from controller.context import Caches
 from controller.runtime.backoff import next_look
+from pgwarden.api.objects import Object
 from pgwarden.api.registry import OPERATIONS
 from pgwarden.kube import paths
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient
 
 LONGEST_PAUSE = 30.0
 

@@ -21,9 +21,9 @@ from controller.certificates import Pair, expires
 from controller.context import Context
 from controller.runtime.backoff import Pace, Tries
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import WatchCache
-from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
 PERIOD = 10.0  # seconds between looks that no change of a configuration has asked for

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 from pgwarden.api import registry
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, index, paths
 from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import KubeClient
 
-Object = dict[str, Any]
 Key = tuple[str, str]
 REPOSITORY = "repository"  # the index by spec.repository
 LIVE_SECONDS = 1.0  # for the one question to the API server: the webhook itself has but a few seconds

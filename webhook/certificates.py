@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import base64
 import ssl
-from typing import Any
 
 import structlog
 
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.kube import paths
 from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.tls import load_pair
 from webhook import metrics
 
-Object = dict[str, Any]
 log = structlog.get_logger()
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
+from pgwarden.api.objects import Object
 from pgwarden.injection.inspection import passed_over
 from pgwarden.injection.pods import Pod
 from pgwarden.injection.settings import Settings
@@ -19,7 +20,6 @@ from webhook import incoming
 from webhook.pod_answers import Injections, refused
 from webhook.review import Answer, Request
 
-Object = dict[str, Any]
 FindRepository = Callable[[str, str], Awaitable[Object | None]]
 Known = Callable[[str, str], Object | None]
 _decode_pod = msgspec.json.Decoder(Pod).decode

@@ -13,8 +13,8 @@ import msgspec
 from pgwarden.api import outside
 from pgwarden.api.bounds import MOST_BYTES, too_large
 from pgwarden.api.faults import Fault
+from pgwarden.api.objects import Object
 
-Object = dict[str, Any]
 MOST_POD = 1024 * 1024  # bytes: etcd takes 1.5 MiB, with what is injected and what the API server adds
 _MOST_VALUES = 100_000  # of JSON; the status of a Repository with 3000 backups, which etcd just takes, has half of it
 _NOTHING = msgspec.Raw(b"null")

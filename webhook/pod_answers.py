@@ -6,10 +6,9 @@ Repository is another question, so that no answer can be stale.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pgwarden.api.bounded_dict import BoundedDict
 from pgwarden.api.faults import Fault, limited
+from pgwarden.api.objects import Object
 from pgwarden.injection.decide import Inject, Refuse, decide
 from pgwarden.injection.inspection import inspect, postgres_container
 from pgwarden.injection.likeness import example, likeness
@@ -20,7 +19,6 @@ from pgwarden.injection.settings import Settings
 from pgwarden.injection.terms import Terms, terms_of
 from webhook.review import Answer, prepared
 
-Object = dict[str, Any]
 Question = tuple[bytes, Terms]  # the likeness of a pod, and what its Repository says
 _REMEMBERED = 128  # answers of some 12 kB
 _LARGE = 24_576  # bytes: what is larger could be made to fill memory, and is worked out each time

@@ -17,8 +17,8 @@ from controller.context import Context
 from controller.runtime import status
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands
 from pgwarden.rules.dependents import dependents, may_have_more, set_in, set_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from controller import operations, owned
 from pgwarden.api import outside
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors
-from pgwarden.kube.client import Object
 
 LONGEST_REFUSAL = 1000  # characters
 

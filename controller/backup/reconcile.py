@@ -11,9 +11,9 @@ from controller.context import Context
 from controller.runtime import conditions, status
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands
 from pgwarden.pgbackrest.user_options import parse_options
 

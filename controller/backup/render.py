@@ -9,8 +9,8 @@ from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
-from pgwarden.kube.client import Object
 
 RETRIES = 2  # a Job's pod that was killed is made again; pgBackRest resumes what it had copied
 DEADLINE = 24 * 3600  # seconds, where the Backup names none

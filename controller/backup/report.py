@@ -12,8 +12,8 @@ from controller.pods import waiting_reason
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.contract.job_result import JobResult
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.storages import NAMES

@@ -18,7 +18,7 @@ from controller.recovery.hindrance import Hindrance, never, not_yet
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, RepositorySpec
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 from pgwarden.pgbackrest.info import Info
 from pgwarden.pgbackrest.trouble import redact
 from pgwarden.rules import backup_sets

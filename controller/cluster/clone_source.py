@@ -16,9 +16,10 @@ from controller.context import Context
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 from pgwarden.kube import paths
-from pgwarden.kube.client import Object, find_named
+from pgwarden.kube.client import find_named
 from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest.info import InfoError, parse_info
 from pgwarden.rules import data_source as rules

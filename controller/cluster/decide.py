@@ -16,8 +16,8 @@ from controller.cluster.facts import ClusterFacts, Instance
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
 from pgwarden.api import names, records
+from pgwarden.api.objects import Object
 from pgwarden.api.target import parse_time
-from pgwarden.kube.client import Object
 
 #: After a first backup has failed, until the next is asked for.
 BACKUP_PACE = Pace(timedelta(minutes=1), timedelta(hours=1))

@@ -12,8 +12,8 @@ from controller.pods import is_ready
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.api.objects import Object
 from pgwarden.api.target import parse_time
-from pgwarden.kube.client import Object
 from pgwarden.rules import backup_sets
 
 

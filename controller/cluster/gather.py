@@ -15,7 +15,7 @@ from controller.recovery import plan as plans
 from controller.runtime.conditions import is_true
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 

@@ -19,7 +19,7 @@ from controller.cluster.render import (
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 DEFAULT_RESOURCES: Object = {"requests": {"cpu": "100m", "memory": "256Mi"}}
 #: A clean stop writes a checkpoint, and archives the last WAL.

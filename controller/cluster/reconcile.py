@@ -33,9 +33,9 @@ from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
 STEADY = 30.0  # seconds between looks; Patroni's own news come by the watch

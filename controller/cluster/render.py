@@ -9,7 +9,7 @@ from controller import patroni, pod_parts
 from controller.cluster import scripts
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 #: The user of the image, as in the official ones.
 UID = 999

@@ -8,7 +8,7 @@ from controller.cluster.decide import Clone, ClusterDecision
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.runtime import conditions
 from pgwarden.api import records
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 
 def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:

@@ -14,7 +14,7 @@ import msgspec
 
 from pgwarden.api import names, outside
 from pgwarden.api.kinds import Model, PodFacts
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 #: Annotations of a claim that the cluster's own controllers write about its binding.
 #: Bytes of a plan. It holds what a claim is made like, and all annotations of an object have 256 KiB together.

@@ -10,8 +10,8 @@ import msgspec
 from controller.recovery.hindrance import Hindrance, never, not_yet
 from pgwarden.api import target as forms
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.objects import Object
 from pgwarden.api.quantity import parse_quantity
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 from pgwarden.storages import explain
 

@@ -14,9 +14,9 @@ from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
 STANZA_CREATE_SECONDS = 60.0

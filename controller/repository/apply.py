@@ -16,9 +16,9 @@ from controller.runtime.backoff import Allowance
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import config
 from pgwarden.storages import Place
 

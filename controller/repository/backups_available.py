@@ -12,9 +12,9 @@ from controller.context import Context
 from controller.repository import storages
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors
 from pgwarden.kube.cache import about
-from pgwarden.kube.client import Object
 from pgwarden.rules import backup_sets
 from pgwarden.rules.common import get
 from pgwarden.rules.dependents import set_of

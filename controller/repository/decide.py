@@ -7,7 +7,7 @@ from datetime import datetime
 
 from controller.repository import segment, storages
 from controller.repository.facts import RepositoryFacts
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import info as pgbackrest_info
 from pgwarden.storages import explain
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgwarden.api.kinds import PodFacts, RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.contract.status import Archiver, Postgres, Status
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info
 from pgwarden.storages import Place
 

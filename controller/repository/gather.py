@@ -11,10 +11,10 @@ from controller.context import Context
 from controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
 from controller.repository.facts import PodView, RepositoryFacts
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 from pgwarden.contract.status import Status
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 

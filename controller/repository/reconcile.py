@@ -18,8 +18,8 @@ from controller.runtime import conditions, status
 from controller.runtime.event_memory import EventMemory
 from pgwarden import storages
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 
 
 class RepositoryController:

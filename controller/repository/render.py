@@ -8,8 +8,8 @@ from controller import pod_parts
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import LocalStorage, RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
-from pgwarden.kube.client import Object
 
 
 def _metadata(repository: Object, name: str, *, owned: bool = True, component: str = "host") -> Object:

@@ -9,8 +9,8 @@ from controller.repository import decide, segment, storages
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.contract.status import Archiver
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 from pgwarden.rules import backup_sets
 from pgwarden.rules.common import objects

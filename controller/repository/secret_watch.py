@@ -14,9 +14,10 @@ from typing import Any
 import structlog
 
 from pgwarden import storages
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key, WatchCache
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient
 
 PERIOD = 4.0  # seconds
 #: Of all Secrets that are named together, so many questions at a time.

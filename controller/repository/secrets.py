@@ -12,8 +12,9 @@ from controller.certificates import Pair
 from controller.credentials import MissingSecretError, decode
 from controller.repository import render
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from typing import Any
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
+from pgwarden.api.objects import Object
 from pgwarden.api.target import parse_time
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Call, Fenced
-from pgwarden.kube.client import Object
 
 PACE = Pace(timedelta(minutes=1), timedelta(minutes=15))
 #: Seconds for which one that was asked for is waited for.

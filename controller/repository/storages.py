@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from controller import credentials
 from controller.repository.facts import RepositoryFacts
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest import info as pgbackrest_info
 from pgwarden.pgbackrest.trouble import Service, Trouble, by_repo

@@ -18,8 +18,8 @@ from controller.recovery.plan import Plan
 from controller.restore import proof, workload
 from controller.runtime.worker import NotYet
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
-from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from controller.recovery.plan import Plan
 from controller.restore.facts import Members, RestoreFacts, is_going
 from controller.restore.verdict import Delete, Merge, StepVerdict, act, fail, wait
 from pgwarden.api import names
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 KIND = "PostgresCluster"
 

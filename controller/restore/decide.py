@@ -17,7 +17,7 @@ from controller.restore import proof, steps, undo, workload
 from controller.restore.facts import RestoreFacts
 from controller.restore.verdict import NOT_NEEDED, Action, StepVerdict, not_needed, wait
 from controller.runtime import conditions
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 ROLLED_BACK = "RolledBack"
 

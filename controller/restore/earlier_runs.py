@@ -13,8 +13,8 @@ from controller.restore.facts import RestoreFacts, is_going
 from controller.runtime import conditions
 from pgwarden.api import names, records
 from pgwarden.api import target as forms
+from pgwarden.api.objects import Object
 from pgwarden.api.records import Mark
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import InfoError, parse_info
 
 

@@ -11,11 +11,11 @@ from controller.runtime import conditions
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.objects import Object
 from pgwarden.api.target import parse_time
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Fenced, Outcome, Reply
 from pgwarden.contract.status import Postgres, Status
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 Answers = dict[str, Reply]

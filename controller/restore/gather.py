@@ -18,10 +18,11 @@ from controller.restore.facts import Answers, Members, RestoreFacts, claims_of, 
 from controller.restore.steps import Need
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 from pgwarden.contract.status import Status
 from pgwarden.kube import paths
-from pgwarden.kube.client import Object, find_named
+from pgwarden.kube.client import find_named
 
 
 async def gather(context: Context, restore: Object, answers: Answers, carried: Carried) -> RestoreFacts:

@@ -12,7 +12,7 @@ from controller.restore.facts import RestoreFacts, claims_of, is_going, owner
 from controller.restore.verdict import SLOW, StepVerdict, fail, wait
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PodFacts
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 
 def make(facts: RestoreFacts) -> Plan | StepVerdict:

@@ -20,7 +20,7 @@ from controller.restore.facts import RestoreFacts
 from controller.restore.verdict import SLOW, Action, Create, Delete, Merge, StepVerdict, wait
 from controller.restore.workload import PLURALS, is_started, title, uses
 from pgwarden.api import names
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 #: The reason of a condition and of an Event: nothing was done.
 REFUSED = "PlanRefused"

@@ -23,9 +23,9 @@ from controller.runtime import conditions, status
 from controller.runtime.backoff import Patience
 from controller.runtime.worker import NotYet
 from pgwarden.api import records
+from pgwarden.api.objects import Object
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
 

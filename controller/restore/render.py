@@ -11,8 +11,8 @@ from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
-from pgwarden.kube.client import Object
 from pgwarden.pgbackrest import commands, identity
 from pgwarden.pgbackrest.user_options import parse_options
 

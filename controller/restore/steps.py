@@ -11,7 +11,7 @@ from controller.restore import steps_finish, steps_prepare, steps_switch
 from controller.restore.facts import RestoreFacts
 from controller.restore.verdict import SETTLED, StepVerdict
 from controller.runtime import conditions
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 
 class Need(Enum):

@@ -25,9 +25,9 @@ from controller.restore.verdict import (
     settled,
     wait,
 )
+from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 from pgwarden.contract.status import Postgres
-from pgwarden.kube.client import Object
 
 #: PostgreSQL that ends this often does not recover: the restored data, or the target, is not what it can begin with.
 RESTARTS = 3

@@ -32,10 +32,10 @@ from controller.restore.verdict import (
 )
 from pgwarden.api import names
 from pgwarden.api import target as forms
+from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Tablespace
 from pgwarden.contract.job_result import JobResult
-from pgwarden.kube.client import Object
 
 FENCE_SECONDS = 60
 

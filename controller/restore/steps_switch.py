@@ -12,7 +12,7 @@ from controller.restore import cluster_members, render, volume_swap, workload
 from controller.restore.facts import RestoreFacts, claims_of, is_going, pod_ip, pods_of
 from controller.restore.verdict import Delete, StepVerdict, act, done, fail, wait
 from pgwarden.api import names
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 
 def stopped(facts: RestoreFacts) -> StepVerdict:

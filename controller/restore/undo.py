@@ -11,7 +11,7 @@ from controller.recovery.plan import Plan
 from controller.restore import proof, steps_prepare, steps_switch, volume_swap, workload
 from controller.restore.facts import RestoreFacts, is_going
 from controller.restore.verdict import SLOW, Delete, StepVerdict, act, done, wait
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 #: The reason of an ending that no step decided: the Restore was deleted.
 VANISHED = "Vanished"

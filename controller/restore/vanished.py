@@ -16,9 +16,9 @@ from controller.restore.proof import REFUSED
 from controller.restore.verdict import POLL, StepVerdict
 from controller.runtime.backoff import Patience
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 
 log = structlog.get_logger()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan
+from pgwarden.api.objects import Object
 from pgwarden.contract.calls import Call, Reply
-from pgwarden.kube.client import Object
 
 POLL = 2.0  # seconds between looks at what tells nobody that it has changed
 SLOW = 10.0

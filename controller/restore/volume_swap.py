@@ -18,8 +18,8 @@ from controller.restore.facts import is_going
 from controller.restore.verdict import Action, Create, Delete, Merge
 from controller.runtime.conditions import timestamp
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.api.target import parse_time
-from pgwarden.kube.client import Object
 from pgwarden.rules.common import moment
 
 RETAIN = "Retain"

@@ -13,7 +13,7 @@ from controller.recovery.plan import Plan
 from controller.restore.facts import Members, RestoreFacts, claims_of, owner, pods_of
 from controller.restore.verdict import Merge, StepVerdict, fail, wait
 from pgwarden.api import names
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 PLURALS = {"StatefulSet": "statefulsets", "Deployment": "deployments"}
 _KINDS = " or ".join(PLURALS)

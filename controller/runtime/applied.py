@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from pgwarden.api.objects import Object
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 
 
 class Applied:

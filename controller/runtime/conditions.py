@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pgwarden.api import outside
-from pgwarden.kube.client import Object
+from pgwarden.api.objects import Object
 
 
 def timestamp(now: datetime) -> str:

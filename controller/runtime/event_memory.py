@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pgwarden.api.objects import Object
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 
 
 class EventMemory:

@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 import aiohttp
 import structlog
 
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient
 
 log = structlog.get_logger()
 LEASE_SECONDS = 15

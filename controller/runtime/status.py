@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from pgwarden.api.json_pointer import pointer
+from pgwarden.api.objects import Object
 from pgwarden.kube import paths
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient
 
 
 def operations(before: Object, after: Object, where: str = "/status") -> list[Object]:

@@ -17,9 +17,9 @@ from controller.runtime import conditions, status
 from controller.schedule import decide
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupScheduleSpec
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
-from pgwarden.kube.client import Object
 from pgwarden.rules.common import moment
 from pgwarden.schedule import cron
 

@@ -84,6 +84,11 @@ def limited(faults: Sequence[Fault], unlisted: int = 0) -> list[Fault]:
     return told
 
 
+def brief(text: str, most: int = 120) -> str:
+    """*text* as a refusal shows it: users may send megabytes."""
+    return text if len(text) <= most else f"{text[: most - 3]}…"
+
+
 def shortened(text: str, most: int) -> str:
     """*text* with its middle left out where it has more than *most* characters: both ends help to find it again."""
     if len(text) <= most:

@@ -10,7 +10,8 @@ import msgspec
 
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault, Waits
-from pgwarden.api.reading import Object, T, get
+from pgwarden.api.objects import Object
+from pgwarden.api.reading import T, get
 
 
 class Lookup(Protocol):

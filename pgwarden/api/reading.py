@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
+from pgwarden.api.objects import Object
 from pgwarden.api.target import TargetError, parse_time
 
 T = TypeVar("T")
-Object = dict[str, Any]
 
 
 def get(obj: Any, kind: type[T], *path: str) -> T | None:

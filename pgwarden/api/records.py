@@ -15,9 +15,9 @@ import msgspec
 
 from pgwarden.api import names, outside
 from pgwarden.api.kinds import BackupSpec, Model, RestoreSpec
+from pgwarden.api.objects import Object
 from pgwarden.api.target import parse_time
 
-Object = dict[str, Any]
 #: status.reason of what came back: its end is known, or it had begun and its end is not known.
 RECORD, UNFINISHED = "Record", "RecordUnfinished"
 REASONS = frozenset({RECORD, UNFINISHED})

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from pgwarden.api import bounds, registry
-from pgwarden.api.faults import Fault
+from pgwarden.api.faults import Fault, brief
 from pgwarden.api.names import API_VERSION, GROUP
 from pgwarden.api.near import near
 from pgwarden.api.schema_types import type_of
@@ -257,9 +257,8 @@ def _lower(sentence: str) -> str:
 
 
 def _brief(value: Any) -> Any:
-    """A value as a refusal shows it: users may send megabytes."""
     if isinstance(value, str):
-        return value if len(value) <= 200 else value[:197] + "…"
+        return brief(value, 200)
     return value if value is None or isinstance(value, bool | int | float) else f"({_kind_of(value)})"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from typing import Any
 
+from pgwarden.api.objects import Object
 from pgwarden.cli import cluster_data_loss, cluster_resources, creation, output, submit, wait
 from pgwarden.cli.errors import OK, UNABLE, CliError, UsageError, unknown
 from pgwarden.cli.lookup import assumed
@@ -16,7 +16,6 @@ from pgwarden.kube import paths
 from pgwarden.kube.client import MERGE
 from pgwarden.rules.common import get
 
-Object = dict[str, Any]
 _PLURAL = "postgresclusters"
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
 
 from pgwarden import storages
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.rules import backup_sets
 from pgwarden.rules.common import condition, get, objects
-
-Object = dict[str, Any]
 
 
 def of_scale(cluster: Object, wanted: int) -> list[str]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.cli import resources
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.repository_resources import check, given, repository_spec
-
-Object = dict[str, Any]
 
 
 def cluster(args: argparse.Namespace) -> Object:

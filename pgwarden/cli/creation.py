@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
 from pgwarden import storages
+from pgwarden.api.objects import Object
 from pgwarden.api.registry import BY_NAME
 from pgwarden.cli import keys, output, repository_resources, submit
 from pgwarden.cli.errors import UsageError
@@ -16,7 +16,6 @@ from pgwarden.cli.session import Session, known_namespace
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
 
-Object = dict[str, Any]
 #: What the operator's defaults may give. Whether they do, only the webhook knows.
 DEFAULTS = storages.assumed_defaults()
 

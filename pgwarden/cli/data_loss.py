@@ -8,13 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from pgwarden.api.objects import Object
 from pgwarden.api.target import TargetError, parse_lsn, parse_time, timeline_number, timeline_of_segment
 from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.rules import backup_sets
 from pgwarden.rules.backup_sets import Held
 from pgwarden.rules.common import condition, get, objects
-
-Object = dict[str, Any]
 
 
 def of_restore(restore: Object, repository: Object, now: datetime, cluster: Object | None = None) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.api.registry import BY_PLURAL, BY_WORD
 from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.lookup import Objects
@@ -14,8 +14,6 @@ from pgwarden.cli.session import Session, connect, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
 from pgwarden.rules.deletion import of_backup
-
-Object = dict[str, Any]
 
 
 async def run(args: argparse.Namespace, terminal: Terminal) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pgwarden import __version__
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import output
 from pgwarden.cli.documents import Document, read_all
@@ -21,7 +22,6 @@ from pgwarden.injection.decide import Inject, Refuse, Skip
 from pgwarden.injection.settings import Settings
 from pgwarden.rules.common import get
 
-Object = dict[str, Any]
 MOST_LINES = 5000  # of a document that is compared
 #: The chart's default: its image's name, and its appVersion.
 IMAGE = f"pgwarden:{__version__}"

@@ -23,8 +23,6 @@ from pgwarden.injection.decide import Inject, Refuse
 from pgwarden.injection.settings import Settings
 from pgwarden.rules.common import get
 
-Object = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class LintCase:

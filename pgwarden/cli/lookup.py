@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from pgwarden.api.names import API_VERSION
+from pgwarden.api.objects import Object
 from pgwarden.rules.common import get
 from pgwarden.storages import TYPES
-
-Object = dict[str, Any]
 
 
 class Objects:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
-from typing import Any
 
+from pgwarden.api.objects import Object
 from pgwarden.cli import data_loss, resources
 from pgwarden.cli.errors import UNABLE, WRONG, CliError
 from pgwarden.cli.session import Session, known_namespace
 from pgwarden.cli.submit import submit
 from pgwarden.cli.terminal import Terminal
-
-Object = dict[str, Any]
 
 
 async def backup(args: argparse.Namespace, terminal: Terminal) -> int:

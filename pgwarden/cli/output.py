@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-Object = dict[str, Any]
+from pgwarden.api.objects import Object
 
 
 class _Dumper(yaml.SafeDumper):

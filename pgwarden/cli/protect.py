@@ -7,9 +7,9 @@ first, the pods are judged by the webhook's own core before anything is created,
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import creation, output, repository_resources, submit, wait, workload_label, workloads
 from pgwarden.cli.errors import OK, refused, unknown
@@ -23,7 +23,6 @@ from pgwarden.injection.settings import Settings
 from pgwarden.kube.client import find_named
 from pgwarden.rules.common import get, objects
 
-Object = dict[str, Any]
 _PLURAL = "repositories"
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pgwarden.api import names, records
+from pgwarden.api.objects import Object
 from pgwarden.cli import missed_runs
 from pgwarden.cli.output import clock, count, moment, span
 from pgwarden.cli.protection_cluster import NOT_REPORTED, cause_of, in_words, notes_of_cluster, of_cluster
@@ -18,7 +19,6 @@ from pgwarden.rules.common import condition as condition_of
 from pgwarden.rules.common import get, has_full_retention, objects
 from pgwarden.storages import NAMES
 
-Object = dict[str, Any]
 #: A due run is started within seconds; one that is this late has nobody to start it.
 LATE = timedelta(minutes=5)
 #: Longer without archived WAL deserves a note: few writes fill a segment slowly.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from pgwarden.api.objects import Object
 from pgwarden.cli.short_messages import described
 from pgwarden.rules.common import get, objects
 
-Object = dict[str, Any]
 NOT_REPORTED = "pgwarden has not reported on it yet: is its controller running?"
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from pgwarden import storages
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.keys import Keys
 from pgwarden.storages import Flag, Storage
 from pgwarden.storages.s3 import S3, flags
 
-Object = dict[str, Any]
 #: What the keys are called in the Secret, as spec.s3.credentialsSecretRef has them.
 KEY, KEY_SECRET = flags.KEY.name, flags.KEY_SECRET.name
 _GIVEN_KEYS = (flags.KEY, flags.KEY_SECRET, flags.KEYS_FROM)

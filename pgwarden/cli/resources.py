@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import shlex
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
+from pgwarden.api.objects import Object
 from pgwarden.cli.errors import refused
 from pgwarden.pgbackrest.option_table import Command
 from pgwarden.pgbackrest.user_options import ParsedOptions, parse_options
 from pgwarden.storages import NAMES
-
-Object = dict[str, Any]
 
 
 def backup(args: argparse.Namespace, now: datetime) -> Object:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import base64
 from dataclasses import dataclass
-from typing import Any
 
+from pgwarden.api.objects import Object
 from pgwarden.cli import keys, repository_resources, submit
 from pgwarden.cli.errors import UNABLE, WRONG, CliError
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
 from pgwarden.kube.client import find_named
-
-Object = dict[str, Any]
 
 
 @dataclass

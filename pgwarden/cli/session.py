@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.api.registry import BY_PLURAL
 from pgwarden.cli.errors import CliError, unknown
 from pgwarden.kube import access, errors, kubeconfig, paths
-from pgwarden.kube.client import KubeClient, Object, find_named
+from pgwarden.kube.client import KubeClient, find_named
 
 
 @dataclass

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pgwarden.api.objects import Object
 from pgwarden.api.registry import BY_NAME
 
-Object = dict[str, Any]
 LONGEST = 240  # characters
 _HINTS = re.compile(r"\s*\bHINT: .*?(?=; storage \w+: |$)")
 _STORAGES = re.compile(r"; (?=storage (\w+): )")

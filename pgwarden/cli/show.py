@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from pgwarden.api.objects import Object
 from pgwarden.api.registry import BY_WORD
 from pgwarden.cli import missed_runs, output, show_cluster, wait, window
 from pgwarden.cli.errors import OK, CliError, unknown
@@ -17,8 +18,6 @@ from pgwarden.cli.terminal import Terminal
 from pgwarden.rules import backup_sets
 from pgwarden.rules.backup_sets import BackupSets
 from pgwarden.rules.common import condition, get, objects
-
-Object = dict[str, Any]
 
 
 async def run(args: argparse.Namespace, terminal: Terminal) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pgwarden.api.objects import Object
 from pgwarden.cli import output
 from pgwarden.cli.output import clock, moment
 from pgwarden.cli.short_messages import described
 from pgwarden.rules.common import get, objects
 
-Object = dict[str, Any]
 _HEADS = (
     "CLUSTER",
     "PHASE",

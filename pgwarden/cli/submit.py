@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from pgwarden import rules
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.objects import Object
 from pgwarden.api.registry import BY_NAME
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import output, resources, wait
@@ -19,7 +19,6 @@ from pgwarden.cli.session import Session, connect, known_namespace
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
 
-Object = dict[str, Any]
 #: Asked between judgement and creation; a CliError stops there.
 Confirm = Callable[[Session, Object], Awaitable[None]]
 DRY_RUN = " (server dry run: valid, nothing was changed)"

@@ -7,11 +7,11 @@ import re
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import aiohttp
 
 from pgwarden.api import names, records
+from pgwarden.api.objects import Object
 from pgwarden.api.registry import BY_PLURAL
 from pgwarden.cli import output
 from pgwarden.cli.errors import OK, UNABLE, WRONG
@@ -20,7 +20,6 @@ from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
 from pgwarden.rules.common import condition, objects
 
-Object = dict[str, Any]
 POLL = 1.0  # seconds between two looks
 STEPS = ("Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp")
 #: Phases that end the wait, and whether well. A change of its spec may mend a cluster that is Failed.

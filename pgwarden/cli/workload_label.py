@@ -10,15 +10,14 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.output import count
 from pgwarden.cli.workloads import Template, misplaced_label, template_of
 from pgwarden.rules.common import get
 
-Object = dict[str, Any]
 #: As kubectl knows them → plural and kind.
 _KINDS = {
     **dict.fromkeys(("statefulset", "statefulsets", "sts", "statefulset.apps"), ("statefulsets", "StatefulSet")),

@@ -12,13 +12,13 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
+from pgwarden.api.objects import Object
 from pgwarden.injection import pipeline
 from pgwarden.injection.decide import Inject, InjectionDecision, Refuse
 from pgwarden.injection.patch import encode
 from pgwarden.injection.settings import Settings
 from pgwarden.rules.common import get, objects
 
-Object = dict[str, Any]
 FindRepository = Callable[[str, str], Object | None]
 #: What `misplaced_label` finds.
 MISPLACED = "is on the workload, where it protects nothing; put it on the pod template's metadata"

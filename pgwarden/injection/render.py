@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.contract import environment as variables
 from pgwarden.contract import programs
 from pgwarden.injection.decide import Recipe
 from pgwarden.injection.pods import VolumeMount, normal
 from pgwarden.pgbackrest import commands, identity
 
-Object = dict[str, Any]
 TOOLS_TARGET = "/pgwarden/tools-target"  # the image has its own folder where the main container has the volume
 _CACHED = 128  # renderings of some 6 kB
 _CACHED_SIZE = 16_384  # bytes of a Recipe: a larger one, that someone made to fill memory, is rendered anew each time

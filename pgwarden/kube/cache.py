@@ -12,8 +12,9 @@ from typing import Any
 import aiohttp
 import structlog
 
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, index
-from pgwarden.kube.client import PAGE, KubeClient, Object
+from pgwarden.kube.client import PAGE, KubeClient
 
 Key = tuple[str, str]
 Listener = Callable[[str, Object, Object | None], None]

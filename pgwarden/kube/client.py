@@ -15,9 +15,9 @@ import msgspec
 from multidict import CIMultiDict
 
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.kube import access, errors, paths, sockets
 
-Object = dict[str, Any]
 _CONNECT = 10.0  # seconds to connect
 _REQUEST = 60.0  # seconds for one request; a watch is bounded by its own timeoutSeconds
 PAGE = 500  # objects of one answer to a list

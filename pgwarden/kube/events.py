@@ -9,8 +9,9 @@ import aiohttp
 import structlog
 
 from pgwarden.api import names, outside
+from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
-from pgwarden.kube.client import KubeClient, Object
+from pgwarden.kube.client import KubeClient
 
 log = structlog.get_logger()
 _LIMIT = 1024  # characters of a message that the API server takes

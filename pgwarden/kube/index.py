@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
 
-Object = dict[str, Any]
+from pgwarden.api.objects import Object
+
 Key = tuple[str, str]
 #: What an object is found by; None leaves it out.
 Value = Callable[[Object], Hashable | None]

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pgwarden.api.near import near
+from pgwarden.api.objects import Object
 
-Object = dict[str, Any]
 _SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 #: section → the key of an entry's content.
 _SECTIONS = {"contexts": "context", "clusters": "cluster", "users": "user"}

@@ -14,7 +14,7 @@ import msgspec
 
 from pgwarden.api.bounded_dict import BoundedDict
 from pgwarden.api.bounds import UNREAD
-from pgwarden.api.faults import MOST, Fault
+from pgwarden.api.faults import MOST, Fault, brief
 from pgwarden.api.near import near
 from pgwarden.pgbackrest.option_table import ALLOWED, LEVELS, REFUSED, Command, Option
 
@@ -311,5 +311,4 @@ def _repeats(name: str) -> bool:
 
 def _brief(value: Any) -> str:
     """Enough of *value* to find it again."""
-    text = value if isinstance(value, str) else f"({type(value).__name__})"
-    return text if len(text) <= 120 else text[:117] + "…"
+    return brief(value if isinstance(value, str) else f"({type(value).__name__})")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pgwarden.api.objects import Object
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import Case, Object, check_options, check_storage, get, repository_of, storages_of
+from pgwarden.rules.common import Case, check_options, check_storage, get, repository_of, storages_of
 
 
 def check(case: Case) -> None:

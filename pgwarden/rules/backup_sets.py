@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pgwarden.api.objects import Object
 from pgwarden.api.target import TargetError, parse_lsn, timeline_of_segment
 from pgwarden.rules.common import get, objects, storages_of
 
-Object = dict[str, Any]
 LISTED = 50  # sets in status.backups; all of them are in `pgbackrest info`
 TYPES = ("full", "diff", "incr")
 #: Where the facts of a storage tell of its newest set of a type.

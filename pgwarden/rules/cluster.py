@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from pgwarden.api import names
-from pgwarden.api.faults import Waits
+from pgwarden.api.faults import Waits, brief
+from pgwarden.api.objects import Object
 from pgwarden.api.postgres_majors import DEFAULT
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.rules import data_source, repository
-from pgwarden.rules.common import Case, Object, get
+from pgwarden.rules.common import Case, get
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _PARAMETER = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
@@ -116,12 +117,17 @@ def _check_parameters(case: Case) -> None:
             case.refuse(field, None, f"must be lower case; write {folded}", "name")
         elif folded in RESERVED or folded.startswith("recovery_target"):
             why = RESERVED.get(folded, "a Restore sets it")
-            case.refuse(field, _brief(value), f"cannot be set: {why}", "reserved")
+            case.refuse(field, brief(value) if isinstance(value, str) else value, f"cannot be set: {why}", "reserved")
         elif folded == "wal_level" and value not in {"replica", "logical"}:
             message = "must be replica or logical: lower levels omit WAL that a restore needs"
-            case.refuse(field, _brief(value), message, "wal-level")
+            case.refuse(field, brief(value) if isinstance(value, str) else value, message, "wal-level")
         elif isinstance(value, str) and _CONTROL.search(value):
-            case.refuse(field, _brief(value), "must not contain control characters", "control")
+            case.refuse(
+                field,
+                brief(value) if isinstance(value, str) else value,
+                "must not contain control characters",
+                "control",
+            )
 
 
 def _check_repository(case: Case) -> None:
@@ -202,7 +208,3 @@ def _number(parameters: dict[str, Any], name: str, default: int) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12 else None
-
-
-def _brief(value: Any) -> Any:
-    return value if not isinstance(value, str) or len(value) <= 120 else value[:117] + "…"

@@ -10,7 +10,8 @@ from pgwarden import storages
 from pgwarden.api.faults import Waits
 from pgwarden.api.judging import Case, Lookup, Verdict
 from pgwarden.api.near import near
-from pgwarden.api.reading import Object, condition, get, moment, objects
+from pgwarden.api.objects import Object
+from pgwarden.api.reading import condition, get, moment, objects
 from pgwarden.pgbackrest.option_table import Command
 from pgwarden.pgbackrest.user_options import ParsedOptions, parse_options
 from pgwarden.storages import names_of as storages_of

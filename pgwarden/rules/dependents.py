@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from pgwarden.api.objects import Object
 from pgwarden.rules import backup_sets
 from pgwarden.rules.common import get, storages_of
-
-Object = dict[str, Any]
 
 
 def dependents(repository: Object | None, label: str, repo: int | None) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from pgwarden.api.objects import Object
 from pgwarden.pgbackrest.user_options import ParsedOptions
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import Case, Object, check_options, get, has_full_retention, storages_of
+from pgwarden.rules.common import Case, check_options, get, has_full_retention, storages_of
 from pgwarden.storages import BY_NAME, DEFAULT, NAMES, REGISTER, TYPES
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pgwarden.api import names
 from pgwarden.api.faults import Waits
+from pgwarden.api.objects import Object
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.rules import backup_sets, restore_target
-from pgwarden.rules.common import Case, Object, check_options, check_storage, get, repository_of, storages_of
+from pgwarden.rules.common import Case, check_options, check_storage, get, repository_of, storages_of
 
 _NAMED = 3  # of the newest sets, in a message
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.kinds import LocalStorage, RepositorySpec
-from pgwarden.api.reading import Object, get
+from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.pgbackrest import trouble
 from pgwarden.storages.flags import Flag
 from pgwarden.storages.local import Local

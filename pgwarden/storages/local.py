@@ -11,8 +11,9 @@ from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.judging import Case
 from pgwarden.api.kinds import LocalStorage, RepositorySpec
+from pgwarden.api.objects import Object
 from pgwarden.api.quantity import parse_quantity
-from pgwarden.api.reading import Object, get
+from pgwarden.api.reading import get
 from pgwarden.pgbackrest.trouble import Service
 from pgwarden.storages.flags import Flag
 from pgwarden.storages.storage import Place, Storage

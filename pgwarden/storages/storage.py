@@ -11,7 +11,8 @@ import msgspec
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.judging import Case
 from pgwarden.api.kinds import LocalStorage, RepositorySpec, SecretKeyRef
-from pgwarden.api.reading import Object, get
+from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.pgbackrest.config import StoragePlace
 from pgwarden.pgbackrest.trouble import Service
 from pgwarden.storages.flags import Flag

@@ -11,7 +11,8 @@ from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.judging import Case
 from pgwarden.api.kinds import RepositorySpec, S3Storage, SecretKeyRef
-from pgwarden.api.reading import Object, get
+from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.pgbackrest.config import split_endpoint
 from pgwarden.pgbackrest.trouble import Service
 from pgwarden.storages.flags import Flag

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.faults import Waits
+from pgwarden.api.faults import Waits, brief
 from pgwarden.api.judging import Case
-from pgwarden.api.reading import Object, get
+from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.storages.storage import uses
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -60,14 +61,14 @@ def _check_forms(case: Case) -> None:
             continue
         problem = problem_of(value)
         if problem:
-            case.refuse(f"spec.s3.{field}", _brief(value), problem, f"s3.{field}")
+            case.refuse(f"spec.s3.{field}", brief(value), problem, f"s3.{field}")
 
 
 def _bucket_problem(bucket: str) -> str:
     if bucket.startswith("s3://"):
-        return f"must be a name, not a URL; write {_brief(bucket.removeprefix('s3://').partition('/')[0])}"
+        return f"must be a name, not a URL; write {brief(bucket.removeprefix('s3://').partition('/')[0])}"
     if "/" in bucket:
-        return f"must not contain a slash; write {_brief(bucket.partition('/')[0])}, and the folder as spec.s3.path"
+        return f"must not contain a slash; write {brief(bucket.partition('/')[0])}, and the folder as spec.s3.path"
     if not 3 <= len(bucket) <= 63:
         return f"must have 3 to 63 characters, not {len(bucket)}"
     if not _BUCKET.fullmatch(bucket) or ".." in bucket:
@@ -110,7 +111,7 @@ def _region_problem(region: str) -> str:
 
 def _path_problem(path: str) -> str:
     if not path.startswith("/"):
-        return f"must begin with a slash; write /{_brief(path)}"
+        return f"must begin with a slash; write /{brief(path)}"
     if not {".", ".."}.isdisjoint(path.split("/")):
         return "must not contain . or .. as a folder"
     return "" if _PATH.fullmatch(path) else "may contain only letters, digits and ! _ . * ( ) @ = / -"
@@ -200,7 +201,3 @@ def folder(path: str, namespace: str, name: str) -> str:
     """The folder in the bucket, in its one spelling: a leading slash, none at the end, none doubled."""
     parts = [part for part in path.split("/") if part]
     return "/" + "/".join(parts) if parts else f"/pgwarden/{namespace}/{name}"
-
-
-def _brief(value: str) -> str:
-    return value if len(value) <= 120 else value[:117] + "…"
