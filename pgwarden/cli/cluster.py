@@ -58,8 +58,9 @@ def _assumed_source(args: argparse.Namespace, namespace: str) -> Object:
 
 async def update(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
-    change = cluster_resources.change(args, {"autofail": args.autofail == "true"})
-    return await _change(args, terminal, change, f"spec.autofail is {args.autofail}")
+    wanted = args.autofail in {"true", "on"}
+    change = cluster_resources.change(args, {"autofail": wanted})
+    return await _change(args, terminal, change, f"spec.autofail is {str(wanted).lower()}")
 
 
 async def scale(args: argparse.Namespace, terminal: Terminal) -> int:

@@ -61,7 +61,7 @@ UPDATE = Command(
         Option(
             ("--autofail",),
             "whether a replica takes over when the primary fails; a restore turns it off",
-            choices=("true", "false"),
+            choices=("true", "false", "on", "off"),
             required=True,
         ),
         DRY_RUN,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 
 from pgwarden import storages
@@ -58,4 +59,10 @@ def offline(args: argparse.Namespace, terminal: Terminal, obj: Object, there: Se
         name = repository_resources.secret_name(args, owner)
         files = "--from-file=s3-key=FILE --from-file=s3-key-secret=FILE"
         terminal.note("note: the Secret with the S3 keys is not printed; create it with:")
-        terminal.note(f"kubectl create secret generic {name} {files}")
+        terminal.note(f"{shlex.join(['kubectl', *kubectl_options(args)])} create secret generic {name} {files}")
+
+
+def kubectl_options(args: argparse.Namespace) -> list[str]:
+    """Those that a printed kubectl command needs to act on the cluster and namespace of this command."""
+    given = (("--kubeconfig", args.kubeconfig), ("--context", args.context), ("-n", args.namespace))
+    return [word for pair in given if pair[1] for word in pair]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from pgwarden.api.registry import BY_WORD
+from pgwarden.cli import usage_message
 from pgwarden.cli.commands import COMMANDS, GLOBAL, KNOWN_AS
 from pgwarden.cli.errors import UsageError, near
 from pgwarden.cli.spec import Argument, Command, Option
@@ -29,7 +30,7 @@ class HelpWanted(Exception):
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}\n{self.format_usage().strip()}\nSee `{self.prog} --help`.")
+        raise UsageError(f"{usage_message.plain(message)}; see `{self.prog} --help`")
 
 
 def parse(words: Sequence[str], prog: str = "pgwarden") -> tuple[Command, argparse.Namespace]:
@@ -69,11 +70,15 @@ def _second_word(matching: list[Command], before: list[str], rest: list[str], pr
     if len(rest) < 2 or rest[1].startswith("-"):
         raise UsageError(f"{rest[0]} needs one of {', '.join(things)}")
     for command in matching:
-        # Many type the plural.
-        if rest[1] in {command.words[1], f"{command.words[1]}s", _plural(command.words[1])}:
+        if rest[1] in _spellings(command.words[1]):
             return command, [*before, *rest[2:]]
     hint = near(rest[1], things) or _elsewhere(rest[0], rest[1], prog)
     raise UsageError(f"{rest[0]} takes {', '.join(things)}, not {rest[1]}{hint}")
+
+
+def _spellings(word: str) -> set[str]:
+    """Many type the plural, or kubectl's short name."""
+    return {word, f"{word}s", _plural(word)} | ({BY_WORD[word].short_name} if word in BY_WORD else set())
 
 
 def _elsewhere(first: str, second: str, prog: str) -> str:

@@ -12,7 +12,7 @@ from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import creation, output, repository_resources, submit, wait, workload_label, workloads
-from pgwarden.cli.errors import OK, refused, unknown
+from pgwarden.cli.errors import OK, WRONG, CliError, refused, unknown
 from pgwarden.cli.inject import IMAGE
 from pgwarden.cli.operate import settle
 from pgwarden.cli.session import Session, connect, names_of
@@ -77,9 +77,22 @@ async def protect(args: argparse.Namespace, terminal: Terminal) -> int:
 async def _find(session: Session, target: Workload) -> Object:
     """CliError, with names that are near, where there is none."""
     found = await find_named(session.client, target.plural, session.namespace, target.name)
-    if found is None:
-        raise unknown(target.kind, target.name, session.namespace, names_of(await session.all(target.plural)))
-    return {"kind": target.kind} | found
+    if found is not None:
+        return {"kind": target.kind} | found
+    if await session.is_namespace_missing():
+        raise CliError(f"namespace {session.namespace} does not exist", code=WRONG)
+    other = target.other_kind()
+    if await find_named(session.client, other.plural, session.namespace, other.name) is not None:
+        text = f"there is no {target.kind} {target.name} in namespace {session.namespace}, but there is a {other.kind}"
+        raise CliError(f"{text}; give {other}", code=WRONG)
+    there = [obj for obj in await session.all(target.plural) if not _is_ours(obj)]
+    raise unknown(target.kind, target.name, session.namespace, names_of(there))
+
+
+def _is_ours(workload: Object) -> bool:
+    """A repository host, or an instance of a PostgresCluster: nobody protects these by hand."""
+    owners = objects(workload, "metadata", "ownerReferences")
+    return any(str(owner.get("apiVersion")).startswith(f"{names.GROUP}/") for owner in owners)
 
 
 def _judge_pods(found: Object, target: Workload, repository: Object) -> None:
@@ -127,5 +140,4 @@ def _tell(args: argparse.Namespace, terminal: Terminal, found: Object, target: W
 
 
 def _patch(args: argparse.Namespace, target: Workload) -> str:
-    given = (("--kubeconfig", args.kubeconfig), ("--context", args.context), ("-n", args.namespace))
-    return workload_label.patch(target, args.repository, tuple(word for pair in given if pair[1] for word in pair))
+    return workload_label.patch(target, args.repository, tuple(creation.kubectl_options(args)))

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pgwarden.api.objects import Object
+from pgwarden.api.quantity import size
 from pgwarden.api.registry import BY_WORD
 from pgwarden.cli import missed_runs, output, show_cluster, wait, window
 from pgwarden.cli.errors import OK, CliError, unknown
-from pgwarden.cli.output import clock, moment, size
+from pgwarden.cli.output import clock, moment
 from pgwarden.cli.session import Session, connect, names_of
 from pgwarden.cli.short_messages import described
 from pgwarden.cli.terminal import Terminal
@@ -225,10 +226,10 @@ def _restores(found: list[Object], _: list[Object], __: argparse.Namespace, ___:
                 status.get("phase") or "Pending",
                 status.get("step"),
                 clock(moment(status.get("startTime"))),
-                status.get("recoveredTo"),
+                clock(moment(status.get("recoveredTo"))) or status.get("recoveredTo"),
             )
         )
-        if status.get("keptClaim"):
+        if status.get("keptClaim") and status["keptClaim"] not in str(status.get("message")):
             kept.append(f"  {obj['metadata']['name']}: the old data is kept as claim {status['keptClaim']}")
     heads = ("RESTORE", "REPOSITORY", "PHASE", "STEP", "STARTED", "RECOVERED TO")
     return [*output.table(heads, rows), *_messages(found), *kept] if rows else []

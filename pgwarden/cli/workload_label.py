@@ -34,6 +34,10 @@ class Workload:
     def __str__(self) -> str:
         return f"{self.kind.lower()}/{self.name}"
 
+    def other_kind(self) -> Workload:
+        """The Deployment of a StatefulSet's name, or the other way round."""
+        return Workload(*_KINDS["deployment" if self.kind == "StatefulSet" else "statefulset"], self.name)
+
 
 def parse(text: str) -> Workload:
     kind, slash, name = text.partition("/")

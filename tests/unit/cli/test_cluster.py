@@ -110,6 +110,7 @@ RESOURCES = {
     ),
     "the seed's autofail": (["update", "cluster", "hippo", "--autofail=true"], {"autofail": True}),
     "autofail off": (["update", "cluster", "hippo", "--autofail", "false"], {"autofail": False}),
+    "autofail as its column says it": (["update", "cluster", "hippo", "--autofail=off"], {"autofail": False}),
     "scale": (["scale", "hippo", "--replicas=3"], {"instances": {"replicas": 3}}),
 }
 
@@ -127,8 +128,10 @@ def test_a_dry_run_prints_the_cluster_and_no_keys(run, words, spec):
 
 
 def test_a_dry_run_says_how_the_secret_is_made(run):
-    said = run(*SEED, "--dry-run").err
-    assert "kubectl create secret generic hippo-s3 --from-file=s3-key=FILE --from-file=s3-key-secret=FILE" in said
+    said = run(*SEED, "--dry-run", "-n", "zoo").err
+    assert (
+        "kubectl -n zoo create secret generic hippo-s3 --from-file=s3-key=FILE --from-file=s3-key-secret=FILE" in said
+    )
 
 
 @pytest.mark.parametrize("form", ["yaml", "json"])
@@ -159,10 +162,10 @@ REFUSALS = {
         ["--pgbackrest-storage-type=s3", "--pgbackrest-s3-keys-from=-", "--pgbackrest-s3-key=b"],
         "has both keys; omit --pgbackrest-s3-key",
     ),
-    "replicas twice": (["--replicas=2", "--replica-count=1"], "not allowed with argument"),
+    "replicas twice": (["--replicas=2", "--replica-count=1"], "--replica-count and --replicas cannot be combined"),
     "a negative number": (["--replica-count=-1"], "--replica-count -1 must not be negative"),
     "no instance": (["--replicas=0"], "--replicas 0 must be greater than zero"),
-    "a storage that is none": (["--pgbackrest-storage-type=s3,local"], "invalid choice: 's3,local'"),
+    "a storage that is none": (["--pgbackrest-storage-type=s3,local"], '"s3,local": must be local or s3 or local,s3'),
     "keys of nothing": (["--show-keys", "--pgbackrest-storage-type=s3"], "no keys were given"),
     "a file that is not there": (
         ["--show-keys", "--pgbackrest-storage-type=s3", "--pgbackrest-s3-keys-from=/nowhere"],

@@ -198,7 +198,7 @@ UNREADABLE = {
     "a file that is not there": (["lint", "nowhere.yaml"], "nowhere.yaml: no such file or directory"),
     "a folder without manifests": (["lint", "{empty}"], "has no .yaml, .yml, .json file"),
     "a file that is no text": (["lint", "{binary}"], "cannot read"),
-    "an unknown form": (["lint", ".", "--output=xml"], "invalid choice: 'xml'"),
+    "an unknown form": (["lint", ".", "--output=xml"], '--output: "xml": must be text or json or sarif'),
 }
 
 

@@ -7,7 +7,7 @@ from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli.commands import COMMANDS
 from pgwarden.cli.lookup import Objects
-from pgwarden.cli.parser import build, parse
+from pgwarden.cli.parser import build, find, parse
 from pgwarden.rules import validate
 from tests.unit.cli.conftest import NOW
 
@@ -142,7 +142,7 @@ REFUSALS = {
     "a backup is not created": (["create", "backup", "h"], 2, "not backup; use `pgwarden backup`"),
     "a Repository is deleted by kubectl": (["delete", "repository", "h"], 2, "; use `kubectl delete pgrepo`"),
     "a timeout in the past": (["backup", "h", "--wait", "--timeout=-1"], 2, "--timeout -1 must not be negative"),
-    "a missing name": (["backup"], 2, "the following arguments are required: REPOSITORY"),
+    "a missing name": (["backup"], 2, "REPOSITORY is missing; see `pgwarden backup --help`"),
     "a mistyped option": (["restore", "h", "--pitr-taget=x"], 2, "no option --pitr-taget; did you mean --pitr-target?"),
     "an option before the command": (["--namspace=x", "backup"], 2, "unknown option --namspace=x before the command"),
     "a target without quotes": (
@@ -150,13 +150,24 @@ REFUSALS = {
         2,
         "unexpected argument 10:00 of restore; quote a value that contains spaces",
     ),
-    "two targets": (["restore", "h", "--immediate", "--target-xid=5"], 2, "not allowed with argument"),
-    "a storage that is none": (["backup", "h", "--pgbackrest-storage-type=gcs"], 2, "invalid choice: 'gcs'"),
+    "two targets": (
+        ["restore", "h", "--immediate", "--target-xid=5"],
+        2,
+        "--target-xid and --immediate cannot be combined",
+    ),
+    "a storage that is none": (
+        ["backup", "h", "--pgbackrest-storage-type=gcs"],
+        2,
+        '--pgbackrest-storage-type: "gcs": must be local or s3; see',
+    ),
     "a schedule type that is none": (
         ["create", "schedule", "h", "--schedule=0 1 * * *", "--schedule-type=policy"],
         2,
-        "invalid choice: 'policy'",
+        '--schedule-type: "policy": must be pgbackrest',
     ),
+    "a number that is none": (["scale", "h", "--replicas=x"], 2, '--replicas: "x": must be a whole number; see'),
+    "a switch with a value": (["backup", "h", "--wait=5"], 2, "--wait takes no value; see"),
+    "an option without its value": (["backup", "h", "-n"], 2, "--namespace needs a value; see"),
     "a timeout without waiting": (["backup", "h", "--timeout=5"], 2, "--timeout needs --wait"),
     "no kubeconfig": (["status"], 2, "no kubeconfig found: set KUBECONFIG or --kubeconfig"),
     "a kubeconfig that is not there": (
@@ -244,3 +255,9 @@ def test_namespace_comes_from_the_context(run, tmp_path):
     assert namespace("-n", "other") == "other"
     assert "has no context bb; did you mean b?" in namespace("--context=bb")
     assert "has no context x; it has a, b" in run("status", "-n", "zoo", f"--kubeconfig={path}", "--context=x").err
+
+
+@pytest.mark.parametrize("word", ["backup", "backups", "pgb"])
+def test_a_kind_is_known_by_its_plural_and_by_kubectls_short_name(word):
+    command, _ = find(["show", word], "pgwarden")
+    assert command.words == ("show", "backup")

@@ -44,7 +44,7 @@ class Cluster:
     """The client of a session: objects by path, and all that was sent."""
 
     def __init__(self, *objects):
-        self.objects = {}
+        self.objects = {("namespaces", "zoo"): {}}
         self.sent = []
         for obj in objects:
             plural = {"StatefulSet": "statefulsets", "Deployment": "deployments", "Repository": "repositories"}
@@ -203,6 +203,26 @@ def test_what_cannot_be_done_creates_nothing(on, words, code, said):
     done = on(cluster, "protect", *words)
     assert (done.code, done.out, cluster.sent) == (code, "", [])
     assert said in done.err
+
+
+def test_a_namespace_that_is_missing_is_named_as_the_reason(on):
+    cluster = Cluster()
+    del cluster.objects["namespaces", "zoo"]
+    done = on(cluster, "protect", "sts/postgres")
+    assert (done.code, done.err) == (1, "pgwarden: namespace zoo does not exist\n")
+
+
+def test_a_workload_of_the_other_kind_is_named(on):
+    done = on(Cluster(stateful_set()), "protect", "deployment/postgres")
+    assert done.code == 1
+    assert "no Deployment postgres in namespace zoo, but there is a StatefulSet; give statefulset/postgres" in done.err
+
+
+def test_a_repository_host_is_not_offered_as_a_workload(on):
+    host = stateful_set("hippo-pgbackrest", kind="Deployment")
+    host["metadata"]["ownerReferences"] = [{"apiVersion": "pgwarden.io/v1alpha1", "kind": "Repository"}]
+    done = on(Cluster(host), "protect", "deployment/web")
+    assert "there is no Deployment web in namespace zoo; it has none" in done.err
 
 
 def test_waiting_ends_when_the_storage_can_be_reached(on, make):

@@ -316,6 +316,19 @@ def test_sentences_stand_below_the_tables(make):
     assert lines[3] == "  r: the old data is kept as claim data-before-r"
 
 
+def test_a_kept_claim_is_named_once_and_times_look_alike(make):
+    known = {
+        "phase": "Completed",
+        "startTime": "2026-11-28T19:52:39Z",
+        "recoveredTo": "2026-11-28T19:51:53.800537Z",
+        "message": "recovered; the old data is kept as claim data-before-r",
+        "keptClaim": "data-before-r",
+    }
+    lines = show._restores([make("Restore", "r", status=known, repository="hippo")], [], None, None)
+    assert lines[1].endswith("2026-11-28 19:52:39Z  2026-11-28 19:51:53Z")
+    assert lines[2:] == ["  r: recovered; the old data is kept as claim data-before-r"]
+
+
 def test_a_cluster_that_is_rejected_does_not_hide_what_is_wrong_with_its_repository(there, make, schedule):
     """Of a cluster only what is said counts as said."""
     found = there(schedule(), conditions=[condition("Ready", "False", "the host is away")])
