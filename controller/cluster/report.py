@@ -142,7 +142,8 @@ def _complete(facts: ClusterFacts, decision: ClusterDecision) -> Judgement:
     if facts.spec.synchronous and wanted > 1 and not facts.synchronous:
         said = "no replica is synchronous now: new commits are only on the primary"
         return False, "NotSynchronous", said
-    return True, "AsSpecified", f"all {wanted} instances match the spec"
+    who = "the only instance matches" if wanted == 1 else f"all {wanted} instances match"
+    return True, "AsSpecified", f"{who} the spec"
 
 
 def _autofail_word(facts: ClusterFacts) -> str:

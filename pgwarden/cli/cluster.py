@@ -10,6 +10,7 @@ from pgwarden.cli import cluster_data_loss, cluster_resources, creation, output,
 from pgwarden.cli.errors import OK, UNABLE, CliError, UsageError, unknown
 from pgwarden.cli.lookup import assumed
 from pgwarden.cli.operate import settle, sure
+from pgwarden.cli.output import count
 from pgwarden.cli.session import Session, connect, known_namespace, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
@@ -106,7 +107,9 @@ def _scaled(args: argparse.Namespace, terminal: Terminal, change: Object, there:
         terminal.note(line)
     if going and not args.dry_run:
         sure(args, terminal, f"Remove {now - wanted} of {now} instances? [y/N] ", "y")
-    return f"scaled from {now} to {wanted} instances"
+    if wanted == now:
+        return f"unchanged, it has {count(now, 'instance')} already"
+    return f"scaled from {now} to {count(wanted, 'instance')}"
 
 
 async def delete(args: argparse.Namespace, terminal: Terminal) -> int:

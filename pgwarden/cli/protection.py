@@ -73,7 +73,9 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
     ]
     notes = [*_notes(schedules, backups, restores), *_of_retention(repository, schedules, cluster)]
     notes += _of_quiet(repository, max(ends, default=None), now)
-    if cluster is not None:
+    if cluster is None:
+        notes += _of_label(repository)
+    else:
         wrong = [*of_cluster(cluster), *wrong]
         notes += notes_of_cluster(cluster)
     return Protection(
@@ -120,6 +122,16 @@ def _of_status(repository: Object, told: str) -> Iterator[str]:
         elif pod.get("message"):
             yield f"pod {pod.get('name')}: {described(repository, pod['message'])}"
     yield from _damaged(repository)
+
+
+def _of_label(repository: Object) -> list[str]:
+    """What puts the label in its place. Nothing else tells that it is misspelt, or on the workload itself."""
+    reasons = {one.get("reason") for one in objects(repository, "status", "conditions")}
+    if "NoPrimary" not in reasons or objects(repository, "status", "pods"):
+        return []
+    name = repository["metadata"]["name"]
+    command = f"kubectl pgwarden protect statefulset/NAME --repository={name}"
+    return [f"the label must be on the pod template: `{command}` prints how"]
 
 
 def _without_advice(repository: Object, message: str) -> str:

@@ -148,7 +148,7 @@ def _check_repository(case: Case) -> None:
         if fault.field.startswith("spec"):
             case.refuse(f"spec.repository{fault.field[4:]}", fault.value, fault.message, fault.rule, fault.waits)
     for warning in inner.warnings:
-        case.warn(warning)
+        case.warn(warning.replace("set spec.", "set spec.repository."))
 
 
 def _as_repository(obj: Object, spec: dict[str, Any]) -> Object:

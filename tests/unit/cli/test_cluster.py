@@ -6,6 +6,7 @@ import copy
 import pytest
 import yaml
 
+from pgwarden.cli import cluster as cluster_commands
 from pgwarden.cli import cluster_data_loss, completion, data_loss, keys, show_cluster, status
 from pgwarden.cli.errors import CliError
 from pgwarden.cli.protection import judge
@@ -391,3 +392,9 @@ COMPLETIONS = {
 @pytest.mark.parametrize(("words", "found"), COMPLETIONS.values(), ids=COMPLETIONS)
 def test_completion_knows_them(words, found):
     assert found <= set(completion.candidates(words))
+
+
+def test_scaling_to_the_number_that_is_there_says_so(cluster):
+    args = argparse.Namespace(replicas=3, replica_count=0, dry_run="")
+    change = {"spec": {"instances": {}}}
+    assert cluster_commands._scaled(args, None, change, cluster()) == "unchanged, it has 3 instances already"

@@ -298,6 +298,14 @@ def test_retention_that_is_not_set_names_its_field(there, schedule, make):
     assert judge(found, NOW)[0].notes[0].endswith("set spec.repository.retention.full of the PostgresCluster")
 
 
+def test_a_repository_without_pods_says_where_the_label_belongs(there, schedule):
+    """A label on the workload, or a misspelt one, is found by nothing else."""
+    away = [{"type": "Archiving", "status": "Unknown", "reason": "NoPrimary", "message": "no pod carries the label"}]
+    (note,) = judge(there(schedule(), conditions=away, pods=[]), NOW)[0].notes
+    assert note.startswith("the label must be on the pod template: `kubectl pgwarden protect statefulset/NAME --repo")
+    assert judge(there(schedule(), conditions=away, pods=[{"name": "postgres-0"}]), NOW)[0].notes == ()
+
+
 def test_a_quiet_server_is_told_what_is_not_archived(there, schedule):
     later = NOW + timedelta(hours=1)
     assert judge(there(schedule()), later)[0].notes == (

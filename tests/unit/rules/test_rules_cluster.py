@@ -81,3 +81,10 @@ def test_more_instances_and_other_parameters_can_be_asked_for(judge):
         "PostgresCluster", "hippo", instances={"replicas": 3}, parameters={"work_mem": "8MB", "max_connections": 150}
     )
     assert judge(new, old).ok
+
+
+def test_the_warning_about_retention_names_the_field_of_the_cluster(judge):
+    assert (
+        "no retention is set: backups are kept forever; set spec.repository.retention.full"
+        in judge(build("PostgresCluster", "rhino")).warnings
+    )

@@ -28,6 +28,11 @@ def test_all_is_well(whole):
     assert condition(said, "Autofail")["message"] == "2 replicas can take over"
 
 
+def test_a_single_instance_is_not_called_all(whole):
+    one = facts(instance(1, "primary"), status=READY, spec=spec(replicas=1))
+    assert condition(status(one), "Complete")["message"] == "the only instance matches the spec"
+
+
 READY = {"phase": "Ready", "initialized": True}
 PHASES = {
     "nothing yet": (facts(leader="", listed=[]), "Creating", "the first instance is being created"),
