@@ -1,4 +1,4 @@
-"""Kubernetes quantities (`10Gi`, `1500m`, `1e3`) as exact numbers, and bytes for people."""
+"""Kubernetes quantities (`10Gi`, `1500m`, `1e3`) as exact numbers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _power_of_ten(power: int) -> Fraction:
 
 
 def size(count: Any) -> str:
-    """Bytes in binary units."""
+    """Bytes in binary units, for people; empty where *count* is no number."""
     if not isinstance(count, int):
         return ""
     value = float(count)
