@@ -6,6 +6,7 @@ A thread with a watch of its own: what is under test need not be asked, and is n
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -106,3 +107,10 @@ class RunsSeen:
                 await asyncio.sleep(0.5)
             else:
                 return
+
+
+def run_in(message: str) -> str:
+    """The moment of the run that *message*, an Event's, is about: RFC 3339."""
+    found = re.search(r"\d{4}-\d\d-\d\dT[\d:]+Z", message)
+    assert found, message
+    return found[0]

@@ -13,6 +13,7 @@ from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.api.quantity import size
 from pgwarden.contract.job_result import JobResult
 from pgwarden.pgbackrest.info import BackupSet
 from pgwarden.pgbackrest.user_options import parse_options
@@ -105,7 +106,7 @@ def _over(
 ) -> Object:
     before = backup.get("status") or {}
     asked = asked_type(spec)
-    message = f"{found.type} backup {found.label} of {found.database_size} bytes added {found.repository_delta} bytes"
+    message = f"{found.type} backup {found.label} of {size(found.database_size)} added {size(found.repository_delta)}"
     if asked != found.type:
         message += f"; spec.type is {asked}, but there was no full backup before it"
     if expired:

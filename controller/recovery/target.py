@@ -11,7 +11,7 @@ from controller.recovery.hindrance import Hindrance, never, not_yet
 from pgwarden.api import target as forms
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
-from pgwarden.api.quantity import parse_quantity
+from pgwarden.api.quantity import parse_quantity, size
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 from pgwarden.storages import explain
 
@@ -139,16 +139,17 @@ def _too_early(
 
 def too_small(spec: RestoreSpec, repository: RepositorySpec, info: Info | None) -> Hindrance | None:
     """Whether spec.newVolume is smaller than the data of the smallest set that may be restored."""
-    size = parse_quantity(spec.new_volume.size) if spec.new_volume and spec.new_volume.size else None
+    wanted = parse_quantity(spec.new_volume.size) if spec.new_volume and spec.new_volume.size else None
     repo = repo_number(spec, repository)
     sets = (
         [one for one in info.backups if repo in {None, one.repo} and spec.set in {"", "latest", one.label}]
         if info
         else []
     )
-    if size is None or not sets or size >= (smallest := min(one.database_size for one in sets)):
+    if wanted is None or not sets or wanted >= (smallest := min(one.database_size for one in sets)):
         return None
-    text = f"spec.newVolume.size: {spec.new_volume and spec.new_volume.size} is less than the {smallest} bytes of data"
+    data = f"{size(smallest)} of data ({smallest} B)"
+    text = f"spec.newVolume.size: {spec.new_volume and spec.new_volume.size} is less than the {data}"
     return never("VolumeTooSmall", text)
 
 

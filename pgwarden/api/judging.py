@@ -29,6 +29,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     faults: list[Fault] = []
     warnings: list[str] = []
+    #: Those of the warnings that only inform: nothing needs to change.
+    notes: list[str] = []
 
     @property
     def ok(self) -> bool:
@@ -46,6 +48,7 @@ class Case(msgspec.Struct):
     standing: bool = False  # the object is in the API server: its status is ours
     faults: list[Fault] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
 
     @property
     def namespace(self) -> str:
@@ -65,3 +68,8 @@ class Case(msgspec.Struct):
     def warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def note(self, text: str) -> None:
+        """A warning, as kubectl prints no other lines, of what is good to know."""
+        self.warn(text)
+        self.notes.append(text)

@@ -31,3 +31,15 @@ def parse_quantity(value: Any) -> Fraction | None:
 
 def _power_of_ten(power: int) -> Fraction:
     return Fraction(10**power) if power >= 0 else Fraction(1, 10**-power)
+
+
+def size(count: Any) -> str:
+    """Bytes in binary units, for people; empty where *count* is no number."""
+    if not isinstance(count, int):
+        return ""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return ""

@@ -103,8 +103,9 @@ def _ours(document: Document, case: LintCase) -> Iterator[report.Finding]:
     verdict = rules.validate(obj, old=None, lookup=case.lookup, now=case.now, defaults=case.defaults)
     for fault in verdict.faults:
         yield report.finding(document, fault)
-    for warning in verdict.warnings:
-        yield report.finding(document, Fault("", None, warning, "warning"), level="warning")
+    for text in verdict.warnings:
+        level = "note" if text in verdict.notes else "warning"
+        yield report.finding(document, Fault("", None, text, level), level=level)
 
 
 def _twice(documents: Sequence[Document], namespace: str) -> Iterator[report.Finding]:

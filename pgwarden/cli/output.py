@@ -90,15 +90,3 @@ def span(length: timedelta) -> str:
         parts.append((count, unit))
     first = next((n for n, (count, _) in enumerate(parts) if count), len(parts) - 1)
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"
-
-
-def size(count: Any) -> str:
-    """Bytes in binary units."""
-    if not isinstance(count, int):
-        return ""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024 or unit == "TiB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return ""

@@ -24,7 +24,7 @@ class Finding:
     kind: str
     namespace: str
     name: str
-    level: str  # error | warning
+    level: str  # error | warning | note, as SARIF has them
     fault: Fault
 
     @property
@@ -60,7 +60,7 @@ def as_text(found: Sequence[Finding], documents: Sequence[Document]) -> str:
 
 def _summary(found: Sequence[Finding], documents: Sequence[Document]) -> str:
     faults = sum(one.level == "error" for one in found)
-    warnings = len(found) - faults
+    warnings = sum(one.level == "warning" for one in found)
     where = f"{_count(len(documents), 'document')} of {_count(len({each.file for each in documents}), 'file')}"
     return f"{_count(faults, 'fault')} and {_count(warnings, 'warning')} in {where}"
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pgwarden.api.objects import Object
+from pgwarden.api.quantity import size
 from pgwarden.api.registry import BY_WORD
 from pgwarden.cli import missed_runs, output, show_cluster, wait, window
 from pgwarden.cli.errors import OK, CliError, unknown
-from pgwarden.cli.output import clock, moment, size
+from pgwarden.cli.output import clock, moment
 from pgwarden.cli.session import Session, connect, names_of
 from pgwarden.cli.short_messages import described
 from pgwarden.cli.terminal import Terminal

@@ -52,7 +52,7 @@ def validate(
             return Verdict(limited(seen.faults, seen.more), [records.warning(kind)])
     case = Case(obj=seen.obj, old=before, lookup=lookup, now=now, defaults=defaults, standing=standing)
     _RULES[kind](case)
-    return Verdict(limited(_merged(seen, case.faults), seen.more), case.warnings)
+    return Verdict(limited(_merged(seen, case.faults), seen.more), case.warnings, case.notes)
 
 
 def _nothing_new(obj: Any, old: Any) -> bool:

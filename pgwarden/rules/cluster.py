@@ -142,6 +142,7 @@ def _check_repository(case: Case) -> None:
         old=_as_repository(case.old, old) if case.old is not None and old is not None else None,
         faults=[],
         warnings=[],
+        notes=[],
     )
     repository.check(inner)
     for fault in inner.faults:
@@ -149,6 +150,7 @@ def _check_repository(case: Case) -> None:
             case.refuse(f"spec.repository{fault.field[4:]}", fault.value, fault.message, fault.rule, fault.waits)
     for warning in inner.warnings:
         case.warn(warning)
+    case.notes += inner.notes
 
 
 def _as_repository(obj: Object, spec: dict[str, Any]) -> Object:

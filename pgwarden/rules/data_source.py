@@ -130,7 +130,7 @@ def _check_point(case: Case, given: dict[str, Any], source: Object) -> None:
     """The rules of a Restore, with each fault at the path that the user wrote."""
     metadata = {"name": case.name, "namespace": get(source, str, "metadata", "namespace")}
     asked: Object = {"kind": "Restore", "metadata": metadata, "spec": given}
-    inner = msgspec.structs.replace(case, obj=asked, old=None, faults=[], warnings=[])
+    inner = msgspec.structs.replace(case, obj=asked, old=None, faults=[], warnings=[], notes=[])
     check_storage(inner, source)
     check_options(inner, "restore", storages_of(source))
     restore_target.check(inner, source)
@@ -140,6 +140,7 @@ def _check_point(case: Case, given: dict[str, Any], source: Object) -> None:
         case.refuse(f"{FIELD}{fault.field.removeprefix('spec')}", fault.value, message, fault.rule, fault.waits)
     for warning in inner.warnings:
         case.warn(f"{FIELD}: {warning}")
+    case.notes += [f"{FIELD}: {note}" for note in inner.notes]
     if condition(source, "Ready") == "False" and not inner.faults:
         name = get(source, str, "metadata", "name")
         case.warn(f"{FIELD}: Repository {name} is not Ready: the clone waits until it is")

@@ -58,9 +58,9 @@ def check_set(case: Case, repository: Object) -> None:
     if sets.labelled(wanted):
         return
     if not sets.known or not backup_sets.of(repository).some:
-        case.warn(f"the backups of Repository {name}{where} are not known yet: set {label} is checked again later")
+        case.note(f"the backups of Repository {name}{where} are not known yet: set {label} is checked again later")
     elif not sets.whole:
-        case.warn(f"set {label} is not among {sets} listed by Repository {name}{where}: it is checked again later")
+        case.note(f"set {label} is not among {sets} listed by Repository {name}{where}: it is checked again later")
     else:
         newest = ", ".join(dict.fromkeys(str(one.get("label")) for one in sets.newest_first[:_NAMED])) or "none"
         message = f"Repository {name} has no such backup{where}; the newest are: {newest}"
@@ -76,4 +76,4 @@ def _warn_queue(case: Case) -> None:
     ]
     waiting = sorted(name for name in busy if name != case.name)
     if waiting:
-        case.warn(f"waits for Restore {', '.join(waiting[:3])} of the same Repository")
+        case.note(f"waits for Restore {', '.join(waiting[:3])} of the same Repository")

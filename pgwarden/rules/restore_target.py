@@ -111,7 +111,7 @@ def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:
     windows = _windows(case, repository)
     earliest = min((window.earliest for window in windows), default=wanted)
     if not windows or (wanted < earliest and not _sets(case, repository).known):
-        case.warn(
+        case.note(
             f"the recovery window of Repository {name} is not known yet: the target is checked again before anything "
             "is stopped"
         )

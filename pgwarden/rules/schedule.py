@@ -63,7 +63,7 @@ def _warn_of_runs(case: Case, schedule: Schedule, zone: str, repository: Object 
     """The next runs; and whether they fire before the backup of the run before is done: the controller skips those."""
     took = _longest(repository, kind)
     found = next_runs(schedule, zone, case.now, SHOWN if took is None else _LOOKED_AT)
-    case.warn(f"next backups: {found.text} ({zone})")
+    case.note(f"next backups: {found.text} ({zone})")
     if took is None:
         return
     gaps = {later - run for run, later in pairwise(found.runs)}

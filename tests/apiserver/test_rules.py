@@ -36,7 +36,7 @@ NEW = [
     Refusal("schema", repository("x", retention={"full": 0}), ("spec.retention.full: 0",)),
     Refusal("schema", made("Backup", "x"), ("spec.repository: is required",)),
     Refusal("schema", backup("x", type="fulll"), ('spec.type: "fulll"', "full, diff")),
-    Refusal("name", repository("9lives"), ('metadata.name: "9lives"', "begin with a letter")),
+    Refusal("name", repository("9lives"), ('metadata.name: "9lives"', "beginning with a letter")),
     Refusal("name", repository("x" * 53), ("metadata.name", "52 characters, not 53")),
     Refusal("name", backup("x" * 64), ("metadata.name", "63 characters")),
     Refusal("storageType", repository("x", storageType="gcs"), ('spec.storageType: "gcs"', "write local, s3")),

@@ -13,6 +13,7 @@ import pytest
 
 from harness.kubectl import Kubectl, condition
 from harness.processes import with_default_signals
+from harness.runs_seen import run_in
 from harness.waiting import until
 from tests.apiserver.manifests import repository, schedule
 from tests.apiserver.release import Controllers
@@ -118,7 +119,7 @@ def next_run(found: dict) -> datetime:
 def missed(space: Kubectl) -> set[str]:
     """The runs of which an Event says that they were not started."""
     events = [one for one in space.list("events") if one["reason"] == "RunMissed"]
-    return {one["message"].split()[3] for one in events}
+    return {run_in(one["message"]) for one in events}
 
 
 def seconds(first: str, last: str) -> list[str]:

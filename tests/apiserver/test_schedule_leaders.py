@@ -15,7 +15,7 @@ import pytest
 
 from harness.install import NAMESPACE
 from harness.kubectl import Kubectl
-from harness.runs_seen import Run, RunsSeen
+from harness.runs_seen import Run, RunsSeen, run_in
 from harness.waiting import until
 from tests.apiserver.manifests import repository, schedule
 from tests.apiserver.release import LEASE as LEASE_NAME
@@ -107,4 +107,4 @@ def every(first: datetime, end: datetime) -> list[datetime]:
 def missed(space: Kubectl) -> set[tuple[str, datetime]]:
     """The runs of which an Event says that they were not started."""
     events = [one for one in space.list("events") if one["reason"] == "RunMissed"]
-    return {(one["involvedObject"]["name"], datetime.fromisoformat(one["message"].split()[3])) for one in events}
+    return {(one["involvedObject"]["name"], datetime.fromisoformat(run_in(one["message"]))) for one in events}

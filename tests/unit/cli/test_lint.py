@@ -259,3 +259,17 @@ def test_lookup_keeps_namespaces_apart(make):
     assert there.repository("b", "hippo") is None
     assert there.repository("b", "known")["spec"]["storageType"] == "local,s3"
     assert [len(there.backups(where, "hippo")) for where in ("a", "b")] == [1, 0]
+
+
+def test_what_only_informs_is_a_note_and_no_warning(run, tmp_path):
+    """A CI that counts warnings stays quiet on good files."""
+    (tmp_path / "all.yaml").write_text(
+        "apiVersion: pgwarden.io/v1alpha1\nkind: Repository\nmetadata: {name: hippo}\n"
+        "spec: {storageType: local, retention: {full: 7}}\n---\n"
+        "apiVersion: pgwarden.io/v1alpha1\nkind: BackupSchedule\nmetadata: {name: nightly}\n"
+        "spec: {repository: hippo, schedule: '0 1 * * *', type: full}\n"
+    )
+    found = run("lint", str(tmp_path))
+    assert found.code == 0
+    assert ": note: BackupSchedule nightly: next backups: " in found.out
+    assert "no faults and no warnings in" in found.out

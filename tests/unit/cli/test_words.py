@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from pgwarden.api.quantity import size
 from pgwarden.cli import completion, output
 from pgwarden.cli.commands import COMMANDS
 from pgwarden.cli.delete import consequence
@@ -170,7 +171,7 @@ def test_spans_have_two_units(length, said):
     [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 << 40, "5.0 TiB"), (5 << 60, "5242880.0 TiB"), (None, "")],
 )
 def test_sizes_are_binary(count, said):
-    assert output.size(count) == said
+    assert size(count) == said
 
 
 def test_a_table_lines_up_and_marks_what_is_empty():

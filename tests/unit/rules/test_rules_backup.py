@@ -86,6 +86,16 @@ def test_a_first_backup_that_becomes_a_full_one_is_announced(make, judge, hippo,
     assert judge(make("Backup", repository="hippo", type="full")).warnings == []
 
 
+@pytest.mark.parametrize(
+    ("phase", "announced"), [(None, False), ("Pending", False), ("Running", False), ("Failed", True)], ids=str
+)
+def test_behind_a_full_backup_that_is_coming_nothing_is_announced(make, judge, hippo, cluster, phase, announced):
+    hippo["status"] = produced.repository([])["status"]
+    first = make("Backup", "first", repository="hippo", type="full")
+    cluster.present.append(first | {"status": {"phase": phase} if phase else {}})
+    assert bool(judge(make("Backup", repository="hippo")).warnings) is announced
+
+
 def schedule(make, **spec):
     return make("BackupSchedule", **({"repository": "hippo", "schedule": "0 1 * * *", "type": "full"} | spec))
 

@@ -48,4 +48,4 @@ def test_a_new_volume_holds_the_data(begin, size, reason):
     wanted = RestoreSpec(repository="hippo", new_volume=NewVolume(size=size))
     found = target.too_small(wanted, RepositorySpec(), parse_info([begin.info], "hippo"))
     assert (found.reason if found else "") == reason
-    assert not found or "0.5 is less than the 1 bytes of data" in found.message
+    assert not found or "0.5 is less than the 1 B of data (1 B)" in found.message
