@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from typing import Any, TextIO
@@ -50,4 +51,7 @@ class _Libraries(logging.Formatter):
 
 
 def _line(record: dict[str, Any], **_: object) -> bytes:
-    return msgspec.json.encode(record, enc_hook=repr)
+    try:
+        return msgspec.json.encode(record, enc_hook=repr)
+    except UnicodeEncodeError:  # a lone surrogate, as in the name of a file that is not UTF-8
+        return json.dumps(record, default=repr).encode()

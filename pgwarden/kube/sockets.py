@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 from aiohttp import AddrInfoType
 
 IDLE, INTERVAL, PROBES = 15, 10, 3  # seconds of silence, seconds between probes, and how many may go unanswered
 UNACKNOWLEDGED = 30  # seconds that sent bytes may go unacknowledged
-#: Some systems lack some of them: without, the kernel's own times hold.
+#: Some systems lack some of them, or refuse them: without, the kernel's own times hold.
 _OPTIONS = {
     "TCP_KEEPIDLE": IDLE,
     "TCP_KEEPINTVL": INTERVAL,
@@ -25,5 +26,6 @@ def watched(address: AddrInfoType) -> socket.socket:
     for name, value in _OPTIONS.items():
         option = getattr(socket, name, None)
         if option is not None:
-            made.setsockopt(socket.IPPROTO_TCP, option, value)
+            with contextlib.suppress(OSError):
+                made.setsockopt(socket.IPPROTO_TCP, option, value)
     return made

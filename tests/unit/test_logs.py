@@ -51,6 +51,18 @@ def test_own_lines_and_the_libraries_are_json_lines_of_one_shape(start, stream):
     assert "ValueError: no\nbanana" in library["exception"]
 
 
+@pytest.mark.parametrize("value", ["caf\udce9", {"error": ["caf\udce9"]}], ids=["text", "nested"])
+def test_a_name_that_is_not_utf8_costs_no_line_and_no_caller(value):
+    """As of a file on a volume: Python reads such bytes as lone surrogates, which no UTF-8 has."""
+    source = f"import structlog; structlog.get_logger().info('job ends', error={value!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{PROCESSES['agent'][0]}\n{source}"], capture_output=True, check=True, timeout=30
+    )
+    line = json.loads(done.stderr)
+    assert line["event"] == "job ends"
+    assert "caf" in str(line["error"])
+
+
 @pytest.fixture
 def _as_before(monkeypatch):
     before, levels = structlog.get_config(), dict(logs._levels)

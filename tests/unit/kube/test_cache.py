@@ -161,6 +161,13 @@ def test_a_dead_watch_is_noticed_within_about_a_minute_and_not_before_a_bookmark
     assert sockets.UNACKNOWLEDGED < 60
 
 
+def test_a_system_that_refuses_a_time_gets_a_connection_all_the_same(monkeypatch):
+    monkeypatch.setattr(sockets, "_OPTIONS", {"TCP_KEEPIDLE": -1, "TCP_KEEPCNT": 3})
+    with sockets.watched((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 1))) as made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
+
+
 async def test_the_kernel_watches_our_connections(connect, script: Script):
     script.lists = [listed(5)]
     client = await connect(script.answer)

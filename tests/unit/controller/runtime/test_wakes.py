@@ -40,7 +40,7 @@ async def woken(monkeypatch):
     async def look(key):
         seen.append(key)
 
-    monkeypatch.setattr(Worker, "__init__", lambda self, kind, _do, **more: begin(self, kind, look if kind == "Repository" else _nothing, **more))  # fmt: skip
+    monkeypatch.setattr(Worker, "__init__", lambda self, kind, _do, count: begin(self, kind, look if kind == "Repository" else _nothing, count))  # fmt: skip
     running = asyncio.create_task(Manager(Context(client, caches, None, None, None)).run())  # type: ignore[arg-type]
     await asyncio.sleep(0.01)
 
