@@ -73,6 +73,9 @@ class RunsSeen:
         async with KubeClient(await access.from_kubeconfig(str(self._kubeconfig))) as client:
             work = asyncio.create_task(self._follow(client))
             await asyncio.to_thread(self._stop.wait)
+            # Before the work: a connection in use is cut off now. One that a cancelled request gave back would take its
+            # leave by TLS, and outlive the loop.
+            await client.close()
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
