@@ -166,7 +166,9 @@ def _passphrase(text: str) -> Trouble | None:
 
 
 def _no_stanza(text: str) -> Trouble | None:
-    if "FileMissingError" in text and re.search(r"unable to load info file '[^']*(?:archive|backup)\.info'", text):
+    """Only if the file and its copy are both missing: a damaged or unreadable one is named as such."""
+    missing = set(re.findall(r"\b[A-Z][A-Za-z]+Error\b", text)) == {"FileMissingError"}
+    if missing and re.search(r"unable to load info file '[^']*(?:archive|backup)\.info'", text):
         return Trouble(
             "StorageNotReadable", "the stanza does not exist there yet; it is created once a primary responds"
         )

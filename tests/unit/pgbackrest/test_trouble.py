@@ -64,6 +64,25 @@ def test_a_storage_without_a_stanza_is_one_short_sentence():
     assert explain(NO_STANZA).sentence == "the stanza does not exist there yet; it is created once a primary responds"
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("ChecksumError: invalid checksum, actual 'a1' but expected 'b2'", "invalid checksum"),
+        ("FormatError: expected format 5 but found 6", "expected format 5 but found 6"),
+        ("FileOpenError: unable to open file '/r/archive/hippo/archive.info' for read: [13] Permission denied", "Permission denied"),
+    ],
+    ids=["damaged", "of another version", "not readable"],
+)  # fmt: skip
+def test_a_stanza_whose_info_file_is_there_and_bad_is_not_said_to_be_missing(error, said):
+    found = explain(
+        "unable to load info file '/r/archive/hippo/archive.info' or '/r/archive/hippo/archive.info.copy':\n"
+        f"{error}\n"
+        "FileMissingError: unable to open missing file '/r/archive/hippo/archive.info.copy' for read"
+    )
+    assert said in found.sentence
+    assert "does not exist there yet" not in found.sentence
+
+
 def test_no_hint_of_pgbackrest_is_shown():
     text = "[FileOpenError] unable to open '/x'\nHINT: is archive_command configured correctly in postgresql.conf?"
     assert explain(text).sentence == "unable to open '/x'"
