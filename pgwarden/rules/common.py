@@ -79,7 +79,7 @@ def check_storage(case: Case, repository: Object | None) -> None:
 def check_options(case: Case, command: Command, named: Sequence[str] | None) -> ParsedOptions:
     """*named* are the Repository's storages; None where they cannot be told."""
     options = case.obj["spec"].get("options") if isinstance(case.obj.get("spec"), dict) else None
-    parsed, faults = parse_options(options, command=command, storages=named or storages.NAMES)
+    parsed, faults = parse_options(options, command=command, storages=storages.NAMES if named is None else named)
     if faults and command != "repository":  # whose storages are its own
         anywhere = {
             (fault.field, fault.value) for fault in parse_options(options, command=command, storages=storages.NAMES)[1]

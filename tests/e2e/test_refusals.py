@@ -180,7 +180,7 @@ def test_a_huge_object_is_refused_in_one_sentence_and_holds_nobody_up(hippo, spa
         others = [dry_run(space, backup("light")) for _ in range(3)]
     for one in heavy:
         said = one.result().stderr
-        assert "has more than 256 KiB" in said, said[:500]
+        assert "more than 256 KiB; shorten its" in said, said[:500]
         assert len(said) < 1000
         assert len(faults(said)) == 1
     assert [one.stderr for one in others if one.returncode] == []

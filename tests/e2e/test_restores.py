@@ -18,7 +18,7 @@ from harness.waiting import until
 def postgres(installed, space: Kubectl) -> Postgres:
     """With data enough that a restore can be caught at work, and a full backup of it."""
     found = protect(space, installed.postgres_image)
-    found.run("pgbench", "-U", "postgres", "-i", "-s", "10", "--quiet", "postgres")
+    found.run("pgbench", "-U", "postgres", "-i", "-s", "25", "--quiet", "postgres")
     found.sql("CREATE TABLE notes (id int PRIMARY KEY, said text); INSERT INTO notes VALUES (1, 'in the backup')")
     space.apply(backup("base", "--type=full"))
     space.until("pgb", "base", phase("Completed"), "is completed", 180)
