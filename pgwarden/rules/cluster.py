@@ -107,6 +107,10 @@ def _check_image(case: Case) -> None:
         case.refuse("spec.postgresVersion", version, message, "image")
 
 
+#: A tuple: what a user gives need not be hashable.
+_WAL_LEVELS = ("replica", "logical")
+
+
 def _check_parameters(case: Case) -> None:
     for name, value in (case.get(dict, "parameters") or {}).items():
         field = f"spec.parameters.{name[:80]}"
@@ -118,7 +122,7 @@ def _check_parameters(case: Case) -> None:
         elif folded in RESERVED or folded.startswith("recovery_target"):
             why = RESERVED.get(folded, "a Restore sets it")
             case.refuse(field, brief(value) if isinstance(value, str) else value, f"cannot be set: {why}", "reserved")
-        elif folded == "wal_level" and value not in {"replica", "logical"}:
+        elif folded == "wal_level" and value not in _WAL_LEVELS:
             message = "must be replica or logical: lower levels omit WAL that a restore needs"
             case.refuse(field, brief(value) if isinstance(value, str) else value, message, "wal-level")
         elif isinstance(value, str) and _CONTROL.search(value):

@@ -23,6 +23,8 @@ REFUSED = {
     "upper case": ({"parameters": {"Work_Mem": "4MB"}}, "spec.parameters.Work_Mem", "write work_mem"),
     "no parameter": ({"parameters": {"work mem": "4MB"}}, "spec.parameters.work mem", "not a parameter name"),
     "wal_level minimal": ({"parameters": {"wal_level": "minimal"}}, "spec.parameters.wal_level", "replica or logical"),
+    "wal_level an object": ({"parameters": {"wal_level": {}}}, "spec.parameters.wal_level", "replica or logical"),
+    "wal_level a list": ({"parameters": {"wal_level": ["replica"]}}, "spec.parameters.wal_level", "replica or logical"),
     "two lines": ({"parameters": {"search_path": "a\nb"}}, "spec.parameters.search_path", "control"),
     "another version without an image": ({"postgresVersion": 16}, "spec.postgresVersion", "set spec.image"),
     "s3 without a bucket": ({"repository": {"storageType": "s3"}}, "spec.repository.s3.bucket", "bucket"),
