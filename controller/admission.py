@@ -18,9 +18,9 @@ from pgwarden.api import faults
 from pgwarden.api.faults import Fault, Waits
 from pgwarden.api.kinds import BackupScheduleSpec, RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.api.registry import BY_PLURAL
 from pgwarden.kube.cache import Key
-from pgwarden.rules.common import get
 from pgwarden.schedule import cron
 from pgwarden.schedule.zones import zone_problem
 

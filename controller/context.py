@@ -58,6 +58,11 @@ class Caches:
             found = [one for one in there if (one["metadata"].get("labels") or {}).get(label) == value]
         return sorted(found, key=lambda o: str(o["metadata"]["name"]))
 
+    def hosts(self, namespace: str, repository: str) -> list[Object]:
+        """The pods of the Repository's host, in whatever state they are."""
+        own = self.labelled(self.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, repository)
+        return [pod for pod in own if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host"]
+
 
 def _indexes(kind: Kind) -> dict[str, index.Value]:
     by_label = {label: index.label(label) for label in kind.indexed_labels}

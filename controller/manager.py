@@ -19,8 +19,8 @@ from controller.runtime.worker import Worker
 from controller.schedule.reconcile import ScheduleController
 from pgwarden.api import names, registry
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.kube.cache import Key, Listener, key_of
-from pgwarden.rules.common import get
 
 #: Of each kind: an agent or a storage that is slow blocks the others no sooner than there are so many.
 WORKERS = 4

@@ -16,10 +16,10 @@ async def read(context: Context, namespace: str, repository: str, *, refresh: bo
     It is ten seconds old at most; with *refresh* it is read anew. A host that ends may stand before one that answers.
     """
     stanza, why = names.stanza(repository), "the repository host has no running pod"
-    caches, call = context.caches, calls.status(refresh=refresh)
-    for pod in caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, repository):
+    call = calls.status(refresh=refresh)
+    for pod in context.caches.hosts(namespace, repository):
         ip = pod.get("status", {}).get("podIP")
-        if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) != "host" or not ip:
+        if not ip:
             continue
         try:
             answer = await context.agents.host((namespace, repository), ip, call)

@@ -19,11 +19,11 @@ from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import objects
 from pgwarden.pgbackrest.info import Info
 from pgwarden.pgbackrest.trouble import redact
 from pgwarden.rules import backup_sets
 from pgwarden.rules import data_source as rules
-from pgwarden.rules.common import objects
 
 CONDITION = "DataSource"
 CLONED, FAILED, CLONING = "Cloned", "CloneFailed", "Cloning"

@@ -41,9 +41,7 @@ class Sources:
         repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         if repository is None or not rules.allows(repository, namespace):
             return Source(repository)
-        caches = self._context.caches
-        pods = caches.labelled(caches.own_pods, where, names.LABEL_OWNER_REPOSITORY, wanted.repository)
-        hosts = [pod for pod in pods if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host"]
+        hosts = self._context.caches.hosts(where, wanted.repository)
         address = next((ip for pod in hosts if (ip := pod.get("status", {}).get("podIP"))), "")
         if not address:
             return Source(repository, error="its repository host has no running pod")

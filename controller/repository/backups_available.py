@@ -13,10 +13,10 @@ from controller.repository import storages
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.kube import errors
 from pgwarden.kube.cache import about
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import get
 from pgwarden.rules.dependents import set_of
 
 log = structlog.get_logger()

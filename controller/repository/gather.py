@@ -54,9 +54,7 @@ async def gather(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
 async def ask_host(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
     """With what `info` says now."""
     namespace, name = facts.key
-    caches = context.caches
-    mine = caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, name)
-    hosts = [pod for pod in mine if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host"]
+    hosts = context.caches.hosts(namespace, name)
     ready = next((pod for pod in hosts if is_ready(pod)), None)
     if ready is None:
         return dataclasses.replace(facts, host_message=_why_not_ready(hosts))
@@ -70,11 +68,7 @@ async def ask_host(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
 
 def host_ip(context: Context, key: Key) -> str:
     """Of the repository host that is ready; empty where none is."""
-    caches = context.caches
-    for pod in caches.labelled(caches.own_pods, key[0], names.LABEL_OWNER_REPOSITORY, key[1]):
-        if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host" and is_ready(pod):
-            return str(pod["status"]["podIP"])
-    return ""
+    return next((str(pod["status"]["podIP"]) for pod in context.caches.hosts(*key) if is_ready(pod)), "")
 
 
 async def _ask(context: Context, key: Key, pod: PodView) -> PodView:

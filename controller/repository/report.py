@@ -10,10 +10,10 @@ from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import objects
 from pgwarden.contract.status import Archiver
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import objects
 
 LISTED_BACKUPS = backup_sets.LISTED
 

@@ -19,8 +19,8 @@ from controller.restore.verdict import Action, Create, Delete, Merge
 from controller.runtime.conditions import timestamp
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import moment
 from pgwarden.api.target import parse_time
-from pgwarden.rules.common import moment
 
 RETAIN = "Retain"
 _POLICIES = frozenset({"Retain", "Delete", "Recycle"})

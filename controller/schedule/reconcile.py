@@ -18,9 +18,9 @@ from controller.schedule import decide
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupScheduleSpec
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import moment
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
-from pgwarden.rules.common import moment
 from pgwarden.schedule import cron
 
 log = structlog.get_logger()

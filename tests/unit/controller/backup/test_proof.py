@@ -76,7 +76,7 @@ def look(client: Answers):
         ]
         caches = SimpleNamespace(
             repositories=Cache({("ns", "hippo"): repo}), backups=Cache({("ns", "one"): mine}), restores=Cache(), own_pods=None,
-            schedules=None, labelled=lambda *a: pods if a[2] == names.LABEL_OWNER_REPOSITORY else [],
+            schedules=None, hosts=lambda *_: pods, labelled=lambda *_: [],
             of_repository=lambda cache, *_: [*cache.values(), *(others if cache is caches.backups else ())] if cache else [],
         )  # fmt: skip
         caches.ours = {"backups": caches.backups, "restores": caches.restores}
