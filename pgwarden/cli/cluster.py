@@ -6,7 +6,8 @@ import argparse
 from datetime import UTC, datetime
 
 from pgwarden.api.objects import Object
-from pgwarden.cli import cluster_data_loss, cluster_resources, creation, output, submit, wait
+from pgwarden.api.reading import get
+from pgwarden.cli import cluster_data_loss, cluster_resources, creation, output, submit
 from pgwarden.cli.errors import OK, UNABLE, CliError, UsageError, unknown
 from pgwarden.cli.lookup import assumed
 from pgwarden.cli.operate import settle, sure
@@ -15,7 +16,6 @@ from pgwarden.cli.session import Session, connect, known_namespace, names_of
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import paths
 from pgwarden.kube.client import MERGE
-from pgwarden.rules.common import get
 
 _PLURAL = "postgresclusters"
 
@@ -36,15 +36,7 @@ async def make(args: argparse.Namespace, terminal: Terminal, obj: Object) -> int
         creation.offline(args, terminal, obj, [_assumed_source(args, namespace)] if _is_clone(obj) else [])
         return OK
     async with connect(args) as session:
-        made = await creation.on_cluster(args, terminal, session, obj)
-        terminal.say(submit.answer(made, args))
-        if args.dry_run:
-            return OK
-        if args.wait:
-            return await wait.until_over(session, terminal, _PLURAL, made, args.timeout)
-        if not args.output:
-            terminal.note(submit.look(made))
-    return OK
+        return await creation.create(args, terminal, session, obj, submit.look)
 
 
 def _is_clone(obj: Object) -> bool:

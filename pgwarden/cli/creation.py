@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pgwarden import storages
 from pgwarden.api.objects import Object
 from pgwarden.api.registry import BY_NAME
-from pgwarden.cli import keys, output, repository_resources, submit
-from pgwarden.cli.errors import UsageError
+from pgwarden.cli import keys, output, repository_resources, submit, wait
+from pgwarden.cli.errors import OK, UsageError
 from pgwarden.cli.lookup import Objects
 from pgwarden.cli.s3_secret import S3Secret
 from pgwarden.cli.session import Session, known_namespace
@@ -40,6 +40,21 @@ async def on_cluster(args: argparse.Namespace, terminal: Terminal, session: Sess
             raise
     made["metadata"].pop("managedFields", None)
     return made
+
+
+async def create(
+    args: argparse.Namespace, terminal: Terminal, session: Session, obj: Object, hint: Callable[[Object], str]
+) -> int:
+    """Create *obj* and say so; with --wait until it is there, else *hint* says what comes next."""
+    made = await on_cluster(args, terminal, session, obj)
+    terminal.say(submit.answer(made, args))
+    if args.dry_run:
+        return OK
+    if args.wait:
+        return await wait.until_over(session, terminal, BY_NAME[obj["kind"]].plural, made, args.timeout)
+    if not args.output:
+        terminal.note(hint(made))
+    return OK
 
 
 def offline(args: argparse.Namespace, terminal: Terminal, obj: Object, there: Sequence[Object] = ()) -> None:

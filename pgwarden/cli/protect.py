@@ -10,6 +10,7 @@ import argparse
 
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get, objects
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import creation, output, repository_resources, submit, wait, workload_label, workloads
 from pgwarden.cli.errors import OK, WRONG, CliError, refused, unknown
@@ -21,7 +22,6 @@ from pgwarden.cli.workload_label import Workload
 from pgwarden.injection.decide import Refuse
 from pgwarden.injection.settings import Settings
 from pgwarden.kube.client import find_named
-from pgwarden.rules.common import get, objects
 
 _PLURAL = "repositories"
 
@@ -33,18 +33,11 @@ async def create_repository(args: argparse.Namespace, terminal: Terminal) -> int
         creation.offline(args, terminal, obj)
         return OK
     async with connect(args) as session:
-        made = await creation.on_cluster(args, terminal, session, obj)
-        terminal.say(submit.answer(made, args))
-        if args.dry_run:
-            return OK
-        if args.wait:
-            return await wait.until_over(session, terminal, _PLURAL, made, args.timeout)
-        if not args.output:
-            terminal.note(
-                f"next: put the label {names.LABEL_REPOSITORY}={args.name} on the pod template of PostgreSQL; "
-                f"`kubectl pgwarden protect statefulset/NAME --repository={args.name}` prints the command"
-            )
-    return OK
+        hint = (
+            f"next: put the label {names.LABEL_REPOSITORY}={args.name} on the pod template of PostgreSQL; "
+            f"`kubectl pgwarden protect statefulset/NAME --repository={args.name}` prints the command"
+        )
+        return await creation.create(args, terminal, session, obj, lambda _: hint)
 
 
 async def protect(args: argparse.Namespace, terminal: Terminal) -> int:
