@@ -8,9 +8,9 @@ from datetime import datetime
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import condition, get, objects
 from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import condition, get, objects
 
 
 def of_scale(cluster: Object, wanted: int) -> list[str]:

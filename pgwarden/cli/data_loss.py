@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import condition, get, objects
 from pgwarden.api.target import TargetError, parse_lsn, parse_time, timeline_number, timeline_of_segment
 from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.rules import backup_sets
 from pgwarden.rules.backup_sets import Held
-from pgwarden.rules.common import condition, get, objects
 
 
 def of_restore(restore: Object, repository: Object, now: datetime, cluster: Object | None = None) -> list[str]:

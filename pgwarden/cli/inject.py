@@ -10,6 +10,7 @@ from typing import Any
 from pgwarden import __version__
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import output
 from pgwarden.cli.documents import Document, read_all
@@ -20,7 +21,6 @@ from pgwarden.cli.terminal import Terminal
 from pgwarden.cli.workloads import MISPLACED, decision, injected, misplaced_label, template_of
 from pgwarden.injection.decide import Inject, Refuse, Skip
 from pgwarden.injection.settings import Settings
-from pgwarden.rules.common import get
 
 MOST_LINES = 5000  # of a document that is compared
 #: The chart's default: its image's name, and its appVersion.

@@ -12,6 +12,7 @@ from pgwarden import rules, storages
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
+from pgwarden.api.reading import get
 from pgwarden.api.schema import with_defaults
 from pgwarden.cli import report
 from pgwarden.cli.documents import Document, read_all
@@ -21,7 +22,6 @@ from pgwarden.cli.terminal import Terminal
 from pgwarden.cli.workloads import MISPLACED, decision, misplaced_label, template_of
 from pgwarden.injection.decide import Inject, Refuse
 from pgwarden.injection.settings import Settings
-from pgwarden.rules.common import get
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pgwarden.api.names import API_VERSION
 from pgwarden.api.objects import Object
-from pgwarden.rules.common import get
+from pgwarden.api.reading import get
 from pgwarden.storages import TYPES
 
 

@@ -9,14 +9,15 @@ from typing import Any
 
 from pgwarden.api import names, records
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import condition as condition_of
+from pgwarden.api.reading import get, objects
 from pgwarden.cli import missed_runs
 from pgwarden.cli.output import clock, count, moment, span
 from pgwarden.cli.protection_cluster import NOT_REPORTED, cause_of, in_words, notes_of_cluster, of_cluster
 from pgwarden.cli.short_messages import described
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import condition as condition_of
-from pgwarden.rules.common import get, has_full_retention, objects
+from pgwarden.rules.common import has_full_retention
 from pgwarden.storages import NAMES
 
 #: A due run is started within seconds; one that is this late has nobody to start it.

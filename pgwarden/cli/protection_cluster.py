@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get, objects
 from pgwarden.cli.short_messages import described
-from pgwarden.rules.common import get, objects
 
 NOT_REPORTED = "pgwarden has not reported on it yet: is its controller running?"
 

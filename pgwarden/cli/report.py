@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from pgwarden import __version__
 from pgwarden.api.faults import Fault
+from pgwarden.api.reading import get
 from pgwarden.cli.documents import Document
-from pgwarden.rules.common import get
 
 _SARIF = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

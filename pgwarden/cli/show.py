@@ -9,6 +9,7 @@ from typing import Any
 
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import size
+from pgwarden.api.reading import condition, get, objects
 from pgwarden.api.registry import BY_WORD
 from pgwarden.cli import missed_runs, output, show_cluster, wait, window
 from pgwarden.cli.errors import OK, CliError, unknown
@@ -18,7 +19,6 @@ from pgwarden.cli.short_messages import described
 from pgwarden.cli.terminal import Terminal
 from pgwarden.rules import backup_sets
 from pgwarden.rules.backup_sets import BackupSets
-from pgwarden.rules.common import condition, get, objects
 
 
 async def run(args: argparse.Namespace, terminal: Terminal) -> int:

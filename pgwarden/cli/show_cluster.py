@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get, objects
 from pgwarden.cli import output
 from pgwarden.cli.output import clock, moment
 from pgwarden.cli.short_messages import described
-from pgwarden.rules.common import get, objects
 
 _HEADS = (
     "CLUSTER",

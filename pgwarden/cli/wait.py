@@ -12,13 +12,13 @@ import aiohttp
 
 from pgwarden.api import names, records
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import condition, objects
 from pgwarden.api.registry import BY_PLURAL
 from pgwarden.cli import output
 from pgwarden.cli.errors import OK, UNABLE, WRONG
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
-from pgwarden.rules.common import condition, objects
 
 POLL = 1.0  # seconds between two looks
 STEPS = ("Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp")

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.output import count
 from pgwarden.cli.workloads import Template, misplaced_label, template_of
-from pgwarden.rules.common import get
 
 #: As kubectl knows them → plural and kind.
 _KINDS = {

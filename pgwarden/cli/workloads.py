@@ -13,11 +13,11 @@ import msgspec
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get, objects
 from pgwarden.injection import pipeline
 from pgwarden.injection.decide import Inject, InjectionDecision, Refuse
 from pgwarden.injection.patch import encode
 from pgwarden.injection.settings import Settings
-from pgwarden.rules.common import get, objects
 
 FindRepository = Callable[[str, str], Object | None]
 #: What `misplaced_label` finds.

@@ -11,9 +11,10 @@ import msgspec
 from pgwarden.api import records, registry
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault, limited
+from pgwarden.api.judging import Case, Lookup, Verdict
+from pgwarden.api.reading import get
 from pgwarden.api.schema import Seen, look
 from pgwarden.rules import backup, cluster, repository, restore, schedule
-from pgwarden.rules.common import Case, Lookup, Verdict, get
 
 __all__ = ["Lookup", "OperatorDefaults", "Verdict", "validate"]
 

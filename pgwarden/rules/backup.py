@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import Case, check_options, check_storage, get, repository_of, storages_of
+from pgwarden.rules.common import check_options, check_storage, repository_of
+from pgwarden.storages import names_of as storages_of
 
 
 def check(case: Case) -> None:

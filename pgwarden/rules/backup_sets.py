@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get, objects
 from pgwarden.api.target import TargetError, parse_lsn, timeline_of_segment
-from pgwarden.rules.common import get, objects, storages_of
+from pgwarden.storages import names_of as storages_of
 
 LISTED = 50  # sets in status.backups; all of them are in `pgbackrest info`
 TYPES = ("full", "diff", "incr")

@@ -9,11 +9,12 @@ import msgspec
 
 from pgwarden.api import names
 from pgwarden.api.faults import Waits, brief
+from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.postgres_majors import DEFAULT
 from pgwarden.api.quantity import parse_quantity
+from pgwarden.api.reading import get
 from pgwarden.rules import data_source, repository
-from pgwarden.rules.common import Case, get
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _PARAMETER = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")

@@ -8,29 +8,13 @@ from msgspec.structs import replace
 
 from pgwarden import storages
 from pgwarden.api.faults import Waits
-from pgwarden.api.judging import Case, Lookup, Verdict
+from pgwarden.api.judging import Case
 from pgwarden.api.near import near
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import condition, get, moment, objects
+from pgwarden.api.reading import get
 from pgwarden.pgbackrest.option_table import Command
 from pgwarden.pgbackrest.user_options import ParsedOptions, parse_options
 from pgwarden.storages import names_of as storages_of
-
-__all__ = [
-    "Case",
-    "Lookup",
-    "Object",
-    "Verdict",
-    "check_options",
-    "check_storage",
-    "condition",
-    "get",
-    "has_full_retention",
-    "moment",
-    "objects",
-    "repository_of",
-    "storages_of",
-]
 
 
 def repository_of(case: Case) -> Object | None:

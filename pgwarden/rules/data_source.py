@@ -8,11 +8,14 @@ import msgspec
 
 from pgwarden import storages
 from pgwarden.api.faults import Waits
+from pgwarden.api.judging import Case
 from pgwarden.api.near import near
 from pgwarden.api.objects import Object
 from pgwarden.api.postgres_majors import DEFAULT
+from pgwarden.api.reading import condition, get, objects
 from pgwarden.rules import restore, restore_target
-from pgwarden.rules.common import Case, check_options, check_storage, condition, get, objects, storages_of
+from pgwarden.rules.common import check_options, check_storage
+from pgwarden.storages import names_of as storages_of
 
 FIELD = "spec.dataSource"
 

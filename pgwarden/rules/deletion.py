@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
+from pgwarden.api.judging import Lookup, Verdict
 from pgwarden.api.objects import Object
-from pgwarden.rules.common import Lookup, Verdict, get, objects
+from pgwarden.api.reading import get, objects
 from pgwarden.rules.dependents import dependents, is_only_full, may_have_more, set_in, set_of
 
 #: The accounts that clean up. The last is the controller manager, if its controllers have no accounts of their own.

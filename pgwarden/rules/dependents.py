@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import get, storages_of
+from pgwarden.storages import names_of as storages_of
 
 
 def dependents(repository: Object | None, label: str, repo: int | None) -> list[str]:

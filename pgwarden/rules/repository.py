@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
+from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.pgbackrest.user_options import ParsedOptions
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import Case, check_options, get, has_full_retention, storages_of
+from pgwarden.rules.common import check_options, has_full_retention
 from pgwarden.storages import BY_NAME, DEFAULT, NAMES, REGISTER, TYPES
+from pgwarden.storages import names_of as storages_of
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")

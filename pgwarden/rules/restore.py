@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pgwarden.api import names
 from pgwarden.api.faults import Waits
+from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import parse_quantity
+from pgwarden.api.reading import get
 from pgwarden.rules import backup_sets, restore_target
-from pgwarden.rules.common import Case, check_options, check_storage, get, repository_of, storages_of
+from pgwarden.rules.common import check_options, check_storage, repository_of
+from pgwarden.storages import names_of as storages_of
 
 _NAMED = 3  # of the newest sets, in a message
 

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from pgwarden.api.faults import Waits
+from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import condition, get, moment, objects
 from pgwarden.api.target import TargetError, lsn_text, parse_lsn, parse_time, rfc3339
 from pgwarden.rules import backup_sets, restore_timeline
 from pgwarden.rules.backup_sets import BackupSets
-from pgwarden.rules.common import Case, condition, get, moment, objects
 
 KINDS = ("time", "lsn", "xid", "name", "immediate")
 #: PostgreSQL's NAMEDATALEN, with the byte that ends the name.

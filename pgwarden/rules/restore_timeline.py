@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pgwarden.api.faults import Waits
+from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get, objects
 from pgwarden.api.target import timeline_number, timeline_of_segment
 from pgwarden.rules.backup_sets import BackupSets
-from pgwarden.rules.common import Case, get, objects
 
 
 def check(case: Case, sets: BackupSets, label: str, repository: Object | None) -> None:

@@ -5,24 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
+from pgwarden.api.judging import Case
+from pgwarden.api.objects import Object
+from pgwarden.api.reading import get, moment
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.rules import backup_sets
-from pgwarden.rules.common import (
-    Case,
-    Object,
-    check_options,
-    check_storage,
-    get,
-    has_full_retention,
-    moment,
-    repository_of,
-    storages_of,
-)
+from pgwarden.rules.common import check_options, check_storage, has_full_retention, repository_of
 from pgwarden.schedule import cron
 from pgwarden.schedule.cron import Schedule
 from pgwarden.schedule.next_runs import SHOWN, next_runs
 from pgwarden.schedule.zones import zone_problem
 from pgwarden.storages import NAMES
+from pgwarden.storages import names_of as storages_of
 
 _LOOKED_AT = 8  # next runs, for the shortest time between two
 _OTHERS = 100  # schedules of the same Repository that are looked at: this is for a warning only
