@@ -96,6 +96,7 @@ WORK_DIR = "/pgwarden/work"  # spool, lock and log folders; on disk
 SPOOL_DIR = f"{WORK_DIR}/spool"
 LOCK_DIR = f"{WORK_DIR}/lock"
 LOG_DIR = f"{WORK_DIR}/log"
+RUN_DIR = "/pgwarden/run"  # of a recovery: what the agent and the server beside it tell each other
 TOKEN_DIR = "/pgwarden/token"  # noqa: S105  of the service account, with keyType web-id
 REPO_DIR = "/pgwarden/repo"  # the local storage's volume, in the host and in backup Jobs
 
@@ -104,6 +105,7 @@ VOLUME_SOURCE = "pgwarden-source"
 VOLUME_CONF = "pgwarden-conf"
 VOLUME_WORK = "pgwarden-work"
 VOLUME_SOCKET = "pgwarden-socket"
+VOLUME_RUN = "pgwarden-run"
 VOLUME_REPO = "pgwarden-repo"
 VOLUME_TMP = "pgwarden-tmp"
 VOLUME_TOKEN = "pgwarden-token"  # noqa: S105  a volume's name

@@ -10,6 +10,7 @@ from pgwarden.contract.status import Status
 
 #: All that is answered beside a status.
 STATUS, STANZA_CREATE, FENCE, CLEAR_RECOVERY = "status", "stanza-create", "fence", "clear-recovery"
+CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 
 
 class Reply(Shape, frozen=True, kw_only=True):
@@ -75,3 +76,13 @@ def fence(seconds: float, *, repo: int = 0, every: float = 0) -> Call[Fenced]:
 def clear_recovery() -> Call[Outcome]:
     """Take a restore's target out of postgresql.auto.conf."""
     return Call(CLEAR_RECOVERY, Outcome)
+
+
+def checkpoint() -> Call[Outcome]:
+    """Of the PostgreSQL beside the agent: it stops sooner afterwards."""
+    return Call(CHECKPOINT, Outcome)
+
+
+def recovery_finish() -> Call[Outcome]:
+    """Of a recovery that follows the archive: replay what is there by now, promote, and shut down."""
+    return Call(RECOVERY_FINISH, Outcome)

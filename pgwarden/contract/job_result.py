@@ -14,3 +14,11 @@ class JobResult(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_
     expired: tuple[str, ...] = ()  # labels
     expired_not_shown: int = 0  # how many more there were
     seconds: float = 0.0
+    # Of a recovery:
+    reason: str = ""  # CamelCase: why another attempt would end in the same way; empty where it may end better
+    timeline: int = 0  # the new one
+    reached: str = ""  # RFC 3339: the last commit that was replayed; empty where there was none
+    segment: str = ""  # the WAL file that was replayed last
+    segments: int = 0  # how many were replayed
+    system_identifier: str = ""
+    note: str = ""  # a sentence for the status of one that succeeded: the target lies after the end of the WAL

@@ -9,3 +9,7 @@ CHECK = [*AGENT, "--check"]
 INSTALL_TOOLS = [*AGENT, "install-tools"]
 #: A Job's container; its arguments are `backup|expire|restore|own …`.
 JOB = [*AGENT, "job"]
+#: The agent of a recovery, beside the server that recovers; see agent/recovery/. Its arguments: `--pg-data …`.
+RECOVER = [*AGENT, "recover"]
+#: What the server's container runs, by its own /bin/sh, from the tools' volume; it does what the agent says.
+RECOVER_SCRIPT = "bin/recover.sh"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from pgwarden.contract.recovery import Recovery
 from pgwarden.contract.shape import Count, Shape, Time
 
 Timeline = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -61,3 +62,4 @@ class Status(Shape, frozen=True, kw_only=True):
     archiver: Archiver | None = None
     unarchived: Count | None = None  # segments that wait in pg_wal
     relays: bool | None = None  # whether WAL goes to the storage that answers while another does not
+    recovery: Recovery | None = None  # of the agent in a recovery's pod
