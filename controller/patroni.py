@@ -21,6 +21,8 @@ from pgwarden.pgbackrest import commands
 
 CONFIG, LEADER, FAILOVER, SYNC = "config", "leader", "failover", "sync"
 STATUS = "status"  # the annotation of a pod in which its member is
+#: The role, as a label of its pod, of who takes writes.
+PRIMARY = "primary"
 SUPERUSER, REPLICATOR, REWINDER, APPLICATION = "postgres", "replicator", "rewind", "app"
 SOCKET = "/var/run/postgresql"
 #: Seconds until a leader that is silent has lost its lock, between two looks, and for retries: Patroni's own defaults.

@@ -7,6 +7,7 @@ the backup after the restore, when autofail is on again.
 from __future__ import annotations
 
 from controller import patroni
+from controller.pods import is_ready
 from controller.recovery.plan import Plan
 from controller.restore.facts import Members, RestoreFacts, is_going
 from controller.restore.verdict import Delete, Merge, StepVerdict, act, fail, wait
@@ -38,6 +39,15 @@ def release(facts: RestoreFacts, members: Members) -> StepVerdict | None:
     name = names.patroni_object(members.name, patroni.LEADER)
     body = {"metadata": {"annotations": {patroni.LEADER: None}}}
     return act(Merge("configmaps", facts.namespace, name, body), "Stopping", "taking over Patroni's lock")
+
+
+def not_serving(members: Members, pod: Object) -> str:
+    """Why the primary Service does not lead to *pod* yet; empty where it does."""
+    role = str((pod["metadata"].get("labels") or {}).get(names.LABEL_ROLE, ""))
+    if role == patroni.PRIMARY and is_ready(pod):
+        return ""
+    name = pod["metadata"]["name"]
+    return f"waiting for Patroni in pod {name} to serve as the primary of PostgresCluster {members.name}"
 
 
 def turn_on(facts: RestoreFacts, members: Members) -> StepVerdict | None:

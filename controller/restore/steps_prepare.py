@@ -1,4 +1,4 @@
-"""The steps before anything of the user's is touched: Validated, Fenced, VolumeReady, Restored. Pure."""
+"""The steps before anything is copied: Validated, Fenced, VolumeReady. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import msgspec
 
-from controller import jobs, operations, owned, pods
+from controller import operations, pods
 from controller.recovery import target
-from controller.recovery.exit_codes import HOPELESS
 from controller.recovery.hindrance import Hindrance
-from controller.recovery.plan import Plan, Volume
-from controller.restore import planning, proof, render, volume_swap, workload
+from controller.recovery.order import volume_root
+from controller.recovery.plan import Plan
+from controller.restore import planning, proof, render, workload
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
@@ -35,7 +35,6 @@ from pgwarden.api import target as forms
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Tablespace
-from pgwarden.contract.job_result import JobResult
 
 FENCE_SECONDS = 60
 
@@ -138,7 +137,7 @@ def _folders(tablespaces: Iterable[Tablespace]) -> list[str]:
 
 def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Tablespace]) -> StepVerdict | None:
     """One volume is restored: tablespaces in folders of it come back, others would go nowhere."""
-    root = render.volume_root(plan)
+    root = volume_root(plan.facts, plan.mounts)
     for one in tablespaces:
         location = posixpath.normpath(one.location)
         # A relative one is in the data directory (allow_in_place_tablespaces).
@@ -200,59 +199,3 @@ def is_ours(facts: RestoreFacts, claim: Object) -> bool:
     """Whether this very Restore has made *claim*, and not an earlier one of its name."""
     made_by = claim["metadata"].get("annotations", {}).get(names.ANNOTATION_RESTORE_UID)
     return bool(made_by == facts.restore["metadata"]["uid"])
-
-
-# --- Restored ----------------------------------------------------------------------------------------------------
-
-
-def restored(facts: RestoreFacts) -> StepVerdict:
-    plan, job = facts.planned, facts.job
-    name = names.restore_job(plan.restore)
-    if facts.claims.get(plan.new_claim) is None:
-        return fail("ClaimGone", f"claim {plan.new_claim}, the target of this restore, was deleted")
-    if job is None:
-        body = render.job(facts.restore, plan, facts.spec, facts.repo_spec, facts.settings)
-        return act(Create("jobs", body), "Starting", f"starting Job {name}", job=name)
-    if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
-        return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
-    result = jobs.result(facts.job_pods)
-    hopeless = result is not None and not result.ok and result.exit_code in HOPELESS
-    ended = jobs.finished(job)
-    if ended == "Complete":
-        return _restored(facts, result)
-    if ended == "Failed" or hopeless:
-        return fail("RestoreFailed", _failure(job, result), job=name)
-    return _running(facts, job, result)
-
-
-def _restored(facts: RestoreFacts, result: JobResult | None) -> StepVerdict:
-    plan = facts.planned
-    claim = facts.claims[plan.new_claim]
-    volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
-    if volume is None or not volume_swap.is_bound(claim, volume):
-        return wait("ClaimNotBound", f"the Job has finished, but claim {plan.new_claim} is not bound yet")
-    name = volume["metadata"]["name"]
-    label = (result and result.set) or None
-    plan = msgspec.structs.replace(plan, new_volume=Volume(name=name, reclaim=volume_swap.policy(volume)))
-    seconds = f" in {result.seconds:g} s" if result else ""
-    text = f"backup set {label or 'unknown'} is on volume {name}{seconds}"
-    return done("Restored", text, plan=plan, newVolume=name, set=label)
-
-
-def _failure(job: Object, result: JobResult | None) -> str:
-    said = result.error if result else ""
-    why = jobs.failure(job) or "another attempt would fail in the same way"
-    return f"{said} ({why})" if said else f"Job {job['metadata']['name']} failed: {why}"
-
-
-def _running(facts: RestoreFacts, job: Object, result: JobResult | None) -> StepVerdict:
-    name, status = job["metadata"]["name"], job.get("status", {})
-    stuck = pods.waiting_reason(p for p in facts.job_pods if not pods.has_ended(p))
-    if stuck:
-        return wait("JobStuck", f"Job {name}: {stuck}", job=name)
-    failed = int(status.get("failed") or 0)
-    if failed:
-        said = f": {result.error}" if result and result.error else ""
-        text = f"Job {name} is on attempt {failed + 1} of {render.RETRIES + 1}; the last one failed{said}"
-        return wait("Retrying", text, job=name)
-    return wait("Running", f"Job {name} restores into claim {facts.planned.new_claim}", job=name)

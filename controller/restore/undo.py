@@ -100,6 +100,9 @@ def put_back(facts: RestoreFacts, plan: Plan) -> StepVerdict:
 
 
 def give_up(facts: RestoreFacts, plan: Plan) -> StepVerdict:
+    found = facts.workload(plan.workload, plan.workload_kind) if plan.in_place else None
+    if found is not None and workload.is_marked(plan, found) and not workload.is_started(plan, found):
+        return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
     planned = [volume for volume in (plan.old_volume, plan.new_volume) if volume]
     change = volume_swap.give_policies_back(planned, facts.volumes)
     if change and change.action:

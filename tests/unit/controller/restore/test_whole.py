@@ -9,7 +9,9 @@ import pytest
 
 from pgwarden.api import names
 
-STEPS = ["Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp"]
+STEPS = [
+    "Validated", "Fenced", "VolumeReady", "Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started", "BackedUp",
+]  # fmt: skip
 
 
 def conditions(status):
