@@ -41,7 +41,7 @@ STEPS = {
     "VolumeReady": _step(steps_prepare.volume_ready),
     "Restored": _step(steps_recover.restored, Need.RECOVERY),
     "Replayed": _step(steps_recover.replayed, Need.RECOVERY),
-    "Stopped": _step(steps_switch.stopped, Need.ALL_PODS, Need.MEMBERS, Need.RECOVERY, in_place=True),
+    "Stopped": _step(steps_switch.stopped, Need.ALL_PODS, Need.HOST, Need.MEMBERS, Need.RECOVERY, in_place=True),
     "Recovered": _step(steps_recover.recovered, Need.RECOVERY),
     "Swapped": _step(steps_switch.swapped, Need.ALL_PODS, Need.MEMBERS, in_place=True),
     "Started": _step(steps_finish.started, Need.AGENT, Need.MEMBERS, in_place=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.pods import has_ended
+from controller.recovery import target
 from controller.recovery.plan import Plan, Volume
 from controller.restore import cluster_members, render, steps_recover, volume_swap, workload
 from controller.restore.facts import RestoreFacts, claims_of, is_going, pod_ip, pods_of
@@ -20,7 +21,7 @@ def stopped(facts: RestoreFacts) -> StepVerdict:
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
         job = None if plan.recovered is None else _job_gone(facts, plan)
-        changed = _changed(facts, plan) or steps_recover.broken(facts) or job
+        changed = _changed(facts, plan) or _out_of_reach(facts, plan) or steps_recover.broken(facts) or job
         if changed:
             return changed
         if not workload.is_marked(plan, found):
@@ -39,6 +40,18 @@ def stopped(facts: RestoreFacts) -> StepVerdict:
     return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods have ended")
 
 
+def _out_of_reach(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
+    """A recovery that follows takes the old server's last WAL from the archive: PostgreSQL would be down meanwhile."""
+    if plan.recovered is not None:
+        return None
+    why = facts.info_error if not facts.info else target.without(facts.repo_spec, facts.stanza, plan.storage)
+    return (
+        wait("RepositoryNotReachable", f"not stopping PostgreSQL until its last WAL can be read: {why}")
+        if why
+        else None
+    )
+
+
 def _checkpoint(facts: RestoreFacts) -> StepVerdict | None:
     """Asked for right before PostgreSQL is stopped, which then has less to write. One that does not answer is stopped
     all the same.
@@ -47,7 +60,7 @@ def _checkpoint(facts: RestoreFacts) -> StepVerdict | None:
     if pod is None or calls.CHECKPOINT in facts.answers:
         return None
     call = Ask(pod_ip(pod), calls.checkpoint(), CHECKPOINT_SECONDS)
-    return act(call, "Stopping", f"checkpoint of PostgreSQL in pod {pod['metadata']['name']}, so that it stops sooner")
+    return act(call, "Stopping", _scaling(facts.planned))  # in the words of what follows: one change of the status
 
 
 def _changed(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
@@ -64,8 +77,7 @@ def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """Keep the workload at zero; None when it is, and nothing uses the claims any more. One that is gone is stopped."""
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
-        text = f"scaling {workload.title(plan)} to 0 (it has {workload.replicas(found)})"
-        return act(workload.stop(plan, found), "Stopping", text)
+        return act(workload.stop(plan, found), "Stopping", _scaling(plan))
     ours = pods_of(facts.pods, plan.workload_kind, plan.workload)
     if ours:
         return wait("Stopping", f"waiting for {_names(ours)} to end", again=1.0)
@@ -79,6 +91,10 @@ def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     if users:
         return wait("ClaimInUse", f"waiting for {_names(users)}, which use the claims; delete them if they do not end")
     return None
+
+
+def _scaling(plan: Plan) -> str:
+    return f"scaling {workload.title(plan)} to 0"
 
 
 def _job_gone(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:

@@ -1,9 +1,8 @@
-"""The steps before anything stops: Validated, Fenced, Restored."""
+"""The steps before anything is copied: Validated, Fenced."""
 
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import replace
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from controller.recovery.plan import Plan, Volume
 from controller.restore import planning, steps_prepare
 from controller.restore.facts import RestoreFacts
-from controller.restore.verdict import Ask, Create
+from controller.restore.verdict import Ask
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec, RestoreTarget
 from pgwarden.contract import calls
@@ -133,39 +132,3 @@ def test_a_primary_that_cannot_archive(planned, time, verdict):
 def test_the_end_of_a_backup_needs_no_fence(planned):
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(immediate=True))
     assert said(steps_prepare.fenced(replace(planned, spec=spec))) == ("done", "NotNeeded")
-
-
-def ended_pod(message):
-    ended = {"message": json.dumps(message), "finishedAt": "2026-11-23T12:00:00Z"}
-    return {
-        "metadata": {"name": "x"},
-        "spec": {"volumes": []},
-        "status": {"phase": "Failed", "containerStatuses": [{"name": "pgbackrest", "state": {"terminated": ended}}]},
-    }
-
-
-BAD_SET = {"ok": False, "exitCode": 75, "error": "ERROR: [075]: no set"}
-KILLED = {"ok": False, "exitCode": -1, "error": "ended by SIGTERM before it was done"}
-
-
-@pytest.mark.parametrize(
-    ("status", "pods", "verdict", "words"),
-    [
-        ({}, [], ("wait", "Running"), "Job back-restore-1 restores"),
-        ({"failed": 1}, [ended_pod(KILLED)], ("wait", "Retrying"), "attempt 2 of 4; the last one failed: ended by SIGTERM"),
-        ({"failed": 1}, [ended_pod(BAD_SET)], ("fail", "RestoreFailed"), "ERROR: [075]: no set"),
-        ({"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}]}, [], ("fail", "RestoreFailed"), "DeadlineExceeded: late"),
-        ({"conditions": [{"type": "Complete", "status": "True"}]}, [], ("done", "Restored"), "volume pv-new"),
-    ],
-)  # fmt: skip
-def test_restored(planned, status, pods, verdict, words):
-    job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-1"}]}, "status": status}
-    found = steps_prepare.restored(replace(planned, job=job, job_pods=tuple(pods)))
-    assert said(found) == verdict
-    assert words in found.message
-
-
-def test_a_job_of_an_earlier_restore_of_that_name_is_waited_for(planned):
-    job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-0"}]}, "status": {}}
-    assert said(steps_prepare.restored(replace(planned, job=job))) == ("wait", "JobGoing")
-    assert isinstance(steps_prepare.restored(planned).action, Create)
