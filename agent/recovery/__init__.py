@@ -27,11 +27,11 @@ VOLUME_SOURCE is then only for the certificates of the door, and may hold nothin
 
 | container | |
 |---|---|
-| `postgres` | the workload's image; command `/bin/sh`, TOOLS_DIR/`programs.RECOVER_SCRIPT`; no arguments, no env needed |
+| `postgres` | the workload's image; command `/bin/sh`, TOOLS_DIR/`programs.RECOVER_SCRIPT`; no args, no env |
 | mounts | data (rw), VOLUME_TOOLS at TOOLS_DIR (ro), VOLUME_CONF at CONF_DIR (ro), VOLUME_WORK at WORK_DIR (rw), |
 | | VOLUME_RUN at RUN_DIR (rw), VOLUME_TMP at /tmp (rw), identity.mounts() |
 | security | the same uid and gid as `pgbackrest`; readOnlyRootFilesystem, all capabilities dropped: it needs none |
-| resources | 128 MB and what the libraries of --preload take; shared_buffers are 64 MB |
+| resources | 256 MB and what the libraries of --preload take; shared_buffers are 128 MB |
 | termination | terminationMessagePath as by default: the end is a `JobResult` there, and exit code 0 (ok) or 1 |
 
 Volumes: VOLUME_RUN an emptyDir on disk, VOLUME_CONF in memory, the others emptyDirs; data directory and tablespaces at
