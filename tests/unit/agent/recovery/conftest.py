@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -64,11 +65,21 @@ def _user() -> dict[str, Any]:
 AS_POSTGRES = _user()
 
 
-class Source:
+class Sql:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def sql(self, *texts: str) -> str:
+        words = [word for text in texts for word in ("-c", text)]
+        return run(BIN / "psql", "-XAtq", "-h", self.root, "-U", "postgres", *words).stdout.strip()
+
+
+class Source(Sql):
     """A PostgreSQL that archives into REPO/wal."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.repo, self.data = root, root / "repo", root / "source"
+        super().__init__(root)
+        self.repo, self.data = root / "repo", root / "source"
         (self.repo / "wal").mkdir(parents=True)
         _give(self.repo)
         _give(self.repo / "wal")
@@ -86,12 +97,21 @@ class Source:
     def stop(self) -> None:
         run(BIN / "pg_ctl", "-D", self.data, "-w", "-s", "-m", "fast", "stop", check=False)
 
-    def sql(self, text: str) -> str:
-        return run(BIN / "psql", "-XAtq", "-h", self.root, "-U", "postgres", "-c", text).stdout.strip()
-
     def back_up(self) -> None:
         shutil.rmtree(self.repo / "base", ignore_errors=True)
-        run(BIN / "pg_basebackup", "-D", self.repo / "base", "-h", self.root, "-U", "postgres", "-X", "none", "-c", "fast")
+        run(
+            BIN / "pg_basebackup",
+            "-D",
+            self.repo / "base",
+            "-h",
+            self.root,
+            "-U",
+            "postgres",
+            "-X",
+            "none",
+            "-c",
+            "fast",
+        )
         text = run(BIN / "pg_controldata", self.data).stdout
         (self.repo / "system").write_text(text.split("Database system identifier:")[1].split()[0])
 
@@ -105,15 +125,23 @@ class Source:
 class Recovering:
     """The two containers of a recovery's pod."""
 
-    def __init__(self, source: Source, *flags: str, target: dict[str, str] | None = None) -> None:
-        self.source, self.root = source, source.root
+    def __init__(self, source: Source, *flags: str, target: dict[str, str] | None = None, live: bool = False) -> None:
+        self.root = folder()
+        #: With *live* what the source archives from now on is seen, too.
+        self.repo = source.repo if live else self.root / "repo"
+        if not live:
+            run("cp", "-a", source.repo, self.repo)
+            (self.repo / "calls").unlink(missing_ok=True)
+        self.program = self.root / "pgbackrest"
+        self.program.write_text((HERE / "pretended_pgbackrest.py").read_text().replace("/usr/bin/env python3", PYTHON))
+        self.program.chmod(0o755)
         self.volume, self.data = self.root / "volume", self.root / "volume/data"
         self.run_dir, self.termination = self.root / "run", self.root / "termination"
         self.flags = flags
         self.volume.mkdir()
         _give(self.volume)
-        settings = {"restore_command": f'{self.root}/pgbackrest --stanza=hippo archive-get %f "%p"'} | (target or {})
-        (source.repo / "settings").write_text(json.dumps(settings))
+        settings = {"restore_command": f'{self.program} --stanza=hippo archive-get %f "%p"'} | (target or {})
+        (self.repo / "settings").write_text(json.dumps(settings))
         self.pod()
         self.agent: subprocess.Popen[str] | None = None
         self.server: subprocess.Popen[str] | None = None
@@ -135,7 +163,7 @@ class Recovering:
             "--stanza=hippo", "restore",
         ]  # fmt: skip
         environment = os.environ | {
-            "REPO": str(self.source.repo), "PYTHONPATH": f"{ROOT}:{SITE}", "PGWARDEN_ROLE": "postgres",
+            "REPO": str(self.repo), "PYTHONPATH": f"{ROOT}:{SITE}", "PGWARDEN_ROLE": "postgres",
             "PGWARDEN_STANZA": "hippo", "PGWARDEN_PG_DATA": str(self.data),
         }  # fmt: skip
         with (self.root / "agent.log").open("a") as log:
@@ -144,7 +172,7 @@ class Recovering:
     def start_server(self) -> None:
         argv = ["env", "--default-signal=INT,QUIT,TERM", "/bin/sh", str(ROOT / "images/recover.sh")]
         argv += [str(self.run_dir), str(self.termination)]
-        environment = os.environ | {"REPO": str(self.source.repo)}
+        environment = os.environ | {"REPO": str(self.repo)}
         with (self.root / "server.log").open("a") as log:
             self.server = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, text=True, **AS_POSTGRES)
 
@@ -183,11 +211,25 @@ class Recovering:
                 except subprocess.TimeoutExpired:
                     process.kill()
 
-    def serve(self) -> None:
-        """Start what was recovered as its user would, on the source's socket."""
-        self.source.stop()
-        self.source.data = self.data
-        self.source.start()
+        if self.data.exists():
+            run(BIN / "pg_ctl", "-D", self.data, "-s", "-m", "immediate", "stop", check=False)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def kill_pod(self) -> None:
+        """Both containers, as with the node; the volume stays."""
+        assert self.server
+        self.kill_agent()
+        self.server.kill()
+        self.server.wait()
+        for one in processes(self.data):
+            os.kill(one, signal.SIGKILL)
+        wait(lambda: True if not processes(self.data) else None, "the server is gone")
+
+    def serve(self) -> Sql:
+        """Start what was recovered as its user would."""
+        options = f"-c archive_mode=off -c unix_socket_directories={self.root}"  # it would archive into the source's
+        run(BIN / "pg_ctl", "-D", self.data, "-w", "-s", "-l", self.root / "served.log", "-o", options, "start")
+        return Sql(self.root)
 
 
 def _give(path: Path) -> None:
@@ -204,15 +246,28 @@ def wait(look: Any, what: str, seconds: float = 30) -> Any:
     return pytest.fail(f"not within {seconds} s: {what}")
 
 
-@pytest.fixture
+def folder() -> Path:
+    """Of PostgreSQL's user, with a name short enough for a socket."""
+    found = Path(tempfile.mkdtemp(prefix="pgw"))
+    _give(found)
+    return found
+
+
+def processes(data: Path) -> list[int]:
+    """Those whose working directory is *data*: PostgreSQL's."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if entry.readlink() == data:
+                found.append(int(entry.parent.name))
+    return found
+
+
+@pytest.fixture(scope="module")
 def source() -> Iterator[Source]:
     if BIN is None:
         pytest.skip("no PostgreSQL on this machine")
-    root = Path(tempfile.mkdtemp(prefix="pgw"))
-    _give(root)
-    program = root / "pgbackrest"
-    program.write_text((HERE / "pretended_pgbackrest.py").read_text().replace("/usr/bin/env python3", PYTHON))
-    program.chmod(0o755)
+    root = folder()
     found = Source(root)
     try:
         yield found
@@ -225,8 +280,8 @@ def source() -> Iterator[Source]:
 def recovering(source: Source) -> Iterator[Any]:
     made: list[Recovering] = []
 
-    def make(*flags: str, target: dict[str, str] | None = None) -> Recovering:
-        made.append(Recovering(source, *flags, target=target))
+    def make(*flags: str, **more: Any) -> Recovering:
+        made.append(Recovering(source, *flags, **more))
         return made[-1]
 
     yield make
