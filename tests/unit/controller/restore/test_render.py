@@ -46,7 +46,7 @@ def test_the_job(settings):
     assert (made["spec"]["backoffLimit"], pod["restartPolicy"]) == (3, "Never")
     assert [a for a in container["args"] if not a.startswith("--recovery-option=")] == [
         "--pg-data", "/data/pg/18", "--volume-root", "/data", "--uid", "r-1", "--bin", "/usr/pg/bin", "--target-time",
-        "2026-11-23T09:00:00.5Z", "--",
+        "2026-11-23T09:00:00.500000Z", "--",
         "--stanza=hippo", "--pg1-path=/data/pg/18", "--reset-pg1-host", "--type=time", "--target=2026-11-23 09:00:00.500000+00",
         "--target-action=promote", "restore",
     ]  # fmt: skip

@@ -404,9 +404,10 @@ async def test_postgres_is_not_stopped_while_its_last_wal_could_not_be_read(run,
 async def test_a_recovery_to_a_moment_is_over_before_postgres_stops(run, cluster):
     run.create(target={"time": "2026-11-23T11:30:00Z"})
     while not (cluster.restore().get("status") or {}).get("timeline"):
+        cluster.kill_at = cluster.writes + 1
         await run.until_over(rounds=1)
         assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 1
-    run.agents.host_up = False  # and nothing needs the repository any more
+    cluster.kill_at, run.agents.host_up = 0, False  # and nothing needs the repository any more
     status = await run.until_over()
     assert (status["phase"], status["recoveredTo"], cluster.serves()) == (
         "Completed", "2026-11-23T11:59:00.5Z", "restored",
