@@ -14,7 +14,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent.postgres import Postgres, PostgresError, one, rows, stamp
+from agent.postgres import Postgres, stamp
+from agent.sql import PostgresError, one, rows
 from pgwarden.contract.calls import Fenced, Tablespace
 
 POLL_SECONDS = 0.1

@@ -17,18 +17,21 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from agent import server_facts
+from agent.sql import Connection, PostgresError, one
 from pgwarden.contract import status
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Instance
+from pgwarden.contract.server_facts import ServerFacts
 
 
 class Seen(NamedTuple):
     postgres: status.Postgres
     archiver: status.Archiver | None
     unarchived: int | None
+    facts: ServerFacts | None
 
 
-Connection = psycopg.AsyncConnection[dict[str, Any]]
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 5.0
 #: For connection and statements of one status together: below the controller's own limit.
@@ -45,6 +48,7 @@ SELECT pg_is_in_recovery() AS in_recovery,
        current_setting('archive_command', true) AS archive_command,
        (SELECT pending_restart FROM pg_settings WHERE name = 'archive_mode') AS pending_restart,
        pg_last_xact_replay_timestamp() AS last_replay_time,
+       pg_postmaster_start_time()::text AS started, pg_conf_load_time()::text AS loaded,
        archived_count, last_archived_wal, last_archived_time, failed_count, last_failed_wal, last_failed_time
 FROM pg_stat_archiver
 """
@@ -52,13 +56,10 @@ _WAITING = "SELECT count(*) AS count FROM pg_ls_archive_statusdir() WHERE name L
 RECOVERY_TARGETS = ("", "_time", "_name", "_lsn", "_xid", "_inclusive", "_timeline", "_action")
 
 
-class PostgresError(Exception):
-    """PostgreSQL cannot be reached, or refused. The message is libpq's or its own, on one line."""
-
-
 class Postgres:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self._facts = server_facts.Reader(instance.data_directory)
 
     @contextlib.asynccontextmanager
     async def connect(self, seconds: float, statement_seconds: float = STATEMENT_SECONDS) -> AsyncIterator[Connection]:
@@ -93,9 +94,10 @@ class Postgres:
                 if unarchived is None:
                     with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
                         unarchived = (await one(connection, _WAITING))["count"]
+                facts = await self._facts.of(connection, row)
         except PostgresError as error:
-            return Seen(status.Postgres(error=str(error)), None, unarchived)
-        return Seen(_postgres(row), _archiver(row), unarchived)
+            return Seen(status.Postgres(error=str(error)), None, unarchived, None)
+        return Seen(_postgres(row), _archiver(row), unarchived, facts)
 
     def _count_waiting(self) -> int | None:
         """Segments not archived yet, from the data directory itself: that works while PostgreSQL is down, too."""
@@ -136,18 +138,6 @@ class Postgres:
             if changed:
                 await connection.execute("SELECT pg_reload_conf()")
         return changed
-
-
-async def one(connection: Connection, query: str) -> dict[str, Any]:
-    cursor = await connection.execute(query.encode())
-    row = await cursor.fetchone()
-    if row is None:
-        raise PostgresError("PostgreSQL answered no row")
-    return row
-
-
-async def rows(connection: Connection, query: str) -> list[dict[str, Any]]:
-    return await (await connection.execute(query.encode())).fetchall()
 
 
 def _same(name: str, have: str | None, wanted: str) -> bool:

@@ -90,8 +90,9 @@ def application(
             seen = await postgres.look()
             relays = relay is not None and relay.works
             found = replace(
-                found, postgres=seen.postgres, archiver=seen.archiver, unarchived=seen.unarchived, relays=relays
-            )
+                found, postgres=seen.postgres, archiver=seen.archiver, unarchived=seen.unarchived, relays=relays,
+                facts=seen.facts,
+            )  # fmt: skip
         return _json(found)
 
     app.router.add_get(f"/{calls.STATUS}", status)
@@ -111,7 +112,7 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
 
 def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None) -> None:
     from agent import fence  # psycopg is ten megabytes that the repository host has no use for
-    from agent.postgres import PostgresError
+    from agent.sql import PostgresError
 
     closer = fence.Closer(postgres)
 
