@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from agent import server_facts
+from agent import archive_timeout, server_facts
 from agent.sql import Connection, PostgresError, one
 from pgwarden.contract import status
 from pgwarden.contract.calls import Outcome
@@ -60,6 +60,10 @@ class Postgres:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._facts = server_facts.Reader(instance.data_directory)
+
+    @property
+    def data_directory(self) -> str:
+        return self._instance.data_directory
 
     @contextlib.asynccontextmanager
     async def connect(self, seconds: float, statement_seconds: float = STATEMENT_SECONDS) -> AsyncIterator[Connection]:
@@ -117,6 +121,14 @@ class Postgres:
                 await connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(name))
             await connection.execute("SELECT pg_reload_conf()")
         return Outcome(ok=True)
+
+    async def archive_timeout(self, seconds: int) -> Outcome:
+        """Set where nobody else has; see archive_timeout.keep."""
+        try:
+            async with self.connect(30) as connection:
+                return Outcome(ok=True, output=await archive_timeout.keep(connection, seconds))
+        except PostgresError as error:
+            return Outcome(error=str(error))
 
     async def configure(self, wanted: dict[str, str]) -> list[str]:
         """ALTER SYSTEM to *wanted* where the configuration files say otherwise; the changed names. Only on a primary.

@@ -130,6 +130,13 @@ def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | Non
         except PostgresError as error:
             return _json(Outcome(error=str(error)))
 
+    async def archive_timeout(request: web.Request) -> web.Response:
+        raw = request.query.get("seconds", "")
+        if not (raw.isascii() and raw.isdigit() and len(raw) < 6):
+            raise web.HTTPBadRequest(text=f"seconds must be a number of seconds, not {raw!r}\n")
+        return _json(await postgres.archive_timeout(int(raw)))
+
+    app.router.add_post(f"/{calls.ARCHIVE_TIMEOUT}", archive_timeout)
     app.router.add_post(f"/{calls.FENCE}", close_fence)
     app.router.add_post(f"/{calls.CLEAR_RECOVERY}", clear_recovery)
 

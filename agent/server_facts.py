@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from agent import log
+from agent import archive_timeout, log
 from agent.sql import Connection, rows
 from pgwarden.contract import server_facts as known
 from pgwarden.contract.server_facts import Locale, ServerFacts, TablespacePlace
@@ -73,7 +73,7 @@ class Reader:
 
 async def read(connection: Connection, data_directory: str) -> ServerFacts:
     settings = {row["name"]: row["setting"] for row in await rows(connection, _SETTINGS)}
-    version = int(settings["server_version_num"])
+    version, timeout = int(settings["server_version_num"]), await archive_timeout.read(connection)
     return ServerFacts(
         version_num=version,
         bin_dir=_path(await _first(connection, _BIN_DIR)),
@@ -83,6 +83,7 @@ async def read(connection: Connection, data_directory: str) -> ServerFacts:
         data_checksums={"on": True, "off": False}.get(settings.get("data_checksums", "")),
         block_size=_number(settings.get("block_size")),
         wal_segment_size=_number(settings.get("wal_segment_size")),
+        archive_timeout=timeout.told() if timeout else None,
         config_file=_path(settings.get("config_file")),
         hba_file=_path(settings.get("hba_file")),
         libc=libc(str(await _first(connection, _VERSION))),

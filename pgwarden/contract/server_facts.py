@@ -18,6 +18,7 @@ MOST_TEXT, MOST_PATH = 128, 1024  # characters
 
 Text = Annotated[str, msgspec.Meta(max_length=MOST_TEXT)]
 Path = Annotated[str, msgspec.Meta(max_length=MOST_PATH)]
+SetBy = Literal["default", "pgwarden", "user"]
 Libraries = Annotated[tuple[Path, ...], msgspec.Meta(max_length=MOST_LIBRARIES)]
 
 
@@ -39,6 +40,12 @@ class TablespacePlace(Shape, frozen=True, kw_only=True):
     location: Path  # relative: in the data directory
 
 
+class ArchiveTimeout(Shape, frozen=True, kw_only=True):
+    seconds: Count  # in force
+    set_by: SetBy
+    own: Count | None = None  # seconds that pgwarden has set; beside a user's value they are to be taken back
+
+
 class ServerFacts(Shape, frozen=True, kw_only=True):
     version_num: Count | None = None  # 170002
     bin_dir: Path | None = None  # of its programs
@@ -48,6 +55,7 @@ class ServerFacts(Shape, frozen=True, kw_only=True):
     data_checksums: bool | None = None
     block_size: Count | None = None  # bytes
     wal_segment_size: Count | None = None  # bytes
+    archive_timeout: ArchiveTimeout | None = None
     config_file: Path | None = None
     hba_file: Path | None = None
     libc: Literal["glibc", "musl"] | None = None

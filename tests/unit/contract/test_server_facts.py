@@ -46,12 +46,19 @@ class Server:
         found = self._answer(text)
 
         class Cursor:
+            async def fetchone(self) -> dict[str, Any] | None:
+                return found[0] if found else None
+
             async def fetchall(self) -> list[dict[str, Any]]:
                 return found
 
         return Cursor()
 
     def _answer(self, text: str) -> list[dict[str, Any]]:
+        if "pg_file_settings" in text:
+            return [{"sourcefile": "/data/postgresql.auto.conf", "setting": "60000ms"}]
+        if "archive_timeout" in text:
+            return [{"setting": "60", "source": "configuration file"}]
         if "FROM pg_settings" in text:
             seen = {name: value for name, value in SETTINGS.items() if self.superuser or name not in HIDDEN}
             return [{"name": name, "setting": value} for name, value in seen.items()]
@@ -101,6 +108,7 @@ async def test_what_the_agent_reads_is_read_from_the_repositorys_status(tmp_path
     assert server_facts.of(repository) == sent
     assert (sent.major, sent.bin_dir, sent.database_count) == (17, "/opt/pg/bin", databases)
     assert sent.shared_preload_libraries == ("pg_stat_statements", "$libdir/timescaledb")
+    assert (sent.archive_timeout.set_by, sent.archive_timeout.own) == ("pgwarden", 60)
     assert (sent.libc, sent.libc_version) == ("glibc", "2.36")
     assert sum(one.database_count for one in sent.locales) == databases
     assert all(len(one.databases) <= server_facts.MOST_NAMES for one in sent.locales)
@@ -172,6 +180,7 @@ def test_the_status_has_a_field_for_each_fact_and_room_for_the_longest():
             assert mine.get("maxItems") == told[name].get("maxItems"), name
 
     compare(ServerFacts, found)
+    compare(server_facts.ArchiveTimeout, found["properties"]["archiveTimeout"])
     compare(Locale, found["properties"]["locales"]["items"])
     compare(server_facts.TablespacePlace, found["properties"]["tablespaces"]["items"])
 
