@@ -136,7 +136,7 @@ class Agent:
             await asyncio.sleep(TELL_SECONDS)
 
     async def _keep_configured(self, postgres: Postgres) -> None:
-        from agent.postgres import PostgresError
+        from agent.sql import PostgresError
 
         stanza = self._settings.stanza
         role = os.environ.get(identity.ROLE, "") if os.environ.get(identity.TOKEN) == identity.TOKEN_FILE else ""

@@ -90,8 +90,9 @@ def application(
             seen = await postgres.look()
             relays = relay is not None and relay.works
             found = replace(
-                found, postgres=seen.postgres, archiver=seen.archiver, unarchived=seen.unarchived, relays=relays
-            )
+                found, postgres=seen.postgres, archiver=seen.archiver, unarchived=seen.unarchived, relays=relays,
+                facts=seen.facts,
+            )  # fmt: skip
         return _json(found)
 
     app.router.add_get(f"/{calls.STATUS}", status)
@@ -111,7 +112,7 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
 
 def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None) -> None:
     from agent import fence  # psycopg is ten megabytes that the repository host has no use for
-    from agent.postgres import PostgresError
+    from agent.sql import PostgresError
 
     closer = fence.Closer(postgres)
 
@@ -123,14 +124,21 @@ def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | Non
         relayed = partial(relay.holds, repo) if relay and repo else None
         return _json(await fence.fence(postgres, seconds, relayed))
 
-    async def clear_recovery(_request: web.Request) -> web.Response:
+    async def checkpoint(_request: web.Request) -> web.Response:
         try:
-            return _json(await postgres.clear_recovery())
+            return _json(await postgres.checkpoint())
         except PostgresError as error:
             return _json(Outcome(error=str(error)))
 
+    async def archive_timeout(request: web.Request) -> web.Response:
+        raw = request.query.get("seconds", "")
+        if not (raw.isascii() and raw.isdigit() and len(raw) < 6):
+            raise web.HTTPBadRequest(text=f"seconds must be a number of seconds, not {raw!r}\n")
+        return _json(await postgres.archive_timeout(int(raw)))
+
+    app.router.add_post(f"/{calls.ARCHIVE_TIMEOUT}", archive_timeout)
     app.router.add_post(f"/{calls.FENCE}", close_fence)
-    app.router.add_post(f"/{calls.CLEAR_RECOVERY}", clear_recovery)
+    app.router.add_post(f"/{calls.CHECKPOINT}", checkpoint)
 
 
 def _seconds(request: web.Request, name: str, default: str = "") -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pgwarden import storages
-from pgwarden.api import names, outside
+from pgwarden.api import archive_timeout, names, outside
 from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import commands
@@ -33,7 +33,6 @@ MAXIMUM_LAG = 1024 * 1024
 _MOST = 256 * 1024
 #: Users' parameters win over these, and these over Patroni's.
 DEFAULTS: dict[str, str | int] = {
-    "archive_timeout": "60s",
     "password_encryption": "scram-sha-256",
     "wal_level": "replica",
 }
@@ -57,7 +56,7 @@ def role(spec: PostgresClusterSpec) -> str:
 
 def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
     """The configuration that all members share. Patroni's pause is autofail off."""
-    parameters = DEFAULTS | dict(sorted(spec.parameters.items()))
+    parameters = DEFAULTS | _archive_timeout(spec) | dict(sorted(spec.parameters.items()))
     parameters |= {
         "archive_mode": "on",
         "archive_command": commands.archive_command(names.stanza(cluster), role(spec)),
@@ -78,6 +77,12 @@ def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
         },
     }
     return made | {"pause": True} if paused else made
+
+
+def _archive_timeout(spec: PostgresClusterSpec) -> dict[str, str | int]:
+    """Of spec.repository; nothing where it is off."""
+    seconds = archive_timeout.seconds(msgspec.convert(spec.repository, RepositorySpec).archive_timeout)
+    return {"archive_timeout": f"{seconds}s"} if seconds else {}
 
 
 def local(cluster: str, spec: PostgresClusterSpec) -> str:

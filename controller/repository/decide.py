@@ -7,6 +7,7 @@ from datetime import datetime
 
 from controller.repository import segment, storages
 from controller.repository.facts import RepositoryFacts
+from pgwarden.api import archive_timeout
 from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import info as pgbackrest_info
 from pgwarden.storages import explain
@@ -107,6 +108,25 @@ def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:
                 f"Repository of its own, or restore the old one",
             )
     return None
+
+
+def wants_archive_timeout(facts: RepositoryFacts) -> int | None:
+    """The seconds that the primary's agent is to bring archive_timeout to; None where all is as it should be.
+
+    Patroni writes PostgreSQL's configuration itself. A user's value stays, and ours beside it goes.
+    """
+    primary = facts.primary
+    told = primary and primary.answer and primary.answer.facts and primary.answer.facts.archive_timeout
+    if not told or not primary or primary.facts is None or primary.facts.configured_by == "Patroni":
+        return None
+    if foreign_cluster(facts) is not None:
+        return None
+    wanted = archive_timeout.seconds(facts.spec.archive_timeout)
+    if wanted is None:
+        return None
+    if told.set_by == "user" or not wanted:
+        return 0 if told.own is not None else None
+    return wanted if told.own != wanted else None
 
 
 def archiving(facts: RepositoryFacts) -> ConditionVerdict:

@@ -11,6 +11,7 @@ from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import objects
+from pgwarden.contract import server_facts
 from pgwarden.contract.status import Archiver
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 from pgwarden.rules import backup_sets
@@ -59,7 +60,7 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
         "nextScheduledBackup": facts.next_scheduled or None,
         segment.FIELD: segment.kept(facts, archives=decide.archiving(facts).status is True),
     }
-    return after | _of_primary(facts) | _of_repository(facts, before, sets)
+    return after | _of_primary(facts) | _of_server(facts, foreign=foreign) | _of_repository(facts, before, sets)
 
 
 def _of_primary(facts: RepositoryFacts) -> Object:
@@ -71,6 +72,12 @@ def _of_primary(facts: RepositoryFacts) -> Object:
         "systemIdentifier": facts.primary.postgres.system_identifier,
         "postgresVersion": facts.primary.postgres.server_version,
     }
+
+
+def _of_server(facts: RepositoryFacts, *, foreign: bool) -> Object:
+    """What a recovery will want to know. What was known last, while no primary tells, or another cluster's does."""
+    told = facts.primary and facts.primary.answer and facts.primary.answer.facts
+    return {server_facts.FIELD: server_facts.entry(told)} if told and not foreign else {}
 
 
 def _sets(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> dict[str, list[Object]]:

@@ -14,6 +14,7 @@ from controller.restore.verdict import SLOW, StepVerdict, fail, wait
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PodFacts
 from pgwarden.api.objects import Object
+from pgwarden.contract import server_facts
 
 
 def make(facts: RestoreFacts) -> Plan | StepVerdict:
@@ -81,7 +82,7 @@ def _from_pod(
         "scheduling": render.scheduling(template, pod["spec"].get("nodeName", "")),
         "security": security,
         "own_volume": not _runs_as_user(pod, known, security),
-    } | _server(pod, known)
+    } | _server(facts, pod, known)
     base |= plans.claim_parts(claim)
     base["new_spec"] = _new_spec(facts, base["claim_spec"])
     if found is None:
@@ -102,13 +103,16 @@ def _from_pod(
     )
 
 
-def _server(pod: Object, known: PodFacts) -> dict[str, Any]:
+def _server(facts: RestoreFacts, pod: Object, known: PodFacts) -> dict[str, Any]:
     """The workload's own PostgreSQL, which recovers on the new volume."""
+    known_before = server_facts.of(facts.repository)
     container: Object = next((one for one in pod["spec"]["containers"] if one["name"] == known.container), {})
     return {
         "image": str(container.get("image", "")),
         "image_pull_policy": str(container.get("imagePullPolicy", "")),
         "server_environment": server_environment(container),
+        "bin_directory": known_before.bin_dir or "",
+        "preload": list(known_before.shared_preload_libraries),
     }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterable
 from datetime import timedelta
 
 import msgspec
@@ -11,9 +9,8 @@ import msgspec
 from controller import operations, pods
 from controller.recovery import target
 from controller.recovery.hindrance import Hindrance
-from controller.recovery.order import volume_root
 from controller.recovery.plan import Plan
-from controller.restore import planning, proof, render, workload
+from controller.restore import elsewhere, planning, proof, render, workload
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
@@ -34,7 +31,6 @@ from pgwarden.api import names
 from pgwarden.api import target as forms
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
-from pgwarden.contract.calls import Tablespace
 
 FENCE_SECONDS = 60
 
@@ -98,18 +94,19 @@ def _names(plan: Plan) -> dict[str, object]:
 def fenced(facts: RestoreFacts) -> StepVerdict:
     """A target up to now is reachable only when a later transaction has been archived: one is made and waited for."""
     if facts.spec.target is not None and facts.spec.target.immediate:
-        return not_needed("not needed: the target is the end of a backup, which is archived")
+        return elsewhere.refusal(facts, None) or not_needed(
+            "not needed: the target is the end of a backup, which is archived"
+        )
     answer = facts.fenced
     if answer is None:
         pod = _primary(facts)
         if pod is None or not pod_ip(pod) or pods.has_ended(pod):
-            return _archived_only(facts, "no PostgreSQL pod is running")
+            return elsewhere.refusal(facts, None) or _archived_only(facts, "no PostgreSQL pod is running")
         return _ask(facts, pod)
-    plan, tablespaces = facts.planned, answer.tablespaces or ()
-    elsewhere = _tablespace_elsewhere(plan, tablespaces)
-    if elsewhere:
-        return elsewhere
-    plan = msgspec.structs.replace(plan, tablespaces=_folders(tablespaces))
+    refused = elsewhere.refusal(facts, answer)
+    if refused:
+        return refused
+    plan = msgspec.structs.replace(facts.planned, tablespaces=elsewhere.folders(facts, answer))
     if answer.ok:
         ahead = target.beyond(facts.spec, answer.lsn or "")
         if ahead:
@@ -129,26 +126,6 @@ def _ask(facts: RestoreFacts, pod: Object) -> StepVerdict:
     text += f" into storage {storage}" if storage else ""
     text += f"; after {until} ({FENCE_SECONDS} s) the restore continues with what is archived"
     return act(call, "Fencing", text)
-
-
-def _folders(tablespaces: Iterable[Tablespace]) -> list[str]:
-    return [one.location for one in tablespaces if one.location.startswith("/")]
-
-
-def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Tablespace]) -> StepVerdict | None:
-    """One volume is restored: tablespaces in folders of it come back, others would go nowhere."""
-    root = volume_root(plan.facts, plan.mounts)
-    for one in tablespaces:
-        location = posixpath.normpath(one.location)
-        # A relative one is in the data directory (allow_in_place_tablespaces).
-        if location.startswith("/") and posixpath.commonpath([root, location]) != posixpath.normpath(root):
-            return fail(
-                "TablespaceElsewhere",
-                f"tablespace {one.name} is in {location}, but a restore replaces only the volume at {root}. "
-                f"Move it into a folder of that volume (CREATE TABLESPACE there, ALTER … SET TABLESPACE), or restore "
-                f"by hand",
-            )
-    return None
 
 
 def _primary(facts: RestoreFacts) -> Object | None:

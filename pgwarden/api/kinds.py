@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pgwarden.api import postgres_majors
+from pgwarden.api import archive_timeout, postgres_majors
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -76,6 +76,7 @@ class RepositorySpec(Model, frozen=True, kw_only=True):
     resources: dict[str, Any] | None = None  # of the host and of backup and restore Jobs
     sidecar_resources: dict[str, Any] | None = None
     service_account_name: str = ""
+    archive_timeout: str = archive_timeout.DEFAULT  # of PostgreSQL, where the user has not set it; off: left alone
     cloneable_from: list[str] = []  # namespaces besides its own; "*" is all
 
     @property

@@ -21,7 +21,18 @@ from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
 
 POLL = 1.0  # seconds between two looks
-STEPS = ("Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp")
+STEPS = (
+    "Validated",
+    "Fenced",
+    "VolumeReady",
+    "Restored",
+    "Replayed",
+    "Stopped",
+    "Recovered",
+    "Swapped",
+    "Started",
+    "BackedUp",
+)
 #: Phases that end the wait, and whether well. A change of its spec may mend a cluster that is Failed.
 _ENDS = {"Completed": True, "Failed": False}
 #: A Repository is Ready only once a labelled pod runs; before that its storage can be reached, or cannot.

@@ -9,8 +9,9 @@ from pgwarden.contract.shape import Shape, Time
 from pgwarden.contract.status import Status
 
 #: All that is answered beside a status.
-STATUS, STANZA_CREATE, FENCE, CLEAR_RECOVERY = "status", "stanza-create", "fence", "clear-recovery"
+STATUS, STANZA_CREATE, FENCE = "status", "stanza-create", "fence"
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
+ARCHIVE_TIMEOUT = "archive-timeout"
 
 
 class Reply(Shape, frozen=True, kw_only=True):
@@ -35,6 +36,7 @@ class Fenced(Reply, frozen=True, kw_only=True):
     lsn: str | None = None
     time: Time | None = None
     tablespaces: tuple[Tablespace, ...] | None = None
+    wal_directory: str | None = None  # where pg_wal is not in the data directory; see server_facts
 
 
 Answer = TypeVar("Answer", bound=Shape)
@@ -73,9 +75,9 @@ def fence(seconds: float, *, repo: int = 0, every: float = 0) -> Call[Fenced]:
     return Call(f"{FENCE}?timeout={seconds:g}{more}", Fenced)
 
 
-def clear_recovery() -> Call[Outcome]:
-    """Take a restore's target out of postgresql.auto.conf."""
-    return Call(CLEAR_RECOVERY, Outcome)
+def archive_timeout(seconds: int) -> Call[Outcome]:
+    """Set it where nobody else has, or take back (0) what was set; `output` says what was done, if anything."""
+    return Call(f"{ARCHIVE_TIMEOUT}?seconds={seconds}", Outcome)
 
 
 def checkpoint() -> Call[Outcome]:

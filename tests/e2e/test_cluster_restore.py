@@ -12,7 +12,7 @@ from harness.waiting import until
 
 FINGERPRINT = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM accounts"
 UNDO = Path(__file__).resolve().parents[2] / "demo" / "undo.sh"
-ORDER = ["Fenced", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp"]
+ORDER = ["Fenced", "Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started", "BackedUp"]
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,7 @@ REPOSITORY = [
     ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {"name": ".."}}}),
     ("schema", "spec.encryption.secretRef.key", {"encryption": {"secretRef": {"name": "x", "key": "a/b"}}}),
     ("schema", "spec.postgres.port", {"postgres": {"port": 0}}),
+    *(("archiveTimeout", "spec.archiveTimeout", {"archiveTimeout": value}) for value in ("5s", "2d", "soon")),
     ("retention", "spec.retention.full", {"retention": {"fullType": "time"}}),
     ("retention", "spec.retention.full", {"retention": {"full": 7}, "options": ["--repo1-retention-full=7"]}),
     ("options", "spec.options", {"options": "--process-max=4"}),

@@ -6,6 +6,7 @@ import copy
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from controller.recovery.plan import Plan, Volume
 from controller.restore import planning, steps_prepare
@@ -97,6 +98,61 @@ def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned
     assert said(found) == verdict
     assert found.kind == "done" or f"tablespace fast is in {location}" in found.message
     assert found.kind == "fail" or found.plan.tablespaces == [location] * location.startswith("/")
+
+
+WAL_ELSEWHERE = ("fail", "WalElsewhere")
+
+
+def mounting(facts: RestoreFacts, **mounts: str) -> RestoreFacts:
+    """*facts* with further mounts in the PostgreSQL container: volume=path."""
+    pods = copy.deepcopy(facts.pods)
+    (container,) = (c for p in pods if p["metadata"]["name"] == "pg-0" for c in p["spec"]["containers"])
+    container["volumeMounts"] += [{"name": name, "mountPath": path} for name, path in mounts.items()]
+    return replace(facts, pods=pods)
+
+
+@pytest.mark.parametrize(
+    ("directory", "mounts", "verdict"),
+    [
+        (None, {}, ("done", "Archived")),
+        ("/wal/pg_wal", {"wal": "/wal"}, WAL_ELSEWHERE),
+        ("/var/lib/postgresql/data/wal", {}, ("done", "Archived")),
+        ("/var/lib/postgresql/data/wal/x", {"wal": "/var/lib/postgresql/data/wal"}, WAL_ELSEWHERE),
+        ("/var/lib/postgresql/data/pgdata/pg_wal", {"wal": "/var/lib/postgresql/data/pgdata/pg_wal"}, WAL_ELSEWHERE),
+        ("/somewhere", {}, WAL_ELSEWHERE),
+    ],
+    ids=["in the data directory", "a link to another volume", "a link on the same volume",
+         "a link to a volume within the volume", "a volume on pg_wal itself", "a link into the image"],
+)  # fmt: skip
+@pytest.mark.parametrize("lives", [True, False], ids=["PostgreSQL says so", "it was known before PostgreSQL died"])
+def test_pg_wal_on_another_volume_is_refused_before_anything_stops(planned, lives, directory, mounts, verdict):
+    facts = mounting(planned, **mounts)
+    if lives:
+        facts = replace(facts, answers={calls.FENCE: Fenced(ok=True, tablespaces=(), wal_directory=directory)})
+    else:
+        status = {"postgres": {"walDirectory": directory} if directory else {}}
+        facts = replace(facts, repository=facts.repository | {"status": status})
+        facts = replace(facts, answers={calls.FENCE: Fenced(error="connection refused")})
+        verdict = verdict if verdict == WAL_ELSEWHERE else ("done", "ArchivedOnly")
+    found = steps_prepare.fenced(facts)
+    assert said(found) == verdict
+    assert found.kind == "done" or f"pg_wal is in {directory}, on another volume" in found.message
+
+
+@pytest.mark.parametrize("known", [{"walDirectory": "/wal"}, {"tablespaces": [{"name": "fast", "location": "/fast"}]}])
+def test_what_is_elsewhere_is_refused_also_where_nobody_is_asked(planned, known):
+    facts = replace(planned, repository=planned.repository | {"status": {"postgres": known}})
+    immediate = replace(facts, spec=RestoreSpec(repository="hippo", target=RestoreTarget(immediate=True)))
+    dead = changed_pod(facts, labels={})
+    for one in (immediate, dead):
+        assert steps_prepare.fenced(one).reason in {"WalElsewhere", "TablespaceElsewhere"}
+
+
+def test_into_a_new_claim_pg_wal_may_go(planned):
+    spec = RestoreSpec(repository="hippo", volume_claim="copy")
+    facts = replace(planned, spec=spec, plan=structs.replace(planned.planned, workload=""))
+    answer = Fenced(ok=True, tablespaces=(), wal_directory="/wal/pg_wal")
+    assert steps_prepare.fenced(replace(facts, answers={calls.FENCE: answer})).kind == "done"
 
 
 @pytest.mark.parametrize(("wanted", "kind"), [("0/9000000", "done"), ("0/9000001", "fail"), ("2/0", "fail")])
