@@ -41,6 +41,15 @@ class Ending(Model, frozen=True, kw_only=True):
     step: str
 
 
+class Undone(Model, frozen=True, kw_only=True):
+    """What an undo brings back: found in Validated, as the other Restore and sets may go meanwhile."""
+
+    restore: str
+    set: str
+    timeline: int
+    stopped: str = ""  # RFC 3339
+
+
 class Plan(Model, frozen=True, kw_only=True):
     restore: str
     restore_uid: str
@@ -77,6 +86,11 @@ class Plan(Model, frozen=True, kw_only=True):
     own_volume: bool = False  # whether root must give the new volume to PostgreSQL's user first
     tablespaces: list[str] = msgspec.field(default_factory=list)  # their folders, on the data volume
     last_replay: str = ""
+    undone: Undone | None = None
+    #: The timeline and WAL position that PostgreSQL was on, and when it was stopped: what an undo of this goes by.
+    timeline_before: int = 0
+    lsn_before: str = ""
+    stopped: str = ""
     ending: Ending | None = None
 
     @property

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
+
 from controller.pods import has_ended
 from controller.recovery import target
 from controller.recovery.plan import Plan, Volume
 from controller.restore import cluster_members, render, volume_swap, workload
 from controller.restore.facts import RestoreFacts, claims_of, is_going, pod_ip, pods_of
 from controller.restore.verdict import Delete, StepVerdict, act, done, fail, wait
+from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 
@@ -35,7 +38,11 @@ def stopped(facts: RestoreFacts) -> StepVerdict:
         if change and change.action:
             return act(change.action, "Protecting", change.message)
     held = hold(facts, plan) or (cluster_members.release(facts, facts.members) if facts.members else None)
-    return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods have ended")
+    if held:
+        return held
+    at = conditions.timestamp(facts.now)
+    text = f"{workload.title(plan)} is scaled to 0 and its pods have ended"
+    return done("Stopped", text, plan=msgspec.structs.replace(plan, stopped=at), stoppedTime=at)
 
 
 def _changed(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
