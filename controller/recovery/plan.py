@@ -51,6 +51,15 @@ class Ending(Model, frozen=True, kw_only=True):
     step: str
 
 
+class Undone(Model, frozen=True, kw_only=True):
+    """What an undo brings back: found in Validated, as the other Restore and sets may go meanwhile."""
+
+    restore: str
+    set: str
+    timeline: int
+    stopped: str = ""  # RFC 3339
+
+
 class Plan(Model, frozen=True, kw_only=True):
     restore: str
     restore_uid: str
@@ -93,6 +102,11 @@ class Plan(Model, frozen=True, kw_only=True):
     bin_directory: str = ""
     preload: list[str] = msgspec.field(default_factory=list)
     recovered: Recovered | None = None
+    undone: Undone | None = None
+    #: The timeline and WAL position that PostgreSQL was on, and when it was stopped: what an undo of this goes by.
+    timeline_before: int = 0
+    lsn_before: str = ""
+    stopped: str = ""
     ending: Ending | None = None
 
     @property

@@ -12,7 +12,7 @@ from controller.context import Context
 from controller.pods import has_ended
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
-from controller.restore import cluster_members, steps, workload
+from controller.restore import cluster_members, steps, undone, workload
 from controller.restore.carried_plans import Carried
 from controller.restore.facts import Answers, Members, RestoreFacts, claims_of, is_going, pod_ip, pods_of
 from controller.restore.steps import Need
@@ -30,6 +30,7 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     """*carried* knows which plans on workloads are ours: with any other, a workload is as one without."""
     namespace, spec = restore["metadata"]["namespace"], msgspec.convert(restore["spec"], RestoreSpec)
     plan = plans.of_restore(restore)
+    spec = undone.spec_of(spec, plan)
     needs = steps.needs(restore, plan)
     read = _Reader(context, namespace)
     repository = await read.find("repositories", spec.repository)

@@ -129,10 +129,20 @@ def backup(plan: Plan, spec: RestoreSpec, namespace: str) -> Object:
                 names.LABEL_RESTORE: plan.restore,
             },
             # A new one, though an earlier Restore of the name may have asked for the same.
-            "annotations": {names.ANNOTATION_RUN_AGAIN: plan.restore_uid} | _done_by(plan),
+            "annotations": {names.ANNOTATION_RUN_AGAIN: plan.restore_uid} | _done_by(plan) | _undone_by(plan),
         },
         "spec": wanted,
     }
+
+
+def _undone_by(plan: Plan) -> dict[str, str]:
+    """What an undo goes by, should the Restore be gone: the Backup takes it into the repository, on its set."""
+    told = {
+        names.ANNOTATION_TIMELINE_BEFORE: str(plan.timeline_before or ""),
+        names.ANNOTATION_LSN_BEFORE: plan.lsn_before,
+        names.ANNOTATION_STOPPED: plan.stopped,
+    }
+    return {key: value for key, value in told.items() if value}
 
 
 # --- the recovery --------------------------------------------------------------------------------------------------

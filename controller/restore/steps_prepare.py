@@ -10,7 +10,7 @@ from controller import operations, pods
 from controller.recovery import target
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan
-from controller.restore import elsewhere, planning, proof, render, workload
+from controller.restore import elsewhere, planning, proof, render, undone, workload
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
@@ -46,6 +46,10 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     if facts.info is None:
         return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}")
     info = facts.stanza
+    undoing = undone.resolve(facts, info) if info else None
+    if isinstance(undoing, Hindrance):
+        return hindered(undoing)
+    facts = undone.resolved(facts, undoing)
     storage = target.storage(facts.spec, facts.repo_spec, info, facts.now)
     if isinstance(storage, Hindrance):
         return hindered(storage)
@@ -55,13 +59,16 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     plan = planning.make(facts)
     if isinstance(plan, StepVerdict):
         return plan
-    plan = msgspec.structs.replace(plan, storage=storage)
+    before = undone.newest_timeline(info) if info and plan.in_place else None
+    plan = msgspec.structs.replace(plan, storage=storage, undone=undoing, timeline_before=before or 0)
     where = f"claim {plan.claim} of {workload.title(plan)}" if plan.in_place else f"a new claim {plan.new_claim}"
-    text = f"restoring {_wanted(facts)} into {where}"
+    wanted = undone.title(undoing) if undoing else _wanted(facts)
+    text = f"restoring {wanted} into {where}"
     if storage:
         others = " and ".join(f"storage {name}" for name in target.away(facts.repo_spec, info))
         text += f", from storage {storage}" + (f"; {others} cannot be read" if others else "")
-    return done("Valid", text, plan=plan, **_names(plan))
+    told = {"timelineBefore": before} if before else {}
+    return done("Valid", text, plan=plan, **_names(plan), **told)
 
 
 def _wanted(facts: RestoreFacts) -> str:
@@ -112,7 +119,8 @@ def fenced(facts: RestoreFacts) -> StepVerdict:
         if ahead:
             return hindered(ahead)
         text = f"all up to {answer.time} is archived (segment {answer.wal})"
-        return done("Archived", text, plan=plan)
+        plan, told = undone.marked(plan, answer)
+        return done("Archived", text, plan=plan, **told)
     return _archived_only(facts, answer.error or "")
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from controller.pods import has_ended
 from controller.recovery import target
 from controller.recovery.plan import Plan, Volume
 from controller.restore import cluster_members, render, steps_recover, volume_swap, workload
 from controller.restore.facts import RestoreFacts, claims_of, is_going, pod_ip, pods_of
 from controller.restore.verdict import Ask, Delete, StepVerdict, act, done, fail, wait
+from controller.runtime import conditions
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 
@@ -37,7 +40,11 @@ def stopped(facts: RestoreFacts) -> StepVerdict:
         if flushed:
             return flushed
     held = hold(facts, plan)
-    return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods have ended")
+    if held:
+        return held
+    at = conditions.timestamp(facts.now)
+    text = f"{workload.title(plan)} is scaled to 0 and its pods have ended"
+    return done("Stopped", text, plan=msgspec.structs.replace(plan, stopped=at), stoppedTime=at)
 
 
 def _out_of_reach(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:

@@ -130,6 +130,7 @@ class NewVolume(Model, frozen=True, kw_only=True):
 
 class RestoreSpec(Model, frozen=True, kw_only=True):
     repository: str
+    undo: str = ""  # name of the Restore whose state before is brought back; instead of target, set, target_timeline
     target: RestoreTarget | None = None
     target_timeline: str = ""
     set: str = ""
@@ -138,7 +139,7 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     volume_claim: str = ""  # restore into a new PVC of this name and touch nothing else
     new_volume: NewVolume | None = None
     keep_old_volume: bool = True
-    recovery_timeout_seconds: int = 3600
+    recovery_timeout_seconds: int = 3600  # of standstill; the one field that may be changed
     reenable_autofail: bool = False
 
 

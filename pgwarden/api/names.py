@@ -70,6 +70,11 @@ ANNOTATION_DONE = f"{GROUP}/done"
 ANNOTATION_RUN_AGAIN = f"{GROUP}/run-again"
 #: On what a Restore leaves behind (its Backup, the claim it keeps): api.records.order_of that Restore.
 ANNOTATION_RESTORE_ORDER = f"{GROUP}/restore-order"
+#: On the Backup after a Restore: the timeline and the WAL position that PostgreSQL was on before it, and when it was
+#: stopped (RFC 3339).
+ANNOTATION_TIMELINE_BEFORE = f"{GROUP}/timeline-before"
+ANNOTATION_LSN_BEFORE = f"{GROUP}/lsn-before"
+ANNOTATION_STOPPED = f"{GROUP}/stopped"
 #: Finalizer on a Backup with deletionPolicy Delete: its set is expired before the object goes.
 FINALIZER_EXPIRE = f"{GROUP}/expire"
 #: pgBackRest's own annotations on a backup set: uid and name of the Backup object that asked for it, and what it asked
@@ -80,6 +85,9 @@ PGBACKREST_ANNOTATION_ORDER = "pgwarden-order"
 PGBACKREST_ANNOTATION_RESTORE_UID = "pgwarden-restore-uid"
 PGBACKREST_ANNOTATION_RESTORE = "pgwarden-restore"
 PGBACKREST_ANNOTATION_RESTORE_ORDER = "pgwarden-restore-order"
+PGBACKREST_ANNOTATION_TIMELINE_BEFORE = "pgwarden-timeline-before"
+PGBACKREST_ANNOTATION_LSN_BEFORE = "pgwarden-lsn-before"
+PGBACKREST_ANNOTATION_STOPPED = "pgwarden-stopped"
 
 # --- in a PostgreSQL pod, a repository host and a Job: the same paths everywhere -----------------------------
 TOOLS_DIR = "/pgwarden/tools"  # self-contained pgBackRest; its interpreter and rpath point here
