@@ -45,7 +45,7 @@ STEPS = {
     "Recovered": _step(steps_finish.recovered, Need.AGENT, in_place=True),
     "BackedUp": _step(steps_finish.backed_up, Need.MEMBERS, Need.BACKUP, in_place=True),
 }
-_UNDOING = frozenset({Need.ALL_PODS, Need.AGENT})
+_UNDOING = frozenset({Need.ALL_PODS, Need.AGENT, Need.MEMBERS})
 
 
 def needs(restore: Object, plan: Plan | None) -> frozenset[Need]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from controller import owned
 from controller.recovery.plan import Plan
-from controller.restore import proof, steps_prepare, steps_switch, volume_swap, workload
+from controller.restore import cluster_members, proof, steps_prepare, steps_switch, volume_swap, workload
 from controller.restore.facts import RestoreFacts, is_going
 from controller.restore.verdict import SLOW, Delete, StepVerdict, act, done, wait
 from pgwarden.api.objects import Object
@@ -122,6 +122,9 @@ def _start(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
         return None
     text = f"scaling {workload.title(plan)} to {plan.replicas}"
     if not workload.is_started(plan, found):
+        told = cluster_members.take_back(facts, facts.members) if facts.members else None
+        if told:
+            return told
         return act(workload.start(plan, found), "Starting", text)
     settling = proof.settle(facts)
     return act(settling or workload.unmark(plan, found), "Starting", f"{workload.title(plan)} is unchanged")

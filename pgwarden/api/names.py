@@ -51,6 +51,9 @@ ANNOTATION_RECLAIM = f"{GROUP}/reclaim-policy"
 #: On the PersistentVolume that a Restore has restored into: that Restore's uid, once it has recovered or is undone.
 #: Users cannot write there, and bring the Restore's mark back on the workload (`kubectl rollout undo`): that is over.
 ANNOTATION_SETTLED_BY = f"{GROUP}/settled-by"
+#: On Patroni's CLUSTER-config while its `initialize` is that of a restored cluster: `UID/IDENTIFIER`, the Restore that
+#: wrote it and the system identifier before, which returns where that Restore is undone.
+ANNOTATION_INITIALIZED_BEFORE = f"{GROUP}/initialized-before"
 #: Set on a claim while a Restore waits until it is bound: when the binder was last reminded of it.
 ANNOTATION_NUDGED = f"{GROUP}/nudged"
 #: On a claim that a Restore has made: the uid of that Restore.
