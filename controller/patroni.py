@@ -114,13 +114,13 @@ def local(cluster: str, spec: PostgresClusterSpec) -> str:
     return _text(made)
 
 
-def bootstrap(cluster: str, spec: PostgresClusterSpec) -> str:
-    """bootstrap.yml: read once, by the instance that is the first of all."""
+def bootstrap(cluster: str, spec: PostgresClusterSpec, *, copy: bool = False) -> str:
+    """bootstrap.yml: read once, by the instance that is the first of all. *copy*: begin.sh has filled its folder."""
     made: Object = {
         "dcs": dynamic(cluster, spec, paused=False),
         "post_bootstrap": f"{names.CLUSTER_CONF}/after-bootstrap.sh",
     }
-    if spec.data_source is None:
+    if not copy:
         auth = [{"auth-host": "scram-sha-256"}, {"auth-local": "peer"}]
         made["initdb"] = [{"encoding": "UTF8"}, *auth, "data-checksums"]
     else:

@@ -36,7 +36,8 @@ class Sources:
         #: path of a clone's Secret → when it was brought up to date last.
         self._written: dict[str, float] = {}
 
-    async def read(self, wanted: DataSource, namespace: str) -> Source:
+    async def read(self, wanted: DataSource, namespace: str, *, refresh: bool = False) -> Source:
+        """*refresh*: what it holds is read anew; else that may be ten seconds old."""
         where = wanted.namespace or namespace
         repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         if repository is None or not rules.allows(repository, namespace):
@@ -46,7 +47,7 @@ class Sources:
         if not address:
             return Source(repository, error="its repository host has no running pod")
         try:
-            answer = await self._context.agents.host((where, wanted.repository), address, calls.status())
+            answer = await self._context.agents.host((where, wanted.repository), address, calls.status(refresh=refresh))
             if answer.info_error:
                 return Source(repository, error=answer.info_error)
             listed = [answer.info] if answer.info else []

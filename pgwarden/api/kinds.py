@@ -77,6 +77,12 @@ class RepositorySpec(Model, frozen=True, kw_only=True):
     sidecar_resources: dict[str, Any] | None = None
     service_account_name: str = ""
     cloneable_from: list[str] = []  # namespaces besides its own; "*" is all
+    on_existing_backups: str = "Refuse"  # Refuse | Recover: a new PostgreSQL over what an earlier one has left there
+
+    @property
+    def recovers(self) -> bool:
+        """Whether a new PostgreSQL begins with what an earlier one has left in the repository."""
+        return self.on_existing_backups == "Recover"
 
     @property
     def storages(self) -> tuple[str, ...]:

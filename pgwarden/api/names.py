@@ -62,6 +62,10 @@ ANNOTATION_RESTORE_UID = f"{GROUP}/restore-uid"
 ANNOTATION_DELETE_IN_USE = f"{GROUP}/delete-in-use"
 #: Set on a Backup made by a schedule: the time it was due, RFC 3339.
 ANNOTATION_DUE = f"{GROUP}/due"
+#: On the volume claim of a PostgresCluster's first instance, to `own-repository`: it begins with what an earlier
+#: cluster has left in the cluster's own Repository.
+ANNOTATION_ORIGIN = f"{GROUP}/origin"
+ORIGIN_OWN = "own-repository"
 #: On an instance's pod template: hash of all that takes a new pod to come into force.
 ANNOTATION_TEMPLATE = f"{GROUP}/template"
 #: On an instance's pod template: raised to restart it for parameters that need that.

@@ -36,7 +36,7 @@ def check(case: Case) -> None:
 def has_begun(cluster: Object) -> bool:
     """Whether the clone has started: from then on the state of the source does not matter."""
     said = [one.get("reason") for one in objects(cluster, "status", "conditions") if one.get("type") == "DataSource"]
-    return bool(set(said) & {"Cloning", "Cloned", "CloneFailed"})
+    return bool(set(said) & {"Cloning", "Cloned", "CloneFailed", "Recovering", "Recovered", "RecoveryFailed"})
 
 
 def allows(source: Object, namespace: str) -> bool:
