@@ -13,7 +13,7 @@ import msgspec
 from controller.cluster import clone
 from controller.cluster.actions import Clone, ClusterDecision, EndClone, KeepClone, Make
 from controller.cluster.facts import ClusterFacts
-from controller.recovery import target
+from controller.recovery import former_owner, target
 from controller.recovery.hindrance import Hindrance, never, not_yet
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
@@ -77,6 +77,9 @@ def _recoverable(facts: ClusterFacts, spec: RepositorySpec, info: Info) -> Hindr
     if isinstance(latest, Hindrance):
         said = never if latest.final else not_yet
         return said(latest.reason, f"onExistingBackups is Recover, but nothing can be recovered: {latest.message}")
+    alive = former_owner.hindrance(info, facts.own.newest_wal if facts.own else None, facts.now)
+    if alive:
+        return not_yet(alive.reason, f"Repository {facts.name} is not recovered from yet: {alive.message}")
     return None
 
 

@@ -18,6 +18,7 @@ from controller.recovery.hindrance import Hindrance, never, not_yet
 from controller.runtime import conditions
 from pgwarden.api.kinds import DataSource, RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.contract.calls import NewestWal
 from pgwarden.pgbackrest.info import Info
 from pgwarden.pgbackrest.trouble import redact
 from pgwarden.rules import data_source as rules
@@ -41,6 +42,7 @@ class Source:
     repository: Object | None = None
     info: Info | None = None
     error: str = ""
+    newest_wal: NewestWal | None = None  # asked for where it is to be taken over
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ FINALIZER_EXPIRE = f"{GROUP}/expire"
 PGBACKREST_ANNOTATION_UID = "pgwarden-uid"
 PGBACKREST_ANNOTATION_NAME = "pgwarden-name"
 PGBACKREST_ANNOTATION_ORDER = "pgwarden-order"
+#: NAMESPACE/NAME of the Repository that the set was made for: whose data it is, said where the bucket is all there is.
+PGBACKREST_ANNOTATION_REPOSITORY = "pgwarden-repository"
 PGBACKREST_ANNOTATION_RESTORE_UID = "pgwarden-restore-uid"
 PGBACKREST_ANNOTATION_RESTORE = "pgwarden-restore"
 PGBACKREST_ANNOTATION_RESTORE_ORDER = "pgwarden-restore-order"

@@ -11,6 +11,7 @@ from pgwarden.contract.status import Status
 #: All that is answered beside a status.
 STATUS, STANZA_CREATE, FENCE, CLEAR_RECOVERY = "status", "stanza-create", "fence", "clear-recovery"
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
+NEWEST_WAL = "newest-wal"
 
 
 class Reply(Shape, frozen=True, kw_only=True):
@@ -35,6 +36,13 @@ class Fenced(Reply, frozen=True, kw_only=True):
     lsn: str | None = None
     time: Time | None = None
     tablespaces: tuple[Tablespace, ...] | None = None
+
+
+class NewestWal(Reply, frozen=True, kw_only=True):
+    """*time* is when the newest WAL came into the repository, by its storage's clock; None where it holds none."""
+
+    wal: str | None = None
+    time: Time | None = None
 
 
 Answer = TypeVar("Answer", bound=Shape)
@@ -86,3 +94,8 @@ def checkpoint() -> Call[Outcome]:
 def recovery_finish() -> Call[Outcome]:
     """Of a recovery that follows the archive: replay what is there by now, promote, and shut down."""
     return Call(RECOVERY_FINISH, Outcome)
+
+
+def newest_wal() -> Call[NewestWal]:
+    """Of a repository host: when WAL came last, of whichever storage."""
+    return Call(NEWEST_WAL, NewestWal)

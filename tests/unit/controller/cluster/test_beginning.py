@@ -18,6 +18,7 @@ from controller.cluster.clone import Source
 from controller.cluster.decide import decide
 from controller.recovery.hindrance import Hindrance
 from pgwarden.api import names
+from pgwarden.contract.calls import NewestWal
 from pgwarden.pgbackrest.info import Archive, BackupSet, Database, Info, RepoStatus
 
 from .conftest import NOW, ended_pod, facts, spec
@@ -46,12 +47,13 @@ def holds(*, backups: bool = True, **given: Any) -> Info:
     return Info(stanza="hippo", code=0, message="ok", **(values | given))
 
 
+QUIET = NewestWal(ok=True, wal="0" * 24, time="2026-11-23T11:50:00Z")
 NOTHING = Info(stanza="hippo", code=1, message="missing stanza path", repos=(repo(code=1),))
 
 
-def new(info: Info | None = None, error: str = "", wanted: Any = None, **repository: Any):
+def new(info: Info | None = None, error: str = "", wanted: Any = None, newest: NewestWal = QUIET, **repository: Any):
     """A PostgresCluster of which nothing has been made yet."""
-    own = Source({"metadata": {"name": "hippo"}, "spec": LOCAL | repository}, info, error)
+    own = Source({"metadata": {"name": "hippo"}, "spec": LOCAL | repository}, info, error, newest)
     return facts(own=own, leader="", status={}, listed=[], spec=wanted or spec())
 
 
@@ -144,6 +146,33 @@ def test_without_a_backup_nothing_can_be_recovered_and_it_says_so():
     found = new(holds(backups=False), **RECOVER)
     assert decide(found).action is None
     assert "nothing can be recovered: the Repository holds no backup" in condition(found, "Ready")["message"]
+
+
+ALIVE = {
+    "WAL came a minute ago": (NewestWal(ok=True, time="2026-11-23T11:59:00Z"), "FormerOwnerArchives", "11:59:00Z"),
+    "nobody can say when it came": (NewestWal(error="no such call"), "FormerOwnerUnknown", "no such call"),
+    "nobody was asked": (None, "FormerOwnerUnknown", "cannot be told"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ALIVE)
+def test_nothing_is_taken_over_from_who_may_still_archive_whatever_the_field_says(case):
+    newest, reason, words = ALIVE[case]
+    found = new(holds(), newest=newest, **RECOVER)
+    assert decide(found).action is None
+    ready = condition(found, "Ready")
+    assert (ready["reason"], words in ready["message"]) == (reason, True)
+    assert report.status(found, decide(found))["phase"] == "Creating"
+
+
+def test_who_may_still_archive_is_named():
+    named = msgspec.structs.replace(holds().backups[0], annotations={"pgwarden-repository": "shop/hippo"})
+    found = new(_with(named), newest=ALIVE["WAL came a minute ago"][0], **RECOVER)
+    assert f"PostgreSQL cluster {SYSTEM} (Repository shop/hippo)" in condition(found, "Ready")["message"]
+
+
+def _with(*sets: BackupSet) -> Info:
+    return msgspec.structs.replace(holds(), backups=sets)
 
 
 def begun(*instances, origin: str = names.ORIGIN_OWN, **given: Any):

@@ -76,7 +76,7 @@ def empty(monkeypatch) -> None:
     async def read(*_: Any, **__: Any) -> Source:
         return Source({"metadata": {"name": "data-hippo"}, "spec": {"storageType": "local"}})
 
-    monkeypatch.setattr(Sources, "read", read)
+    monkeypatch.setattr(Sources, "read_own", read)
 
 
 @pytest.fixture
