@@ -196,6 +196,11 @@ def restore_backup(restore: str) -> str:
     return f"{short(restore, 50)}-after"
 
 
+def takeover(repository: str, born: int) -> str:
+    """The Restore by which a Repository brings its data back over a new server, initialised at that Unix second."""
+    return f"{short(repository, 34)}-recovery-{born:08x}"
+
+
 def restored_claim(restore: str) -> str:
     """The claim a restore Job writes into, before it takes the old claim's name."""
     return f"{short(restore, 50)}-restored"
