@@ -189,6 +189,7 @@ class PostgresClusterSpec(Model, frozen=True, kw_only=True):
     parameters: dict[str, str | int] = {}
     autofail: bool = True
     synchronous: bool = False
+    deletion_protection: bool = True  # whether the webhook refuses to have it deleted
     data_source: DataSource | None = None
     repository: dict[str, Any] = {}  # a Repository's spec without `postgres`, handed on as it is
 
