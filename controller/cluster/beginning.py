@@ -101,6 +101,12 @@ def is_copy(facts: ClusterFacts) -> bool:
     return not facts.initialized and origin(facts) in {Origin.SOURCE, Origin.OWN}
 
 
+def is_refused(facts: ClusterFacts) -> bool:
+    """Whether it takes the user to go on."""
+    chosen = None if facts.initialized else origin(facts)
+    return isinstance(chosen, Hindrance) and chosen.reason == NOT_EMPTY
+
+
 def title(facts: ClusterFacts, chosen: Origin | Hindrance) -> str:
     """What is copied, in a sentence."""
     source = facts.spec.data_source

@@ -71,6 +71,12 @@ def signature(facts: ClusterFacts, action: Action | None) -> tuple[str, bool]:
             return repr(action), False
 
 
+def _pause(facts: ClusterFacts, decision: ClusterDecision) -> float:
+    """Seconds until the next look. A change of the spec wakes the controller, also of one that is refused."""
+    is_refused = not facts.initialized and not facts.instances and beginning.is_refused(facts)
+    return STEADY if is_refused or (not decision.message and facts.primary) else UNSETTLED
+
+
 class ClusterController:
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -105,7 +111,7 @@ class ClusterController:
                     facts = dataclasses.replace(facts, fault=trouble)
             await self._tell(facts, decision)
         await self._report(facts, decision)
-        return STEADY if not decision.message and facts.primary else UNSETTLED
+        return _pause(facts, decision)
 
     def _paced(self, key: Key, facts: ClusterFacts, decision: ClusterDecision) -> ClusterDecision:
         """*decision*, without its action where that was done already, in vain, and its time has not come again."""

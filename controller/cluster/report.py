@@ -203,8 +203,7 @@ def _backed_up(facts: ClusterFacts) -> Judgement:
 
 
 def _phase(facts: ClusterFacts, listed: list[Object]) -> str:
-    refused = _refused(facts)
-    if facts.fault or _clone_failed(listed) or (refused and refused.reason == beginning.NOT_EMPTY):
+    if facts.fault or _clone_failed(listed) or beginning.is_refused(facts):
         return "Failed"
     if facts.primary is None:
         return "Down" if facts.initialized else "Creating"

@@ -62,7 +62,10 @@ def _find(case: Case, given: dict[str, Any]) -> Object | None:
     if not name:
         return None
     if (namespace, name) == (case.namespace, case.name):
-        message = "is this cluster's own Repository; name the Repository of the cluster to clone"
+        message = (
+            "is this cluster's own Repository; name the Repository of the cluster to clone, or, to begin with what its "
+            "own one holds, omit dataSource and set spec.repository.onExistingBackups to Recover"
+        )
         case.refuse(f"{FIELD}.repository", name, message, "dataSource")
         return None
     found = case.lookup.repository(namespace, name)

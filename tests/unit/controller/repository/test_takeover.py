@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from controller.repository import decide, takeover
+from controller.repository.act import Actor
 from controller.repository.facts import RepositoryFacts
-from pgwarden.api.kinds import RepositorySpec
 from pgwarden.contract.calls import NewestWal
+from pgwarden.kube import errors
 from tests.unit.contract.produced import NOW, SYSTEM, chain, facts, read
 
 RECOVER = {"onExistingBackups": "Recover"}
@@ -128,4 +129,77 @@ def test_the_longest_name_of_a_repository_leaves_room():
     found = world()
     metadata = found.repository["metadata"] | {"name": "a" * 52}
     assert len(takeover.restore_name(replace(found, repository={"metadata": metadata}))) <= 52
-    assert RepositorySpec().recovers is False
+
+
+# --- the one Restore ----------------------------------------------------------------------------------------------
+
+
+class Server:
+    """The API server as far as Restores go, an agent that tells when WAL came last, and the Events."""
+
+    def __init__(self, newest: NewestWal = QUIET) -> None:
+        self.restores: dict[str, Any] = {}
+        self.asked = 0
+        self.events: list[str] = []
+        self.newest = newest
+        self.client = self.agents = self.recorder = self.caches = self
+
+    async def find(self, path: str) -> Any:
+        return self.restores.get(path.rpartition("/")[2])
+
+    async def create(self, _path: str, body: Any) -> Any:
+        if body["metadata"]["name"] in self.restores:
+            raise errors.Conflict(409, "AlreadyExists", "it is there")
+        self.restores[body["metadata"]["name"]] = body
+        return body
+
+    def hosts(self, *_: str) -> list[Any]:
+        return []
+
+    async def host(self, *_: Any, **__: Any) -> NewestWal:
+        self.asked += 1
+        return self.newest
+
+    async def normal(self, _obj: Any, reason: str, _message: str) -> None:
+        self.events.append(reason)
+
+
+async def take_over(server: Server, found: RepositoryFacts) -> RepositoryFacts:
+    return await Actor(server)._take_over(found.key, found)  # type: ignore[arg-type]
+
+
+async def test_it_is_made_once_however_often_it_is_looked_at():
+    server = Server()
+    for _ in range(3):
+        found = await take_over(server, replace(world(**RECOVER), newest_wal=None))
+        assert found.takeover is not None
+    assert list(server.restores) == [takeover.restore_name(world())]
+    assert (server.asked, server.events) == (1, ["Recovering"])
+
+
+async def test_two_processes_make_one():
+    server = Server()
+    server.restores[takeover.restore_name(world())] = restore("")
+
+    async def not_yet_seen(_path: str) -> None:
+        return None
+
+    server.find = not_yet_seen  # type: ignore[method-assign, assignment]
+    await take_over(server, world(**RECOVER))
+    assert (len(server.restores), server.events) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "newest", [NewestWal(ok=True, time=f"{NOW:%Y-%m-%dT%H:%M:%SZ}"), NewestWal(error="no")], ids=["alive", "unknown"]
+)
+async def test_none_is_made_while_the_former_owner_may_be_alive(newest):
+    server = Server(newest)
+    await take_over(server, world(**RECOVER))
+    assert server.restores == {}
+
+
+async def test_nobody_is_asked_where_nothing_may_be_brought_back():
+    server = Server()
+    await take_over(server, world())
+    await take_over(server, world(str(SYSTEM), **RECOVER))
+    assert (server.asked, server.restores) == (0, {})
