@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import spool
+from agent import newest_wal, spool
 from agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
 from agent.supervisor import Supervisor
 from pgwarden import __version__
 from pgwarden.api import outside
 from pgwarden.api.objects import Object
-from pgwarden.contract.calls import Outcome
+from pgwarden.contract.calls import NewestWal, Outcome
 from pgwarden.contract.environment import Settings
 from pgwarden.contract.status import Server, Status
 from pgwarden.pgbackrest import commands
@@ -23,6 +23,7 @@ INFO_FRESH_SECONDS = 10.0
 INFO_WAIT_SECONDS = 10.0
 INFO_LIMIT_SECONDS = 300.0
 STANZA_CREATE_SECONDS = 300.0
+NEWEST_WAL_SECONDS = 30.0
 #: Of stanza-create's output that is answered.
 OUTPUT_CHARACTERS = 8192
 #: An error of archive-push is told for so long after it was written; PostgreSQL pauses for one minute of it between
@@ -107,6 +108,22 @@ class Repository:
         except (OSError, ValueError) as error:
             self._info, self._error = None, f"pgbackrest info: {error}"
         self._read = time.monotonic()
+
+    async def newest_wal(self) -> NewestWal:
+        """When WAL came last into any storage."""
+        info, error = await self.info(refresh=True)
+        if error:
+            return NewestWal(error=error)
+        found = NewestWal(ok=True)
+        try:
+            for repo, folder in newest_wal.folders(info or {}, self._stanza):
+                listed = await self._runner.run(commands.list_argv(folder, repo), NEWEST_WAL_SECONDS)
+                if not listed.ok:
+                    return NewestWal(error=listed.error)
+                found = newest_wal.later(found, newest_wal.of(listed.stdout))
+        except (OSError, ValueError) as problem:
+            return NewestWal(error=f"pgbackrest repo-ls: {problem}")
+        return found
 
     async def stanza_create(self) -> Outcome:
         if self._create_lock.locked():  # who asks again has not waited for it: one more behind it would help nobody

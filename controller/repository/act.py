@@ -9,17 +9,19 @@ import structlog
 
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import decide, gather, segment
+from controller.repository import decide, gather, segment, takeover
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
+from pgwarden.contract.calls import NewestWal
+from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 
 log = structlog.get_logger()
-STANZA_CREATE_SECONDS = 60.0
+STANZA_CREATE_SECONDS = NEWEST_WAL_SECONDS = 60.0
 #: stanza-create that failed is tried again.
 STANZA_PACE = Pace(timedelta(seconds=3), timedelta(minutes=1))
 #: archive_timeout that could not be set, or was set and is another again.
@@ -44,7 +46,10 @@ class Actor:
         self._stanzas.forget(key)
 
     async def advance(self, key: Key, facts: RepositoryFacts, *, on_the_way: bool) -> RepositoryFacts:
-        """Make the stanza, then see to it that a first segment is archived."""
+        """Bring back what the repository holds of another server, where that is asked for; else make the stanza, then
+        see to it that a first segment is archived.
+        """
+        facts = await self._take_over(key, facts)
         if decide.wants_stanza(facts):
             facts = await self._make_stanza(key, facts)
         elif facts.host_ready and not decide.stanza_missing(facts):
@@ -53,6 +58,33 @@ class Actor:
         asked, error = self._segments.get(key, (None, ""))
         facts = dataclasses.replace(facts, segment_asked=asked, segment_error=error, on_the_way=on_the_way)
         return await self._ask_for_segment(key, facts) if decide.needs_fence(facts) else facts
+
+    async def _take_over(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
+        """Once for a server: the Restore that is there, whatever became of it, is not made again."""
+        if takeover.mismatch(facts) is None:
+            return facts
+        client, name = self._context.client, takeover.restore_name(facts)
+        facts = dataclasses.replace(facts, takeover=await client.find(paths.of("restores", key[0], name)))
+        if not takeover.is_asked(facts):
+            return facts
+        facts = dataclasses.replace(facts, newest_wal=await self._newest_wal(key))
+        wanted = takeover.order(facts)
+        if wanted is None:
+            return facts
+        said = takeover.judge(facts)
+        try:
+            made = await client.create(paths.of("restores", key[0]), wanted)
+        except errors.Conflict:
+            return facts  # another process has, a moment ago
+        await self._context.recorder.normal(facts.repository, takeover.RECOVERING, said.message if said else "")
+        return dataclasses.replace(facts, takeover=made)
+
+    async def _newest_wal(self, key: Key) -> NewestWal:
+        host_ip = gather.host_ip(self._context, key)
+        try:
+            return await self._context.agents.host(key, host_ip, calls.newest_wal(), seconds=NEWEST_WAL_SECONDS)
+        except AgentError as problem:
+            return NewestWal(error=str(problem))
 
     async def _make_stanza(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.repository import segment, storages
+from controller.repository import segment, storages, takeover
 from controller.repository.facts import RepositoryFacts
 from pgwarden.api import archive_timeout
 from pgwarden.api.objects import Object
@@ -19,7 +19,7 @@ UNSETTLED = 3.0  # while it is not, at first
 #: What has been out of order for long is looked at after this part of that time: 15 s from five minutes on.
 PATIENCE = 1 / 20
 #: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
-BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet"})
+BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet", takeover.RECOVERING})
 
 
 @dataclass(frozen=True)
@@ -94,20 +94,8 @@ def wants_stanza(facts: RepositoryFacts) -> bool:
 
 def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:
     """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
-    if facts.primary is None or facts.info is None:
-        return None
-    mine = facts.primary.postgres.system_identifier or ""
-    for number, storage in enumerate(facts.spec.storages, 1):
-        current = facts.info.current(number)
-        if mine and current is not None and current.system_id != mine:
-            return ConditionVerdict(
-                False,
-                "SystemIdentifierMismatch",
-                f"pod {facts.primary.name} is PostgreSQL cluster {mine}, but storage {storage} holds stanza "
-                f"{facts.info.stanza} of cluster {current.system_id}, which is left unchanged; give the new cluster a "
-                f"Repository of its own, or restore the old one",
-            )
-    return None
+    said = takeover.judge(facts)
+    return ConditionVerdict(False, said.reason, said.message) if said else None
 
 
 def wants_archive_timeout(facts: RepositoryFacts) -> int | None:
@@ -174,8 +162,9 @@ def ready(facts: RepositoryFacts) -> ConditionVerdict:
 
 def phase(facts: RepositoryFacts) -> str:
     if ready(facts).status is not True:
-        if foreign_cluster(facts):
-            return "Failed"
+        foreign = foreign_cluster(facts)
+        if foreign:
+            return "Pending" if foreign.reason in takeover.WAITING else "Failed"
         return "Degraded" if _has_taken_wal(facts) else "Pending"
     return (
         "Degraded"

@@ -30,6 +30,8 @@ class Members:
     primary: str = ""  # the instance that holds, or held last, Patroni's lock
     lock: str = ""  # the pod that Patroni's lock is held by, or was when it was last written
     paused: bool = False  # whether Patroni has autofail off
+    #: What Patroni has noted, by the key of its ConfigMap: annotation → value. Of one that is not there, nothing.
+    noted: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     deployments: tuple[Object, ...] = ()
     claims: tuple[Object, ...] = ()
 

@@ -130,6 +130,7 @@ class _Reader:
             primary=holder.get(names.LABEL_INSTANCE) or last,
             lock=store.leader,
             paused=store.paused,
+            noted=patroni.noted(name, maps),
             deployments=tuple(one for one in deployments if owned.is_owned(one, uid)),
             claims=tuple(one for one in claims if owned.is_instances_claim(one, found)),
         )

@@ -47,7 +47,7 @@ STEPS = {
     "Started": _step(steps_finish.started, Need.AGENT, Need.MEMBERS, in_place=True),
     "BackedUp": _step(steps_finish.backed_up, Need.MEMBERS, Need.BACKUP, in_place=True),
 }
-_UNDOING = frozenset({Need.ALL_PODS, Need.AGENT})
+_UNDOING = frozenset({Need.ALL_PODS, Need.AGENT, Need.MEMBERS})
 
 
 def needs(restore: Object, plan: Plan | None) -> frozenset[Need]:

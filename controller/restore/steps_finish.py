@@ -60,10 +60,8 @@ def _finish(facts: RestoreFacts, plan: Plan, found: Object, pod: Object) -> Step
             return act(settling, "Started", "PostgreSQL takes writes: recording this on its volume")
         text = "PostgreSQL takes writes: from here on the Restore is not rolled back"
         return act(workload.unmark(plan, found), "Started", text)
-    behind = cluster_members.not_serving(facts.members, pod) if facts.members else ""
-    if behind:
-        return wait("Starting", behind, again=SOON)
-    return done("Started", f"{workload.title(plan)} runs on the restored volume and takes writes")
+    behind = cluster_members.serving(pod) if facts.members else None
+    return behind or done("Started", f"{workload.title(plan)} runs on the restored volume and takes writes")
 
 
 def _waiting(facts: RestoreFacts, pod: Object | None) -> StepVerdict:

@@ -12,6 +12,7 @@ from pgwarden.contract.status import Status
 STATUS, STANZA_CREATE, FENCE = "status", "stanza-create", "fence"
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
+NEWEST_WAL = "newest-wal"
 
 
 class Reply(Shape, frozen=True, kw_only=True):
@@ -37,6 +38,13 @@ class Fenced(Reply, frozen=True, kw_only=True):
     time: Time | None = None
     tablespaces: tuple[Tablespace, ...] | None = None
     wal_directory: str | None = None  # where pg_wal is not in the data directory; see server_facts
+
+
+class NewestWal(Reply, frozen=True, kw_only=True):
+    """*time* is when the newest WAL came into the repository, by its storage's clock; None where it holds none."""
+
+    wal: str | None = None
+    time: Time | None = None
 
 
 Answer = TypeVar("Answer", bound=Shape)
@@ -88,3 +96,8 @@ def checkpoint() -> Call[Outcome]:
 def recovery_finish() -> Call[Outcome]:
     """Of a recovery that follows the archive: replay what is there by now, promote, and shut down."""
     return Call(RECOVERY_FINISH, Outcome)
+
+
+def newest_wal() -> Call[NewestWal]:
+    """Of a repository host: when WAL came last, of whichever storage."""
+    return Call(NEWEST_WAL, NewestWal)

@@ -96,6 +96,12 @@ def info_argv(stanza: str) -> list[str]:
     return [f"--stanza={stanza}", "--output=json", f"--io-timeout={PROBE_SECONDS}", *quiet, "info"]
 
 
+def list_argv(folder: str, repo: int) -> list[str]:
+    """The files in *folder* of the repository, as JSON: name → {type, size, time}."""
+    quiet = ["--log-level-console=off", "--log-level-stderr=error"]
+    return [f"--repo={repo}", "--output=json", f"--io-timeout={PROBE_SECONDS}", *quiet, "repo-ls", folder]
+
+
 def stanza_create_argv(stanza: str) -> list[str]:
     return [f"--stanza={stanza}", "stanza-create"]
 

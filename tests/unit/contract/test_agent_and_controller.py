@@ -80,6 +80,7 @@ def test_a_jobs_result_is_read_from_its_termination_message(expired):
         (calls.fence(20.5, every=60.0), "POST", "fence?timeout=20.5&every=60"),
         (calls.checkpoint(), "POST", "checkpoint"),
         (calls.recovery_finish(), "POST", "recovery-finish"),
+        (calls.newest_wal(), "POST", "newest-wal"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -15,7 +15,7 @@ from pgwarden.injection.decide import Refuse
 from pgwarden.injection.pipeline import decision_on
 from pgwarden.injection.settings import Settings
 from pgwarden.rules import Verdict, validate
-from pgwarden.rules.deletion import deletable, of_backup
+from pgwarden.rules.deletion import deletable, judge, of_backup
 from tests.unit.contract import produced
 from tests.unit.contract.produced import chain
 from tests.unit.rules import rules_examples as examples
@@ -83,6 +83,11 @@ def refusals() -> Iterator[Row]:
         if field == "status.pods":
             repository["metadata"]["ownerReferences"] = [{"kind": "PostgresCluster", "name": name}]
             yield "Repository, deleted", the_one(deletable(repository, lookup=world()).faults, "in-use", field)
+    protected = build("PostgresCluster", "hippo", deletionProtection=True)
+    yield (
+        "PostgresCluster, deleted",
+        the_one(judge(protected, lookup=world()).faults, "deletion-protection", "spec.deletionProtection"),
+    )
     for rule, field, container, access in examples.PODS:
         yield "Pod", the_one(pod_faults(container, access), rule, field)
 
