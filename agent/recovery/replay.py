@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent import log as logs
-from agent.recovery import wal
+from agent.recovery import failures, wal
 from agent.recovery.archive import Archive, ArchiveError, Place
 from agent.recovery.failures import Verdict
 from agent.recovery.orders import TICK_SECONDS, Run, Tail
@@ -24,6 +24,8 @@ FOLLOW_SECONDS = 1.0
 LOOK_EVERY = 15
 #: archive-push of several processes may bring a later segment first: a hole is one that is still there after this time.
 HOLE_SECONDS = 10.0
+#: A question may be read before the lines of the log that were written before it.
+LOG_SECONDS = 5.0
 #: Between two tries at an archive that cannot be read.
 RETRY_SECONDS = 5.0
 
@@ -75,7 +77,8 @@ class Replay:
         self._target = target
         self._ended = Ended(ServerLog(), -1)
         self._log_tail, self._wal_tail = Tail(run.log), Tail(run.wal)
-        self._asks = ""  # the segment that an answer is waited for
+        self._asks = ""  # the file that an answer is waited for
+        self._given: wal.Segment | None = None  # the last one that it was given, in this run
         self._task: asyncio.Task[None] | None = None
         self._stopping: signal.Signals | None = None
         self._logger = logs.get("recovery")
@@ -109,6 +112,8 @@ class Replay:
             name, _, code = line.partition(" ")
             self._asks = name if code == "?" else ""
             if code == "0" and wal.is_segment(name):
+                given = wal.parse_segment(name, progress.size)
+                self._given = max(self._given or given, given, key=lambda one: one.number)
                 progress.replayed(name, now)
         progress.last_replay_time = seen.last_commit or progress.last_replay_time
         if seen.ready or self._stopping:
@@ -136,11 +141,45 @@ class Replay:
 
     async def _word(self, name: str) -> str:
         """`again`, `end`, or empty where the server is to be stopped."""
+        if not wal.is_segment(name):
+            return await self._history(name)
         if self._wanted.follow and not self._wanted.finish.is_set():
             return await self._follow(name)
         if self._wanted.follow and self._tried_before_finish(name):
             return "again"
         return await self._end_or_hole(name)
+
+    async def _history(self, _name: str) -> str:
+        """Asked for at the start, and once more before it promotes. Where that is because a record is not valid, and
+        not because the target is reached or the WAL is at its end, there must be nothing behind.
+        """
+        seen = self._ended.log
+        if self._given is None:
+            return "end"
+        deadline = time.monotonic() + LOG_SECONDS  # its log comes by another way than its question
+        while not (seen.redo_done or seen.stopped_at_target) and time.monotonic() < deadline:  # noqa: ASYNC110  as above
+            await asyncio.sleep(TICK_SECONDS)
+        if not seen.redo_done or seen.stopped_at_target or self._ended.ended_at:
+            return "end"
+        behind = await self._behind(self._given)
+        if behind is None:
+            return "end"
+        size = self._progress.size
+        self._ended.hole = failures.corrupt(self._given.name(size), behind.name(size), seen.invalid)
+        return ""
+
+    async def _behind(self, last: wal.Segment) -> wal.Segment | None:
+        """What the archive has of this history behind *last*; asked until it can be said."""
+        size, known = self._progress.size, self._timelines
+        while True:
+            try:
+                look = await self._archive.look(self._places, last, size)
+            except ArchiveError as error:
+                self._progress.stands("StorageNotReadable", f"the archive cannot be looked at: {error}")
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._progress.stands()
+            return wal.first_behind(last, look.segments, known.target, known.ancestors, size)
 
     def _tried_before_finish(self, name: str) -> bool:
         """The try that has failed may have begun before all was archived: there has to be one more."""

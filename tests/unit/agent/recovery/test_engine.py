@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.agent.recovery.conftest import wait
+from tests.unit.agent.recovery.conftest import run, wait
 
 MOMENTS: dict[str, str] = {}
 
@@ -91,6 +91,35 @@ def test_a_hole_is_not_taken_for_the_end(archived, recovering, target):
     assert (code, result["reason"]) == (1, "MissingSegment"), one.picture()
     assert f"{MOMENTS['second']} is missing in the archive, {MOMENTS['third']} is there" in result["error"]
     assert (one.data / "recovery.signal").exists()  # it was not promoted
+
+
+@pytest.mark.parametrize("target", [{}, {"recovery_target_time": "after"}], ids=["latest", "time"])
+def test_a_segment_that_cannot_be_replayed_is_not_taken_for_the_end(archived, recovering, target):
+    one = recovering(target={name: MOMENTS[value] for name, value in target.items()})
+    file = one.repo / "wal" / MOMENTS["second"]
+    file.write_bytes(file.read_bytes()[:8192] + bytes(8192) + file.read_bytes()[16384:])
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "CorruptSegment"), one.picture()
+    assert MOMENTS["second"] in result["error"]
+    assert f"the archive goes on to {MOMENTS['third']}" in result["error"]
+
+
+def test_slots_for_prepared_transactions_that_were_added_after_the_backup_are_found_out(archived, recovering):
+    one = recovering()
+    archived.stop()
+    with (archived.data / "postgresql.conf").open("a") as conf:
+        conf.write("max_prepared_transactions = 90\nmax_connections = 250\nmax_wal_senders = 30\n")
+    archived.start()
+    for number in range(80):
+        archived.sql(f"BEGIN; INSERT INTO t VALUES ({number}); PREPARE TRANSACTION '{number}'")
+    archived.archive()
+    run("cp", "-a", f"{archived.repo}/wal", one.repo)
+    one.start()
+    assert one.result()[0] == 0, one.picture()
+    assert "maximum number of prepared transactions reached" in (one.root / "server.log").read_text()
+    for number in range(80):
+        archived.sql(f"ROLLBACK PREPARED '{number}'")
 
 
 def test_it_follows_the_archive_until_it_is_to_finish(archived, recovering):
