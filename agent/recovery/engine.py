@@ -232,6 +232,8 @@ class Engine:
             for line in text.splitlines():
                 seen.feed(line)
             raise Failed(failures.judge(seen, code, failures.Context(self._orders.major)))
+        if "WARNING: " in text:  # its layout is another one; what it shows then is no parameter of ours
+            raise Failed(failures.other_layout(self._orders.major))
         return Control.parse(text)
 
     def _program(self, name: str) -> str:

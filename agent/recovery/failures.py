@@ -77,6 +77,11 @@ def corrupt(segment: str, behind: str, invalid: str) -> Verdict:
     )
 
 
+def other_layout(major: str) -> Verdict:
+    """pg_controldata does not understand the control file."""
+    return _wrong_version("pg_controldata cannot read its control file", major)
+
+
 def collations(log: ServerLog) -> str:
     """A sentence where the image's collations are of another version than the database's; empty where not."""
     if not any("collation version mismatch" in line for line in log.lines):
@@ -146,10 +151,14 @@ def _resource_manager(found: re.Match[str], line: str, context: Context) -> Verd
 
 
 def _version(_found: re.Match[str], line: str, context: Context) -> Verdict:
+    return _wrong_version(line, context.major)
+
+
+def _wrong_version(said: str, major: str) -> Verdict:
     return Verdict(
         "WrongVersion",
-        f"the backup is PostgreSQL {context.major}'s, and the image has another version ({line}); use an image of "
-        f"PostgreSQL {context.major}",
+        f"the backup is PostgreSQL {major}'s, and the image has another version ({said}); use an image of PostgreSQL "
+        f"{major}",
     )
 
 

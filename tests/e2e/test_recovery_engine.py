@@ -26,7 +26,7 @@ from pgwarden.api import names
 from pgwarden.contract import programs
 from pgwarden.pgbackrest import commands
 
-DATA, ROOT = "/var/lib/postgresql/data/pgdata", "/var/lib/postgresql/data"
+ROOT = "/var/lib/postgresql/data"
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Engine:
     image: str
     name: str
     uid: int = 999
-    data: str = DATA
+    data: str = ROOT
     flags: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
 
@@ -81,6 +81,18 @@ class Engine:
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "initContainers": [
+                ours
+                | {
+                    "name": "own",
+                    "command": programs.JOB,
+                    "args": ["own", "--path", ROOT, "--uid", str(self.uid), "--gid", str(self.uid)],
+                    "securityContext": {
+                        "runAsUser": 0,
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
+                    },
+                    "volumeMounts": [data],
+                },
                 {
                     "name": names.CONTAINER_TOOLS,
                     "command": [*programs.INSTALL_TOOLS, "--to", "/pgwarden/tools-target"],
