@@ -213,9 +213,12 @@ class Engine:
                 self._orders.repeat(run, server=True)
             adopted = None
             watched = Replay(run, self._archive, places, timelines, self._progress, self._wanted, target)
+            before = self._progress.segments
             ended = await watched.watch()
             if ended.log.ready and ended.exit_code == 0:
                 return await self._promoted(now, ended)
+            if self._progress.segments > before:
+                now = replace(now, tries=0)
             now = await self._after(now, ended, control, target)
 
     def _target(self, now: State) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -93,7 +94,8 @@ class Replay:
                 if code is not None:
                     self._ended.exit_code = code
                     return self._ended
-                if self._asks and (self._task is None or self._task.done()):
+                over = self._ended.hole or self._ended.again
+                if self._asks and not over and (self._task is None or self._task.done()):
                     self._task = asyncio.create_task(self._answer(self._asks, answers))
                 self._stop_when_due()
                 await asyncio.sleep(TICK_SECONDS)
@@ -114,6 +116,8 @@ class Replay:
             if code == "0" and wal.is_segment(name):
                 given = wal.parse_segment(name, progress.size)
                 self._given = max(self._given or given, given, key=lambda one: one.number)
+                if name[8:] >= self._ended.ended_at[8:]:
+                    self._ended.ended_at = ""  # it was there of another timeline
                 progress.replayed(name, now)
         progress.last_replay_time = seen.last_commit or progress.last_replay_time
         if seen.ready or self._stopping:
@@ -161,6 +165,13 @@ class Replay:
             await asyncio.sleep(TICK_SECONDS)
         if not seen.redo_done or seen.stopped_at_target or self._ended.ended_at:
             return "end"
+        if self._wanted.follow and not self._wanted.finish.is_set():
+            # Such as a segment that an older timeline had begun: it goes on with the newer one's, once that is there.
+            self._progress.at(recovery.FOLLOWING, time.time())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.finish.wait(), FOLLOW_SECONDS * LOOK_EVERY)
+            self._ended.again = True
+            return ""
         behind = await self._behind(self._given)
         if behind is None:
             return "end"
@@ -194,8 +205,9 @@ class Replay:
         progress.at(recovery.FOLLOWING, time.time())
         self._tries = self._tries + 1 if self._following == name else 1
         self._following = name
-        if self._tries % LOOK_EVERY == 0:
-            await self._look_around(name)
+        if self._tries % LOOK_EVERY == 0 or (self._tries == 1 and self._timelines.ancestors):
+            if await self._look_around(name):
+                return "end"
             if self._ended.again:
                 return ""
         try:
@@ -206,24 +218,30 @@ class Replay:
 
     _following, _tries = "", 0
 
-    async def _look_around(self, name: str) -> None:
+    async def _look_around(self, name: str) -> bool:
+        """Whether the segment is there of another timeline, which PostgreSQL asks for next. Else a new timeline ends
+        the run, and a hole is told.
+        """
         progress = self._progress
         missing = wal.parse_segment(name, progress.size)
         try:
             look = await self._archive.look(self._places, missing, progress.size)
         except ArchiveError as error:
             progress.stands("StorageNotReadable", str(error))
-            return
+            return False
         known = self._timelines
         if not known.fixed and wal.newest(look.timelines, known.base) > known.target:
             self._logger.info("the archive has a new timeline", timelines=sorted(look.timelines))
             self._ended.again = True
-            return
+            return False
+        if wal.elsewhere(missing, look.segments):
+            return True
         behind = wal.first_behind(missing, look.segments, known.target, known.ancestors, progress.size)
-        if behind and not wal.elsewhere(missing, look.segments):
+        if behind:
             progress.stands("MissingSegment", _hole(name, behind.name(progress.size)))
         else:
             progress.stands()
+        return False
 
     async def _end_or_hole(self, name: str) -> str:
         progress, known = self._progress, self._timelines
@@ -240,10 +258,12 @@ class Replay:
                 continue
             if missing in look.segments:
                 return "again"
+            if wal.elsewhere(missing, look.segments):
+                return "end"
             behind = wal.first_behind(missing, look.segments, known.target, known.ancestors, progress.size)
-            if behind is None or wal.elsewhere(missing, look.segments):
+            if behind is None:
                 progress.stands()
-                self._ended.ended_at = "" if behind else name
+                self._ended.ended_at = name
                 return "end"
             said = _hole(name, behind.name(progress.size))
             progress.stands("MissingSegment", said)

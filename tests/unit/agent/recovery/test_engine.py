@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.agent.recovery.conftest import run, wait
+from tests.unit.agent.recovery.conftest import BIN, processes, run, wait
 
 MOMENTS: dict[str, str] = {}
 
@@ -155,6 +155,41 @@ def test_a_pod_that_is_killed_while_it_replays_is_followed_by_one_that_does_not_
     assert one.result()[0] == 0, one.picture()
     assert (one.repo / "calls").read_text().count(" restore ") == 1
     assert rows(one) == "2010"
+
+
+def test_a_pod_that_is_deleted_shuts_the_server_down(archived, recovering):
+    one = recovering("--follow")
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    one.server.terminate()
+    assert one.server.wait(20) == 143
+    assert processes(one.data) == []
+    assert one.termination.read_text() == ""
+    one.kill_agent()
+    one.pod()
+    (one.run_dir / "finish").touch()
+    one.start()
+    assert one.result()[0] == 0, one.picture()
+
+
+def test_a_failover_meanwhile_is_followed(archived, recovering):
+    one = recovering("--follow", live=True)
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    archived.stop()
+    (archived.data / "standby.signal").touch()
+    archived.start()
+    run(BIN / "pg_ctl", "-D", archived.data, "-w", "promote")
+    archived.sql("CREATE TABLE after_failover AS SELECT generate_series(1, 9) AS id")
+    segment = archived.archive()
+    assert segment.startswith("00000002")
+    wait(lambda: phase(one) if f"{segment} 0" in notes(one) else None, f"{segment} is replayed", 60)
+    (one.run_dir / "finish").touch()
+    one.kill_agent()
+    one.start_agent()
+    code, result = one.result()
+    assert (code, result["timeline"], result["segment"]) == (0, 3, segment), one.picture()
+    assert one.serve().sql("SELECT count(*) FROM after_failover") == "9"
 
 
 def test_an_image_without_postgresql_is_told(archived, recovering):
