@@ -19,11 +19,11 @@ that selects PostgreSQL pods.
 | `pgbackrest`, restartPolicy Always | ours, `programs.RECOVER`, args as above | data (rw), VOLUME_SOURCE (ro), |
 | | | VOLUME_CONF (rw), VOLUME_WORK, VOLUME_RUN, VOLUME_TMP at /tmp, identity.mounts() |
 
-Its env: `environment.of_postgres(repository, facts)` and identity.environment(), as today's restore Job (PGWARDEN_STANZA
-is read; the data directory is --pg-data). Port PORT_AGENT: `GET /status` with `recovery`, `POST /recovery-finish`; it
-opens once the certificates are there (VOLUME_SOURCE). No startupProbe: the server's container may start before it. With
-`--config FILE` that file is pgBackRest's configuration and has to be mounted in both containers, at the same path;
-VOLUME_SOURCE is then only for the certificates of the door, and may hold nothing.
+Its env: `environment.of_postgres(repository, facts)` and identity.environment(), as today's restore Job
+(PGWARDEN_STANZA is read; the data directory is --pg-data). Port PORT_AGENT: `GET /status` with `recovery`, `POST
+/recovery-finish`; it opens once the certificates are there (VOLUME_SOURCE). No startupProbe: the server's container may
+start before it. With `--config FILE` that file is pgBackRest's configuration and has to be mounted in both containers,
+at the same path; VOLUME_SOURCE is then only for the certificates of the door, and may hold nothing.
 
 | container | |
 |---|---|

@@ -213,9 +213,12 @@ class Engine:
                 self._orders.repeat(run, server=True)
             adopted = None
             watched = Replay(run, self._archive, places, timelines, self._progress, self._wanted, target)
+            before = self._progress.segments
             ended = await watched.watch()
             if ended.log.ready and ended.exit_code == 0:
                 return await self._promoted(now, ended)
+            if self._progress.segments > before:
+                now = replace(now, tries=0)
             now = await self._after(now, ended, control, target)
 
     def _target(self, now: State) -> dict[str, str]:
@@ -232,6 +235,8 @@ class Engine:
             for line in text.splitlines():
                 seen.feed(line)
             raise Failed(failures.judge(seen, code, failures.Context(self._orders.major)))
+        if "WARNING: " in text:  # its layout is another one; what it shows then is no parameter of ours
+            raise Failed(failures.other_layout(self._orders.major))
         return Control.parse(text)
 
     def _program(self, name: str) -> str:
@@ -267,29 +272,29 @@ class Engine:
     def _start(self, now: State, control: Control, target: dict[str, str]) -> Run:
         self._progress.at(recovery.STARTING, time.time())
         run = self._orders.new()
-        folder = run.folder
+        script = run.folder / "restore.sh"
+        script.write_text(restore_script.text(self._restore_command(now), run.folder))
+        os.mkfifo(run.answers, 0o600)
+        arguments = self._arguments(run, now, control, restore_script.restore_command(script), target)
+        (self._task.pg_data / "postmaster.pid").unlink(missing_ok=True)  # of a pod that was killed: we have the volume
+        self._orders.order(run, [self._program("postgres"), *arguments], server=True)
+        return run
+
+    def _arguments(self, run: Run, now: State, control: Control, command: str, target: dict[str, str]) -> list[str]:
+        folder, sockets = run.folder, self._paths.run / "sockets"
         (folder / "postgresql.conf").touch()
         (folder / "hba.conf").write_text("local all all reject\n")
         (folder / "ident.conf").touch()
-        script = folder / "restore.sh"
-        script.write_text(restore_script.text(self._restore_command(now), folder))
-        os.mkfifo(run.answers, 0o600)
-        sockets = self._paths.run / "sockets"
         sockets.mkdir(mode=0o700, exist_ok=True)
-        files = settings.Files(
-            self._task.pg_data, folder / "postgresql.conf", folder / "hba.conf", folder / "ident.conf", sockets
-        )
-        arguments = settings.arguments(
-            files,
+        names_of = (folder / "postgresql.conf", folder / "hba.conf", folder / "ident.conf")
+        return settings.arguments(
+            settings.Files(self._task.pg_data, *names_of, sockets),
             control,
-            restore_command=restore_script.restore_command(script),
+            restore_command=command,
             target=target,
             least=now.least,
             preload=self._task.preload if now.preload else "",
         )
-        (self._task.pg_data / "postmaster.pid").unlink(missing_ok=True)  # of a pod that was killed: we have the volume
-        self._orders.order(run, [self._program("postgres"), *arguments], server=True)
-        return run
 
     def _restore_command(self, now: State) -> str:
         found = auto_conf.values(now.auto_conf).get("restore_command", "")
@@ -333,7 +338,10 @@ class Engine:
         return now
 
     async def _promoted(self, now: State, ended: Ended) -> State:
+        note = self._note(now, ended.log.last_commit or now.reached)
         control = await self._control()
+        if not self._task.follow:  # there the living server has the same image
+            note = "; ".join(part for part in (note, await self._image_fits(now, control)) if part)
         self._log.info("recovered", state=control.state, timeline=control.timeline)
         result = JobResult(
             ok=True,
@@ -344,11 +352,29 @@ class Engine:
             segments=self._progress.segments,
             system_identifier=control.system_identifier,
             seconds=self._seconds(),
-            note=self._note(now, ended.log.last_commit or now.reached),
+            note=note,
         )
         now = replace(now, result=result)
         state.write(self._task.pg_data, now)
         return now
+
+    async def _image_fits(self, now: State, control: Control) -> str:
+        """Whether a session could begin: the image has the locale. A sentence where its collations are of another
+        version. Nothing else is judged by it.
+        """
+        run = self._orders.new()
+        arguments = ["--single", *self._arguments(run, now, control, "", {}), "template1"]
+        self._orders.order(run, [self._program("postgres"), *arguments])
+        code = await run.until_exit()
+        seen = ServerLog()
+        for line in run.log.read_text("utf-8", "replace").splitlines() if run.log.exists() else ():
+            seen.feed(line)
+        if code != 0:
+            verdict = failures.judge(seen, code, failures.Context(self._orders.major))
+            if verdict.reason == "LocaleMissing":
+                raise Failed(verdict)
+            self._log.warning("the check of a session failed", said=verdict.message)
+        return failures.collations(seen)
 
     def _note(self, now: State, last: str) -> str:
         if not now.to_end:

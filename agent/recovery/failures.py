@@ -18,6 +18,7 @@ MOST_SLOTS = 100_000
 _PARAMETER = re.compile(r"(max_\w+) = (\d+) is a lower setting than on the primary server, where its value was (\d+)")
 _INCREASE = re.compile(r'[Ii]ncrease "?(max_\w+)"?')
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
+_KILLED = re.compile(r"\S.*process \(PID \d+\) was terminated by signal 9.*")
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 
 
@@ -59,8 +60,37 @@ def judge(log: ServerLog, exit_code: int, context: Context) -> Verdict:
         )
     if exit_code > 128:
         return Verdict("ServerKilled", f"PostgreSQL was ended by signal {exit_code - 128}", final=False)
+    if killed := next((found[0] for line in log.lines if (found := _KILLED.search(line))), ""):
+        said = f"{killed}; where the container ran out of memory, give it more"
+        return Verdict("ServerKilled", said, final=False)
     said = log.errors[-1] if log.errors else (log.lines[-1] if log.lines else "it said nothing")
     return Verdict("ServerFailed", f"PostgreSQL ended with {exit_code}: {said}", final=False)
+
+
+def corrupt(segment: str, behind: str, invalid: str) -> Verdict:
+    """Replay ended in *segment* though the archive has *behind*."""
+    said = invalid or "its records do not go on"
+    return Verdict(
+        "CorruptSegment",
+        f"replay ends in {segment} ({said}), but the archive goes on to {behind}; restore to a moment before it "
+        f"(spec.target), or a newer set (spec.set)",
+    )
+
+
+def other_layout(major: str) -> Verdict:
+    """pg_controldata does not understand the control file."""
+    return _wrong_version("pg_controldata cannot read its control file", major)
+
+
+def collations(log: ServerLog) -> str:
+    """A sentence where the image's collations are of another version than the database's; empty where not."""
+    if not any("collation version mismatch" in line for line in log.lines):
+        return ""
+    detail = next((line.partition("DETAIL:")[2].strip() for line in log.lines if "DETAIL:" in line), "")
+    return (
+        f"the image's collations differ from those of the backup ({detail}): rebuild the indexes that use them "
+        f"(REINDEX DATABASE), then run ALTER DATABASE … REFRESH COLLATION VERSION in each database"
+    )
 
 
 def out_of_space(text: str) -> Verdict | None:
@@ -121,10 +151,14 @@ def _resource_manager(found: re.Match[str], line: str, context: Context) -> Verd
 
 
 def _version(_found: re.Match[str], line: str, context: Context) -> Verdict:
+    return _wrong_version(line, context.major)
+
+
+def _wrong_version(said: str, major: str) -> Verdict:
     return Verdict(
         "WrongVersion",
-        f"the backup is PostgreSQL {context.major}'s, and the image has another version ({line}); use an image of "
-        f"PostgreSQL {context.major}",
+        f"the backup is PostgreSQL {major}'s, and the image has another version ({said}); use an image of PostgreSQL "
+        f"{major}",
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ORDERS, RESULT, ENDED = "orders", "result.json", "ended"
 #: Between two looks at what the server's container writes.
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.05
 NOT_FOUND = 127  # recover.sh's exit code where the image has no such program
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent import log as logs
-from agent.recovery import wal
+from agent.recovery import failures, wal
 from agent.recovery.archive import Archive, ArchiveError, Place
 from agent.recovery.failures import Verdict
 from agent.recovery.orders import TICK_SECONDS, Run, Tail
@@ -24,6 +25,8 @@ FOLLOW_SECONDS = 1.0
 LOOK_EVERY = 15
 #: archive-push of several processes may bring a later segment first: a hole is one that is still there after this time.
 HOLE_SECONDS = 10.0
+#: A question may be read before the lines of the log that were written before it.
+LOG_SECONDS = 5.0
 #: Between two tries at an archive that cannot be read.
 RETRY_SECONDS = 5.0
 
@@ -75,7 +78,8 @@ class Replay:
         self._target = target
         self._ended = Ended(ServerLog(), -1)
         self._log_tail, self._wal_tail = Tail(run.log), Tail(run.wal)
-        self._asks = ""  # the segment that an answer is waited for
+        self._asks = ""  # the file that an answer is waited for
+        self._given: wal.Segment | None = None  # the last one that it was given, in this run
         self._task: asyncio.Task[None] | None = None
         self._stopping: signal.Signals | None = None
         self._logger = logs.get("recovery")
@@ -90,7 +94,8 @@ class Replay:
                 if code is not None:
                     self._ended.exit_code = code
                     return self._ended
-                if self._asks and (self._task is None or self._task.done()):
+                over = self._ended.hole or self._ended.again
+                if self._asks and not over and (self._task is None or self._task.done()):
                     self._task = asyncio.create_task(self._answer(self._asks, answers))
                 self._stop_when_due()
                 await asyncio.sleep(TICK_SECONDS)
@@ -109,6 +114,10 @@ class Replay:
             name, _, code = line.partition(" ")
             self._asks = name if code == "?" else ""
             if code == "0" and wal.is_segment(name):
+                given = wal.parse_segment(name, progress.size)
+                self._given = max(self._given or given, given, key=lambda one: one.number)
+                if name[8:] >= self._ended.ended_at[8:]:
+                    self._ended.ended_at = ""  # it was there of another timeline
                 progress.replayed(name, now)
         progress.last_replay_time = seen.last_commit or progress.last_replay_time
         if seen.ready or self._stopping:
@@ -136,11 +145,52 @@ class Replay:
 
     async def _word(self, name: str) -> str:
         """`again`, `end`, or empty where the server is to be stopped."""
+        if not wal.is_segment(name):
+            return await self._history(name)
         if self._wanted.follow and not self._wanted.finish.is_set():
             return await self._follow(name)
         if self._wanted.follow and self._tried_before_finish(name):
             return "again"
         return await self._end_or_hole(name)
+
+    async def _history(self, _name: str) -> str:
+        """Asked for at the start, and once more before it promotes. Where that is because a record is not valid, and
+        not because the target is reached or the WAL is at its end, there must be nothing behind.
+        """
+        seen = self._ended.log
+        if self._given is None:
+            return "end"
+        deadline = time.monotonic() + LOG_SECONDS  # its log comes by another way than its question
+        while not (seen.redo_done or seen.stopped_at_target) and time.monotonic() < deadline:  # noqa: ASYNC110  as above
+            await asyncio.sleep(TICK_SECONDS)
+        if not seen.redo_done or seen.stopped_at_target or self._ended.ended_at:
+            return "end"
+        if self._wanted.follow and not self._wanted.finish.is_set():
+            # Such as a segment that an older timeline had begun: it goes on with the newer one's, once that is there.
+            self._progress.at(recovery.FOLLOWING, time.time())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.finish.wait(), FOLLOW_SECONDS * LOOK_EVERY)
+            self._ended.again = True
+            return ""
+        behind = await self._behind(self._given)
+        if behind is None:
+            return "end"
+        size = self._progress.size
+        self._ended.hole = failures.corrupt(self._given.name(size), behind.name(size), seen.invalid)
+        return ""
+
+    async def _behind(self, last: wal.Segment) -> wal.Segment | None:
+        """What the archive has of this history behind *last*; asked until it can be said."""
+        size, known = self._progress.size, self._timelines
+        while True:
+            try:
+                look = await self._archive.look(self._places, last, size)
+            except ArchiveError as error:
+                self._progress.stands("StorageNotReadable", f"the archive cannot be looked at: {error}")
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._progress.stands()
+            return wal.first_behind(last, look.segments, known.target, known.ancestors, size)
 
     def _tried_before_finish(self, name: str) -> bool:
         """The try that has failed may have begun before all was archived: there has to be one more."""
@@ -155,8 +205,9 @@ class Replay:
         progress.at(recovery.FOLLOWING, time.time())
         self._tries = self._tries + 1 if self._following == name else 1
         self._following = name
-        if self._tries % LOOK_EVERY == 0:
-            await self._look_around(name)
+        if self._tries % LOOK_EVERY == 0 or (self._tries == 1 and self._timelines.ancestors):
+            if await self._look_around(name):
+                return "end"
             if self._ended.again:
                 return ""
         try:
@@ -167,24 +218,30 @@ class Replay:
 
     _following, _tries = "", 0
 
-    async def _look_around(self, name: str) -> None:
+    async def _look_around(self, name: str) -> bool:
+        """Whether the segment is there of another timeline, which PostgreSQL asks for next. Else a new timeline ends
+        the run, and a hole is told.
+        """
         progress = self._progress
         missing = wal.parse_segment(name, progress.size)
         try:
             look = await self._archive.look(self._places, missing, progress.size)
         except ArchiveError as error:
             progress.stands("StorageNotReadable", str(error))
-            return
+            return False
         known = self._timelines
         if not known.fixed and wal.newest(look.timelines, known.base) > known.target:
             self._logger.info("the archive has a new timeline", timelines=sorted(look.timelines))
             self._ended.again = True
-            return
+            return False
+        if wal.elsewhere(missing, look.segments):
+            return True
         behind = wal.first_behind(missing, look.segments, known.target, known.ancestors, progress.size)
-        if behind and not wal.elsewhere(missing, look.segments):
+        if behind:
             progress.stands("MissingSegment", _hole(name, behind.name(progress.size)))
         else:
             progress.stands()
+        return False
 
     async def _end_or_hole(self, name: str) -> str:
         progress, known = self._progress, self._timelines
@@ -201,10 +258,12 @@ class Replay:
                 continue
             if missing in look.segments:
                 return "again"
+            if wal.elsewhere(missing, look.segments):
+                return "end"
             behind = wal.first_behind(missing, look.segments, known.target, known.ancestors, progress.size)
-            if behind is None or wal.elsewhere(missing, look.segments):
+            if behind is None:
                 progress.stands()
-                self._ended.ended_at = "" if behind else name
+                self._ended.ended_at = name
                 return "end"
             said = _hole(name, behind.name(progress.size))
             progress.stands("MissingSegment", said)

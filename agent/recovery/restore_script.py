@@ -2,9 +2,10 @@
 it tells PostgreSQL that a segment is not there.
 
 PostgreSQL takes the first segment that it is not given for the end of the WAL, and then takes writes. So the script
-does not say that until the agent has: the agent knows whether there is more behind (a hole), and whether more is to come
-(it follows the archive). RUN/N/wal has a line for each try, `FILE EXIT_CODE`, and `FILE ?` while it waits for an answer:
-`again FILE` or `end FILE` through the FIFO RUN/N/answers. Pure text.
+does not say that until the agent has: the agent knows whether there is more behind (a hole), and whether more is to
+come (it follows the archive). History files are asked about, too: PostgreSQL wants one more, to choose its new
+timeline, before it promotes. RUN/N/wal has a line for each try, `FILE EXIT_CODE`, and `FILE ?` while it waits for an
+answer: `again FILE` or `end FILE` through the FIFO RUN/N/answers. Pure text.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ while :; do
   code=$?
   echo "$file $code" >> {wal}
   [ "$code" = 1 ] || exit "$code"
-  case $file in *.*) exit 1 ;; esac
+  case $file in *.history) ;; *.*) exit 1 ;; esac
   echo "$file ?" >> {wal}
   answer=
   until [ "$answer" = "end $file" ] || [ "$answer" = "again $file" ]; do

@@ -133,7 +133,7 @@ class Recovering:
             run("cp", "-a", source.repo, self.repo)
             (self.repo / "calls").unlink(missing_ok=True)
         self.program = self.root / "pgbackrest"
-        self.program.write_text((HERE / "pretended_pgbackrest.py").read_text().replace("/usr/bin/env python3", PYTHON))
+        self.program.write_text(f"#!{PYTHON}\n{(HERE / 'pretended_pgbackrest.py').read_text()}")
         self.program.chmod(0o755)
         self.volume, self.data = self.root / "volume", self.root / "volume/data"
         self.run_dir, self.termination = self.root / "run", self.root / "termination"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.agent.recovery.conftest import wait
+from tests.unit.agent.recovery.conftest import BIN, processes, run, wait
 
 MOMENTS: dict[str, str] = {}
 
@@ -93,6 +93,35 @@ def test_a_hole_is_not_taken_for_the_end(archived, recovering, target):
     assert (one.data / "recovery.signal").exists()  # it was not promoted
 
 
+@pytest.mark.parametrize("target", [{}, {"recovery_target_time": "after"}], ids=["latest", "time"])
+def test_a_segment_that_cannot_be_replayed_is_not_taken_for_the_end(archived, recovering, target):
+    one = recovering(target={name: MOMENTS[value] for name, value in target.items()})
+    file = one.repo / "wal" / MOMENTS["second"]
+    file.write_bytes(file.read_bytes()[:8192] + bytes(8192) + file.read_bytes()[16384:])
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "CorruptSegment"), one.picture()
+    assert MOMENTS["second"] in result["error"]
+    assert f"the archive goes on to {MOMENTS['third']}" in result["error"]
+
+
+def test_slots_for_prepared_transactions_that_were_added_after_the_backup_are_found_out(archived, recovering):
+    one = recovering()
+    archived.stop()
+    with (archived.data / "postgresql.conf").open("a") as conf:
+        conf.write("max_prepared_transactions = 90\nmax_connections = 250\nmax_wal_senders = 30\n")
+    archived.start()
+    for number in range(80):
+        archived.sql(f"BEGIN; INSERT INTO t VALUES ({number}); PREPARE TRANSACTION '{number}'")
+    archived.archive()
+    run("cp", "-a", f"{archived.repo}/wal", one.repo)
+    one.start()
+    assert one.result()[0] == 0, one.picture()
+    assert "maximum number of prepared transactions reached" in (one.root / "server.log").read_text()
+    for number in range(80):
+        archived.sql(f"ROLLBACK PREPARED '{number}'")
+
+
 def test_it_follows_the_archive_until_it_is_to_finish(archived, recovering):
     one = recovering("--follow", live=True)
     one.start()
@@ -126,6 +155,41 @@ def test_a_pod_that_is_killed_while_it_replays_is_followed_by_one_that_does_not_
     assert one.result()[0] == 0, one.picture()
     assert (one.repo / "calls").read_text().count(" restore ") == 1
     assert rows(one) == "2010"
+
+
+def test_a_pod_that_is_deleted_shuts_the_server_down(archived, recovering):
+    one = recovering("--follow")
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    one.server.terminate()
+    assert one.server.wait(20) == 143
+    assert processes(one.data) == []
+    assert one.termination.read_text() == ""
+    one.kill_agent()
+    one.pod()
+    (one.run_dir / "finish").touch()
+    one.start()
+    assert one.result()[0] == 0, one.picture()
+
+
+def test_a_failover_meanwhile_is_followed(archived, recovering):
+    one = recovering("--follow", live=True)
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    archived.stop()
+    (archived.data / "standby.signal").touch()
+    archived.start()
+    run(BIN / "pg_ctl", "-D", archived.data, "-w", "promote")
+    archived.sql("CREATE TABLE after_failover AS SELECT generate_series(1, 9) AS id")
+    segment = archived.archive()
+    assert segment.startswith("00000002")
+    wait(lambda: phase(one) if f"{segment} 0" in notes(one) else None, f"{segment} is replayed", 60)
+    (one.run_dir / "finish").touch()
+    one.kill_agent()
+    one.start_agent()
+    code, result = one.result()
+    assert (code, result["timeline"], result["segment"]) == (0, 3, segment), one.picture()
+    assert one.serve().sql("SELECT count(*) FROM after_failover") == "9"
 
 
 def test_an_image_without_postgresql_is_told(archived, recovering):
