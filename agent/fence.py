@@ -67,7 +67,7 @@ async def fence(postgres: Postgres, seconds: float, relayed: Callable[[str], boo
                     break
                 await asyncio.sleep(POLL_SECONDS)
     except PostgresError as broken:
-        return replace(answer, error=str(broken))
+        return replace(answer, error=str(broken), unreached=answer.tablespaces is None)
     last = row["last_archived_wal"] or "nothing"
     failed = f", last failed: {row['last_failed_wal']}" if row["last_failed_wal"] else ""
     error = f"{switched['wal']} not archived within {seconds:g} s (last archived: {last}{failed})"

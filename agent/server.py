@@ -126,7 +126,11 @@ def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | Non
             return _json(await closer.close(seconds, _seconds(request, "every")))
         repo = _repo(request)
         relayed = partial(relay.holds, repo) if relay and repo else None
-        return _json(await fence.fence(postgres, seconds, relayed))
+        answer = await fence.fence(postgres, seconds, relayed)
+        if relay and answer.unreached:
+            pushed = await relay.push_last(repo, seconds)
+            answer = replace(answer, last=pushed.segment or None, error=pushed.error or answer.error)
+        return _json(answer)
 
     async def checkpoint(_request: web.Request) -> web.Response:
         try:

@@ -108,7 +108,7 @@ def fenced(facts: RestoreFacts) -> StepVerdict:
     if answer is None:
         pod = _primary(facts)
         if pod is None or not pod_ip(pod) or pods.has_ended(pod):
-            return elsewhere.refusal(facts, None) or _archived_only(facts, "no PostgreSQL pod is running")
+            return elsewhere.refusal(facts, None) or _archived_only(facts, "no PostgreSQL pod is running", runs=False)
         return _ask(facts, pod)
     refused = elsewhere.refusal(facts, answer)
     if refused:
@@ -121,7 +121,10 @@ def fenced(facts: RestoreFacts) -> StepVerdict:
         text = f"all up to {answer.time} is archived (segment {answer.wal})"
         plan, told = undone.marked(plan, answer)
         return done("Archived", text, plan=plan, **told)
-    return _archived_only(facts, answer.error or "")
+    if answer.last:
+        text = f"PostgreSQL does not run ({answer.error}); all that it wrote is archived, up to segment {answer.last}"
+        return done("Archived", text, plan=plan)
+    return _archived_only(facts, answer.error or "", runs=not answer.unreached)
 
 
 def _ask(facts: RestoreFacts, pod: Object) -> StepVerdict:
@@ -142,14 +145,15 @@ def _primary(facts: RestoreFacts) -> Object | None:
     return by_name.get(primary) or by_name.get(facts.planned.pod)
 
 
-def _archived_only(facts: RestoreFacts, why: str) -> StepVerdict:
+def _archived_only(facts: RestoreFacts, why: str, *, runs: bool) -> StepVerdict:
+    """Of one that runs, what is not archived may have been committed before the target: it is not left out."""
     asked = facts.spec  # where all can be read, recovery finds in the others what the chosen one lacks
     if target.away(facts.repo_spec, facts.stanza):
         asked = msgspec.structs.replace(asked, storage=render.storage(facts.planned, asked))
     latest = target.archived_until(facts.repository, asked)
     until = f" (up to {forms.rfc3339(latest)} as far as is known)" if latest else ""
     moment = target.wanted_time(facts.spec)
-    if moment is not None and latest is not None and moment > latest:
+    if runs and moment is not None and latest is not None and moment > latest:
         return fail(
             "TargetNotReachable",
             f"spec.target.time: {forms.rfc3339(moment)} is not archived, and PostgreSQL could not archive it ({why}); "

@@ -37,6 +37,8 @@ class Fenced(Reply, frozen=True, kw_only=True):
     lsn: str | None = None
     time: Time | None = None
     tablespaces: tuple[Tablespace, ...] | None = None
+    unreached: bool = False  # PostgreSQL does not answer
+    last: str | None = None  # of such a PostgreSQL: the segment up to which all is archived now
     wal_directory: str | None = None  # where pg_wal is not in the data directory; see server_facts
 
 
