@@ -13,7 +13,7 @@ from controller.recovery import target
 from controller.recovery.exit_codes import HOPELESS
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan, Volume
-from controller.restore import planning, proof, render, undone, volume_swap, workload
+from controller.restore import foretold, planning, proof, render, undone, volume_swap, workload
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
@@ -72,7 +72,8 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     if storage:
         others = " and ".join(f"storage {name}" for name in target.away(facts.repo_spec, info))
         text += f", from storage {storage}" + (f"; {others} cannot be read" if others else "")
-    told = {"timelineBefore": before} if before else {}
+    told: dict[str, object] = {"timelineBefore": before} if before else {}
+    told |= foretold.status(facts, plan, info) if info else {}
     return done("Valid", text, plan=plan, **_names(plan), **told)
 
 
