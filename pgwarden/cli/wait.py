@@ -113,7 +113,7 @@ async def _follow(session: Session, terminal: Terminal, plural: str, obj: Object
 
 
 def line(obj: Object, log: Log, now: datetime) -> str:
-    """`Running  1 min 5 s  step Restored (4 of 9)  37.20 %  Job hippo-restore-1 runs`."""
+    """`Running  1 min 5 s  step Restored (4 of 10)  37.20 %  Job hippo-restore-1 runs`."""
     status = obj.get("status") or {}
     began = output.moment(status.get("startTime") or obj["metadata"].get("creationTimestamp"))
     parts = [_phase(obj), output.span(now - began) if began else ""]
