@@ -58,6 +58,7 @@ class Undone(Model, frozen=True, kw_only=True):
     set: str
     timeline: int
     stopped: str = ""  # RFC 3339
+    lsn: str = ""
 
 
 class Plan(Model, frozen=True, kw_only=True):

@@ -66,10 +66,11 @@ def user_claim(plan: Plan, namespace: str, volume: str) -> Object:
 def kept_claim(plan: Plan, namespace: str, volume: str) -> Object:
     """The old volume's. None of the user's labels: nothing that selects by them may find two claims."""
     text = (
-        f"The data of claim {plan.claim} from before Restore {plan.restore}. To undo the restore: scale "
-        f"{plan.workload_kind} {plan.workload} to 0, set the reclaim policy of both volumes to Retain, delete both "
-        f"claims, and make claim {plan.claim} again with spec.volumeName {volume} (after removing uid from the "
-        f"volume's claimRef). Delete this claim when the data is not needed any more."
+        f"The data of claim {plan.claim} from before Restore {plan.restore}. To undo the restore: kubectl pgwarden "
+        f"undo {plan.restore}, which needs the backups only. Without them: scale {plan.workload_kind} "
+        f"{plan.workload} to 0, set the reclaim policy of both volumes to Retain, delete both claims, and create "
+        f"claim {plan.claim} again with spec.volumeName {volume} (after removing uid from the volume's claimRef); "
+        f"then take a full backup. Delete this claim when you no longer need the data."
     )
     body = _kept(plan, plan.kept_claim, namespace, plan.claim_spec | {"volumeName": volume}, text)
     body["metadata"]["annotations"] |= _done_by(plan)

@@ -10,7 +10,7 @@ from controller import operations, pods
 from controller.recovery import target
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan
-from controller.restore import elsewhere, planning, proof, render, undone, workload
+from controller.restore import elsewhere, foretold, planning, proof, render, undone, workload
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
@@ -67,7 +67,8 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     if storage:
         others = " and ".join(f"storage {name}" for name in target.away(facts.repo_spec, info))
         text += f", from storage {storage}" + (f"; {others} cannot be read" if others else "")
-    told = {"timelineBefore": before} if before else {}
+    told: dict[str, object] = {"timelineBefore": before} if before else {}
+    told |= foretold.status(facts, plan, info) if info else {}
     return done("Valid", text, plan=plan, **_names(plan), **told)
 
 

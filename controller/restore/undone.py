@@ -17,8 +17,8 @@ from pgwarden.api.kinds import RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.target import timeline_of_segment
 from pgwarden.contract.calls import Fenced
+from pgwarden.forecast import way_back
 from pgwarden.pgbackrest.info import Info
-from pgwarden.rules import way_back
 
 
 def resolve(facts: RestoreFacts, info: Info) -> Undone | Hindrance | None:
@@ -38,7 +38,7 @@ def resolve(facts: RestoreFacts, info: Info) -> Undone | Hindrance | None:
     way = way_back.find(before, way_back.forks(restores), info, _repos(facts, gone))
     if way is None:
         return _no_set(facts, before, gone)
-    return Undone(restore=name, set=way.set.label, timeline=before.timeline, stopped=before.stopped)
+    return Undone(restore=name, set=way.set.label, timeline=before.timeline, stopped=before.stopped, lsn=before.lsn)
 
 
 def _of_name(restores: list[Object], name: str) -> Object | None:

@@ -13,8 +13,8 @@ from pgwarden.api.reading import get, objects
 from pgwarden.cli import prospect
 from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.cli.prospect import Around, Prospect
-from pgwarden.rules import restore_loss
-from pgwarden.rules.restore_forecast import Forecast
+from pgwarden.forecast import loss
+from pgwarden.forecast.forecast import Forecast
 
 _QUANTITY = {"exactly": "", "about": "about ", "atMost": "at most "}
 
@@ -45,12 +45,11 @@ def lines(restore: Object, repository: Object, found: Prospect, cluster: Object 
 def _title(found: Prospect, repository: Object) -> str:
     pods = [str(pod.get("name")) for pod in objects(repository, "status", "pods")]
     whose = f" (pod{'s' if len(pods) > 1 else ''} {', '.join(pods)})" if pods else ""
-    point = restore_loss.point(found.spec, found.before)
+    point = loss.point(found.spec, found.before)
     name = get(repository, str, "metadata", "name")
     if found.spec.volume_claim:
         return f"This restores Repository {name} to {point} into a new claim {found.new_claim}."
-    verb = f"undoes Restore {found.before.restore}: it brings" if found.before else "restores"
-    goal = f"back to {point}" if found.before else f"to {point}"
+    verb, goal = ("brings", f"back to {point}") if found.before else ("restores", f"to {point}")
     return f"This {verb} the PostgreSQL of Repository {name}{whose} {goal}."
 
 

@@ -14,12 +14,12 @@ from pgwarden.api.kinds import RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, moment, objects
 from pgwarden.cli.session import Session
+from pgwarden.forecast import data_claim, forecast, pace, told_info, way_back
+from pgwarden.forecast.forecast import Forecast, View
+from pgwarden.forecast.pace import Pace
+from pgwarden.forecast.way_back import Before
 from pgwarden.kube import errors, paths
 from pgwarden.pgbackrest.info import Info
-from pgwarden.rules import data_claim, restore_forecast, restore_pace, told_info, way_back
-from pgwarden.rules.restore_forecast import Forecast, View
-from pgwarden.rules.restore_pace import Pace
-from pgwarden.rules.way_back import Before
 from pgwarden.storages import names_of as storages_of
 
 
@@ -57,25 +57,25 @@ def of(restore: Object, repository: Object, now: datetime, around: Around) -> Pr
     primary = get(repository, str, "status", "primary") or ""
     claim, name = data_claim.of(around.pods, primary), restore["metadata"]["name"]
     wanted = spec.new_volume.size if spec.new_volume else None
-    pace = restore_pace.measured(around.restores)
+    measured = pace.measured(around.restores)
     latest = [found for one in objects(repository, "status", "recoveryWindow") if (found := moment(one.get("latest")))]
     view = View(
         info=info,
         storages=storages_of(repository),
         repository=repository,
         archived=max(latest, default=None),
-        pace=pace,
+        pace=measured,
         claim_bytes=data_claim.size(around.claims.get(claim), wanted),
         cut=told_info.cut(repository),
     )
     before = _before(spec.undo, info, around)
-    spec = (before and restore_forecast.undone(spec, before, view, around.restores)) or spec
+    spec = (before and forecast.undone(spec, before, view, around.restores)) or spec
     known = {"claim": claim} if not spec.volume_claim else {}
     return Prospect(
         spec=spec,
         info=info,
-        forecast=restore_forecast.make(spec, view, now, before),
-        pace=pace,
+        forecast=forecast.make(spec, view, now, before),
+        pace=measured,
         before=before,
         new_claim=spec.volume_claim or names.restored_claim(name),
         kept_claim=_kept(spec, claim, name, around.claims),

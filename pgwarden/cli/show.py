@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import size
 from pgwarden.api.reading import condition, get, objects
 from pgwarden.api.registry import BY_WORD
-from pgwarden.cli import missed_runs, output, show_cluster, wait, window
+from pgwarden.cli import missed_runs, output, show_cluster, show_restore, wait, window
 from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.output import clock, moment
 from pgwarden.cli.session import Session, connect, names_of
@@ -214,25 +213,8 @@ def _repositories(found: list[Object], _: list[Object], __: argparse.Namespace, 
     return lines[1:]
 
 
-def _restores(found: list[Object], _: list[Object], __: argparse.Namespace, ___: Terminal) -> list[str]:
-    rows: list[tuple[Any, ...]] = []
-    kept: list[str] = []
-    for obj in found:
-        status = obj.get("status") or {}
-        rows.append(
-            (
-                obj["metadata"]["name"],
-                get(obj, str, "spec", "repository"),
-                status.get("phase") or "Pending",
-                status.get("step"),
-                clock(moment(status.get("startTime"))),
-                clock(moment(status.get("recoveredTo"))) or status.get("recoveredTo"),
-            )
-        )
-        if status.get("keptClaim") and status["keptClaim"] not in str(status.get("message")):
-            kept.append(f"  {obj['metadata']['name']}: the old data is kept as claim {status['keptClaim']}")
-    heads = ("RESTORE", "REPOSITORY", "PHASE", "STEP", "STARTED", "RECOVERED TO")
-    return [*output.table(heads, rows), *_messages(found), *kept] if rows else []
+def _restores(found: list[Object], _: list[Object], args: argparse.Namespace, __: Terminal) -> list[str]:
+    return show_restore.lines(found, datetime.now(UTC), whole=_is_one(args, found))
 
 
 _RENDER: dict[str, Callable[[list[Object], list[Object], argparse.Namespace, Terminal], list[str]]] = {

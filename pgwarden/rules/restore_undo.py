@@ -21,7 +21,7 @@ def check(case: Case) -> None:
     given = [field for field in EXCLUDED if spec.get(field)]
     if given:
         message = (
-            f"cannot be combined with {' and '.join(given)}, which follow from the Restore that is undone; omit one"
+            f"cannot be combined with {' and '.join(given)}: the Restore that is undone says where to go; omit one"
         )
         case.refuse("spec.undo", name[:80], message, RULE)
     if name == case.name:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness import foretold
 from harness.kubectl import Kubectl, phase
 from harness.objects import backup, protect, restore
 from harness.postgres import Postgres
@@ -30,9 +31,17 @@ def ended(space: Kubectl, name: str) -> dict:
     return done["status"]
 
 
+def carried_out(space: Kubectl, asked: dict) -> dict:
+    """The status when it is over, which is as the plan has said."""
+    name, said = asked["metadata"]["name"], foretold.plan(space, asked)
+    space.apply(asked)
+    status = ended(space, name)
+    assert foretold.differences(said, status) == []
+    return status
+
+
 def undo(space: Kubectl, name: str, of: str) -> dict:
-    space.apply(restore(name, undo=of))
-    return ended(space, name)
+    return carried_out(space, restore(name, undo=of))
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -43,8 +52,9 @@ def test_a_restore_upon_the_restore_before(postgres: Postgres, space: Kubectl, n
     postgres.sql(f"INSERT INTO notes VALUES ({10 * number + 1}, 'lost by restore {number}')")
     BEFORE[f"back-{number}"] = postgres.rows("notes")
     timeline = int(postgres.sql("SELECT timeline_id FROM pg_control_checkpoint()"))
-    space.apply(restore(f"back-{number}", {"time": moment}))
-    status = ended(space, f"back-{number}")
+    asked = restore(f"back-{number}", {"time": moment})
+    assert f"every transaction committed after {moment[:19]}Z" in foretold.prompt(space, asked)
+    status = carried_out(space, asked)
     assert postgres.rows("notes") == kept
     assert (status["timelineBefore"], status["timeline"]) == (timeline, timeline + 1)
     assert status["stoppedTime"] >= moment[:10]
@@ -60,6 +70,10 @@ def test_undoing_the_last_brings_back_what_it_lost(postgres: Postgres, space: Ku
 
 def test_undoing_an_earlier_one_goes_back_past_those_upon_it(postgres: Postgres, space: Kubectl):
     BEFORE["undo-2"] = postgres.rows("notes")
+    stopped = space.get("pgr", "back-2")["status"]["stoppedTime"].replace("T", " ")
+    said = foretold.prompt(space, restore("undo-2", undo="back-2"))
+    assert f"EVERYTHING committed since Restore back-2 stopped PostgreSQL at {stopped}" in said
+    assert "kept as claim data-postgres-0-before-undo-2" in said
     undo(space, "undo-2", "back-2")
     assert postgres.rows("notes") == BEFORE["back-2"]
 

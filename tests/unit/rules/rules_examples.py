@@ -109,6 +109,11 @@ SCHEDULE = [
 ]  # fmt: skip
 
 RESTORE = [
+    ("undo", "spec.undo", {"undo": "back", "target": {"immediate": True}}),
+    ("undo", "spec.undo", {"undo": "one"}),
+    ("undo", "spec.undo", {"undo": "aside"}),
+    ("undo", "spec.undo", {"undo": "failed"}),
+    ("undo", "spec.undo", {"undo": "running"}),
     ("immutable", "spec", ({"keepOldVolume": False}, {})),
     ("storage", "spec.storage", {"storage": "s3"}),
     *(
@@ -217,6 +222,7 @@ WARNINGS = [
     ("Restore", {"repository": "new", "set": "20261101-000000F"}, "the backups of Repository new are not known"),
     ("Restore", {"repository": "many", "set": "20261101-000000F"}, "set 20261101-000000F is not among the newest 50 of 60"),
     ("Restore", {"repository": "busy"}, "waits for Restore "),
+    ("Restore", {"undo": "bakc"}, "there is no Restore bakc of Repository hippo; did you mean back?"),
     ("PostgresCluster", {"synchronous": True}, "spec.synchronous has no effect"),
     ("PostgresCluster", source(repository="new", target={"time": "2026-11-15T10:00:00Z"}), "spec.dataSource: the recovery"),
     ("PostgresCluster", source(repository="broken"), "spec.dataSource: Repository broken is not Ready"),

@@ -50,6 +50,10 @@ def world() -> Cluster:
         build("Repository", "broken", status={"conditions": [{"type": "Ready", "status": "False"}]}),
         build("Repository", "owner", storageType="s3", s3=examples.S3 | {"path": "/taken"}),
         build("Restore", "first", repository="busy", status={"phase": "Running"}),
+        build("Restore", "back", repository="hippo", status={"phase": "Completed"}),
+        build("Restore", "aside", repository="hippo", volumeClaim="look", status={"phase": "Completed"}),
+        build("Restore", "failed", repository="hippo", status={"phase": "Failed"}),
+        build("Restore", "running", repository="hippo", status={"phase": "Running"}),
         build("Backup", "nightly", repository="busy", status={"phase": "Running"}),
     )
 

@@ -13,11 +13,11 @@ from datetime import datetime
 from pgwarden.api.kinds import Model, RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.target import rfc3339
+from pgwarden.forecast import loss, way_back
+from pgwarden.forecast.pace import Pace
+from pgwarden.forecast.way_back import Before
 from pgwarden.pgbackrest import set_choice, wal_distance
-from pgwarden.pgbackrest.info import BackupSet, Info
-from pgwarden.rules import restore_loss, way_back
-from pgwarden.rules.restore_pace import Pace
-from pgwarden.rules.way_back import Before
+from pgwarden.pgbackrest.info import Info
 
 
 class Forecast(Model, frozen=True, kw_only=True):
@@ -65,11 +65,12 @@ class View:
 
 def make(spec: RestoreSpec, view: View, now: datetime, before: Before | None = None) -> Forecast:
     """Of *spec*, in which an undo stands as set and timeline already; *before* is where that one goes back to."""
-    begun = set_choice.choose(spec, view.info, view.repos(spec.storage), view.cut)
-    loss = restore_loss.of(spec, begun, view.info, view.repository, now, before)
-    since = rfc3339(loss.since) if loss.since else None
+    open_ = spec.undo and not spec.set  # an undo of which the set is not known yet
+    begun = None if open_ else set_choice.choose(spec, view.info, view.repos(spec.storage), view.cut)
+    lost = loss.of(spec, begun, view.info, view.repository, now, before)
+    since = rfc3339(lost.since) if lost.since else None
     if begun is None:
-        return Forecast(lost=loss.text, lost_since=since, claim_bytes=view.claim_bytes)
+        return Forecast(lost=lost.text, lost_since=since, claim_bytes=view.claim_bytes)
     wal = wal_distance.of(spec, begun, view.info, archived=view.archived or now, ended=before.lsn if before else "")
     return Forecast(
         set=begun.label,
@@ -83,7 +84,7 @@ def make(spec: RestoreSpec, view: View, now: datetime, before: Before | None = N
         seconds=view.pace.seconds(begun.database_size, wal.segments if wal else None),
         room_bytes=begun.database_size + (wal.bytes if wal else 0),
         claim_bytes=view.claim_bytes,
-        lost=loss.text,
+        lost=lost.text,
         lost_since=since,
     )
 
@@ -92,7 +93,3 @@ def undone(spec: RestoreSpec, before: Before, view: View, restores: Sequence[Obj
     """An undo as set and timeline; None where no set that is known leads there."""
     way = way_back.find(before, way_back.forks(restores), view.info, view.repos(spec.storage))
     return None if way is None else way_back.effective(spec, way.set.label, before.timeline)
-
-
-def begun_with(forecast: Forecast, info: Info) -> BackupSet | None:
-    return info.backup(forecast.set) if forecast.set else None

@@ -13,8 +13,8 @@ from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition, get, moment
 from pgwarden.api.target import TargetError, parse_time, timeline_number, timeline_of_segment
 from pgwarden.api.wording import clock, count, span
+from pgwarden.forecast.way_back import Before
 from pgwarden.pgbackrest.info import BackupSet, Info
-from pgwarden.rules.way_back import Before
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def point(spec: RestoreSpec, before: Before | None = None) -> str:
     if before is not None:
         since = moment(before.stopped)
         at = f" at {clock(since)}" if since else ""
-        return f"the state from just before Restore {before.restore} stopped it{at}"
+        return f"just before Restore {before.restore} stopped it{at}"
     target = spec.target
     if target is None:
         timeline = spec.target_timeline or "latest"
