@@ -152,9 +152,8 @@ def of_own(cluster: str, role: str) -> Origin:
     """The cluster's own Repository, by the configuration that the sidecar keeps, to its latest state."""
     stanza = names.stanza(cluster)
     program = tuple(commands.command_line([]))
-    return Origin(
-        stanza, program, commands.restore_command(stanza, role), names.CONF_FILE, variables=identity.environment(role)
-    )
+    restore = commands.restore_command(stanza, role, names.CLONE_PGDATA)
+    return Origin(stanza, program, restore, names.CONF_FILE, variables=identity.environment(role))
 
 
 def files(origin: Origin, wait: str) -> dict[str, str]:

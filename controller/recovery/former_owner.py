@@ -15,8 +15,8 @@ from pgwarden.api.target import parse_time
 from pgwarden.contract.calls import NewestWal
 from pgwarden.pgbackrest.info import Info
 
-#: No WAL for so long: three times the archive_timeout that a busy server keeps.
-QUIET = timedelta(minutes=3)
+#: No WAL for so long: twice the archive_timeout that a busy server keeps.
+QUIET = timedelta(minutes=2)
 ARCHIVES, UNKNOWN = "FormerOwnerArchives", "FormerOwnerUnknown"
 
 

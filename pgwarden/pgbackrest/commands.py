@@ -129,8 +129,10 @@ def archive_command(stanza: str, role_arn: str = "") -> str:
     return _for_postgres(stanza, role_arn, "archive-push", '"%p"')
 
 
-def restore_command(stanza: str, role_arn: str = "") -> str:
-    return _for_postgres(stanza, role_arn, "archive-get", "%f", '"%p"')
+def restore_command(stanza: str, role_arn: str = "", data_directory: str = "") -> str:
+    """*data_directory* is where the server that calls it works, if not in the configured pg1-path."""
+    where = [f"--pg1-path={data_directory}"] if data_directory else []
+    return _for_postgres(stanza, role_arn, *where, "archive-get", "%f", '"%p"')
 
 
 def clone_restore_command(stanza: str) -> str:
@@ -147,7 +149,7 @@ def is_for_postgres(command: str) -> bool:
 _OURS = re.compile(rf"(?:{identity.ROLE}=\S+ {identity.TOKEN}=\S+ )?{re.escape(names.PGBACKREST_ARCHIVE)} ")
 
 
-def _for_postgres(stanza: str, role_arn: str, command: str, *files: str) -> str:
+def _for_postgres(stanza: str, role_arn: str, *command: str) -> str:
     variables = [f"{name}={shlex.quote(value)}" for name, value in identity.environment(role_arn).items()]
-    argv = command_line([f"--stanza={stanza}", command], names.PGBACKREST_ARCHIVE)
-    return " ".join([*variables, *argv, *files])
+    argv = command_line([f"--stanza={stanza}"], names.PGBACKREST_ARCHIVE)
+    return " ".join([*variables, *argv, *command])

@@ -25,7 +25,7 @@ from harness.waiting import until
 from localcluster.config import S3_HOST
 
 #: How often all is lost and applied again; `make rebuild` does it ten times.
-ROUNDS = int(os.environ.get("PGWARDEN_REBUILD_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("PGWARDEN_REBUILD_ROUNDS", "3"))
 FINGERPRINT = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM accounts"
 FILL = "CREATE TABLE accounts AS SELECT i AS id, md5(i::text) AS name FROM generate_series(1, 20000) AS i"
 RECOVER = {"onExistingBackups": "Recover"}

@@ -261,6 +261,8 @@ def test_it_is_filled_by_the_sidecars_configuration_and_archives_on(tmp_path):
     line = next(one for one in made["clone.sh"].splitlines() if one.strip().startswith(names.PGBACKREST))
     for part in ("--stanza=hippo", names.CONF_FILE, f"--pg1-path={names.CLONE_PGDATA}"):
         assert part in line
+    # PostgreSQL works in that folder while it recovers, and archive-get compares its control file with the stanza's.
+    assert f"--pg1-path={names.CLONE_PGDATA} archive-get %f" in line
     assert names.CLONE_CONF_FILE not in made["clone.sh"]
     assert f"export AWS_ROLE_ARN={role}" in made["clone.sh"]
     assert "clone.sh" in made["begin.sh"]
