@@ -289,6 +289,21 @@ def first_backup_attempt(cluster: str, backup: str) -> int:
     return int(number) if told and number[0] != "0" else 0
 
 
+def gap_backup(repository: str, segment: str, attempt: int = 1) -> str:
+    """That begins a new recovery window after *segment*, the first that is missing."""
+    name = f"{repository}-after-{segment.lower()}"
+    return name if attempt == 1 else f"{name}-{attempt}"
+
+
+def gap_backup_attempt(repository: str, segment: str, backup: str) -> int:
+    """Which attempt at that has the name; 0 where it is none."""
+    first = gap_backup(repository, segment)
+    if backup == first:
+        return 1
+    number = backup.removeprefix(f"{first}-") if backup.startswith(f"{first}-") else ""
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 and number[0] != "0" else 0
+
+
 def host_dns(repository: str, namespace: str) -> str:
     return f"{host(repository)}.{namespace}.svc"
 
