@@ -78,9 +78,21 @@ def _of_primary(facts: RepositoryFacts) -> Object:
 
 
 def _of_server(facts: RepositoryFacts, *, foreign: bool) -> Object:
-    """What a recovery will want to know. What was known last, while no primary tells, or another cluster's does."""
+    """What a recovery will want to know. What was known last, while no primary tells, or another cluster's
+    does; where the status has lost that, what the newest backup set says.
+    """
     told = facts.primary and facts.primary.answer and facts.primary.answer.facts
-    return {server_facts.FIELD: server_facts.entry(told)} if told and not foreign else {}
+    if told and not foreign:
+        return {server_facts.FIELD: server_facts.entry(told)}
+    if (facts.repository.get("status") or {}).get(server_facts.FIELD):
+        return {}
+    marks = (one.annotations.get(names.PGBACKREST_ANNOTATION_SERVER, "") for one in reversed(_backups(facts)))
+    known = next(filter(None, map(server_facts.marked, filter(None, marks))), None)
+    return {server_facts.FIELD: server_facts.entry(known)} if known else {}
+
+
+def _backups(facts: RepositoryFacts) -> tuple[BackupSet, ...]:
+    return facts.info.backups if facts.info else ()
 
 
 def _sets(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> dict[str, list[Object]]:
