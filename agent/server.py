@@ -18,6 +18,7 @@ from pgwarden.api import names
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.shape import Shape
+from pgwarden.pgbackrest import wal
 
 if TYPE_CHECKING:
     from agent.postgres import Postgres
@@ -28,6 +29,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 KEEPALIVE_SECONDS = 15.0
 #: A fence may be waited for so long.
 LONGEST_SECONDS = 3600.0
+#: 1 MiB to 1 GiB.
+_SEGMENT_SIZES = frozenset(2**power for power in range(20, 31))
 
 
 def common_name(certificate: Mapping[str, Any] | None) -> str:
@@ -84,8 +87,9 @@ def application(
     async def status(request: web.Request) -> web.Response:
         found = state.status()
         if repository:
+            repository.archives.segment_size = _segment_size(request)
             info, error = await repository.info(refresh=request.query.get("refresh") == "1")
-            found = replace(found, info=info, info_error=error)
+            found = replace(found, info=info, info_error=error, archives=repository.archives.told())
         if postgres:
             seen = await postgres.look()
             relays = relay is not None and relay.works
@@ -158,6 +162,13 @@ def _seconds(request: web.Request, name: str, default: str = "") -> float:
     if not 0 < seconds <= LONGEST_SECONDS:
         raise web.HTTPBadRequest(text=f"{name} must be a number of seconds up to {LONGEST_SECONDS:g}, not {raw!r}\n")
     return seconds
+
+
+def _segment_size(request: web.Request) -> int:
+    """Bytes: a power of two, as PostgreSQL has them; 16 MiB where nobody says."""
+    raw = request.query.get("segment-size", "")
+    size = int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 12 else 0
+    return size if size in _SEGMENT_SIZES else wal.SEGMENT_SIZE
 
 
 def _repo(request: web.Request) -> int:

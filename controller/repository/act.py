@@ -9,7 +9,7 @@ import structlog
 
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import decide, gather, segment, takeover
+from controller.repository import decide, gaps, gather, segment, takeover
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
@@ -55,6 +55,7 @@ class Actor:
         elif facts.host_ready and not decide.stanza_missing(facts):
             self._stanzas.forget(key)
         await self._keep_archive_timeout(key, facts)
+        await self._mend_gap(key, facts)
         asked, error = self._segments.get(key, (None, ""))
         facts = dataclasses.replace(facts, segment_asked=asked, segment_error=error, on_the_way=on_the_way)
         return await self._ask_for_segment(key, facts) if decide.needs_fence(facts) else facts
@@ -123,6 +124,19 @@ class Actor:
         elif done:
             text = f"archive_timeout of PostgreSQL in pod {pod} {done}; see spec.archiveTimeout"
             await recorder.normal(facts.repository, "ArchiveTimeoutSet", text)
+
+    async def _mend_gap(self, key: Key, facts: RepositoryFacts) -> None:
+        """Ask for a backup where WAL is missing that no backup follows."""
+        caches = self._context.caches
+        wanted = gaps.backup(facts, caches.of_repository(caches.backups, *key))
+        if wanted is None:
+            return
+        try:
+            await self._context.client.create(paths.of("backups", key[0]), gaps.body(facts, wanted))
+        except errors.Conflict:
+            return  # the cache has yet to see it
+        text = f"{wanted.why}; Backup {wanted.name} is asked for"
+        await self._context.recorder.warning(facts.repository, "WALMissing", text)
 
     async def _ask_for_segment(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """The request is in the status first, so that the next reconcile, in this process or another, knows of it."""

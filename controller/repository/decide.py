@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.repository import segment, storages, takeover
+from controller.repository import gaps, segment, storages, takeover
 from controller.repository.facts import RepositoryFacts
 from pgwarden.api import archive_timeout
 from pgwarden.api.objects import Object
@@ -152,6 +152,11 @@ def archiving(facts: RepositoryFacts) -> ConditionVerdict:
     return ConditionVerdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
 
 
+def continuous(facts: RepositoryFacts) -> ConditionVerdict:
+    """Whether recovery can go through all WAL since the newest backup of each storage."""
+    return ConditionVerdict(*gaps.verdict(facts))
+
+
 def ready(facts: RepositoryFacts) -> ConditionVerdict:
     """All that a backup needs: host, storage, stanza. Names the first thing that is missing."""
     for verdict in (reachable(facts), stanza(facts)):
@@ -168,7 +173,10 @@ def phase(facts: RepositoryFacts) -> str:
         return "Degraded" if _has_taken_wal(facts) else "Pending"
     return (
         "Degraded"
-        if archiving(facts).status is False or any(p.problem for p in facts.pods) or facts.refused
+        if archiving(facts).status is False
+        or gaps.unmended(facts)
+        or any(p.problem for p in facts.pods)
+        or facts.refused
         else "Ready"
     )
 

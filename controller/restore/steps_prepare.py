@@ -31,6 +31,7 @@ from pgwarden.api import names
 from pgwarden.api import target as forms
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
+from pgwarden.rules import wal_gaps
 
 FENCE_SECONDS = 60
 
@@ -56,6 +57,9 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     problem = target.too_small(msgspec.structs.replace(facts.spec, storage=storage), facts.repo_spec, info)
     if problem:
         return hindered(problem)
+    behind = _behind_a_gap(facts)
+    if behind:
+        return fail("WALMissing", behind)
     plan = planning.make(facts)
     if isinstance(plan, StepVerdict):
         return plan
@@ -70,6 +74,14 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     told: dict[str, object] = {"timelineBefore": before} if before else {}
     told |= foretold.status(facts, plan, info) if info else {}
     return done("Valid", text, plan=plan, **_names(plan), **told)
+
+
+def _behind_a_gap(facts: RestoreFacts) -> str:
+    spec = facts.spec
+    target = msgspec.to_builtins(spec.target) if spec.target else None
+    asked = wal_gaps.Wanted(storage=spec.storage, set=spec.set, timeline=spec.target_timeline, target=target)
+    problem = wal_gaps.problem(facts.repository, asked)
+    return f"{_wanted(facts)} {problem}" if problem else ""
 
 
 def _wanted(facts: RestoreFacts) -> str:

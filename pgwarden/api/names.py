@@ -91,6 +91,7 @@ PGBACKREST_ANNOTATION_NAME = "pgwarden-name"
 PGBACKREST_ANNOTATION_ORDER = "pgwarden-order"
 #: NAMESPACE/NAME of the Repository that the set was made for: whose data it is, said where the bucket is all there is.
 PGBACKREST_ANNOTATION_REPOSITORY = "pgwarden-repository"
+PGBACKREST_ANNOTATION_SERVER = "pgwarden-server"
 PGBACKREST_ANNOTATION_RESTORE_UID = "pgwarden-restore-uid"
 PGBACKREST_ANNOTATION_RESTORE = "pgwarden-restore"
 PGBACKREST_ANNOTATION_RESTORE_ORDER = "pgwarden-restore-order"
@@ -309,6 +310,21 @@ def first_backup_attempt(cluster: str, backup: str) -> int:
     prefix, number = f"{cluster}-first-", backup.removeprefix(f"{cluster}-first-")
     told = backup.startswith(prefix) and number.isascii() and number.isdecimal() and len(number) < 10
     return int(number) if told and number[0] != "0" else 0
+
+
+def gap_backup(repository: str, segment: str, attempt: int = 1) -> str:
+    """That begins a new recovery window after *segment*, the first that is missing."""
+    name = f"{repository}-after-{segment.lower()}"
+    return name if attempt == 1 else f"{name}-{attempt}"
+
+
+def gap_backup_attempt(repository: str, segment: str, backup: str) -> int:
+    """Which attempt at that has the name; 0 where it is none."""
+    first = gap_backup(repository, segment)
+    if backup == first:
+        return 1
+    number = backup.removeprefix(f"{first}-") if backup.startswith(f"{first}-") else ""
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 and number[0] != "0" else 0
 
 
 def host_dns(repository: str, namespace: str) -> str:

@@ -68,9 +68,10 @@ class Call(Generic[Answer_co]):
         return "GET" if self.name == STATUS else "POST"
 
 
-def status(*, refresh: bool = False) -> Call[Status]:
-    """*refresh*: `info` is read anew; else it is ten seconds old at most."""
-    return Call(f"{STATUS}?refresh=1" if refresh else STATUS, Status)
+def status(*, refresh: bool = False, segment_size: int = 0) -> Call[Status]:
+    """*refresh*: `info` is read anew; else it is ten seconds old at most. *segment_size*: bytes of a WAL segment."""
+    asked = ["refresh=1"] * refresh + [f"segment-size={segment_size}"] * bool(segment_size)
+    return Call("?".join([STATUS, "&".join(asked)] if asked else [STATUS]), Status)
 
 
 def stanza_create() -> Call[Outcome]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from pgwarden.api import outside
 from pgwarden.contract.shape import Count, Shape
 
 #: So many are told at most; of databases the total is told as well.
@@ -87,6 +88,48 @@ def entry(facts: ServerFacts) -> dict[str, Any]:
     """*facts* as `of` reads them: what is not known is left out."""
     found: dict[str, Any] = _without_empty(msgspec.to_builtins(facts))
     return found
+
+
+#: Characters of the mark on a backup set: `info` tells it of each of thousands.
+MOST_MARK = 512
+#: What it leaves out, in this order, until it is no longer than that.
+_LEFT_OUT = ("locales", "shared_preload_libraries", "config_file", "wal_directory", "bin_dir")
+
+
+def mark(repository: Any) -> str:
+    """What is known of the server of *repository*, for a backup set; empty where nothing is.
+
+    So it is known where Kubernetes, or the status, was lost and only the storage is left.
+    """
+    known = of(repository)
+    if known.version_num is None:
+        return ""
+    brief = ServerFacts(
+        version_num=known.version_num,
+        bin_dir=known.bin_dir,
+        shared_preload_libraries=known.shared_preload_libraries,
+        wal_segment_size=known.wal_segment_size,
+        config_file=known.config_file,
+        libc=known.libc,
+        libc_version=known.libc_version,
+        wal_directory=known.wal_directory,
+        locales=tuple(msgspec.structs.replace(one, databases=()) for one in known.locales[:1]),
+    )
+    for left_out in (None, *_LEFT_OUT):
+        if left_out:
+            brief = msgspec.structs.replace(brief, **{left_out: getattr(_NOTHING, left_out)})
+        text = msgspec.json.encode(entry(brief)).decode()
+        if len(text) <= MOST_MARK:
+            return text
+    return ""
+
+
+def marked(text: str) -> ServerFacts | None:
+    """What such a mark says; None where it cannot be read."""
+    return outside.decode(text, ServerFacts, most=4 * MOST_MARK)
+
+
+_NOTHING = ServerFacts()
 
 
 def _without_empty(value: Any) -> Any:

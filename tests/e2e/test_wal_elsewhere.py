@@ -16,7 +16,7 @@ def with_wal_volume(image: str) -> list[Object]:
     documents = statefulset(image)
     spec = documents[-1]["spec"]
     container = spec["template"]["spec"]["containers"][0]
-    container["env"].append({"name": "POSTGRES_INITDB_WALDIR", "value": "/wal/pg_wal"})
+    container["env"].append({"name": "POSTGRES_INITDB_ARGS", "value": "--waldir=/wal/pg_wal"})
     container["volumeMounts"].append({"name": "wal", "mountPath": "/wal"})
     claim = spec["volumeClaimTemplates"][0]
     spec["volumeClaimTemplates"].append({"metadata": {"name": "wal"}, "spec": claim["spec"]})

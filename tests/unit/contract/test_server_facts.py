@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from agent import server_facts as reading
 from controller.agents import MOST_POD
 from controller.repository import report
-from pgwarden.api import outside
+from pgwarden.api import names, outside
 from pgwarden.api.schema import crds
 from pgwarden.contract import server_facts
 from pgwarden.contract.server_facts import Locale, ServerFacts
 from pgwarden.contract.status import Status
+from pgwarden.pgbackrest.info import parse_info
 from tests.unit.contract import produced
 
 LINUX = "PostgreSQL 17.6 (Debian 17.6-1) on x86_64-pc-linux-gnu, compiled by gcc (Debian 12.2.0-14) 12.2.0, 64-bit"
@@ -150,6 +151,33 @@ async def test_what_was_known_last_stays_while_nothing_newer_is_told(tmp_path, g
     given = dataclasses.replace(given, pods=(dataclasses.replace(pod, answer=answer),))
     after = given.repository | {"status": produced.stored(report.status(given, {}))}
     assert server_facts.of(after) == known
+
+
+@pytest.mark.parametrize("long", ["", "bin_dir", "shared_preload_libraries", "config_file", "wal_directory"])
+async def test_where_the_status_is_lost_the_newest_backup_set_tells(tmp_path, long):
+    sent = await reading.read(Server(), str(tmp_path))
+    if long:
+        path = "/" + "x" * 1000
+        sent = replace(sent, **{long: (path,) if long.endswith("libraries") else path})
+    text = server_facts.mark(reported(sent))
+    assert 0 < len(text) <= server_facts.MOST_MARK
+    full, incr = produced.chain("FI")
+    document = produced.document([full, incr])
+    document[0]["backup"][0]["annotation"] = {names.PGBACKREST_ANNOTATION_SERVER: '{"binDir": "/old"}'}
+    document[0]["backup"][1]["annotation"] = {names.PGBACKREST_ANNOTATION_SERVER: text}
+    given = produced.facts(parse_info(document, "hippo"))
+    given = dataclasses.replace(given, pods=())
+    known = server_facts.of(given.repository | {"status": produced.stored(report.status(given, {}))})
+    assert known == server_facts.marked(text)
+    assert (known.major, known.wal_segment_size, known.libc) == (17, 16 * 2**20, "glibc")
+    assert long or known.bin_dir == "/opt/pg/bin"
+    assert long or known.locales[0].collate == "en_US.utf8"
+
+
+@pytest.mark.parametrize("text", ["", "x", "[]", '{"binDir": 7}', '{"binDir": "' + "x" * 3000 + '"}'])
+def test_a_mark_that_cannot_be_read_says_nothing(text):
+    assert server_facts.marked(text) is None
+    assert server_facts.mark({"status": {}}) == ""
 
 
 @pytest.mark.parametrize(
