@@ -270,7 +270,7 @@ def engine(installed, space: Kubectl) -> Callable[..., Engine]:
 def archive(postgres: Postgres) -> str:
     """All so far is in the repository; the name of the last segment."""
     name = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
-    until(lambda: name in archived(postgres.kubectl), f"{name} is archived", 60)
+    until(lambda: name in archived(postgres.kubectl), f"{name} is archived", 150)
     return name
 
 

@@ -13,7 +13,6 @@ import pytest
 from agent.recovery.orders import NOT_FOUND, Orders
 from tests.unit.agent.recovery.conftest import ROOT, wait
 
-
 SERVER = """
 import signal, sys
 def stop(*_):
