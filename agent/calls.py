@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import newest_wal, spool
+from agent.archives import Archives
 from agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
 from agent.supervisor import Supervisor
 from pgwarden import __version__
@@ -17,6 +18,7 @@ from pgwarden.contract.calls import NewestWal, Outcome
 from pgwarden.contract.environment import Settings
 from pgwarden.contract.status import Server, Status
 from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest.info import OTHER, InfoError, parse_info
 
 INFO_FRESH_SECONDS = 10.0
 #: How long a status waits for `info`. Below the controller's own limit; info itself may take longer (S3).
@@ -87,6 +89,16 @@ class Repository:
         self._info: Object | None = None
         self._error = ""
         self._create_lock = asyncio.Lock()
+        self.archives = Archives(stanza, runner, self._places)
+
+    def _places(self) -> dict[int, str]:
+        """The storages that could be read, each with the folder of the current cluster's WAL."""
+        try:
+            found = parse_info([self._info], self._stanza) if self._info else None
+        except InfoError:
+            found = None
+        archives = [found.archive(repo.repo) for repo in found.repos if repo.code != OTHER] if found else []
+        return {one.repo: one.id for one in archives if one is not None and one.min}
 
     async def info(self, *, refresh: bool = False) -> tuple[Object | None, str]:
         """The stanza's element of `pgbackrest info`, at most ten seconds old, and why it could not be had."""

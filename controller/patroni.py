@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pgwarden import storages
-from pgwarden.api import names, outside
+from pgwarden.api import archive_timeout, names, outside
 from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import commands
 
 CONFIG, LEADER, FAILOVER, SYNC = "config", "leader", "failover", "sync"
 STATUS = "status"  # the annotation of a pod in which its member is
+#: The role, as a label of its pod, of who takes writes.
+PRIMARY = "primary"
 SUPERUSER, REPLICATOR, REWINDER, APPLICATION = "postgres", "replicator", "rewind", "app"
 SOCKET = "/var/run/postgresql"
 #: Seconds until a leader that is silent has lost its lock, between two looks, and for retries: Patroni's own defaults.
@@ -31,7 +33,6 @@ MAXIMUM_LAG = 1024 * 1024
 _MOST = 256 * 1024
 #: Users' parameters win over these, and these over Patroni's.
 DEFAULTS: dict[str, str | int] = {
-    "archive_timeout": "60s",
     "password_encryption": "scram-sha-256",
     "wal_level": "replica",
 }
@@ -55,7 +56,7 @@ def role(spec: PostgresClusterSpec) -> str:
 
 def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
     """The configuration that all members share. Patroni's pause is autofail off."""
-    parameters = DEFAULTS | dict(sorted(spec.parameters.items()))
+    parameters = DEFAULTS | _archive_timeout(spec) | dict(sorted(spec.parameters.items()))
     parameters |= {
         "archive_mode": "on",
         "archive_command": commands.archive_command(names.stanza(cluster), role(spec)),
@@ -76,6 +77,12 @@ def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
         },
     }
     return made | {"pause": True} if paused else made
+
+
+def _archive_timeout(spec: PostgresClusterSpec) -> dict[str, str | int]:
+    """Of spec.repository; nothing where it is off."""
+    seconds = archive_timeout.seconds(msgspec.convert(spec.repository, RepositorySpec).archive_timeout)
+    return {"archive_timeout": f"{seconds}s"} if seconds else {}
 
 
 def local(cluster: str, spec: PostgresClusterSpec) -> str:

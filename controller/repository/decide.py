@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.repository import segment, storages, takeover
+from controller.repository import gaps, segment, storages, takeover
 from controller.repository.facts import RepositoryFacts
+from pgwarden.api import archive_timeout
 from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import info as pgbackrest_info
 from pgwarden.storages import explain
@@ -97,6 +98,25 @@ def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:
     return ConditionVerdict(False, said.reason, said.message) if said else None
 
 
+def wants_archive_timeout(facts: RepositoryFacts) -> int | None:
+    """The seconds that the primary's agent is to bring archive_timeout to; None where all is as it should be.
+
+    Patroni writes PostgreSQL's configuration itself. A user's value stays, and ours beside it goes.
+    """
+    primary = facts.primary
+    told = primary and primary.answer and primary.answer.facts and primary.answer.facts.archive_timeout
+    if not told or not primary or primary.facts is None or primary.facts.configured_by == "Patroni":
+        return None
+    if foreign_cluster(facts) is not None:
+        return None
+    wanted = archive_timeout.seconds(facts.spec.archive_timeout)
+    if wanted is None:
+        return None
+    if told.set_by == "user" or not wanted:
+        return 0 if told.own is not None else None
+    return wanted if told.own != wanted else None
+
+
 def archiving(facts: RepositoryFacts) -> ConditionVerdict:
     """True only when a segment was seen in every storage and the archiver is not failing now."""
     primary = facts.primary
@@ -135,6 +155,11 @@ def archiving(facts: RepositoryFacts) -> ConditionVerdict:
     return ConditionVerdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
 
 
+def continuous(facts: RepositoryFacts) -> ConditionVerdict:
+    """Whether recovery can go through all WAL since the newest backup of each storage."""
+    return ConditionVerdict(*gaps.verdict(facts))
+
+
 def ready(facts: RepositoryFacts) -> ConditionVerdict:
     """All that a backup needs: host, storage, stanza. Names the first thing that is missing."""
     for verdict in (reachable(facts), stanza(facts)):
@@ -151,7 +176,10 @@ def phase(facts: RepositoryFacts) -> str:
         return "Degraded" if _has_taken_wal(facts) else "Pending"
     return (
         "Degraded"
-        if archiving(facts).status is False or any(p.problem for p in facts.pods) or facts.refused
+        if archiving(facts).status is False
+        or gaps.unmended(facts)
+        or any(p.problem for p in facts.pods)
+        or facts.refused
         else "Ready"
     )
 

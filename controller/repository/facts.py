@@ -7,6 +7,7 @@ from datetime import datetime
 
 from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.contract.archive import Archive
 from pgwarden.contract.calls import NewestWal
 from pgwarden.contract.status import Archiver, Postgres, Status
 from pgwarden.kube.cache import Key
@@ -68,6 +69,7 @@ class RepositoryFacts:
     host_message: str = ""  # why the host is not ready
     info: Info | None = None
     info_error: str = ""
+    archives: tuple[Archive, ...] = ()  # what the host says of the WAL in each storage
     stanza_error: str = ""
     secret_error: str = ""
     segment_asked: Object | None = None  # as this process knows it: a cache may lag behind the status

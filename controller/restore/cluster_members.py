@@ -38,7 +38,8 @@ def release(facts: RestoreFacts, members: Members) -> StepVerdict | None:
     Patroni throws a primary out whose system identifier is not the one that it has noted (`initialize`). The lock goes
     because the restored primary would wait half a minute until it has expired.
     """
-    restored = _restored_cluster(facts)
+    end = facts.planned.recovered
+    restored = end.system_identifier if end else ""
     change = patroni.begin_with(members.noted, restored, facts.planned.restore_uid) if restored else None
     if change:
         text = f"telling Patroni that the restored PostgreSQL cluster is {restored}"
@@ -69,7 +70,7 @@ def serving(pod: Object) -> StepVerdict | None:
     name, role = pod["metadata"]["name"], pod["metadata"].get("labels", {}).get(names.LABEL_ROLE)
     if not is_ready(pod):
         return wait("Starting", f"waiting for pod {name} to be ready", again=1.0)
-    if role != "primary":
+    if role != patroni.PRIMARY:
         said = f" (it has role {role})" if role else ""
         return wait("Starting", f"waiting for Patroni to make pod {name} the primary{said}", again=1.0)
     return None
@@ -81,15 +82,6 @@ def turn_on(facts: RestoreFacts, members: Members) -> StepVerdict | None:
         return None
     on = Merge("postgresclusters", facts.namespace, members.name, {"spec": {"autofail": True}})
     return act(on, "AutofailOn", f"turning autofail of PostgresCluster {members.name} on (reenableAutofail)")
-
-
-def _restored_cluster(facts: RestoreFacts) -> str:
-    """System identifier of what was restored: of the set, where `info` still has it; empty where it is not known."""
-    stanza = facts.stanza
-    if stanza is None:
-        return ""
-    found = stanza.backup(str((facts.restore.get("status") or {}).get("set") or ""))
-    return stanza.system_of(found) if found else stanza.system_id
 
 
 def _without_replicas(facts: RestoreFacts, members: Members, plan: Plan) -> StepVerdict | None:

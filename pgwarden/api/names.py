@@ -77,6 +77,11 @@ ANNOTATION_DONE = f"{GROUP}/done"
 ANNOTATION_RUN_AGAIN = f"{GROUP}/run-again"
 #: On what a Restore leaves behind (its Backup, the claim it keeps): api.records.order_of that Restore.
 ANNOTATION_RESTORE_ORDER = f"{GROUP}/restore-order"
+#: On the Backup after a Restore: the timeline and the WAL position that PostgreSQL was on before it, and when it was
+#: stopped (RFC 3339).
+ANNOTATION_TIMELINE_BEFORE = f"{GROUP}/timeline-before"
+ANNOTATION_LSN_BEFORE = f"{GROUP}/lsn-before"
+ANNOTATION_STOPPED = f"{GROUP}/stopped"
 #: Finalizer on a Backup with deletionPolicy Delete: its set is expired before the object goes.
 FINALIZER_EXPIRE = f"{GROUP}/expire"
 #: pgBackRest's own annotations on a backup set: uid and name of the Backup object that asked for it, and what it asked
@@ -86,9 +91,13 @@ PGBACKREST_ANNOTATION_NAME = "pgwarden-name"
 PGBACKREST_ANNOTATION_ORDER = "pgwarden-order"
 #: NAMESPACE/NAME of the Repository that the set was made for: whose data it is, said where the bucket is all there is.
 PGBACKREST_ANNOTATION_REPOSITORY = "pgwarden-repository"
+PGBACKREST_ANNOTATION_SERVER = "pgwarden-server"
 PGBACKREST_ANNOTATION_RESTORE_UID = "pgwarden-restore-uid"
 PGBACKREST_ANNOTATION_RESTORE = "pgwarden-restore"
 PGBACKREST_ANNOTATION_RESTORE_ORDER = "pgwarden-restore-order"
+PGBACKREST_ANNOTATION_TIMELINE_BEFORE = "pgwarden-timeline-before"
+PGBACKREST_ANNOTATION_LSN_BEFORE = "pgwarden-lsn-before"
+PGBACKREST_ANNOTATION_STOPPED = "pgwarden-stopped"
 
 # --- in a PostgreSQL pod, a repository host and a Job: the same paths everywhere -----------------------------
 TOOLS_DIR = "/pgwarden/tools"  # self-contained pgBackRest; its interpreter and rpath point here
@@ -301,6 +310,21 @@ def first_backup_attempt(cluster: str, backup: str) -> int:
     prefix, number = f"{cluster}-first-", backup.removeprefix(f"{cluster}-first-")
     told = backup.startswith(prefix) and number.isascii() and number.isdecimal() and len(number) < 10
     return int(number) if told and number[0] != "0" else 0
+
+
+def gap_backup(repository: str, segment: str, attempt: int = 1) -> str:
+    """That begins a new recovery window after *segment*, the first that is missing."""
+    name = f"{repository}-after-{segment.lower()}"
+    return name if attempt == 1 else f"{name}-{attempt}"
+
+
+def gap_backup_attempt(repository: str, segment: str, backup: str) -> int:
+    """Which attempt at that has the name; 0 where it is none."""
+    first = gap_backup(repository, segment)
+    if backup == first:
+        return 1
+    number = backup.removeprefix(f"{first}-") if backup.startswith(f"{first}-") else ""
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 and number[0] != "0" else 0
 
 
 def host_dns(repository: str, namespace: str) -> str:

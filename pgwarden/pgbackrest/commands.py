@@ -18,6 +18,7 @@ from pgwarden.pgbackrest.user_options import ParsedOptions
 
 #: How long `info` waits for one answer of a storage. It is the probe of the condition Reachable.
 PROBE_SECONDS = 8
+_QUIETLY = (f"--io-timeout={PROBE_SECONDS}", "--log-level-console=off", "--log-level-stderr=error")
 
 
 def command_line(argv: Sequence[str], program: str = names.PGBACKREST) -> list[str]:
@@ -100,6 +101,16 @@ def list_argv(folder: str, repo: int) -> list[str]:
     """The files in *folder* of the repository, as JSON: name → {type, size, time}."""
     quiet = ["--log-level-console=off", "--log-level-stderr=error"]
     return [f"--repo={repo}", "--output=json", f"--io-timeout={PROBE_SECONDS}", *quiet, "repo-ls", folder]
+
+
+def list_archive_argv(stanza: str, repo: int, path: str) -> list[str]:
+    """Files and folders at *path* in the archive of *stanza*, with their times."""
+    return [f"--repo={repo}", "--output=json", *_QUIETLY, "repo-ls", f"archive/{stanza}/{path}"]
+
+
+def get_archive_argv(stanza: str, repo: int, path: str) -> list[str]:
+    """The content of one file there, decrypted."""
+    return [f"--repo={repo}", *_QUIETLY, "repo-get", f"archive/{stanza}/{path}"]
 
 
 def stanza_create_argv(stanza: str) -> list[str]:

@@ -135,12 +135,12 @@ def recovery_window(info: Info) -> dict[int, datetime]:
     """
     window: dict[int, datetime] = {}
     for backup in info.backups:
-        if backup.repo not in window and _usable(info, backup):
+        if backup.repo not in window and usable(info, backup):
             window[backup.repo] = backup.stop
     return window
 
 
-def _usable(info: Info, backup: BackupSet) -> bool:
+def usable(info: Info, backup: BackupSet) -> bool:
     current, archive = info.current(backup.repo), info.archive(backup.repo)
     if backup.error or current is None or backup.database_id != current.id:
         return False

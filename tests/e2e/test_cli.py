@@ -159,6 +159,22 @@ def test_restore_to_a_moment_loses_what_came_after_it(hippo: Cluster, run: Run):
     run("update", "cluster", "hippo", "--autofail=true")
 
 
+def test_undo_brings_back_what_the_restore_lost(hippo: Cluster, run: Run, space: Kubectl):
+    """By the command; the last statement before the restore was the DROP TABLE."""
+    hippo.sql("CREATE TABLE since AS SELECT 1 AS i")
+    said = run("undo", "back", "--plan").stdout
+    assert "EVERYTHING committed since Restore back stopped PostgreSQL at " in said
+    assert run("undo", "bakc", code=1).stderr.endswith("did you mean back?\n")
+    assert space.get("pgr", "back-undo") is None  # --plan has changed nothing
+    done = run("undo", "back", "--reenable-autofail", "--yes", "--wait")
+    assert "Restore back-undo Completed" in done.stdout
+    assert hippo.sql("SELECT to_regclass('kept'), to_regclass('since')") == "|"
+    hippo.wait_ready(300)
+    assert hippo.status()["autofail"] == "on"
+    shown = run("show", "restore", "back-undo").stdout
+    assert "undoes:      Restore back" in shown
+
+
 def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
     assert "scaled from 1 to 2 instances" in run("scale", "hippo", "--replica-count=1").stdout
     assert "PostgresCluster hippo Ready" in run("show", "cluster", "hippo", "--wait").stdout

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
+from controller.recovery.plan import Recovered
 from controller.restore import cluster_members, undo
 from controller.restore.facts import Members, RestoreFacts
 from controller.restore.verdict import Merge
@@ -23,21 +25,11 @@ NOTED = {
 }
 
 
-def stanza(system_id=RESTORED):
-    size = {"size": 1, "delta": 1, "repository": {"delta": 1}}
-    full = {
-        "label": "F", "type": "full", "database": {"repo-key": 1, "id": 1}, "timestamp": {"start": 1, "stop": 2}, "info": size,
-    }  # fmt: skip
-    base = [{"repo-key": 1, "id": 1, "system-id": int(system_id), "version": "18"}]
-    repo = [{"key": 1, "cipher": "none", "status": {"code": 0, "message": "ok"}}]
-    return {"name": "hippo", "status": {"code": 0, "message": "ok"}, "db": base, "backup": [full], "repo": repo}
-
-
 @pytest.fixture
 def facts(settings) -> RestoreFacts:
-    restore = {"metadata": {"name": "back", "namespace": "ns", "uid": "r-1"}, "status": {"set": "F"}}
-    wanted = RestoreSpec(repository="hippo")
-    return RestoreFacts(now=None, settings=settings, restore=restore, spec=wanted, plan=PLAN, info=stanza())
+    restore = {"metadata": {"name": "back", "namespace": "ns", "uid": "r-1"}}
+    plan = msgspec.structs.replace(PLAN, recovered=Recovered(system_identifier=RESTORED))
+    return RestoreFacts(now=None, settings=settings, restore=restore, spec=RestoreSpec(repository="hippo"), plan=plan)
 
 
 def carried_out(found: Members, verdict) -> Members:
@@ -78,7 +70,7 @@ def test_of_the_same_cluster_only_the_lock_goes(facts):
 
 
 def test_what_patroni_knows_is_left_where_nobody_says_what_was_restored(facts):
-    unknown = replace(facts, info=None)
+    unknown = replace(facts, plan=PLAN)
     assert cluster_members.release(unknown, members(noted=NOTED)) is None
 
 
