@@ -36,9 +36,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Look:
-    """*segments*: some, of each timeline the first ones from the asked one on. *timelines*: that have a history."""
+    """*segments*: some, of each timeline the first ones from the asked one on. *timelines*: that have a history.
+    *partial*: segments that were archived before they were full, as the last ones of their timelines.
+    """
 
     segments: frozenset[wal.Segment] = frozenset()
+    partial: frozenset[wal.Segment] = frozenset()
     timelines: frozenset[int] = frozenset()
 
 
@@ -86,18 +89,22 @@ class Archive:
         """What there is from segment *at* on."""
         places = list(places)
         looks = await self._each(places, [self._look(place, at, size) for place in places])
-        segments = frozenset(one for look in looks for one in look.segments)
-        return Look(segments, frozenset(one for look in looks for one in look.timelines))
+        return Look(
+            frozenset(one for look in looks for one in look.segments),
+            frozenset(one for look in looks for one in look.partial),
+            frozenset(one for look in looks for one in look.timelines),
+        )
 
     async def _look(self, place: Place, at: wal.Segment, size: int) -> Look:
         top = self._top(place)
         names = await self._list(place.repo, top)
         timelines = frozenset(one for name in names if (one := wal.history_timeline(name)) is not None)
-        segments: set[wal.Segment] = set()
+        listed = []
         for folder in folders_from(names, int(at.name(size)[8:16], 16)):
-            found = (name[:24] for name in await self._list(place.repo, f"{top}/{folder}"))
-            segments |= {wal.parse_segment(name, size) for name in found if wal.is_segment(name)}
-        return Look(frozenset(one for one in segments if one.number >= at.number), timelines)
+            listed += await self._list(place.repo, f"{top}/{folder}")
+        whole, partial = wal.archived(listed, size)
+        near = [frozenset(one for one in found if one.number >= at.number) for found in (whole, partial)]
+        return Look(near[0], near[1], timelines)
 
     async def history(self, timeline: int) -> tuple[wal.Ancestor, ...]:
         """Of *timeline*; none where the archive has no such file."""

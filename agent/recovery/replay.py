@@ -144,7 +144,7 @@ class Replay:
             os.write(answers, f"{word} {name}\n".encode())
 
     async def _word(self, name: str) -> str:
-        """`again`, `end`, or empty where the server is to be stopped."""
+        """`again`, `end`, `partial` (all that the archive has of it), or empty where the server is to be stopped."""
         if not wal.is_segment(name):
             return await self._history(name)
         if self._wanted.follow and not self._wanted.finish.is_set():
@@ -217,6 +217,7 @@ class Replay:
         return await self._word(name)
 
     _following, _tries = "", 0
+    _partial = ""  # the segment that was given as far as the archive has it
 
     async def _look_around(self, name: str) -> bool:
         """Whether the segment is there of another timeline, which PostgreSQL asks for next. Else a new timeline ends
@@ -263,6 +264,9 @@ class Replay:
             behind = wal.first_behind(missing, look.segments, known.target, known.ancestors, progress.size)
             if behind is None:
                 progress.stands()
+                if missing in look.partial and self._partial != name:
+                    self._partial = name
+                    return "partial"
                 self._ended.ended_at = name
                 return "end"
             said = _hole(name, behind.name(progress.size))

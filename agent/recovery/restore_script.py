@@ -5,7 +5,8 @@ PostgreSQL takes the first segment that it is not given for the end of the WAL, 
 does not say that until the agent has: the agent knows whether there is more behind (a hole), and whether more is to
 come (it follows the archive). History files are asked about, too: PostgreSQL wants one more, to choose its new
 timeline, before it promotes. RUN/N/wal has a line for each try, `FILE EXIT_CODE`, and `FILE ?` while it waits for an
-answer: `again FILE` or `end FILE` through the FIFO RUN/N/answers. Pure text.
+answer: `again FILE`, `end FILE`, or `partial FILE` (what the archive has of a segment that never was full) through the
+FIFO RUN/N/answers. Pure text.
 """
 
 from __future__ import annotations
@@ -25,11 +26,19 @@ while :; do
   case $file in *.history) ;; *.*) exit 1 ;; esac
   echo "$file ?" >> {wal}
   answer=
-  until [ "$answer" = "end $file" ] || [ "$answer" = "again $file" ]; do
+  until [ "$answer" = "end $file" ] || [ "$answer" = "again $file" ] || [ "$answer" = "partial $file" ]; do
     answer=
     read -r answer < {answers}
   done
-  [ "$answer" = "again $file" ] || exit 1
+  case $answer in
+    end*) exit 1 ;;
+    partial*)
+      file=$1.partial
+      {command}
+      code=$?
+      echo "$1 $code" >> {wal}
+      exit "$code" ;;
+  esac
 done
 """
 

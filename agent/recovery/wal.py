@@ -46,6 +46,14 @@ def parse_segment(name: str, size: int = DEFAULT_SEGMENT) -> Segment:
     return Segment(int(name[:8], 16), int(name[8:16], 16) * (2**32 // size) + int(name[16:], 16))
 
 
+def archived(names: Iterable[str], size: int = DEFAULT_SEGMENT) -> tuple[frozenset[Segment], frozenset[Segment]]:
+    """Of the files of an archive (`SEGMENT-SHA1.zst`, `SEGMENT.partial-SHA1.zst`): whole segments, and partial ones."""
+    found = [
+        (parse_segment(name[:24], size), name[24:].startswith(".partial")) for name in names if is_segment(name[:24])
+    ]
+    return frozenset(one for one, cut in found if not cut), frozenset(one for one, cut in found if cut)
+
+
 def history_timeline(name: str) -> int | None:
     """The timeline of a `.history` file; None for other names."""
     found = _HISTORY_NAME.fullmatch(name)
