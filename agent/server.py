@@ -85,7 +85,7 @@ def application(
         found = state.status()
         if repository:
             info, error = await repository.info(refresh=request.query.get("refresh") == "1")
-            found = replace(found, info=info, info_error=error)
+            found = replace(found, info=info, info_error=error, volume=await repository.volume())
         if postgres:
             seen = await postgres.look()
             relays = relay is not None and relay.works
@@ -106,7 +106,11 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     async def stanza_create(_request: web.Request) -> web.Response:
         return _json(await repository.stanza_create())
 
+    async def set_aside(_request: web.Request) -> web.Response:
+        return _json(await repository.set_aside())
+
     app.router.add_post(f"/{calls.STANZA_CREATE}", stanza_create)
+    app.router.add_post(f"/{calls.SET_ASIDE}", set_aside)
 
 
 def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None) -> None:

@@ -108,7 +108,8 @@ class BackupController:
         options, _ = parse_options(spec.options, command="backup", storages=repo_spec.storages)
         number = repo_spec.repo_number(spec.storage)
         argv = commands.backup_argv(names.stanza(spec.repository), spec.type, number, options, returned.marks(backup))
-        job = render.job(backup, spec, repository, repo_spec, argv, self._context.settings)
+        storage = spec.storage or repo_spec.storages[0]
+        job = render.job(backup, spec, repository, repo_spec, argv, self._context.settings, storage=storage)
         # A quota or a policy may refuse it: better to know that before anything says that it runs.
         refused = await self._make(job, dry=True)
         if refused:

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.api.objects import Object
-from pgwarden.contract.status import Archiver, Postgres, Status
+from pgwarden.contract.status import Archiver, Postgres, Status, Volume
 from pgwarden.kube.cache import Key
 from pgwarden.pgbackrest.info import Info
+from pgwarden.pgbackrest.trouble import Trouble
 from pgwarden.storages import Place
 
 
@@ -65,8 +66,12 @@ class RepositoryFacts:
     pods: tuple[PodView, ...] = ()
     host_ready: bool = False
     host_message: str = ""  # why the host is not ready
+    claim: Object | None = None  # of the local storage
+    away: Trouble | None = None  # what keeps the repository host from its volume
+    spare_wanted: bool = False  # whether a host without the volume is to answer for the other storages
     info: Info | None = None
     info_error: str = ""
+    volume: Volume | None = None  # that of the local storage, as the repository host sees it
     stanza_error: str = ""
     secret_error: str = ""
     segment_asked: Object | None = None  # as this process knows it: a cache may lag behind the status

@@ -24,6 +24,8 @@ LABEL_SCHEDULE = f"{GROUP}/schedule"
 LABEL_RESTORE = f"{GROUP}/restore"
 #: host | backup | expire | restore, on the pods that pgwarden runs for a Repository.
 LABEL_COMPONENT = f"{GROUP}/component"
+#: Values of it: what answers for a Repository's storages, and what does so in its place, without the volume.
+COMPONENT_HOST, COMPONENT_SPARE = "host", "spare"
 #: On a volume claim that a Restore replaced and kept.
 LABEL_KEPT_BY = f"{GROUP}/kept-by"
 #: On all that is made for a PostgresCluster, and by Patroni for it; with LABEL_INSTANCE on what is one instance's.
@@ -57,6 +59,9 @@ ANNOTATION_NUDGED = f"{GROUP}/nudged"
 ANNOTATION_RESTORE_UID = f"{GROUP}/restore-uid"
 #: Set by a user on a Repository, to `true`: it may be deleted although pods or Backups use it.
 ANNOTATION_DELETE_IN_USE = f"{GROUP}/delete-in-use"
+#: Set by a user on a Repository, or on the PostgresCluster that it is of, to the name of a storage: it may be taken out
+#: of storageType although it holds backups.
+ANNOTATION_GIVE_UP = f"{GROUP}/give-up-storage"
 #: Set on a Backup made by a schedule: the time it was due, RFC 3339.
 ANNOTATION_DUE = f"{GROUP}/due"
 #: On an instance's pod template: hash of all that takes a new pod to come into force.
@@ -150,6 +155,11 @@ def short(name: str, limit: int) -> str:
 def host(repository: str) -> str:
     """Deployment, Service, ConfigMap and Secret of the repository host. At most 63 characters, as a Service asks."""
     return f"{short(repository, 52)}-pgbackrest"
+
+
+def spare_host(repository: str) -> str:
+    """The Deployment that answers in the repository host's place while its volume keeps that from starting."""
+    return f"{short(repository, 46)}-pgbackrest-spare"
 
 
 def pods(repository: str) -> str:

@@ -10,6 +10,7 @@ from pgwarden.contract.status import Status
 
 #: All that is answered beside a status.
 STATUS, STANZA_CREATE, FENCE, CLEAR_RECOVERY = "status", "stanza-create", "fence", "clear-recovery"
+SET_ASIDE = "set-aside"
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 
 
@@ -63,6 +64,11 @@ def status(*, refresh: bool = False) -> Call[Status]:
 
 def stanza_create() -> Call[Outcome]:
     return Call(STANZA_CREATE, Outcome)
+
+
+def set_aside() -> Call[Outcome]:
+    """Move what is left of half a stanza on the local storage's volume to a folder beside it: `output` names it."""
+    return Call(SET_ASIDE, Outcome)
 
 
 def fence(seconds: float, *, repo: int = 0, every: float = 0) -> Call[Fenced]:
