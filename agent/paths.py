@@ -18,6 +18,7 @@ class Paths:
     conf: Path = Path(names.CONF_DIR)
     work: Path = Path(names.WORK_DIR)
     repo: Path = Path(names.REPO_DIR)
+    run: Path = Path(names.RUN_DIR)
     #: The kubelet reads at most 4096 bytes of it into the container's status.
     termination_log: Path = Path("/dev/termination-log")
 
@@ -29,6 +30,7 @@ class Paths:
             conf=root / "conf",
             work=root / "work",
             repo=root / "repo",
+            run=root / "run",
             termination_log=root / "termination-log",
         )
 

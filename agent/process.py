@@ -57,13 +57,9 @@ class Agent:
         spool = paths.work / Path(names.SPOOL_DIR).name if settings.instance else None
         self._state = State(settings, self._supervisor, spool=spool)
         self._postgres = _postgres(settings)
-        repository = (
-            Repository(settings.stanza, self._runner, RepoVolume(paths, settings.stanza))
-            if settings.role is Role.REPOSITORY
-            else None
-        )
+        self._repository = _repository(settings, paths, self._runner)
         self._relay = _relay(settings, self._state, paths, self._runner)
-        app = application(self._state, repository=repository, postgres=self._postgres, relay=self._relay)
+        app = application(self._state, repository=self._repository, postgres=self._postgres, relay=self._relay)
         self._server = Server(paths, app)
 
     async def run(self) -> None:
@@ -76,6 +72,8 @@ class Agent:
         ]  # fmt: skip
         if self._settings.instance:
             duties.append(self._keep_telling())
+        if self._repository:
+            duties.append(self._repository.archives.run())
         if self._relay:
             duties.append(self._relay.run())
         if self._postgres and self._settings.instance and self._settings.instance.alter_system:
@@ -141,7 +139,7 @@ class Agent:
             await asyncio.sleep(TELL_SECONDS)
 
     async def _keep_configured(self, postgres: Postgres) -> None:
-        from agent.postgres import PostgresError
+        from agent.sql import PostgresError
 
         stanza = self._settings.stanza
         role = os.environ.get(identity.ROLE, "") if os.environ.get(identity.TOKEN) == identity.TOKEN_FILE else ""
@@ -163,6 +161,12 @@ class Agent:
                     self._log.warning("PostgreSQL not configured yet", error=str(error))
                 said = str(error)
             await asyncio.sleep(pause)
+
+
+def _repository(settings: Settings, paths: Paths, runner: Runner) -> Repository | None:
+    if settings.role is not Role.REPOSITORY:
+        return None
+    return Repository(settings.stanza, runner, RepoVolume(paths, settings.stanza))
 
 
 def _relay(settings: Settings, state: State, paths: Paths, runner: Runner) -> Relay | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.repository import lost, segment, storages, volume
+from controller.repository import gaps, lost, segment, storages, takeover, volume
 from controller.repository.facts import RepositoryFacts
-from pgwarden.api import names
+from pgwarden.api import archive_timeout, names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
 from pgwarden.pgbackrest import info as pgbackrest_info
@@ -21,7 +21,7 @@ UNSETTLED = 3.0  # while it is not, at first
 #: What has been out of order for long is looked at after this part of that time: 15 s from five minutes on.
 PATIENCE = 1 / 20
 #: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
-BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet"})
+BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet", takeover.RECOVERING})
 
 
 @dataclass(frozen=True)
@@ -130,20 +130,27 @@ def wants_stanza(facts: RepositoryFacts) -> bool:
 
 def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:
     """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
-    if facts.primary is None or facts.info is None:
+    said = takeover.judge(facts)
+    return ConditionVerdict(False, said.reason, said.message) if said else None
+
+
+def wants_archive_timeout(facts: RepositoryFacts) -> int | None:
+    """The seconds that the primary's agent is to bring archive_timeout to; None where all is as it should be.
+
+    Patroni writes PostgreSQL's configuration itself. A user's value stays, and ours beside it goes.
+    """
+    primary = facts.primary
+    told = primary and primary.answer and primary.answer.facts and primary.answer.facts.archive_timeout
+    if not told or not primary or primary.facts is None or primary.facts.configured_by == "Patroni":
         return None
-    mine = facts.primary.postgres.system_identifier or ""
-    for number, storage in enumerate(facts.spec.storages, 1):
-        current = facts.info.current(number)
-        if mine and current is not None and current.system_id != mine:
-            return ConditionVerdict(
-                False,
-                "SystemIdentifierMismatch",
-                f"pod {facts.primary.name} is PostgreSQL cluster {mine}, but storage {storage} holds stanza "
-                f"{facts.info.stanza} of cluster {current.system_id}, which is left unchanged; give the new cluster a "
-                f"Repository of its own, or restore the old one",
-            )
-    return None
+    if foreign_cluster(facts) is not None:
+        return None
+    wanted = archive_timeout.seconds(facts.spec.archive_timeout)
+    if wanted is None:
+        return None
+    if told.set_by == "user" or not wanted:
+        return 0 if told.own is not None else None
+    return wanted if told.own != wanted else None
 
 
 def archiving(facts: RepositoryFacts) -> ConditionVerdict:
@@ -193,6 +200,11 @@ def writable(facts: RepositoryFacts) -> ConditionVerdict | None:
     return ConditionVerdict(True, "VolumeWritable", f"the volume of storage {on_volume(facts.spec)} can be written to")
 
 
+def continuous(facts: RepositoryFacts) -> ConditionVerdict:
+    """Whether recovery can go through all WAL since the newest backup of each storage."""
+    return ConditionVerdict(*gaps.verdict(facts))
+
+
 def ready(facts: RepositoryFacts) -> ConditionVerdict:
     """All that a backup needs: host, storage, stanza, room. Names the first thing that is missing."""
     for verdict in (reachable(facts), stanza(facts)):
@@ -206,12 +218,14 @@ def ready(facts: RepositoryFacts) -> ConditionVerdict:
 
 def phase(facts: RepositoryFacts) -> str:
     if ready(facts).status is not True:
-        if foreign_cluster(facts):
-            return "Failed"
+        foreign = foreign_cluster(facts)
+        if foreign:
+            return "Pending" if foreign.reason in takeover.WAITING else "Failed"
         return "Degraded" if _has_taken_wal(facts) else "Pending"
     return (
         "Degraded"
         if archiving(facts).status is False
+        or gaps.unmended(facts)
         or any(p.problem for p in facts.pods)
         or facts.refused
         or volume.is_going(facts.claim)

@@ -16,7 +16,7 @@ from controller.runtime import conditions
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.objects import Object
-from pgwarden.contract import calls
+from pgwarden.contract import calls, server_facts
 from pgwarden.contract.status import Status
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import find_named
@@ -59,17 +59,25 @@ async def gather(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
 async def ask_host(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
     """With what `info` says now: of the repository host, or of the spare one while that is not ready."""
     hosts = context.caches.hosts(*facts.key)
-    why = ""
+    why, size = "", server_facts.of(facts.repository).wal_segment_size or 0
     for pod in hosts:
         if not is_ready(pod):
             continue
         try:
-            answer = await context.agents.host(facts.key, pod["status"]["podIP"], calls.status(refresh=True))
+            call = calls.status(refresh=True, segment_size=size)
+            answer = await context.agents.host(facts.key, pod["status"]["podIP"], call)
             info, error = _info(answer, names.stanza(facts.key[1]))
         except AgentError as problem:
             why = why or str(problem)
             continue
-        facts = dataclasses.replace(facts, host_ready=True, info=info, info_error=error, volume=answer.volume)
+        facts = dataclasses.replace(
+            facts,
+            host_ready=True,
+            info=info,
+            info_error=error,
+            archives=answer.archives or (),
+            volume=answer.volume,
+        )
         return facts if not is_spare(pod) else await _without_host(context, facts, hosts)
     return await _without_host(
         context, dataclasses.replace(facts, host_ready=False, host_message=why or _why_not_ready(hosts)), hosts

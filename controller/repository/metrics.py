@@ -28,12 +28,15 @@ LAST_BACKUP = Gauge(
 UNPROTECTED = Gauge("pgwarden_unprotected_pods", "Labelled pods that were not injected.", LABELS)
 OWED = Gauge(
     "pgwarden_full_backup_owed_timestamp_seconds",
-    "Since when a storage owes a full backup, as its backups or its WAL were lost; absent where it does not.",
+    "Since when a storage owes a full backup, as its backups were lost; absent where it does not.",
     [*LABELS, "storage", "reason"],
 )
 SIZE = Gauge("pgwarden_repository_volume_size_bytes", "Size of the local storage's volume.", LABELS)
 FREE = Gauge("pgwarden_repository_volume_free_bytes", "Free bytes of the local storage's volume.", LABELS)
-_ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED, OWED, SIZE, FREE)
+MISSING = Gauge(
+    "pgwarden_missing_wal_segments", "WAL segments that later WAL of a storage is there without.", [*LABELS, "storage"]
+)
+_ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED, OWED, SIZE, FREE, MISSING)
 _shown: dict[tuple[str, str], float] = {}
 
 
@@ -69,7 +72,10 @@ def show(key: tuple[str, str], status: dict[str, Any], volume: Volume | None = N
     for condition in status.get("conditions", []):
         if condition["status"] != "Unknown":
             CONDITION.labels(*key, condition["type"]).set(condition["status"] == "True")
-    for window in status.get("recoveryWindow", []):
+    for storage in status.get("storages", []):
+        MISSING.labels(*key, storage["name"]).set(sum(gap["segments"] for gap in storage.get("gaps", [])))
+    newest = {window["storage"]: window for window in reversed(status.get("recoveryWindow", []))}  # it is the first
+    for window in newest.values():
         EARLIEST.labels(*key, window["storage"]).set(_seconds(window["earliest"]))
         LATEST.labels(*key, window["storage"]).set(_seconds(window["latest"]))
     sets = backup_sets.of({"status": status})
