@@ -93,7 +93,7 @@ while :; do
   # By a process of its own: a shell that waits is interrupted by a signal, one that reads need not be.
   { IFS= read -r order <&3 && printf '%s\n' "$order" > "$run/order"; } &
   reader=$!
-  wait "$reader" || continue
+  wait "$reader" || { sleep 1; continue; }
   read -r word number major < "$run/order"
   case $word in
     run) take "$number" "$major" no ;;

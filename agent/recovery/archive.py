@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from agent.pgbackrest import Runner
 from agent.recovery import wal
@@ -14,6 +15,7 @@ from pgwarden.api import outside
 from pgwarden.pgbackrest import commands
 from pgwarden.pgbackrest.info import InfoError, parse_info
 
+T = TypeVar("T")
 SECONDS = 300.0
 MOST = 32 * 1024 * 1024
 _FOLDER = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})")
@@ -44,13 +46,18 @@ class Look:
 
 
 class Archive:
-    """*config*: arguments that name the configuration, where it is not the usual one."""
+    """*config*: arguments that name the configuration, where it is not the usual one. *chosen*: pgBackRest's number of
+    the storage without which nothing can be said; without one, any that can be read will do.
+    """
 
-    def __init__(self, runner: Runner, stanza: str, work: Path, config: Sequence[str] = ()) -> None:
+    def __init__(
+        self, runner: Runner, stanza: str, work: Path, config: Sequence[str] = (), chosen: int | None = None
+    ) -> None:
         self._runner = runner
         self._stanza = stanza
         self._work = work
         self._config = list(config)
+        self._chosen = chosen
 
     async def places(self, system_identifier: str) -> list[Place]:
         """Where WAL of that cluster is. ArchiveError where no storage could be read."""
@@ -62,7 +69,7 @@ class Archive:
         if info is None:
             raise ArchiveError(f"the repository has no stanza {self._stanza}")
         troubles = [said for repo in info.repos if (said := info.trouble(repo.repo))]
-        if troubles and len(troubles) == len(info.repos):
+        if troubles and (len(troubles) == len(info.repos) or (self._chosen and info.trouble(self._chosen))):
             raise ArchiveError("; ".join(troubles))
         own = {(base.repo, base.id) for base in info.databases if base.system_id == system_identifier}
         return [
@@ -73,13 +80,15 @@ class Archive:
 
     async def timelines(self, places: Iterable[Place]) -> frozenset[int]:
         """Those that have a history."""
-        listed = await asyncio.gather(*(self._list(place.repo, self._top(place)) for place in places))
+        places = list(places)
+        listed = await self._each(places, [self._list(place.repo, self._top(place)) for place in places])
         found = (wal.history_timeline(name) for names in listed for name in names)
         return frozenset(one for one in found if one is not None)
 
     async def look(self, places: Iterable[Place], at: wal.Segment, size: int) -> Look:
         """What there is from segment *at* on."""
-        looks = await asyncio.gather(*(self._look(place, at, size) for place in places))
+        places = list(places)
+        looks = await self._each(places, [self._look(place, at, size) for place in places])
         return Look(
             frozenset(one for look in looks for one in look.segments),
             frozenset(one for look in looks for one in look.partial),
@@ -120,6 +129,21 @@ class Archive:
             raise ArchiveError(str(error)) from error
         finally:
             target.unlink(missing_ok=True)
+
+    async def _each(self, places: list[Place], asked: list[Coroutine[Any, Any, T]]) -> list[T]:
+        """What can be had; ArchiveError where that is nothing, or not the storage that counts."""
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        found, failed = [], []
+        for place, answer in zip(places, answers, strict=True):
+            if not isinstance(answer, BaseException):
+                found.append(answer)
+            elif not isinstance(answer, ArchiveError) or place.repo == self._chosen:
+                raise answer
+            else:
+                failed.append(answer)
+        if failed and not found:
+            raise failed[0]
+        return found
 
     def _top(self, place: Place) -> str:
         return f"archive/{self._stanza}/{place.id}"

@@ -11,7 +11,8 @@ import uvloop
 
 from agent import log
 from agent.paths import Paths
-from agent.recovery.engine import Engine, Task
+from agent.recovery.engine import Engine
+from agent.recovery.task import Task
 from agent.restoring import Place
 from pgwarden.contract.environment import Settings, SettingsError
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 import signal
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -18,21 +16,22 @@ from agent.children import Children
 from agent.outcome import Seen, message
 from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
-from agent.recovery import auto_conf, door, failures, restore_script, settings, state, wal
+from agent.recovery import auto_conf, door, failures, settings, state, wal
 from agent.recovery.archive import Archive, ArchiveError, Place
-from agent.recovery.failures import Verdict
-from agent.recovery.orders import RESULT, Orders, Run
+from agent.recovery.container import Container
+from agent.recovery.failures import Failed, Verdict
+from agent.recovery.orders import RESULT, Orders
 from agent.recovery.progress import Progress
 from agent.recovery.replay import RETRY_SECONDS, Ended, Replay, Timelines, Wanted
-from agent.recovery.server_log import ServerLog
 from agent.recovery.settings import Control
 from agent.recovery.state import State
+from agent.recovery.task import Task
 from agent.server import Server
 from pgwarden.contract import recovery
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Settings
 from pgwarden.contract.job_result import JobResult
-from pgwarden.pgbackrest import commands, config
+from pgwarden.pgbackrest import config
 
 SOURCE_SECONDS = 60.0
 KEPT_CHARACTERS = 256 * 1024
@@ -40,29 +39,6 @@ KEPT_CHARACTERS = 256 * 1024
 TRIES = 5
 LONGEST_PAUSE = 60.0
 FINISH = "finish"
-
-
-class Failed(Exception):
-    def __init__(self, verdict: Verdict, exit_code: int = -1) -> None:
-        super().__init__(verdict.message)
-        self.verdict = verdict
-        self.exit_code = exit_code
-
-
-@dataclass(frozen=True)
-class Task:
-    place: restoring.Place
-    args: tuple[str, ...]  # of pgbackrest restore
-    bin: str = ""
-    follow: bool = False
-    preload: str = ""
-    target_time: str = ""
-    config: str = ""  # a configuration to be used as it is
-    keep_restore_command: bool = False
-
-    @property
-    def pg_data(self) -> Path:
-        return self.place.pg_data
 
 
 class Engine:
@@ -73,7 +49,7 @@ class Engine:
         self._children = Children()
         self._runner = Runner(paths, self._children)
         self._config = [f"--config={task.config}"] if task.config else []
-        self._archive = Archive(self._runner, own.stanza, paths.run, self._config)
+        self._archive = Archive(self._runner, own.stanza, paths.run, self._config, _chosen(task.args))
         section = config.stanza_section(own.stanza, own.instance) if own.instance else ""
         self._configuration = door.Configuration(paths, section)
         self._progress = Progress()
@@ -81,6 +57,7 @@ class Engine:
         app = door.application(self.told, self.finish, lambda: self._configuration.digest)
         self._server = Server(paths, app)
         self._orders = Orders(paths.run)
+        self._container = Container(task, self._orders, own.stanza)
         self._seen = Seen()
         self._started = time.monotonic()
         self._log = log.get("recovery")
@@ -117,6 +94,7 @@ class Engine:
                 for each in tasks:
                     each.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                self._forget()  # the kubelet ends us right after the server's container
         return 0
 
     async def _work(self) -> None:
@@ -125,14 +103,20 @@ class Engine:
                 result = await self._result()
             except Failed as failure:
                 result = self._failed(failure)
-            except (volume.VolumeError, ArchiveError, OSError) as error:
+            except volume.VolumeError as error:
+                final = not isinstance(error, volume.VolumeBusy)
+                result = self._failed(Failed(Verdict("VolumeNotEmpty", str(error), final)))
+            except OSError as error:
                 result = self._failed(Failed(Verdict("", str(error), final=False)))
             self._log.info("recovery ends", **msgspec.to_builtins(result))
             (self._paths.run / RESULT).write_bytes(message(result) + b"\n")
             self._orders.end(0 if result.ok else 1)
             await self._orders.until_ended()
-        result = msgspec.json.decode((self._paths.run / RESULT).read_bytes(), type=JobResult)
-        if result.ok:
+        self._forget()
+
+    def _forget(self) -> None:
+        """The state, once the container has ended with the result."""
+        if self._orders.ended and json.loads((self._paths.run / RESULT).read_bytes()).get("ok"):
             state.remove(self._task.pg_data)
 
     def _failed(self, failure: Failed) -> JobResult:
@@ -204,11 +188,13 @@ class Engine:
         self._orders.major = (self._task.pg_data / "PG_VERSION").read_text().strip()
         adopted = next((run for run in reversed(self._orders.runs()) if run.is_server), None)
         while True:
-            control = await self._control()
+            control = await self._container.control()
             self._progress.size = control.segment_bytes or wal.DEFAULT_SEGMENT
             target = self._target(now)
             places, timelines = await self._archived(control, target)
-            run = adopted or self._start(now, control, target)
+            if not adopted:
+                self._progress.at(recovery.STARTING, time.time())
+            run = adopted or self._container.start(now, control, target)
             if adopted:
                 self._orders.repeat(run, server=True)
             adopted = None
@@ -224,23 +210,6 @@ class Engine:
     def _target(self, now: State) -> dict[str, str]:
         found = auto_conf.recovery_target(now.auto_conf)
         return {"recovery_target_timeline": found.get("recovery_target_timeline", "latest")} if now.to_end else found
-
-    async def _control(self) -> Control:
-        run = self._orders.new()
-        self._orders.order(run, [self._program("pg_controldata"), str(self._task.pg_data)])
-        code = await run.until_exit()
-        text = run.log.read_text("utf-8", "replace") if run.log.exists() else ""
-        if code != 0:
-            seen = ServerLog()
-            for line in text.splitlines():
-                seen.feed(line)
-            raise Failed(failures.judge(seen, code, failures.Context(self._orders.major)))
-        if "WARNING: " in text:  # its layout is another one; what it shows then is no parameter of ours
-            raise Failed(failures.other_layout(self._orders.major))
-        return Control.parse(text)
-
-    def _program(self, name: str) -> str:
-        return f"{self._task.bin}/{name}" if self._task.bin else name
 
     async def _archived(self, control: Control, target: dict[str, str]) -> tuple[list[Place], Timelines]:
         """Asked until it can be said."""
@@ -268,37 +237,6 @@ class Engine:
             newest = wal.newest(await self._archive.timelines(places), base)
             return Timelines(base, newest, ancestors=await self._archive.history(newest) if newest > 1 else ())
         return Timelines(base, chosen, fixed=True, ancestors=await self._archive.history(chosen) if chosen > 1 else ())
-
-    def _start(self, now: State, control: Control, target: dict[str, str]) -> Run:
-        self._progress.at(recovery.STARTING, time.time())
-        run = self._orders.new()
-        script = run.folder / "restore.sh"
-        script.write_text(restore_script.text(self._restore_command(now), run.folder))
-        os.mkfifo(run.answers, 0o600)
-        arguments = self._arguments(run, now, control, restore_script.restore_command(script), target)
-        (self._task.pg_data / "postmaster.pid").unlink(missing_ok=True)  # of a pod that was killed: we have the volume
-        self._orders.order(run, [self._program("postgres"), *arguments], server=True)
-        return run
-
-    def _arguments(self, run: Run, now: State, control: Control, command: str, target: dict[str, str]) -> list[str]:
-        folder, sockets = run.folder, self._paths.run / "sockets"
-        (folder / "postgresql.conf").touch()
-        (folder / "hba.conf").write_text("local all all reject\n")
-        (folder / "ident.conf").touch()
-        sockets.mkdir(mode=0o700, exist_ok=True)
-        names_of = (folder / "postgresql.conf", folder / "hba.conf", folder / "ident.conf")
-        return settings.arguments(
-            settings.Files(self._task.pg_data, *names_of, sockets),
-            control,
-            restore_command=command,
-            target=target,
-            least=now.least,
-            preload=self._task.preload if now.preload else "",
-        )
-
-    def _restore_command(self, now: State) -> str:
-        found = auto_conf.values(now.auto_conf).get("restore_command", "")
-        return found if commands.is_for_postgres(found) else commands.restore_command(self._stanza)
 
     async def _after(self, now: State, ended: Ended, control: Control, target: dict[str, str]) -> State:
         """How to go on after a server that ended otherwise than it should; Failed where not."""
@@ -339,9 +277,9 @@ class Engine:
 
     async def _promoted(self, now: State, ended: Ended) -> State:
         note = self._note(now, ended.log.last_commit or now.reached)
-        control = await self._control()
+        control = await self._container.control()
         if not self._task.follow:  # there the living server has the same image
-            note = "; ".join(part for part in (note, await self._image_fits(now, control)) if part)
+            note = "; ".join(part for part in (note, await self._container.image_fits(now, control)) if part)
         self._log.info("recovered", state=control.state, timeline=control.timeline)
         result = JobResult(
             ok=True,
@@ -357,24 +295,6 @@ class Engine:
         now = replace(now, result=result)
         state.write(self._task.pg_data, now)
         return now
-
-    async def _image_fits(self, now: State, control: Control) -> str:
-        """Whether a session could begin: the image has the locale. A sentence where its collations are of another
-        version. Nothing else is judged by it.
-        """
-        run = self._orders.new()
-        arguments = ["--single", *self._arguments(run, now, control, "", {}), "template1"]
-        self._orders.order(run, [self._program("postgres"), *arguments])
-        code = await run.until_exit()
-        seen = ServerLog()
-        for line in run.log.read_text("utf-8", "replace").splitlines() if run.log.exists() else ():
-            seen.feed(line)
-        if code != 0:
-            verdict = failures.judge(seen, code, failures.Context(self._orders.major))
-            if verdict.reason == "LocaleMissing":
-                raise Failed(verdict)
-            self._log.warning("the check of a session failed", said=verdict.message)
-        return failures.collations(seen)
 
     def _note(self, now: State, last: str) -> str:
         if not now.to_end:
@@ -393,3 +313,9 @@ class Engine:
         text = auto_conf.without(now.auto_conf, unwanted)
         state.replace(self._task.pg_data / state.AUTO_CONF, text.encode("utf-8", "surrogateescape"))
         return now.result
+
+
+def _chosen(args: tuple[str, ...]) -> int | None:
+    """The storage that is restored from; the others are only asked for what it does not have."""
+    found = next((arg.removeprefix("--repo=") for arg in args if arg.startswith("--repo=")), "")
+    return int(found) if found.isdigit() else None

@@ -34,6 +34,15 @@ class Verdict:
     to_end: bool = False  # try again without the target
 
 
+class Failed(Exception):
+    """The recovery ends. *exit_code* is pgBackRest's."""
+
+    def __init__(self, verdict: Verdict, exit_code: int = -1) -> None:
+        super().__init__(verdict.message)
+        self.verdict = verdict
+        self.exit_code = exit_code
+
+
 @dataclass(frozen=True)
 class Context:
     """How the server had been started."""

@@ -39,10 +39,9 @@ class Sources:
         #: path of a clone's Secret → when it was brought up to date last.
         self._written: dict[str, float] = {}
 
-    async def read_own(self, namespace: str, name: str) -> Source:
-        """A cluster's own Repository as it is at this moment, with its newest WAL where it may be taken over."""
+    async def read_own(self, namespace: str, name: str, *, recovers: bool) -> Source:
+        """A cluster's own Repository as it is at this moment; where it *recovers* from that, with its newest WAL."""
         found = await self.read(DataSource(repository=name), namespace, refresh=True)
-        recovers = found.repository is not None and found.repository["spec"].get("onExistingBackups") == "Recover"
         if found.info is None or not found.info.backups or not recovers:
             return found
         address = self._address(namespace, name)

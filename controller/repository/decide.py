@@ -171,6 +171,9 @@ def archiving(facts: RepositoryFacts) -> ConditionVerdict:
         return ConditionVerdict(
             False, "OtherArchiveCommand", f"archive_command in pod {primary.name} is not pgwarden's: {command}"
         )
+    foreign = foreign_cluster(facts)
+    if foreign is not None:  # the WAL that is there is another's
+        return ConditionVerdict(False, foreign.reason, f"nothing of pod {primary.name} is archived: {foreign.message}")
     failing = _failing(facts)
     if failing:
         return ConditionVerdict(False, "ArchiveCommandFailing", failing)

@@ -27,6 +27,13 @@ from pgwarden.contract import programs
 from pgwarden.pgbackrest import commands
 
 ROOT = "/var/lib/postgresql/data"
+#: The pod has one process namespace, so the agent's number is not 1.
+KILL_AGENT = """
+import os, pathlib
+for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if b"agent\\0recover" in path.read_bytes():
+        os.kill(int(path.parent.name), 9)
+"""
 
 
 @dataclass
@@ -222,6 +229,7 @@ class Engine:
                 "metadata": {"name": name},
                 "spec": {
                     "containers": [container],
+                    "securityContext": {} if self.uid == 999 else {"runAsUser": self.uid, "runAsGroup": self.uid},
                     "terminationGracePeriodSeconds": 0,
                     "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": self.name}}],
                 },
@@ -262,7 +270,7 @@ def engine(installed, space: Kubectl) -> Callable[..., Engine]:
 def archive(postgres: Postgres) -> str:
     """All so far is in the repository; the name of the last segment."""
     name = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
-    until(lambda: name in archived(postgres.kubectl), f"{name} is archived", 60)
+    until(lambda: name in archived(postgres.kubectl), f"{name} is archived", 150)
     return name
 
 
@@ -283,7 +291,9 @@ def test_a_moment_in_the_past_is_recovered_while_the_server_goes_on(postgres, sp
     assert result["ok"], one.logs()
     assert (result["timeline"], result["set"][-1]) == (2, "F")
     assert result["reached"] < moment.replace(" ", "T")
-    assert one.reader(installed.postgres_image).rows("notes") == rows
+    reader = one.reader(installed.postgres_image)
+    assert reader.rows("notes") == rows
+    assert "pgwarden" not in reader.run("ls", "-A", one.data)
     assert "3|too late" in postgres.rows("notes")
 
 
@@ -315,6 +325,15 @@ def test_a_moment_after_the_last_commit_is_all_there_is(postgres, space, engine,
     assert one.reader(installed.postgres_image).rows("notes") == rows
 
 
+def test_an_image_with_another_c_library_recovers_as_well(postgres, space, engine, installed):
+    rows = postgres.rows("notes")
+    archive(postgres)
+    one = engine("musl", image="localhost/postgres:17-alpine", uid=70, data=data_of(space))
+    result = one.result()
+    assert result["ok"], one.logs()
+    assert one.reader(installed.postgres_image).rows("notes") == rows
+
+
 def test_an_agent_and_a_pod_that_are_killed_are_gone_on_from(postgres, space, engine, installed):
     rows = postgres.rows("notes")
     archive(postgres)
@@ -323,17 +342,7 @@ def test_an_agent_and_a_pod_that_are_killed_are_gone_on_from(postgres, space, en
     pod = one.pod()
     assert pod
     name = pod["metadata"]["name"]
-    space.run(
-        "exec",
-        name,
-        "-c",
-        "pgbackrest",
-        "--",
-        "sh",
-        "-c",
-        "kill -9 $(pgrep -f 'agent recover' | head -n 1)",
-        check=False,
-    )
+    space.run("exec", name, "-c", "pgbackrest", "--", "python3", "-c", KILL_AGENT)
     until(lambda: restarts(space, name), "the agent is started again", 60)
     one.until(lambda status: status.get("phase") == "Following", "follows again")
     space.run("delete", "pod", name, "--force", "--grace-period=0")

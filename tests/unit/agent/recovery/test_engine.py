@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.unit.agent.recovery.conftest import BIN, processes, run, wait
@@ -190,6 +192,41 @@ def test_a_failover_meanwhile_is_followed(archived, recovering):
     code, result = one.result()
     assert (code, result["timeline"], result["segment"]) == (0, 3, segment), one.picture()
     assert one.serve().sql("SELECT count(*) FROM after_failover") == "9"
+
+
+def test_a_recovery_that_was_done_when_its_pod_was_lost_is_only_told_again(archived, recovering):
+    one = recovering()
+    one.start()
+    code, result = one.result()
+    assert code == 0, one.picture()
+    # The pod was lost after postgresql.auto.conf was put back, before anybody had read the result.
+    was = {"uid": "uid-1", "auto_conf": "# as it was\nrecovery_target_time = 'x'\n", "result": result}
+    (one.data / "pgwarden-recovery.json").write_text(json.dumps(was))
+    (one.repo / "calls").unlink()
+    one.pod()
+    one.start()
+    assert one.result() == (0, result), one.picture()
+    assert (one.data / "postgresql.auto.conf").read_text() == "# as it was\n"
+    assert not (one.repo / "calls").exists()
+
+
+def test_a_volume_of_somebody_else_is_not_touched(archived, recovering):
+    one = recovering()
+    one.data.mkdir()
+    (one.data / "PG_VERSION").write_text("15\n")
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "VolumeNotEmpty"), one.picture()
+
+
+def test_a_copy_that_fails_says_why(archived, recovering):
+    one = recovering()
+    error = "ERROR: [082]: unable to write '/d/base/1/2': [28] No space left on device"
+    (one.repo / "restore.error").write_text(f"2026-11-28 20:00:00.000 P00  {error}")
+    one.start()
+    code, result = one.result()
+    assert (code, result["exitCode"], result["reason"]) == (1, 82, "OutOfSpace"), one.picture()
+    assert error in result["error"]
 
 
 def test_an_image_without_postgresql_is_told(archived, recovering):
