@@ -37,7 +37,9 @@ def spec(**s3) -> RepositorySpec:
 def pods(given: RepositorySpec) -> dict:
     settings = Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"})
     host = repository_render.deployment(REPOSITORY, given, settings)
-    job = backup_render.job(BACKUP, BackupSpec(repository="hippo"), REPOSITORY, given, ["backup"], settings)
+    job = backup_render.job(
+        BACKUP, BackupSpec(repository="hippo"), REPOSITORY, given, ["backup"], settings, storage="local"
+    )
     plan = Plan(restore="r", restore_uid="x", repository="hippo", new_claim="c", facts=FACTS, mounts=[DATA])
     restore = restore_render.job(RESTORE, plan, RestoreSpec(repository="hippo"), given, settings)
     found = {"host": host, "backup": job, "restore": restore}
