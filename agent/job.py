@@ -1,4 +1,4 @@
-"""`python3 -m agent job backup|expire|restore [own flags] -- ARGS…`, and `job own` for a fresh volume.
+"""`python3 -m agent job backup|expire -- ARGS…`, and `job own` for a fresh volume.
 
 pgBackRest's lines go to stdout as they come; the result is a JSON object in the container's termination message.
 """
@@ -20,6 +20,7 @@ from agent.children import Children
 from agent.outcome import Seen, message
 from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
+from agent.restoring import with_command
 from agent.sync import Syncer
 from pgwarden.api import names
 from pgwarden.contract.job_result import JobResult
@@ -48,13 +49,6 @@ def _parser() -> argparse.ArgumentParser:
     kinds = parser.add_subparsers(dest="kind", required=True)
     kinds.add_parser("backup", help="run `pgbackrest ARGS… backup`")
     kinds.add_parser("expire", help="run `pgbackrest ARGS… expire`")
-    restore = kinds.add_parser("restore", help="fill a volume by `pgbackrest ARGS… restore`")
-    restore.add_argument("--pg-data", type=Path, required=True, help="the data directory to fill")
-    restore.add_argument("--volume-root", type=Path, required=True, help="where the volume is mounted")
-    restore.add_argument("--uid", required=True, help="uid of the Restore object, for the marker")
-    restore.add_argument(
-        "--tablespace", type=Path, action="append", default=[], help="a folder that WAL after the backup may need"
-    )
     own = kinds.add_parser("own", help="give a fresh volume's root to a user")
     own.add_argument("--path", type=Path, required=True)
     own.add_argument("--uid", type=int, required=True)
@@ -91,7 +85,7 @@ class Job:
             code, error = result.exit_code, result.error
         except asyncio.CancelledError:
             error = f"ended by {self._stopped} before it was done"
-        except (JobError, volume.VolumeError, OSError) as failure:
+        except (JobError, OSError) as failure:
             error = str(failure)
         if self._stopped and code != 0 and self._stopped not in error:
             error = f"{error} (after {self._stopped})"
@@ -105,40 +99,19 @@ class Job:
 
     async def _work(self) -> Result:
         await self._configure()
-        args = _with_command(self._args, self._flags.kind)
-        if self._flags.kind != "restore":
-            return await self._pgbackrest(args)
-        async with volume.alone(self._flags.volume_root):
-            result = await self._pgbackrest(self._restore_args(args))
-            if result.ok:
-                volume.make_folders(self._flags.tablespace, self._flags.volume_root)
-                volume.sign(self._flags.pg_data, args, self._flags.uid)
-            return result
-
-    async def _pgbackrest(self, args: list[str]) -> Result:
-        return await self._runner.run(args, None, self._line, keep=KEPT_CHARACTERS)
+        return await self._runner.run(
+            with_command(self._args, self._flags.kind), None, self._line, keep=KEPT_CHARACTERS
+        )
 
     async def _configure(self) -> None:
         deadline = time.monotonic() + SOURCE_SECONDS
         while True:
-            # The host's configuration in a backup Job; a restore Job may be given a PostgreSQL pod's.
-            host = (self._paths.source / names.KEY_HOST_CONF).exists()
-            syncer = Syncer(self._paths, names.KEY_HOST_CONF if host else names.KEY_POD_CONF)
-            planned, _ = syncer.sync()
+            planned, _ = Syncer(self._paths, names.KEY_HOST_CONF).sync()
             if not planned.missing:
                 return
             if time.monotonic() > deadline:
                 raise JobError(f"no configuration within {SOURCE_SECONDS:g} s: {', '.join(planned.missing)} missing")
             await asyncio.sleep(0.5)
-
-    def _restore_args(self, args: list[str]) -> list[str]:
-        flags = self._flags
-        more = volume.prepare(flags.pg_data, flags.volume_root, flags.uid)
-        if not _given(args, "pg1-path"):
-            more.append(f"--pg1-path={flags.pg_data}")
-        if not _given(args, "pg1-host"):
-            more.append("--reset-pg1-host")  # the host's configuration names the pod; a restore writes here
-        return [*(arg for arg in args if arg not in more), *more]
 
     def _line(self, line: str) -> None:
         self._seen.line(line)
@@ -151,21 +124,9 @@ class Job:
             exit_code=code,
             error=error,
             label=self._seen.label,
-            set=self._seen.set,
             expired=tuple(self._seen.expired),
             seconds=seconds,
         )
         with contextlib.suppress(OSError):  # without one the exit code still says it
             self._paths.termination_log.write_bytes(message(result))
         log.get("job").info("job ends", **msgspec.to_builtins(result))
-
-
-def _given(args: list[str], option: str) -> bool:
-    return any(arg.split("=")[0] in {f"--{option}", f"--reset-{option}", f"--no-{option}"} for arg in args)
-
-
-def _with_command(args: list[str], command: str) -> list[str]:
-    """*args* with the command's name, and with the log level that shows labels."""
-    more = [] if _given(args, "log-level-console") else ["--log-level-console=info"]
-    more += [] if _given(args, "log-level-stderr") else ["--log-level-stderr=off"]
-    return [*more, *args, *([] if command in args else [command])]

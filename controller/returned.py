@@ -129,6 +129,7 @@ def marks(backup: Object) -> dict[str, str]:
         names.PGBACKREST_ANNOTATION_UID: metadata["uid"],
         names.PGBACKREST_ANNOTATION_NAME: metadata["name"],
         names.PGBACKREST_ANNOTATION_ORDER: records.order_of(backup),
+        names.PGBACKREST_ANNOTATION_REPOSITORY: f"{metadata['namespace']}/{backup['spec']['repository']}",
     }
     annotations, restore = metadata.get("annotations", {}), metadata.get("labels", {}).get(names.LABEL_RESTORE)
     order, uid = annotations.get(names.ANNOTATION_RESTORE_ORDER), annotations.get(names.ANNOTATION_RESTORE_UID)

@@ -114,6 +114,9 @@ def _shown(backup: Object, sets: BackupSets) -> bool:
 
 def windows(repository: Object) -> list[window.Window]:
     found = []
+    parted = {
+        str(entry.get("storage")) for entry in objects(repository, "status", "recoveryWindow") if entry.get("missing")
+    }
     archiving = {"True": True, "False": False}.get(condition(repository, "Archiving"))
     for entry in objects(repository, "status", "recoveryWindow"):
         earliest, latest = moment(entry.get("earliest")), moment(entry.get("latest"))
@@ -124,7 +127,11 @@ def windows(repository: Object) -> list[window.Window]:
         marks = [window.Mark(stop, str(one.get("type"))) for one in sets.told if (stop := moment(one.get("stopTime")))]
         counts = tuple(sets.count(kind) for kind in backup_sets.TYPES)
         cut = None if sets.whole else window.Cut(*counts)
-        found.append(window.Window(storage, earliest, latest or earliest, tuple(marks), archiving, cut))
+        missing = str(entry.get("missing") or "")
+        if missing:  # what came after the gap belongs to the window after it
+            marks = [mark for mark in marks if latest is None or mark.stop <= latest]
+        marks = [mark for mark in marks if mark.stop >= earliest] if storage in parted else marks
+        found.append(window.Window(storage, earliest, latest or earliest, tuple(marks), archiving, cut, missing))
     return found
 
 

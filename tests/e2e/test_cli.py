@@ -142,7 +142,7 @@ def test_clone_is_a_cluster_with_the_rows_of_a_moment(hippo: Cluster, run: Run, 
     assert "PostgresCluster rhino Ready" in run(*words, "--pgbackrest-pvc-size=2Gi", "--wait", seconds=300).stdout
     assert Cluster(space, "rhino").sql("SELECT count(*), sum(i) FROM copied") == "1000|500500"
     assert hippo.sql("SELECT to_regclass('copied')") == ""
-    run("delete", "cluster", "rhino", "--yes")
+    run("delete", "cluster", "rhino", "--yes", "--lift-protection")
 
 
 def test_restore_to_a_moment_loses_what_came_after_it(hippo: Cluster, run: Run):
@@ -184,7 +184,7 @@ def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
 
 def test_delete_cluster_says_what_is_lost_and_leaves_the_backups(hippo: Cluster, run: Run, space: Kubectl):
     assert "Type" not in run("delete", "cluster", "hippo", code=2).stdout
-    done = run("delete", "cluster", "hippo", "--yes")
+    done = run("delete", "cluster", "hippo", "--yes", "--lift-protection")
     assert "2 instances with all data" in done.stderr
     assert "claim hippo-pgbackrest-repo and in bucket " in done.stderr
     until(lambda: space.get("deployment", "hippo-1") is None, "the instance is gone", 90)

@@ -10,7 +10,7 @@ from harness.kubectl import Kubectl, condition, phase
 from harness.waiting import until
 
 FINGERPRINT = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM accounts"
-ORDER = ["Fenced", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp"]
+ORDER = ["Fenced", "Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started", "BackedUp"]
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,7 @@ REPOSITORY = [
     ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {"name": ".."}}}),
     ("schema", "spec.encryption.secretRef.key", {"encryption": {"secretRef": {"name": "x", "key": "a/b"}}}),
     ("schema", "spec.postgres.port", {"postgres": {"port": 0}}),
+    *(("archiveTimeout", "spec.archiveTimeout", {"archiveTimeout": value}) for value in ("5s", "2d", "soon")),
     ("retention", "spec.retention.full", {"retention": {"fullType": "time"}}),
     ("retention", "spec.retention.full", {"retention": {"full": 7}, "options": ["--repo1-retention-full=7"]}),
     ("options", "spec.options", {"options": "--process-max=4"}),
@@ -137,6 +138,10 @@ RESTORE = [
         for value in ("2027-01-01T00:00:00Z", "2026-10-01T00:00:00Z", "2026-11-21T00:00:00Z")
     ),
     ("window", "spec.target.time", {"set": INCR, "target": {"time": "2026-11-05T00:00:00Z"}}),
+    ("window", "spec.target", {"repository": "holed"}),
+    ("window", "spec.target", {"repository": "holed", "set": "20261123-095000F"}),
+    ("window", "spec.target.time", {"repository": "holed", "target": {"time": "2026-11-23T10:30:00Z"}}),
+    ("window", "spec.target.lsn", {"repository": "holed", "target": {"lsn": "0/6000060"}}),
     *(("timeline", "spec.targetTimeline", {"targetTimeline": value}) for value in ("0", "9", "1")),
     ("timeline", "spec.targetTimeline", {"targetTimeline": "2", "set": INCR}),
     ("timeline", "spec.targetTimeline", {"target": {"immediate": True}, "targetTimeline": "latest"}),
