@@ -6,10 +6,14 @@ import base64
 
 from controller import pod_parts
 from controller.settings import Settings
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import LocalStorage, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
+
+#: Seconds for which a host without a volume stays on a node that is not Ready.
+SILENT_NODE = 30
 
 
 def _metadata(repository: Object, name: str, *, owned: bool = True, component: str = "host") -> Object:
@@ -86,6 +90,15 @@ def claim(repository: Object, volume: LocalStorage) -> Object:
     }
 
 
+def _leaves_silent_nodes(spec: RepositorySpec) -> Object:
+    """A host without a volume is as good on any other node: it does not wait five minutes, as pods do by default."""
+    if storages.volume(spec):
+        return {}
+    kept: Object = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SILENT_NODE}
+    keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    return {"tolerations": [{"key": key} | kept for key in keys]}
+
+
 def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> Object:
     """The repository host: one pod, recreated rather than rolled, because its volume is ReadWriteOnce."""
     name = repository["metadata"]["name"]
@@ -114,7 +127,8 @@ def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> 
         "securityContext": pod_parts.pod_security(),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
-    } | pod_parts.service_account(spec)
+    }
+    pod |= pod_parts.service_account(spec) | _leaves_silent_nodes(spec)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
