@@ -1,4 +1,4 @@
-"""`python3 -m agent [--check]`, `python3 -m agent job …`, `python3 -m agent install-tools …`.
+"""`python3 -m agent [--check]`, and with `job …`, `recover …`, `install-tools …`.
 
 Each is imported only when it is asked for: the probe runs every few seconds beside each PostgreSQL.
 """
@@ -12,6 +12,10 @@ def main(arguments: list[str]) -> int:
             from agent import job
 
             return job.main(rest)
+        case ["recover", *rest]:
+            from agent.recovery import command
+
+            return command.main(rest)
         case ["install-tools", *rest]:
             from agent import tools
 

@@ -7,22 +7,25 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent import spool
+from agent import newest_wal, spool
+from agent.archives import Archives
 from agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
 from agent.supervisor import Supervisor
 from pgwarden import __version__
 from pgwarden.api import outside
 from pgwarden.api.objects import Object
-from pgwarden.contract.calls import Outcome
+from pgwarden.contract.calls import NewestWal, Outcome
 from pgwarden.contract.environment import Settings
 from pgwarden.contract.status import Server, Status
 from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest.info import OTHER, InfoError, parse_info
 
 INFO_FRESH_SECONDS = 10.0
 #: How long a status waits for `info`. Below the controller's own limit; info itself may take longer (S3).
 INFO_WAIT_SECONDS = 10.0
 INFO_LIMIT_SECONDS = 300.0
 STANZA_CREATE_SECONDS = 300.0
+NEWEST_WAL_SECONDS = 30.0
 #: Of stanza-create's output that is answered.
 OUTPUT_CHARACTERS = 8192
 #: An error of archive-push is told for so long after it was written; PostgreSQL pauses for one minute of it between
@@ -86,6 +89,16 @@ class Repository:
         self._info: Object | None = None
         self._error = ""
         self._create_lock = asyncio.Lock()
+        self.archives = Archives(stanza, runner, self._places)
+
+    def _places(self) -> dict[int, str]:
+        """The storages that could be read, each with the folder of the current cluster's WAL."""
+        try:
+            found = parse_info([self._info], self._stanza) if self._info else None
+        except InfoError:
+            found = None
+        archives = [found.archive(repo.repo) for repo in found.repos if repo.code != OTHER] if found else []
+        return {one.repo: one.id for one in archives if one is not None and one.min}
 
     async def info(self, *, refresh: bool = False) -> tuple[Object | None, str]:
         """The stanza's element of `pgbackrest info`, at most ten seconds old, and why it could not be had."""
@@ -107,6 +120,22 @@ class Repository:
         except (OSError, ValueError) as error:
             self._info, self._error = None, f"pgbackrest info: {error}"
         self._read = time.monotonic()
+
+    async def newest_wal(self) -> NewestWal:
+        """When WAL came last into any storage."""
+        info, error = await self.info(refresh=True)
+        if error:
+            return NewestWal(error=error)
+        found = NewestWal(ok=True)
+        try:
+            for repo, folder in newest_wal.folders(info or {}, self._stanza):
+                listed = await self._runner.run(commands.list_argv(folder, repo), NEWEST_WAL_SECONDS)
+                if not listed.ok:
+                    return NewestWal(error=listed.error)
+                found = newest_wal.later(found, newest_wal.of(listed.stdout))
+        except (OSError, ValueError) as problem:
+            return NewestWal(error=f"pgbackrest repo-ls: {problem}")
+        return found
 
     async def stanza_create(self) -> Outcome:
         if self._create_lock.locked():  # who asks again has not waited for it: one more behind it would help nobody

@@ -14,7 +14,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agent.postgres import Postgres, PostgresError, one, rows, stamp
+from agent.postgres import Postgres, stamp
+from agent.server_facts import wal_directory
+from agent.sql import PostgresError, one, rows
 from pgwarden.contract.calls import Fenced, Tablespace
 
 POLL_SECONDS = 0.1
@@ -38,7 +40,11 @@ async def fence(postgres: Postgres, seconds: float, relayed: Callable[[str], boo
     try:
         # Committing may wait for a synchronous standby: the statements get the whole time.
         async with postgres.connect(seconds + 1, statement_seconds=seconds) as connection:
-            answer = replace(answer, tablespaces=_tablespaces(await rows(connection, _TABLESPACES)))
+            answer = replace(
+                answer,
+                tablespaces=_tablespaces(await rows(connection, _TABLESPACES)),
+                wal_directory=await wal_directory(connection, postgres.data_directory),
+            )
             state = await one(
                 connection, "SELECT pg_is_in_recovery() AS standby, current_setting('archive_mode') AS archive_mode"
             )
@@ -61,7 +67,7 @@ async def fence(postgres: Postgres, seconds: float, relayed: Callable[[str], boo
                     break
                 await asyncio.sleep(POLL_SECONDS)
     except PostgresError as broken:
-        return replace(answer, error=str(broken))
+        return replace(answer, error=str(broken), unreached=answer.tablespaces is None)
     last = row["last_archived_wal"] or "nothing"
     failed = f", last failed: {row['last_failed_wal']}" if row["last_failed_wal"] else ""
     error = f"{switched['wal']} not archived within {seconds:g} s (last archived: {last}{failed})"

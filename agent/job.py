@@ -20,6 +20,7 @@ from agent.children import Children
 from agent.outcome import Seen, message
 from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
+from agent.restoring import Place, fill, with_command
 from agent.sync import Syncer
 from pgwarden.api import names
 from pgwarden.contract.job_result import JobResult
@@ -105,15 +106,13 @@ class Job:
 
     async def _work(self) -> Result:
         await self._configure()
-        args = _with_command(self._args, self._flags.kind)
+        args = with_command(self._args, self._flags.kind)
         if self._flags.kind != "restore":
             return await self._pgbackrest(args)
-        async with volume.alone(self._flags.volume_root):
-            result = await self._pgbackrest(self._restore_args(args))
-            if result.ok:
-                volume.make_folders(self._flags.tablespace, self._flags.volume_root)
-                volume.sign(self._flags.pg_data, args, self._flags.uid)
-            return result
+        flags = self._flags
+        place = Place(flags.pg_data, flags.volume_root, flags.uid, tuple(flags.tablespace))
+        async with volume.alone(place.root):
+            return await fill(place, args, self._pgbackrest)
 
     async def _pgbackrest(self, args: list[str]) -> Result:
         return await self._runner.run(args, None, self._line, keep=KEPT_CHARACTERS)
@@ -130,15 +129,6 @@ class Job:
             if time.monotonic() > deadline:
                 raise JobError(f"no configuration within {SOURCE_SECONDS:g} s: {', '.join(planned.missing)} missing")
             await asyncio.sleep(0.5)
-
-    def _restore_args(self, args: list[str]) -> list[str]:
-        flags = self._flags
-        more = volume.prepare(flags.pg_data, flags.volume_root, flags.uid)
-        if not _given(args, "pg1-path"):
-            more.append(f"--pg1-path={flags.pg_data}")
-        if not _given(args, "pg1-host"):
-            more.append("--reset-pg1-host")  # the host's configuration names the pod; a restore writes here
-        return [*(arg for arg in args if arg not in more), *more]
 
     def _line(self, line: str) -> None:
         self._seen.line(line)
@@ -158,14 +148,3 @@ class Job:
         with contextlib.suppress(OSError):  # without one the exit code still says it
             self._paths.termination_log.write_bytes(message(result))
         log.get("job").info("job ends", **msgspec.to_builtins(result))
-
-
-def _given(args: list[str], option: str) -> bool:
-    return any(arg.split("=")[0] in {f"--{option}", f"--reset-{option}", f"--no-{option}"} for arg in args)
-
-
-def _with_command(args: list[str], command: str) -> list[str]:
-    """*args* with the command's name, and with the log level that shows labels."""
-    more = [] if _given(args, "log-level-console") else ["--log-level-console=info"]
-    more += [] if _given(args, "log-level-stderr") else ["--log-level-stderr=off"]
-    return [*more, *args, *([] if command in args else [command])]

@@ -17,22 +17,27 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from agent import archive_timeout, server_facts
+from agent.sql import Connection, PostgresError, one
 from pgwarden.contract import status
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Instance
+from pgwarden.contract.server_facts import ServerFacts
 
 
 class Seen(NamedTuple):
     postgres: status.Postgres
     archiver: status.Archiver | None
     unarchived: int | None
+    facts: ServerFacts | None
 
 
-Connection = psycopg.AsyncConnection[dict[str, Any]]
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 5.0
 #: For connection and statements of one status together: below the controller's own limit.
 STATUS_SECONDS = 12.0
+#: Below the controller's own limit (restore/steps_switch.py).
+CHECKPOINT_SECONDS = 55.0
 
 #: One round trip. A primary's timeline is that of what it writes: after a promotion the control file's lags behind.
 _STATUS = """
@@ -45,20 +50,21 @@ SELECT pg_is_in_recovery() AS in_recovery,
        current_setting('archive_command', true) AS archive_command,
        (SELECT pending_restart FROM pg_settings WHERE name = 'archive_mode') AS pending_restart,
        pg_last_xact_replay_timestamp() AS last_replay_time,
+       pg_postmaster_start_time()::text AS started, pg_conf_load_time()::text AS loaded,
        archived_count, last_archived_wal, last_archived_time, failed_count, last_failed_wal, last_failed_time
 FROM pg_stat_archiver
 """
 _WAITING = "SELECT count(*) AS count FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
-RECOVERY_TARGETS = ("", "_time", "_name", "_lsn", "_xid", "_inclusive", "_timeline", "_action")
-
-
-class PostgresError(Exception):
-    """PostgreSQL cannot be reached, or refused. The message is libpq's or its own, on one line."""
 
 
 class Postgres:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self._facts = server_facts.Reader(instance.data_directory)
+
+    @property
+    def data_directory(self) -> str:
+        return self._instance.data_directory
 
     @contextlib.asynccontextmanager
     async def connect(self, seconds: float, statement_seconds: float = STATEMENT_SECONDS) -> AsyncIterator[Connection]:
@@ -93,9 +99,10 @@ class Postgres:
                 if unarchived is None:
                     with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
                         unarchived = (await one(connection, _WAITING))["count"]
+                facts = await self._facts.of(connection, row)
         except PostgresError as error:
-            return Seen(status.Postgres(error=str(error)), None, unarchived)
-        return Seen(_postgres(row), _archiver(row), unarchived)
+            return Seen(status.Postgres(error=str(error)), None, unarchived, None)
+        return Seen(_postgres(row), _archiver(row), unarchived, facts)
 
     def _count_waiting(self) -> int | None:
         """Segments not archived yet, from the data directory itself: that works while PostgreSQL is down, too."""
@@ -105,16 +112,19 @@ class Postgres:
         except OSError:
             return None  # not visible here (pg_wal on a volume of its own): PostgreSQL is asked
 
-    async def clear_recovery(self) -> Outcome:
-        """Take a restore's target out of postgresql.auto.conf."""
-        async with self.connect(30) as connection:
-            if (await one(connection, "SELECT pg_is_in_recovery() AS yes"))["yes"]:
-                return Outcome(error="PostgreSQL is still in recovery")
-            for suffix in RECOVERY_TARGETS:
-                name = sql.Identifier(f"recovery_target{suffix}")
-                await connection.execute(sql.SQL("ALTER SYSTEM RESET {}").format(name))
-            await connection.execute("SELECT pg_reload_conf()")
+    async def checkpoint(self) -> Outcome:
+        """A superuser's, or pg_checkpoint's, right. It takes as long as there is something to write."""
+        async with self.connect(CHECKPOINT_SECONDS, statement_seconds=CHECKPOINT_SECONDS) as connection:
+            await connection.execute("CHECKPOINT")
         return Outcome(ok=True)
+
+    async def archive_timeout(self, seconds: int) -> Outcome:
+        """Set where nobody else has; see archive_timeout.keep."""
+        try:
+            async with self.connect(30) as connection:
+                return Outcome(ok=True, output=await archive_timeout.keep(connection, seconds))
+        except PostgresError as error:
+            return Outcome(error=str(error))
 
     async def configure(self, wanted: dict[str, str]) -> list[str]:
         """ALTER SYSTEM to *wanted* where the configuration files say otherwise; the changed names. Only on a primary.
@@ -136,18 +146,6 @@ class Postgres:
             if changed:
                 await connection.execute("SELECT pg_reload_conf()")
         return changed
-
-
-async def one(connection: Connection, query: str) -> dict[str, Any]:
-    cursor = await connection.execute(query.encode())
-    row = await cursor.fetchone()
-    if row is None:
-        raise PostgresError("PostgreSQL answered no row")
-    return row
-
-
-async def rows(connection: Connection, query: str) -> list[dict[str, Any]]:
-    return await (await connection.execute(query.encode())).fetchall()
 
 
 def _same(name: str, have: str | None, wanted: str) -> bool:

@@ -56,9 +56,9 @@ class Agent:
         spool = paths.work / Path(names.SPOOL_DIR).name if settings.instance else None
         self._state = State(settings, self._supervisor, spool=spool)
         self._postgres = _postgres(settings)
-        repository = Repository(settings.stanza, self._runner) if settings.role is Role.REPOSITORY else None
+        self._repository = Repository(settings.stanza, self._runner) if settings.role is Role.REPOSITORY else None
         self._relay = _relay(settings, self._state, paths, self._runner)
-        app = application(self._state, repository=repository, postgres=self._postgres, relay=self._relay)
+        app = application(self._state, repository=self._repository, postgres=self._postgres, relay=self._relay)
         self._server = Server(paths, app)
 
     async def run(self) -> None:
@@ -71,6 +71,8 @@ class Agent:
         ]  # fmt: skip
         if self._settings.instance:
             duties.append(self._keep_telling())
+        if self._repository:
+            duties.append(self._repository.archives.run())
         if self._relay:
             duties.append(self._relay.run())
         if self._postgres and self._settings.instance and self._settings.instance.alter_system:
@@ -136,7 +138,7 @@ class Agent:
             await asyncio.sleep(TELL_SECONDS)
 
     async def _keep_configured(self, postgres: Postgres) -> None:
-        from agent.postgres import PostgresError
+        from agent.sql import PostgresError
 
         stanza = self._settings.stanza
         role = os.environ.get(identity.ROLE, "") if os.environ.get(identity.TOKEN) == identity.TOKEN_FILE else ""

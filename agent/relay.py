@@ -14,12 +14,11 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agent import log
+from agent import last_wal, log
 from agent.calls import State
 from agent.paths import Paths
 from agent.pgbackrest import Runner
@@ -38,7 +37,6 @@ TURN_SECONDS = 70.0
 PUSH_SECONDS = 30.0
 #: After a push that failed.
 PAUSE_SECONDS = 15.0
-_WAL = re.compile(r"([0-9A-F]{24}(\.partial|\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8}\.history)")
 
 
 class Relay:
@@ -68,6 +66,13 @@ class Relay:
         """Whether storage *repo* has segment *wal*, which waits for another storage, and all that waits before it."""
         pushed = self._pushed.get(repo, set())
         return wal in pushed and all(name in pushed for name in self._ready() if name <= wal)
+
+    async def push_last(self, repo: int, seconds: float) -> last_wal.Pushed:
+        """What a PostgreSQL that does not run has left: into storage *repo*, or all (0)."""
+        folder = self._configure(repo) if repo else self._paths.conf
+        return await last_wal.push(
+            self._runner, self._state.settings.stanza, self._wal, folder, self._paths.work, seconds
+        )
 
     async def run(self) -> None:
         while True:
@@ -131,13 +136,10 @@ class Relay:
         return [number for number in config.repos(self._conf()) if number not in troubled]
 
     def _ready(self) -> list[str]:
-        """What PostgreSQL wants archived, oldest first, histories before their timelines."""
         try:
-            with os.scandir(self._wal / "archive_status") as entries:
-                found = [entry.name.removesuffix(".ready") for entry in entries if entry.name.endswith(".ready")]
+            return last_wal.waits(self._wal)
         except OSError:
             return []
-        return sorted(name for name in found if _WAL.fullmatch(name))
 
     def _conf(self) -> str:
         """The whole configuration, as pgBackRest puts it together."""

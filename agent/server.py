@@ -18,6 +18,7 @@ from pgwarden.api import names
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.shape import Shape
+from pgwarden.pgbackrest import wal
 
 if TYPE_CHECKING:
     from agent.postgres import Postgres
@@ -28,6 +29,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 KEEPALIVE_SECONDS = 15.0
 #: A fence may be waited for so long.
 LONGEST_SECONDS = 3600.0
+#: 1 MiB to 1 GiB.
+_SEGMENT_SIZES = frozenset(2**power for power in range(20, 31))
 
 
 def common_name(certificate: Mapping[str, Any] | None) -> str:
@@ -84,14 +87,16 @@ def application(
     async def status(request: web.Request) -> web.Response:
         found = state.status()
         if repository:
+            repository.archives.segment_size = _segment_size(request)
             info, error = await repository.info(refresh=request.query.get("refresh") == "1")
-            found = replace(found, info=info, info_error=error)
+            found = replace(found, info=info, info_error=error, archives=repository.archives.told())
         if postgres:
             seen = await postgres.look()
             relays = relay is not None and relay.works
             found = replace(
-                found, postgres=seen.postgres, archiver=seen.archiver, unarchived=seen.unarchived, relays=relays
-            )
+                found, postgres=seen.postgres, archiver=seen.archiver, unarchived=seen.unarchived, relays=relays,
+                facts=seen.facts,
+            )  # fmt: skip
         return _json(found)
 
     app.router.add_get(f"/{calls.STATUS}", status)
@@ -106,12 +111,16 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     async def stanza_create(_request: web.Request) -> web.Response:
         return _json(await repository.stanza_create())
 
+    async def newest_wal(_request: web.Request) -> web.Response:
+        return _json(await repository.newest_wal())
+
     app.router.add_post(f"/{calls.STANZA_CREATE}", stanza_create)
+    app.router.add_post(f"/{calls.NEWEST_WAL}", newest_wal)
 
 
 def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None) -> None:
     from agent import fence  # psycopg is ten megabytes that the repository host has no use for
-    from agent.postgres import PostgresError
+    from agent.sql import PostgresError
 
     closer = fence.Closer(postgres)
 
@@ -121,16 +130,27 @@ def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | Non
             return _json(await closer.close(seconds, _seconds(request, "every")))
         repo = _repo(request)
         relayed = partial(relay.holds, repo) if relay and repo else None
-        return _json(await fence.fence(postgres, seconds, relayed))
+        answer = await fence.fence(postgres, seconds, relayed)
+        if relay and answer.unreached:
+            pushed = await relay.push_last(repo, seconds)
+            answer = replace(answer, last=pushed.segment or None, error=pushed.error or answer.error)
+        return _json(answer)
 
-    async def clear_recovery(_request: web.Request) -> web.Response:
+    async def checkpoint(_request: web.Request) -> web.Response:
         try:
-            return _json(await postgres.clear_recovery())
+            return _json(await postgres.checkpoint())
         except PostgresError as error:
             return _json(Outcome(error=str(error)))
 
+    async def archive_timeout(request: web.Request) -> web.Response:
+        raw = request.query.get("seconds", "")
+        if not (raw.isascii() and raw.isdigit() and len(raw) < 6):
+            raise web.HTTPBadRequest(text=f"seconds must be a number of seconds, not {raw!r}\n")
+        return _json(await postgres.archive_timeout(int(raw)))
+
+    app.router.add_post(f"/{calls.ARCHIVE_TIMEOUT}", archive_timeout)
     app.router.add_post(f"/{calls.FENCE}", close_fence)
-    app.router.add_post(f"/{calls.CLEAR_RECOVERY}", clear_recovery)
+    app.router.add_post(f"/{calls.CHECKPOINT}", checkpoint)
 
 
 def _seconds(request: web.Request, name: str, default: str = "") -> float:
@@ -142,6 +162,13 @@ def _seconds(request: web.Request, name: str, default: str = "") -> float:
     if not 0 < seconds <= LONGEST_SECONDS:
         raise web.HTTPBadRequest(text=f"{name} must be a number of seconds up to {LONGEST_SECONDS:g}, not {raw!r}\n")
     return seconds
+
+
+def _segment_size(request: web.Request) -> int:
+    """Bytes: a power of two, as PostgreSQL has them; 16 MiB where nobody says."""
+    raw = request.query.get("segment-size", "")
+    size = int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 12 else 0
+    return size if size in _SEGMENT_SIZES else wal.SEGMENT_SIZE
 
 
 def _repo(request: web.Request) -> int:

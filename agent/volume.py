@@ -29,9 +29,13 @@ class VolumeError(Exception):
     """The volume is not for us to write to. The message says why and the way out."""
 
 
+class VolumeBusy(VolumeError):
+    """Somebody else writes to it now."""
+
+
 @asynccontextmanager
 async def alone(root: Path, seconds: float = LOCK_SECONDS) -> AsyncIterator[None]:
-    """Nobody else restores into the volume at *root* meanwhile. VolumeError where somebody does for *seconds*.
+    """Nobody else restores into the volume at *root* meanwhile. VolumeBusy where somebody does for *seconds*.
 
     Kubernetes makes the next pod of a Job while one that was deleted still ends. Two pgBackRest at once would cut off
     what the other has just written, and neither would notice. A file system that knows no locks is used without.
@@ -41,7 +45,7 @@ async def alone(root: Path, seconds: float = LOCK_SECONDS) -> AsyncIterator[None
         deadline = time.monotonic() + seconds
         while not _locked(folder):
             if time.monotonic() > deadline:
-                raise VolumeError(
+                raise VolumeBusy(
                     f"another pod has been writing to the volume at {root} for {seconds:g} s; delete that pod"
                 )
             await asyncio.sleep(0.2)

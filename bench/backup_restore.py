@@ -136,7 +136,7 @@ def _overhead(what: str, parts: list[Parts]) -> list[str]:
 
 def _in_place(parts: Parts) -> list[str]:
     moments = parts.moments
-    steps = ("Validated", "Restored", "Stopped", "Swapped", "Started", "Recovered")
+    steps = ("Validated", "Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started")
     rows = [f"| `kubectl apply` to {step} | {moments[step]:.1f} |" for step in steps if step in moments]
     return [
         "| restore in place, to the latest state, under a writing client | seconds |",

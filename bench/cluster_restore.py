@@ -25,7 +25,7 @@ from harness.kubectl import Kubectl, Object, is_true
 from harness.waiting import until
 from pgwarden.pgbackrest.commands import restore_argv
 
-STEPS = ("Validated", "Fenced", "Restored", "Stopped", "Swapped", "Started", "Recovered")
+STEPS = ("Validated", "Fenced", "Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started")
 HAND_STEPS = ("Patroni paused", "stopped", "restored", "first write over the socket")
 ROWS = "SELECT count(*), sum(abalance) FROM pgbench_accounts"
 HOW = """Both go to the latest state, under a client that inserts a row at a time through the Service, from a pod of its own.

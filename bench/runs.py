@@ -180,7 +180,7 @@ def restore_in_place(ground: Ground) -> Parts:
     kubectl.apply(custom("Restore", name))
     parts, moments = Parts(), dict[str, float]()
     try:
-        for step in ("Validated", "Restored", "Stopped", "Swapped", "Started", "Recovered"):
+        for step in ("Validated", "Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started"):
             kubectl.until("pgr", name, is_true(step), f"is {step}", LIMIT)
             moments[step] = time.monotonic() - began
         wait_over(kubectl, "pgr", name)

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pgwarden import storages
-from pgwarden.api import names, outside
+from pgwarden.api import archive_timeout, names, outside
 from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import commands
 
 CONFIG, LEADER, FAILOVER, SYNC = "config", "leader", "failover", "sync"
 STATUS = "status"  # the annotation of a pod in which its member is
+#: The role, as a label of its pod, of who takes writes.
+PRIMARY = "primary"
 SUPERUSER, REPLICATOR, REWINDER, APPLICATION = "postgres", "replicator", "rewind", "app"
 SOCKET = "/var/run/postgresql"
 #: Seconds until a leader that is silent has lost its lock, between two looks, and for retries: Patroni's own defaults.
@@ -31,7 +33,6 @@ MAXIMUM_LAG = 1024 * 1024
 _MOST = 256 * 1024
 #: Users' parameters win over these, and these over Patroni's.
 DEFAULTS: dict[str, str | int] = {
-    "archive_timeout": "60s",
     "password_encryption": "scram-sha-256",
     "wal_level": "replica",
 }
@@ -55,7 +56,7 @@ def role(spec: PostgresClusterSpec) -> str:
 
 def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
     """The configuration that all members share. Patroni's pause is autofail off."""
-    parameters = DEFAULTS | dict(sorted(spec.parameters.items()))
+    parameters = DEFAULTS | _archive_timeout(spec) | dict(sorted(spec.parameters.items()))
     parameters |= {
         "archive_mode": "on",
         "archive_command": commands.archive_command(names.stanza(cluster), role(spec)),
@@ -76,6 +77,12 @@ def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
         },
     }
     return made | {"pause": True} if paused else made
+
+
+def _archive_timeout(spec: PostgresClusterSpec) -> dict[str, str | int]:
+    """Of spec.repository; nothing where it is off."""
+    seconds = archive_timeout.seconds(msgspec.convert(spec.repository, RepositorySpec).archive_timeout)
+    return {"archive_timeout": f"{seconds}s"} if seconds else {}
 
 
 def local(cluster: str, spec: PostgresClusterSpec) -> str:
@@ -114,13 +121,13 @@ def local(cluster: str, spec: PostgresClusterSpec) -> str:
     return _text(made)
 
 
-def bootstrap(cluster: str, spec: PostgresClusterSpec) -> str:
-    """bootstrap.yml: read once, by the instance that is the first of all."""
+def bootstrap(cluster: str, spec: PostgresClusterSpec, *, copy: bool = False) -> str:
+    """bootstrap.yml: read once, by the instance that is the first of all. *copy*: begin.sh has filled its folder."""
     made: Object = {
         "dcs": dynamic(cluster, spec, paused=False),
         "post_bootstrap": f"{names.CLUSTER_CONF}/after-bootstrap.sh",
     }
-    if spec.data_source is None:
+    if not copy:
         auth = [{"auth-host": "scram-sha-256"}, {"auth-local": "peer"}]
         made["initdb"] = [{"encoding": "UTF8"}, *auth, "data-checksums"]
     else:
@@ -181,18 +188,20 @@ def member(pod: Object) -> Member:
     )
 
 
+def noted(cluster: str, maps: Mapping[str, Object]) -> dict[str, dict[str, str]]:
+    """The annotations of each of Patroni's ConfigMaps that is there, by its key. *maps* are ConfigMaps by name."""
+    there = {key: maps.get(names.patroni_object(cluster, key)) for key in (CONFIG, LEADER, FAILOVER, SYNC)}
+    return {key: dict(one["metadata"].get("annotations") or {}) for key, one in there.items() if one is not None}
+
+
 def store(cluster: str, maps: Mapping[str, Object]) -> Store:
     """*maps* are the ConfigMaps by name."""
-
-    def annotations(key: str) -> dict[str, str]:
-        found = maps.get(names.patroni_object(cluster, key), {})
-        return dict(found.get("metadata", {}).get("annotations") or {})
-
-    config, failover, sync = annotations(CONFIG), annotations(FAILOVER), annotations(SYNC)
+    found = noted(cluster, maps)
+    config, failover, sync = found.get(CONFIG, {}), found.get(FAILOVER, {}), found.get(SYNC, {})
     sync_map = maps.get(names.patroni_object(cluster, SYNC), {})
     return Store(
-        leader=annotations(LEADER).get("leader", ""),
-        system_identifier=config.get("initialize", ""),
+        leader=found.get(LEADER, {}).get("leader", ""),
+        system_identifier=config.get(_INITIALIZE, ""),
         config=_json(config[CONFIG]) if CONFIG in config else None,
         switching=bool(failover.get("leader") or failover.get("member")) and not failover.get("scheduled_at"),
         synchronous=frozenset(filter(None, sync.get("sync_standby", "").split(","))),
@@ -209,6 +218,48 @@ def synchronous_patch(leader: str, standbys: Sequence[str], version: str) -> Obj
     """Who has every acknowledged commit, by the names of now. Refused where Patroni has changed it meanwhile."""
     annotations = {"leader": leader, "sync_standby": ",".join(standbys) or None}
     return {"metadata": {"resourceVersion": version, "annotations": annotations}}
+
+
+#: What Patroni has noted of a cluster that is not the one on the volume any more, by the key of its ConfigMap. Its
+#: dynamic configuration stays: that is ours.
+_OF_ONE_CLUSTER = {
+    LEADER: ("leader", "optime", "slots", "retain_slots", "failsafe"),
+    FAILOVER: ("leader", "member", "scheduled_at"),
+    SYNC: ("leader", "sync_standby"),
+    CONFIG: ("history",),
+}
+_INITIALIZE = "initialize"
+
+
+def begin_with(
+    found: Mapping[str, Mapping[str, str]], system_identifier: str, restore_uid: str
+) -> tuple[str, Object] | None:
+    """The next change (key of a ConfigMap, patch) by which Patroni knows the PostgreSQL cluster *system_identifier*.
+
+    *found* is what it has noted. `initialize` comes last, as it says that the rest is done; what it was stays beside
+    it, for `go_back`. None where all is so.
+    """
+    before = found.get(CONFIG, {}).get(_INITIALIZE)
+    if CONFIG not in found or before == system_identifier:
+        return None
+    for key, marks in _OF_ONE_CLUSTER.items():
+        gone = {mark: None for mark in marks if found.get(key, {}).get(mark)}
+        if gone:
+            return key, _annotations(gone)
+    was = {names.ANNOTATION_INITIALIZED_BEFORE: f"{restore_uid}/{before}" if before else None}
+    return CONFIG, _annotations({_INITIALIZE: system_identifier} | was)
+
+
+def go_back(found: Mapping[str, Mapping[str, str]], restore_uid: str) -> tuple[str, Object] | None:
+    """The change by which Patroni knows the cluster again that it knew before that Restore; None where it does."""
+    by, _, before = found.get(CONFIG, {}).get(names.ANNOTATION_INITIALIZED_BEFORE, "").partition("/")
+    if by != restore_uid or not before:
+        return None
+    return CONFIG, _annotations({_INITIALIZE: before, names.ANNOTATION_INITIALIZED_BEFORE: None})
+
+
+def _annotations(wanted: Mapping[str, str | None]) -> Object:
+    return {"metadata": {"annotations": dict(wanted)}}
 
 
 def switchover(cluster: str, leader: str, candidate: str) -> Object:

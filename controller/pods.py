@@ -28,7 +28,8 @@ def waiting_reason(pods: Iterable[Object]) -> str:
         for condition in pod.get("status", {}).get("conditions", []):
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return f"pod {pod['metadata']['name']} cannot be scheduled: {condition.get('message', '')}"
-        for status in pod.get("status", {}).get("containerStatuses", []):
+        said = pod.get("status", {})
+        for status in [*said.get("initContainerStatuses", []), *said.get("containerStatuses", [])]:
             waiting = status.get("state", {}).get("waiting") or {}
             if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
                 return f"pod {pod['metadata']['name']}: {waiting['reason']}: {waiting.get('message', '')}"

@@ -28,6 +28,8 @@ PACE = 0.2
 LOOK = 60.0
 #: A uid or an order, on its way into a command line.
 _PLAIN = re.compile(r"[0-9A-Za-z.-]{1,64}")
+#: A timeline, a WAL position, or a time.
+_MOMENT = re.compile(r"[0-9A-FTZ:/-]{1,24}")
 _UNREADABLE = "?"  # the uid where a mark cannot be read
 
 
@@ -87,6 +89,7 @@ def status_of(obj: Object, mark: Mark, now: datetime) -> Object:
 _FIELDS = (
     *("start_time", "completion_time", "type", "label", "storage", "repo"),
     *("set", "timeline", "recovered_to", "claim", "new_claim", "kept_claim", "backup"),
+    *("timeline_before", "lsn_before", "stopped_time"),
 )
 
 
@@ -126,6 +129,7 @@ def marks(backup: Object) -> dict[str, str]:
         names.PGBACKREST_ANNOTATION_UID: metadata["uid"],
         names.PGBACKREST_ANNOTATION_NAME: metadata["name"],
         names.PGBACKREST_ANNOTATION_ORDER: records.order_of(backup),
+        names.PGBACKREST_ANNOTATION_REPOSITORY: f"{metadata['namespace']}/{backup['spec']['repository']}",
     }
     annotations, restore = metadata.get("annotations", {}), metadata.get("labels", {}).get(names.LABEL_RESTORE)
     order, uid = annotations.get(names.ANNOTATION_RESTORE_ORDER), annotations.get(names.ANNOTATION_RESTORE_UID)
@@ -135,6 +139,14 @@ def marks(backup: Object) -> dict[str, str]:
             names.PGBACKREST_ANNOTATION_RESTORE_UID: uid,
             names.PGBACKREST_ANNOTATION_RESTORE_ORDER: order,
         }
+        # What an undo goes by once the Restore is gone.
+        for ours, its in (
+            (names.ANNOTATION_TIMELINE_BEFORE, names.PGBACKREST_ANNOTATION_TIMELINE_BEFORE),
+            (names.ANNOTATION_LSN_BEFORE, names.PGBACKREST_ANNOTATION_LSN_BEFORE),
+            (names.ANNOTATION_STOPPED, names.PGBACKREST_ANNOTATION_STOPPED),
+        ):
+            if _MOMENT.fullmatch(annotations.get(ours) or ""):
+                found[its] = annotations[ours]
     return found
 
 
@@ -149,9 +161,8 @@ def ended_with(restore: Object, info: Info) -> BackupSet | None:
 
 
 def _newest(obj: Object, info: Info, name: str, order: str) -> BackupSet | None:
-    wanted = records.order_of(obj)
     found = [one for one in reversed(info.backups) if one.annotations.get(name) == obj["metadata"]["name"]]
-    return next((one for one in found if records.repeats(wanted, one.annotations.get(order, ""))), None)
+    return next((one for one in found if records.was_done(obj, one.annotations.get(order, ""))), None)
 
 
 def of_set(backup: Object, made: BackupSet, storages: tuple[str, ...]) -> Mark:

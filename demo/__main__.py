@@ -64,7 +64,10 @@ def _next(tell: Narrator, ground: Ground) -> None:
         (f"{k} describe pgrepo hippo", "# conditions, backup sets, the recovery window"),
         (f"{k} describe pgr {RESTORE}", "# the steps of the restore, one condition each"),
         (f"{k} exec -it postgres-0 -c postgres -- psql -U postgres", "# look around"),
-        (f"sh demo/undo.sh {ground.namespace} {RESTORE}", "# undo the restore: the kept volume back (docs/restore.md)"),
+        (
+            f".venv/bin/python -m pgwarden.cli.main -n {ground.namespace} undo {RESTORE}",
+            "# undo the restore; asks first",
+        ),
         (last[0], last[1]),
     ]
     print("\n== The cluster is still running. What to try next:")

@@ -22,12 +22,13 @@ done
 
 
 def manifest(name: str = "hippo", replicas: int = 2, **spec: object) -> Object:
+    """One that may be deleted, unless *spec* says otherwise."""
     instances = {"replicas": replicas, "storage": {"size": "1Gi"}}
     return {
         "apiVersion": "pgwarden.io/v1alpha1",
         "kind": "PostgresCluster",
         "metadata": {"name": name},
-        "spec": {"instances": instances} | spec,
+        "spec": {"instances": instances, "deletionProtection": False} | spec,
     }
 
 

@@ -20,7 +20,18 @@ from harness.kubectl import Object, is_true, phase
 from harness.s3 import Store
 from harness.waiting import until
 
-STEPS = ("Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp")
+STEPS = (
+    "Validated",
+    "Fenced",
+    "VolumeReady",
+    "Restored",
+    "Replayed",
+    "Stopped",
+    "Recovered",
+    "Swapped",
+    "Started",
+    "BackedUp",
+)
 TERMINAL = {"Completed", "Failed"}
 LIMIT = 420
 OUTAGE = 30.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -47,22 +46,6 @@ class Kubectl:
         with started(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
             assert process.stdout is not None
             yield from process.stdout
-
-    def script(self, path: Path, *args: str, seconds: float = 600) -> str:
-        """A shell script of ours that calls kubectl."""
-        search = f"{Path(self.program).parent}:{os.environ['PATH']}"
-        done = subprocess.run(
-            ["sh", str(path), *args],
-            text=True,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=seconds,
-            check=False,
-            env=os.environ | {"KUBECONFIG": str(self.kubeconfig), "PATH": search},
-        )
-        if done.returncode != 0:
-            raise KubectlError(f"{path.name} {' '.join(args)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        return done.stdout
 
     def apply(self, *documents: Object | str, seconds: float = 60) -> str:
         text = "\n---\n".join(one if isinstance(one, str) else yaml.safe_dump(one) for one in documents)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from pgwarden.api import names
+from pgwarden.api import names, registry
 from pgwarden.api.faults import Fault
 from pgwarden.api.objects import Object
 from pgwarden.injection.inspection import passed_over
@@ -25,6 +25,8 @@ Known = Callable[[str, str], Object | None]
 _decode_pod = msgspec.json.Decoder(Pod).decode
 _replace = msgspec.structs.replace
 _PASSED = Answer(outcome="skipped")
+#: Kinds whose deletion the rules are asked about.
+_GUARDED = frozenset(kind.name for kind in registry.KINDS if kind.guards_deletion)
 _LONGEST_NAME = 63  # characters, of a namespace and of the value of a label; a Repository's are fewer
 
 
@@ -83,7 +85,7 @@ class Handlers:
         """Also asked before the schema has been applied, so that the object may be anything that is JSON."""
         if request.sub_resource:
             return _PASSED
-        if request.operation == "DELETE" and request.kind.kind in {"Repository", "Backup"} and self._deletable:
+        if request.operation == "DELETE" and request.kind.kind in _GUARDED and self._deletable:
             return _verdict(self._deletable(incoming.known(request.old_object), request.user_info.username))
         if request.operation not in {"CREATE", "UPDATE"}:
             return _PASSED

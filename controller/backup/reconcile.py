@@ -12,6 +12,7 @@ from controller.runtime import conditions, status
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.contract import server_facts
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.pgbackrest import commands
@@ -107,7 +108,8 @@ class BackupController:
         repo_spec = msgspec.convert(repository["spec"], RepositorySpec)
         options, _ = parse_options(spec.options, command="backup", storages=repo_spec.storages)
         number = repo_spec.repo_number(spec.storage)
-        argv = commands.backup_argv(names.stanza(spec.repository), spec.type, number, options, returned.marks(backup))
+        marks = _marks(backup, repository)
+        argv = commands.backup_argv(names.stanza(spec.repository), spec.type, number, options, marks)
         job = render.job(backup, spec, repository, repo_spec, argv, self._context.settings)
         # A quota or a policy may refuse it: better to know that before anything says that it runs.
         refused = await self._make(job, dry=True)
@@ -220,3 +222,9 @@ class BackupController:
         if phase != "Pending":
             return POLL
         return turns.pause(self._context.clock(), backup["metadata"]["creationTimestamp"], POLL)
+
+
+def _marks(backup: Object, repository: Object) -> dict[str, str]:
+    """What the set carries: whose it is, and which server it was taken of."""
+    server = server_facts.mark(repository)
+    return returned.marks(backup) | ({names.PGBACKREST_ANNOTATION_SERVER: server} if server else {})

@@ -1,6 +1,6 @@
 """A PostgresCluster that begins as a copy: whether it can, how far it is, and how it has ended. Pure.
 
-The condition `DataSource` remembers it: Cloned and CloneFailed are final.
+The condition `DataSource` remembers it: Cloned, Recovered and their failures are final.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from controller.recovery import target
 from controller.recovery.exit_codes import HOPELESS
 from controller.recovery.hindrance import Hindrance, never, not_yet
 from controller.runtime import conditions
-from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, RepositorySpec
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import objects
+from pgwarden.contract.calls import NewestWal
 from pgwarden.pgbackrest.info import Info
 from pgwarden.pgbackrest.trouble import redact
-from pgwarden.rules import backup_sets
 from pgwarden.rules import data_source as rules
 
 CONDITION = "DataSource"
 CLONED, FAILED, CLONING = "Cloned", "CloneFailed", "Cloning"
-FINAL = frozenset({CLONED, FAILED})
+#: The same of a cluster that begins with what its own Repository holds.
+RECOVERED, RECOVERY_FAILED, RECOVERING = "Recovered", "RecoveryFailed", "Recovering"
+DONE, FAILURES = frozenset({CLONED, RECOVERED}), frozenset({FAILED, RECOVERY_FAILED})
+FINAL = DONE | FAILURES
 #: So often a clone is tried where another try may end better; the kubelet's pauses between them are five minutes.
 #: Counted in its pod: an attempt is none that was killed, or that found nobody at its source (pgBackRest's 049).
 ATTEMPTS = 5
@@ -41,6 +42,7 @@ class Source:
     repository: Object | None = None
     info: Info | None = None
     error: str = ""
+    newest_wal: NewestWal | None = None  # asked for where it is to be taken over
 
 
 @dataclass(frozen=True)
@@ -97,28 +99,11 @@ def _not_archived(wanted: DataSource, which: str, repository: Object) -> Hindran
     return not_yet("TargetNotArchived", text)
 
 
-def taken(own: Object | None) -> Hindrance | None:
-    """The cluster's own Repository must be there and empty: a copy has its source's system identifier, and an earlier
-    one of the same name would have left WAL of the same names.
-    """
-    if own is None or not conditions.is_true(own, "Reachable"):
-        return not_yet("RepositoryNotReachable", "the clone starts once the cluster's own Repository is reachable")
-    status = own.get("status") or {}
-    archives = [status.get("archive") or {}, *objects(own, "status", "storages")]
-    if not backup_sets.of(own).some and not any(one.get("max") or one.get("lastWal") for one in archives):
-        return None
-    name = own["metadata"]["name"]
-    text = (
-        f"Repository {name} holds backups or WAL of an earlier cluster of this name; choose another name, or delete "
-        f"them (claim {names.repo_claim(name)}, or the folder in the bucket)"
-    )
-    return not_yet("RepositoryNotEmpty", text)
-
-
-def progress(found: Attempt, which: str, instance: str) -> str:
+def progress(found: Attempt, what: str, instance: str) -> str:
+    """*what* is what goes on, such as `cloning Repository rhino`."""
     if found.message:
-        return f"cloning {which}: attempt {found.number}; the last one ended: {found.message}"
-    return f"cloning {which}: instance {instance} restores and recovers"
+        return f"{what}: attempt {found.number}; the last one ended: {found.message}"
+    return f"{what}: instance {instance} restores and recovers"
 
 
 def attempt(pod: Object | None) -> Attempt:

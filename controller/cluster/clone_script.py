@@ -8,10 +8,12 @@ that had begun (its key `initialize`). Here each start goes on where the one bef
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pgwarden.api import names
-from pgwarden.api.kinds import DataSource
-from pgwarden.pgbackrest import commands
+from pgwarden.api.kinds import DataSource, RestoreSpec
+from pgwarden.pgbackrest import commands, identity
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.storages import NAMES
 
@@ -126,24 +128,54 @@ def stop_lines() -> str:
     return _STOP.format(pid=PID_FILE, clone=names.CLONE_PGDATA)
 
 
-def files(source: DataSource, wait: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Origin:
+    """Where the data comes from: a stanza, as the program with its configuration reads it, and the point."""
+
+    stanza: str
+    program: tuple[str, ...]
+    restore_command: str  # PostgreSQL's while it recovers
+    configured: str  # the file that is there once pgBackRest is configured
+    variables: Mapping[str, str] = field(default_factory=dict)  # in pgBackRest's environment
+    wanted: RestoreSpec = field(default_factory=lambda: RestoreSpec(repository=""))
+
+
+def of_source(source: DataSource) -> Origin:
+    """Another cluster's Repository, by the Secret that is there while the clone is made."""
+    stanza = names.stanza(source.repository)
+    program = (names.PGBACKREST, f"--config={names.CLONE_CONF_FILE}")
+    restore = commands.clone_restore_command(stanza)
+    return Origin(stanza, program, restore, names.CLONE_CONF_FILE, wanted=source.as_restore())
+
+
+def of_own(cluster: str, role: str) -> Origin:
+    """The cluster's own Repository, by the configuration that the sidecar keeps, to its latest state."""
+    stanza = names.stanza(cluster)
+    program = tuple(commands.command_line([]))
+    restore = commands.restore_command(stanza, role, names.CLONE_PGDATA)
+    return Origin(stanza, program, restore, names.CONF_FILE, variables=identity.environment(role))
+
+
+def files(origin: Origin, wait: str) -> dict[str, str]:
     """Name → text. *wait* is the line that waits until pgBackRest has its configuration."""
-    options, _ = parse_options(source.options, command="restore", storages=NAMES)
+    wanted = origin.wanted
+    options, _ = parse_options(wanted.options, command="restore", storages=NAMES)
     argv = commands.restore_argv(
-        names.stanza(source.repository),
-        target=source.target,
-        timeline=source.target_timeline,
-        backup_set=source.set,
+        origin.stanza,
+        target=wanted.target,
+        timeline=wanted.target_timeline,
+        backup_set=wanted.set,
         data_directory=names.CLONE_PGDATA,
         options=options,
-        recovery_command=commands.clone_restore_command(names.stanza(source.repository)),
+        recovery_command=origin.restore_command,
     )
     said = ["--log-level-console=info", "--log-level-stderr=off"]
-    line = [names.PGBACKREST, f"--config={names.CLONE_CONF_FILE}", *said, *argv[:-1]]
+    line = [*origin.program, *said, *argv[:-1]]
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(origin.variables.items())]
     server = " ".join(f"-c {name}={value}" for name, value in _SERVER.items())
     text = _CLONE.format(
         clone=names.CLONE_PGDATA,
-        wait=wait,
+        wait="\n".join([wait, *exports]),
         restore=f"{shlex.join(line)} $delta restore",
         options=shlex.quote(server),
         failed_restore=FAILED_RESTORE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import time
 
 import msgspec
@@ -18,6 +19,7 @@ from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
+from pgwarden.contract.calls import NewestWal
 from pgwarden.kube import paths
 from pgwarden.kube.client import find_named
 from pgwarden.pgbackrest import config
@@ -28,6 +30,7 @@ from pgwarden.rules import data_source as rules
 CERTIFICATE_DAYS = 1
 #: Seconds between two looks whether the certificate is to be renewed.
 _LOOK_SECONDS = 600.0
+NEWEST_WAL_SECONDS = 60.0
 
 
 class Sources:
@@ -36,17 +39,35 @@ class Sources:
         #: path of a clone's Secret → when it was brought up to date last.
         self._written: dict[str, float] = {}
 
-    async def read(self, wanted: DataSource, namespace: str) -> Source:
+    async def read_own(self, namespace: str, name: str) -> Source:
+        """A cluster's own Repository as it is at this moment, with its newest WAL where it may be taken over."""
+        found = await self.read(DataSource(repository=name), namespace, refresh=True)
+        recovers = found.repository is not None and found.repository["spec"].get("onExistingBackups") == "Recover"
+        if found.info is None or not found.info.backups or not recovers:
+            return found
+        address = self._address(namespace, name)
+        try:
+            call = calls.newest_wal()
+            newest = await self._context.agents.host((namespace, name), address, call, seconds=NEWEST_WAL_SECONDS)
+        except AgentError as error:
+            newest = NewestWal(error=str(error))
+        return dataclasses.replace(found, newest_wal=newest)
+
+    def _address(self, namespace: str, repository: str) -> str:
+        hosts = self._context.caches.hosts(namespace, repository)
+        return next((str(ip) for pod in hosts if (ip := pod.get("status", {}).get("podIP"))), "")
+
+    async def read(self, wanted: DataSource, namespace: str, *, refresh: bool = False) -> Source:
+        """*refresh*: what it holds is read anew; else that may be ten seconds old."""
         where = wanted.namespace or namespace
         repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         if repository is None or not rules.allows(repository, namespace):
             return Source(repository)
-        hosts = self._context.caches.hosts(where, wanted.repository)
-        address = next((ip for pod in hosts if (ip := pod.get("status", {}).get("podIP"))), "")
+        address = self._address(where, wanted.repository)
         if not address:
             return Source(repository, error="its repository host has no running pod")
         try:
-            answer = await self._context.agents.host((where, wanted.repository), address, calls.status())
+            answer = await self._context.agents.host((where, wanted.repository), address, calls.status(refresh=refresh))
             if answer.info_error:
                 return Source(repository, error=answer.info_error)
             listed = [answer.info] if answer.info else []

@@ -8,11 +8,11 @@ who was the primary), the first backup.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller import nodes, operations, owned, patroni, storage_state
-from controller.cluster import clone
+from controller.cluster import beginning, clone
+from controller.cluster.actions import BackUp, ClusterDecision, Configure, EndClone, Make, Remove, Rename, Switch
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
@@ -30,74 +30,13 @@ READY_GRACE = 2 * patroni.TTL
 DOWN = 300
 
 
-@dataclass(frozen=True)
-class Make:
-    number: int
-    restarted: str = ""  # the mark that restarts it
-
-
-@dataclass(frozen=True)
-class Remove:
-    instance: Instance
-
-
-@dataclass(frozen=True)
-class Switch:
-    leader: str
-    candidate: str
-
-
-@dataclass(frozen=True)
-class Configure:
-    config: Object
-
-
-@dataclass(frozen=True)
-class BackUp:
-    name: str
-    expendable: tuple[tuple[str, str], ...] = ()  # name and uid of failed ones before it, which go
-
-
-@dataclass(frozen=True)
-class Clone:
-    """Make the first instance, with what it needs to read its source."""
-
-
-@dataclass(frozen=True)
-class KeepClone:
-    """Keep that as it must be while the clone is being made."""
-
-
-@dataclass(frozen=True)
-class EndClone:
-    """Take that back; of a clone that has failed, what there is of it as well."""
-
-    instance: Instance | None = None
-
-
-@dataclass(frozen=True)
-class Rename:
-    """Patroni's note of who has every acknowledged commit, by the names that their pods have now."""
-
-    leader: str
-    standbys: tuple[str, ...]
-
-
-Action = Make | Remove | Switch | Configure | BackUp | Rename | Clone | KeepClone | EndClone
-
-
-@dataclass(frozen=True)
-class ClusterDecision:
-    action: Action | None
-    message: str  # what is going on, in a sentence; empty where nothing is
-
-
 def decide(facts: ClusterFacts) -> ClusterDecision:
     if facts.fault:
         return ClusterDecision(None, facts.fault)
-    if facts.cloning:
-        return cloning(facts)
-    if facts.spec.data_source is not None and clone.said(facts.cluster) != clone.CLONED:
+    begins = beginning.decide(facts)
+    if begins is not None:
+        return begins
+    if facts.spec.data_source is not None and clone.said(facts.cluster) not in clone.DONE:
         return ClusterDecision(EndClone(), "the clone is complete: it no longer reads its source")
     if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
         return configuration(facts) or ClusterDecision(None, "a Restore is running")
@@ -108,41 +47,6 @@ def decide(facts: ClusterFacts) -> ClusterDecision:
             return decision
         waiting = waiting or (decision.message if decision else "")
     return ClusterDecision(None, waiting)
-
-
-# --- the copy of another cluster ------------------------------------------------------------------------------
-
-
-def cloning(facts: ClusterFacts) -> ClusterDecision:
-    """Nothing else is done before there is a primary: one that has failed leaves no instance."""
-    source = facts.spec.data_source
-    if source is None:
-        return ClusterDecision(None, "")
-    namespace = facts.cluster["metadata"]["namespace"]
-    if clone.said(facts.cluster) == clone.FAILED:
-        left = next(iter(facts.instances), None)
-        return ClusterDecision(EndClone(left) if left else None, clone.message(facts.cluster))
-    which = clone.title(source, namespace)
-    if facts.instances:
-        first = facts.instances[0]
-        found = clone.attempt(first.pod)
-        if clone.has_failed(found):
-            return ClusterDecision(None, found.message)
-        if first.digest != facts.digest:
-            return ClusterDecision(Make(first.number), f"restarting instance {first.name}")
-        return ClusterDecision(KeepClone(), clone.progress(found, which, first.name))
-    problem = clone.hindrance(source, namespace, facts.source, facts.now) if facts.source else None
-    problem = problem or clone.taken(facts.repository)
-    if facts.source is None or problem is not None:
-        return ClusterDecision(None, problem.message if problem else f"checking {which}")
-    return left_over(facts) or ClusterDecision(Clone(), f"cloning {which}")
-
-
-def left_over(facts: ClusterFacts) -> ClusterDecision | None:
-    """Of an earlier cluster of the name. While a pod of it is there, it may write to its volume and Patroni's maps."""
-    if facts.pods:
-        return ClusterDecision(None, f"waiting for pod {facts.pods[0]} of an earlier instance to end")
-    return ClusterDecision(None, facts.left) if facts.left else None
 
 
 # --- names -------------------------------------------------------------------------------------------------------
@@ -193,7 +97,7 @@ def missing(facts: ClusterFacts) -> ClusterDecision | None:
         return None
     name = names.instance(facts.name, lacking[0])
     if not facts.instances:
-        return left_over(facts) or ClusterDecision(Make(lacking[0]), f"creating instance {name}")
+        return beginning.left_over(facts) or ClusterDecision(Make(lacking[0]), f"creating instance {name}")
     if facts.primary is None:
         return ClusterDecision(None, f"instance {name} is created once there is a primary")
     if facts.store.paused:

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from controller import operations, owned
 from controller.cluster import clone
 from controller.nodes import Lack
 from controller.patroni import Member, Store
 from controller.pods import is_ready
 from controller.runtime import conditions
-from pgwarden.api import names
+from pgwarden.api import names, records
 from pgwarden.api.kinds import PostgresClusterSpec
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import objects
 from pgwarden.api.target import parse_time
 from pgwarden.rules import backup_sets
 
@@ -78,6 +80,8 @@ class ClusterFacts:
     restoring: bool = False  # a Restore in place is at work: nothing else is done meanwhile, and nobody takes over
     left: str = ""  # what of an earlier cluster of the name has to go before the first instance is made
     source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet
+    own: clone.Source | None = None  # its own Repository, as it was just read, while nothing has been made yet
+    claim: Object | None = None  # of its first instance, until there is a primary
     refused: str = ""  # what a rule has against it since it was taken up
     fault: str = ""  # what has to be put right by hand before anything can be done
 
@@ -107,13 +111,25 @@ class ClusterFacts:
         return self.primary is not None or bool((self.cluster.get("status") or {}).get("initialized"))
 
     @property
-    def cloning(self) -> bool:
-        """Whether it is still to become a copy of its data source."""
-        return self.spec.data_source is not None and not self.initialized
+    def last_backup(self) -> Object | None:
+        """The newest set of this very cluster: what an earlier one of the name has left is none of its backups."""
+        metadata, uid = self.cluster["metadata"], self.cluster["metadata"]["uid"]
+        sets = backup_sets.of(self.repository)
+        known = [one.get("systemIdentifier") for one in objects(self.repository, "status", "storages")]
+        if self.store.system_identifier and any(one and one != self.store.system_identifier for one in known):
+            return None
+        newest = next(iter(sets.newest_first), None)
+        # Its own first one counts whatever the clocks say.
+        own = any(operations.phase(one) == "Completed" and owned.is_owned(one, uid) for one in self._made())
+        later = newest is not None and str(newest.get("stopTime") or "") >= str(metadata.get("creationTimestamp") or "")
+        return newest if own or later else None
+
+    def _made(self) -> list[Object]:
+        return [one for one in self.backups if not records.is_record(one)]
 
     @property
     def has_backup(self) -> bool:
-        return backup_sets.of(self.repository).some
+        return self.last_backup is not None
 
 
 def _annotation(obj: Object, name: str) -> str:

@@ -117,8 +117,8 @@ def _is_stopped(context: Context, deployment: Object) -> bool:
     restore = context.caches.restores.get(deployment["metadata"]["namespace"], plan.restore) if plan else None
     if plan is None or restore is None or restore["metadata"]["uid"] != plan.restore_uid:
         return True
-    # One that has recovered has nothing to undo: `kubectl rollout undo` brings its mark back.
-    return not operations.is_over(restore) and not is_true(restore, "Recovered")
+    # One that has started has nothing to undo: `kubectl rollout undo` brings its mark back.
+    return not operations.is_over(restore) and not is_true(restore, "Started")
 
 
 def _newest(pod: Object) -> tuple[bool, str]:

@@ -27,7 +27,8 @@ GRACE_SECONDS = 180
 _TMP = "/tmp"  # noqa: S108  an emptyDir of the pod's own
 
 
-def claim(cluster: Object, spec: PostgresClusterSpec, number: int) -> Object:
+def claim(cluster: Object, spec: PostgresClusterSpec, number: int, origin: str = "") -> Object:
+    """*origin* is noted on it: where its data comes from, when that is not as the spec says by itself."""
     name = names.instance(cluster["metadata"]["name"], number)
     storage = spec.instances.storage
     body: Object = {
@@ -36,10 +37,13 @@ def claim(cluster: Object, spec: PostgresClusterSpec, number: int) -> Object:
     }
     if storage.storage_class_name is not None:
         body["storageClassName"] = storage.storage_class_name
+    made = metadata(cluster, name, **{names.LABEL_INSTANCE: name})
+    if origin:
+        made["annotations"] = {names.ANNOTATION_ORIGIN: origin}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": metadata(cluster, name, **{names.LABEL_INSTANCE: name}),
+        "metadata": made,
         "spec": body,
     }
 

@@ -8,9 +8,8 @@ from datetime import timedelta
 import structlog
 
 from controller import admission, node_lookup, owned, patroni
-from controller.cluster import clone, instance, render, report
-from controller.cluster.clone_source import Sources
-from controller.cluster.decide import (
+from controller.cluster import beginning, clone, instance, render, report
+from controller.cluster.actions import (
     Action,
     BackUp,
     Clone,
@@ -22,9 +21,10 @@ from controller.cluster.decide import (
     Remove,
     Rename,
     Switch,
-    decide,
-    paused,
 )
+from controller.cluster.beginning import Origin
+from controller.cluster.clone_source import Sources
+from controller.cluster.decide import decide, paused
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
 from controller.context import Context
@@ -71,6 +71,12 @@ def signature(facts: ClusterFacts, action: Action | None) -> tuple[str, bool]:
             return repr(action), False
 
 
+def _pause(facts: ClusterFacts, decision: ClusterDecision) -> float:
+    """Seconds until the next look. A change of the spec wakes the controller, also of one that is refused."""
+    is_refused = not facts.initialized and not facts.instances and beginning.is_refused(facts)
+    return STEADY if is_refused or (not decision.message and facts.primary) else UNSETTLED
+
+
 class ClusterController:
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -96,10 +102,7 @@ class ClusterController:
             return answer.again
         facts = dataclasses.replace(gather(self._context, cluster), refused=answer.refused)
         if not facts.fault:
-            facts = await self._nodes(await self._stand(facts))
-        if facts.spec.data_source is not None and facts.cloning and not facts.instances:
-            read = await self._sources.read(facts.spec.data_source, key[0])
-            facts = dataclasses.replace(facts, source=read)
+            facts = await self._nodes(await self._stand(await self._look_where_it_begins(facts)))
         decision = self._paced(key, facts, decide(facts))
         if decision.action is not None:
             trouble = await self._act(facts, decision.action)
@@ -109,7 +112,7 @@ class ClusterController:
                     facts = dataclasses.replace(facts, fault=trouble)
             await self._tell(facts, decision)
         await self._report(facts, decision)
-        return STEADY if not decision.message and facts.primary else UNSETTLED
+        return _pause(facts, decision)
 
     def _paced(self, key: Key, facts: ClusterFacts, decision: ClusterDecision) -> ClusterDecision:
         """*decision*, without its action where that was done already, in vain, and its time has not come again."""
@@ -127,6 +130,22 @@ class ClusterController:
         often = f": requested {known.times} times, again at {conditions.timestamp(due)}" if known.times > 1 else ""
         return ClusterDecision(None, decision.message + often)
 
+    async def _look_where_it_begins(self, facts: ClusterFacts) -> ClusterFacts:
+        """With what the data of a cluster without a primary is chosen by: its first claim, else the Repositories."""
+        if facts.initialized:
+            return facts
+        namespace = facts.cluster["metadata"]["namespace"]
+        claim = await self._context.client.find(
+            self._path("persistentvolumeclaims", facts, names.instance(facts.name, 1))
+        )
+        if claim is not None and (of_earlier(claim, facts.cluster) or stranger(claim, facts.cluster)):
+            claim = None  # what is in the way is told when the instance is made
+        if claim is None and not facts.instances:
+            facts = dataclasses.replace(facts, own=await self._sources.read_own(namespace, facts.name))
+        if facts.spec.data_source is not None and not facts.instances:
+            facts = dataclasses.replace(facts, source=await self._sources.read(facts.spec.data_source, namespace))
+        return dataclasses.replace(facts, claim=claim)
+
     # --- what always stands ----------------------------------------------------------------------------------------
 
     async def _stand(self, facts: ClusterFacts) -> ClusterFacts:
@@ -140,8 +159,9 @@ class ClusterController:
         await self._apply("repositories", render.repository(cluster, spec))
         facts = await self._credentials(facts)
         primary = facts.primary.name if facts.primary else await self._last_primary(facts)
-        to_fill = names.instance(facts.name, 1) if facts.cloning else ""
-        told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, clone=to_fill)
+        to_fill = names.instance(facts.name, 1) if beginning.is_copy(facts) else ""
+        own = bool(to_fill) and beginning.origin(facts) is Origin.OWN
+        told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, clone=to_fill, own=own)
         await self._apply("configmaps", told)
         return facts
 
@@ -240,15 +260,19 @@ class ClusterController:
 
     async def _clone(self, facts: ClusterFacts, action: Clone | KeepClone) -> str:
         source = facts.spec.data_source
-        trouble = await self._sources.give(facts.cluster, source) if source is not None else ""
+        if isinstance(action, Clone) and action.own:
+            return await self._make(facts, 1, "", names.ORIGIN_OWN)
+        if source is None or beginning.origin(facts) is Origin.OWN:
+            return ""  # the sidecar has all that it takes
+        trouble = await self._sources.give(facts.cluster, source)
         if not trouble and isinstance(action, Clone):
             return await self._make(facts, 1, "")
         return trouble
 
-    async def _make(self, facts: ClusterFacts, number: int, restarted: str) -> str:
+    async def _make(self, facts: ClusterFacts, number: int, restarted: str, origin: str = "") -> str:
         """Why it cannot be made yet, or nothing."""
         cluster, client = facts.cluster, self._context.client
-        claim = instance.claim(cluster, facts.spec, number)
+        claim = instance.claim(cluster, facts.spec, number, origin)
         deployment = instance.deployment(cluster, facts.spec, self._context.settings, number, restarted)
         volume = self._path("persistentvolumeclaims", facts, claim["metadata"]["name"])
         path = self._path("deployments", facts, deployment["metadata"]["name"])
@@ -316,7 +340,7 @@ class ClusterController:
         for one in after["conditions"]:
             old = conditions.find(before.get("conditions", []), one["type"])
             turned = one["type"] == "Ready" and old is not None and old["status"] != one["status"]
-            ended = one["reason"] in {clone.CLONED, clone.FAILED} and (old is None or old["reason"] != one["reason"])
+            ended = one["reason"] in clone.FINAL and (old is None or old["reason"] != one["reason"])
             if one["type"] == admission.REJECTED and (old is None or old["reason"] != one["reason"]):
                 await self._context.recorder.warning(facts.cluster, admission.REJECTED, one["message"])
             if one["reason"] == report.NODE and (old is None or old["reason"] != report.NODE):

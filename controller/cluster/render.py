@@ -91,19 +91,29 @@ def disruption_budget(cluster: Object) -> Object:
     }
 
 
-def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, primary: str, clone: str = "") -> Object:
-    """Patroni's configuration and the scripts. `autofail`, `primary` and `clone` are what the scripts ask for."""
+def config_map(
+    cluster: Object, spec: PostgresClusterSpec, *, paused: bool, primary: str, clone: str = "", own: bool = False
+) -> Object:
+    """Patroni's configuration and the scripts. `autofail`, `primary` and `clone` are what the scripts ask for.
+
+    *clone* is the instance that is to be filled; *own*: from the cluster's own Repository.
+    """
     name = cluster["metadata"]["name"]
     data = {
         "patroni.yml": patroni.local(name, spec),
-        "bootstrap.yml": patroni.bootstrap(name, spec),
+        "bootstrap.yml": patroni.bootstrap(name, spec, copy=own or spec.data_source is not None),
         "autofail": "off" if paused else "on",
         "primary": primary,
     }
-    if spec.data_source is not None:
+    if own or spec.data_source is not None:
         data["clone"] = clone
     made = metadata(cluster, names.cluster_patroni(name))
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": made, "data": data | scripts.files(name, spec)}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": made,
+        "data": data | scripts.files(name, spec, own=own),
+    }
 
 
 def new_credentials(cluster: Object) -> Object:

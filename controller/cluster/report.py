@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from controller import admission, nodes, pods
-from controller.cluster import clone, decide
-from controller.cluster.decide import Clone, ClusterDecision
+from controller.cluster import beginning, clone, decide
+from controller.cluster.actions import Clone, ClusterDecision
+from controller.cluster.beginning import Origin
 from controller.cluster.facts import ClusterFacts, Instance
+from controller.recovery.hindrance import Hindrance
 from controller.runtime import conditions
 from pgwarden.api import records
 from pgwarden.api.objects import Object
@@ -25,8 +27,9 @@ def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
         "Autofail": _autofail(facts),
         "BackedUp": _backed_up(facts),
     }
-    if facts.spec.data_source is not None and clone.said(facts.cluster) not in clone.FINAL:
-        judged[clone.CONDITION] = _data_source(facts, decision)
+    if clone.said(facts.cluster) not in clone.FINAL:
+        copied = _data_source(facts, decision)
+        judged |= {clone.CONDITION: copied} if copied else {}
     for kind, (value, reason, message) in judged.items():
         listed = conditions.put(listed, kind, value, reason, message, now=facts.now, generation=generation)
     phase = _phase(facts, listed)
@@ -56,7 +59,7 @@ def _of_repository(facts: ClusterFacts) -> Object:
     found = (facts.repository or {}).get("status") or {}
     window: Object = next(iter(found.get("recoveryWindow") or []), {})
     return {
-        "lastBackup": found.get("lastBackup"),
+        "lastBackup": found.get("lastBackup") if facts.has_backup else None,
         "recoveryWindow": {key: window[key] for key in ("earliest", "latest") if key in window} or None,
     }
 
@@ -92,28 +95,43 @@ def _ready(facts: ClusterFacts) -> Judgement:
     primary = facts.primary
     if primary is not None:
         return True, "HasPrimary", f"{primary.name} serves reads and writes"
+    refused = _refused(facts)
+    if refused:
+        return False, refused.reason, refused.message
     if not facts.initialized:
         return False, "Creating", f"the first instance is being created{_stuck(facts)}"
     return False, "NoPrimary", _why_no_primary(facts)
 
 
-def _data_source(facts: ClusterFacts, decision: ClusterDecision) -> Judgement:
-    source, namespace = facts.spec.data_source, facts.cluster["metadata"]["namespace"]
-    which = clone.title(source, namespace) if source else ""
+def _refused(facts: ClusterFacts) -> Hindrance | None:
+    """What its own Repository holds is in the way of a new cluster, or is not known yet."""
+    chosen = None if facts.initialized else beginning.origin(facts)
+    return chosen if isinstance(chosen, Hindrance) else None
+
+
+def _data_source(facts: ClusterFacts, decision: ClusterDecision) -> Judgement | None:
+    """None of a cluster that is no copy."""
+    chosen = beginning.origin(facts)
+    own = chosen is Origin.OWN or clone.said(facts.cluster) == clone.RECOVERING
+    if facts.spec.data_source is None and not own:
+        return None
+    which = beginning.title(facts, Origin.OWN if own else chosen)
     if facts.initialized:
+        if own:
+            return True, clone.RECOVERED, "it began with what its own Repository held of an earlier cluster"
         return True, clone.CLONED, f"it was cloned from {which}"
+    at_work = clone.RECOVERING if own else clone.CLONING
     if facts.instances:
         found = clone.attempt(facts.instances[0].pod)
         if clone.has_failed(found):
+            failed = clone.RECOVERY_FAILED if own else clone.FAILED
             way_out = "the source is unchanged; delete this PostgresCluster and create another one"
-            return False, clone.FAILED, f"cloning {which}: {found.message}; {way_out}"
-        return False, clone.CLONING, decision.message
-    problem = clone.hindrance(source, namespace, facts.source, facts.now) if source and facts.source else None
-    problem = problem or clone.taken(facts.repository)
+            return False, failed, f"{beginning.doing(chosen)} {which}: {found.message}; {way_out}"
+        return False, at_work, decision.message
+    problem = beginning.hindrance(facts, chosen)
     if isinstance(decision.action, Clone):
-        return False, clone.CLONING, decision.message
-    other = "SourceNotReachable" if facts.source is None else clone.CLONING
-    return False, problem.reason if problem else other, decision.message
+        return False, at_work, decision.message
+    return False, problem.reason if problem else at_work, decision.message
 
 
 def _why_no_primary(facts: ClusterFacts) -> str:
@@ -184,7 +202,7 @@ def _autofail(facts: ClusterFacts) -> Judgement:
 
 
 def _backed_up(facts: ClusterFacts) -> Judgement:
-    last = ((facts.repository or {}).get("status") or {}).get("lastBackup")
+    last = facts.last_backup
     if last:
         return True, "HasBackup", f"the last backup is {last.get('label')}"
     if decide.first_backup_failed(facts):
@@ -199,7 +217,7 @@ def _backed_up(facts: ClusterFacts) -> Judgement:
 
 
 def _phase(facts: ClusterFacts, listed: list[Object]) -> str:
-    if facts.fault or _clone_failed(listed):
+    if facts.fault or _clone_failed(listed) or beginning.is_refused(facts):
         return "Failed"
     if facts.primary is None:
         return "Down" if facts.initialized else "Creating"
@@ -214,7 +232,7 @@ def _phase(facts: ClusterFacts, listed: list[Object]) -> str:
 
 def _clone_failed(listed: list[Object]) -> bool:
     found = conditions.find(listed, clone.CONDITION)
-    return found is not None and found["reason"] == clone.FAILED
+    return found is not None and found["reason"] in clone.FAILURES
 
 
 def _message(facts: ClusterFacts, listed: list[Object]) -> str:

@@ -103,15 +103,20 @@ SQL
 """
 
 
-def files(cluster: str, spec: PostgresClusterSpec) -> dict[str, str]:
-    """Name → text, for the ConfigMap."""
+def _origin(cluster: str, spec: PostgresClusterSpec, *, own: bool) -> clone_script.Origin | None:
+    if own:
+        return clone_script.of_own(cluster, role(spec))
+    return clone_script.of_source(spec.data_source) if spec.data_source else None
+
+
+def files(cluster: str, spec: PostgresClusterSpec, *, own: bool = False) -> dict[str, str]:
+    """Name → text, for the ConfigMap. *own*: it begins with what its own Repository holds."""
     wait = _CONFIGURED.format(file=names.CONF_FILE)
     options = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
     restore = commands.command_line([f"--stanza={names.stanza(cluster)}", *options, "restore"])
     variables = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in identity.environment(role(spec)).items())
-    clone = (
-        clone_script.files(spec.data_source, _CONFIGURED.format(file=names.CLONE_CONF_FILE)) if spec.data_source else {}
-    )
+    origin = _origin(cluster, spec, own=own)
+    clone = clone_script.files(origin, _CONFIGURED.format(file=origin.configured)) if origin else {}
     begin = _BEGIN_CLONE.format(conf=names.CLUSTER_CONF) if clone else ""
     return clone | {
         "start.sh": _START.format(conf=names.CLUSTER_CONF),

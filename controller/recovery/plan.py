@@ -33,12 +33,32 @@ class Volume(Model, frozen=True, kw_only=True):
     reclaim: str
 
 
+class Recovered(Model, frozen=True, kw_only=True):
+    """How the recovery on the new volume has ended."""
+
+    timeline: int = 0
+    reached: str = ""
+    segment: str = ""
+    system_identifier: str = ""
+    note: str = ""
+
+
 class Ending(Model, frozen=True, kw_only=True):
     """The restore has failed, and is being taken back."""
 
     reason: str
     message: str
     step: str
+
+
+class Undone(Model, frozen=True, kw_only=True):
+    """What an undo brings back: found in Validated, as the other Restore and sets may go meanwhile."""
+
+    restore: str
+    set: str
+    timeline: int
+    stopped: str = ""  # RFC 3339
+    lsn: str = ""
 
 
 class Plan(Model, frozen=True, kw_only=True):
@@ -76,7 +96,18 @@ class Plan(Model, frozen=True, kw_only=True):
     security: dict[str, Any] = msgspec.field(default_factory=dict)  # the pod's own securityContext
     own_volume: bool = False  # whether root must give the new volume to PostgreSQL's user first
     tablespaces: list[str] = msgspec.field(default_factory=list)  # their folders, on the data volume
-    last_replay: str = ""
+    #: The server that recovers. `image` is empty in plans of before recovery had a Job of its own.
+    image: str = ""
+    image_pull_policy: str = ""
+    server_environment: list[dict[str, str]] = msgspec.field(default_factory=list)
+    bin_directory: str = ""
+    preload: list[str] = msgspec.field(default_factory=list)
+    recovered: Recovered | None = None
+    undone: Undone | None = None
+    #: The timeline and WAL position that PostgreSQL was on, and when it was stopped: what an undo of this goes by.
+    timeline_before: int = 0
+    lsn_before: str = ""
+    stopped: str = ""
     ending: Ending | None = None
 
     @property

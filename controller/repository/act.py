@@ -1,4 +1,4 @@
-"""What a Repository needs done: its stanza made, and a first WAL segment asked for. Each in its own time."""
+"""What a Repository needs done: its stanza, a first WAL segment, and archive_timeout. Each in its own time."""
 
 from __future__ import annotations
 
@@ -9,30 +9,36 @@ import structlog
 
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import decide, gather, segment
+from controller.repository import decide, gaps, gather, segment, takeover
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
+from pgwarden.contract.calls import NewestWal
+from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 
 log = structlog.get_logger()
-STANZA_CREATE_SECONDS = 60.0
+STANZA_CREATE_SECONDS = NEWEST_WAL_SECONDS = 60.0
 #: stanza-create that failed is tried again.
 STANZA_PACE = Pace(timedelta(seconds=3), timedelta(minutes=1))
+#: archive_timeout that could not be set, or was set and is another again.
+TIMEOUT_PACE = Pace(timedelta(minutes=1), timedelta(hours=1))
 
 
 class Actor:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._stanzas: Tries[Key] = Tries(STANZA_PACE)
+        self._timeouts: Tries[Key] = Tries(TIMEOUT_PACE)
         #: When a segment was asked for last (status.segmentAsked), and what came of it.
         self._segments: dict[Key, tuple[Object, str]] = {}
 
     def forget(self, key: Key) -> None:
         self._segments.pop(key, None)
+        self._timeouts.forget(key)
         self.try_again(key)
 
     def try_again(self, key: Key) -> None:
@@ -40,14 +46,46 @@ class Actor:
         self._stanzas.forget(key)
 
     async def advance(self, key: Key, facts: RepositoryFacts, *, on_the_way: bool) -> RepositoryFacts:
-        """Make the stanza, then see to it that a first segment is archived."""
+        """Bring back what the repository holds of another server, where that is asked for; else make the stanza, then
+        see to it that a first segment is archived.
+        """
+        facts = await self._take_over(key, facts)
         if decide.wants_stanza(facts):
             facts = await self._make_stanza(key, facts)
         elif facts.host_ready and not decide.stanza_missing(facts):
             self._stanzas.forget(key)
+        await self._keep_archive_timeout(key, facts)
+        await self._mend_gap(key, facts)
         asked, error = self._segments.get(key, (None, ""))
         facts = dataclasses.replace(facts, segment_asked=asked, segment_error=error, on_the_way=on_the_way)
         return await self._ask_for_segment(key, facts) if decide.needs_fence(facts) else facts
+
+    async def _take_over(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
+        """Once for a server: the Restore that is there, whatever became of it, is not made again."""
+        if takeover.mismatch(facts) is None:
+            return facts
+        client, name = self._context.client, takeover.restore_name(facts)
+        facts = dataclasses.replace(facts, takeover=await client.find(paths.of("restores", key[0], name)))
+        if not takeover.is_asked(facts):
+            return facts
+        facts = dataclasses.replace(facts, newest_wal=await self._newest_wal(key))
+        wanted = takeover.order(facts)
+        if wanted is None:
+            return facts
+        said = takeover.judge(facts)
+        try:
+            made = await client.create(paths.of("restores", key[0]), wanted)
+        except errors.Conflict:
+            return facts  # another process has, a moment ago
+        await self._context.recorder.normal(facts.repository, takeover.RECOVERING, said.message if said else "")
+        return dataclasses.replace(facts, takeover=made)
+
+    async def _newest_wal(self, key: Key) -> NewestWal:
+        host_ip = gather.host_ip(self._context, key)
+        try:
+            return await self._context.agents.host(key, host_ip, calls.newest_wal(), seconds=NEWEST_WAL_SECONDS)
+        except AgentError as problem:
+            return NewestWal(error=str(problem))
 
     async def _make_stanza(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""
@@ -68,6 +106,37 @@ class Actor:
             return dataclasses.replace(facts, stanza_error=error)
         await self._context.recorder.normal(facts.repository, "StanzaCreated", f"created stanza {names.stanza(key[1])}")
         return await gather.ask_host(self._context, facts)
+
+    async def _keep_archive_timeout(self, key: Key, facts: RepositoryFacts) -> None:
+        seconds, primary = decide.wants_archive_timeout(facts), facts.primary
+        if seconds is None or primary is None or not self._timeouts.may(key, facts.now):
+            return
+        self._timeouts.tried(key, facts.now)
+        try:
+            answer = await self._context.agents.pod(key, primary.ip, calls.archive_timeout(seconds))
+            error, done = answer.error or "", answer.output or ""
+        except AgentError as problem:
+            error, done = str(problem), ""
+        recorder, pod = self._context.recorder, primary.name
+        if error:
+            text = f"archive_timeout could not be set in pod {pod}: {error}; see spec.archiveTimeout"
+            await recorder.warning(facts.repository, "ArchiveTimeoutNotSet", text)
+        elif done:
+            text = f"archive_timeout of PostgreSQL in pod {pod} {done}; see spec.archiveTimeout"
+            await recorder.normal(facts.repository, "ArchiveTimeoutSet", text)
+
+    async def _mend_gap(self, key: Key, facts: RepositoryFacts) -> None:
+        """Ask for a backup where WAL is missing that no backup follows."""
+        caches = self._context.caches
+        wanted = gaps.backup(facts, caches.of_repository(caches.backups, *key))
+        if wanted is None:
+            return
+        try:
+            await self._context.client.create(paths.of("backups", key[0]), gaps.body(facts, wanted))
+        except errors.Conflict:
+            return  # the cache has yet to see it
+        text = f"{wanted.why}; Backup {wanted.name} is asked for"
+        await self._context.recorder.warning(facts.repository, "WALMissing", text)
 
     async def _ask_for_segment(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """The request is in the status first, so that the next reconcile, in this process or another, knows of it."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.repository import segment, storages
+from controller.repository import gaps, segment, storages, takeover
 from controller.repository.facts import RepositoryFacts
+from pgwarden.api import archive_timeout
 from pgwarden.api.objects import Object
 from pgwarden.pgbackrest import info as pgbackrest_info
 from pgwarden.storages import explain
@@ -18,7 +19,7 @@ UNSETTLED = 3.0  # while it is not, at first
 #: What has been out of order for long is looked at after this part of that time: 15 s from five minutes on.
 PATIENCE = 1 / 20
 #: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
-BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet"})
+BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet", takeover.RECOVERING})
 
 
 @dataclass(frozen=True)
@@ -93,20 +94,27 @@ def wants_stanza(facts: RepositoryFacts) -> bool:
 
 def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:
     """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
-    if facts.primary is None or facts.info is None:
+    said = takeover.judge(facts)
+    return ConditionVerdict(False, said.reason, said.message) if said else None
+
+
+def wants_archive_timeout(facts: RepositoryFacts) -> int | None:
+    """The seconds that the primary's agent is to bring archive_timeout to; None where all is as it should be.
+
+    Patroni writes PostgreSQL's configuration itself. A user's value stays, and ours beside it goes.
+    """
+    primary = facts.primary
+    told = primary and primary.answer and primary.answer.facts and primary.answer.facts.archive_timeout
+    if not told or not primary or primary.facts is None or primary.facts.configured_by == "Patroni":
         return None
-    mine = facts.primary.postgres.system_identifier or ""
-    for number, storage in enumerate(facts.spec.storages, 1):
-        current = facts.info.current(number)
-        if mine and current is not None and current.system_id != mine:
-            return ConditionVerdict(
-                False,
-                "SystemIdentifierMismatch",
-                f"pod {facts.primary.name} is PostgreSQL cluster {mine}, but storage {storage} holds stanza "
-                f"{facts.info.stanza} of cluster {current.system_id}, which is left unchanged; give the new cluster a "
-                f"Repository of its own, or restore the old one",
-            )
-    return None
+    if foreign_cluster(facts) is not None:
+        return None
+    wanted = archive_timeout.seconds(facts.spec.archive_timeout)
+    if wanted is None:
+        return None
+    if told.set_by == "user" or not wanted:
+        return 0 if told.own is not None else None
+    return wanted if told.own != wanted else None
 
 
 def archiving(facts: RepositoryFacts) -> ConditionVerdict:
@@ -144,6 +152,11 @@ def archiving(facts: RepositoryFacts) -> ConditionVerdict:
     return ConditionVerdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
 
 
+def continuous(facts: RepositoryFacts) -> ConditionVerdict:
+    """Whether recovery can go through all WAL since the newest backup of each storage."""
+    return ConditionVerdict(*gaps.verdict(facts))
+
+
 def ready(facts: RepositoryFacts) -> ConditionVerdict:
     """All that a backup needs: host, storage, stanza. Names the first thing that is missing."""
     for verdict in (reachable(facts), stanza(facts)):
@@ -154,12 +167,16 @@ def ready(facts: RepositoryFacts) -> ConditionVerdict:
 
 def phase(facts: RepositoryFacts) -> str:
     if ready(facts).status is not True:
-        if foreign_cluster(facts):
-            return "Failed"
+        foreign = foreign_cluster(facts)
+        if foreign:
+            return "Pending" if foreign.reason in takeover.WAITING else "Failed"
         return "Degraded" if _has_taken_wal(facts) else "Pending"
     return (
         "Degraded"
-        if archiving(facts).status is False or any(p.problem for p in facts.pods) or facts.refused
+        if archiving(facts).status is False
+        or gaps.unmended(facts)
+        or any(p.problem for p in facts.pods)
+        or facts.refused
         else "Ready"
     )
 

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.contract.archive import Archive
+from pgwarden.contract.calls import NewestWal
 from pgwarden.contract.status import Archiver, Postgres, Status
 from pgwarden.kube.cache import Key
 from pgwarden.pgbackrest.info import Info
@@ -67,6 +69,7 @@ class RepositoryFacts:
     host_message: str = ""  # why the host is not ready
     info: Info | None = None
     info_error: str = ""
+    archives: tuple[Archive, ...] = ()  # what the host says of the WAL in each storage
     stanza_error: str = ""
     secret_error: str = ""
     segment_asked: Object | None = None  # as this process knows it: a cache may lag behind the status
@@ -74,6 +77,8 @@ class RepositoryFacts:
     on_the_way: bool = False  # whether the primary's pod has yet to get what was written for it last
     refused: str = ""  # what a rule has against it since it was taken up
     in_the_way: str = ""  # what has the name of something that is to be made, and is not the Repository's
+    takeover: Object | None = None  # the Restore that replaces the server that runs now, once there is one
+    newest_wal: NewestWal | None = None  # asked for before that Restore is made
     operation: str = ""
     next_scheduled: str = ""
     places: tuple[Place, ...] = ()  # of the storages, with the operator's defaults filled in

@@ -12,7 +12,7 @@ from controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
 from controller.repository.facts import PodView, RepositoryFacts
 from pgwarden.api import names
 from pgwarden.api.objects import Object
-from pgwarden.contract import calls
+from pgwarden.contract import calls, server_facts
 from pgwarden.contract.status import Status
 from pgwarden.kube.cache import Key
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
@@ -59,11 +59,12 @@ async def ask_host(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
     if ready is None:
         return dataclasses.replace(facts, host_message=_why_not_ready(hosts))
     try:
-        answer = await context.agents.host((namespace, name), ready["status"]["podIP"], calls.status(refresh=True))
+        call = calls.status(refresh=True, segment_size=server_facts.of(facts.repository).wal_segment_size or 0)
+        answer = await context.agents.host((namespace, name), ready["status"]["podIP"], call)
         info, error = _info(answer, names.stanza(name))
     except AgentError as problem:
         return dataclasses.replace(facts, host_message=str(problem))
-    return dataclasses.replace(facts, host_ready=True, info=info, info_error=error)
+    return dataclasses.replace(facts, host_ready=True, info=info, info_error=error, archives=answer.archives or ())
 
 
 def host_ip(context: Context, key: Key) -> str:

@@ -25,7 +25,10 @@ LAST_BACKUP = Gauge(
     "pgwarden_last_backup_timestamp_seconds", "When the latest backup of a type ended.", [*LABELS, "storage", "type"]
 )
 UNPROTECTED = Gauge("pgwarden_unprotected_pods", "Labelled pods that were not injected.", LABELS)
-_ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED)
+MISSING = Gauge(
+    "pgwarden_missing_wal_segments", "WAL segments that later WAL of a storage is there without.", [*LABELS, "storage"]
+)
+_ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED, MISSING)
 _shown: dict[tuple[str, str], float] = {}
 
 
@@ -56,7 +59,10 @@ def show(key: tuple[str, str], status: dict[str, Any]) -> None:
     for condition in status.get("conditions", []):
         if condition["status"] != "Unknown":
             CONDITION.labels(*key, condition["type"]).set(condition["status"] == "True")
-    for window in status.get("recoveryWindow", []):
+    for storage in status.get("storages", []):
+        MISSING.labels(*key, storage["name"]).set(sum(gap["segments"] for gap in storage.get("gaps", [])))
+    newest = {window["storage"]: window for window in reversed(status.get("recoveryWindow", []))}  # it is the first
+    for window in newest.values():
         EARLIEST.labels(*key, window["storage"]).set(_seconds(window["earliest"]))
         LATEST.labels(*key, window["storage"]).set(_seconds(window["latest"]))
     sets = backup_sets.of({"status": status})

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller import admission
-from controller.repository import decide, segment, storages
+from controller.repository import decide, gaps, segment, storages
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import objects
+from pgwarden.contract import server_facts
 from pgwarden.contract.status import Archiver
-from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
+from pgwarden.pgbackrest.info import BackupSet, Info
 from pgwarden.rules import backup_sets
 
 LISTED_BACKUPS = backup_sets.LISTED
+MOST_WINDOWS = 5  # of each storage
 
 
 def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
@@ -29,6 +31,7 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
         ("Reachable", decide.reachable),
         ("StanzaCreated", decide.stanza),
         ("Archiving", decide.archiving),
+        ("WALContinuous", decide.continuous),
     ):
         verdict = judge(facts)
         listed = conditions.put(
@@ -37,6 +40,7 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
     sets = _sets(facts, backup_names)
     foreign = decide.foreign_cluster(facts) is not None
     with_facts = _with_facts(storages.status(facts, foreign=foreign), before, sets)
+    with_facts = [one | {gaps.FIELD: found} if (found := gaps.entry(facts, one["name"])) else one for one in with_facts]
     after = before | {
         "observedGeneration": generation,
         "phase": decide.phase(facts),
@@ -59,7 +63,7 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
         "nextScheduledBackup": facts.next_scheduled or None,
         segment.FIELD: segment.kept(facts, archives=decide.archiving(facts).status is True),
     }
-    return after | _of_primary(facts) | _of_repository(facts, before, sets)
+    return after | _of_primary(facts) | _of_server(facts, foreign=foreign) | _of_repository(facts, before, sets)
 
 
 def _of_primary(facts: RepositoryFacts) -> Object:
@@ -71,6 +75,24 @@ def _of_primary(facts: RepositoryFacts) -> Object:
         "systemIdentifier": facts.primary.postgres.system_identifier,
         "postgresVersion": facts.primary.postgres.server_version,
     }
+
+
+def _of_server(facts: RepositoryFacts, *, foreign: bool) -> Object:
+    """What a recovery will want to know. What was known last, while no primary tells, or another cluster's
+    does; where the status has lost that, what the newest backup set says.
+    """
+    told = facts.primary and facts.primary.answer and facts.primary.answer.facts
+    if told and not foreign:
+        return {server_facts.FIELD: server_facts.entry(told)}
+    if (facts.repository.get("status") or {}).get(server_facts.FIELD):
+        return {}
+    marks = (one.annotations.get(names.PGBACKREST_ANNOTATION_SERVER, "") for one in reversed(_backups(facts)))
+    known = next(filter(None, map(server_facts.marked, filter(None, marks))), None)
+    return {server_facts.FIELD: server_facts.entry(known)} if known else {}
+
+
+def _backups(facts: RepositoryFacts) -> tuple[BackupSet, ...]:
+    return facts.info.backups if facts.info else ()
 
 
 def _sets(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> dict[str, list[Object]]:
@@ -140,16 +162,18 @@ def _kept(before: Object, field: str, gone: set[str]) -> list[Object]:
 
 
 def _windows(facts: RepositoryFacts, info: Info, latest: str, gone: set[str]) -> list[Object]:
-    named = facts.spec.storages
+    """Of each storage, the newest first: a gap in its WAL parts it in two."""
     return [
         {
-            "storage": named[number - 1],
+            "storage": name,
             "repo": number,
-            "earliest": conditions.timestamp(earliest),
-            "latest": max(latest, conditions.timestamp(earliest)),
+            "earliest": conditions.timestamp(window.earliest),
+            "latest": gaps.latest(window, latest),
         }
-        for number, earliest in sorted(recovery_window(info).items())
-        if number <= len(named) and named[number - 1] not in gone
+        | ({"missing": window.gap.missing} if window.gap else {})
+        for number, name in enumerate(facts.spec.storages, 1)
+        if name not in gone
+        for window in gaps.windows(info, number, gaps.known(facts, name))[:MOST_WINDOWS]
     ]
 
 

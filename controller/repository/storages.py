@@ -106,6 +106,9 @@ def _entry(facts: RepositoryFacts, storage: StorageView) -> Object:
     kept = config.retention(facts.spec, storage.number)
     if kept:
         entry["retention"] = {_camel(key): int(value) if value.isdigit() else value for key, value in kept.items()}
+    current = facts.info.current(storage.number) if facts.info else None
+    if current is not None:
+        entry["systemIdentifier"] = current.system_id
     archive = facts.info.archive(storage.number) if facts.info else None
     return entry | ({"lastWal": archive.max} if archive and archive.max else {})
 

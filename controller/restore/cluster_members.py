@@ -7,6 +7,7 @@ the backup after the restore, when autofail is on again.
 from __future__ import annotations
 
 from controller import patroni
+from controller.pods import is_ready
 from controller.recovery.plan import Plan
 from controller.restore.facts import Members, RestoreFacts, is_going
 from controller.restore.verdict import Delete, Merge, StepVerdict, act, fail, wait
@@ -32,12 +33,47 @@ def hold(facts: RestoreFacts, members: Members, plan: Plan) -> StepVerdict | Non
 
 
 def release(facts: RestoreFacts, members: Members) -> StepVerdict | None:
-    """The lock of the primary that is stopped: the restored one would wait half a minute until it has expired."""
+    """While the primary is stopped: what Patroni has noted of another cluster than the restored one, and the lock.
+
+    Patroni throws a primary out whose system identifier is not the one that it has noted (`initialize`). The lock goes
+    because the restored primary would wait half a minute until it has expired.
+    """
+    end = facts.planned.recovered
+    restored = end.system_identifier if end else ""
+    change = patroni.begin_with(members.noted, restored, facts.planned.restore_uid) if restored else None
+    if change:
+        text = f"telling Patroni that the restored PostgreSQL cluster is {restored}"
+        return act(_of_patroni(facts, members, *change), "Stopping", text)
     if not members.lock:
         return None
-    name = names.patroni_object(members.name, patroni.LEADER)
     body = {"metadata": {"annotations": {patroni.LEADER: None}}}
-    return act(Merge("configmaps", facts.namespace, name, body), "Stopping", "taking over Patroni's lock")
+    return act(_of_patroni(facts, members, patroni.LEADER, body), "Stopping", "taking over Patroni's lock")
+
+
+def take_back(facts: RestoreFacts, members: Members) -> StepVerdict | None:
+    """Of a Restore that is undone, before the primary is started on its old volume: what `release` told Patroni."""
+    change = patroni.go_back(members.noted, facts.planned.restore_uid)
+    if change is None:
+        return None
+    return act(_of_patroni(facts, members, *change), "Starting", "telling Patroni which PostgreSQL cluster it was")
+
+
+def _of_patroni(facts: RestoreFacts, members: Members, key: str, patch: Object) -> Merge:
+    return Merge("configmaps", facts.namespace, names.patroni_object(members.name, key), patch)
+
+
+def serving(pod: Object) -> StepVerdict | None:
+    """After the start: whether the primary Service sends clients to *pod*, by what the Service selects. None: it does.
+
+    Patroni labels as primary only who holds its lock, and Kubernetes sends clients only to who is ready.
+    """
+    name, role = pod["metadata"]["name"], pod["metadata"].get("labels", {}).get(names.LABEL_ROLE)
+    if not is_ready(pod):
+        return wait("Starting", f"waiting for pod {name} to be ready", again=1.0)
+    if role != patroni.PRIMARY:
+        said = f" (it has role {role})" if role else ""
+        return wait("Starting", f"waiting for Patroni to make pod {name} the primary{said}", again=1.0)
+    return None
 
 
 def turn_on(facts: RestoreFacts, members: Members) -> StepVerdict | None:

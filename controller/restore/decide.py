@@ -161,7 +161,8 @@ class _Draft:
     def completed(self) -> RestoreDecision:
         backed_up = conditions.find(self.conditions, "BackedUp")
         recovered, claim = self._status.get("recoveredTo"), self._status.get("newClaim")
-        parts = [f"recovered to {recovered}" if recovered else f"restored into claim {claim}"]
+        where = "" if self.plan is None or self.plan.in_place else f"restored into claim {claim}, "
+        parts = [f"{where}recovered to {recovered}"]
         if self._status.get("keptClaim"):
             parts.append(f"the old data is kept as claim {self._status['keptClaim']}")
         if backed_up and backed_up["status"] != "True" and backed_up["reason"] != NOT_NEEDED:

@@ -64,12 +64,11 @@ def _was_there(facts: RestoreFacts, moment: datetime) -> bool:
 
 
 def _by_claim(facts: RestoreFacts) -> Mark | None:
-    wanted = records.order_of(facts.restore)
     kept = [(name, claim) for name, claim in sorted(facts.claims.items()) if _keeps(facts, claim)]
     restored = [("", claim) for _, claim in sorted(facts.claims.items()) if _is_restored(facts, claim)]
     for name, claim in kept + restored:
         annotations = claim["metadata"].get("annotations", {})
-        if not is_going(claim) and records.repeats(wanted, annotations.get(names.ANNOTATION_RESTORE_ORDER, "")):
+        if not is_going(claim) and records.was_done(facts.restore, annotations.get(names.ANNOTATION_RESTORE_ORDER, "")):
             return Mark(
                 uid=annotations.get(names.ANNOTATION_RESTORE_UID, "")[:64] or "unknown",
                 name=facts.name,

@@ -14,7 +14,8 @@ from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.target import parse_time
 from pgwarden.contract import calls
-from pgwarden.contract.calls import Fenced, Outcome, Reply
+from pgwarden.contract.calls import Fenced, Reply
+from pgwarden.contract.recovery import Recovery
 from pgwarden.contract.status import Postgres, Status
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
@@ -29,6 +30,8 @@ class Members:
     primary: str = ""  # the instance that holds, or held last, Patroni's lock
     lock: str = ""  # the pod that Patroni's lock is held by, or was when it was last written
     paused: bool = False  # whether Patroni has autofail off
+    #: What Patroni has noted, by the key of its ConfigMap: annotation → value. Of one that is not there, nothing.
+    noted: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     deployments: tuple[Object, ...] = ()
     claims: tuple[Object, ...] = ()
 
@@ -60,6 +63,8 @@ class RestoreFacts:
     info_error: str = ""
     agent: Status | None = None  # the status of the agent beside PostgreSQL
     agent_error: str = ""
+    recovery: Recovery | None = None  # how far the recovery is, by its own agent
+    recovery_error: str = ""
     answers: Mapping[str, Reply] = field(default_factory=dict)  # of this look, by the call's name
 
     @property
@@ -85,11 +90,6 @@ class RestoreFacts:
     def fenced(self) -> Fenced | None:
         found = self.answers.get(calls.FENCE)
         return found if isinstance(found, Fenced) else None
-
-    @property
-    def cleared(self) -> Outcome | None:
-        found = self.answers.get(calls.CLEAR_RECOVERY)
-        return found if isinstance(found, Outcome) else None
 
     @property
     def stanza(self) -> Info | None:

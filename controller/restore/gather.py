@@ -12,14 +12,15 @@ from controller.context import Context
 from controller.pods import has_ended
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
-from controller.restore import cluster_members, steps, workload
+from controller.restore import cluster_members, steps, undone, workload
 from controller.restore.carried_plans import Carried
-from controller.restore.facts import Answers, Members, RestoreFacts, claims_of, pod_ip, pods_of
+from controller.restore.facts import Answers, Members, RestoreFacts, claims_of, is_going, pod_ip, pods_of
 from controller.restore.steps import Need
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
+from pgwarden.contract.recovery import Recovery
 from pgwarden.contract.status import Status
 from pgwarden.kube import paths
 from pgwarden.kube.client import find_named
@@ -29,6 +30,7 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     """*carried* knows which plans on workloads are ours: with any other, a workload is as one without."""
     namespace, spec = restore["metadata"]["namespace"], msgspec.convert(restore["spec"], RestoreSpec)
     plan = plans.of_restore(restore)
+    spec = undone.spec_of(spec, plan)
     needs = steps.needs(restore, plan)
     read = _Reader(context, namespace)
     repository = await read.find("repositories", spec.repository)
@@ -44,6 +46,9 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     info, info_error = await read.info(spec.repository) if Need.HOST in needs else (None, "")
     asked = Need.AGENT in needs or left is not None
     agent, agent_error = await read.agent(spec.repository, operation, pods) if asked else (None, "")
+    job_pods = await read.job_pods(job_name)
+    wanted = Need.RECOVERY in needs and job is not None
+    recovery, recovery_error = await read.recovery(spec.repository, job_pods) if wanted else (None, "")
     return RestoreFacts(
         now=context.clock(),
         settings=context.settings,
@@ -59,13 +64,15 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
         claims=claims,
         volumes=await read.volumes(_meant(claims, pods, operation), operation),
         job=job,
-        job_pods=tuple(await read.job_pods(job_name)),
+        job_pods=tuple(job_pods),
         backup=await read.find("backups", plan.backup_after) if plan and Need.BACKUP in needs else None,
         info=info,
         info_error=info_error,
         members=await read.members(repository) if Need.MEMBERS in needs else None,
         agent=agent,
         agent_error=agent_error,
+        recovery=recovery,
+        recovery_error=recovery_error,
         answers=answers,
     )
 
@@ -123,6 +130,7 @@ class _Reader:
             primary=holder.get(names.LABEL_INSTANCE) or last,
             lock=store.leader,
             paused=store.paused,
+            noted=patroni.noted(name, maps),
             deployments=tuple(one for one in deployments if owned.is_owned(one, uid)),
             claims=tuple(one for one in claims if owned.is_instances_claim(one, found)),
         )
@@ -166,6 +174,17 @@ class _Reader:
                 continue
             return status.info, status.info_error or ("" if status.info else "no backup yet")
         return None, error
+
+    async def recovery(self, repository: str, job_pods: Iterable[Object]) -> tuple[Recovery | None, str]:
+        """How far the recovery is, as its own agent says."""
+        pod = next((p for p in job_pods if pod_ip(p) and not has_ended(p) and not is_going(p)), None)
+        if pod is None:
+            return None, "its pod has no IP address yet"
+        try:
+            found = await self._context.agents.pod((self._namespace, repository), pod_ip(pod), calls.status())
+        except AgentError as error:
+            return None, str(error)
+        return found.recovery, ""
 
     async def agent(self, repository: str, plan: Plan | None, pods: Iterable[Object]) -> tuple[Status | None, str]:
         """What the agent beside the restarted PostgreSQL says."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from controller.pods import has_ended, postgres_facts
 from controller.recovery import plan as plans
+from controller.recovery.order import server_environment
 from controller.recovery.plan import Plan, Volume
 from controller.restore import render, volume_swap, workload
 from controller.restore.facts import RestoreFacts, claims_of, is_going, owner
@@ -13,6 +14,7 @@ from controller.restore.verdict import SLOW, StepVerdict, fail, wait
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PodFacts
 from pgwarden.api.objects import Object
+from pgwarden.contract import server_facts
 
 
 def make(facts: RestoreFacts) -> Plan | StepVerdict:
@@ -80,7 +82,7 @@ def _from_pod(
         "scheduling": render.scheduling(template, pod["spec"].get("nodeName", "")),
         "security": security,
         "own_volume": not _runs_as_user(pod, known, security),
-    }
+    } | _server(facts, pod, known)
     base |= plans.claim_parts(claim)
     base["new_spec"] = _new_spec(facts, base["claim_spec"])
     if found is None:
@@ -99,6 +101,19 @@ def _from_pod(
         failed=names.free(names.failed_claim(claim["metadata"]["name"], facts.name), facts.claims),
         backup=names.free(names.restore_backup(facts.name), _backups(facts)),
     )
+
+
+def _server(facts: RestoreFacts, pod: Object, known: PodFacts) -> dict[str, Any]:
+    """The workload's own PostgreSQL, which recovers on the new volume."""
+    known_before = server_facts.of(facts.repository)
+    container: Object = next((one for one in pod["spec"]["containers"] if one["name"] == known.container), {})
+    return {
+        "image": str(container.get("image", "")),
+        "image_pull_policy": str(container.get("imagePullPolicy", "")),
+        "server_environment": server_environment(container),
+        "bin_directory": known_before.bin_dir or "",
+        "preload": list(known_before.shared_preload_libraries),
+    }
 
 
 def _new_spec(facts: RestoreFacts, like: dict[str, Any]) -> dict[str, Any]:

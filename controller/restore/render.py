@@ -1,29 +1,24 @@
-"""The claims and the Job of a Restore, and the Backup after it. Pure."""
+"""The claims and the recovery of a Restore, and the Backup after it. Pure."""
 
 from __future__ import annotations
 
-import posixpath
 from typing import Any
 
 from controller import pod_parts
+from controller.recovery import target
+from controller.recovery.order import Order, Server
 from controller.recovery.plan import Plan
-from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
-from pgwarden.contract import environment, programs
-from pgwarden.pgbackrest import commands, identity
+from pgwarden.api.target import rfc3339
+from pgwarden.pgbackrest import commands
 from pgwarden.pgbackrest.user_options import parse_options
 
-RETRIES = 3
-#: A hung Job ends at last; a large cluster is not cut off.
-DEADLINE = 7 * 24 * 3600  # seconds
 DESCRIPTION = "kubernetes.io/description"
-VOLUME_DATA = "data"
 #: The component of a claim that is ours to delete (it stands only until the swap), and of one that the user asked for.
 IN_BETWEEN, COPY = "restore", "copy"
-_SECURITY = ("fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions")
 _SCHEDULING = (
     "nodeSelector",
     "tolerations",
@@ -71,10 +66,11 @@ def user_claim(plan: Plan, namespace: str, volume: str) -> Object:
 def kept_claim(plan: Plan, namespace: str, volume: str) -> Object:
     """The old volume's. None of the user's labels: nothing that selects by them may find two claims."""
     text = (
-        f"The data of claim {plan.claim} from before Restore {plan.restore}. To undo the restore: scale "
-        f"{plan.workload_kind} {plan.workload} to 0, set the reclaim policy of both volumes to Retain, delete both "
-        f"claims, and make claim {plan.claim} again with spec.volumeName {volume} (after removing uid from the "
-        f"volume's claimRef). Delete this claim when the data is not needed any more."
+        f"The data of claim {plan.claim} from before Restore {plan.restore}. To undo the restore: kubectl pgwarden "
+        f"undo {plan.restore}, which needs the backups only. Without them: scale {plan.workload_kind} "
+        f"{plan.workload} to 0, set the reclaim policy of both volumes to Retain, delete both claims, and create "
+        f"claim {plan.claim} again with spec.volumeName {volume} (after removing uid from the volume's claimRef); "
+        f"then take a full backup. Delete this claim when you no longer need the data."
     )
     body = _kept(plan, plan.kept_claim, namespace, plan.claim_spec | {"volumeName": volume}, text)
     body["metadata"]["annotations"] |= _done_by(plan)
@@ -134,13 +130,23 @@ def backup(plan: Plan, spec: RestoreSpec, namespace: str) -> Object:
                 names.LABEL_RESTORE: plan.restore,
             },
             # A new one, though an earlier Restore of the name may have asked for the same.
-            "annotations": {names.ANNOTATION_RUN_AGAIN: plan.restore_uid} | _done_by(plan),
+            "annotations": {names.ANNOTATION_RUN_AGAIN: plan.restore_uid} | _done_by(plan) | _undone_by(plan),
         },
         "spec": wanted,
     }
 
 
-# --- the Job -------------------------------------------------------------------------------------------------------
+def _undone_by(plan: Plan) -> dict[str, str]:
+    """What an undo goes by, should the Restore be gone: the Backup takes it into the repository, on its set."""
+    told = {
+        names.ANNOTATION_TIMELINE_BEFORE: str(plan.timeline_before or ""),
+        names.ANNOTATION_LSN_BEFORE: plan.lsn_before,
+        names.ANNOTATION_STOPPED: plan.stopped,
+    }
+    return {key: value for key, value in told.items() if value}
+
+
+# --- the recovery --------------------------------------------------------------------------------------------------
 
 
 def scheduling(template: Object, node: str) -> dict[str, Any]:
@@ -161,33 +167,39 @@ def scheduling(template: Object, node: str) -> dict[str, Any]:
     return found
 
 
-def job(restore: Object, plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, settings: Settings) -> Object:
-    namespace = restore["metadata"]["namespace"]
-    pod: Object = {
-        "restartPolicy": "Never",
-        "containers": [_container(plan, spec, repo_spec, settings)],
-        "volumes": _volumes(plan, repo_spec),
-        "securityContext": _pod_security(plan),
-        "enableServiceLinks": False,
-    }
-    if plan.own_volume:
-        pod["initContainers"] = [_owner_container(plan, settings)]
-    pod |= plan.scheduling | pod_parts.service_account(repo_spec)
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {
-            "name": names.restore_job(plan.restore),
-            "namespace": namespace,
-            "labels": labels(plan),
-            "ownerReferences": [pod_parts.owner(restore)],
-        },
-        "spec": {
-            "backoffLimit": RETRIES,
-            "activeDeadlineSeconds": DEADLINE,
-            "template": {"metadata": {"labels": labels(plan)}, "spec": pod},
-        },
-    }
+def order(restore: Object, plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> Order:
+    """Of a Restore in place to the latest state, the recovery follows the old server until that has stopped."""
+    return Order(
+        job=names.restore_job(plan.restore),
+        namespace=restore["metadata"]["namespace"],
+        owner=restore,
+        labels=labels(plan),
+        repository=plan.repository,
+        repo_spec=repo_spec,
+        facts=plan.facts,
+        server=Server(
+            image=plan.image,
+            image_pull_policy=plan.image_pull_policy,
+            bin_directory=plan.bin_directory,
+            preload=tuple(plan.preload),
+            environment=tuple(plan.server_environment),
+        ),
+        claim=plan.new_claim,
+        mounts=tuple(plan.mounts),
+        uid=plan.restore_uid,
+        arguments=tuple(arguments(plan, spec, repo_spec)),
+        tablespaces=tuple(plan.tablespaces),
+        follow=follows(plan, spec),
+        target_time=rfc3339(moment) if (moment := target.wanted_time(spec)) else "",
+        scheduling=plan.scheduling,
+        security=plan.security,
+        own_volume=plan.own_volume,
+    )
+
+
+def follows(plan: Plan, spec: RestoreSpec) -> bool:
+    """Whether the recovery ends only when the old server has: to the latest state, along the newest timeline."""
+    return plan.in_place and spec.target is None and spec.target_timeline in {"", "latest"}
 
 
 def arguments(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> list[str]:
@@ -203,89 +215,3 @@ def arguments(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> list[
         options=options,
         role_arn=storages.role(repo_spec),
     )
-
-
-def volume_root(plan: Plan) -> str:
-    """The mount that the data directory is in."""
-    data = plan.facts.data_directory
-    paths = [str(mount["mountPath"]) for mount in plan.mounts]
-    holding = [p for p in paths if posixpath.commonpath([p, data]) == posixpath.normpath(p)]
-    return max(holding, key=len, default=data)
-
-
-def _container(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, settings: Settings) -> Object:
-    own = ["restore", "--pg-data", plan.facts.data_directory, "--volume-root", volume_root(plan)]
-    own += ["--uid", plan.restore_uid]
-    own += [word for folder in plan.tablespaces for word in ("--tablespace", folder)]
-    return {
-        "name": "pgbackrest",
-        "image": settings.image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "command": programs.JOB,
-        "args": [*own, "--", *arguments(plan, spec, repo_spec)],
-        "env": pod_parts.environment(environment.of_postgres(plan.repository, plan.facts), repo_spec),
-        "resources": pod_parts.resources(repo_spec),
-        "securityContext": pod_parts.container_security()
-        | {"runAsNonRoot": True, "runAsUser": plan.facts.run_as_user, "runAsGroup": plan.facts.run_as_group},
-        "volumeMounts": [
-            *_data_mounts(plan),
-            {"name": names.VOLUME_SOURCE, "mountPath": names.SOURCE_DIR, "readOnly": True},
-            {"name": names.VOLUME_CONF, "mountPath": names.CONF_DIR},
-            {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},
-            {"name": names.VOLUME_TMP, "mountPath": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
-            *identity.mounts(storages.role(repo_spec)),
-        ],
-    }
-
-
-def _owner_container(plan: Plan, settings: Settings) -> Object:
-    """Where PostgreSQL's image starts as root to take its volume, the Job has to do that too."""
-    user, group = str(plan.facts.run_as_user), str(plan.facts.run_as_group)
-    return {
-        "name": "own",
-        "image": settings.image,
-        "imagePullPolicy": settings.image_pull_policy,
-        "command": programs.JOB,
-        "args": ["own", "--path", volume_root(plan), "--uid", user, "--gid", group],
-        "resources": pod_parts.DEFAULT_RESOURCES,
-        "securityContext": {
-            "runAsUser": 0,
-            "runAsGroup": 0,
-            "runAsNonRoot": False,
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
-        },
-        "volumeMounts": _data_mounts(plan),
-    }
-
-
-def _pod_security(plan: Plan) -> Object:
-    """The user's own where the volume's ownership hangs on it; the rest as restricted Pod Security asks."""
-    kept = {key: value for key, value in plan.security.items() if key in _SECURITY}
-    return kept | {
-        "runAsUser": plan.facts.run_as_user,
-        "runAsGroup": plan.facts.run_as_group,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-
-
-def _data_mounts(plan: Plan) -> list[Object]:
-    return [dict(mount) | {"name": VOLUME_DATA} for mount in plan.mounts]
-
-
-def _volumes(plan: Plan, repo_spec: RepositorySpec) -> list[Object]:
-    """A PostgreSQL pod's view of the Repository: through the host for a local storage, else straight to S3."""
-    pod_conf = {"key": names.KEY_POD_CONF, "path": names.KEY_POD_CONF}
-    sources = [
-        {"configMap": {"name": names.host(plan.repository), "items": [pod_conf]}},
-        {"secret": {"name": names.pods(plan.repository)}},
-    ]
-    return [
-        {"name": VOLUME_DATA, "persistentVolumeClaim": {"claimName": plan.new_claim}},
-        {"name": names.VOLUME_SOURCE, "projected": {"defaultMode": 0o444, "sources": sources}},
-        {"name": names.VOLUME_CONF, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
-        {"name": names.VOLUME_WORK, "emptyDir": {}},
-        {"name": names.VOLUME_TMP, "emptyDir": {}},
-        *identity.volumes(storages.role(repo_spec)),
-    ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from controller.recovery.plan import Plan
-from controller.restore import steps_finish, steps_prepare, steps_switch
+from controller.restore import steps_finish, steps_prepare, steps_recover, steps_switch
 from controller.restore.facts import RestoreFacts
 from controller.restore.verdict import SETTLED, StepVerdict
 from controller.runtime import conditions
@@ -16,8 +16,9 @@ from pgwarden.api.objects import Object
 
 class Need(Enum):
     ALL_PODS = auto()  # every pod of the namespace, as any may use the claims; else those of the Repository
-    HOST = auto()  # `info` from the repository host: what it holds, or because PostgreSQL is about to need it
-    AGENT = auto()  # what the agent beside PostgreSQL says: whether it has recovered
+    HOST = auto()  # `info` from the repository host
+    AGENT = auto()  # what the agent beside PostgreSQL says: whether it takes writes
+    RECOVERY = auto()  # what the agent in the recovery's pod says
     MEMBERS = auto()  # the PostgresCluster that the Repository belongs to, with its instances
     BACKUP = auto()  # the Backup after the Restore
 
@@ -38,14 +39,15 @@ STEPS = {
     "Validated": _step(steps_prepare.validated, Need.ALL_PODS, Need.HOST, Need.MEMBERS),
     "Fenced": _step(steps_prepare.fenced),
     "VolumeReady": _step(steps_prepare.volume_ready),
-    "Restored": _step(steps_prepare.restored),
-    "Stopped": _step(steps_switch.stopped, Need.ALL_PODS, Need.HOST, Need.MEMBERS, in_place=True),
-    "Swapped": _step(steps_switch.swapped, Need.ALL_PODS, in_place=True),
-    "Started": _step(steps_switch.started, Need.HOST, in_place=True),
-    "Recovered": _step(steps_finish.recovered, Need.AGENT, in_place=True),
+    "Restored": _step(steps_recover.restored, Need.RECOVERY),
+    "Replayed": _step(steps_recover.replayed, Need.RECOVERY),
+    "Stopped": _step(steps_switch.stopped, Need.ALL_PODS, Need.HOST, Need.MEMBERS, Need.RECOVERY, in_place=True),
+    "Recovered": _step(steps_recover.recovered, Need.RECOVERY),
+    "Swapped": _step(steps_switch.swapped, Need.ALL_PODS, Need.MEMBERS, in_place=True),
+    "Started": _step(steps_finish.started, Need.AGENT, Need.MEMBERS, in_place=True),
     "BackedUp": _step(steps_finish.backed_up, Need.MEMBERS, Need.BACKUP, in_place=True),
 }
-_UNDOING = frozenset({Need.ALL_PODS, Need.AGENT})
+_UNDOING = frozenset({Need.ALL_PODS, Need.AGENT, Need.MEMBERS})
 
 
 def needs(restore: Object, plan: Plan | None) -> frozenset[Need]:

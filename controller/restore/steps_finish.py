@@ -1,21 +1,19 @@
-"""The steps after PostgreSQL was started on the restored volume: Recovered, BackedUp. Pure."""
+"""The steps on the restored volume: Started, BackedUp. Pure."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 
-import msgspec
-
+from controller import pods
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, proof, render, workload
-from controller.restore.facts import RestoreFacts
+from controller.restore.facts import RestoreFacts, pods_of
 from controller.restore.steps_switch import running_pod
 from controller.restore.verdict import (
     BACKUP_FAILED,
     POLL,
     SLOW,
-    Ask,
     Create,
     Delete,
     StepVerdict,
@@ -25,81 +23,87 @@ from controller.restore.verdict import (
     settled,
     wait,
 )
+from pgwarden.api import names
 from pgwarden.api.objects import Object
-from pgwarden.contract import calls
-from pgwarden.contract.status import Postgres
 
-#: PostgreSQL that ends this often does not recover: the restored data, or the target, is not what it can begin with.
+#: PostgreSQL that fails this often does not start: the restored data is not what it can begin with.
 RESTARTS = 3
-CLEAR_SECONDS = 45
+#: Seconds between looks while PostgreSQL is down.
+SOON = 0.5
 _BY_HAND = "take a full backup by hand"
 #: FATAL lines about one connection, not about the server.
 _TO_CLIENTS = re.compile(r"database system is|not yet accepting|terminating connection|authentication|does not exist")
 
 
-def recovered(facts: RestoreFacts) -> StepVerdict:
-    plan, pod = facts.planned, running_pod(facts)
-    if pod is not None:
-        broken = _crashes(pod, plan)
-        if broken:
-            return fail("RecoveryFailed", broken)
-    postgres = facts.postgres
-    if postgres.takes_writes:
-        return _finish(facts, plan, pod, postgres)
-    seen = postgres.last_replay_time or plan.last_replay
-    late = _too_late(facts, seen)
-    if late:
-        return late
-    plan = msgspec.structs.replace(plan, last_replay=seen or "")
-    if postgres.in_recovery:
-        return wait("Recovering", f"PostgreSQL replays WAL{f', now at {seen}' if seen else ''}", plan=plan, again=1.0)
-    why = postgres.error or facts.agent_error or "it has not responded yet"
-    return wait("Recovering", f"PostgreSQL is starting: {why}", plan=plan, again=1.0)
-
-
-def _finish(facts: RestoreFacts, plan: Plan, pod: Object | None, postgres: Postgres) -> StepVerdict:
-    answer = facts.cleared
-    if answer is None and pod is not None:
-        call = Ask(pod["status"]["podIP"], calls.clear_recovery(), CLEAR_SECONDS)
-        return act(call, "Recovered", "removing the recovery target from PostgreSQL's configuration")
+def started(facts: RestoreFacts) -> StepVerdict:
+    """PostgreSQL takes writes on the restored volume; of a PostgresCluster as its primary."""
+    plan = facts.planned
     found = facts.workload(plan.workload, plan.workload_kind)
-    if found is not None and workload.is_marked(plan, found):
+    if found is None:
+        text = f"{workload.title(plan)} was deleted; create it again: claim {plan.claim} has the restored volume"
+        return wait("NoWorkload", text)
+    if not workload.is_started(plan, found):
+        return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
+    pod = running_pod(facts)
+    if pod is not None and facts.postgres.takes_writes:
+        return _finish(facts, plan, found, pod)
+    broken = _crashes(pod, plan) if pod else ""
+    if broken:
+        return fail("StartFailed", broken)
+    return _too_late(facts) or _waiting(facts, pod)
+
+
+def _finish(facts: RestoreFacts, plan: Plan, found: Object, pod: Object) -> StepVerdict:
+    if workload.is_marked(plan, found):
         settling = proof.settle(facts)
         if settling:
-            return act(settling, "Recovered", "PostgreSQL has recovered: recording this on its volume")
-        text = "PostgreSQL has recovered: from here on the Restore is not rolled back"
-        return act(workload.unmark(plan, found), "Recovered", text)
-    reached = postgres.last_replay_time or plan.last_replay or "the end of the backup set"
-    timeline = postgres.timeline
-    error = answer.error if answer else None
-    left = "" if answer and answer.ok else f"; its recovery settings could not be removed: {error}"
-    text = f"PostgreSQL recovered to {reached} and is on timeline {timeline}{left}"
-    return done("Recovered", text, timeline=timeline, recoveredTo=reached)
+            return act(settling, "Started", "PostgreSQL takes writes: recording this on its volume")
+        text = "PostgreSQL takes writes: from here on the Restore is not rolled back"
+        return act(workload.unmark(plan, found), "Started", text)
+    behind = cluster_members.serving(pod) if facts.members else None
+    return behind or done("Started", f"{workload.title(plan)} runs on the restored volume and takes writes")
 
 
-def _too_late(facts: RestoreFacts, seen: str) -> StepVerdict | None:
+def _waiting(facts: RestoreFacts, pod: Object | None) -> StepVerdict:
+    title = workload.title(facts.planned)
+    if pod is None:
+        return wait("Starting", f"waiting for a pod of {title} with an IP address{_stuck(facts)}", again=SOON)
+    if names.ANNOTATION_INJECTED not in pod["metadata"].get("annotations", {}):
+        name = pod["metadata"]["name"]
+        text = f"pgwarden was not injected into pod {name}, so it does not archive; delete the pod"
+        return wait("PodNotInjected", text)
+    why = facts.postgres.error or facts.agent_error or "it has not responded yet"
+    return wait("Starting", f"PostgreSQL is starting{_stuck(facts)}: {why}", again=SOON)
+
+
+def _too_late(facts: RestoreFacts) -> StepVerdict | None:
     limit = timedelta(seconds=facts.spec.recovery_timeout_seconds)
-    if facts.since("Started") < limit:
+    if facts.since("Swapped") < limit:
         return None
-    where = f"; it replayed up to {seen}" if seen else ""
-    seconds = f"{limit.total_seconds():g} s (recoveryTimeoutSeconds)"
-    return fail("RecoveryTimeout", f"PostgreSQL did not recover within {seconds}{where}")
+    seconds = f"{limit.total_seconds():g} s (spec.recoveryTimeoutSeconds)"
+    title = workload.title(facts.planned)
+    return fail("StartTimeout", f"{title} did not take writes on the restored volume within {seconds}{_stuck(facts)}")
+
+
+def _stuck(facts: RestoreFacts) -> str:
+    stuck = pods.waiting_reason(pods_of(facts.pods, facts.planned.workload_kind, facts.planned.workload))
+    return f": {stuck}" if stuck else ""
 
 
 def _crashes(pod: Object, plan: Plan) -> str:
+    """Why PostgreSQL does not start on the restored volume. A probe that kills it is none: it goes on starting."""
     for status in pod.get("status", {}).get("containerStatuses", []):
         if status["name"] != plan.facts.container:
             continue
         ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
         said = str(ended.get("message") or "").strip()
         fatal = [line for line in said.splitlines() if "FATAL:" in line and not _TO_CLIENTS.search(line)]
-        restarts = int(status.get("restartCount", 0))
-        if fatal and ended.get("exitCode"):
-            return f"PostgreSQL ended during recovery: {fatal[-1].strip()}"
-        if restarts >= RESTARTS:
+        restarts, code = int(status.get("restartCount", 0)), ended.get("exitCode")
+        if fatal and code:
+            return f"PostgreSQL ended on the restored volume: {fatal[-1].strip()}"
+        if restarts >= RESTARTS and code:
             last = f": {said[-500:]}" if said else "; see the log of the pod's previous container"
-            code = ended.get("exitCode")
-            return f"PostgreSQL ended {restarts} times during recovery, last with exit code {code}{last}"
+            return f"PostgreSQL ended {restarts} times on the restored volume, last with exit code {code}{last}"
     return ""
 
 

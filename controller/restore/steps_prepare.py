@@ -1,19 +1,16 @@
-"""The steps before anything of the user's is touched: Validated, Fenced, VolumeReady, Restored. Pure."""
+"""The steps before anything is copied: Validated, Fenced, VolumeReady. Pure."""
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterable
 from datetime import timedelta
 
 import msgspec
 
-from controller import jobs, operations, owned, pods
+from controller import operations, pods
 from controller.recovery import target
-from controller.recovery.exit_codes import HOPELESS
 from controller.recovery.hindrance import Hindrance
-from controller.recovery.plan import Plan, Volume
-from controller.restore import planning, proof, render, volume_swap, workload
+from controller.recovery.plan import Plan
+from controller.restore import elsewhere, foretold, planning, proof, render, undone, workload
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
@@ -34,8 +31,7 @@ from pgwarden.api import names
 from pgwarden.api import target as forms
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
-from pgwarden.contract.calls import Tablespace
-from pgwarden.contract.job_result import JobResult
+from pgwarden.rules import wal_gaps
 
 FENCE_SECONDS = 60
 
@@ -51,22 +47,41 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     if facts.info is None:
         return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}")
     info = facts.stanza
+    undoing = undone.resolve(facts, info) if info else None
+    if isinstance(undoing, Hindrance):
+        return hindered(undoing)
+    facts = undone.resolved(facts, undoing)
     storage = target.storage(facts.spec, facts.repo_spec, info, facts.now)
     if isinstance(storage, Hindrance):
         return hindered(storage)
     problem = target.too_small(msgspec.structs.replace(facts.spec, storage=storage), facts.repo_spec, info)
     if problem:
         return hindered(problem)
+    behind = _behind_a_gap(facts)
+    if behind:
+        return fail("WALMissing", behind)
     plan = planning.make(facts)
     if isinstance(plan, StepVerdict):
         return plan
-    plan = msgspec.structs.replace(plan, storage=storage)
+    before = undone.newest_timeline(info) if info and plan.in_place else None
+    plan = msgspec.structs.replace(plan, storage=storage, undone=undoing, timeline_before=before or 0)
     where = f"claim {plan.claim} of {workload.title(plan)}" if plan.in_place else f"a new claim {plan.new_claim}"
-    text = f"restoring {_wanted(facts)} into {where}"
+    wanted = undone.title(undoing) if undoing else _wanted(facts)
+    text = f"restoring {wanted} into {where}"
     if storage:
         others = " and ".join(f"storage {name}" for name in target.away(facts.repo_spec, info))
         text += f", from storage {storage}" + (f"; {others} cannot be read" if others else "")
-    return done("Valid", text, plan=plan, **_names(plan))
+    told: dict[str, object] = {"timelineBefore": before} if before else {}
+    told |= foretold.status(facts, plan, info) if info else {}
+    return done("Valid", text, plan=plan, **_names(plan), **told)
+
+
+def _behind_a_gap(facts: RestoreFacts) -> str:
+    spec = facts.spec
+    target = msgspec.to_builtins(spec.target) if spec.target else None
+    asked = wal_gaps.Wanted(storage=spec.storage, set=spec.set, timeline=spec.target_timeline, target=target)
+    problem = wal_gaps.problem(facts.repository, asked)
+    return f"{_wanted(facts)} {problem}" if problem else ""
 
 
 def _wanted(facts: RestoreFacts) -> str:
@@ -99,25 +114,30 @@ def _names(plan: Plan) -> dict[str, object]:
 def fenced(facts: RestoreFacts) -> StepVerdict:
     """A target up to now is reachable only when a later transaction has been archived: one is made and waited for."""
     if facts.spec.target is not None and facts.spec.target.immediate:
-        return not_needed("not needed: the target is the end of a backup, which is archived")
+        return elsewhere.refusal(facts, None) or not_needed(
+            "not needed: the target is the end of a backup, which is archived"
+        )
     answer = facts.fenced
     if answer is None:
         pod = _primary(facts)
         if pod is None or not pod_ip(pod) or pods.has_ended(pod):
-            return _archived_only(facts, "no PostgreSQL pod is running")
+            return elsewhere.refusal(facts, None) or _archived_only(facts, "no PostgreSQL pod is running", runs=False)
         return _ask(facts, pod)
-    plan, tablespaces = facts.planned, answer.tablespaces or ()
-    elsewhere = _tablespace_elsewhere(plan, tablespaces)
-    if elsewhere:
-        return elsewhere
-    plan = msgspec.structs.replace(plan, tablespaces=_folders(tablespaces))
+    refused = elsewhere.refusal(facts, answer)
+    if refused:
+        return refused
+    plan = msgspec.structs.replace(facts.planned, tablespaces=elsewhere.folders(facts, answer))
     if answer.ok:
         ahead = target.beyond(facts.spec, answer.lsn or "")
         if ahead:
             return hindered(ahead)
         text = f"all up to {answer.time} is archived (segment {answer.wal})"
+        plan, told = undone.marked(plan, answer)
+        return done("Archived", text, plan=plan, **told)
+    if answer.last:
+        text = f"PostgreSQL does not run ({answer.error}); all that it wrote is archived, up to segment {answer.last}"
         return done("Archived", text, plan=plan)
-    return _archived_only(facts, answer.error or "")
+    return _archived_only(facts, answer.error or "", runs=not answer.unreached)
 
 
 def _ask(facts: RestoreFacts, pod: Object) -> StepVerdict:
@@ -132,40 +152,21 @@ def _ask(facts: RestoreFacts, pod: Object) -> StepVerdict:
     return act(call, "Fencing", text)
 
 
-def _folders(tablespaces: Iterable[Tablespace]) -> list[str]:
-    return [one.location for one in tablespaces if one.location.startswith("/")]
-
-
-def _tablespace_elsewhere(plan: Plan, tablespaces: Iterable[Tablespace]) -> StepVerdict | None:
-    """One volume is restored: tablespaces in folders of it come back, others would go nowhere."""
-    root = render.volume_root(plan)
-    for one in tablespaces:
-        location = posixpath.normpath(one.location)
-        # A relative one is in the data directory (allow_in_place_tablespaces).
-        if location.startswith("/") and posixpath.commonpath([root, location]) != posixpath.normpath(root):
-            return fail(
-                "TablespaceElsewhere",
-                f"tablespace {one.name} is in {location}, but a restore replaces only the volume at {root}. "
-                f"Move it into a folder of that volume (CREATE TABLESPACE there, ALTER … SET TABLESPACE), or restore "
-                f"by hand",
-            )
-    return None
-
-
 def _primary(facts: RestoreFacts) -> Object | None:
     primary = (facts.repository or {}).get("status", {}).get("primary") or facts.planned.pod
     by_name = {pod["metadata"]["name"]: pod for pod in facts.labelled_pods()}
     return by_name.get(primary) or by_name.get(facts.planned.pod)
 
 
-def _archived_only(facts: RestoreFacts, why: str) -> StepVerdict:
+def _archived_only(facts: RestoreFacts, why: str, *, runs: bool) -> StepVerdict:
+    """Of one that runs, what is not archived may have been committed before the target: it is not left out."""
     asked = facts.spec  # where all can be read, recovery finds in the others what the chosen one lacks
     if target.away(facts.repo_spec, facts.stanza):
         asked = msgspec.structs.replace(asked, storage=render.storage(facts.planned, asked))
     latest = target.archived_until(facts.repository, asked)
     until = f" (up to {forms.rfc3339(latest)} as far as is known)" if latest else ""
     moment = target.wanted_time(facts.spec)
-    if moment is not None and latest is not None and moment > latest:
+    if runs and moment is not None and latest is not None and moment > latest:
         return fail(
             "TargetNotReachable",
             f"spec.target.time: {forms.rfc3339(moment)} is not archived, and PostgreSQL could not archive it ({why}); "
@@ -200,59 +201,3 @@ def is_ours(facts: RestoreFacts, claim: Object) -> bool:
     """Whether this very Restore has made *claim*, and not an earlier one of its name."""
     made_by = claim["metadata"].get("annotations", {}).get(names.ANNOTATION_RESTORE_UID)
     return bool(made_by == facts.restore["metadata"]["uid"])
-
-
-# --- Restored ----------------------------------------------------------------------------------------------------
-
-
-def restored(facts: RestoreFacts) -> StepVerdict:
-    plan, job = facts.planned, facts.job
-    name = names.restore_job(plan.restore)
-    if facts.claims.get(plan.new_claim) is None:
-        return fail("ClaimGone", f"claim {plan.new_claim}, the target of this restore, was deleted")
-    if job is None:
-        body = render.job(facts.restore, plan, facts.spec, facts.repo_spec, facts.settings)
-        return act(Create("jobs", body), "Starting", f"starting Job {name}", job=name)
-    if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
-        return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
-    result = jobs.result(facts.job_pods)
-    hopeless = result is not None and not result.ok and result.exit_code in HOPELESS
-    ended = jobs.finished(job)
-    if ended == "Complete":
-        return _restored(facts, result)
-    if ended == "Failed" or hopeless:
-        return fail("RestoreFailed", _failure(job, result), job=name)
-    return _running(facts, job, result)
-
-
-def _restored(facts: RestoreFacts, result: JobResult | None) -> StepVerdict:
-    plan = facts.planned
-    claim = facts.claims[plan.new_claim]
-    volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
-    if volume is None or not volume_swap.is_bound(claim, volume):
-        return wait("ClaimNotBound", f"the Job has finished, but claim {plan.new_claim} is not bound yet")
-    name = volume["metadata"]["name"]
-    label = (result and result.set) or None
-    plan = msgspec.structs.replace(plan, new_volume=Volume(name=name, reclaim=volume_swap.policy(volume)))
-    seconds = f" in {result.seconds:g} s" if result else ""
-    text = f"backup set {label or 'unknown'} is on volume {name}{seconds}"
-    return done("Restored", text, plan=plan, newVolume=name, set=label)
-
-
-def _failure(job: Object, result: JobResult | None) -> str:
-    said = result.error if result else ""
-    why = jobs.failure(job) or "another attempt would fail in the same way"
-    return f"{said} ({why})" if said else f"Job {job['metadata']['name']} failed: {why}"
-
-
-def _running(facts: RestoreFacts, job: Object, result: JobResult | None) -> StepVerdict:
-    name, status = job["metadata"]["name"], job.get("status", {})
-    stuck = pods.waiting_reason(p for p in facts.job_pods if not pods.has_ended(p))
-    if stuck:
-        return wait("JobStuck", f"Job {name}: {stuck}", job=name)
-    failed = int(status.get("failed") or 0)
-    if failed:
-        said = f": {result.error}" if result and result.error else ""
-        text = f"Job {name} is on attempt {failed + 1} of {render.RETRIES + 1}; the last one failed{said}"
-        return wait("Retrying", text, job=name)
-    return wait("Running", f"Job {name} restores into claim {facts.planned.new_claim}", job=name)

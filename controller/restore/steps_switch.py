@@ -1,28 +1,30 @@
-"""The steps during which PostgreSQL is down: Stopped, Swapped, Started. Pure."""
+"""The steps that take PostgreSQL from the old volume to the new one: Stopped, Swapped. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+
+import msgspec
 
 from controller.pods import has_ended
 from controller.recovery import target
 from controller.recovery.plan import Plan, Volume
-from controller.restore import cluster_members, render, volume_swap, workload
+from controller.restore import cluster_members, render, steps_recover, volume_swap, workload
 from controller.restore.facts import RestoreFacts, claims_of, is_going, pod_ip, pods_of
-from controller.restore.verdict import Delete, StepVerdict, act, done, fail, wait
-from pgwarden.api import names
+from controller.restore.verdict import Ask, Delete, StepVerdict, act, done, fail, wait
+from controller.runtime import conditions
 from pgwarden.api.objects import Object
+from pgwarden.contract import calls
+
+CHECKPOINT_SECONDS = 60
 
 
 def stopped(facts: RestoreFacts) -> StepVerdict:
     plan = facts.planned
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
-        why = facts.info_error if not facts.info else target.without(facts.repo_spec, facts.stanza, plan.storage)
-        if why:
-            return wait("RepositoryNotReachable", f"not stopping PostgreSQL, because it could not recover: {why}")
-        changed = _changed(facts, plan) or _job_gone(facts, plan)
+        job = None if plan.recovered is None else _job_gone(facts, plan)
+        changed = _changed(facts, plan) or _out_of_reach(facts, plan) or steps_recover.broken(facts) or job
         if changed:
             return changed
         if not workload.is_marked(plan, found):
@@ -34,8 +36,38 @@ def stopped(facts: RestoreFacts) -> StepVerdict:
         change = volume_swap.protect([v for v in (plan.old_volume, plan.new_volume) if v], facts.volumes)
         if change and change.action:
             return act(change.action, "Protecting", change.message)
-    held = hold(facts, plan) or (cluster_members.release(facts, facts.members) if facts.members else None)
-    return held or done("Stopped", f"{workload.title(plan)} is scaled to 0 and its pods have ended")
+        flushed = _checkpoint(facts)
+        if flushed:
+            return flushed
+    held = hold(facts, plan)
+    if held:
+        return held
+    at = conditions.timestamp(facts.now)
+    text = f"{workload.title(plan)} is scaled to 0 and its pods have ended"
+    return done("Stopped", text, plan=msgspec.structs.replace(plan, stopped=at), stoppedTime=at)
+
+
+def _out_of_reach(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
+    """A recovery that follows takes the old server's last WAL from the archive: PostgreSQL would be down meanwhile."""
+    if plan.recovered is not None:
+        return None
+    why = facts.info_error if not facts.info else target.without(facts.repo_spec, facts.stanza, plan.storage)
+    return (
+        wait("RepositoryNotReachable", f"not stopping PostgreSQL until its last WAL can be read: {why}")
+        if why
+        else None
+    )
+
+
+def _checkpoint(facts: RestoreFacts) -> StepVerdict | None:
+    """Asked for right before PostgreSQL is stopped, which then has less to write. One that does not answer is stopped
+    all the same.
+    """
+    pod = running_pod(facts)
+    if pod is None or calls.CHECKPOINT in facts.answers:
+        return None
+    call = Ask(pod_ip(pod), calls.checkpoint(), CHECKPOINT_SECONDS)
+    return act(call, "Stopping", _scaling(facts.planned))  # in the words of what follows: one change of the status
 
 
 def _changed(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
@@ -52,18 +84,24 @@ def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """Keep the workload at zero; None when it is, and nothing uses the claims any more. One that is gone is stopped."""
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
-        text = f"scaling {workload.title(plan)} to 0 (it has {workload.replicas(found)})"
-        return act(workload.stop(plan, found), "Stopping", text)
+        return act(workload.stop(plan, found), "Stopping", _scaling(plan))
     ours = pods_of(facts.pods, plan.workload_kind, plan.workload)
     if ours:
         return wait("Stopping", f"waiting for {_names(ours)} to end", again=1.0)
-    job = _job_gone(facts, plan)
-    if job:
-        return job
-    users = [pod for pod in facts.pods if claims_of(pod) & {plan.claim, plan.new_claim, plan.kept_claim}]
+    wanted = {plan.claim, plan.kept_claim}
+    if plan.recovered is not None or plan.ending is not None:  # else the recovery on the new volume is still at work
+        job = _job_gone(facts, plan)
+        if job:
+            return job
+        wanted.add(plan.new_claim)
+    users = [pod for pod in facts.pods if claims_of(pod) & wanted]
     if users:
         return wait("ClaimInUse", f"waiting for {_names(users)}, which use the claims; delete them if they do not end")
     return None
+
+
+def _scaling(plan: Plan) -> str:
+    return f"scaling {workload.title(plan)} to 0"
 
 
 def _job_gone(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
@@ -94,7 +132,7 @@ def swapped(facts: RestoreFacts) -> StepVerdict:
     new, old = plan.new_volume.name, plan.old_volume.name
     if new not in facts.volumes:
         return fail("VolumeGone", f"PersistentVolume {new}, which was restored into, was deleted")
-    held = hold(facts, plan)
+    held = hold(facts, plan) or (cluster_members.release(facts, facts.members) if facts.members else None)
     if held:
         return held
     verdict = step(there(forward(plan, facts.namespace), facts), facts)
@@ -148,51 +186,8 @@ def _volumes(plan: Plan) -> tuple[Volume, Volume]:
     return plan.old_volume, plan.new_volume
 
 
-# --- Started -----------------------------------------------------------------------------------------------------
-
-
-def started(facts: RestoreFacts) -> StepVerdict:
-    """Scaled back, with a pod that has an address and pgBackRest."""
-    plan = facts.planned
-    found = facts.workload(plan.workload, plan.workload_kind)
-    limit = timedelta(seconds=facts.spec.recovery_timeout_seconds)
-    if facts.since("Swapped") > limit:
-        text = f"{workload.title(plan)} had no pod with an IP address within {limit.total_seconds():g} s{_stuck(facts)}"
-        return fail("StartTimeout", f"{text} (recoveryTimeoutSeconds)")
-    if found is None:
-        text = f"{workload.title(plan)} was deleted; create it again: claim {plan.claim} has the restored volume"
-        return wait("NoWorkload", text)
-    if not workload.is_started(plan, found):
-        return _start(facts, plan, found)
-    pod = running_pod(facts)
-    if pod is None:
-        text = f"waiting for a pod of {workload.title(plan)} with an IP address{_stuck(facts)}"
-        return wait("Starting", text, again=1.0)
-    if names.ANNOTATION_INJECTED not in pod["metadata"].get("annotations", {}):
-        name = pod["metadata"]["name"]
-        text = f"pgwarden was not injected into pod {name}, so it cannot recover; delete the pod"
-        return wait("PodNotInjected", text)
-    return done("Started", f"{workload.title(plan)} runs {plan.replicas} replica again, on the restored volume")
-
-
-def _start(facts: RestoreFacts, plan: Plan, found: Object) -> StepVerdict:
-    """PostgreSQL takes WAL that cannot be fetched for WAL that does not exist: it starts only when the host answers."""
-    why = facts.info_error or target.without(facts.repo_spec, facts.stanza, plan.storage)
-    if why:
-        return wait("RepositoryNotReachable", f"not starting PostgreSQL without its WAL: {why}")
-    return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
-
-
 def running_pod(facts: RestoreFacts) -> Object | None:
     plan = facts.planned
     pods = pods_of(facts.pods, plan.workload_kind, plan.workload)
     alive = [pod for pod in pods if not is_going(pod) and not has_ended(pod) and pod_ip(pod)]
     return alive[0] if alive else None
-
-
-def _stuck(facts: RestoreFacts) -> str:
-    for pod in pods_of(facts.pods, facts.planned.workload_kind, facts.planned.workload):
-        for condition in pod.get("status", {}).get("conditions", []):
-            if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return f": {condition.get('message', '')}"
-    return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from controller import owned
 from controller.recovery.plan import Plan
-from controller.restore import proof, steps_prepare, steps_switch, volume_swap, workload
+from controller.restore import cluster_members, proof, steps_prepare, steps_switch, volume_swap, workload
 from controller.restore.facts import RestoreFacts, is_going
 from controller.restore.verdict import SLOW, Delete, StepVerdict, act, done, wait
 from pgwarden.api.objects import Object
@@ -100,6 +100,9 @@ def put_back(facts: RestoreFacts, plan: Plan) -> StepVerdict:
 
 
 def give_up(facts: RestoreFacts, plan: Plan) -> StepVerdict:
+    up = _up(facts, plan)
+    if up:
+        return up
     planned = [volume for volume in (plan.old_volume, plan.new_volume) if volume]
     change = volume_swap.give_policies_back(planned, facts.volumes)
     if change and change.action:
@@ -120,11 +123,20 @@ def _start(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     found = facts.workload(plan.workload, plan.workload_kind) if plan.in_place else None
     if found is None or not workload.is_marked(plan, found):
         return None
-    text = f"scaling {workload.title(plan)} to {plan.replicas}"
-    if not workload.is_started(plan, found):
-        return act(workload.start(plan, found), "Starting", text)
+    up = _up(facts, plan)
+    if up:
+        return up
     settling = proof.settle(facts)
     return act(settling or workload.unmark(plan, found), "Starting", f"{workload.title(plan)} is unchanged")
+
+
+def _up(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
+    """The workload that we stopped, scaled back; None where it is."""
+    found = facts.workload(plan.workload, plan.workload_kind) if plan.in_place else None
+    if found is None or not workload.is_marked(plan, found) or workload.is_started(plan, found):
+        return None
+    told = cluster_members.take_back(facts, facts.members) if facts.members else None
+    return told or act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
 
 
 def _is_ours(facts: RestoreFacts, plan: Plan, claim: Object) -> bool:

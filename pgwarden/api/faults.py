@@ -33,6 +33,7 @@ class Waits(StrEnum):
     SOURCE_MISSING = "SourceMissing"
     SOURCE_UNSUITABLE = "SourceUnsuitable"
     NOT_ALLOWED = "NotAllowed"
+    NOTHING_TO_UNDO = "NothingToUndo"
 
 
 class Fault(msgspec.Struct, frozen=True, order=False):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pgwarden.api import postgres_majors
+from pgwarden.api import archive_timeout, postgres_majors
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -76,7 +76,14 @@ class RepositorySpec(Model, frozen=True, kw_only=True):
     resources: dict[str, Any] | None = None  # of the host and of backup and restore Jobs
     sidecar_resources: dict[str, Any] | None = None
     service_account_name: str = ""
+    archive_timeout: str = archive_timeout.DEFAULT  # of PostgreSQL, where the user has not set it; off: left alone
     cloneable_from: list[str] = []  # namespaces besides its own; "*" is all
+    on_existing_backups: str = "Refuse"  # Refuse | Recover: a new PostgreSQL over what an earlier one has left there
+
+    @property
+    def recovers(self) -> bool:
+        """Whether a new PostgreSQL begins with what an earlier one has left in the repository."""
+        return self.on_existing_backups == "Recover"
 
     @property
     def storages(self) -> tuple[str, ...]:
@@ -129,6 +136,7 @@ class NewVolume(Model, frozen=True, kw_only=True):
 
 class RestoreSpec(Model, frozen=True, kw_only=True):
     repository: str
+    undo: str = ""  # name of the Restore whose state before is brought back; instead of target, set, target_timeline
     target: RestoreTarget | None = None
     target_timeline: str = ""
     set: str = ""
@@ -137,7 +145,7 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     volume_claim: str = ""  # restore into a new PVC of this name and touch nothing else
     new_volume: NewVolume | None = None
     keep_old_volume: bool = True
-    recovery_timeout_seconds: int = 3600
+    recovery_timeout_seconds: int = 3600  # of standstill; the one field that may be changed
     reenable_autofail: bool = False
 
 
@@ -183,6 +191,7 @@ class PostgresClusterSpec(Model, frozen=True, kw_only=True):
     parameters: dict[str, str | int] = {}
     autofail: bool = True
     synchronous: bool = False
+    deletion_protection: bool = True  # whether the webhook refuses to have it deleted
     data_source: DataSource | None = None
     repository: dict[str, Any] = {}  # a Repository's spec without `postgres`, handed on as it is
 

@@ -51,6 +51,9 @@ ANNOTATION_RECLAIM = f"{GROUP}/reclaim-policy"
 #: On the PersistentVolume that a Restore has restored into: that Restore's uid, once it has recovered or is undone.
 #: Users cannot write there, and bring the Restore's mark back on the workload (`kubectl rollout undo`): that is over.
 ANNOTATION_SETTLED_BY = f"{GROUP}/settled-by"
+#: On Patroni's CLUSTER-config while its `initialize` is that of a restored cluster: `UID/IDENTIFIER`, the Restore that
+#: wrote it and the system identifier before, which returns where that Restore is undone.
+ANNOTATION_INITIALIZED_BEFORE = f"{GROUP}/initialized-before"
 #: Set on a claim while a Restore waits until it is bound: when the binder was last reminded of it.
 ANNOTATION_NUDGED = f"{GROUP}/nudged"
 #: On a claim that a Restore has made: the uid of that Restore.
@@ -59,6 +62,10 @@ ANNOTATION_RESTORE_UID = f"{GROUP}/restore-uid"
 ANNOTATION_DELETE_IN_USE = f"{GROUP}/delete-in-use"
 #: Set on a Backup made by a schedule: the time it was due, RFC 3339.
 ANNOTATION_DUE = f"{GROUP}/due"
+#: On the volume claim of a PostgresCluster's first instance, to `own-repository`: it begins with what an earlier
+#: cluster has left in the cluster's own Repository.
+ANNOTATION_ORIGIN = f"{GROUP}/origin"
+ORIGIN_OWN = "own-repository"
 #: On an instance's pod template: hash of all that takes a new pod to come into force.
 ANNOTATION_TEMPLATE = f"{GROUP}/template"
 #: On an instance's pod template: raised to restart it for parameters that need that.
@@ -70,6 +77,11 @@ ANNOTATION_DONE = f"{GROUP}/done"
 ANNOTATION_RUN_AGAIN = f"{GROUP}/run-again"
 #: On what a Restore leaves behind (its Backup, the claim it keeps): api.records.order_of that Restore.
 ANNOTATION_RESTORE_ORDER = f"{GROUP}/restore-order"
+#: On the Backup after a Restore: the timeline and the WAL position that PostgreSQL was on before it, and when it was
+#: stopped (RFC 3339).
+ANNOTATION_TIMELINE_BEFORE = f"{GROUP}/timeline-before"
+ANNOTATION_LSN_BEFORE = f"{GROUP}/lsn-before"
+ANNOTATION_STOPPED = f"{GROUP}/stopped"
 #: Finalizer on a Backup with deletionPolicy Delete: its set is expired before the object goes.
 FINALIZER_EXPIRE = f"{GROUP}/expire"
 #: pgBackRest's own annotations on a backup set: uid and name of the Backup object that asked for it, and what it asked
@@ -77,9 +89,15 @@ FINALIZER_EXPIRE = f"{GROUP}/expire"
 PGBACKREST_ANNOTATION_UID = "pgwarden-uid"
 PGBACKREST_ANNOTATION_NAME = "pgwarden-name"
 PGBACKREST_ANNOTATION_ORDER = "pgwarden-order"
+#: NAMESPACE/NAME of the Repository that the set was made for: whose data it is, said where the bucket is all there is.
+PGBACKREST_ANNOTATION_REPOSITORY = "pgwarden-repository"
+PGBACKREST_ANNOTATION_SERVER = "pgwarden-server"
 PGBACKREST_ANNOTATION_RESTORE_UID = "pgwarden-restore-uid"
 PGBACKREST_ANNOTATION_RESTORE = "pgwarden-restore"
 PGBACKREST_ANNOTATION_RESTORE_ORDER = "pgwarden-restore-order"
+PGBACKREST_ANNOTATION_TIMELINE_BEFORE = "pgwarden-timeline-before"
+PGBACKREST_ANNOTATION_LSN_BEFORE = "pgwarden-lsn-before"
+PGBACKREST_ANNOTATION_STOPPED = "pgwarden-stopped"
 
 # --- in a PostgreSQL pod, a repository host and a Job: the same paths everywhere -----------------------------
 TOOLS_DIR = "/pgwarden/tools"  # self-contained pgBackRest; its interpreter and rpath point here
@@ -187,6 +205,11 @@ def restore_backup(restore: str) -> str:
     return f"{short(restore, 50)}-after"
 
 
+def takeover(repository: str, born: int) -> str:
+    """The Restore by which a Repository brings its data back over a new server, initialised at that Unix second."""
+    return f"{short(repository, 34)}-recovery-{born:08x}"
+
+
 def restored_claim(restore: str) -> str:
     """The claim a restore Job writes into, before it takes the old claim's name."""
     return f"{short(restore, 50)}-restored"
@@ -287,6 +310,21 @@ def first_backup_attempt(cluster: str, backup: str) -> int:
     prefix, number = f"{cluster}-first-", backup.removeprefix(f"{cluster}-first-")
     told = backup.startswith(prefix) and number.isascii() and number.isdecimal() and len(number) < 10
     return int(number) if told and number[0] != "0" else 0
+
+
+def gap_backup(repository: str, segment: str, attempt: int = 1) -> str:
+    """That begins a new recovery window after *segment*, the first that is missing."""
+    name = f"{repository}-after-{segment.lower()}"
+    return name if attempt == 1 else f"{name}-{attempt}"
+
+
+def gap_backup_attempt(repository: str, segment: str, backup: str) -> int:
+    """Which attempt at that has the name; 0 where it is none."""
+    first = gap_backup(repository, segment)
+    if backup == first:
+        return 1
+    number = backup.removeprefix(f"{first}-") if backup.startswith(f"{first}-") else ""
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 and number[0] != "0" else 0
 
 
 def host_dns(repository: str, namespace: str) -> str:

@@ -64,6 +64,9 @@ class Mark(Model, frozen=True, kw_only=True):
     new_claim: Short = ""
     kept_claim: Short = ""
     backup: Short = ""
+    timeline_before: Number | None = None
+    lsn_before: Short = ""
+    stopped_time: Time = ""
 
     def __post_init__(self) -> None:
         check_times(self)
@@ -76,7 +79,10 @@ class Mark(Model, frozen=True, kw_only=True):
 STATUS = (
     *("startTime", "completionTime", "type", "label", "storage", "repo"),
     *("set", "timeline", "recoveredTo", "claim", "newClaim", "keptClaim", "backup"),
+    *("timelineBefore", "lsnBefore", "stoppedTime"),
 )
+#: Fields of a spec that are no part of what is asked for: they may be changed, or say what is done at deletion.
+_ASIDE = ("deletionPolicy", "recoveryTimeoutSeconds")
 
 
 def _text(obj: Any, *path: str) -> str:
@@ -99,12 +105,22 @@ def mark_of(obj: Any) -> Mark | None:
 def order_of(obj: Any) -> str:
     """What is asked for: a hash of the spec and, after a dot, one of the word to do it again where there is one.
 
-    Defaults, and what is done at deletion, change nothing of it.
+    Defaults, what is done at deletion, and what may be changed meanwhile change nothing of it.
     """
+    return _order(obj, _ASIDE)
+
+
+def was_done(obj: Any, done: str) -> bool:
+    """Whether *obj* asks for what was done by the order *done*. In version 0.1 a timeout was part of an order."""
+    return repeats(order_of(obj), done) or repeats(_order(obj, _ASIDE[:1]), done)
+
+
+def _order(obj: Any, aside: tuple[str, ...]) -> str:
     spec: Any = obj.get("spec")
     try:
         spec = _without_defaults(msgspec.convert(spec, _SPECS[obj["kind"]]))
-        spec.pop("deletionPolicy", None)
+        for field in aside:
+            spec.pop(field, None)
     except msgspec.ValidationError:
         pass  # it kept no rule, and is over by that: as it is written
     told = msgspec.json.encode([obj["kind"], spec], order="deterministic")

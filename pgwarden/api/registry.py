@@ -100,6 +100,7 @@ KINDS: tuple[Kind, ...] = (
         short_name="pgc",
         word="cluster",
         spec=PostgresClusterSpec,
+        guards_deletion=True,
         explained_in=("message",),
     ),
 )

@@ -112,11 +112,22 @@ async def delete(args: argparse.Namespace, terminal: Terminal) -> int:
         operations = await _operations(session, args.cluster)
         for line in cluster_data_loss.of_deletion(there, repository, operations, datetime.now(UTC)):
             terminal.note(line)
+        protected = get(there, bool, "spec", "deletionProtection") is True
+        if protected and args.yes and not args.lift_protection and not args.dry_run:
+            # Whoever types the name means this cluster; a script may have met another one than it was written for.
+            raise CliError(
+                f"PostgresCluster {args.cluster} has deletionProtection, which --yes does not lift; "
+                "add --lift-protection, or answer the question instead of --yes",
+                code=UNABLE,
+            )
         if args.dry_run:
             terminal.note("dry run: nothing was deleted")
             return OK
         sure(args, terminal, f"Type the cluster's name ({args.cluster}) to continue: ", args.cluster)
         path = paths.of(_PLURAL, session.namespace, args.cluster)
+        if protected:
+            change = {"metadata": {"uid": there["metadata"]["uid"]}, "spec": {"deletionProtection": False}}
+            await session.client.merge(path, change)
         gone = await session.client.delete(path, uid=there["metadata"]["uid"])
         terminal.say(f"PostgresCluster {args.cluster} {'deleted' if gone else 'was already deleted'}")
     return OK

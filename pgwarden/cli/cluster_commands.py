@@ -95,5 +95,9 @@ DELETE = Command(
     "delete a cluster and its data; its backups stay",
     "pgwarden.cli.cluster:delete",
     (_CLUSTER,),
-    (YES, Option(("--dry-run",), "delete nothing; say what would be deleted", switch=True, default=False)),
+    (
+        YES,
+        Option(("--lift-protection",), "with --yes: also where deletionProtection is on", switch=True, default=False),
+        Option(("--dry-run",), "delete nothing; say what would be deleted", switch=True, default=False),
+    ),
 )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from pgwarden.cli import cluster_commands, repository_commands
-from pgwarden.cli.shared_options import DRY_RUN, OUTPUT, RECOVERY_POINT, TIMEOUT, YES
+from pgwarden.cli import cluster_commands, repository_commands, restore_commands
+from pgwarden.cli.shared_options import DRY_RUN, NAME, OUTPUT, REPOSITORY, SOURCE, WAITING, YES
 from pgwarden.cli.spec import Argument, Command, Option
-from pgwarden.storages import NAMES, REGISTER
+from pgwarden.storages import REGISTER
 
 TYPES = ("full", "diff", "incr")
 
@@ -18,26 +16,14 @@ GLOBAL = (
     Option(("--context",), "context of the kubeconfig; default is its current one", "NAME"),
     Option(("--ascii",), "draw with ASCII characters only", switch=True),
 )
-_REPOSITORY = Argument("repository", "name of the Repository", names="repositories")
-_STORAGE = Option(
-    ("--pgbackrest-storage-type",),
-    "which storage of the Repository; default is its first",
-    choices=NAMES,
-    known_as=("--storage", "--storage-type", "--repo"),
-)
-_NAME = Option(("--name",), "name of the new resource; default is derived from the Repository's", "NAME")
 _LISTED = Option(("-o", "--output"), "print the resources", choices=("yaml", "json"))
-_WAITING = (
-    Option(("-w", "--wait"), "watch until it is over; Ctrl-C only stops watching", switch=True),
-    TIMEOUT,
-)
 _TYPE = Option(
     ("--pgbackrest-backup-type",),
     "type of backup; default is incr",
     choices=TYPES,
     known_as=("--type", "--backup-type"),
 )
-_MAKING = (_NAME, DRY_RUN, OUTPUT)
+_MAKING = (NAME, DRY_RUN, OUTPUT)
 _KNOWN = Option(("--repository",), "assume that this Repository exists; repeatable", "NAME", many=True, default=())
 _OPERATOR = tuple(
     Option((f"--default-{storage.name}-{field}",), f"the chart's value {storage.name}.{field}", "TEXT")
@@ -55,43 +41,21 @@ _BACKUP = Command(
     ("backup",),
     "take a backup now",
     "pgwarden.cli.operate:backup",
-    (_REPOSITORY,),
+    (REPOSITORY,),
     (
         Option(("--backup-opts",), 'pgBackRest options, such as "--type=full --repo1-retention-full=7"', "OPTIONS"),
         _TYPE,
-        _STORAGE,
+        SOURCE,
         *_MAKING,
-        *_WAITING,
+        *WAITING,
     ),
     ('backup hippo --backup-opts="--type=full --repo1-retention-full=7" --wait',),
-)
-_RESTORE = Command(
-    ("restore",),
-    "restore PostgreSQL to the latest WAL or to a target; shows what is lost and asks",
-    "pgwarden.cli.operate:restore",
-    (_REPOSITORY,),
-    (
-        *RECOVERY_POINT,
-        Option(
-            ("--backup-opts",),
-            "pgBackRest options, such as --db-include=NAME",
-            "OPTIONS",
-            known_as=("--restore-opts", "--opts"),
-        ),
-        Option(("--volume-claim",), "restore into a new PersistentVolumeClaim; change nothing that exists", "NAME"),
-        Option(("--delete-old-volume",), "delete the replaced volume when the restore has succeeded", switch=True),
-        replace(_STORAGE, help="which storage to restore from; default is the first that reaches the target"),
-        YES,
-        *_MAKING,
-        *_WAITING,
-    ),
-    ('restore hippo --pitr-target="2026-11-23 10:00:00+00"', "restore hippo --volume-claim=look-at-this"),
 )
 _CREATE_SCHEDULE = Command(
     ("create", "schedule"),
     "take backups on a schedule",
     "pgwarden.cli.operate:create_schedule",
-    (_REPOSITORY,),
+    (REPOSITORY,),
     (
         Option(("--schedule",), 'cron expression, such as "0 1 * * *"', "CRON", required=True),
         Option(
@@ -114,7 +78,7 @@ _CREATE_SCHEDULE = Command(
             known_as=("--time-zone", "--tz"),
         ),
         Option(("--suspend",), "create it suspended", switch=True),
-        _STORAGE,
+        SOURCE,
         *_MAKING,
     ),
     (_CREATE_EXAMPLE,),
@@ -161,7 +125,8 @@ def _show_one(word: str, summary: str, names: str, *options: Option) -> Command:
 COMMANDS = (
     repository_commands.PROTECT,
     _BACKUP,
-    _RESTORE,
+    restore_commands.RESTORE,
+    restore_commands.UNDO,
     repository_commands.CREATE,
     cluster_commands.CREATE,
     _CREATE_SCHEDULE,
@@ -178,11 +143,11 @@ COMMANDS = (
             ("--expire-set",), "also expire the backup set and those that depend on it (deletionPolicy)", switch=True
         ),
     ),
-    _show("backup", "list backups and draw what can be recovered", "repositories", *_WAITING),
-    _show_one("cluster", "list PostgresClusters with their instances", "postgresclusters", *_WAITING),
+    _show("backup", "list backups and draw what can be recovered", "repositories", *WAITING),
+    _show_one("cluster", "list PostgresClusters with their instances", "postgresclusters", *WAITING),
     _show("schedule", "list schedules with their last and next runs", "repositories"),
     _show_one("repository", "list Repositories with their conditions", "repositories"),
-    _show("restore", "list restores and how far they are", "repositories", *_WAITING),
+    _show("restore", "list restores and how far they are", "repositories", *WAITING),
     Command(
         ("status",),
         "show what is protected, since when, and what is wrong; exit code 1 if anything is",

@@ -1,14 +1,13 @@
-"""backup, restore and create schedule: each creates its resource."""
+"""backup and create schedule: each creates its resource. And what all commands that create one ask."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
 
-from pgwarden.api.objects import Object
-from pgwarden.cli import data_loss, resources
+from pgwarden.cli import resources
 from pgwarden.cli.errors import UNABLE, WRONG, CliError
-from pgwarden.cli.session import Session, known_namespace
+from pgwarden.cli.session import known_namespace
 from pgwarden.cli.submit import submit
 from pgwarden.cli.terminal import Terminal
 
@@ -21,21 +20,6 @@ async def backup(args: argparse.Namespace, terminal: Terminal) -> int:
 async def create_schedule(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
     return await submit(args, terminal, resources.schedule(args))
-
-
-async def restore(args: argparse.Namespace, terminal: Terminal) -> int:
-    settle(args)
-
-    async def confirm(session: Session, obj: Object) -> None:
-        if args.volume_claim:
-            return  # nothing that exists is touched
-        repository = await session.repository(args.repository)
-        cluster = await session.find("postgresclusters", args.repository)
-        for line in data_loss.of_restore(obj, repository, datetime.now(UTC), cluster):
-            terminal.note(line)
-        sure(args, terminal, f"Type the Repository's name ({args.repository}) to continue: ", args.repository)
-
-    return await submit(args, terminal, resources.restore(args, datetime.now(UTC)), confirm)
 
 
 def sure(args: argparse.Namespace, terminal: Terminal, question: str, answer: str) -> None:

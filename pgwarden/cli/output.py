@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
 
 from pgwarden.api.objects import Object
+from pgwarden.api.wording import clock, count, span
+
+__all__ = ["as_json", "as_yaml", "clock", "count", "formatted", "listed", "moment", "row", "span", "table"]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -60,11 +63,6 @@ def row(head: str, *texts: str) -> list[str]:
     return [f"  {head:<13}{text}" for head, text in zip(heads, filter(None, texts), strict=False)]
 
 
-def count(number: int, noun: str) -> str:
-    """1 backup, 2 backups."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def moment(text: Any) -> datetime | None:
     """A time of the API server; None where there is none, or something else."""
     try:
@@ -74,19 +72,3 @@ def moment(text: Any) -> datetime | None:
     if parsed is None:
         return None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-
-
-def clock(time: datetime | None) -> str:
-    """2026-11-23 10:00:00Z: as PostgreSQL writes it, and as --pitr-target takes it."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z" if time else ""
-
-
-def span(length: timedelta) -> str:
-    """The two largest units: 18 d 23 h, 3 min 5 s."""
-    seconds = max(0, int(length.total_seconds()))
-    parts = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        parts.append((count, unit))
-    first = next((n for n, (count, _) in enumerate(parts) if count), len(parts) - 1)
-    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"

@@ -46,15 +46,37 @@ def restore(args: argparse.Namespace, now: datetime) -> Object:
     ):
         if value:
             spec[field] = value
+    spec |= _in_place(args) | _given(args, options)
+    return _resource("Restore", args, args.name or _stamped(args.repository, now), spec)
+
+
+def undo(args: argparse.Namespace) -> Object:
+    options = _options("--backup-opts", args.backup_opts, "restore", "Restore")
+    spec = {"undo": args.restore} | _in_place(args) | _given(args, options)
+    return _resource("Restore", args, args.name or f"{names.short(args.restore, 55)}-undo", spec)
+
+
+def _in_place(args: argparse.Namespace) -> Object:
+    """What a Restore may be told, whichever point it goes to."""
+    volume = {"storageClassName": args.storage_class, "size": args.pvc_size}
+    wanted = {key: value for key, value in volume.items() if value}
+    spec: Object = {"newVolume": wanted} if wanted else {}
     if args.delete_old_volume:
         spec["keepOldVolume"] = False
-    return _resource("Restore", args, args.name or _stamped(args.repository, now), spec | _given(args, options))
+    if args.reenable_autofail:
+        spec["reenableAutofail"] = True
+    if args.recovery_timeout is not None:
+        spec["recoveryTimeoutSeconds"] = args.recovery_timeout
+    return spec
 
 
 def renamed(obj: Object, number: int) -> Object:
     """The same under the next name, where somebody made one in the same second."""
-    name = f"{obj['metadata']['name']}-{number}"
-    return obj | {"metadata": obj["metadata"] | {"name": name}}
+    return obj | {"metadata": obj["metadata"] | {"name": numbered(obj["metadata"]["name"], number)}}
+
+
+def numbered(name: str, number: int) -> str:
+    return f"{names.short(name, 60)}-{number}"
 
 
 def _resource(kind: str, args: argparse.Namespace, name: str, spec: Object) -> Object:

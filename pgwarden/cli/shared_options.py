@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgwarden.cli.spec import Option
+from pgwarden.cli.spec import Argument, Option
 from pgwarden.storages import DEFAULT, NAMES, REGISTER, TYPES
 
 YES = Option(("-y", "--yes"), "do not ask", switch=True)
@@ -25,6 +25,17 @@ DRY_RUN = Option(
 OUTPUT = Option(("-o", "--output"), "print the resource", choices=("yaml", "json", "name"))
 TIMEOUT = Option(
     ("--timeout",), "with --wait: stop watching after this many seconds", "SECONDS", number=True, default=0
+)
+REPOSITORY = Argument("repository", "name of the Repository", names="repositories")
+NAME = Option(("--name",), "name of the new resource; default is derived from the Repository's", "NAME")
+#: Of what ends: Backups and Restores.
+WAITING = (Option(("-w", "--wait"), "watch until it is over; Ctrl-C only stops watching", switch=True), TIMEOUT)
+#: One storage of a Repository that is there.
+SOURCE = Option(
+    ("--pgbackrest-storage-type",),
+    "which storage of the Repository; default is its first",
+    choices=NAMES,
+    known_as=("--storage", "--storage-type", "--repo"),
 )
 #: Where a new Repository keeps WAL and backups: of `protect`, `create repository`, `create cluster` and `clone`.
 STORAGE = (

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import size
 from pgwarden.api.reading import condition, get, objects
 from pgwarden.api.registry import BY_WORD
-from pgwarden.cli import missed_runs, output, show_cluster, wait, window
+from pgwarden.cli import missed_runs, output, show_cluster, show_restore, wait, window
 from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.output import clock, moment
 from pgwarden.cli.session import Session, connect, names_of
@@ -115,6 +114,9 @@ def _shown(backup: Object, sets: BackupSets) -> bool:
 
 def windows(repository: Object) -> list[window.Window]:
     found = []
+    parted = {
+        str(entry.get("storage")) for entry in objects(repository, "status", "recoveryWindow") if entry.get("missing")
+    }
     archiving = {"True": True, "False": False}.get(condition(repository, "Archiving"))
     for entry in objects(repository, "status", "recoveryWindow"):
         earliest, latest = moment(entry.get("earliest")), moment(entry.get("latest"))
@@ -125,7 +127,11 @@ def windows(repository: Object) -> list[window.Window]:
         marks = [window.Mark(stop, str(one.get("type"))) for one in sets.told if (stop := moment(one.get("stopTime")))]
         counts = tuple(sets.count(kind) for kind in backup_sets.TYPES)
         cut = None if sets.whole else window.Cut(*counts)
-        found.append(window.Window(storage, earliest, latest or earliest, tuple(marks), archiving, cut))
+        missing = str(entry.get("missing") or "")
+        if missing:  # what came after the gap belongs to the window after it
+            marks = [mark for mark in marks if latest is None or mark.stop <= latest]
+        marks = [mark for mark in marks if mark.stop >= earliest] if storage in parted else marks
+        found.append(window.Window(storage, earliest, latest or earliest, tuple(marks), archiving, cut, missing))
     return found
 
 
@@ -214,25 +220,8 @@ def _repositories(found: list[Object], _: list[Object], __: argparse.Namespace, 
     return lines[1:]
 
 
-def _restores(found: list[Object], _: list[Object], __: argparse.Namespace, ___: Terminal) -> list[str]:
-    rows: list[tuple[Any, ...]] = []
-    kept: list[str] = []
-    for obj in found:
-        status = obj.get("status") or {}
-        rows.append(
-            (
-                obj["metadata"]["name"],
-                get(obj, str, "spec", "repository"),
-                status.get("phase") or "Pending",
-                status.get("step"),
-                clock(moment(status.get("startTime"))),
-                clock(moment(status.get("recoveredTo"))) or status.get("recoveredTo"),
-            )
-        )
-        if status.get("keptClaim") and status["keptClaim"] not in str(status.get("message")):
-            kept.append(f"  {obj['metadata']['name']}: the old data is kept as claim {status['keptClaim']}")
-    heads = ("RESTORE", "REPOSITORY", "PHASE", "STEP", "STARTED", "RECOVERED TO")
-    return [*output.table(heads, rows), *_messages(found), *kept] if rows else []
+def _restores(found: list[Object], _: list[Object], args: argparse.Namespace, __: Terminal) -> list[str]:
+    return show_restore.lines(found, datetime.now(UTC), whole=_is_one(args, found))
 
 
 _RENDER: dict[str, Callable[[list[Object], list[Object], argparse.Namespace, Terminal], list[str]]] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from itertools import count
 
 from pgwarden import rules
 from pgwarden.api import names
@@ -19,8 +20,8 @@ from pgwarden.cli.session import Session, connect, known_namespace
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
 
-#: Asked between judgement and creation; a CliError stops there.
-Confirm = Callable[[Session, Object], Awaitable[None]]
+#: Asked between judgement and creation, with the namespace's objects of our kinds; a CliError stops there.
+Confirm = Callable[[Session, Object, Sequence[Object]], Awaitable[None]]
 DRY_RUN = " (server dry run: valid, nothing was changed)"
 _TRIES = 20  # names tried where another one was created in the same second
 
@@ -30,11 +31,11 @@ async def submit(args: argparse.Namespace, terminal: Terminal, obj: Object, conf
         _dry(args, terminal, obj)
         return OK
     async with connect(args) as session:
-        obj = obj | {"metadata": obj["metadata"] | {"namespace": session.namespace}}
         there = await session.for_rules(args.repository)
+        obj = in_namespace(obj, session.namespace, there, named=bool(args.name))
         judge(obj, Objects(there, session.namespace), terminal)
         if confirm is not None and not args.dry_run:
-            await confirm(session, obj)
+            await confirm(session, obj, there)
         made = await _create(session, args, obj)
         terminal.say(answer(made, args))
         if args.dry_run:
@@ -44,6 +45,17 @@ async def submit(args: argparse.Namespace, terminal: Terminal, obj: Object, conf
         if not args.output:
             terminal.note(look(made))
     return OK
+
+
+def in_namespace(obj: Object, namespace: str, there: Sequence[Object], *, named: bool) -> Object:
+    """*obj* in *namespace*. Unless the user has *named* it, under a name that none of its kind has: what is said of it
+    before it is made names it.
+    """
+    kind, metadata = obj["kind"], obj["metadata"] | {"namespace": namespace}
+    taken = {one["metadata"]["name"] for one in there if one["kind"] == kind}
+    numbered = (metadata["name"] if number < 2 else resources.numbered(metadata["name"], number) for number in count(1))
+    name = metadata["name"] if named or kind == "BackupSchedule" else next(one for one in numbered if one not in taken)
+    return obj | {"metadata": metadata | {"name": name}}
 
 
 def _dry(args: argparse.Namespace, terminal: Terminal, obj: Object) -> None:

@@ -14,14 +14,19 @@ from pgwarden.api import names, records
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition, objects
 from pgwarden.api.registry import BY_PLURAL
-from pgwarden.cli import output
+from pgwarden.cli import output, recovery_view
 from pgwarden.cli.errors import OK, UNABLE, WRONG
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
 from pgwarden.kube import errors, paths
 
 POLL = 1.0  # seconds between two looks
-STEPS = ("Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp")
+STEPS = (
+    *("Validated", "Fenced", "VolumeReady", "Restored", "Replayed"),
+    *("Stopped", "Recovered", "Swapped", "Started", "BackedUp"),
+)
+#: While one of these is current, the recovery itself tells how far it is.
+_RECOVERING = ("Restored", "Replayed", "Recovered")
 #: Phases that end the wait, and whether well. A change of its spec may mend a cluster that is Failed.
 _ENDS = {"Completed": True, "Failed": False}
 #: A Repository is Ready only once a labelled pod runs; before that its storage can be reached, or cannot.
@@ -108,14 +113,19 @@ async def _follow(session: Session, terminal: Terminal, plural: str, obj: Object
 
 
 def line(obj: Object, log: Log, now: datetime) -> str:
-    """`Running  1 min 5 s  step Restored (4 of 9)  37.20 %  Job hippo-restore-1 runs`."""
+    """`Running  1 min 5 s  step Restored (4 of 10)  37.20 %  Job hippo-restore-1 runs`."""
     status = obj.get("status") or {}
     began = output.moment(status.get("startTime") or obj["metadata"].get("creationTimestamp"))
     parts = [_phase(obj), output.span(now - began) if began else ""]
     step = status.get("step")
     if step:
         parts.append(f"step {step} ({STEPS.index(step) + 1} of {len(STEPS)})" if step in STEPS else f"step {step}")
-    parts.append(f"{log.percent} %" if log.percent else "")
+    found = recovery_view.of(obj) if recovery_view.is_under_way(obj) else {}
+    percent = log.percent or recovery_view.percent(found)
+    parts.append(f"{percent} %" if percent else "")
+    if found and step in _RECOVERING:
+        parts.append(recovery_view.short(found, now))
+        return "  ".join(part for part in parts if part)
     said = _said(obj)
     running = status.get("reason") in {"JobRuns", "JobStarting"} or step == "Restored"
     parts.append(log.last if running and log.last else said)

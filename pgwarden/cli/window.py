@@ -57,7 +57,9 @@ class Cut:
 
 @dataclass(frozen=True)
 class Window:
-    """What one storage can recover to. `archiving` None: not known. `cut` None: there is a mark for each set."""
+    """What one storage can recover to. `archiving` None: not known. `cut` None: there is a mark for each set. `missing`
+    is the WAL segment that ends it.
+    """
 
     storage: str
     earliest: datetime
@@ -65,6 +67,7 @@ class Window:
     marks: tuple[Mark, ...]
     archiving: bool | None = True
     cut: Cut | None = None
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def _letters(axis: _Axis, marks: Sequence[Mark]) -> str:
 
 def _line(axis: _Axis, window: Window, glyphs: Glyphs) -> str:
     first, last = axis.column(window.earliest), axis.column(window.latest)
-    after = glyphs.pending if window.archiving else glyphs.broken
+    after = glyphs.pending if window.archiving and not window.missing else glyphs.broken
     line = [" "] * first + [glyphs.covered] * (last - first + 1) + [after] * (axis.columns - last - 1)
     line[last] = glyphs.end
     for mark in window.marks:
@@ -154,7 +157,9 @@ def _legend(rows: Sequence[str], window: Window, now: datetime, width: int, glyp
     """What the signs mean, as many on a line as fit."""
     parts = [f"{kind[0].upper()} {kind}" for kind in _RANK if kind[0].upper() in rows[0]]
     parts.append(f"{glyphs.covered} recoverable")
-    if now > window.latest:
+    if window.missing:
+        parts.append(f"{glyphs.broken} from WAL segment {window.missing} on, which is missing")
+    elif now > window.latest:
         sign, word = (glyphs.pending, "not archived yet") if window.archiving else (glyphs.broken, "NOT archived")
         shown = f"{sign} " if sign in rows[1] else ""  # shorter than a column
         parts.append(f"{shown}last {span(now - window.latest)}: {word}")

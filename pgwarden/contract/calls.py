@@ -9,8 +9,10 @@ from pgwarden.contract.shape import Shape, Time
 from pgwarden.contract.status import Status
 
 #: All that is answered beside a status.
-STATUS, STANZA_CREATE, FENCE, CLEAR_RECOVERY = "status", "stanza-create", "fence", "clear-recovery"
+STATUS, STANZA_CREATE, FENCE = "status", "stanza-create", "fence"
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
+ARCHIVE_TIMEOUT = "archive-timeout"
+NEWEST_WAL = "newest-wal"
 
 
 class Reply(Shape, frozen=True, kw_only=True):
@@ -35,6 +37,16 @@ class Fenced(Reply, frozen=True, kw_only=True):
     lsn: str | None = None
     time: Time | None = None
     tablespaces: tuple[Tablespace, ...] | None = None
+    unreached: bool = False  # PostgreSQL does not answer
+    last: str | None = None  # of such a PostgreSQL: the segment up to which all is archived now
+    wal_directory: str | None = None  # where pg_wal is not in the data directory; see server_facts
+
+
+class NewestWal(Reply, frozen=True, kw_only=True):
+    """*time* is when the newest WAL came into the repository, by its storage's clock; None where it holds none."""
+
+    wal: str | None = None
+    time: Time | None = None
 
 
 Answer = TypeVar("Answer", bound=Shape)
@@ -56,9 +68,10 @@ class Call(Generic[Answer_co]):
         return "GET" if self.name == STATUS else "POST"
 
 
-def status(*, refresh: bool = False) -> Call[Status]:
-    """*refresh*: `info` is read anew; else it is ten seconds old at most."""
-    return Call(f"{STATUS}?refresh=1" if refresh else STATUS, Status)
+def status(*, refresh: bool = False, segment_size: int = 0) -> Call[Status]:
+    """*refresh*: `info` is read anew; else it is ten seconds old at most. *segment_size*: bytes of a WAL segment."""
+    asked = ["refresh=1"] * refresh + [f"segment-size={segment_size}"] * bool(segment_size)
+    return Call("?".join([STATUS, "&".join(asked)] if asked else [STATUS]), Status)
 
 
 def stanza_create() -> Call[Outcome]:
@@ -73,9 +86,9 @@ def fence(seconds: float, *, repo: int = 0, every: float = 0) -> Call[Fenced]:
     return Call(f"{FENCE}?timeout={seconds:g}{more}", Fenced)
 
 
-def clear_recovery() -> Call[Outcome]:
-    """Take a restore's target out of postgresql.auto.conf."""
-    return Call(CLEAR_RECOVERY, Outcome)
+def archive_timeout(seconds: int) -> Call[Outcome]:
+    """Set it where nobody else has, or take back (0) what was set; `output` says what was done, if anything."""
+    return Call(f"{ARCHIVE_TIMEOUT}?seconds={seconds}", Outcome)
 
 
 def checkpoint() -> Call[Outcome]:
@@ -86,3 +99,8 @@ def checkpoint() -> Call[Outcome]:
 def recovery_finish() -> Call[Outcome]:
     """Of a recovery that follows the archive: replay what is there by now, promote, and shut down."""
     return Call(RECOVERY_FINISH, Outcome)
+
+
+def newest_wal() -> Call[NewestWal]:
+    """Of a repository host: when WAL came last, of whichever storage."""
+    return Call(NEWEST_WAL, NewestWal)

@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from pgwarden.contract.archive import Archive
 from pgwarden.contract.recovery import Recovery
+from pgwarden.contract.server_facts import ServerFacts
 from pgwarden.contract.shape import Count, Shape, Time
 
 Timeline = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -58,8 +60,10 @@ class Status(Shape, frozen=True, kw_only=True):
     archive_error: str | None = None  # archive-push's own words, for three minutes after it wrote them
     info: dict[str, Any] | None = None  # the stanza's element of `pgbackrest info`; see pgbackrest.info
     info_error: str | None = None
+    archives: tuple[Archive, ...] | None = None  # of each storage that was listed
     postgres: Postgres | None = None
     archiver: Archiver | None = None
+    facts: ServerFacts | None = None  # of the PostgreSQL beside it; some minutes or an hour old
     unarchived: Count | None = None  # segments that wait in pg_wal
     relays: bool | None = None  # whether WAL goes to the storage that answers while another does not
     recovery: Recovery | None = None  # of the agent in a recovery's pod

@@ -18,6 +18,7 @@ from pgwarden.pgbackrest.user_options import ParsedOptions
 
 #: How long `info` waits for one answer of a storage. It is the probe of the condition Reachable.
 PROBE_SECONDS = 8
+_QUIETLY = (f"--io-timeout={PROBE_SECONDS}", "--log-level-console=off", "--log-level-stderr=error")
 
 
 def command_line(argv: Sequence[str], program: str = names.PGBACKREST) -> list[str]:
@@ -96,6 +97,22 @@ def info_argv(stanza: str) -> list[str]:
     return [f"--stanza={stanza}", "--output=json", f"--io-timeout={PROBE_SECONDS}", *quiet, "info"]
 
 
+def list_argv(folder: str, repo: int) -> list[str]:
+    """The files in *folder* of the repository, as JSON: name → {type, size, time}."""
+    quiet = ["--log-level-console=off", "--log-level-stderr=error"]
+    return [f"--repo={repo}", "--output=json", f"--io-timeout={PROBE_SECONDS}", *quiet, "repo-ls", folder]
+
+
+def list_archive_argv(stanza: str, repo: int, path: str) -> list[str]:
+    """Files and folders at *path* in the archive of *stanza*, with their times."""
+    return [f"--repo={repo}", "--output=json", *_QUIETLY, "repo-ls", f"archive/{stanza}/{path}"]
+
+
+def get_archive_argv(stanza: str, repo: int, path: str) -> list[str]:
+    """The content of one file there, decrypted."""
+    return [f"--repo={repo}", *_QUIETLY, "repo-get", f"archive/{stanza}/{path}"]
+
+
 def stanza_create_argv(stanza: str) -> list[str]:
     return [f"--stanza={stanza}", "stanza-create"]
 
@@ -123,8 +140,10 @@ def archive_command(stanza: str, role_arn: str = "") -> str:
     return _for_postgres(stanza, role_arn, "archive-push", '"%p"')
 
 
-def restore_command(stanza: str, role_arn: str = "") -> str:
-    return _for_postgres(stanza, role_arn, "archive-get", "%f", '"%p"')
+def restore_command(stanza: str, role_arn: str = "", data_directory: str = "") -> str:
+    """*data_directory* is where the server that calls it works, if not in the configured pg1-path."""
+    where = [f"--pg1-path={data_directory}"] if data_directory else []
+    return _for_postgres(stanza, role_arn, *where, "archive-get", "%f", '"%p"')
 
 
 def clone_restore_command(stanza: str) -> str:
@@ -141,7 +160,7 @@ def is_for_postgres(command: str) -> bool:
 _OURS = re.compile(rf"(?:{identity.ROLE}=\S+ {identity.TOKEN}=\S+ )?{re.escape(names.PGBACKREST_ARCHIVE)} ")
 
 
-def _for_postgres(stanza: str, role_arn: str, command: str, *files: str) -> str:
+def _for_postgres(stanza: str, role_arn: str, *command: str) -> str:
     variables = [f"{name}={shlex.quote(value)}" for name, value in identity.environment(role_arn).items()]
-    argv = command_line([f"--stanza={stanza}", command], names.PGBACKREST_ARCHIVE)
-    return " ".join([*variables, *argv, *files])
+    argv = command_line([f"--stanza={stanza}"], names.PGBACKREST_ARCHIVE)
+    return " ".join([*variables, *argv, *command])

@@ -36,7 +36,7 @@ def check(case: Case) -> None:
 def has_begun(cluster: Object) -> bool:
     """Whether the clone has started: from then on the state of the source does not matter."""
     said = [one.get("reason") for one in objects(cluster, "status", "conditions") if one.get("type") == "DataSource"]
-    return bool(set(said) & {"Cloning", "Cloned", "CloneFailed"})
+    return bool(set(said) & {"Cloning", "Cloned", "CloneFailed", "Recovering", "Recovered", "RecoveryFailed"})
 
 
 def allows(source: Object, namespace: str) -> bool:
@@ -62,7 +62,10 @@ def _find(case: Case, given: dict[str, Any]) -> Object | None:
     if not name:
         return None
     if (namespace, name) == (case.namespace, case.name):
-        message = "is this cluster's own Repository; name the Repository of the cluster to clone"
+        message = (
+            "is this cluster's own Repository; name the Repository of the cluster to clone, or, to begin with what its "
+            "own one holds, omit dataSource and set spec.repository.onExistingBackups to Recover"
+        )
         case.refuse(f"{FIELD}.repository", name, message, "dataSource")
         return None
     found = case.lookup.repository(namespace, name)

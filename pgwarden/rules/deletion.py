@@ -1,4 +1,4 @@
-"""What blocks the deletion of a Repository, and which sets are expired with a Backup.
+"""What blocks the deletion of a Repository or a PostgresCluster, and which sets are expired with a Backup.
 
 Only people are refused. The cluster's own cleanup (of a deleted namespace, or of an object whose owner was deleted) is
 never refused: the namespace would hang on a status that nobody updates any more.
@@ -25,9 +25,12 @@ _FINAL = ("Completed", "Failed")
 
 
 def judge(obj: Object, *, lookup: Lookup, user: str = "") -> Verdict:
-    """Of a Repository or a Backup that *user* deletes."""
-    if get(obj, str, "kind") == "Backup":
+    """Of a Repository, a PostgresCluster or a Backup that *user* deletes."""
+    kind = get(obj, str, "kind")
+    if kind == "Backup":
         return of_backup(obj, lookup=lookup, user=user)
+    if kind == "PostgresCluster":
+        return of_cluster(obj, user=user)
     return deletable(obj, lookup=lookup, user=user)
 
 
@@ -52,6 +55,19 @@ def deletable(repository: Object, *, lookup: Lookup, user: str = "") -> Verdict:
             message = f"is in use by a {kind} that has not finished; wait for it, or delete it first{_anyway(name)}"
             faults.append(Fault(f"{kind.lower()}s", _some(running), message, "in-use"))
     return Verdict(faults)
+
+
+def of_cluster(cluster: Object, *, user: str = "") -> Verdict:
+    """Refused while it is protected. One without the field is of a CRD that has none, where it could not be lifted."""
+    if user in CLEANERS or get(cluster, bool, "spec", "deletionProtection") is not True:
+        return Verdict()
+    name = get(cluster, str, "metadata", "name") or ""
+    patch = '{"spec":{"deletionProtection":false}}'
+    message = (
+        "protects it: its instances and all their data would be deleted. To delete it, lift that first: "
+        f"kubectl patch postgrescluster {name} --type=merge -p '{patch}'"
+    )
+    return Verdict([Fault("spec.deletionProtection", True, message, "deletion-protection")])
 
 
 def of_backup(backup: Object, *, lookup: Lookup, user: str = "") -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from pgwarden.api import archive_timeout
 from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
@@ -25,6 +26,7 @@ def check(case: Case) -> None:
         storage.check(case, storages, holds_backups=held)
     options = check_options(case, "repository", storages)
     _check_retention(case, options)
+    _check_archive_timeout(case)
     if case.old is not None:
         _check_change(case, case.old, storages)
     elif case.standing:
@@ -97,6 +99,12 @@ def _check_retention(case: Case, options: ParsedOptions) -> None:
             case.refuse(f"spec.retention.{kind}", case.get(int, "retention", kind), message, "retention")
     if not has_full_retention(case.obj):
         case.warn("no retention is set: backups are kept forever; set spec.retention.full")
+
+
+def _check_archive_timeout(case: Case) -> None:
+    value = case.get(str, "archiveTimeout")
+    if value is not None and archive_timeout.seconds(value) is None:
+        case.refuse("spec.archiveTimeout", value[:50], archive_timeout.FORM, "archiveTimeout")
 
 
 def _check_change(case: Case, old: Object, storages: tuple[str, ...] | None) -> None:

@@ -8,16 +8,18 @@ from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.reading import get
-from pgwarden.rules import backup_sets, restore_target
+from pgwarden.rules import backup_sets, restore_target, restore_undo
 from pgwarden.rules.common import check_options, check_storage, repository_of
 from pgwarden.storages import names_of as storages_of
 
+#: The one field of a spec that may be changed.
+MUTABLE = "recoveryTimeoutSeconds"
 _NAMED = 3  # of the newest sets, in a message
 
 
 def check(case: Case) -> None:
     if case.old is not None:
-        case.refuse("spec", None, "a Restore cannot be changed; create another Restore", "immutable")
+        _check_change(case, case.old)
         return
     if len(case.name) > 63:
         case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
@@ -25,11 +27,20 @@ def check(case: Case) -> None:
     check_storage(case, repository)
     check_options(case, "restore", storages_of(repository) if repository else None)
     restore_target.check(case, repository)
+    restore_undo.check(case)
     _check_claim(case)
     _check_size(case)
     if repository is not None:
         check_set(case, repository)
         _warn_queue(case)
+
+
+def _check_change(case: Case, old: Object) -> None:
+    """How long a recovery may stand still is seen only while it runs; all else is another Restore."""
+    before, now = get(old, dict, "spec") or {}, get(case.obj, dict, "spec") or {}
+    if {**before, MUTABLE: None} != {**now, MUTABLE: None}:
+        message = f"a Restore cannot be changed, except {MUTABLE}; create another Restore"
+        case.refuse("spec", None, message, "immutable")
 
 
 def _check_claim(case: Case) -> None:

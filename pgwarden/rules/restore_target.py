@@ -12,7 +12,7 @@ from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition, get, moment, objects
 from pgwarden.api.target import TargetError, lsn_text, parse_lsn, parse_time, rfc3339
-from pgwarden.rules import backup_sets, restore_timeline
+from pgwarden.rules import backup_sets, restore_timeline, wal_gaps
 from pgwarden.rules.backup_sets import BackupSets
 
 KINDS = ("time", "lsn", "xid", "name", "immediate")
@@ -33,6 +33,7 @@ def check(case: Case, repository: Object | None) -> None:
     sets, wanted = _sets(case, repository), _set(case)
     restore_timeline.check(case, sets, wanted, repository)
     target = case.get(dict, "target")
+    _check_gaps(case, repository, target)
     if target is None:
         return
     given = [kind for kind in KINDS if target.get(kind) is not None and target.get(kind) is not False]
@@ -48,6 +49,19 @@ def check(case: Case, repository: Object | None) -> None:
     _check_xid(case, target)
     _check_lsn(case, target, sets, wanted)
     _check_time(case, target, repository)
+
+
+def _check_gaps(case: Case, repository: Object | None, target: dict[str, Any] | None) -> None:
+    asked = wal_gaps.Wanted(
+        storage=case.get(str, "storage") or "", set=_set(case), timeline=case.get(str, "targetTimeline") or "",
+        target=target,
+    )  # fmt: skip
+    problem = wal_gaps.problem(repository, asked)
+    if problem:
+        kind = next((one for one in ("time", "lsn") if asked.given(one)), "")
+        field = f"spec.target.{kind}" if kind else "spec.target"
+        value = asked.given(kind) if kind else "the latest state"
+        case.refuse(field, str(value)[:80], problem, "window", Waits.OUTSIDE_WINDOW)
 
 
 def _check_name(case: Case, target: dict[str, Any]) -> None:

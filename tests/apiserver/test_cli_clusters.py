@@ -223,7 +223,10 @@ def test_a_deletion_wants_the_name_and_says_what_is_lost(three: Kubectl, run: Ru
     assert "EVERYTHING: there is no finished backup" in asked.stderr
     assert run("delete", "cluster", "zebra", "--dry-run").returncode == 0
     assert three.get("pgc", "zebra") is not None
-    done = run("delete", "cluster", "zebra", "--yes")
+    refused = run("delete", "cluster", "zebra", "--yes")
+    assert (refused.returncode, "add --lift-protection" in refused.stderr) == (2, True), refused.stderr
+    assert three.get("pgc", "zebra") is not None
+    done = run("delete", "cluster", "zebra", "--yes", "--lift-protection")
     assert done.stdout == "PostgresCluster zebra deleted\n", done.stderr
     assert three.get("pgc", "zebra") is None
     assert "did you mean" in run("delete", "cluster", "hipo", "--yes").stderr

@@ -60,6 +60,7 @@ NEW = [
     Refusal("timeZone", schedule("x", timeZone="Europe/Berln"), ("spec.timeZone", "Europe/Berlin")),
     Refusal("volumeClaim", restore("x", volumeClaim="hippo-pgbackrest-repo"), ("spec.volumeClaim", "the claim that holds the backups")),
     Refusal("set", restore("x", set="20200101-000000F"), ("spec.set", "no such backup", "20261101-000000F")),
+    Refusal("undo", restore("x", undo="back", target={"immediate": True}), ("spec.undo", "cannot be combined with target")),
     Refusal("target", restore("x", target={"time": "2026-11-02 10:00:00+00", "xid": "77"}), ("sets time and xid",)),
     Refusal("timeline", restore("x", target={"immediate": True}, targetTimeline="3"), ("spec.targetTimeline",)),
     Refusal("window", restore("x", target={"time": "2019-01-01 00:00:00+00"}), ("spec.target.time", "2019")),

@@ -36,6 +36,7 @@ BY_SCHEMA = [
     (schedule("x", schedule="* *"), "spec.schedule"),
     (restore("x", target={"time": "2026-11-02 10:00:00+00", "xid": "77"}), "set exactly one of time, lsn"),
     (restore("x", target={"lsn": "nowhere"}), "spec.target.lsn"),
+    (restore("x", undo="back", set="latest"), "undo cannot be combined with target, set"),
 ]
 
 
@@ -46,7 +47,10 @@ def test_the_schema_refuses_alone(bypassed: Kubectl, obj, said):
 
 CHANGED = [
     (backup("fixed", type="full"), "a Backup cannot be changed, except for its deletionPolicy; create another Backup"),
-    (restore("fixed", set="latest"), "a Restore cannot be changed; create another Restore"),
+    (
+        restore("fixed", set="latest"),
+        "a Restore cannot be changed, except recoveryTimeoutSeconds; create another Restore",
+    ),
     (repository("fixed", local={"size": "1Gi"}), "size cannot shrink, because a volume can only grow"),
     (
         repository("fixed", local={"size": "20Gi"}, encryption={"secretRef": {"name": "k"}}),
@@ -61,6 +65,12 @@ CHANGED = [
 @pytest.mark.parametrize(("obj", "said"), CHANGED, ids=[f"{o['kind']}-{said[:20]}" for o, said in CHANGED])
 def test_what_must_not_change_is_held_by_cel(bypassed: Kubectl, obj, said):
     assert said in bypassed.refused(obj)
+
+
+def test_how_long_a_recovery_may_stand_still_can_be_changed(bypassed: Kubectl):
+    bypassed.apply(restore("fixed", recoveryTimeoutSeconds=7200))
+    assert bypassed.get("pgr", "fixed")["spec"]["recoveryTimeoutSeconds"] == 7200
+    bypassed.apply(restore("fixed"))
 
 
 FAULTS = [

@@ -142,7 +142,7 @@ def test_clone_is_a_cluster_with_the_rows_of_a_moment(hippo: Cluster, run: Run, 
     assert "PostgresCluster rhino Ready" in run(*words, "--pgbackrest-pvc-size=2Gi", "--wait", seconds=300).stdout
     assert Cluster(space, "rhino").sql("SELECT count(*), sum(i) FROM copied") == "1000|500500"
     assert hippo.sql("SELECT to_regclass('copied')") == ""
-    run("delete", "cluster", "rhino", "--yes")
+    run("delete", "cluster", "rhino", "--yes", "--lift-protection")
 
 
 def test_restore_to_a_moment_loses_what_came_after_it(hippo: Cluster, run: Run):
@@ -159,6 +159,22 @@ def test_restore_to_a_moment_loses_what_came_after_it(hippo: Cluster, run: Run):
     run("update", "cluster", "hippo", "--autofail=true")
 
 
+def test_undo_brings_back_what_the_restore_lost(hippo: Cluster, run: Run, space: Kubectl):
+    """By the command; the last statement before the restore was the DROP TABLE."""
+    hippo.sql("CREATE TABLE since AS SELECT 1 AS i")
+    said = run("undo", "back", "--plan").stdout
+    assert "EVERYTHING committed since Restore back stopped PostgreSQL at " in said
+    assert run("undo", "bakc", code=1).stderr.endswith("did you mean back?\n")
+    assert space.get("pgr", "back-undo") is None  # --plan has changed nothing
+    done = run("undo", "back", "--reenable-autofail", "--yes", "--wait")
+    assert "Restore back-undo Completed" in done.stdout
+    assert hippo.sql("SELECT to_regclass('kept'), to_regclass('since')") == "|"
+    hippo.wait_ready(300)
+    assert hippo.status()["autofail"] == "on"
+    shown = run("show", "restore", "back-undo").stdout
+    assert "undoes:      Restore back" in shown
+
+
 def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
     assert "scaled from 1 to 2 instances" in run("scale", "hippo", "--replica-count=1").stdout
     assert "PostgresCluster hippo Ready" in run("show", "cluster", "hippo", "--wait").stdout
@@ -168,7 +184,7 @@ def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
 
 def test_delete_cluster_says_what_is_lost_and_leaves_the_backups(hippo: Cluster, run: Run, space: Kubectl):
     assert "Type" not in run("delete", "cluster", "hippo", code=2).stdout
-    done = run("delete", "cluster", "hippo", "--yes")
+    done = run("delete", "cluster", "hippo", "--yes", "--lift-protection")
     assert "2 instances with all data" in done.stderr
     assert "claim hippo-pgbackrest-repo and in bucket " in done.stderr
     until(lambda: space.get("deployment", "hippo-1") is None, "the instance is gone", 90)

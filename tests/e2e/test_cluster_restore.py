@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from harness import foretold
 from harness.cluster import Cluster, manifest
 from harness.kubectl import Kubectl, condition, phase
 from harness.waiting import until
 
 FINGERPRINT = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM accounts"
-UNDO = Path(__file__).resolve().parents[2] / "demo" / "undo.sh"
-ORDER = ["Fenced", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp"]
+ORDER = ["Fenced", "Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started", "BackedUp"]
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +42,10 @@ def test_a_restore_to_a_moment_in_the_seeds_order(hippo: Cluster, space: Kubectl
     )
     rows, moment = hippo.sql(FINGERPRINT), hippo.sql("SELECT clock_timestamp()")
     hippo.sql("INSERT INTO accounts VALUES (0, 'too late'); DROP TABLE accounts")
+    said = foretold.plan(space, restore("rewind", time=moment))
     space.apply(restore("rewind", time=moment))
     done = ended(space, "rewind")
+    assert foretold.differences(said, done["status"]) == []
     assert hippo.sql(FINGERPRINT) == rows
     times = [condition(done, step)["lastTransitionTime"] for step in ORDER]
     assert times == sorted(times)
@@ -84,17 +84,21 @@ def test_a_restore_after_a_failover_goes_to_the_latest_wal(hippo: Cluster, space
     assert hippo.sql(FINGERPRINT) == rows
 
 
-def test_the_kept_volume_brings_back_the_state_before_a_restore_by_one_command(hippo: Cluster, space: Kubectl):
+def test_an_undo_brings_back_the_state_before_a_restore(hippo: Cluster, space: Kubectl):
     rows, moment = hippo.sql(FINGERPRINT), hippo.sql("SELECT clock_timestamp()")
     hippo.sql("INSERT INTO accounts VALUES (-2, 'after all wanted')")
     wanted = hippo.sql(FINGERPRINT)
     space.apply(restore("wrong", time=moment))
-    done = ended(space, "wrong")
+    ended(space, "wrong")
     assert hippo.sql(FINGERPRINT) == rows
-    space.script(UNDO, space.namespace, "wrong")
+    asked = restore("right")
+    asked["spec"]["undo"] = "wrong"
+    said = foretold.plan(space, asked)
+    space.apply(asked)
+    done = ended(space, "right")
     assert hippo.sql(FINGERPRINT) == wanted
+    assert foretold.differences(said, done["status"]) == []
     claim = space.get("pvc", done["status"]["claim"])
-    assert claim["spec"]["volumeName"] == done["status"]["oldVolume"]
     assert claim["metadata"]["ownerReferences"][0]["name"] == "hippo"
     # Replicas follow it, though the archive has the timeline of the restore that was undone.
     hippo.change(autofail=True)

@@ -21,18 +21,20 @@ def test_a_restore_goes_before_the_scheduled_backups_that_wait_for_the_primary_i
     space.apply(backup("base", type="full"))
     assert space.until("pgb", "base", OVER, "ends", 180)["status"]["phase"] == "Completed"
     postgres.sql("INSERT INTO notes VALUES (5001, 'after the backup')")
-    rows, wal = postgres.rows("notes"), postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    wal = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
     until(lambda: wal in archived(space), f"{wal} is archived", 90)
+    postgres.sql("INSERT INTO notes VALUES (5002, 'in no segment that PostgreSQL has archived')")
+    rows, moment = postgres.rows("notes"), postgres.sql("SELECT clock_timestamp()")  # after the last commit of all
     lose(postgres, space)
     for name in ("nightly", "hourly"):
         space.apply(schedule(name, "*/5 * * * * *"))
     waiting = [waits(space, name) for name in ("nightly", "hourly")]
     space.run("delete", "pgbs", "nightly", "hourly")
-    space.apply(restore("rescue"))
+    space.apply(restore("rescue", {"time": moment}))
     began = time.monotonic()
     done = space.until("pgr", "rescue", OVER, "ends", 240)
     assert done["status"]["phase"] == "Completed", done["status"]["message"]
-    assert condition(done, "Fenced")["reason"] == "ArchivedOnly"
+    assert "all that it wrote is archived" in condition(done, "Fenced")["message"]
     postgres.wait_ready()
     assert postgres.rows("notes") == rows
     figure(

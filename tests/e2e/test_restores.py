@@ -46,13 +46,14 @@ def test_a_wrong_target_is_refused_before_anything_happens(postgres, space: Kube
 def test_a_target_that_is_never_reached_ends_in_a_reason_and_the_old_data_is_served(postgres: Postgres, space: Kubectl):
     postgres.sql("INSERT INTO notes VALUES (2, 'before the wrong restore')")
     rows, volume = postgres.rows("notes"), volume_of(space)
+    pod = space.get("pod", postgres.pod)["metadata"]["uid"]
     space.apply(restore("never", {"name": "no-such-restore-point"}))
     done = space.until("pgr", "never", phase("Completed", "Failed"), "ends", 300)
     assert done["status"]["phase"] == "Failed"
-    assert done["status"]["step"] == "Recovered"
-    assert "recovery ended before configured recovery target was reached" in done["status"]["message"]
+    assert (done["status"]["step"], done["status"]["reason"]) == ("Replayed", "TargetNotReached")
+    assert "no-such-restore-point" in done["status"]["message"]
     assert condition(done, "RolledBack")["status"] == "True"
-    postgres.wait_ready()
+    assert space.get("pod", postgres.pod)["metadata"]["uid"] == pod, "a recovery that fails costs no second of downtime"
     assert volume_of(space) == volume
     assert postgres.rows("notes") == rows
     postgres.sql("INSERT INTO notes VALUES (3, 'after the wrong restore')")
@@ -80,7 +81,7 @@ def test_a_restore_goes_on_after_each_death_of_the_controller(postgres: Postgres
     postgres.sql("INSERT INTO notes VALUES (6, 'undone')")
     space.apply(restore("haunted", {"time": moment}, newVolume={"storageClassName": "standard-2", "size": "5Gi"}))
     died_at = []
-    for steps in (("Restored",), ("Stopped", "Swapped"), ("Started", "Recovered"), ("BackedUp",)):
+    for steps in (("Restored",), ("Replayed", "Stopped"), ("Swapped", "Started"), ("BackedUp",)):
         at = space.until("pgr", "haunted", at_step(*steps), f"is at {' or '.join(steps)}", 240)
         kill_controller(space)
         died_at.append(at["status"]["step"])
@@ -93,7 +94,7 @@ def test_a_restore_goes_on_after_each_death_of_the_controller(postgres: Postgres
     assert (claim["storageClassName"], claim["resources"]["requests"]["storage"]) == ("standard-2", "5Gi")
     steps = [one["type"] for one in done["status"]["conditions"] if one["status"] == "True"]
     assert steps == [
-        "Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp",
+        "Validated", "Fenced", "VolumeReady", "Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started", "BackedUp",
     ]  # fmt: skip
 
 

@@ -137,3 +137,18 @@ async def test_what_each_set_takes_files_from_is_left_out_of_info(program):
     runner = program(f"print({json.dumps([{'name': 'hippo', 'backup': sets}])!r})")
     info, _ = await Repository("hippo", runner).info(refresh=True)
     assert info["backup"] == [{"label": "F"}, {"label": "F_I"}]
+
+
+async def test_the_agent_asks_pgbackrest(program):
+    archive = {"database": {"id": 1, "repo-key": 1}, "id": "18-1", "max": "0000000200000003000000AB"}
+    listed = {"0000000200000003000000AB-def.zst": {"type": "file", "size": 2, "time": 1795903551}}
+    info = json.dumps([{"name": "hippo", "archive": [archive]}])
+    runner = program(f"print({json.dumps(listed)!r} if 'repo-ls' in sys.argv else {info!r})")
+    found = await Repository("hippo", runner).newest_wal()
+    assert (found.ok, found.time) == (True, "2026-11-28T22:05:51Z")
+
+
+async def test_what_pgbackrest_says_is_the_error(program):
+    runner = program("print('ERROR: [039]: no such bucket', file=sys.stderr); sys.exit(39)")
+    found = await Repository("hippo", runner).newest_wal()
+    assert (found.ok, found.error) == (False, "ERROR: [039]: no such bucket")

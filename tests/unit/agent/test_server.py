@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from agent import server
+from agent.archives import Archives
 from agent.calls import State
 from agent.children import Children
 from agent.pgbackrest import Runner
@@ -21,6 +22,8 @@ HOST = "hippo-host"
 
 
 class FakeRepository:
+    archives = Archives("hippo", None, dict)
+
     async def info(self, *, refresh=False):
         return {"refreshed": refresh}, ""
 

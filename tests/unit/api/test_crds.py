@@ -13,6 +13,8 @@ from harness.crds import CRDS, embedded
 from pgwarden.api.names import GROUP, VERSION
 from pgwarden.api.registry import BY_NAME as KINDS
 from pgwarden.api.schema import crds, schema_faults
+from pgwarden.contract.recovery import Recovery
+from pgwarden.forecast.forecast import Forecast
 
 
 def version(kind: str) -> dict[str, Any]:
@@ -88,6 +90,16 @@ def compare(model: type[msgspec.Struct], node: dict[str, Any], path: str) -> Non
 @pytest.mark.parametrize("kind", KINDS)
 def test_fields_and_defaults_are_those_of_the_types(kind):
     compare(KINDS[kind].spec, schema(kind)["properties"]["spec"], "spec")
+
+
+TOLD = {"recovery": Recovery, "forecast": Forecast}
+
+
+@pytest.mark.parametrize("field", TOLD)
+def test_what_is_told_of_a_recovery_has_the_fields_of_its_type(field):
+    """`status.recovery` as the agent tells it, `status.forecast` as it is worked out: the API server drops others."""
+    node = schema("Restore")["properties"]["status"]["properties"][field]
+    assert set(node["properties"]) == {one.encode_name for one in msgspec.structs.fields(TOLD[field])}
 
 
 def test_the_repository_in_a_cluster_has_the_schema_of_a_repository():

@@ -31,6 +31,7 @@ def changed(obj, word="", **spec):
 
 SAME = {
     "a default that the API server wrote": (RESTORE, changed(RESTORE, keepOldVolume=True, recoveryTimeoutSeconds=3600)),
+    "how long a recovery may stand still": (RESTORE, changed(RESTORE, recoveryTimeoutSeconds=60)),
     "an empty list": (BACKUP, changed(BACKUP, options=[])),
     "what becomes of the set at its deletion": (BACKUP, changed(BACKUP, deletionPolicy="Delete")),
     "no word, done with one": (BACKUP, changed(BACKUP, "monday")),
@@ -39,6 +40,7 @@ SAME = {
 }
 OTHER = {
     "another target": (RESTORE, changed(RESTORE, target={"immediate": True})),
+    "an undo of another one": (changed(RESTORE, undo="a"), changed(RESTORE, undo="b")),
     "no target": (RESTORE, changed(RESTORE, target=None)),
     "another type": (BACKUP, changed(BACKUP, type="incr")),
     "a word, done without": (changed(BACKUP, "monday"), BACKUP),
@@ -62,6 +64,16 @@ def test_an_order_stays_the_same_from_version_to_version():
     """Sets in repositories and marks in dumps name it: a change of how it is made would let all of them run again."""
     assert records.order_of(BACKUP) == "080357cd42315ca851cf6f698f06cdb4"
     assert records.order_of(changed(RESTORE, "monday")) == "aad0d479bd90edb6b430c50d8534bd6d.d618fb157a4b382e"
+
+
+def test_what_version_0_1_did_with_a_timeout_is_known_again():
+    """There a timeout was part of the order: a Restore in Git with one must not run again after the upgrade."""
+    order = changed(RESTORE, recoveryTimeoutSeconds=60)
+    assert not records.repeats(records.order_of(order), "63eebaf049afb9973a4a3e36c2fa72bc")
+    assert records.was_done(order, "63eebaf049afb9973a4a3e36c2fa72bc")
+    assert not records.was_done(
+        changed(RESTORE, target={"immediate": True}, recoveryTimeoutSeconds=60), "63eebaf049afb9973a4a3e36c2fa72bc"
+    )
 
 
 STATUS = {

@@ -48,6 +48,7 @@ def test_controller(render):
     assert rights(rendered.one("ClusterRole", "pgwarden-controller")) == OURS | {
         "pgwarden.io/backups": READ | {"patch", "create", "delete"},
         "pgwarden.io/repositories": READ | {"patch", "create"},
+        "pgwarden.io/restores": READ | {"patch", "create"},
         **{f"pgwarden.io/{kind}/status": {"update", "patch"} for kind in KINDS},
         **{f"pgwarden.io/{kind}/finalizers": {"update"} for kind in KINDS},
         "pods": READ | {"patch"},

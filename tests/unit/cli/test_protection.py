@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from pgwarden.cli import show, status
+from pgwarden.cli import show, show_restore, status
 from pgwarden.cli.protection import judge
 from pgwarden.cli.short_messages import brief, described
 from tests.unit.cli.conftest import NOW
@@ -318,7 +318,7 @@ def test_a_quiet_server_is_told_what_is_not_archived(there, schedule):
 
 def test_sentences_stand_below_the_tables(make):
     known = {"phase": "Failed", "step": "Restored", "message": "m" * 300, "keptClaim": "data-before-r"}
-    lines = show._restores([make("Restore", "r", status=known, repository="hippo")], [], None, None)
+    lines = show_restore.lines([make("Restore", "r", status=known, repository="hippo")], NOW, whole=False)
     assert max(map(len, lines[:2])) <= 100
     assert lines[2].startswith("  r: mmm")
     assert lines[3] == "  r: the old data is kept as claim data-before-r"
@@ -332,7 +332,7 @@ def test_a_kept_claim_is_named_once_and_times_look_alike(make):
         "message": "recovered; the old data is kept as claim data-before-r",
         "keptClaim": "data-before-r",
     }
-    lines = show._restores([make("Restore", "r", status=known, repository="hippo")], [], None, None)
+    lines = show_restore.lines([make("Restore", "r", status=known, repository="hippo")], NOW, whole=False)
     assert lines[1].endswith("2026-11-28 19:52:39Z  2026-11-28 19:51:53Z")
     assert lines[2:] == ["  r: recovered; the old data is kept as claim data-before-r"]
 

@@ -174,7 +174,7 @@ def test_a_restores_line_names_its_step():
     text = wait.line(
         restore, wait.Log("37.20", "restore file base/1 (37.20%)"), datetime(2026, 11, 23, 10, 1, 5, tzinfo=UTC)
     )
-    assert text == "Running  1 min 5 s  step Restored (4 of 9)  37.20 %  restore file base/1 (37.20%)"
+    assert text == "Running  1 min 5 s  step Restored (4 of 10)  37.20 %  restore file base/1 (37.20%)"
 
 
 LOGS = {

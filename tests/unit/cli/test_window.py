@@ -1,10 +1,14 @@
 """The picture of the recovery window, line for line."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pgwarden.cli import show
 from pgwarden.cli.window import ASCII, NARROWEST, UNICODE, WIDEST, Mark, Window, picture
+from pgwarden.contract.archive import Gap
+from tests.unit.contract import produced
 
 
 def at(text):
@@ -101,3 +105,23 @@ def test_each_tick_has_its_label_below(days):
     starts = [n for n, sign in enumerate(labels) if sign != " " and (n == 0 or labels[n - 2 : n].strip() == "")]
     assert [n for n, sign in enumerate(ticks) if sign == "╵"] == starts
     assert starts
+
+
+def test_a_window_that_ends_at_missing_wal_names_the_segment():
+    marks = (Mark(at("2026-11-01T00:00:00"), "full"),)
+    segment = "00000001000000000000002A"
+    window = Window("local", at("2026-11-01T00:00:00"), at("2026-11-10T00:00:00"), marks, missing=segment)
+    rows = picture(window, at("2026-11-20T00:00:00"), 60)
+    assert "┫××××" in rows[3]
+    assert any(f"× from WAL segment {segment} on, which is missing" in row for row in rows)
+    assert not any("not archived" in row for row in rows)
+
+
+def test_each_window_of_a_parted_storage_has_its_own_backups():
+    sets = produced.chain("FI")
+    gap = Gap(missing=f"{2**64 + 5:024X}", segments=1, next=f"{2**64 + 6:024X}", until="2026-11-23T10:09:00Z")
+    found = show.windows(produced.repository([sets[0], replace(sets[1], number=20)], gaps=[gap]))
+    assert [(len(one.marks), one.marks[0].kind, one.missing) for one in found] == [
+        (1, "incr", ""),
+        (1, "full", gap.missing),
+    ]

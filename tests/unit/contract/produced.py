@@ -6,7 +6,7 @@ Every fixture that has `status.backups` is built here, so that no consumer is te
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.kinds import RepositorySpec
+from pgwarden.contract.archive import Archive, Gap
 from pgwarden.contract.status import Status
 from pgwarden.pgbackrest.info import Info, parse_info
 
@@ -171,10 +172,14 @@ def repository(
     *,
     before: Object | None = None,
     archived: datetime = NOW - timedelta(minutes=5),
+    gaps: Sequence[Gap] = (),
     **more: Any,
 ) -> Object:
-    """Repository hippo in namespace ns with the status that the controller gives it. *more* is for `document`."""
+    """Repository hippo in namespace ns with the status that the controller gives it. *gaps* are those of the first
+    storage's WAL, *more* is for `document`.
+    """
     given = facts(read(sets, storage_type, **more), storage_type, before=before, archived=archived)
+    given = replace(given, archives=(Archive(repo=1, complete=True, gaps=tuple(gaps)),))
     return given.repository | {"status": stored(report.status(given, {}))}
 
 

@@ -78,7 +78,9 @@ def test_a_jobs_result_is_read_from_its_termination_message(expired):
         (calls.fence(60), "POST", "fence?timeout=60"),
         (calls.fence(60, repo=2), "POST", "fence?timeout=60&repo=2"),
         (calls.fence(20.5, every=60.0), "POST", "fence?timeout=20.5&every=60"),
-        (calls.clear_recovery(), "POST", "clear-recovery"),
+        (calls.checkpoint(), "POST", "checkpoint"),
+        (calls.recovery_finish(), "POST", "recovery-finish"),
+        (calls.newest_wal(), "POST", "newest-wal"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -16,9 +16,10 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from controller.cluster import clone
+from controller.cluster import beginning, clone
 from controller.cluster import report as cluster_report
-from controller.cluster.decide import ClusterDecision
+from controller.cluster.actions import ClusterDecision
+from controller.recovery.hindrance import Hindrance
 from controller.repository import backups_available, metrics, report
 from pgwarden.api.schema import crds
 from pgwarden.cli import cluster_data_loss, data_loss, show
@@ -175,17 +176,19 @@ def test_who_deletes_a_cluster_reads_how_many_backup_sets_stay(there: World):
 
 
 def test_a_cluster_with_backups_has_them_and_names_the_newest(there: World):
-    found = replace(cluster_facts(), repository=there.repository)
+    found = cluster_facts()
+    store = replace(found.store, system_identifier=str(produced.SYSTEM))
+    found = replace(found, repository=there.repository, store=store)
     assert found.has_backup
     newest = max(there.sets, key=lambda one: (one.stop, one.label))
     assert cluster_report.status(found, ClusterDecision(None, ""))["lastBackup"]["label"] == newest.label
 
 
 def test_a_repository_that_holds_an_earlier_cluster_is_not_taken_for_an_empty_one(there: World):
-    conditions = [{"type": "Reachable", "status": "True"}]
-    own = there.repository | {"status": there.status | {"conditions": conditions}}
-    verdict = clone.taken(own)
-    assert verdict is not None
+    storages = there.repository["spec"]["storageType"]
+    found = replace(cluster_facts(leader=""), own=clone.Source(there.repository, produced.read(there.sets, storages)))
+    verdict = beginning.origin(found)
+    assert isinstance(verdict, Hindrance)
     assert verdict.reason == "RepositoryNotEmpty"
 
 

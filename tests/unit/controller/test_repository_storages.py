@@ -185,7 +185,7 @@ def test_the_status_has_each_storage_with_all_defaults_filled_in():
     shown = report.status(facts(info({}, {"code": 99, "message": TEXTS["badca"]})), {})["storages"]
     assert shown[0] == {
         "name": "local", "repo": 1, "type": "posix", "location": "persistentvolumeclaim/hippo-pgbackrest-repo",
-        "reachable": True, "message": "", "lastWal": "A" * 24, "ready": False,
+        "reachable": True, "message": "", "lastWal": "A" * 24, "ready": False, "systemIdentifier": "7401234567890123456",
         "backupCount": 0, "backupCounts": {"full": 0, "diff": 0, "incr": 0},
     }  # fmt: skip
     place = {"bucket": "backups", "endpoint": "s3.example:7070", "region": "us-east-1", "path": "/pgwarden/ns/hippo"}

@@ -87,8 +87,3 @@ def test_the_manifests_of_the_demo_keep_every_rule(name: str):
 def test_every_object_in_the_documents_keeps_every_rule(page: Path):
     for obj in ours(yaml_texts(page)):
         assert faults(obj) == [], obj
-
-
-def test_the_undo_in_the_documents_is_the_script_that_the_demo_names():
-    assert (ROOT / "demo" / "undo.sh").read_text(encoding="utf-8") in blocks(ROOT / "docs" / "restore.md", "sh")
-    assert "demo/undo.sh" in text(ROOT / "demo" / "__main__.py")

@@ -56,6 +56,7 @@ REPOSITORY = [
     ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {"name": ".."}}}),
     ("schema", "spec.encryption.secretRef.key", {"encryption": {"secretRef": {"name": "x", "key": "a/b"}}}),
     ("schema", "spec.postgres.port", {"postgres": {"port": 0}}),
+    *(("archiveTimeout", "spec.archiveTimeout", {"archiveTimeout": value}) for value in ("5s", "2d", "soon")),
     ("retention", "spec.retention.full", {"retention": {"fullType": "time"}}),
     ("retention", "spec.retention.full", {"retention": {"full": 7}, "options": ["--repo1-retention-full=7"]}),
     ("options", "spec.options", {"options": "--process-max=4"}),
@@ -108,6 +109,11 @@ SCHEDULE = [
 ]  # fmt: skip
 
 RESTORE = [
+    ("undo", "spec.undo", {"undo": "back", "target": {"immediate": True}}),
+    ("undo", "spec.undo", {"undo": "one"}),
+    ("undo", "spec.undo", {"undo": "aside"}),
+    ("undo", "spec.undo", {"undo": "failed"}),
+    ("undo", "spec.undo", {"undo": "running"}),
     ("immutable", "spec", ({"keepOldVolume": False}, {})),
     ("storage", "spec.storage", {"storage": "s3"}),
     *(
@@ -132,6 +138,10 @@ RESTORE = [
         for value in ("2027-01-01T00:00:00Z", "2026-10-01T00:00:00Z", "2026-11-21T00:00:00Z")
     ),
     ("window", "spec.target.time", {"set": INCR, "target": {"time": "2026-11-05T00:00:00Z"}}),
+    ("window", "spec.target", {"repository": "holed"}),
+    ("window", "spec.target", {"repository": "holed", "set": "20261123-095000F"}),
+    ("window", "spec.target.time", {"repository": "holed", "target": {"time": "2026-11-23T10:30:00Z"}}),
+    ("window", "spec.target.lsn", {"repository": "holed", "target": {"lsn": "0/6000060"}}),
     *(("timeline", "spec.targetTimeline", {"targetTimeline": value}) for value in ("0", "9", "1")),
     ("timeline", "spec.targetTimeline", {"targetTimeline": "2", "set": INCR}),
     ("timeline", "spec.targetTimeline", {"target": {"immediate": True}, "targetTimeline": "latest"}),
@@ -216,6 +226,7 @@ WARNINGS = [
     ("Restore", {"repository": "new", "set": "20261101-000000F"}, "the backups of Repository new are not known"),
     ("Restore", {"repository": "many", "set": "20261101-000000F"}, "set 20261101-000000F is not among the newest 50 of 60"),
     ("Restore", {"repository": "busy"}, "waits for Restore "),
+    ("Restore", {"undo": "bakc"}, "there is no Restore bakc of Repository hippo; did you mean back?"),
     ("PostgresCluster", {"synchronous": True}, "spec.synchronous has no effect"),
     ("PostgresCluster", source(repository="new", target={"time": "2026-11-15T10:00:00Z"}), "spec.dataSource: the recovery"),
     ("PostgresCluster", source(repository="broken"), "spec.dataSource: Repository broken is not Ready"),

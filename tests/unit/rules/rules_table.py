@@ -11,11 +11,12 @@ from typing import Any
 
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
+from pgwarden.contract.archive import Gap
 from pgwarden.injection.decide import Refuse
 from pgwarden.injection.pipeline import decision_on
 from pgwarden.injection.settings import Settings
 from pgwarden.rules import Verdict, validate
-from pgwarden.rules.deletion import deletable, of_backup
+from pgwarden.rules.deletion import deletable, judge, of_backup
 from tests.unit.contract import produced
 from tests.unit.contract.produced import chain
 from tests.unit.rules import rules_examples as examples
@@ -34,7 +35,7 @@ Row = tuple[str, Fault]  # kind and what is refused
 
 
 def world() -> Cluster:
-    """hippo, with backups on two timelines; many, with more than are listed; new, of which nothing is known; busy; and
+    """hippo, with backups on two timelines; many, with more than are listed; holed, with WAL that is missing; new, of which nothing is known; busy; and
     one that has a bucket's folder.
     """
     made = sets(timelines=(2, 3), took=timedelta(minutes=90))
@@ -42,6 +43,7 @@ def world() -> Cluster:
     return Cluster(
         build("Repository", "hippo", status=status, storageType="local", retention={"full": 7}),
         build("Repository", "many", status=produced.repository(chain("F" + "I" * 59))["status"]),
+        build("Repository", "holed", status=_holed()),
         build("Repository", "new", status={"phase": "Ready"}),
         build("Repository", "busy", status={"phase": "Ready"}),
         build("Repository", "elsewhere", namespace="apps"),
@@ -50,8 +52,26 @@ def world() -> Cluster:
         build("Repository", "broken", status={"conditions": [{"type": "Ready", "status": "False"}]}),
         build("Repository", "owner", storageType="s3", s3=examples.S3 | {"path": "/taken"}),
         build("Restore", "first", repository="busy", status={"phase": "Running"}),
+        build("Restore", "back", repository="hippo", status={"phase": "Completed"}),
+        build("Restore", "aside", repository="hippo", volumeClaim="look", status={"phase": "Completed"}),
+        build("Restore", "failed", repository="hippo", status={"phase": "Failed"}),
+        build("Restore", "running", repository="hippo", status={"phase": "Running"}),
         build("Backup", "nightly", repository="busy", status={"phase": "Running"}),
     )
+
+
+def _holed() -> dict[str, Any]:
+    """After the first of two backups, and after the second."""
+    full, incr = chain("FI")
+    found = [
+        Gap(missing=f"{number:024X}", segments=1, next=f"{number + 1:024X}", until=f"{end:%Y-%m-%dT%H:%M:%SZ}")
+        for number, end in (
+            (2**64 + 5, full.stop + timedelta(minutes=9)),
+            (2**64 + 30, incr.stop + timedelta(minutes=9)),
+        )
+    ]
+    status: dict[str, Any] = produced.repository([full, replace(incr, number=20)], gaps=found)["status"]
+    return status
 
 
 def judged(kind: str, spec: Any, name: str = "one") -> Verdict:
@@ -83,6 +103,11 @@ def refusals() -> Iterator[Row]:
         if field == "status.pods":
             repository["metadata"]["ownerReferences"] = [{"kind": "PostgresCluster", "name": name}]
             yield "Repository, deleted", the_one(deletable(repository, lookup=world()).faults, "in-use", field)
+    protected = build("PostgresCluster", "hippo", deletionProtection=True)
+    yield (
+        "PostgresCluster, deleted",
+        the_one(judge(protected, lookup=world()).faults, "deletion-protection", "spec.deletionProtection"),
+    )
     for rule, field, container, access in examples.PODS:
         yield "Pod", the_one(pod_faults(container, access), rule, field)
 

@@ -107,3 +107,21 @@ def test_a_set_whose_repository_is_gone_stays(make, cluster):
     cluster.present.clear()
     backup = make("Backup", repository="hippo", deletionPolicy="Delete", status={"label": "1F", "repo": 1})
     assert judge(backup, lookup=cluster).warnings == ["backup set 1F is kept: its Repository was deleted"]
+
+
+def test_a_protected_cluster_is_not_deleted_and_the_message_says_how_it_is(make, cluster):
+    protected = make("PostgresCluster", "rhino", deletionProtection=True)
+    (fault,) = judge(protected, lookup=cluster).faults
+    assert (fault.field, fault.value, fault.rule) == ("spec.deletionProtection", True, "deletion-protection")
+    lift = """kubectl patch postgrescluster rhino --type=merge -p '{"spec":{"deletionProtection":false}}'"""
+    assert fault.message.endswith(lift)
+
+
+@pytest.mark.parametrize("given", [{"deletionProtection": False}, {}], ids=["lifted", "of a CRD without the field"])
+def test_a_cluster_without_protection_is_deleted(make, cluster, given):
+    assert judge(make("PostgresCluster", "rhino", **given), lookup=cluster).ok
+
+
+@pytest.mark.parametrize("user", sorted(CLEANERS))
+def test_a_namespace_with_a_protected_cluster_does_not_hang(make, cluster, user):
+    assert judge(make("PostgresCluster", "rhino", deletionProtection=True), lookup=cluster, user=user).ok

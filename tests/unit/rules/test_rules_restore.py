@@ -141,7 +141,47 @@ def test_a_restore_cannot_be_changed(make, refusal):
     old = make("Restore", repository="hippo")
     new = copy.deepcopy(old)
     new["spec"]["keepOldVolume"] = False
-    assert refusal(new, old) == "spec: a Restore cannot be changed; create another Restore"
+    assert (
+        refusal(new, old) == "spec: a Restore cannot be changed, except recoveryTimeoutSeconds; create another Restore"
+    )
+
+
+@pytest.mark.parametrize("before", [{}, {"recoveryTimeoutSeconds": 60}], ids=["not given", "another one"])
+def test_how_long_its_recovery_may_stand_still_can_be_changed(make, refusal, before):
+    old = make("Restore", repository="hippo", **before)
+    assert refusal(make("Restore", repository="hippo", recoveryTimeoutSeconds=7200), old) == ""
+    assert "spec.recoveryTimeoutSeconds" in refusal(make("Restore", repository="hippo", recoveryTimeoutSeconds=1), old)
+
+
+UNDONE = {
+    "one that is completed": ({"phase": "Completed"}, {}, ""),
+    "one that failed": ({"phase": "Failed"}, {}, "failed and was rolled back"),
+    "one that is at work": ({"phase": "Running"}, {}, "is Running; wait until it is Completed"),
+    "one that waits": ({}, {}, "is Pending; wait"),
+    "one beside": ({"phase": "Completed"}, {"volumeClaim": "look"}, "filled claim look and changed nothing else"),
+}
+
+
+@pytest.mark.parametrize(("status", "spec", "said"), UNDONE.values(), ids=UNDONE)
+def test_only_a_restore_that_has_replaced_something_is_undone(make, refusal, cluster, status, spec, said):
+    cluster.present.append(make("Restore", "back", repository="hippo", status=status, **spec))
+    text = refusal(make("Restore", "undo", repository="hippo", undo="back"))
+    assert (said in text) if said else text == ""
+
+
+def test_a_restore_that_is_gone_may_be_undone_and_a_near_name_is_told(make, judge, cluster):
+    """What it left in the backup sets, the controller sees."""
+    cluster.present.append(make("Restore", "back", repository="hippo", status={"phase": "Completed"}))
+    verdict = judge(make("Restore", "undo", repository="hippo", undo="bakc"))
+    assert verdict.ok
+    assert "there is no Restore bakc of Repository hippo; did you mean back?" in verdict.warnings[0]
+
+
+@pytest.mark.parametrize("field", ["target", "set", "targetTimeline", "volumeClaim"])
+def test_an_undo_says_nothing_else_of_where_it_goes(make, refusal, field):
+    value = {"target": {"immediate": True}, "set": "latest", "targetTimeline": "2", "volumeClaim": "look"}[field]
+    text = refusal(make("Restore", "undo", repository="hippo", undo="back", **{field: value}))
+    assert f'spec.undo: "back": cannot be combined with {field}' in text
 
 
 def test_a_second_restore_is_told_what_it_waits_for(make, judge, cluster):

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pgwarden.api import registry
 from pgwarden.api.faults import Fault
 from webhook import review
 from webhook.handlers import Handlers
@@ -253,6 +254,15 @@ async def test_the_deletion_of_a_backup_is_answered_with_what_goes_with_it(setti
     body = review_of(None, operation="DELETE", old={"kind": "Backup", "metadata": {"name": "one"}}, kind=kind)
     _, answer = await _respond(body, handlers.check_kinds)
     assert (answer["response"]["allowed"], answer["response"]["warnings"]) == (True, ["set 1F is expired"])
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in registry.KINDS])
+async def test_the_kinds_whose_deletion_is_guarded_are_judged_and_no_others(settings, review_of, kind):
+    handlers = Handlers(settings, None, None, deletable=lambda *_: Verdict([Fault("spec", True, "is kept", "x")]))
+    group = {"group": "pgwarden.io", "version": "v1alpha1", "kind": kind}
+    body = review_of(None, operation="DELETE", old={"kind": kind, "metadata": {"name": "one"}}, kind=group)
+    _, answer = await _respond(body, handlers.check_kinds)
+    assert answer["response"]["allowed"] is not registry.BY_NAME[kind].guards_deletion
 
 
 async def test_a_refusal_names_the_object_and_each_cause_as_kubectl_edit_shows_them():

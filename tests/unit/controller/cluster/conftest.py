@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from controller import patroni
+from controller.cluster.clone import Source
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.nodes import Lack
 from pgwarden.api.kinds import PostgresClusterSpec
@@ -92,6 +93,7 @@ def facts(*instances: Instance, **given: Any) -> ClusterFacts:
         "instances": instances,
         "store": patroni.Store(**store),
         "repository": repository,
+        "own": Source({"metadata": {"name": "hippo"}, "spec": {}}),
     }
     return ClusterFacts(**(values | given))
 

@@ -13,8 +13,9 @@ import pytest
 
 from controller import patroni
 from controller.cluster import clone, instance, report, scripts
+from controller.cluster.actions import Clone, EndClone, KeepClone, Make
 from controller.cluster.clone import Source
-from controller.cluster.decide import Clone, EndClone, KeepClone, Make, decide
+from controller.cluster.decide import decide
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.pgbackrest.info import BackupSet, Info, RepoStatus
@@ -41,20 +42,20 @@ def repository(latest: str = "2026-11-20T00:00:00Z", **given: Any) -> dict[str, 
 
 AWAY = RepoStatus(repo=1, code=99, message="[FileOpenError] unable to open", cipher="none")
 GOOD = Source(repository(), info(datetime(2026, 11, 1, tzinfo=UTC)))
-#: The cluster's own Repository before the clone: reachable and empty.
-OWN = {"metadata": {"name": "hippo"}, "status": {"conditions": [{"type": "Reachable", "status": "True"}]}}
+#: The cluster's own Repository before the clone: it can be read, and is empty.
+OWN = Source({"metadata": {"name": "hippo"}, "spec": {}})
 
 
 def asked(*instances, source=GOOD, own=OWN, **data_source):
     wanted = spec(dataSource=SOURCE | data_source)
-    return facts(*instances, spec=wanted, source=source, repository=own, leader="", status={})
+    return facts(*instances, spec=wanted, source=source, own=own, leader="", status={})
 
 
 def test_it_is_begun_when_its_source_can_be_read():
     assert decide(asked()).action == Clone()
 
 
-FULL = {**OWN, "status": OWN["status"] | {"archive": {"max": "0" * 24}}}
+FULL = dataclasses.replace(OWN, info=info(datetime(2026, 11, 1, tzinfo=UTC)))
 WAITING = {
     "the source is gone": ({"source": Source()}, "SourceMissing", "does not exist"),
     "the source is of another namespace and does not allow it": (
@@ -72,8 +73,8 @@ WAITING = {
     "the target is not archived yet": (
         {"target": {"time": "2026-11-20T00:00:01Z"}}, "TargetNotArchived", "archived up to 2026-11-20T00:00:00Z",
     ),
-    "its own Repository is not there yet": ({"own": None}, "RepositoryNotReachable", "own Repository"),
-    "its own Repository holds WAL": ({"own": FULL}, "RepositoryNotEmpty", "hippo-pgbackrest-repo"),
+    "its own Repository is not there yet": ({"own": Source()}, "RepositoryNotReachable", "its Repository"),
+    "its own Repository holds a backup": ({"own": FULL}, "RepositoryNotEmpty", "hippo-pgbackrest-repo"),
 }  # fmt: skip
 
 
@@ -173,7 +174,7 @@ def test_an_access_key_that_a_service_repeats_is_not_told():
 
 def test_patroni_takes_the_restored_folder_and_the_clone_archives_to_its_own_repository():
     wanted = spec(dataSource=SOURCE)
-    bootstrap = json.loads(patroni.bootstrap("hippo", wanted))["bootstrap"]
+    bootstrap = json.loads(patroni.bootstrap("hippo", wanted, copy=True))["bootstrap"]
     assert bootstrap["method"] == "clone"
     assert bootstrap["clone"]["command"].rpartition("/")[2] in scripts.files("hippo", wanted)
     assert "initdb" not in bootstrap

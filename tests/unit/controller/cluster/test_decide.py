@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from controller import patroni
-from controller.cluster.decide import BackUp, Configure, Make, Remove, Rename, Switch, decide, paused
+from controller.cluster.actions import BackUp, Configure, Make, Remove, Rename, Switch
+from controller.cluster.decide import decide, paused
 from controller.nodes import Lack
 
 from .conftest import NOW, OLD, facts, instance, spec

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from controller import owned
+from controller.cluster.clone import Source
+from controller.cluster.clone_source import Sources
 from controller.cluster.facts import Instance
 from controller.cluster.gather import gather, stranger
 from controller.cluster.reconcile import ClusterController
@@ -65,6 +67,16 @@ class Answers(KubeClient):
 
     def events(self, reason: str) -> list[str]:
         return [body["message"] for _, body in self.of("POST", "events") if body["reason"] == reason]
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch) -> None:
+    """The cluster's own Repository can be read, and holds nothing."""
+
+    async def read(*_: Any, **__: Any) -> Source:
+        return Source({"metadata": {"name": "data-hippo"}, "spec": {"storageType": "local"}})
+
+    monkeypatch.setattr(Sources, "read_own", read)
 
 
 @pytest.fixture

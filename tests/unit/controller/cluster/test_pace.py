@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from controller.cluster import render
-from controller.cluster.decide import BackUp, ClusterDecision, Configure, Make, Switch, decide
+from controller.cluster.actions import BackUp, ClusterDecision, Configure, Make, Switch
+from controller.cluster.decide import decide
 from controller.cluster.facts import ClusterFacts
 from controller.cluster.reconcile import ClusterController
 from pgwarden.api import names

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
+import pytest
+
 from controller import patroni
 from controller.cluster import scripts
 from pgwarden.api import names
@@ -53,6 +55,16 @@ def test_what_users_set_wins_but_not_over_the_archive():
     parameters = patroni.dynamic("hippo", given, paused=False)["postgresql"]["parameters"]
     assert parameters["archive_timeout"] == "5min"
     assert parameters["work_mem"] == "4096"
+
+
+@pytest.mark.parametrize(
+    ("repository", "expected"),
+    [({}, "60s"), ({"archiveTimeout": "5min"}, "300s"), ({"archiveTimeout": "off"}, None)],
+    ids=["default", "given", "off"],
+)
+def test_archive_timeout_is_the_repositorys(repository, expected):
+    parameters = patroni.dynamic("hippo", spec(repository=repository), paused=False)["postgresql"]["parameters"]
+    assert parameters.get("archive_timeout") == expected
 
 
 def test_pause_is_there_only_while_autofail_is_off():

@@ -112,6 +112,9 @@ class World:
         self.stanza_error = ""
         self.postgres: dict[str, Object] = {"db-0": {}}  # by pod: over a primary's answer
         self.unarchived = 0
+        self.archive_timeout: Object = {}  # as the agent tells it; empty: an agent of before
+        self.timeouts: list[tuple[datetime, int]] = []  # when it was asked to set how many seconds
+        self.timeout_error = ""
         self.stale = False  # the watch of the Repositories has come to a standstill
         self._given = ("", 0)
         self._seen: dict[str, str] = {}  # path → version that the caches have
@@ -234,11 +237,20 @@ class World:
             if self.arrives:
                 self.arrived |= self.stanzas & set(range(1, self._config()[1] + 1))
             return Fenced(ok=True)
+        if call.name == calls.ARCHIVE_TIMEOUT:
+            seconds = int(call.path.partition("=")[2])
+            self.timeouts.append((self.now, seconds))
+            if self.timeout_error:
+                return Outcome(error=self.timeout_error)
+            own = seconds or None
+            self.archive_timeout |= {"own": own, "setBy": "pgwarden" if own else self.archive_timeout["setBy"]}
+            return Outcome(ok=True, output=f"set to {seconds} s" if seconds else "reset")
         here = [p["metadata"]["name"] for p in self.store.objects.values() if p.get("status", {}).get("podIP") == ip]
         answer = {"reachable": True, "inRecovery": False, "systemIdentifier": "7", "archiveMode": "on"}
         answer |= {"archiveCommand": "/pgwarden/x"} | self.postgres[here[0]]
         archiver = {"lastArchivedWal": f"{SEGMENT}09", "lastArchivedTime": "2026-11-28T11:59:00.000000Z"}
-        more = {"unarchived": self.unarchived, "configHash": self._config()[0]}
+        more = {"facts": {"archiveTimeout": self.archive_timeout} if self.archive_timeout else None}
+        more |= {"unarchived": self.unarchived, "configHash": self._config()[0]}
         return msgspec.convert({"postgres": answer, "archiver": archiver} | more, Status)
 
     def _config(self) -> tuple[str, int]:

@@ -10,14 +10,22 @@ import msgspec
 from controller.agents import AgentError
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Call, Fenced, Outcome
+from pgwarden.contract.recovery import Recovery
 from pgwarden.contract.status import Postgres, Status
 
 Object = dict[str, Any]
+#: Of the pod of a recovery that follows the archive.
+RECOVERY_IP = "10.0.0.9"
 
 
 class Served(Protocol):
+    finished: bool
+
     def serves(self) -> str:
         """What is on the volume that PostgreSQL runs on."""
+
+    def settle(self) -> None:
+        """Kubernetes' controllers look."""
 
 
 class FakeAgents:
@@ -41,14 +49,20 @@ class FakeAgents:
             found["backup"].append(first | made)
         return Status(info=found, info_error="")
 
-    async def pod(self, _key: Any, _ip: str, call: Call, **_: Any) -> Any:
+    async def pod(self, _key: Any, ip: str, call: Call, **_: Any) -> Any:
         self.calls.append(call.name)
         if call.name == calls.FENCE:
             if self.fence is None:
                 raise AgentError("the agent at 10.0.0.7 cannot be reached")
             return msgspec.convert(self.fence, Fenced)
-        if call.name == calls.CLEAR_RECOVERY:
+        if call.name == calls.CHECKPOINT:
             return Outcome(ok=True)
+        if call.name == calls.RECOVERY_FINISH:
+            self.cluster.finished = True
+            self.cluster.settle()
+            return Outcome(ok=True)
+        if ip == RECOVERY_IP:
+            return Status(recovery=Recovery(phase="Following", set="20261123-110000F", segments=7))
         ready = self.recovers or self.cluster.serves() == "old"
         postgres = Postgres(
             reachable=True, in_recovery=not ready, timeline=2, last_replay_time="2026-11-23T11:59:00.5Z"

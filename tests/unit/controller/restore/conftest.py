@@ -20,7 +20,7 @@ from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import DOES_NOT_FIT, KubeClient
 from pgwarden.kube.events import Recorder
-from tests.unit.controller.restore.agents import FakeAgents
+from tests.unit.controller.restore.agents import RECOVERY_IP, FakeAgents
 
 Object = dict[str, Any]
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -52,7 +52,9 @@ class Cluster(KubeClient):
         self.log: list[str] = []
         self.told: list[tuple[str, str, str]] = []  # Events: kind and name of what they are about, message
         self.job_end = "Complete"
-        self.job_message: Object = {"ok": True, "exitCode": 0, "error": "", "set": "20261123-110000F", "seconds": 3.5}
+        self.job_message: Object = {"ok": True, "exitCode": 0, "error": "", "set": "20261123-110000F", "seconds": 3.5,
+                                    "timeline": 2, "reached": "2026-11-23T11:59:00.5Z", "segments": 7}  # fmt: skip
+        self.finished = False  # whether the recovery that follows was told to end
         self.backup_end = "Completed"
         self.restored_data = "restored"
         self.prefix = {paths.of(p): p for p in paths._PREFIX}
@@ -260,11 +262,26 @@ class Cluster(KubeClient):
             if job.get("status") or "deletionTimestamp" in job["metadata"]:
                 continue
             namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-            claim = next(v for v in job["spec"]["template"]["spec"]["volumes"] if "persistentVolumeClaim" in v)
+            template = job["spec"]["template"]["spec"]
+            claim = next(v for v in template["volumes"] if "persistentVolumeClaim" in v)
+            pod = ("pods", namespace, f"{name}-x")
+            if (
+                "--follow" in template["initContainers"][-1]["args"]
+                and not self.finished
+                and self.job_end == "Complete"
+            ):
+                if pod not in self.objects:
+                    labels = {"batch.kubernetes.io/job-name": name}
+                    status = {"phase": "Running", "podIP": RECOVERY_IP}
+                    metadata = {"name": pod[2], "labels": labels}
+                    self.add("pods", namespace, {"metadata": metadata, "spec": {"volumes": [claim]}, "status": status})
+                continue
+            self.finished = False
+            self.objects.pop(pod, None)
             ended = {"message": json.dumps(self.job_message), "finishedAt": self._time()}
             status = {
                 "phase": "Succeeded",
-                "containerStatuses": [{"name": "pgbackrest", "state": {"terminated": ended}}],
+                "containerStatuses": [{"name": "postgres", "state": {"terminated": ended}}],
             }
             metadata = {"name": f"{name}-x", "labels": {"batch.kubernetes.io/job-name": name}}
             self.add("pods", namespace, {"metadata": metadata, "spec": {"volumes": [claim]}, "status": status})

@@ -95,12 +95,12 @@ async def test_killed_at_any_write_of_the_undoing_postgres_runs_in_the_end(clust
     ("status", "held"),
     [
         ({"phase": "Running"}, True),
-        ({"phase": "Running", "conditions": [{"type": "Recovered", "status": "True"}]}, False),
+        ({"phase": "Running", "conditions": [{"type": "Started", "status": "True"}]}, False),
         ({"phase": "Completed"}, False),
         ({"phase": "Failed"}, False),
         (None, True),
     ],
-    ids=["at work", "recovered", "completed", "failed", "gone"],
+    ids=["at work", "started", "completed", "failed", "gone"],
 )
 async def test_the_mark_of_one_that_is_over_holds_no_cluster_up(cluster, run, status, held):
     seal, text = Seal(b"k" * 32), (await mark_of(run, cluster))[names.ANNOTATION_STOPPED_BY]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from controller.recovery import job as recovery_job
 from controller.recovery.plan import Plan, Volume, load
 from controller.restore import render
 from pgwarden.api.kinds import PodFacts, RepositorySpec, RestoreSpec, RestoreTarget
@@ -19,19 +20,22 @@ PLAN = Plan(
     claim_labels={"app": "pg"}, claim_annotations={"note": "mine"}, claim_owners=[{"kind": "StatefulSet", "name": "pg"}],
     old_volume=Volume(name="pv-old", reclaim="Delete"), new_claim="back-restored", facts=FACTS,
     mounts=[{"name": "vol", "mountPath": "/data", "subPath": "pg"}], security={"fsGroup": 27, "runAsUser": 26, "sysctls": []},
+    image="db:18", bin_directory="/usr/pg/bin", server_environment=[{"name": "LANG", "value": "de_DE.utf8"}],
 )  # fmt: skip
 RESTORE = {"kind": "Restore", "metadata": {"name": "back", "namespace": "ns", "uid": "r-1"}}
 
 
 def job(settings, plan=PLAN, spec=None, repo=None):
     spec = spec or RestoreSpec(repository="hippo", target=RestoreTarget(time="2026-11-23T10:00:00.5+01:00"))
-    return render.job(RESTORE, plan, spec, repo or RepositorySpec(storage_type="local,s3"), settings)
+    return recovery_job.job(
+        render.order(RESTORE, plan, spec, repo or RepositorySpec(storage_type="local,s3")), settings
+    )
 
 
 def test_the_job(settings):
     made = job(settings)
     pod = made["spec"]["template"]["spec"]
-    container = pod["containers"][0]
+    container, server = pod["initContainers"][-1], pod["containers"][0]
     labels = {
         "app.kubernetes.io/managed-by": "pgwarden", "pgwarden.io/for-repository": "hippo", "pgwarden.io/component": "restore",
         "pgwarden.io/restore": "back",
@@ -41,7 +45,8 @@ def test_the_job(settings):
     assert made["metadata"]["ownerReferences"][0]["uid"] == "r-1"
     assert (made["spec"]["backoffLimit"], pod["restartPolicy"]) == (3, "Never")
     assert [a for a in container["args"] if not a.startswith("--recovery-option=")] == [
-        "restore", "--pg-data", "/data/pg/18", "--volume-root", "/data", "--uid", "r-1", "--",
+        "--pg-data", "/data/pg/18", "--volume-root", "/data", "--uid", "r-1", "--bin", "/usr/pg/bin", "--target-time",
+        "2026-11-23T09:00:00.500000Z", "--",
         "--stanza=hippo", "--pg1-path=/data/pg/18", "--reset-pg1-host", "--type=time", "--target=2026-11-23 09:00:00.500000+00",
         "--target-action=promote", "restore",
     ]  # fmt: skip
@@ -55,9 +60,14 @@ def test_the_job(settings):
         {"name": "pgwarden-source", "mountPath": "/pgwarden/source", "readOnly": True},
         {"name": "pgwarden-conf", "mountPath": "/pgwarden/conf"},
         {"name": "pgwarden-work", "mountPath": "/pgwarden/work"},
+        {"name": "pgwarden-run", "mountPath": "/pgwarden/run"},
         {"name": "pgwarden-tmp", "mountPath": "/tmp"},
     ]
-    assert container["securityContext"] == {
+    assert (server["image"], server["command"]) == ("db:18", ["/bin/sh", "/pgwarden/tools/bin/recover.sh"])
+    assert {"name": "LANG", "value": "de_DE.utf8"} in server["env"]
+    assert pod["shareProcessNamespace"] is True
+    assert container["restartPolicy"] == "Always"
+    assert server["securityContext"] == container["securityContext"] == {
         "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
         "runAsNonRoot": True, "runAsUser": 26, "runAsGroup": 27,
     }  # fmt: skip
@@ -67,30 +77,42 @@ def test_the_jobs_pod_has_a_postgresql_pods_view_of_the_repository(settings):
     pod = job(settings)["spec"]["template"]["spec"]
     assert pod["volumes"] == [
         {"name": "data", "persistentVolumeClaim": {"claimName": "back-restored"}},
+        {"name": "pgwarden-tools", "emptyDir": {}},
         {"name": "pgwarden-source", "projected": {"defaultMode": 0o444, "sources": [
             {"configMap": {"name": "hippo-pgbackrest", "items": [{"key": "pod.conf", "path": "pod.conf"}]}},
             {"secret": {"name": "hippo-pgbackrest-pods"}},
         ]}},
         {"name": "pgwarden-conf", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
         {"name": "pgwarden-work", "emptyDir": {}},
+        {"name": "pgwarden-run", "emptyDir": {}},
         {"name": "pgwarden-tmp", "emptyDir": {}},
     ]  # fmt: skip
     assert pod["securityContext"] == {
         "fsGroup": 27, "runAsUser": 26, "runAsGroup": 27, "seccompProfile": {"type": "RuntimeDefault"},
     }  # fmt: skip
-    assert "initContainers" not in pod
+    assert [one["name"] for one in pod["initContainers"]] == ["pgwarden-tools", "pgbackrest"]
     assert pod["automountServiceAccountToken"] is False
 
 
 def test_an_image_that_starts_as_root_has_its_volume_given_to_its_user(settings):
     plan = msgspec.structs.replace(PLAN, own_volume=True, security={})
-    (own,) = job(settings, plan)["spec"]["template"]["spec"]["initContainers"]
+    own = job(settings, plan)["spec"]["template"]["spec"]["initContainers"][0]
     assert own["args"] == ["own", "--path", "/data", "--uid", "26", "--gid", "27"]
     assert own["securityContext"] == {
         "runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": False, "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]},
     }  # fmt: skip
     assert own["volumeMounts"] == [{"name": "data", "mountPath": "/data", "subPath": "pg"}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "in_place", "follows"),
+    [({}, True, True), ({"target_timeline": "current"}, True, False), ({}, False, False), ({"target": RestoreTarget(immediate=True)}, True, False)],
+    ids=["to the latest state", "along an older timeline", "into a claim of its own", "to a moment"],
+)  # fmt: skip
+def test_a_recovery_follows_the_old_server_to_the_latest_state_alone(spec, in_place, follows):
+    plan = PLAN if in_place else msgspec.structs.replace(PLAN, workload="", workload_kind="")
+    assert render.follows(plan, RestoreSpec(repository="hippo", **spec)) is follows
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import pytest
 
 from pgwarden.api import names
 
-STEPS = ["Validated", "Fenced", "VolumeReady", "Restored", "Stopped", "Swapped", "Started", "Recovered", "BackedUp"]
+STEPS = [
+    "Validated", "Fenced", "VolumeReady", "Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started", "BackedUp",
+]  # fmt: skip
 
 
 def conditions(status):
@@ -34,7 +36,8 @@ async def test_latest_swaps_the_volumes_and_keeps_the_old_one(run, cluster):
     assert "step" not in status
     assert cluster.serves() == "restored"
     assert cluster.serves("data-pg-0-before-back") == "old"
-    assert run.agents.calls == ["fence", "status", "clear-recovery", "status", "status", "status"]
+    others = [call for call in run.agents.calls if call != "status"]
+    assert others == ["fence", "checkpoint", "recovery-finish"]
     assert cluster.objects["persistentvolumes", "", status["newVolume"]]["metadata"]["annotations"] == {
         names.ANNOTATION_SETTLED_BY: cluster.restore()["metadata"]["uid"]
     }
@@ -83,7 +86,7 @@ async def test_a_failed_job_touches_nothing_and_a_second_restore_works(run, clus
     assert cluster.serves() == "old"
     assert cluster.of("jobs") == []
     assert [c["metadata"]["name"] for c in cluster.of("persistentvolumeclaims")] == ["data-pg-0"]
-    cluster.job_end, cluster.job_message = "Complete", {"ok": True, "set": "x", "seconds": 1}
+    cluster.job_end, cluster.job_message = "Complete", {"ok": True, "set": "x", "timeline": 2}
     run.create("again")
     assert (await run.until_over("again"))["phase"] == "Completed"
     assert cluster.serves() == "restored"
@@ -93,7 +96,7 @@ async def test_failed_recovery_serves_the_old_data_again_and_a_second_restore_wo
     run.agents.recovers = False
     run.create(recoveryTimeoutSeconds=60)
     status = await run.until_over()
-    assert (status["phase"], status["step"], status["reason"]) == ("Failed", "Recovered", "RecoveryTimeout")
+    assert (status["phase"], status["step"], status["reason"]) == ("Failed", "Started", "StartTimeout")
     assert conditions(status)["RolledBack"] == "True"
     assert cluster.serves() == "old"
     assert cluster.serves("data-pg-0-failed-back") == "restored"
@@ -121,7 +124,7 @@ async def test_a_postgres_that_crashes_is_rolled_back_with_its_words(run, cluste
     run.agents.recovers = False
     run.create()
     status = await run.until_over()
-    assert (status["phase"], status["reason"]) == ("Failed", "RecoveryFailed")
+    assert (status["phase"], status["reason"]) == ("Failed", "StartFailed")
     assert "recovery ended before configured recovery target was reached" in status["message"]
     assert cluster.serves() == "old"
 
@@ -151,11 +154,12 @@ async def test_into_a_claim_of_its_own_touches_nothing_else(run, cluster):
     run.create(volumeClaim="look-here")
     status = await run.until_over()
     assert status["phase"] == "Completed"
-    assert status["message"] == "restored into claim look-here"
+    assert status["message"] == "restored into claim look-here, recovered to 2026-11-23T11:59:00.5Z"
     assert (cluster.serves("look-here"), cluster.serves()) == ("restored", "old")
     written = {line for line in cluster.log if "restores/" not in line}
     assert written == {"POST persistentvolumeclaims/look-here", "POST jobs/back-restore-1"}
-    assert {c["reason"] for c in status["conditions"][4:]} == {"NotNeeded"}
+    untouched = ("Stopped", "Swapped", "Started", "BackedUp")
+    assert {c["reason"] for c in status["conditions"] if c["type"] in untouched} == {"NotNeeded"}
 
 
 async def test_a_claim_that_is_there_already_is_not_written_into(run, cluster):
@@ -252,7 +256,7 @@ async def test_deleted_before_postgres_has_recovered_it_is_undone(cluster, run):
     run.agents.recovers = False
     run.create()
     await run.until_over(rounds=60)
-    assert (cluster.restore()["status"]["step"], cluster.serves()) == ("Recovered", "restored")
+    assert (cluster.restore()["status"]["step"], cluster.serves()) == ("Started", "restored")
     del cluster.objects["restores", "ns", "back"]
     await run.until_over()
     assert (cluster.serves(), cluster.serves("data-pg-0-failed-back")) == ("old", "restored")
@@ -384,15 +388,45 @@ async def test_one_at_a_time(run, cluster):
     assert (await run.until_over())["phase"] == "Completed"
 
 
-async def test_postgres_is_not_started_while_its_wal_is_out_of_reach(run, cluster):
+async def test_postgres_is_not_stopped_while_its_last_wal_could_not_be_read(run, cluster):
     run.create()
-    while cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"]:
+    while (cluster.restore().get("status") or {}).get("step") != "Stopped":
         cluster.kill_at = cluster.writes + 1
         await run.until_over(rounds=1)
     cluster.kill_at, run.agents.host_up = 0, False
     await run.until_over(rounds=30)
-    assert cluster.restore()["status"]["step"] == "Started"
-    assert cluster.condition("Started")["reason"] == "RepositoryNotReachable"
-    assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 0
+    assert cluster.condition("Stopped")["reason"] == "RepositoryNotReachable"
+    assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 1
     run.agents.host_up = True
     assert (await run.until_over())["phase"] == "Completed"
+
+
+async def test_a_recovery_to_a_moment_is_over_before_postgres_stops(run, cluster):
+    run.create(target={"time": "2026-11-23T11:30:00Z"})
+    while not (cluster.restore().get("status") or {}).get("timeline"):
+        cluster.kill_at = cluster.writes + 1
+        await run.until_over(rounds=1)
+        assert cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"] == 1
+    cluster.kill_at, run.agents.host_up = 0, False  # and nothing needs the repository any more
+    status = await run.until_over()
+    assert (status["phase"], status["recoveredTo"], cluster.serves()) == (
+        "Completed", "2026-11-23T11:59:00.5Z", "restored",
+    )  # fmt: skip
+    assert "recovery-finish" not in run.agents.calls
+
+
+@pytest.mark.parametrize("target", [None, {"time": "2026-11-23T11:30:00Z"}], ids=["latest", "a moment"])
+async def test_a_recovery_that_fails_has_cost_postgres_nothing(run, cluster, target):
+    cluster.job_end = "Failed"
+    cluster.job_message = {
+        "ok": False,
+        "reason": "MissingSegment",
+        "error": "segment 000000010000000000000006 is missing",
+    }
+    pod = cluster.objects["pods", "ns", "pg-0"]["metadata"]["uid"]
+    run.create(**({"target": target} if target else {}))
+    status = await run.until_over()
+    assert (status["phase"], status["reason"]) == ("Failed", "MissingSegment")
+    assert "segment 000000010000000000000006 is missing" in status["message"]
+    assert (cluster.objects["pods", "ns", "pg-0"]["metadata"]["uid"], cluster.serves()) == (pod, "old")
+    assert "checkpoint" not in run.agents.calls

@@ -1,4 +1,4 @@
-"""The steps after the volumes are swapped: Recovered, BackedUp."""
+"""The steps after the volumes are swapped: Started, BackedUp."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ import pytest
 from controller.restore import steps_finish
 from controller.restore.facts import RestoreFacts
 from pgwarden.api import names
-from pgwarden.contract import calls
-from pgwarden.contract.calls import Outcome
 from pgwarden.contract.status import Status
 from tests.unit.controller.restore.steps.situations import RESTORE, said
 
 
-def with_postgres(facts: RestoreFacts, postgres=None, status=None, started="2026-11-23T12:00:00Z") -> RestoreFacts:
+def with_postgres(facts: RestoreFacts, postgres=None, status=None, swapped="2026-11-23T12:00:00Z") -> RestoreFacts:
     facts = copy.deepcopy(facts)
     pod = next(p for p in facts.pods if p["metadata"]["name"] == "pg-0")
     pod["status"]["containerStatuses"] = [{"name": "postgres"} | (status or {})]
-    condition = {"type": "Started", "status": "True", "reason": "Started", "message": "", "lastTransitionTime": started}
+    condition = {"type": "Swapped", "status": "True", "reason": "Swapped", "message": "", "lastTransitionTime": swapped}
     return replace(
         facts,
         agent=msgspec.convert({"postgres": postgres or {}}, Status),
@@ -34,33 +32,28 @@ def terminated(message, restarts=1):
 
 
 @pytest.mark.parametrize(
-    ("postgres", "status", "started", "verdict", "words"),
+    ("postgres", "status", "swapped", "verdict", "words"),
     [
-        ({"reachable": True, "inRecovery": True, "lastReplayTime": "2026-11-23T11:00:00Z"}, {}, "2026-11-23T12:00:00Z", ("wait", "Recovering"), "now at 2026-11-23T11:00:00Z"),
-        ({"reachable": False, "error": "starting up"}, {}, "2026-11-23T12:00:00Z", ("wait", "Recovering"), "starting up"),
-        ({"reachable": True, "inRecovery": False}, {}, "2026-11-23T12:00:00Z", ("act", "Recovered"), "recovery target"),
-        ({"reachable": False}, {}, "2026-11-23T10:00:00Z", ("fail", "RecoveryTimeout"), "within 3600 s"),
-        ({"reachable": True, "inRecovery": False}, {}, "2026-11-23T10:00:00Z", ("act", "Recovered"), ""),
-        ({}, terminated("FATAL:  recovery ended before configured recovery target was reached"), "2026-11-23T12:00:00Z", ("fail", "RecoveryFailed"), "recovery ended before"),
-        ({}, terminated("FATAL:  the database system is starting up"), "2026-11-23T12:00:00Z", ("wait", "Recovering"), ""),
-        ({}, terminated(""), "2026-11-23T12:00:00Z", ("wait", "Recovering"), ""),
-        ({}, terminated("", 3), "2026-11-23T12:00:00Z", ("fail", "RecoveryFailed"), "ended 3 times during recovery, last with exit code 1"),
+        ({"reachable": False, "error": "starting up"}, {}, "2026-11-23T12:00:00Z", ("wait", "Starting"), "starting up"),
+        ({"reachable": True, "inRecovery": True}, {}, "2026-11-23T12:00:00Z", ("wait", "Starting"), ""),
+        ({"reachable": True, "inRecovery": False}, {}, "2026-11-23T12:00:00Z", ("done", "Started"), "takes writes"),
+        ({"reachable": False}, {}, "2026-11-23T10:00:00Z", ("fail", "StartTimeout"), "within 3600 s"),
+        ({"reachable": True, "inRecovery": False}, {}, "2026-11-23T10:00:00Z", ("done", "Started"), ""),
+        ({}, terminated('FATAL:  could not access file "x": No such file'), "2026-11-23T12:00:00Z", ("fail", "StartFailed"), "could not access"),
+        ({}, terminated("FATAL:  the database system is starting up"), "2026-11-23T12:00:00Z", ("wait", "Starting"), ""),
+        ({}, terminated(""), "2026-11-23T12:00:00Z", ("wait", "Starting"), ""),
+        ({}, terminated("", 3), "2026-11-23T12:00:00Z", ("fail", "StartFailed"), "ended 3 times on the restored volume, last with exit code 1"),
+        ({}, terminated("", 9) | {"lastState": {"terminated": {"exitCode": 0}}}, "2026-11-23T12:00:00Z", ("wait", "Starting"), ""),
+    ],
+    ids=[
+        "it starts", "it recovers from a crash", "it takes writes", "it has had its time", "it takes writes at last", "it cannot start",
+        "a client came early", "it ended once", "it ends each time", "a liveness probe ends it each time",
     ],
 )  # fmt: skip
-def test_recovered(planned, postgres, status, started, verdict, words):
-    found = steps_finish.recovered(with_postgres(planned, postgres, status, started))
+def test_started(planned, postgres, status, swapped, verdict, words):
+    found = steps_finish.started(with_postgres(planned, postgres, status, swapped))
     assert said(found) == verdict
     assert words in found.message
-
-
-def test_the_last_replay_time_seen_is_kept(planned):
-    facts = with_postgres(planned, {"reachable": True, "inRecovery": True, "lastReplayTime": "2026-11-23T11:00:00Z"})
-    plan = steps_finish.recovered(facts).plan
-    over = with_postgres(
-        replace(planned, plan=plan), {"reachable": True, "inRecovery": False, "timeline": 3, "lastReplayTime": None}
-    )
-    found = steps_finish.recovered(replace(over, answers={calls.CLEAR_RECOVERY: Outcome(ok=True)}))
-    assert found.status == {"timeline": 3, "recoveredTo": "2026-11-23T11:00:00Z"}
 
 
 @pytest.mark.parametrize(

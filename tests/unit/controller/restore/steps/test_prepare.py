@@ -1,17 +1,17 @@
-"""The steps before anything stops: Validated, Fenced, Restored."""
+"""The steps before anything is copied: Validated, Fenced."""
 
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from controller.recovery.plan import Plan, Volume
 from controller.restore import planning, steps_prepare
 from controller.restore.facts import RestoreFacts
-from controller.restore.verdict import Ask, Create
+from controller.restore.verdict import Ask
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec, RestoreTarget
 from pgwarden.contract import calls
@@ -100,6 +100,61 @@ def test_a_tablespace_on_another_volume_is_refused_before_anything_stops(planned
     assert found.kind == "fail" or found.plan.tablespaces == [location] * location.startswith("/")
 
 
+WAL_ELSEWHERE = ("fail", "WalElsewhere")
+
+
+def mounting(facts: RestoreFacts, **mounts: str) -> RestoreFacts:
+    """*facts* with further mounts in the PostgreSQL container: volume=path."""
+    pods = copy.deepcopy(facts.pods)
+    (container,) = (c for p in pods if p["metadata"]["name"] == "pg-0" for c in p["spec"]["containers"])
+    container["volumeMounts"] += [{"name": name, "mountPath": path} for name, path in mounts.items()]
+    return replace(facts, pods=pods)
+
+
+@pytest.mark.parametrize(
+    ("directory", "mounts", "verdict"),
+    [
+        (None, {}, ("done", "Archived")),
+        ("/wal/pg_wal", {"wal": "/wal"}, WAL_ELSEWHERE),
+        ("/var/lib/postgresql/data/wal", {}, ("done", "Archived")),
+        ("/var/lib/postgresql/data/wal/x", {"wal": "/var/lib/postgresql/data/wal"}, WAL_ELSEWHERE),
+        ("/var/lib/postgresql/data/pgdata/pg_wal", {"wal": "/var/lib/postgresql/data/pgdata/pg_wal"}, WAL_ELSEWHERE),
+        ("/somewhere", {}, WAL_ELSEWHERE),
+    ],
+    ids=["in the data directory", "a link to another volume", "a link on the same volume",
+         "a link to a volume within the volume", "a volume on pg_wal itself", "a link into the image"],
+)  # fmt: skip
+@pytest.mark.parametrize("lives", [True, False], ids=["PostgreSQL says so", "it was known before PostgreSQL died"])
+def test_pg_wal_on_another_volume_is_refused_before_anything_stops(planned, lives, directory, mounts, verdict):
+    facts = mounting(planned, **mounts)
+    if lives:
+        facts = replace(facts, answers={calls.FENCE: Fenced(ok=True, tablespaces=(), wal_directory=directory)})
+    else:
+        status = {"postgres": {"walDirectory": directory} if directory else {}}
+        facts = replace(facts, repository=facts.repository | {"status": status})
+        facts = replace(facts, answers={calls.FENCE: Fenced(error="connection refused")})
+        verdict = verdict if verdict == WAL_ELSEWHERE else ("done", "ArchivedOnly")
+    found = steps_prepare.fenced(facts)
+    assert said(found) == verdict
+    assert found.kind == "done" or f"pg_wal is in {directory}, on another volume" in found.message
+
+
+@pytest.mark.parametrize("known", [{"walDirectory": "/wal"}, {"tablespaces": [{"name": "fast", "location": "/fast"}]}])
+def test_what_is_elsewhere_is_refused_also_where_nobody_is_asked(planned, known):
+    facts = replace(planned, repository=planned.repository | {"status": {"postgres": known}})
+    immediate = replace(facts, spec=RestoreSpec(repository="hippo", target=RestoreTarget(immediate=True)))
+    dead = changed_pod(facts, labels={})
+    for one in (immediate, dead):
+        assert steps_prepare.fenced(one).reason in {"WalElsewhere", "TablespaceElsewhere"}
+
+
+def test_into_a_new_claim_pg_wal_may_go(planned):
+    spec = RestoreSpec(repository="hippo", volume_claim="copy")
+    facts = replace(planned, spec=spec, plan=structs.replace(planned.planned, workload=""))
+    answer = Fenced(ok=True, tablespaces=(), wal_directory="/wal/pg_wal")
+    assert steps_prepare.fenced(replace(facts, answers={calls.FENCE: answer})).kind == "done"
+
+
 @pytest.mark.parametrize(("wanted", "kind"), [("0/9000000", "done"), ("0/9000001", "fail"), ("2/0", "fail")])
 def test_a_position_that_is_not_written_yet_is_refused_before_anything_stops(planned, wanted, kind):
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(lsn=wanted))
@@ -133,39 +188,3 @@ def test_a_primary_that_cannot_archive(planned, time, verdict):
 def test_the_end_of_a_backup_needs_no_fence(planned):
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(immediate=True))
     assert said(steps_prepare.fenced(replace(planned, spec=spec))) == ("done", "NotNeeded")
-
-
-def ended_pod(message):
-    ended = {"message": json.dumps(message), "finishedAt": "2026-11-23T12:00:00Z"}
-    return {
-        "metadata": {"name": "x"},
-        "spec": {"volumes": []},
-        "status": {"phase": "Failed", "containerStatuses": [{"name": "pgbackrest", "state": {"terminated": ended}}]},
-    }
-
-
-BAD_SET = {"ok": False, "exitCode": 75, "error": "ERROR: [075]: no set"}
-KILLED = {"ok": False, "exitCode": -1, "error": "ended by SIGTERM before it was done"}
-
-
-@pytest.mark.parametrize(
-    ("status", "pods", "verdict", "words"),
-    [
-        ({}, [], ("wait", "Running"), "Job back-restore-1 restores"),
-        ({"failed": 1}, [ended_pod(KILLED)], ("wait", "Retrying"), "attempt 2 of 4; the last one failed: ended by SIGTERM"),
-        ({"failed": 1}, [ended_pod(BAD_SET)], ("fail", "RestoreFailed"), "ERROR: [075]: no set"),
-        ({"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}]}, [], ("fail", "RestoreFailed"), "DeadlineExceeded: late"),
-        ({"conditions": [{"type": "Complete", "status": "True"}]}, [], ("done", "Restored"), "volume pv-new"),
-    ],
-)  # fmt: skip
-def test_restored(planned, status, pods, verdict, words):
-    job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-1"}]}, "status": status}
-    found = steps_prepare.restored(replace(planned, job=job, job_pods=tuple(pods)))
-    assert said(found) == verdict
-    assert words in found.message
-
-
-def test_a_job_of_an_earlier_restore_of_that_name_is_waited_for(planned):
-    job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-0"}]}, "status": {}}
-    assert said(steps_prepare.restored(replace(planned, job=job))) == ("wait", "JobGoing")
-    assert isinstance(steps_prepare.restored(planned).action, Create)

@@ -8,9 +8,12 @@ from dataclasses import replace
 
 import msgspec
 
+from controller.recovery.plan import Recovered
 from controller.restore import steps_switch, workload
 from controller.restore.verdict import Delete
 from pgwarden.api import names
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Outcome
 from tests.unit.controller.restore.steps.situations import merged, said
 
 
@@ -35,7 +38,10 @@ def test_both_volumes_are_kept_before_anything_stops(planned):
         n: merged(v, {"spec": v["spec"] | {"persistentVolumeReclaimPolicy": "Retain"}})
         for n, v in planned.volumes.items()
     }
-    second = steps_switch.stopped(replace(planned, volumes=retained))
+    kept = replace(planned, volumes=retained)
+    asked = steps_switch.stopped(kept)
+    assert asked.action.call.name == calls.CHECKPOINT  # whatever it answers, PostgreSQL is stopped
+    second = steps_switch.stopped(replace(kept, answers={calls.CHECKPOINT: Outcome(error="no")}))
     assert second.action.body["spec"] == {"replicas": 0}
 
 
@@ -43,7 +49,8 @@ def test_stopped_waits_for_pods_and_job(planned):
     held = copy.deepcopy(planned.workloads[0])
     held["spec"]["replicas"] = 0
     held["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: planned.plan.dump()}
-    there = replace(planned, workloads=(held,))
+    over = msgspec.structs.replace(planned.plan, recovered=Recovered(timeline=2))
+    there = replace(planned, plan=over, workloads=(held,))
     assert said(steps_switch.stopped(there)) == ("wait", "Stopping")
     gone = replace(there, pods=())
     assert said(steps_switch.stopped(gone)) == ("done", "Stopped")

@@ -1,0 +1,166 @@
+"""How a PostgresCluster begins: empty, as a copy of another one, or with what its own Repository holds. Pure.
+
+Asked until there is a primary. Before anything is made the cluster's own Repository is read: nothing is initialised
+over the backups or WAL of an earlier cluster. What was chosen is on the first instance's claim from then on.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+from controller.cluster import clone
+from controller.cluster.actions import Clone, ClusterDecision, EndClone, KeepClone, Make
+from controller.cluster.facts import ClusterFacts
+from controller.recovery import former_owner, target
+from controller.recovery.hindrance import Hindrance, never, not_yet
+from pgwarden.api import names
+from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.pgbackrest.info import MISSING_PATH, Info
+from pgwarden.storages import explain
+
+NOT_EMPTY = "RepositoryNotEmpty"
+
+
+class Origin(Enum):
+    EMPTY = "empty"  # initdb
+    SOURCE = "source"  # spec.dataSource
+    OWN = "own"  # the cluster's own Repository
+
+
+def origin(facts: ClusterFacts) -> Origin | Hindrance:
+    """Where the data of a cluster without a primary comes from; or why that cannot be told, or not be begun."""
+    asked = Origin.SOURCE if facts.spec.data_source is not None else Origin.EMPTY
+    if facts.claim is not None or facts.instances:
+        begun = ((facts.claim or {}).get("metadata", {}).get("annotations") or {}).get(names.ANNOTATION_ORIGIN)
+        return Origin.OWN if begun == names.ORIGIN_OWN else asked
+    if facts.own is None or facts.own.repository is None:
+        return not_yet("RepositoryNotReachable", "the first instance is created once its Repository can be read")
+    spec = msgspec.convert(facts.own.repository["spec"], RepositorySpec)
+    info = facts.own.info
+    problem = _not_read(spec, info, facts.own.error)
+    if problem or info is None:
+        return problem or asked
+    if _is_empty(info):
+        return asked
+    return _recoverable(facts, spec, info) or Origin.OWN
+
+
+def _not_read(spec: RepositorySpec, info: Info | None, error: str) -> Hindrance | None:
+    """Why it is not known what the Repository holds. Of a host that tells of no stanza in no storage it is known."""
+    before = "the first instance is created once its own Repository can be read"
+    if error:
+        return not_yet("RepositoryNotReachable", f"{before}: {error}")
+    if info is None:
+        return None
+    for number, name in enumerate(spec.storages, 1):
+        trouble = info.trouble(number)
+        if trouble:
+            return not_yet("RepositoryNotReachable", f"{before}: storage {name}: {explain(trouble).sentence}")
+        if not any(one.repo == number for one in info.repos):
+            return not_yet("RepositoryNotReachable", f"{before}: nothing is known of storage {name} yet")
+    return None
+
+
+def _is_empty(info: Info) -> bool:
+    """Without a stanza in any storage. One that has lost its catalogue is none that is empty."""
+    there = info.databases or info.backups or any(one.max for one in info.archives)
+    return not there and all(one.code == MISSING_PATH for one in info.repos)
+
+
+def _recoverable(facts: ClusterFacts, spec: RepositorySpec, info: Info) -> Hindrance | None:
+    """Why a new cluster does not begin with what is there; None where it does."""
+    if not spec.recovers:
+        return not_yet(NOT_EMPTY, _ways_out(facts, spec, info))
+    latest = target.storage(RestoreSpec(repository=facts.name), spec, info, facts.now)
+    if isinstance(latest, Hindrance):
+        said = never if latest.final else not_yet
+        return said(latest.reason, f"onExistingBackups is Recover, but nothing can be recovered: {latest.message}")
+    alive = former_owner.hindrance(info, facts.own.newest_wal if facts.own else None, facts.now)
+    if alive:
+        return not_yet(alive.reason, f"Repository {facts.name} is not recovered from yet: {alive.message}")
+    return None
+
+
+def _ways_out(facts: ClusterFacts, spec: RepositorySpec, info: Info) -> str:
+    newest = max((one.stop for one in info.backups), default=None)
+    of = f" {info.system_id}" if info.system_id else ""
+    last = f", last backed up {newest:%Y-%m-%dT%H:%M:%SZ}" if newest else ""
+    left = {"local": f"claim {names.repo_claim(facts.name)}", "s3": "the folder in the bucket"}
+    path = " or another spec.repository.s3.path" if "s3" in spec.storages else ""
+    return (
+        f"Repository {facts.name} holds backups or WAL of an earlier PostgreSQL cluster{of}{last}; nothing is created "
+        "over them. To begin with that data, set spec.repository.onExistingBackups to Recover; to begin empty, create "
+        f"the cluster with another name{path}, or delete {' and '.join(left[one] for one in spec.storages)}"
+    )
+
+
+def is_copy(facts: ClusterFacts) -> bool:
+    """Whether the first instance is, or is to be, filled before Patroni starts."""
+    return not facts.initialized and origin(facts) in {Origin.SOURCE, Origin.OWN}
+
+
+def is_refused(facts: ClusterFacts) -> bool:
+    """Whether it takes the user to go on."""
+    chosen = None if facts.initialized else origin(facts)
+    return isinstance(chosen, Hindrance) and chosen.reason == NOT_EMPTY
+
+
+def title(facts: ClusterFacts, chosen: Origin | Hindrance) -> str:
+    """What is copied, in a sentence."""
+    source = facts.spec.data_source
+    if source is None or chosen is Origin.OWN:
+        return f"Repository {facts.name}, its own,"
+    return clone.title(source, facts.cluster["metadata"]["namespace"])
+
+
+def doing(chosen: Origin | Hindrance) -> str:
+    return "recovering from" if chosen is Origin.OWN else "cloning"
+
+
+def decide(facts: ClusterFacts) -> ClusterDecision | None:
+    """Before there is a primary: what is to be done, or waited for. None where nothing is special about it."""
+    if facts.initialized:
+        return None
+    chosen = origin(facts)
+    if clone.said(facts.cluster) in clone.FAILURES:
+        left = next(iter(facts.instances), None)
+        return ClusterDecision(EndClone(left) if left else None, clone.message(facts.cluster))
+    if isinstance(chosen, Hindrance):
+        return ClusterDecision(None, chosen.message)
+    if chosen is Origin.EMPTY:
+        return None
+    what = f"{doing(chosen)} {title(facts, chosen)}"
+    if facts.instances:
+        first = facts.instances[0]
+        found = clone.attempt(first.pod)
+        if clone.has_failed(found):
+            return ClusterDecision(None, found.message)
+        if first.digest != facts.digest:
+            return ClusterDecision(Make(first.number), f"restarting instance {first.name}")
+        return ClusterDecision(KeepClone(), clone.progress(found, what, first.name))
+    problem = hindrance(facts, chosen)
+    if problem is not None:
+        return ClusterDecision(None, problem.message)
+    return left_over(facts) or ClusterDecision(Clone(own=chosen is Origin.OWN), what)
+
+
+def hindrance(facts: ClusterFacts, chosen: Origin | Hindrance) -> Hindrance | None:
+    """Why the first instance is not filled yet."""
+    source = facts.spec.data_source
+    if isinstance(chosen, Hindrance):
+        return chosen
+    if chosen is not Origin.SOURCE or source is None:
+        return None
+    namespace = facts.cluster["metadata"]["namespace"]
+    if facts.source is None:
+        return not_yet("SourceNotReachable", f"checking {clone.title(source, namespace)}")
+    return clone.hindrance(source, namespace, facts.source, facts.now)
+
+
+def left_over(facts: ClusterFacts) -> ClusterDecision | None:
+    """Of an earlier cluster of the name. While a pod of it is there, it may write to its volume and Patroni's maps."""
+    if facts.pods:
+        return ClusterDecision(None, f"waiting for pod {facts.pods[0]} of an earlier instance to end")
+    return ClusterDecision(None, facts.left) if facts.left else None

@@ -1,0 +1,155 @@
+"""How far a recovery is, from its Job, that Job's pods, and what the agent in it answers. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any
+
+import msgspec
+
+from controller import jobs, pods
+from controller.recovery.exit_codes import HOPELESS
+from controller.recovery.job import RETRIES
+from pgwarden.api import outside
+from pgwarden.api.objects import Object
+from pgwarden.api.quantity import size
+from pgwarden.api.reading import moment
+from pgwarden.contract import recovery as words
+from pgwarden.contract.job_result import JobResult
+from pgwarden.contract.recovery import Recovery
+
+#: A recovery that has not advanced for so long says so.
+QUIET = timedelta(seconds=60)
+_LINES, _CHARACTERS = 10, 300  # of its log that a status shows
+
+
+class Stage(Enum):
+    COPYING = auto()  # or not that far: no pod, no image
+    REPLAYING = auto()
+    FOLLOWING = auto()  # all that is archived is replayed
+    ENDED = auto()  # promoted, and shut down cleanly
+    FAILED = auto()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was read of a recovery: *said* is its agent's answer, *error* why there is none."""
+
+    job: Object
+    pods: tuple[Object, ...] = ()
+    said: Recovery | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    stage: Stage
+    reason: str
+    message: str
+    result: JobResult | None = None
+    set: str = ""
+    still: timedelta = timedelta()  # for how long it has not advanced
+
+
+def judge(seen: Seen, now: datetime) -> Progress:
+    result = jobs.result(seen.pods)
+    ended = jobs.finished(seen.job)
+    if ended == "Complete":
+        label = result.set if result else ""
+        return Progress(Stage.ENDED, "Recovered", "", result, label)
+    if ended == "Failed" or _is_final(result):
+        return _failed(seen.job, result)
+    stuck = pods.waiting_reason(p for p in seen.pods if not pods.has_ended(p))
+    if stuck:
+        return Progress(Stage.COPYING, "JobStuck", f"Job {seen.job['metadata']['name']}: {stuck}")
+    if seen.said is not None and seen.said.phase:
+        return _going(seen.said, now)
+    return _starting(seen, result)
+
+
+def _is_final(result: JobResult | None) -> bool:
+    """Whether another attempt would end in the same way."""
+    return result is not None and not result.ok and (bool(result.reason) or result.exit_code in HOPELESS)
+
+
+def _failed(job: Object, result: JobResult | None) -> Progress:
+    reason = result.reason if result and result.reason else "RestoreFailed"
+    why = jobs.failure(job)
+    if result and result.reason:
+        text = result.error
+    elif result and result.error:
+        text = f"{result.error} ({why or 'another attempt would fail in the same way'})"
+    else:
+        text = f"Job {job['metadata']['name']} failed: {why or 'its pod left no reason'}"
+    return Progress(Stage.FAILED, reason, text, result, result.set if result else "")
+
+
+def _starting(seen: Seen, result: JobResult | None) -> Progress:
+    name, status = seen.job["metadata"]["name"], seen.job.get("status", {})
+    failed = int(status.get("failed") or 0)
+    if failed:
+        said = f": {result.error}" if result and result.error else ""
+        text = f"Job {name} is on attempt {failed + 1} of {RETRIES + 1}; the last one failed{said}"
+        return Progress(Stage.COPYING, "Retrying", text)
+    return Progress(Stage.COPYING, "Running", f"Job {name} is starting")
+
+
+def _going(said: Recovery, now: datetime) -> Progress:
+    since = moment(said.advanced)
+    still = max(now - since, timedelta()) if since else timedelta()
+    label = outside.printable(said.set or "")
+    if said.phase == words.COPYING:
+        return Progress(Stage.COPYING, *_hindered(said, still, "Copying", _copied(said)), set=label, still=still)
+    if said.phase == words.FOLLOWING:
+        text = f"all archived WAL is replayed{_position(said)}"
+        return Progress(Stage.FOLLOWING, "CaughtUp", text, set=label)
+    stage = {words.STARTING: "PostgreSQL is starting", words.PROMOTING: "PostgreSQL is promoted"}
+    text = stage.get(said.phase) or ("PostgreSQL stops" if said.phase == words.STOPPING else "PostgreSQL replays WAL")
+    text += _position(said) + _left(said)
+    return Progress(Stage.REPLAYING, *_hindered(said, still, "Replaying", text), set=label, still=still)
+
+
+def _hindered(said: Recovery, still: timedelta, reason: str, text: str) -> tuple[str, str]:
+    """Reason and message: what stands in the way, or for how long nothing has advanced, where that is so."""
+    why = outside.printable(said.message or "")
+    if said.reason and why:
+        return outside.printable(said.reason), f"{text}: {why}"
+    if still >= QUIET:
+        return "StandsStill", f"{text}; it has not advanced for {_minutes(still.total_seconds())}"
+    return reason, text
+
+
+def _copied(said: Recovery) -> str:
+    share = f": {said.copied_percent:.0f} %" if said.copied_percent is not None else ""
+    amount = f" ({size(said.copied_bytes)})" if said.copied_bytes else ""
+    return f"pgBackRest restores the backup set{f' {outside.printable(said.set)}' if said.set else ''}{share}{amount}"
+
+
+def _position(said: Recovery) -> str:
+    where = f" up to segment {outside.printable(said.segment)}" if said.segment else ""
+    return where + (f" (last commit {said.last_replay_time})" if said.last_replay_time else "")
+
+
+def _left(said: Recovery) -> str:
+    if not said.remaining:
+        return ""
+    more = f"; {said.remaining} segments left"
+    return more + (f", about {_minutes(said.remaining / said.rate)}" if said.rate else "")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def shown(said: Recovery | None) -> dict[str, Any] | None:
+    """*said* for a status: only what can be printed, and no more than fits."""
+    if said is None or not said.phase:
+        return None
+    found: dict[str, Any] = {k: v for k, v in msgspec.to_builtins(said).items() if v is not None}
+    for key, value in found.items():
+        if isinstance(value, str):
+            found[key] = outside.printable(value)[:_CHARACTERS]
+    found["log"] = [outside.printable(line)[:_CHARACTERS] for line in said.log[-_LINES:]]
+    return found

@@ -1,0 +1,154 @@
+"""The steps of the recovery, in a new volume and a Job of its own: Restored, Replayed, Recovered. Pure.
+
+Until Stopped, PostgreSQL serves; a recovery that fails has cost it nothing. To the latest state the recovery follows
+the archive through Stopped, and ends when the old server's last WAL is there.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from controller import owned
+from controller.recovery import job as recovery_job
+from controller.recovery import progress
+from controller.recovery.plan import Plan, Recovered, Volume
+from controller.recovery.progress import Progress, Stage
+from controller.restore import render, volume_swap
+from controller.restore.facts import RestoreFacts, is_going, pod_ip
+from controller.restore.verdict import POLL, Ask, Create, StepVerdict, act, done, fail, wait
+from pgwarden.api import names
+from pgwarden.api.objects import Object
+from pgwarden.contract import calls
+
+FINISH_SECONDS = 15
+#: Looks at a recovery that PostgreSQL, stopped, waits for.
+SOON = 0.5
+
+
+def restored(facts: RestoreFacts) -> StepVerdict:
+    """The backup set is copied."""
+    found = _look(facts)
+    if isinstance(found, StepVerdict):
+        return found
+    if found.stage is Stage.COPYING:
+        return _still(facts, found) or wait(found.reason, found.message, again=POLL, **_said(facts, found))
+    plan, claim = facts.planned, facts.claims[facts.planned.new_claim]
+    volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
+    if volume is None or not volume_swap.is_bound(claim, volume):
+        return wait("ClaimNotBound", f"claim {plan.new_claim} is not bound to its volume yet")
+    name = volume["metadata"]["name"]
+    plan = msgspec.structs.replace(plan, new_volume=Volume(name=name, reclaim=volume_swap.policy(volume)))
+    text = f"backup set {found.set or 'unknown'} is on volume {name}"
+    return done("Restored", text, plan=plan, newVolume=name, **_said(facts, found))
+
+
+def replayed(facts: RestoreFacts) -> StepVerdict:
+    """All WAL up to the target is replayed; to the latest state, all that is archived so far."""
+    found = _look(facts)
+    if isinstance(found, StepVerdict):
+        return found
+    if found.stage is Stage.FOLLOWING:
+        return done(
+            found.reason, f"{found.message}; it follows the archive until PostgreSQL stops", **_said(facts, found)
+        )
+    if found.stage is Stage.ENDED:
+        return _ended(facts, found, "Replayed")
+    return _still(facts, found) or wait(found.reason, found.message, again=POLL, **_said(facts, found))
+
+
+def broken(facts: RestoreFacts) -> StepVerdict | None:
+    """Why PostgreSQL must not be stopped: the recovery that followed its WAL has failed since. None: it may be."""
+    if facts.planned.recovered is not None or facts.job is None:
+        return None
+    found = progress.judge(_seen(facts, facts.job), facts.now)
+    return fail(found.reason, found.message) if found.stage is Stage.FAILED else None
+
+
+def recovered(facts: RestoreFacts) -> StepVerdict:
+    """PostgreSQL has ended the recovery on the new volume: promoted, on a timeline of its own, and shut down."""
+    plan = facts.planned
+    if plan.recovered is not None:
+        return _recovered(plan, plan.recovered)
+    found = _look(facts)
+    if isinstance(found, StepVerdict):
+        return found
+    if found.stage is Stage.ENDED:
+        return _ended(facts, found, "Recovered")
+    if found.stage is Stage.FOLLOWING and facts.answers.get(calls.RECOVERY_FINISH) is None:
+        pod = _pod(facts)
+        if pod is not None:
+            call = Ask(pod_ip(pod), calls.recovery_finish(), FINISH_SECONDS)
+            return act(call, "Finishing", "the old PostgreSQL has stopped: replaying its last WAL")
+    still = _still(facts, found)
+    return still or wait(found.reason, found.message, again=SOON, **_said(facts, found))
+
+
+def _look(facts: RestoreFacts) -> Progress | StepVerdict:
+    """How far it is; or what has to be done or said first."""
+    plan, job, name = facts.planned, facts.job, names.restore_job(facts.planned.restore)
+    if facts.claims.get(plan.new_claim) is None:
+        return fail("ClaimGone", f"claim {plan.new_claim}, the target of this restore, was deleted")
+    if not plan.image:
+        text = (
+            "an earlier version of pgwarden has begun this Restore; delete it, and create it again: it is rolled back"
+        )
+        return wait("PlanOfEarlierVersion", f"{text}, unless PostgreSQL takes writes on the restored volume already")
+    if job is None:
+        body = recovery_job.job(render.order(facts.restore, plan, facts.spec, facts.repo_spec), facts.settings)
+        return act(Create("jobs", body), "Starting", f"starting Job {name}", job=name)
+    if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
+        return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
+    found = progress.judge(_seen(facts, job), facts.now)
+    return fail(found.reason, found.message, job=name) if found.stage is Stage.FAILED else found
+
+
+def _seen(facts: RestoreFacts, job: Object) -> progress.Seen:
+    return progress.Seen(job, facts.job_pods, facts.recovery, facts.recovery_error)
+
+
+def _pod(facts: RestoreFacts) -> Object | None:
+    return next((pod for pod in facts.job_pods if pod_ip(pod) and not is_going(pod)), None)
+
+
+def _still(facts: RestoreFacts, found: Progress) -> StepVerdict | None:
+    """It is given up once it has not advanced for so long; nothing was touched. The limit may be changed meanwhile."""
+    limit = timedelta(seconds=facts.spec.recovery_timeout_seconds)
+    if found.still < limit:
+        return None
+    text = f"{found.message}; the limit is {limit.total_seconds():g} s (spec.recoveryTimeoutSeconds)"
+    return fail("RecoveryTimeout", text)
+
+
+def _said(facts: RestoreFacts, found: Progress) -> dict[str, Any]:
+    said: dict[str, Any] = {"job": names.restore_job(facts.planned.restore), "recovery": progress.shown(facts.recovery)}
+    return said | ({"set": found.set} if found.set else {})
+
+
+def _ended(facts: RestoreFacts, found: Progress, step: str) -> StepVerdict:
+    result = found.result
+    if result is None or not result.timeline:
+        text = (
+            f"Job {names.restore_job(facts.planned.restore)} is complete, but its pod is gone, and with it how it ended"
+        )
+        return fail("ResultLost", f"{text}; create another Restore")
+    end = Recovered(
+        timeline=result.timeline,
+        reached=result.reached,
+        segment=result.segment,
+        system_identifier=result.system_identifier,
+        note=result.note,
+    )
+    plan = msgspec.structs.replace(facts.planned, recovered=end)
+    verdict = _recovered(plan, end)
+    said = dict(verdict.status) | {"recovery": None} | ({"set": result.set} if result.set else {})
+    return done(step, verdict.message, plan=plan, **said)
+
+
+def _recovered(plan: Plan, end: Recovered) -> StepVerdict:
+    reached = end.reached or "the end of the backup set"
+    text = f"PostgreSQL recovered to {reached} on volume {plan.new_volume and plan.new_volume.name}"
+    text += f" and is on timeline {end.timeline}" + (f"; {end.note}" if end.note else "")
+    return done("Recovered", text, timeline=end.timeline, recoveredTo=reached)

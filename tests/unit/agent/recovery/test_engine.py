@@ -1,0 +1,237 @@
+"""A whole recovery with a real PostgreSQL: what comes back, what it survives, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.agent.recovery.conftest import BIN, processes, run, wait
+
+MOMENTS: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module")
+def archived(source):
+    """Ten rows in the backup, then two segments of a thousand rows each. Of these moments the names are in MOMENTS."""
+    source.sql("CREATE TABLE t (id int)", "INSERT INTO t SELECT generate_series(1, 10)")
+    source.back_up()
+    source.sql("INSERT INTO t SELECT generate_series(1, 1000)")
+    MOMENTS["first"] = source.archive()
+    MOMENTS["between"] = source.sql("SELECT clock_timestamp()")
+    source.sql("INSERT INTO t SELECT generate_series(1, 1000)")
+    MOMENTS["second"] = source.archive()
+    source.sql("SELECT txid_current()")
+    MOMENTS["third"] = source.archive()
+    MOMENTS["after"] = source.sql("SELECT clock_timestamp() + '1 minute'")
+    return source
+
+
+def rows(one) -> str:
+    return one.serve().sql("SELECT count(*) FROM t")
+
+
+def phase(one) -> str | None:
+    """From the script's notes: a segment that is asked for again is followed."""
+    lines = [line for path in one.run_dir.glob("*/wal") for line in path.read_text().splitlines()]
+    asked = [line for line in lines if line.endswith(" ?")]
+    return asked[-1] if len(asked) > 1 else None
+
+
+def test_all_archived_rows_come_back_on_a_new_timeline(archived, recovering):
+    one = recovering()
+    one.start()
+    code, result = one.result()
+    assert (code, result["ok"], result["timeline"], result["set"]) == (0, True, 2, "20261128-200000F"), one.picture()
+    assert result["reached"].endswith("Z")
+    assert result["segment"] == MOMENTS["third"]
+    assert result["segments"] >= 3
+    assert rows(one) == "2010"
+    assert not (one.data / "recovery.signal").exists()
+
+
+def test_a_moment_in_the_past_is_reached_and_no_more(archived, recovering):
+    one = recovering(target={"recovery_target_time": MOMENTS["between"], "recovery_target_action": "promote"})
+    one.start()
+    assert one.result()[0] == 0, one.picture()
+    assert rows(one) == "1010"
+    assert "recovery_target" not in (one.data / "postgresql.auto.conf").read_text()
+
+
+def test_a_moment_after_the_last_commit_is_all_there_is_and_a_note_says_so(archived, recovering):
+    one = recovering("--target-time", "2030-01-01T00:00:00Z", target={"recovery_target_time": MOMENTS["after"]})
+    one.start()
+    code, result = one.result()
+    assert code == 0, one.picture()
+    assert (
+        "2030-01-01T00:00:00Z lies after the end of the archived WAL; the last commit in it is of 20" in result["note"]
+    )
+    assert rows(one) == "2010"
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        pytest.param({"recovery_target_name": "nowhere"}, "name nowhere", id="name"),
+        pytest.param({"recovery_target_lsn": "F/0"}, "lsn F/0", id="position"),
+    ],
+)
+def test_a_target_that_is_not_in_the_wal_is_final(archived, recovering, target, named):
+    one = recovering(target=target)
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "TargetNotReached"), one.picture()
+    assert named in result["error"]
+
+
+@pytest.mark.parametrize("target", [{}, {"recovery_target_time": "after"}], ids=["latest", "time"])
+def test_a_hole_is_not_taken_for_the_end(archived, recovering, target):
+    one = recovering(target={name: MOMENTS[value] for name, value in target.items()})
+    (one.repo / "wal" / MOMENTS["second"]).unlink()
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "MissingSegment"), one.picture()
+    assert f"{MOMENTS['second']} is missing in the archive, {MOMENTS['third']} is there" in result["error"]
+    assert (one.data / "recovery.signal").exists()  # it was not promoted
+
+
+@pytest.mark.parametrize("target", [{}, {"recovery_target_time": "after"}], ids=["latest", "time"])
+def test_a_segment_that_cannot_be_replayed_is_not_taken_for_the_end(archived, recovering, target):
+    one = recovering(target={name: MOMENTS[value] for name, value in target.items()})
+    file = one.repo / "wal" / MOMENTS["second"]
+    file.write_bytes(file.read_bytes()[:8192] + bytes(8192) + file.read_bytes()[16384:])
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "CorruptSegment"), one.picture()
+    assert MOMENTS["second"] in result["error"]
+    assert f"the archive goes on to {MOMENTS['third']}" in result["error"]
+
+
+def test_slots_for_prepared_transactions_that_were_added_after_the_backup_are_found_out(archived, recovering):
+    one = recovering()
+    archived.stop()
+    with (archived.data / "postgresql.conf").open("a") as conf:
+        conf.write("max_prepared_transactions = 90\nmax_connections = 250\nmax_wal_senders = 30\n")
+    archived.start()
+    for number in range(80):
+        archived.sql(f"BEGIN; INSERT INTO t VALUES ({number}); PREPARE TRANSACTION '{number}'")
+    archived.archive()
+    run("cp", "-a", f"{archived.repo}/wal", one.repo)
+    one.start()
+    assert one.result()[0] == 0, one.picture()
+    assert "maximum number of prepared transactions reached" in (one.root / "server.log").read_text()
+    for number in range(80):
+        archived.sql(f"ROLLBACK PREPARED '{number}'")
+
+
+def test_it_follows_the_archive_until_it_is_to_finish(archived, recovering):
+    one = recovering("--follow", live=True)
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    archived.sql("CREATE TABLE followed AS SELECT generate_series(1, 7) AS id")
+    segment = archived.archive()
+    wait(lambda: phase(one) if f"{segment} 0" in notes(one) else None, f"{segment} is replayed")
+    (one.run_dir / "finish").touch()
+    one.kill_agent()  # the next one finds the server, and what is asked of it
+    one.start_agent()
+    code, result = one.result()
+    assert (code, result["segment"]) == (0, segment), one.picture()
+    assert one.serve().sql("SELECT count(*) FROM followed") == "7"
+
+
+def notes(one) -> str:
+    return "".join(path.read_text() for path in one.run_dir.glob("*/wal"))
+
+
+def test_a_pod_that_is_killed_while_it_replays_is_followed_by_one_that_does_not_copy_again(archived, recovering):
+    one = recovering("--follow")
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    one.kill_pod()
+    one.pod()
+    one.start()
+    wait(lambda: phase(one), "it follows again")
+    (one.run_dir / "finish").touch()
+    one.kill_agent()
+    one.start_agent()
+    assert one.result()[0] == 0, one.picture()
+    assert (one.repo / "calls").read_text().count(" restore ") == 1
+    assert rows(one) == "2010"
+
+
+def test_a_pod_that_is_deleted_shuts_the_server_down(archived, recovering):
+    one = recovering("--follow")
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    one.server.terminate()
+    assert one.server.wait(20) == 143
+    assert processes(one.data) == []
+    assert one.termination.read_text() == ""
+    one.kill_agent()
+    one.pod()
+    (one.run_dir / "finish").touch()
+    one.start()
+    assert one.result()[0] == 0, one.picture()
+
+
+def test_a_failover_meanwhile_is_followed(archived, recovering):
+    one = recovering("--follow", live=True)
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    archived.stop()
+    (archived.data / "standby.signal").touch()
+    archived.start()
+    run(BIN / "pg_ctl", "-D", archived.data, "-w", "promote")
+    archived.sql("CREATE TABLE after_failover AS SELECT generate_series(1, 9) AS id")
+    segment = archived.archive()
+    assert segment.startswith("00000002")
+    wait(lambda: phase(one) if f"{segment} 0" in notes(one) else None, f"{segment} is replayed", 60)
+    (one.run_dir / "finish").touch()
+    one.kill_agent()
+    one.start_agent()
+    code, result = one.result()
+    assert (code, result["timeline"], result["segment"]) == (0, 3, segment), one.picture()
+    assert one.serve().sql("SELECT count(*) FROM after_failover") == "9"
+
+
+def test_a_recovery_that_was_done_when_its_pod_was_lost_is_only_told_again(archived, recovering):
+    one = recovering()
+    one.start()
+    code, result = one.result()
+    assert code == 0, one.picture()
+    # The pod was lost after postgresql.auto.conf was put back, before anybody had read the result.
+    was = {"uid": "uid-1", "auto_conf": "# as it was\nrecovery_target_time = 'x'\n", "result": result}
+    (one.data / "pgwarden-recovery.json").write_text(json.dumps(was))
+    (one.repo / "calls").unlink()
+    one.pod()
+    one.start()
+    assert one.result() == (0, result), one.picture()
+    assert (one.data / "postgresql.auto.conf").read_text() == "# as it was\n"
+    assert not (one.repo / "calls").exists()
+
+
+def test_a_volume_of_somebody_else_is_not_touched(archived, recovering):
+    one = recovering()
+    one.data.mkdir()
+    (one.data / "PG_VERSION").write_text("15\n")
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "VolumeNotEmpty"), one.picture()
+
+
+def test_a_copy_that_fails_says_why(archived, recovering):
+    one = recovering()
+    error = "ERROR: [082]: unable to write '/d/base/1/2': [28] No space left on device"
+    (one.repo / "restore.error").write_text(f"2026-11-28 20:00:00.000 P00  {error}")
+    one.start()
+    code, result = one.result()
+    assert (code, result["exitCode"], result["reason"]) == (1, 82, "OutOfSpace"), one.picture()
+    assert error in result["error"]
+
+
+def test_an_image_without_postgresql_is_told(archived, recovering):
+    one = recovering("--bin", "/nowhere")
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "NoServer"), one.picture()
+    assert "needs /bin/sh and PostgreSQL 15's postgres and pg_controldata" in result["error"]

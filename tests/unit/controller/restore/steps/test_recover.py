@@ -1,0 +1,145 @@
+"""The steps of the recovery: Restored, Replayed, Recovered."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from controller.recovery.plan import Recovered
+from controller.restore import steps_recover
+from controller.restore.facts import RestoreFacts
+from controller.restore.verdict import Create
+from pgwarden.contract import calls
+from pgwarden.contract.calls import Outcome
+from pgwarden.contract.recovery import Recovery
+from tests.unit.controller.restore.steps.situations import said
+
+COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
+LATE = {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}]}
+BAD_SET = {"ok": False, "exitCode": 75, "error": "ERROR: [075]: no set"}
+KILLED = {"ok": False, "exitCode": -1, "error": "ended by SIGTERM before it was done"}
+HOLE = {"ok": False, "reason": "MissingSegment", "error": "segment 6 is missing"}
+DONE = {"ok": True, "timeline": 3, "reached": "2026-11-23T11:00:00Z", "set": "20261123-110000F"}
+
+
+def ended_pod(message):
+    ended = {"message": json.dumps(message), "finishedAt": "2026-11-23T12:00:00Z"}
+    return {
+        "metadata": {"name": "x"},
+        "spec": {"volumes": []},
+        "status": {"phase": "Failed", "containerStatuses": [{"name": "postgres", "state": {"terminated": ended}}]},
+    }
+
+
+def running(facts: RestoreFacts, **words) -> RestoreFacts:
+    """*facts* with a Job whose agent says *words*."""
+    pod = {"metadata": {"name": "x"}, "spec": {}, "status": {"phase": "Running", "podIP": "10.0.0.9"}}
+    said_ = Recovery(**words) if words else None
+    return replace(facts, job=job({}), job_pods=(pod,), recovery=said_)
+
+
+def job(status):
+    return {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-1"}]}, "status": status}
+
+
+@pytest.mark.parametrize(
+    ("status", "pods", "verdict", "words"),
+    [
+        ({}, [], ("wait", "Running"), "Job back-restore-1 is starting"),
+        ({"failed": 1}, [ended_pod(KILLED)], ("wait", "Retrying"), "attempt 2 of 4; the last one failed: ended by SIGTERM"),
+        ({"failed": 1}, [ended_pod(BAD_SET)], ("fail", "RestoreFailed"), "ERROR: [075]: no set"),
+        ({"failed": 1}, [ended_pod(HOLE)], ("fail", "MissingSegment"), "segment 6 is missing"),
+        (LATE, [], ("fail", "RestoreFailed"), "DeadlineExceeded: late"),
+        (COMPLETE, [ended_pod(DONE)], ("done", "Restored"), "set 20261123-110000F is on volume pv-new"),
+    ],
+    ids=["starting", "killed once", "no such set", "a hole in the WAL", "too late", "complete"],
+)  # fmt: skip
+def test_restored(planned, status, pods, verdict, words):
+    found = steps_recover.restored(replace(planned, job=job(status), job_pods=tuple(pods)))
+    assert said(found) == verdict
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict", "message"),
+    [
+        ({"phase": "Copying", "set": "s", "copied_percent": 45.6, "copied_bytes": 3 << 30}, ("wait", "Copying"), "set s: 46 % (3.0 GiB)"),
+        ({"phase": "Copying", "reason": "StorageAway", "message": "no answer"}, ("wait", "StorageAway"), "no answer"),
+        ({"phase": "Starting", "set": "s"}, ("done", "Restored"), "backup set s is on volume pv-new"),
+    ],
+    ids=["copying", "hindered", "copied"],
+)  # fmt: skip
+def test_restored_as_its_agent_says(planned, words, verdict, message):
+    found = steps_recover.restored(running(planned, **words))
+    assert said(found) == verdict
+    assert message in found.message
+    assert found.status["recovery"]["phase"] == words["phase"]
+
+
+@pytest.mark.parametrize(
+    ("words", "verdict", "message"),
+    [
+        ({"phase": "Replaying", "segment": "1A", "remaining": 600, "rate": 5.0, "last_replay_time": "2026-11-23T11:00:00Z"}, ("wait", "Replaying"),
+         "up to segment 1A (last commit 2026-11-23T11:00:00Z); 600 segments left, about 2 min"),
+        ({"phase": "Replaying", "segment": "1A", "advanced": "2026-11-23T11:55:01Z"}, ("wait", "StandsStill"), "has not advanced for 5 min"),
+        ({"phase": "Replaying", "segment": "1A", "advanced": "2026-11-23T11:00:01Z"}, ("fail", "RecoveryTimeout"), "the limit is 3600 s"),
+        ({"phase": "Following", "segment": "1A"}, ("done", "CaughtUp"), "up to segment 1A; it follows the archive"),
+    ],
+    ids=["replaying", "standing still", "standing still for too long", "caught up"],
+)  # fmt: skip
+def test_replayed(planned, words, verdict, message):
+    found = steps_recover.replayed(running(planned, **words))
+    assert said(found) == verdict
+    assert message in found.message
+
+
+def test_the_limit_on_standing_still_can_be_raised_meanwhile(planned):
+    still = running(planned, phase="Replaying", advanced="2026-11-23T10:00:00Z")
+    assert said(steps_recover.replayed(still)) == ("fail", "RecoveryTimeout")
+    patient = replace(still, spec=msgspec.structs.replace(still.spec, recovery_timeout_seconds=10_000))
+    assert said(steps_recover.replayed(patient)) == ("wait", "StandsStill")
+
+
+def test_an_agents_clock_that_is_ahead_is_no_standstill(planned):
+    ahead = (planned.now + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert said(steps_recover.replayed(running(planned, phase="Replaying", advanced=ahead))) == ("wait", "Replaying")
+
+
+def test_recovered_tells_the_recovery_to_end_once_and_waits_for_its_result(planned):
+    following = running(planned, phase="Following")
+    asked = steps_recover.recovered(following)
+    assert (asked.reason, asked.action.call.name) == ("Finishing", calls.RECOVERY_FINISH)
+    told = replace(following, answers={calls.RECOVERY_FINISH: Outcome(ok=True)})
+    assert said(steps_recover.recovered(told)) == ("wait", "CaughtUp")
+    ended = replace(told, job=job(COMPLETE), job_pods=(ended_pod(DONE),))
+    done = steps_recover.recovered(ended)
+    assert said(done) == ("done", "Recovered")
+    assert done.plan.recovered == Recovered(timeline=3, reached="2026-11-23T11:00:00Z")
+    assert (done.status["timeline"], done.status["recoveredTo"]) == (3, "2026-11-23T11:00:00Z")
+    assert done.status["recovery"] is None
+
+
+def test_what_a_recovery_to_a_moment_came_to_is_remembered_when_its_job_is_gone(planned):
+    done = steps_recover.replayed(replace(planned, job=job(COMPLETE), job_pods=(ended_pod(DONE),)))
+    later = steps_recover.recovered(replace(planned, plan=done.plan, job=None))
+    assert (said(later), later.status["timeline"]) == (("done", "Recovered"), 3)
+
+
+def test_a_result_that_is_lost_is_no_success(planned):
+    found = steps_recover.replayed(replace(planned, job=job(COMPLETE), job_pods=()))
+    assert said(found) == ("fail", "ResultLost")
+
+
+def test_a_job_of_an_earlier_restore_of_that_name_is_waited_for(planned):
+    earlier = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-0"}]}, "status": {}}
+    assert said(steps_recover.restored(replace(planned, job=earlier))) == ("wait", "JobGoing")
+    assert isinstance(steps_recover.restored(planned).action, Create)
+
+
+def test_what_an_earlier_version_has_begun_is_left_to_its_user(planned):
+    plan = msgspec.structs.replace(planned.plan, image="")
+    assert said(steps_recover.restored(replace(planned, plan=plan))) == ("wait", "PlanOfEarlierVersion")
