@@ -12,6 +12,9 @@ from pgwarden.api.kinds import LocalStorage, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
 
+#: Seconds for which a host without a volume stays on a node that is not Ready.
+SILENT_NODE = 30
+
 
 def _metadata(repository: Object, name: str, *, owned: bool = True, component: str = "host") -> Object:
     metadata = repository["metadata"]
@@ -87,6 +90,15 @@ def claim(repository: Object, volume: LocalStorage) -> Object:
     }
 
 
+def _leaves_silent_nodes(spec: RepositorySpec) -> Object:
+    """A host without a volume is as good on any other node: it does not wait five minutes, as pods do by default."""
+    if storages.volume(spec):
+        return {}
+    kept: Object = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SILENT_NODE}
+    keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    return {"tolerations": [{"key": key} | kept for key in keys]}
+
+
 def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> Object:
     """The repository host: one pod. Recreated rather than rolled where it has a volume, which is ReadWriteOnce; without
     one a pod on a lost node must not hold up its successor.
@@ -135,7 +147,8 @@ def _host(repository: Object, spec: RepositorySpec, settings: Settings, componen
         "securityContext": pod_parts.pod_security(),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
-    } | pod_parts.service_account(spec)
+    }
+    pod |= pod_parts.service_account(spec) | _leaves_silent_nodes(spec)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
