@@ -52,7 +52,6 @@ def test_controller(render):
         **{f"pgwarden.io/{kind}/status": {"update", "patch"} for kind in KINDS},
         **{f"pgwarden.io/{kind}/finalizers": {"update"} for kind in KINDS},
         "pods": READ | {"patch"},
-        "nodes": {"get"},
         "services": {"get", "create", "patch"},
         "configmaps": READ | {"create", "patch", "update", "delete"},
         "serviceaccounts": {"get", "create", "patch"},
