@@ -219,7 +219,7 @@ class Engine:
             "imagePullPolicy": "Never",
             "args": ["postgres", "-c", "archive_mode=off"],
             "env": [{"name": "PGDATA", "value": self.data}, {"name": "POSTGRES_PASSWORD", "value": "unused"}],
-            "readinessProbe": {"exec": {"command": ["pg_isready", "-q"]}, "periodSeconds": 1},
+            "readinessProbe": {"exec": {"command": ["pg_isready", "-q", "-U", "postgres"]}, "periodSeconds": 1},
             "volumeMounts": [{"name": "data", "mountPath": ROOT}],
         }
         self.space.apply(
