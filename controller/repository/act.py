@@ -25,7 +25,7 @@ STANZA_CREATE_SECONDS = NEWEST_WAL_SECONDS = 60.0
 #: stanza-create that failed is tried again.
 STANZA_PACE = Pace(timedelta(seconds=3), timedelta(minutes=1))
 #: archive_timeout that could not be set, or was set and is another again.
-TIMEOUT_PACE = Pace(timedelta(minutes=1), timedelta(hours=1))
+TIMEOUT_PACE = Pace(timedelta(seconds=15), timedelta(hours=1))
 
 
 class Actor:
