@@ -1,4 +1,4 @@
-"""`python3 -m agent job backup|expire|restore [own flags] -- ARGS…`, and `job own` for a fresh volume.
+"""`python3 -m agent job backup|expire -- ARGS…`, and `job own` for a fresh volume.
 
 pgBackRest's lines go to stdout as they come; the result is a JSON object in the container's termination message.
 """
@@ -20,7 +20,7 @@ from agent.children import Children
 from agent.outcome import Seen, message
 from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
-from agent.restoring import Place, fill, with_command
+from agent.restoring import with_command
 from agent.sync import Syncer
 from pgwarden.api import names
 from pgwarden.contract.job_result import JobResult
@@ -49,13 +49,6 @@ def _parser() -> argparse.ArgumentParser:
     kinds = parser.add_subparsers(dest="kind", required=True)
     kinds.add_parser("backup", help="run `pgbackrest ARGS… backup`")
     kinds.add_parser("expire", help="run `pgbackrest ARGS… expire`")
-    restore = kinds.add_parser("restore", help="fill a volume by `pgbackrest ARGS… restore`")
-    restore.add_argument("--pg-data", type=Path, required=True, help="the data directory to fill")
-    restore.add_argument("--volume-root", type=Path, required=True, help="where the volume is mounted")
-    restore.add_argument("--uid", required=True, help="uid of the Restore object, for the marker")
-    restore.add_argument(
-        "--tablespace", type=Path, action="append", default=[], help="a folder that WAL after the backup may need"
-    )
     own = kinds.add_parser("own", help="give a fresh volume's root to a user")
     own.add_argument("--path", type=Path, required=True)
     own.add_argument("--uid", type=int, required=True)
@@ -92,7 +85,7 @@ class Job:
             code, error = result.exit_code, result.error
         except asyncio.CancelledError:
             error = f"ended by {self._stopped} before it was done"
-        except (JobError, volume.VolumeError, OSError) as failure:
+        except (JobError, OSError) as failure:
             error = str(failure)
         if self._stopped and code != 0 and self._stopped not in error:
             error = f"{error} (after {self._stopped})"
@@ -106,24 +99,14 @@ class Job:
 
     async def _work(self) -> Result:
         await self._configure()
-        args = with_command(self._args, self._flags.kind)
-        if self._flags.kind != "restore":
-            return await self._pgbackrest(args)
-        flags = self._flags
-        place = Place(flags.pg_data, flags.volume_root, flags.uid, tuple(flags.tablespace))
-        async with volume.alone(place.root):
-            return await fill(place, args, self._pgbackrest)
-
-    async def _pgbackrest(self, args: list[str]) -> Result:
-        return await self._runner.run(args, None, self._line, keep=KEPT_CHARACTERS)
+        return await self._runner.run(
+            with_command(self._args, self._flags.kind), None, self._line, keep=KEPT_CHARACTERS
+        )
 
     async def _configure(self) -> None:
         deadline = time.monotonic() + SOURCE_SECONDS
         while True:
-            # The host's configuration in a backup Job; a restore Job may be given a PostgreSQL pod's.
-            host = (self._paths.source / names.KEY_HOST_CONF).exists()
-            syncer = Syncer(self._paths, names.KEY_HOST_CONF if host else names.KEY_POD_CONF)
-            planned, _ = syncer.sync()
+            planned, _ = Syncer(self._paths, names.KEY_HOST_CONF).sync()
             if not planned.missing:
                 return
             if time.monotonic() > deadline:
@@ -141,7 +124,6 @@ class Job:
             exit_code=code,
             error=error,
             label=self._seen.label,
-            set=self._seen.set,
             expired=tuple(self._seen.expired),
             seconds=seconds,
         )

@@ -1,4 +1,4 @@
-"""`pgbackrest restore` into a volume, as a Job of its own and as the first step of a recovery: the same in both."""
+"""`pgbackrest restore` into a volume: the first step of a recovery; and what Jobs add to pgBackRest's arguments."""
 
 from __future__ import annotations
 

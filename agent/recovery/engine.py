@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 import time
@@ -93,6 +94,7 @@ class Engine:
                 for each in tasks:
                     each.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                self._forget()  # the kubelet ends us right after the server's container
         return 0
 
     async def _work(self) -> None:
@@ -110,8 +112,11 @@ class Engine:
             (self._paths.run / RESULT).write_bytes(message(result) + b"\n")
             self._orders.end(0 if result.ok else 1)
             await self._orders.until_ended()
-        result = msgspec.json.decode((self._paths.run / RESULT).read_bytes(), type=JobResult)
-        if result.ok:
+        self._forget()
+
+    def _forget(self) -> None:
+        """The state, once the container has ended with the result."""
+        if self._orders.ended and json.loads((self._paths.run / RESULT).read_bytes()).get("ok"):
             state.remove(self._task.pg_data)
 
     def _failed(self, failure: Failed) -> JobResult:

@@ -37,7 +37,7 @@ def origin(facts: ClusterFacts) -> Origin | Hindrance:
         return Origin.OWN if begun == names.ORIGIN_OWN else asked
     if facts.own is None or facts.own.repository is None:
         return not_yet("RepositoryNotReachable", "the first instance is created once its Repository can be read")
-    spec = msgspec.convert(facts.own.repository["spec"], RepositorySpec)
+    spec = msgspec.convert(facts.spec.repository, RepositorySpec)  # its Repository's own may lag behind
     info = facts.own.info
     problem = _not_read(spec, info, facts.own.error)
     if problem or info is None:

@@ -39,10 +39,9 @@ class Sources:
         #: path of a clone's Secret → when it was brought up to date last.
         self._written: dict[str, float] = {}
 
-    async def read_own(self, namespace: str, name: str) -> Source:
-        """A cluster's own Repository as it is at this moment, with its newest WAL where it may be taken over."""
+    async def read_own(self, namespace: str, name: str, *, recovers: bool) -> Source:
+        """A cluster's own Repository as it is at this moment; where it *recovers* from that, with its newest WAL."""
         found = await self.read(DataSource(repository=name), namespace, refresh=True)
-        recovers = found.repository is not None and found.repository["spec"].get("onExistingBackups") == "Recover"
         if found.info is None or not found.info.backups or not recovers:
             return found
         address = self._address(namespace, name)
@@ -63,17 +62,20 @@ class Sources:
         repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         if repository is None or not rules.allows(repository, namespace):
             return Source(repository)
-        address = self._address(where, wanted.repository)
-        if not address:
-            return Source(repository, error="its repository host has no running pod")
-        try:
-            answer = await self._context.agents.host((where, wanted.repository), address, calls.status(refresh=refresh))
-            if answer.info_error:
-                return Source(repository, error=answer.info_error)
-            listed = [answer.info] if answer.info else []
-            return Source(repository, parse_info(listed, names.stanza(wanted.repository)))
-        except (AgentError, InfoError) as error:
-            return Source(repository, error=str(error))
+        error, call = "its repository host has no running pod", calls.status(refresh=refresh)
+        for pod in self._context.caches.hosts(where, wanted.repository):
+            address = pod.get("status", {}).get("podIP")
+            if not address:
+                continue
+            try:
+                answer = await self._context.agents.host((where, wanted.repository), address, call)
+                if answer.info_error:
+                    return Source(repository, error=answer.info_error)
+                listed = [answer.info] if answer.info else []
+                return Source(repository, parse_info(listed, names.stanza(wanted.repository)))
+            except (AgentError, InfoError) as problem:
+                error = str(problem)  # one that ends, or whose node is lost: the next one may answer
+        return Source(repository, error=error)
 
     async def give(self, cluster: Object, wanted: DataSource) -> str:
         """Bring the clone's Secret up to date; why it cannot be, or nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from datetime import timedelta
 
+import msgspec
 import structlog
 
 from controller import admission, node_lookup, owned, patroni
@@ -33,6 +34,7 @@ from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
 from pgwarden.api import names
+from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
@@ -141,7 +143,9 @@ class ClusterController:
         if claim is not None and (of_earlier(claim, facts.cluster) or stranger(claim, facts.cluster)):
             claim = None  # what is in the way is told when the instance is made
         if claim is None and not facts.instances:
-            facts = dataclasses.replace(facts, own=await self._sources.read_own(namespace, facts.name))
+            recovers = msgspec.convert(facts.spec.repository, RepositorySpec).recovers
+            own = await self._sources.read_own(namespace, facts.name, recovers=recovers)
+            facts = dataclasses.replace(facts, own=own)
         if facts.spec.data_source is not None and not facts.instances:
             facts = dataclasses.replace(facts, source=await self._sources.read(facts.spec.data_source, namespace))
         return dataclasses.replace(facts, claim=claim)

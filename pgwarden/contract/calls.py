@@ -9,7 +9,7 @@ from pgwarden.contract.shape import Shape, Time
 from pgwarden.contract.status import Status
 
 #: All that is answered beside a status.
-STATUS, STANZA_CREATE, FENCE = "status", "stanza-create", "fence"
+STATUS, STANZA_CREATE, SET_ASIDE, FENCE = "status", "stanza-create", "set-aside", "fence"
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
 NEWEST_WAL = "newest-wal"
@@ -76,6 +76,11 @@ def status(*, refresh: bool = False, segment_size: int = 0) -> Call[Status]:
 
 def stanza_create() -> Call[Outcome]:
     return Call(STANZA_CREATE, Outcome)
+
+
+def set_aside() -> Call[Outcome]:
+    """Move what is left of half a stanza on the local storage's volume to a folder beside it: `output` names it."""
+    return Call(SET_ASIDE, Outcome)
 
 
 def fence(seconds: float, *, repo: int = 0, every: float = 0) -> Call[Fenced]:

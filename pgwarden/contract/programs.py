@@ -7,7 +7,7 @@ AGENT = ["python3", "-m", "agent"]
 CHECK = [*AGENT, "--check"]
 #: Copies the image's own pgBackRest; `--to FOLDER` follows.
 INSTALL_TOOLS = [*AGENT, "install-tools"]
-#: A Job's container; its arguments are `backup|expire|restore|own …`.
+#: A Job's container; its arguments are `backup|expire|own …`.
 JOB = [*AGENT, "job"]
 #: The agent of a recovery, beside the server that recovers; see agent/recovery/. Its arguments: `--pg-data …`.
 RECOVER = [*AGENT, "recover"]

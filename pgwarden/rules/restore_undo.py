@@ -10,7 +10,6 @@ from pgwarden.api.reading import get
 
 #: Fields of the spec that follow from the Restore that is undone.
 EXCLUDED = ("target", "set", "targetTimeline", "volumeClaim")
-RULE = "undo"
 
 
 def check(case: Case) -> None:
@@ -23,16 +22,16 @@ def check(case: Case) -> None:
         message = (
             f"cannot be combined with {' and '.join(given)}: the Restore that is undone says where to go; omit one"
         )
-        case.refuse("spec.undo", name[:80], message, RULE)
+        case.refuse("spec.undo", name[:80], message, "undo")
     if name == case.name:
-        case.refuse("spec.undo", name[:80], "is this Restore itself; name an earlier one", RULE)
+        case.refuse("spec.undo", name[:80], "is this Restore itself; name an earlier one", "undo")
         return
     there = case.lookup.restores(case.namespace, case.get(str, "repository") or "")
     by_name = {get(one, str, "metadata", "name") or "": one for one in there}
     if name in by_name:
         why = nothing_to_undo(by_name[name])
         if why:
-            case.refuse("spec.undo", name[:80], why, RULE, Waits.NOTHING_TO_UNDO)
+            case.refuse("spec.undo", name[:80], why, "undo", Waits.NOTHING_TO_UNDO)
         return
     meant = near(name, sorted(set(by_name) - {case.name}), 1)
     hint = f"; did you mean {meant[0]}?" if meant else ""

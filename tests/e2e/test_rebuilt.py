@@ -114,9 +114,18 @@ def lose_everything(kubectl: Kubectl) -> None:
     kubectl.run("delete", "namespace", kubectl.namespace, "--timeout=180s", seconds=200)
 
 
+def over(restore: Object) -> bool:
+    return phase("Completed", "Failed")(restore)
+
+
+def seen(home: Kubectl) -> str:
+    return home.run("get", "pgwarden", "-o", "wide", check=False).stdout
+
+
 def wait_whole(home: Kubectl, postgres: Postgres, cluster: Cluster, rows: str) -> None:
     cluster.wait_ready(600)
-    home.until("pgrepo", "rhino", is_true("Archiving"), "archives", 600)
+    until(lambda: [over(one) for one in home.list("pgr")] == [True], "the Restore ends", 600, lambda: seen(home))
+    home.until("pgrepo", "rhino", is_true("Archiving"), "archives", 120)
     postgres.wait_ready()
     assert postgres.sql(FINGERPRINT) == rows
     assert cluster.sql(FINGERPRINT) == rows

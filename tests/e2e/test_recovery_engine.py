@@ -291,7 +291,9 @@ def test_a_moment_in_the_past_is_recovered_while_the_server_goes_on(postgres, sp
     assert result["ok"], one.logs()
     assert (result["timeline"], result["set"][-1]) == (2, "F")
     assert result["reached"] < moment.replace(" ", "T")
-    assert one.reader(installed.postgres_image).rows("notes") == rows
+    reader = one.reader(installed.postgres_image)
+    assert reader.rows("notes") == rows
+    assert "pgwarden" not in reader.run("ls", "-A", one.data)
     assert "3|too late" in postgres.rows("notes")
 
 

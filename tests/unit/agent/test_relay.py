@@ -281,6 +281,8 @@ async def test_a_fence_is_content_with_the_one_storage_that_is_meant(monkeypatch
         return []
 
     class Postgres:
+        data_directory = "/data"
+
         def connect(self, *_, **__):
             return self
 
@@ -291,7 +293,12 @@ async def test_a_fence_is_content_with_the_one_storage_that_is_meant(monkeypatch
             return None
 
     monkeypatch.setattr(fence, "one", one)
+
+    async def inside(*_):
+        return None
+
     monkeypatch.setattr(fence, "rows", rows)
+    monkeypatch.setattr(fence, "wal_directory", inside)
     answer = await fence.fence(Postgres(), 0.2, relayed)
     assert answer.ok is ok
     assert ok or "not archived within 0.2 s" in answer.error

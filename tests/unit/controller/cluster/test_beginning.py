@@ -53,8 +53,9 @@ NOTHING = Info(stanza="hippo", code=1, message="missing stanza path", repos=(rep
 
 def new(info: Info | None = None, error: str = "", wanted: Any = None, newest: NewestWal = QUIET, **repository: Any):
     """A PostgresCluster of which nothing has been made yet."""
-    own = Source({"metadata": {"name": "hippo"}, "spec": LOCAL | repository}, info, error, newest)
-    return facts(own=own, leader="", status={}, listed=[], spec=wanted or spec())
+    own = Source({"metadata": {"name": "hippo"}, "spec": LOCAL}, info, error, newest)
+    told = msgspec.structs.replace(wanted or spec(), repository=LOCAL | repository)
+    return facts(own=own, leader="", status={}, listed=[], spec=told)
 
 
 def condition(found, kind):
@@ -120,9 +121,8 @@ UNREAD = {
 @pytest.mark.parametrize("asked", [{}, RECOVER], ids=["refuse", "recover"])
 def test_nothing_is_made_before_it_is_known_what_is_there(case, asked):
     found = UNREAD[case]
-    if found.own is not None and found.own.repository is not None:
-        own = found.own.repository | {"spec": found.own.repository["spec"] | asked}
-        found = dataclasses.replace(found, own=dataclasses.replace(found.own, repository=own))
+    told = msgspec.structs.replace(found.spec, repository=found.spec.repository | asked)
+    found = dataclasses.replace(found, spec=told)
     assert decide(found).action is None
     assert condition(found, "Ready")["reason"] == "RepositoryNotReachable"
     assert report.status(found, decide(found))["phase"] == "Creating"

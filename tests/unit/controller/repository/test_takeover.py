@@ -76,6 +76,12 @@ def test_with_the_field_the_latest_state_is_brought_back_and_the_new_volume_is_k
     assert [one["uid"] for one in made["metadata"]["ownerReferences"]] == ["u-hippo"]
 
 
+def test_the_wal_of_another_cluster_is_not_taken_for_the_new_ones():
+    assert decide.archiving(world(str(SYSTEM))).status is True
+    said = decide.archiving(world())
+    assert (said.status, said.reason) == (False, "SystemIdentifierMismatch")
+
+
 def test_nothing_but_that_is_done_to_a_stanza_of_another_cluster():
     assert not decide.wants_stanza(world(**RECOVER))
 
