@@ -227,7 +227,8 @@ class Recovering:
         os.killpg(self.server.pid, signal.SIGKILL)
         self.server.wait()
         for one in processes(self.data):
-            os.kill(one, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
         wait(lambda: True if not processes(self.data) else None, "the server is gone")
 
     def serve(self) -> Sql:
