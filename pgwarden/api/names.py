@@ -312,6 +312,22 @@ def first_backup_attempt(cluster: str, backup: str) -> int:
     return int(number) if told and number[0] != "0" else 0
 
 
+def renewal_backup(repository: str, storage: str, since: datetime, attempt: int = 1) -> str:
+    """A full backup that pgwarden itself asks for, as one is owed in *storage* since then (UTC seconds)."""
+    base = f"{short(repository, 28)}-renewal-{storage}-{since:%Y%m%d%H%M%S}"
+    return base if attempt == 1 else f"{base}-{attempt}"
+
+
+def renewal_attempt(repository: str, storage: str, since: datetime, backup: str) -> int:
+    """Which attempt at it has that name; 0 where it is none."""
+    first = renewal_backup(repository, storage, since)
+    if backup == first:
+        return 1
+    number = backup.removeprefix(f"{first}-")
+    told = number != backup and number.isascii() and number.isdecimal() and len(number) < 10
+    return int(number) if told and number[0] != "0" else 0
+
+
 def gap_backup(repository: str, segment: str, attempt: int = 1) -> str:
     """That begins a new recovery window after *segment*, the first that is missing."""
     name = f"{repository}-after-{segment.lower()}"
