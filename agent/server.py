@@ -111,10 +111,14 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     async def stanza_create(_request: web.Request) -> web.Response:
         return _json(await repository.stanza_create())
 
+    async def stanza_upgrade(_request: web.Request) -> web.Response:
+        return _json(await repository.stanza_upgrade())
+
     async def newest_wal(_request: web.Request) -> web.Response:
         return _json(await repository.newest_wal())
 
     app.router.add_post(f"/{calls.STANZA_CREATE}", stanza_create)
+    app.router.add_post(f"/{calls.STANZA_UPGRADE}", stanza_upgrade)
     app.router.add_post(f"/{calls.NEWEST_WAL}", newest_wal)
 
 

@@ -9,7 +9,8 @@ from pgwarden.contract.shape import Shape, Time
 from pgwarden.contract.status import Status
 
 #: All that is answered beside a status.
-STATUS, STANZA_CREATE, FENCE = "status", "stanza-create", "fence"
+STATUS, FENCE = "status", "fence"
+STANZA_CREATE, STANZA_UPGRADE = "stanza-create", "stanza-upgrade"
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
 NEWEST_WAL = "newest-wal"
@@ -76,6 +77,13 @@ def status(*, refresh: bool = False, segment_size: int = 0) -> Call[Status]:
 
 def stanza_create() -> Call[Outcome]:
     return Call(STANZA_CREATE, Outcome)
+
+
+def stanza_upgrade() -> Call[Outcome]:
+    """The stanza becomes that of the PostgreSQL beside the pods' agents, of whichever version and identifier it is: who
+    asks has seen to it that this is meant.
+    """
+    return Call(STANZA_UPGRADE, Outcome)
 
 
 def fence(seconds: float, *, repo: int = 0, every: float = 0) -> Call[Fenced]:
