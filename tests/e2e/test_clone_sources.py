@@ -52,6 +52,7 @@ def official(space: Kubectl, image: str) -> list[dict]:
 def musl(space: Kubectl, image: str) -> list[dict]:
     documents = statefulset(MUSL, name="musl", repository="musl")
     container(documents)["env"].append({"name": "POSTGRES_INITDB_ARGS", "value": "--locale=en_US.utf8"})
+    container(documents)["readinessProbe"] = {"tcpSocket": {"port": 5432}, "periodSeconds": 2}  # it has no pg_isready
     return documents
 
 
