@@ -14,6 +14,9 @@ from agent.recovery.state import State
 from agent.recovery.task import Task
 from pgwarden.pgbackrest import commands
 
+#: Permissions of a data directory that PostgreSQL does not start with.
+TOO_OPEN = 0o027
+
 
 class Container:
     def __init__(self, task: Task, orders: Orders, stanza: str) -> None:
@@ -49,6 +52,8 @@ class Container:
         script.write_text(restore_script.text(self._restore_command(now), run.folder))
         os.mkfifo(run.answers, 0o600)
         arguments = self._arguments(run, now, control, restore_script.restore_command(script), target)
+        if self._task.pg_data.stat().st_mode & TOO_OPEN:
+            self._task.pg_data.chmod(0o700)  # fsGroup opens a volume's root for each pod, and PostgreSQL refuses that
         (self._task.pg_data / "postmaster.pid").unlink(missing_ok=True)  # of a pod that was killed: we have the volume
         self._orders.order(run, [self._program("postgres"), *arguments], server=True)
         return run

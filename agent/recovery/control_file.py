@@ -10,7 +10,8 @@ import struct
 
 from agent.recovery.settings import Control
 
-_VERSIONS = {1300, 1800}
+#: Of PostgreSQL 13 to 16, 17, and 18: each added something in a gap or at the end.
+_VERSIONS = {1300, 1700, 1800}
 _FLOAT_AT, _FLOAT = 208, 1234567.0
 _WAL_LEVELS = ("minimal", "replica", "logical")
 _STATES = (

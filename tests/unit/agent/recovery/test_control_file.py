@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from agent.recovery import control_file
@@ -35,6 +37,10 @@ def test_it_says_what_pg_controldata_says():
     assert found
     assert found.values == {name: said.values[name] for name in found.values}
     assert (found.number("max_connections setting"), found.segment_bytes) == (123, 4 * 1024 * 1024)
+    content = (data / "global/pg_control").read_bytes()
+    for version, known in ((1300, True), (1700, True), (1800, True), (1902, False), (1201, False)):
+        other = content[:8] + version.to_bytes(4, sys.byteorder) + content[12:]
+        assert (control_file.parse(other) is not None) is known
 
 
 @pytest.mark.parametrize(

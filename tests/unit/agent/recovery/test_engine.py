@@ -149,6 +149,7 @@ def test_a_pod_that_is_killed_while_it_replays_is_followed_by_one_that_does_not_
     wait(lambda: phase(one), "it follows")
     one.kill_pod()
     one.pod()
+    one.data.chmod(0o2770)  # as the kubelet does with fsGroup
     one.start()
     wait(lambda: phase(one), "it follows again")
     (one.run_dir / "finish").touch()
