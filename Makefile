@@ -21,8 +21,8 @@ $(VENV)/.stamp: requirements-dev.lock
 
 venv: $(VENV)/.stamp ## the Python environment that everything below uses
 
-cluster: venv ## a real one-node Kubernetes on this machine, with an S3 server and our images (root; no Docker needed)
-	@$(BIN)/python -m localcluster up
+cluster: venv ## a real Kubernetes on this machine, with an S3 server and our images (root; no Docker needed; NODES=2: of two nodes)
+	@$(BIN)/python -m localcluster up $(if $(NODES),--nodes $(NODES))
 	@$(BIN)/python -m localcluster.images build --load
 
 cluster-down: venv ## end that cluster and remove every trace of it

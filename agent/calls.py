@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent import newest_wal, spool
 from agent.archives import Archives
 from agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
+from agent.repo_volume import TROUBLE, RepoVolume
 from agent.supervisor import Supervisor
 from pgwarden import __version__
 from pgwarden.api import outside
 from pgwarden.api.objects import Object
 from pgwarden.contract.calls import NewestWal, Outcome
 from pgwarden.contract.environment import Settings
-from pgwarden.contract.status import Server, Status
+from pgwarden.contract.status import Server, Status, Volume
 from pgwarden.pgbackrest import commands
 from pgwarden.pgbackrest.info import OTHER, InfoError, parse_info
 
@@ -31,8 +33,6 @@ OUTPUT_CHARACTERS = 8192
 #: An error of archive-push is told for so long after it was written; PostgreSQL pauses for one minute of it between
 #: tries, and the relay leaves archive-push a turn within two.
 REMEMBERED_SECONDS = 180.0
-#: pgBackRest's code for "other": the storage could not be read.
-TROUBLE = 99
 
 
 @dataclass
@@ -81,8 +81,9 @@ async def pgbackrest_version(runner: Runner) -> str:
 
 
 class Repository:
-    def __init__(self, stanza: str, runner: Runner) -> None:
+    def __init__(self, stanza: str, runner: Runner, volume: RepoVolume | None = None) -> None:
         self._stanza = stanza
+        self._repo_volume = volume
         self._runner = runner
         self._running: asyncio.Task[None] | None = None
         self._read = -INFO_FRESH_SECONDS
@@ -110,6 +111,10 @@ class Repository:
                 return self._info, f"pgbackrest info takes longer than {INFO_WAIT_SECONDS:g} s"
         return self._info, self._error
 
+    async def volume(self) -> Volume | None:
+        """In a thread: a file system that is away may answer late."""
+        return await asyncio.to_thread(self._repo_volume.look) if self._repo_volume else None
+
     async def _read_info(self) -> None:
         try:
             result = await self._runner.run(commands.info_argv(self._stanza), INFO_LIMIT_SECONDS)
@@ -117,6 +122,8 @@ class Repository:
             self._info = None
             if result.ok:
                 self._info, self._error = _element(result.stdout)
+                if self._repo_volume:
+                    self._repo_volume.complete(self._info)
         except (OSError, ValueError) as error:
             self._info, self._error = None, f"pgbackrest info: {error}"
         self._read = time.monotonic()
@@ -153,6 +160,15 @@ class Repository:
                 return Outcome(exit_code=-1, output=str(error))
         self._read = -INFO_FRESH_SECONDS
         return Outcome(ok=result.ok, exit_code=result.exit_code, output=_shown(result))
+
+    async def set_aside(self) -> Outcome:
+        """Not while stanza-create makes the other half."""
+        if self._repo_volume is None:
+            return Outcome(error="no storage is on a volume")
+        async with self._create_lock:
+            done = await asyncio.to_thread(self._repo_volume.set_aside, datetime.now(UTC))
+        self._read = -INFO_FRESH_SECONDS
+        return done
 
 
 def _element(text: str) -> tuple[Object | None, str]:

@@ -17,6 +17,7 @@ class Paths:
     source: Path = Path(names.SOURCE_DIR)
     conf: Path = Path(names.CONF_DIR)
     work: Path = Path(names.WORK_DIR)
+    repo: Path = Path(names.REPO_DIR)
     run: Path = Path(names.RUN_DIR)
     #: The kubelet reads at most 4096 bytes of it into the container's status.
     termination_log: Path = Path("/dev/termination-log")
@@ -28,6 +29,7 @@ class Paths:
             source=root / "source",
             conf=root / "conf",
             work=root / "work",
+            repo=root / "repo",
             run=root / "run",
             termination_log=root / "termination-log",
         )

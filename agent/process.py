@@ -20,6 +20,7 @@ from agent.children import Children
 from agent.paths import Paths
 from agent.pgbackrest import Runner
 from agent.relay import Relay
+from agent.repo_volume import RepoVolume
 from agent.server import Server, application
 from agent.supervisor import Supervisor
 from agent.sync import Syncer, source_token
@@ -56,7 +57,7 @@ class Agent:
         spool = paths.work / Path(names.SPOOL_DIR).name if settings.instance else None
         self._state = State(settings, self._supervisor, spool=spool)
         self._postgres = _postgres(settings)
-        self._repository = Repository(settings.stanza, self._runner) if settings.role is Role.REPOSITORY else None
+        self._repository = _repository(settings, paths, self._runner)
         self._relay = _relay(settings, self._state, paths, self._runner)
         app = application(self._state, repository=self._repository, postgres=self._postgres, relay=self._relay)
         self._server = Server(paths, app)
@@ -75,6 +76,10 @@ class Agent:
             duties.append(self._repository.archives.run())
         if self._relay:
             duties.append(self._relay.run())
+        if self._postgres:
+            from agent.promoted import Promoted  # psycopg is ten megabytes that the repository host has no use for
+
+            duties.append(Promoted(self._postgres, self._runner, self._settings.stanza, self._paths).run())
         if self._postgres and self._settings.instance and self._settings.instance.alter_system:
             duties.append(self._keep_configured(self._postgres))
         self._log.info("agent starts", role=self._settings.role.value, stanza=self._settings.stanza, pid=os.getpid())
@@ -160,6 +165,12 @@ class Agent:
                     self._log.warning("PostgreSQL not configured yet", error=str(error))
                 said = str(error)
             await asyncio.sleep(pause)
+
+
+def _repository(settings: Settings, paths: Paths, runner: Runner) -> Repository | None:
+    if settings.role is not Role.REPOSITORY:
+        return None
+    return Repository(settings.stanza, runner, RepoVolume(paths, settings.stanza))
 
 
 def _relay(settings: Settings, state: State, paths: Paths, runner: Runner) -> Relay | None:

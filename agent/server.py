@@ -89,7 +89,8 @@ def application(
         if repository:
             repository.archives.segment_size = _segment_size(request)
             info, error = await repository.info(refresh=request.query.get("refresh") == "1")
-            found = replace(found, info=info, info_error=error, archives=repository.archives.told())
+            archives, volume = repository.archives.told(), await repository.volume()
+            found = replace(found, info=info, info_error=error, archives=archives, volume=volume)
         if postgres:
             seen = await postgres.look()
             relays = relay is not None and relay.works
@@ -111,6 +112,9 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     async def stanza_create(_request: web.Request) -> web.Response:
         return _json(await repository.stanza_create())
 
+    async def set_aside(_request: web.Request) -> web.Response:
+        return _json(await repository.set_aside())
+
     async def stanza_upgrade(_request: web.Request) -> web.Response:
         return _json(await repository.stanza_upgrade())
 
@@ -118,6 +122,7 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
         return _json(await repository.newest_wal())
 
     app.router.add_post(f"/{calls.STANZA_CREATE}", stanza_create)
+    app.router.add_post(f"/{calls.SET_ASIDE}", set_aside)
     app.router.add_post(f"/{calls.STANZA_UPGRADE}", stanza_upgrade)
     app.router.add_post(f"/{calls.NEWEST_WAL}", newest_wal)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from weakref import WeakValueDictionary
 
+from controller import pods
 from controller.agents import Agents
 from controller.seal import Seal
 from controller.settings import Settings
@@ -59,9 +60,11 @@ class Caches:
         return sorted(found, key=lambda o: str(o["metadata"]["name"]))
 
     def hosts(self, namespace: str, repository: str) -> list[Object]:
-        """The pods of the Repository's host, in whatever state they are."""
+        """The pods that answer for the Repository's storages, in whatever state they are: of its host, then of the
+        spare one.
+        """
         own = self.labelled(self.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, repository)
-        return [pod for pod in own if pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "host"]
+        return pods.hosts(own)
 
 
 def _indexes(kind: Kind) -> dict[str, index.Value]:

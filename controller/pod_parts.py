@@ -54,8 +54,8 @@ def pod_security(uid: int = names.OWN_UID, gid: int = names.OWN_UID) -> Object:
     }
 
 
-def host_volumes(repository: str, spec: RepositorySpec) -> list[Object]:
-    """Volumes of the repository host and of backup Jobs: configuration, scratch, and the local storage."""
+def host_volumes(repository: str, spec: RepositorySpec, *, with_repo: bool) -> list[Object]:
+    """Volumes of the repository host and of backup Jobs: configuration, scratch, and the local storage's volume."""
     volumes: list[Object] = [
         {
             "name": names.VOLUME_SOURCE,
@@ -76,21 +76,21 @@ def host_volumes(repository: str, spec: RepositorySpec) -> list[Object]:
         {"name": names.VOLUME_WORK, "emptyDir": {}},
         {"name": names.VOLUME_TMP, "emptyDir": {}},
     ]
-    if storages.volume(spec):
+    if with_repo:
         volumes.append(
             {"name": names.VOLUME_REPO, "persistentVolumeClaim": {"claimName": names.repo_claim(repository)}}
         )
     return volumes + identity.volumes(storages.role(spec))
 
 
-def host_mounts(spec: RepositorySpec) -> list[Object]:
+def host_mounts(spec: RepositorySpec, *, with_repo: bool) -> list[Object]:
     mounts: list[Object] = [
         {"name": names.VOLUME_SOURCE, "mountPath": names.SOURCE_DIR, "readOnly": True},
         {"name": names.VOLUME_CONF, "mountPath": names.CONF_DIR},
         {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},
         {"name": names.VOLUME_TMP, "mountPath": "/tmp"},  # noqa: S108  an emptyDir of the pod's own
     ]
-    if storages.volume(spec):
+    if with_repo:
         mounts.append({"name": names.VOLUME_REPO, "mountPath": names.REPO_DIR})
     return mounts + identity.mounts(storages.role(spec))
 

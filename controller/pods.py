@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -46,3 +46,15 @@ def postgres_facts(pod: Object) -> PodFacts | None:
         return None
     values = msgspec.structs.astuple(found)
     return found if all(value.isprintable() for value in values if isinstance(value, str)) else None
+
+
+def hosts(found: Sequence[Object]) -> list[Object]:
+    """Of *found* those that answer for a Repository's storages: the repository host's, then the spare one's."""
+    order = (names.COMPONENT_HOST, names.COMPONENT_SPARE)
+    told = [(pod["metadata"].get("labels") or {}).get(names.LABEL_COMPONENT) for pod in found]
+    return [pod for wanted in order for pod, component in zip(found, told, strict=True) if component == wanted]
+
+
+def is_spare(pod: Object) -> bool:
+    """Whether it answers in the repository host's place, without the volume."""
+    return bool(pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == names.COMPONENT_SPARE)

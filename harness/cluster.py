@@ -84,8 +84,8 @@ class Cluster:
 
     # --- a client --------------------------------------------------------------------------------------------------
 
-    def start_writing(self, image: str = IMAGE) -> None:
-        """As an application does: by the Secret and the Service."""
+    def start_writing(self, image: str = IMAGE, node: str = "") -> None:
+        """As an application does: by the Secret and the Service; on *node* where one is named."""
 
         def secret(variable: str, key: str) -> Object:
             return {"name": variable, "valueFrom": {"secretKeyRef": {"name": f"{self.name}-credentials", "key": key}}}
@@ -99,6 +99,7 @@ class Cluster:
             "env": [secret(*pair) for pair in variables.items()] + [{"name": "PGCONNECT_TIMEOUT", "value": "3"}],
         }
         spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+        spec |= {"nodeName": node} if node else {}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "writer"}, "spec": spec})
         self.wait_written(50)
 

@@ -1,4 +1,4 @@
-"""The cgroup below which kubelet puts every pod of one cluster."""
+"""The cgroup below which kubelet puts every pod of one node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from localcluster.config import Cluster
+from localcluster.config import Machine
 
 _ROOT = Path("/sys/fs/cgroup")
 # cgroup v1: a new cpuset has no CPUs and takes no process until these are copied down.
@@ -20,10 +20,10 @@ def _hierarchies() -> list[Path]:
     return [path for path in sorted(_ROOT.iterdir()) if path.is_dir() and not path.is_symlink()]
 
 
-def create(cluster: Cluster) -> None:
+def create(machine: Machine) -> None:
     """kubelet refuses a cgroupRoot that does not exist."""
     for root in _hierarchies():
-        group = root / cluster.cgroup.lstrip("/")
+        group = root / machine.cgroup.lstrip("/")
         group.mkdir(exist_ok=True)
         for name in _CPUSET_FILES:
             source, target = root / name, group / name
@@ -40,11 +40,11 @@ def _delegate(root: Path) -> None:
             (root / "cgroup.subtree_control").write_text(f"+{controller}")
 
 
-def delete(cluster: Cluster) -> list[Path]:
+def delete(machine: Machine) -> list[Path]:
     """Remove the tree, children first; returns what the kernel would not let go."""
     left = []
     for root in _hierarchies():
-        group = root / cluster.cgroup.lstrip("/")
+        group = root / machine.cgroup.lstrip("/")
         for folder in sorted({*folders(group), group}, key=lambda path: -len(path.parts)):
             try:
                 folder.rmdir()
@@ -55,11 +55,11 @@ def delete(cluster: Cluster) -> list[Path]:
     return left
 
 
-def processes(cluster: Cluster) -> list[int]:
-    """Every process inside the cluster's cgroups: its containers, whoever their parent is."""
+def processes(machine: Machine) -> list[int]:
+    """Every process inside the node's cgroups: its containers, whoever their parent is."""
     found: set[int] = set()
     for root in _hierarchies():
-        group = root / cluster.cgroup.lstrip("/")
+        group = root / machine.cgroup.lstrip("/")
         for folder in folders(group):
             with contextlib.suppress(OSError):
                 found.update(int(word) for word in (folder / "cgroup.procs").read_text().split())

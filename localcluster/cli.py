@@ -23,7 +23,7 @@ _Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.Argume
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m localcluster",
-        description="A real one-node Kubernetes without a container engine.",
+        description="A real Kubernetes of one or more nodes without a container engine.",
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--name", help="cluster (default: $PGWARDEN_CLUSTER or pgwarden)")
@@ -48,6 +48,9 @@ def _add_life(add: _Add) -> None:
             "--helper-image", default=HELPER_IMAGE, help="image of the storage provisioner's helper pods"
         )
         if name == "up":
+            command.add_argument(
+                "--nodes", type=int, metavar="N", help="at least so many (default: those that it has, at first 1)"
+            )
             command.add_argument("--apiserver-only", action="store_true", help="just etcd and the API server")
             command.add_argument("--provider", choices=("local", "kind"), default="local")
     stop = add("stop", _stop, "end every process, keep all data")
@@ -58,6 +61,8 @@ def _add_life(add: _Add) -> None:
         metavar="SECONDS",
         help="for the pods to end by themselves; 0 is a power cut (default 10)",
     )
+    kill = add("node-kill", _node_kill, "end a node for good, its volumes with it; its Node object stays")
+    kill.add_argument("number", type=int, help="2 or higher: the control plane is beside the first")
     down = add("down", _down, "end the cluster and remove every trace")
     down.add_argument("--provider", choices=("local", "kind"), default="local")
 
@@ -68,9 +73,11 @@ def _add_use(add: _Add) -> None:
     add("env", _env, "print shell exports of KUBECONFIG and PATH")
     add("load", _load, "import image archives").add_argument("archive", nargs="+", type=Path)
     shell = add("shell", _shell, "run a command inside the cluster's network namespace")
+    shell.add_argument("--node", type=int, default=1, metavar="N", help="in that of node N (default 1)")
     shell.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     logs = add("logs", _logs, "print a component's log")
     logs.add_argument("component")
+    logs.add_argument("--node", type=int, default=1, metavar="N", help="of node N (default 1)")
     logs.add_argument("-f", "--follow", action="store_true")
     store = add("s3", _s3, "the S3 store: stop or start it, make a bucket")
     store.add_argument("action", choices=("stop", "start", "mb"))
@@ -102,7 +109,12 @@ def _up(arguments: argparse.Namespace) -> int:
         chosen = _existing(arguments)
         lifecycle.up(chosen, apiserver_only=chosen.apiserver_only, helper_image=arguments.helper_image)
         return 0
-    lifecycle.up(cluster(arguments.name), apiserver_only=arguments.apiserver_only, helper_image=arguments.helper_image)
+    lifecycle.up(
+        cluster(arguments.name),
+        apiserver_only=arguments.apiserver_only,
+        helper_image=arguments.helper_image,
+        nodes=arguments.nodes,
+    )
     return 0
 
 
@@ -110,6 +122,13 @@ def _stop(arguments: argparse.Namespace) -> int:
     chosen = _existing(arguments)
     with lifecycle.locked(chosen):
         teardown.stop(chosen, grace=arguments.grace)
+    return 0
+
+
+def _node_kill(arguments: argparse.Namespace) -> int:
+    chosen = _existing(arguments)
+    with lifecycle.locked(chosen):
+        print(lifecycle.kill_node(chosen, arguments.number))
     return 0
 
 
@@ -126,18 +145,24 @@ def _status(arguments: argparse.Namespace) -> int:
     chosen = _existing(arguments)
     size = "apiserver-only" if chosen.apiserver_only else "full"
     print(f"cluster {chosen.name} ({size}), state {chosen.state}")
-    alive = processes.all_running(chosen)
-    for path in sorted(chosen.pids.glob("*.json")):
-        process = alive.get(path.stem)
-        print(f"  {path.stem:24} " + (f"pid {process.pid}" if process else "DEAD"))
+    for machine in chosen.machines:
+        alive = processes.all_running(machine)
+        for path in sorted(machine.pids.glob("*.json")):
+            process = alive.get(path.stem)
+            title = path.stem + (f" of node {machine.number}" if machine.number > 1 else "")
+            print(f"  {title:24} " + (f"pid {process.pid}" if process else "DEAD"))
     api = Api(chosen)
     usable = api.ready()
     print(f"  API server               {'ready' if usable else 'NOT READY'}")
     if not chosen.apiserver_only:
-        checks = {"node": lifecycle.node_ready(chosen, api), "S3 store": s3.answers(chosen)}
+        nodes = {
+            "node" + (f" {one.number}" if one.number > 1 else ""): lifecycle.node_ready(one, api)
+            for one in chosen.machines
+        }
+        checks = {**nodes, "S3 store": s3.answers(chosen)}
         for name, good in checks.items():
             print(f"  {name:24} {'ready' if good else 'NOT READY'}")
-        usable = usable and checks["node"]
+        usable = usable and all(nodes.values())
     return 0 if usable else 1
 
 
@@ -165,11 +190,13 @@ def _shell(arguments: argparse.Namespace) -> int:
     command = words or [os.environ.get("SHELL", "/bin/sh")]
     chosen = _existing(arguments)
     environment = {**os.environ, "KUBECONFIG": str(chosen.kubeconfig)}
-    return subprocess.run([*netns.inside(chosen), *command], env=environment, check=False).returncode
+    return subprocess.run(
+        [*netns.inside(chosen.machine(arguments.node)), *command], env=environment, check=False
+    ).returncode
 
 
 def _logs(arguments: argparse.Namespace) -> int:
-    path = _existing(arguments).log(arguments.component)
+    path = _existing(arguments).machine(arguments.node).log(arguments.component)
     if not path.exists():
         known = ", ".join(sorted(one.stem for one in path.parent.glob("*.log")))
         raise LocalClusterError(f"no log of {arguments.component}", way_out=f"there are: {known}")

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from localcluster.errors import LocalClusterError
 
@@ -19,6 +20,7 @@ def run(
     log: Path | None = None,
     way_out: str = "",
     what: str = "",
+    stdin: IO[bytes] | None = None,
 ) -> str:
     """Standard output of the command; its whole output goes to `log` when that is given."""
     command = [str(word) for word in argv]
@@ -33,7 +35,7 @@ def run(
             capture_output=True,
             timeout=limit,
             check=False,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin or subprocess.DEVNULL,
         )
     except FileNotFoundError as error:
         raise LocalClusterError(f"{command[0]} is not installed", way_out=way_out) from error

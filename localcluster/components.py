@@ -15,6 +15,7 @@ from localcluster.config import (
     S3_PORT,
     SERVICE_CIDR,
     Cluster,
+    Machine,
 )
 from localcluster.processes import Component
 from localcluster.runtime import containerd_config, kubelet_config
@@ -31,8 +32,16 @@ def _kubeconfig(cluster: Cluster, identity: str) -> Path:
     return path
 
 
-def _config(cluster: Cluster, name: str, text: str) -> Path:
-    path = cluster.state / name
+def _node_kubeconfig(cluster: Cluster, machine: Machine, identity: str) -> Path:
+    """The same on any node: the API server is beside the first one."""
+    host = "127.0.0.1" if machine is cluster else NODE_IP
+    path = machine.state / f"{identity}.kubeconfig"
+    pki.write_private(path, pki.kubeconfig(cluster, identity, host=host))
+    return path
+
+
+def _config(machine: Machine, name: str, text: str) -> Path:
+    path = machine.state / name
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
     return path
@@ -122,16 +131,16 @@ def scheduler(cluster: Cluster, tools: Tools) -> Component:
     )
 
 
-def proxy(cluster: Cluster, tools: Tools) -> Component:
+def proxy(cluster: Cluster, machine: Machine, tools: Tools) -> Component:
     """Zero for every conntrack setting means: leave the kernel's values alone."""
     return _with_flags(
         "kube-proxy",
         tools,
         {
-            "kubeconfig": str(_kubeconfig(cluster, "proxy")),
+            "kubeconfig": str(_node_kubeconfig(cluster, machine, "proxy")),
             "proxy-mode": "iptables",
             "cluster-cidr": POD_CIDR,
-            "hostname-override": cluster.node,
+            "hostname-override": machine.node,
             "healthz-bind-address": "127.0.0.1:10256",
             "conntrack-max-per-core": "0",
             "conntrack-min": "0",
@@ -143,12 +152,12 @@ def proxy(cluster: Cluster, tools: Tools) -> Component:
     )
 
 
-def containerd(cluster: Cluster, tools: Tools) -> Component:
+def containerd(machine: Machine, tools: Tools) -> Component:
     config = _config(
-        cluster,
+        machine,
         "containerd.toml",
         containerd_config(
-            cluster,
+            machine,
             runc=tools.path("runc"),
             plugins=tools.folder("containernetworking-plugins"),
         ),
@@ -159,19 +168,19 @@ def containerd(cluster: Cluster, tools: Tools) -> Component:
     return Component("containerd", (str(program), "--config", str(config)), {"PATH": path}, (config,))
 
 
-def kubelet(cluster: Cluster, tools: Tools) -> Component:
-    config = _config(cluster, "kubelet.json", json.dumps(kubelet_config(cluster), indent=1))
-    _config(cluster, "resolv.conf", f"nameserver {DNS_SERVICE_IP}\n")
+def kubelet(cluster: Cluster, machine: Machine, tools: Tools) -> Component:
+    config = _config(machine, "kubelet.json", json.dumps(kubelet_config(cluster, machine), indent=1))
+    _config(machine, "resolv.conf", f"nameserver {DNS_SERVICE_IP}\n")
     return _with_flags(
         "kubelet",
         tools,
         {
             "config": str(config),
-            "kubeconfig": str(_kubeconfig(cluster, "kubelet")),
-            "root-dir": f"{cluster.state}/kubelet",
-            "cert-dir": f"{cluster.state}/kubelet/pki",
-            "hostname-override": cluster.node,
-            "node-ip": NODE_IP,
+            "kubeconfig": str(_node_kubeconfig(cluster, machine, f"kubelet{pki.suffix(machine)}")),
+            "root-dir": f"{machine.state}/kubelet",
+            "cert-dir": f"{machine.state}/kubelet/pki",
+            "hostname-override": machine.node,
+            "node-ip": machine.ip,
         },
         inputs=(config,),
     )
@@ -205,7 +214,10 @@ def coredns(cluster: Cluster, tools: Tools) -> Component:
 
 
 def provisioner(cluster: Cluster, tools: Tools, helper_image: str) -> Component:
-    paths = [{"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [f"{cluster.state}/volumes"]}]
+    paths = [
+        {"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [str(cluster.volumes)]},
+        *({"node": one.node, "paths": [str(one.volumes)]} for one in cluster.machines[1:]),
+    ]
     config = _config(cluster, "local-path.json", json.dumps({"nodePathMap": paths}))
     return Component(
         "local-path-provisioner",

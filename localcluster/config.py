@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 
 from localcluster.errors import LocalClusterError
 
-# Every cluster has a network namespace of its own, so all of them use the same addresses.
+# Every cluster has network namespaces of its own, so all of them use the same addresses.
 NODE_IP = "10.244.0.1"
-POD_CIDR = "10.244.0.0/24"
+#: Of all nodes; node N's pods have 10.244.(N-1).0/24.
+POD_CIDR = "10.244.0.0/16"
 SERVICE_CIDR = "10.96.0.0/16"
 KUBERNETES_SERVICE_IP = "10.96.0.1"
 DNS_SERVICE_IP = "10.96.0.10"
@@ -24,16 +26,27 @@ STORAGE_CLASSES = ("standard", "standard-2")
 DEFAULT_NAME = "pgwarden"
 DEFAULT_STATE_ROOT = "/var/lib/pgwarden-localcluster"
 # containerd.sock is the longest socket name below the state folder; the kernel allows 107 bytes.
-_LONGEST_SOCKET = "/run/containerd.sock.ttrpc"
+_LONGEST_SOCKET = "/n99/run/containerd.sock.ttrpc"
+#: Addresses are 10.244.(N-1).x and 10.243.N.x.
+_MOST_NODES = 99
 _SOCKET_LIMIT = 107
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """Where one cluster lives. Two clusters with different names share nothing but the cache."""
+class Machine:
+    """Where one node lives: its folder, network namespace, cgroup and addresses."""
 
     name: str
     state: Path
+    number: int = 1
+
+    @property
+    def ip(self) -> str:
+        return f"10.244.{self.number - 1}.1"
+
+    @property
+    def pod_cidr(self) -> str:
+        return f"10.244.{self.number - 1}.0/24"
 
     @property
     def netns(self) -> str:
@@ -45,7 +58,8 @@ class Cluster:
 
     @property
     def node(self) -> str:
-        return f"{self.name}-node"
+        """The name of the Node object."""
+        return f"{self.name.partition('.')[0]}-node" + (str(self.number) if self.number > 1 else "")
 
     @property
     def cgroup(self) -> str:
@@ -66,17 +80,33 @@ class Cluster:
         return self.state / "pids"
 
     @property
-    def pki(self) -> Path:
-        return self.state / "pki"
-
-    @property
     def run(self) -> Path:
         """What a reboot would clear."""
         return self.state / "run"
 
     @property
+    def volumes(self) -> Path:
+        """What its pods' claims of the local StorageClasses become folders of."""
+        return self.state / "volumes"
+
+    @property
     def containerd_socket(self) -> Path:
         return self.run / "containerd.sock"
+
+    def log(self, component: str) -> Path:
+        return self.logs / f"{component}.log"
+
+
+@dataclass(frozen=True)
+class Cluster(Machine):
+    """Where one cluster lives: its control plane, beside the first node, and what the nodes share.
+
+    Two clusters with different names share nothing but the cache.
+    """
+
+    @property
+    def pki(self) -> Path:
+        return self.state / "pki"
 
     @property
     def kubeconfig(self) -> Path:
@@ -99,8 +129,39 @@ class Cluster:
     def exists(self) -> bool:
         return self.size_file.is_file()
 
-    def log(self, component: str) -> Path:
-        return self.logs / f"{component}.log"
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """Those that are alive, the first one first."""
+        return (self, *(self.machine(number) for number in self._nodes()["alive"]))
+
+    def machine(self, number: int) -> Machine:
+        # No cluster's name has a dot: this is nobody's.
+        return Machine(f"{self.name}.n{number}", self.state / f"n{number}", number) if number > 1 else self
+
+    def add_machine(self) -> Machine:
+        """One more. A number is never used again: volumes of a dead node must not seem to be back, and empty."""
+        nodes = self._nodes()
+        number = nodes["made"][0] + 1
+        if number > _MOST_NODES:
+            raise LocalClusterError(f"cluster {self.name} has had {_MOST_NODES} nodes, and has no address for another")
+        self._write({"made": [number], "alive": [*nodes["alive"], number]})
+        return self.machine(number)
+
+    def forget_machine(self, number: int) -> None:
+        nodes = self._nodes()
+        self._write({**nodes, "alive": [one for one in nodes["alive"] if one != number]})
+
+    def _nodes(self) -> dict[str, list[int]]:
+        try:
+            found: dict[str, list[int]] = json.loads((self.state / "nodes.json").read_text())
+        except FileNotFoundError:
+            return {"made": [1], "alive": []}
+        return found
+
+    def _write(self, nodes: dict[str, list[int]]) -> None:
+        temporary = self.state / ".nodes.json"
+        temporary.write_text(json.dumps(nodes))
+        temporary.rename(self.state / "nodes.json")
 
 
 def state_root() -> Path:

@@ -13,7 +13,7 @@ import os
 import shutil
 from pathlib import Path
 
-from localcluster.config import Cluster, clusters
+from localcluster.config import Cluster, Machine, clusters
 
 _SYSCTLS = (
     "vm/overcommit_memory",
@@ -62,11 +62,9 @@ def record(cluster: Cluster) -> None:
 
 def restore(cluster: Cluster) -> None:
     """Remove this cluster's traces; the shared ones only with the last cluster."""
-    forget_cni(cluster)
-    if _CONTAINER_LOGS.is_dir():
-        for link in _CONTAINER_LOGS.iterdir():
-            if link.is_symlink() and str(link.readlink()).startswith(f"{cluster.state}/"):
-                link.unlink()
+    for machine in cluster.machines:
+        forget_cni(machine)
+    forget_logs(cluster)
     others = [one for one in clusters() if one.name != cluster.name and _book(one).exists()]
     if others or not _book(cluster).exists():
         return
@@ -81,12 +79,20 @@ def restore(cluster: Cluster) -> None:
         _prune(Path(folder))
 
 
-def forget_cni(cluster: Cluster) -> None:
+def forget_logs(machine: Machine) -> None:
+    """kubelet's links to the logs of its containers."""
+    if _CONTAINER_LOGS.is_dir():
+        for link in _CONTAINER_LOGS.iterdir():
+            if link.is_symlink() and str(link.readlink()).startswith(f"{machine.state}/"):
+                link.unlink()
+
+
+def forget_cni(machine: Machine) -> None:
     """libcni caches results at a fixed place, by network and container."""
-    marks = {f"{cluster.network_name}-"}
+    marks = {f"{machine.network_name}-"}
     for folder in (
-        cluster.run / "containerd/io.containerd.runtime.v2.task/k8s.io",
-        cluster.state / "containerd/io.containerd.grpc.v1.cri/sandboxes",
+        machine.run / "containerd/io.containerd.runtime.v2.task/k8s.io",
+        machine.state / "containerd/io.containerd.grpc.v1.cri/sandboxes",
     ):
         marks.update(f"-{path.name}-" for path in folder.glob("*"))
     for path in _CNI_RESULTS.glob("*"):

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from localcluster import (
@@ -31,7 +32,7 @@ from localcluster import (
 )
 from localcluster.api import Api
 from localcluster.commands import run
-from localcluster.config import DNS_SERVICE_IP, S3_HOST, Cluster
+from localcluster.config import DNS_SERVICE_IP, S3_HOST, Cluster, Machine
 from localcluster.console import say, step, wait_until
 from localcluster.errors import LocalClusterError
 from localcluster.processes import Component
@@ -71,14 +72,18 @@ def _drop_lock(cluster: Cluster, path: Path) -> None:
             cluster.state.parent.rmdir()
 
 
-def up(cluster: Cluster, *, apiserver_only: bool = False, helper_image: str = HELPER_IMAGE) -> None:
-    """Make the cluster run and return when it is usable."""
+def up(
+    cluster: Cluster, *, apiserver_only: bool = False, helper_image: str = HELPER_IMAGE, nodes: int | None = None
+) -> None:
+    """Make the cluster run and return when it is usable, with at least *nodes* nodes; None: those that it has."""
     tools = Tools()
     needed = APISERVER_TOOLS if apiserver_only else ()
     prepare_host(tools, needed)
     tools.ensure(needed)
     with locked(cluster):
         _choose_size(cluster, apiserver_only)
+        while not apiserver_only and len(cluster.machines) < (nodes or 1):
+            cluster.add_machine()
         restarted = _clear_remains(cluster) and cluster.kubeconfig.exists()
         _prepare(cluster)
         _control_plane(cluster, tools)
@@ -107,8 +112,8 @@ def _clear_remains(cluster: Cluster) -> bool:
     After a reboot of the machine there is neither a process nor a namespace,
     and what a reboot would clear is cleared here.
     """
-    alive = processes.all_running(cluster)
-    lost = [name for name, one in alive.items() if not netns.holds(cluster, one.pid)]
+    alive = [(machine, one) for machine in cluster.machines for one in processes.all_running(machine).values()]
+    lost = [one.pid for machine, one in alive if not netns.holds(machine, one.pid)]
     if lost or not alive:
         teardown.end_everything(cluster, grace=0)
     return bool(lost) or not alive
@@ -119,39 +124,52 @@ def _prepare(cluster: Cluster) -> None:
         pki.create(cluster)
         if not cluster.apiserver_only:
             host.record(cluster)
-            cgroups.create(cluster)
-            runtime.write_cni(cluster)
-        for folder in (cluster.run, cluster.state / "volumes", cluster.logs):
-            folder.mkdir(parents=True, exist_ok=True)
-        netns.create(cluster)
+        for machine in cluster.machines:
+            _prepare_machine(cluster, machine)
         port = ports.ensure_forwarder(cluster)["api"]
         text = pki.kubeconfig(cluster, "admin", port)
         if not cluster.kubeconfig.exists() or cluster.kubeconfig.read_text() != text:
             pki.write_private(cluster.kubeconfig, text)
 
 
-def ensure_running(cluster: Cluster, component: Component) -> bool:
+def _prepare_machine(cluster: Cluster, machine: Machine) -> None:
+    for folder in (machine.run, machine.volumes, machine.logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not cluster.apiserver_only:
+        cgroups.create(machine)
+        runtime.write_cni(machine)
+    netns.create(machine)
+    if machine is not cluster:
+        netns.link(cluster, machine)
+
+
+def ensure_running(machine: Machine, component: Component) -> bool:
     """Start a component that is dead or runs with another configuration; True if started."""
-    alive = processes.running(cluster, component.name)
+    alive = processes.running(machine, component.name)
     if alive and alive.fingerprint == component.fingerprint():
         return False
     if alive:
         say(f"{component.name}: its configuration changed; restarting it")
-        processes.stop(cluster, [component.name])
-    processes.spawn(cluster, component)
+        processes.stop(machine, [component.name])
+    processes.spawn(machine, component)
     return True
 
 
-def _died(cluster: Cluster, *names: str) -> LocalClusterError | None:
+def _died(machine: Machine, *names: str) -> LocalClusterError | None:
     """An error for the first of these that has ended."""
     for name in names:
-        if processes.running(cluster, name) is None:
+        if processes.running(machine, name) is None:
             return LocalClusterError(
                 f"{name} ended while the cluster was starting",
-                log=cluster.log(name),
+                log=machine.log(name),
                 way_out="mend the cause in the log and run `up` again",
             )
     return None
+
+
+def _died_with(cluster: Cluster, machine: Machine) -> LocalClusterError | None:
+    """The same of what a node needs to become Ready."""
+    return _died(machine, "kubelet", "containerd") or _died(cluster, "kube-controller-manager", "kube-scheduler")
 
 
 def _control_plane(cluster: Cluster, tools: Tools) -> None:
@@ -159,15 +177,11 @@ def _control_plane(cluster: Cluster, tools: Tools) -> None:
     ensure_running(cluster, components.etcd(cluster, tools))
     ensure_running(cluster, components.apiserver(cluster, tools))
     if not cluster.apiserver_only:
-        ensure_running(cluster, components.containerd(cluster, tools))
+        for machine in cluster.machines:
+            ensure_running(machine, components.containerd(machine, tools))
         _spawn_s3(cluster, tools)
-        wait_until(
-            "containerd",
-            lambda: loading.containerd_answers(cluster, tools),
-            limit=60,
-            failed=lambda: _died(cluster, "containerd"),
-        )
-        loading.load_own(cluster, tools)
+        for machine in cluster.machines:
+            _images(cluster, machine, tools)
     with step("waiting for the API server"):
         wait_until(
             "API server",
@@ -175,6 +189,19 @@ def _control_plane(cluster: Cluster, tools: Tools) -> None:
             limit=120,
             failed=lambda: _died(cluster, "etcd", "kube-apiserver", ports.FORWARDER),
         )
+
+
+def _images(cluster: Cluster, machine: Machine, tools: Tools) -> None:
+    """Each node has all images: there is no registry to pull from."""
+    wait_until(
+        f"containerd of {machine.node}",
+        lambda: loading.containerd_answers(machine, tools),
+        limit=60,
+        failed=lambda: _died(machine, "containerd"),
+    )
+    loading.load_own(machine, tools)
+    if machine is not cluster:
+        loading.copy(cluster, machine, tools)
 
 
 def _spawn_s3(cluster: Cluster, tools: Tools) -> None:
@@ -194,26 +221,29 @@ def _node(cluster: Cluster, tools: Tools, helper_image: str) -> None:
         for document in (*manifests.dns(), *manifests.storage(helper_image), *manifests.object_store()):
             api.apply(document)
     for component in (
-        components.kubelet(cluster, tools),
+        components.kubelet(cluster, cluster, tools),
         components.controller_manager(cluster, tools),
         components.scheduler(cluster, tools),
-        components.proxy(cluster, tools),
+        components.proxy(cluster, cluster, tools),
         components.coredns(cluster, tools),
         components.provisioner(cluster, tools, helper_image),
     ):
         ensure_running(cluster, component)
+    for machine in cluster.machines[1:]:
+        ensure_running(machine, components.kubelet(cluster, machine, tools))
+        ensure_running(machine, components.proxy(cluster, machine, tools))
     _wait_node(cluster, api)
 
 
-def node_ready(cluster: Cluster, api: Api) -> bool:
+def node_ready(machine: Machine, api: Api) -> bool:
     """Ready, and confirmed by the kubelet of now: after a stop the API still shows the old state.
 
     kubelet posts a heartbeat at its start and then seldom, so any later one will do.
     """
-    node = api.get(f"/api/v1/nodes/{cluster.node}")
-    if node is None or processes.running(cluster, "kubelet") is None:
+    node = api.get(f"/api/v1/nodes/{machine.node}")
+    if node is None or processes.running(machine, "kubelet") is None:
         return False
-    began = int(processes.started_at(cluster, "kubelet"))
+    began = int(processes.started_at(machine, "kubelet"))
     for one in node["status"].get("conditions", []):
         if (one["type"], one["status"]) == ("Ready", "True"):
             confirmed = dt.datetime.fromisoformat(one["lastHeartbeatTime"]).timestamp() >= began
@@ -222,16 +252,19 @@ def node_ready(cluster: Cluster, api: Api) -> bool:
 
 
 def _wait_node(cluster: Cluster, api: Api) -> None:
-    node_parts = ("kubelet", "containerd", "kube-controller-manager", "kube-scheduler")
-    with step("waiting for the node"):
-        wait_until(
-            "node Ready", lambda: node_ready(cluster, api), limit=120, failed=lambda: _died(cluster, *node_parts)
-        )
+    with step("waiting for the node" if len(cluster.machines) == 1 else "waiting for the nodes"):
+        for machine in cluster.machines:
+            wait_until(
+                f"{machine.node} Ready",
+                partial(node_ready, machine, api),
+                limit=120,
+                failed=partial(_died_with, cluster, machine),
+            )
         wait_until(
             "service account of namespace default",
             lambda: api.get("/api/v1/namespaces/default/serviceaccounts/default") is not None,
             limit=60,
-            failed=lambda: _died(cluster, *node_parts),
+            failed=partial(_died_with, cluster, cluster),
         )
     with step("waiting for cluster DNS and S3"):
         ask_dns(cluster, S3_HOST, 60)
@@ -239,11 +272,12 @@ def _wait_node(cluster: Cluster, api: Api) -> None:
 
 
 def _stale_pods(cluster: Cluster, api: Api) -> list[str]:
-    """Pods that are Ready only on paper, from before this kubelet's start."""
-    began = processes.started_at(cluster, "kubelet")
+    """Pods that are Ready only on paper, from before their kubelet's start."""
+    starts = {machine.node: processes.started_at(machine, "kubelet") for machine in cluster.machines}
     pods = (api.get("/api/v1/pods?resourceVersion=0") or {}).get("items", [])
     stale = []
     for pod in pods:
+        began = starts.get(pod["spec"].get("nodeName"), 0)  # that of a dead node says nothing
         for one in pod.get("status", {}).get("conditions", []):
             if (one["type"], one["status"]) == ("Ready", "True"):
                 # Whole seconds: a change in the second of the start is taken as new.
@@ -264,6 +298,21 @@ def _wait_pods(cluster: Cluster) -> None:
             wait_until("pod states", lambda: not _stale_pods(cluster, api), limit=60)
         except LocalClusterError:
             say(f"still the state of before the stop: {', '.join(_stale_pods(cluster, api))}")
+
+
+def kill_node(cluster: Cluster, number: int) -> str:
+    """End a node beside the first for good; the name of its Node object, which stays."""
+    found = next((one for one in cluster.machines if one.number == number), None)
+    if found is None or found is cluster:
+        others = [str(one.number) for one in cluster.machines[1:]]
+        raise LocalClusterError(
+            f"cluster {cluster.name} has no node {number} that can be killed"
+            + (": the control plane, DNS and S3 are beside the first" if number == 1 else ""),
+            way_out=f"there is {', '.join(others)}" if others else "`up --nodes 2` makes a second one",
+        )
+    with step(f"killing {found.node}"):
+        teardown.kill_node(cluster, found)
+    return found.node
 
 
 def ask_dns(cluster: Cluster, name: str, limit: float) -> None:

@@ -19,6 +19,7 @@ from localcluster.config import (
     NODE_IP,
     S3_HOST,
     Cluster,
+    Machine,
 )
 
 _CURVE = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
@@ -58,16 +59,29 @@ def identities(cluster: Cluster) -> list[Identity]:
     )
     return [
         Identity("apiserver", "kube-apiserver", names=api_names, server=True),
-        Identity("kubelet-server", cluster.node, names=(f"IP:{NODE_IP}", f"DNS:{cluster.node}"), server=True),
         Identity("admin", "localcluster-admin", "system:masters"),
         Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client", "system:masters"),
         Identity("controller-manager", "system:kube-controller-manager"),
         Identity("scheduler", "system:kube-scheduler"),
-        Identity("kubelet", f"system:node:{cluster.node}", "system:nodes"),
         Identity("proxy", "system:kube-proxy"),
         Identity("coredns", "localcluster:coredns"),
         Identity("local-path-provisioner", "localcluster:local-path-provisioner"),
+        *(identity for machine in cluster.machines for identity in _kubelet(machine)),
     ]
+
+
+def _kubelet(machine: Machine) -> list[Identity]:
+    """What it serves with, and what it is to the API server."""
+    names = (f"IP:{machine.ip}", f"DNS:{machine.node}")
+    return [
+        Identity(f"kubelet-server{suffix(machine)}", machine.node, names=names, server=True),
+        Identity(f"kubelet{suffix(machine)}", f"system:node:{machine.node}", "system:nodes"),
+    ]
+
+
+def suffix(machine: Machine) -> str:
+    """Of the names of a node's keys: all of them lie in one folder."""
+    return f"-{machine.number}" if machine.number > 1 else ""
 
 
 def make_ca(folder: Path, name: str, common_name: str, extensions: tuple[str, ...] = _BY_THE_BOOK) -> None:
@@ -160,7 +174,7 @@ def create_s3(cluster: Cluster) -> None:
     )
 
 
-def kubeconfig(cluster: Cluster, identity: str, port: int = API_PORT) -> str:
+def kubeconfig(cluster: Cluster, identity: str, port: int = API_PORT, host: str = "127.0.0.1") -> str:
     """A kubeconfig with everything embedded: it can be copied anywhere."""
 
     def data(file: str) -> str:
@@ -171,7 +185,7 @@ kind: Config
 clusters:
 - name: {cluster.name}
   cluster:
-    server: https://127.0.0.1:{port}
+    server: https://{host}:{port}
     certificate-authority-data: {data("ca.crt")}
 users:
 - name: {cluster.name}-{identity}

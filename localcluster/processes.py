@@ -18,12 +18,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localcluster.config import Cluster
+from localcluster.config import Machine
 
 
 @dataclass(frozen=True)
 class Component:
-    """One process of a cluster."""
+    """One process of a node, or of the control plane beside it."""
 
     name: str
     argv: tuple[str, ...]
@@ -62,37 +62,37 @@ def start_time(pid: int) -> int | None:
     return int(fields[19])
 
 
-def running(cluster: Cluster, name: str) -> Running | None:
+def running(machine: Machine, name: str) -> Running | None:
     """The live process of that component, if its pid file still tells the truth."""
     try:
-        data = json.loads((cluster.pids / f"{name}.json").read_text())
+        data = json.loads((machine.pids / f"{name}.json").read_text())
         found = Running(int(data["pid"]), int(data["start"]), str(data["fingerprint"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if start_time(found.pid) == found.start else None
 
 
-def all_running(cluster: Cluster) -> dict[str, Running]:
+def all_running(machine: Machine) -> dict[str, Running]:
     """Every live component by name."""
-    found = {path.stem: running(cluster, path.stem) for path in sorted(cluster.pids.glob("*.json"))}
+    found = {path.stem: running(machine, path.stem) for path in sorted(machine.pids.glob("*.json"))}
     return {name: process for name, process in found.items() if process is not None}
 
 
-def started_at(cluster: Cluster, name: str) -> float:
+def started_at(machine: Machine, name: str) -> float:
     """Wall-clock time of the component's last start."""
-    return (cluster.pids / f"{name}.json").stat().st_mtime
+    return (machine.pids / f"{name}.json").stat().st_mtime
 
 
-def spawn(cluster: Cluster, component: Component) -> Running:
+def spawn(machine: Machine, component: Component) -> Running:
     """Start detached: own session, no stdin, output appended to the component's log."""
-    cluster.logs.mkdir(parents=True, exist_ok=True)
-    cluster.pids.mkdir(parents=True, exist_ok=True)
+    machine.logs.mkdir(parents=True, exist_ok=True)
+    machine.pids.mkdir(parents=True, exist_ok=True)
     argv = list(component.argv)
     if component.in_netns:
         # nsenter and not `ip netns exec`: the latter remounts /sys, which hides the cgroups.
-        argv = ["nsenter", f"--net={cluster.netns_path}", "--", *argv]
+        argv = ["nsenter", f"--net={machine.netns_path}", "--", *argv]
     # The caller's own directory and umask must not leak into a process that outlives it.
-    with cluster.log(component.name).open("ab") as log:
+    with machine.log(component.name).open("ab") as log:
         child = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -108,9 +108,9 @@ def spawn(cluster: Cluster, component: Component) -> Running:
     # Detached on purpose: without this Python warns about a child it never waited for.
     child.returncode = 0
     process = Running(child.pid, start, component.fingerprint())
-    temporary = cluster.pids / f".{component.name}.tmp"
+    temporary = machine.pids / f".{component.name}.tmp"
     temporary.write_text(json.dumps(vars(process)))
-    temporary.rename(cluster.pids / f"{component.name}.json")
+    temporary.rename(machine.pids / f"{component.name}.json")
     return process
 
 
@@ -149,13 +149,13 @@ def _wait_gone(targets: Sequence[tuple[int, int]], limit: float) -> list[tuple[i
     return left
 
 
-def stop(cluster: Cluster, names: Iterable[str], *, grace: float = 10) -> None:
+def stop(machine: Machine, names: Iterable[str], *, grace: float = 10) -> None:
     """End these components together and forget their pid files."""
     chosen = list(names)
-    found = [running(cluster, name) for name in chosen]
+    found = [running(machine, name) for name in chosen]
     end([(process.pid, process.start) for process in found if process], grace=grace)
     for name in chosen:
-        (cluster.pids / f"{name}.json").unlink(missing_ok=True)
+        (machine.pids / f"{name}.json").unlink(missing_ok=True)
 
 
 def children_of(pid: int) -> list[int]:

@@ -6,6 +6,7 @@ Load it with `pytest_plugins = ["localcluster.pytest_plugin"]` in the top confte
 * `cluster`: the full node. A running cluster of the default name is used and left
   running; otherwise one is made, and removed unless PGWARDEN_KEEP_CLUSTER=1.
   PGWARDEN_USE_KUBECONFIG names the kubeconfig of a foreign cluster to use instead.
+* `second_node`: one more node of that cluster, for one module, which may kill it.
 
 With pytest-xdist each worker has a cluster of its own: the first the named one, the next NAME-2, and so on.
 """
@@ -74,6 +75,28 @@ class ClusterHandle:
         return self.local
 
 
+@dataclass(frozen=True)
+class NodeHandle:
+    """A node beside the first; `name` is that of its Node object, `first` that of the first's."""
+
+    cluster: Cluster
+    number: int
+
+    @property
+    def name(self) -> str:
+        return self.cluster.machine(self.number).node
+
+    @property
+    def first(self) -> str:
+        return self.cluster.node
+
+    def kill(self) -> None:
+        """For good, its volumes with it. Its Node object stays."""
+        with lifecycle.locked(self.cluster):
+            if any(one.number == self.number for one in self.cluster.machines):
+                lifecycle.kill_node(self.cluster, self.number)
+
+
 def pytest_configure() -> None:
     """In the environment, because commands that tests run take the cluster's name from there."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -116,6 +139,21 @@ def cluster() -> Iterator[ClusterHandle]:
     finally:
         if not keep:
             _remove(own)
+
+
+@pytest.fixture(scope="module")
+def second_node(cluster: ClusterHandle) -> Iterator[NodeHandle]:
+    """A node that joins now, with all the images of the first, and is gone without a trace after the module."""
+    own = cluster.local
+    if own is None:
+        pytest.skip("needs the local cluster, and PGWARDEN_USE_KUBECONFIG names another")
+    lifecycle.up(own, nodes=len(own.machines) + 1)
+    node = NodeHandle(own, own.machines[-1].number)
+    try:
+        yield node
+    finally:
+        node.kill()
+        cluster.kubectl("delete", "node", node.name, "--ignore-not-found")
 
 
 def _is_running(own: Cluster) -> bool:

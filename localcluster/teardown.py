@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from localcluster import cgroups, host, netns, processes
-from localcluster.config import Cluster
+from localcluster.config import Cluster, Machine
 from localcluster.console import say, step
 from localcluster.errors import LocalClusterError
 
@@ -24,9 +24,9 @@ _CONTROLLERS = (
 )
 
 
-def shims(cluster: Cluster) -> list[int]:
-    """containerd's shims of this cluster, recognised by the socket on their command line."""
-    wanted = [b"-address", os.fsencode(cluster.containerd_socket)]
+def shims(machine: Machine) -> list[int]:
+    """containerd's shims of this node, recognised by the socket on their command line."""
+    wanted = [b"-address", os.fsencode(machine.containerd_socket)]
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -39,26 +39,26 @@ def shims(cluster: Cluster) -> list[int]:
     return found
 
 
-def _end_pods(cluster: Cluster, grace: float) -> None:
+def _end_pods(machine: Machine, grace: float) -> None:
     """Containers get SIGTERM and `grace` seconds, as at a node's shutdown; shims go after them."""
-    keepers = shims(cluster)
-    sockets = _sockets(cluster)  # before their folders go with the containers
+    keepers = shims(machine)
+    sockets = _sockets(machine)  # before their folders go with the containers
     # Signalling the first process of each container is what the container runtime does.
     first = [child for shim in keepers for child in processes.children_of(shim)]
     if grace > 0:
         processes.end(processes.with_start(first), grace=grace)
     rest = [pid for shim in keepers for pid in processes.descendants(shim)]
-    rest += cgroups.processes(cluster)
+    rest += cgroups.processes(machine)
     processes.end(processes.with_start(rest), grace=0)
     processes.end(processes.with_start(keepers), grace=0)
     for socket in sockets:
         Path(socket).unlink(missing_ok=True)
 
 
-def _sockets(cluster: Cluster) -> list[str]:
+def _sockets(machine: Machine) -> list[str]:
     """Of the shims. A container may end by itself meanwhile, and its shim's address with it."""
     found = []
-    pattern = f"{cluster.run}/containerd/io.containerd.runtime.v2.task/*/*/address"
+    pattern = f"{machine.run}/containerd/io.containerd.runtime.v2.task/*/*/address"
     for address in glob.glob(pattern):  # noqa: PTH207  Path.glob raises where a folder goes meanwhile
         with contextlib.suppress(OSError):
             found.append(Path(address).read_text().strip().removeprefix("unix://"))
@@ -68,6 +68,8 @@ def _sockets(cluster: Cluster) -> list[str]:
 def end_everything(cluster: Cluster, *, grace: float) -> None:
     """End every process and clear what a reboot would clear; the data stays."""
     processes.stop(cluster, _CONTROLLERS, grace=min(grace, 5))
+    for machine in cluster.machines[1:]:
+        _end_machine(machine, grace)
     if not (cluster.exists and cluster.apiserver_only):
         _end_pods(cluster, grace)
     # etcd last but the forwarder: the API server must not hang on a missing store.
@@ -82,6 +84,41 @@ def end_everything(cluster: Cluster, *, grace: float) -> None:
     cgroups.delete(cluster)
 
 
+def _end_machine(machine: Machine, grace: float) -> None:
+    """The same of a node beside the first, where nothing else runs."""
+    processes.stop(machine, ["kubelet"], grace=min(grace, 5))
+    _end_pods(machine, grace)
+    processes.stop(machine, [path.stem for path in machine.pids.glob("*.json")], grace=5.0 if grace > 0 else 0)
+    unmount(machine)
+    host.forget_cni(machine)
+    shutil.rmtree(machine.run, ignore_errors=True)
+    netns.delete(machine)
+    cgroups.delete(machine)
+
+
+def kill_node(cluster: Cluster, machine: Machine) -> None:
+    """A node's end for good, its volumes with it, as when a machine burns: nobody is told, nobody takes leave.
+
+    It is cut from the network first: what the kernel sends when it closes a dead process's connections arrives nowhere.
+    """
+    netns.cut(cluster, machine)
+    _end_machine(machine, 0)
+    cluster.forget_machine(machine.number)
+    remove_folder(machine)
+    host.forget_logs(machine)
+
+
+def remove_folder(machine: Machine) -> None:
+    left = mounts_below(machine.state)
+    if left:
+        raise LocalClusterError(
+            f"still mounted: {', '.join(left)}",
+            way_out="end what uses these mounts and run the command again",
+        )
+    if machine.state.exists():
+        shutil.rmtree(machine.state)
+
+
 def mounts_below(folder: Path) -> list[str]:
     """Mount points below a folder, deepest first."""
     found = []
@@ -93,10 +130,10 @@ def mounts_below(folder: Path) -> list[str]:
     return found[::-1]
 
 
-def unmount(cluster: Cluster) -> None:
+def unmount(machine: Machine) -> None:
     """Unmount everything below the state folder; lazily only what stays busy."""
     for options in ([], ["-l"]):
-        points = mounts_below(cluster.state)
+        points = mounts_below(machine.state)
         if points:
             subprocess.run(["umount", *options, *points], check=False, stdin=subprocess.DEVNULL, capture_output=True)
 
@@ -111,14 +148,8 @@ def down(cluster: Cluster) -> None:
     """End the cluster and remove every trace of it."""
     with step(f"removing cluster {cluster.name}"):
         end_everything(cluster, grace=0)
-        left = mounts_below(cluster.state)
-        if left:
-            raise LocalClusterError(
-                f"still mounted: {', '.join(left)}",
-                way_out="end what uses these mounts and run `down` again",
-            )
+        machines = cluster.machines
         host.restore(cluster)
-        if cluster.state.exists():
-            shutil.rmtree(cluster.state)
-    for folder in cgroups.delete(cluster):
+        remove_folder(cluster)
+    for folder in [left for machine in machines for left in cgroups.delete(machine)]:
         say(f"the kernel still holds the cgroup {folder}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from agent import log
-from agent.recovery import auto_conf, failures, restore_script, settings
+from agent.recovery import auto_conf, control_file, failures, restore_script, settings
 from agent.recovery.failures import Failed
 from agent.recovery.orders import Orders, Run
 from agent.recovery.server_log import ServerLog
@@ -23,6 +23,10 @@ class Container:
         self._log = log.get("recovery")
 
     async def control(self) -> Control:
+        """Of pg_control: read here, or where its layout is another one, by the image's own pg_controldata."""
+        read = control_file.parse((self._task.pg_data / "global" / "pg_control").read_bytes())
+        if read is not None:
+            return read
         run = self._orders.new()
         self._orders.order(run, [self._program("pg_controldata"), str(self._task.pg_data)])
         code = await run.until_exit()

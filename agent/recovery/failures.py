@@ -65,7 +65,7 @@ def judge(log: ServerLog, exit_code: int, context: Context) -> Verdict:
         return Verdict(
             "NoServer",
             f"{' '.join(log.lines) or 'the image has no PostgreSQL'}; the recovery runs in the workload's own image, "
-            f"which needs /bin/sh and PostgreSQL {context.major}'s postgres and pg_controldata",
+            f"which needs /bin/sh and PostgreSQL {context.major}",
         )
     if exit_code > 128:
         return Verdict("ServerKilled", f"PostgreSQL was ended by signal {exit_code - 128}", final=False)

@@ -63,7 +63,7 @@ _FIXED = {
 
 @dataclass(frozen=True)
 class Control:
-    """pg_controldata's answer."""
+    """What is in pg_control, by pg_controldata's names."""
 
     values: Mapping[str, str]
 

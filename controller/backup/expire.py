@@ -124,13 +124,14 @@ class Expiry:
     async def _begin(self, repository: Object, label: str, repo: int) -> float | None:
         argv = commands.expire_argv(names.stanza(self._spec.repository), backup_set=label, repo=repo)
         spec = msgspec.convert(repository["spec"], RepositorySpec)
-        job = render.expire_job(self._backup, repository, spec, argv, self._context.settings)
+        storage = "".join(spec.storages[repo - 1 : repo])
+        job = render.expire_job(self._backup, repository, spec, argv, self._context.settings, storage=storage)
         path = paths.of("jobs", self._namespace)
         more = _with_it(repository, label, repo)
         try:
             # A namespace that is going takes no Job any more: better to know that before waiting for anything.
             await self._context.client.request("POST", path, body=job, params={"dryRun": "All"})
-            waits = storage_state.hindrance(repository, "".join(spec.storages[repo - 1 : repo]))
+            waits = storage_state.hindrance(repository, storage)
             if waits:
                 return await self._wait(operations.NOT_READY, f"its set will be expired; {waits}")
             proof = await self._proof(label, repo)

@@ -110,7 +110,8 @@ class BackupController:
         number = repo_spec.repo_number(spec.storage)
         marks = _marks(backup, repository)
         argv = commands.backup_argv(names.stanza(spec.repository), spec.type, number, options, marks)
-        job = render.job(backup, spec, repository, repo_spec, argv, self._context.settings)
+        storage = spec.storage or repo_spec.storages[0]
+        job = render.job(backup, spec, repository, repo_spec, argv, self._context.settings, storage=storage)
         # A quota or a policy may refuse it: better to know that before anything says that it runs.
         refused = await self._make(job, dry=True)
         if refused:

@@ -24,10 +24,15 @@ def job(
     repo_spec: RepositorySpec,
     argv: Sequence[str],
     settings: Settings,
+    *,
+    storage: str,
 ) -> Object:
+    """*storage* is the one that *argv* uses."""
     name, namespace = backup["metadata"]["name"], backup["metadata"]["namespace"]
     repo_name = repository["metadata"]["name"]
     labels = pod_parts.labels(repo_name, "backup", **{names.LABEL_BACKUP: names.short(name, 63)})
+    # A volume that is lost must not keep the Job of another storage from starting.
+    with_repo = storages.volume(repo_spec, storage) is not None
     container = {
         "name": "pgbackrest",
         "image": settings.image,
@@ -37,16 +42,16 @@ def job(
         "env": pod_parts.environment(environment.of_repository(repo_name), repo_spec),
         "resources": pod_parts.resources(repo_spec),
         "securityContext": pod_parts.container_security(),
-        "volumeMounts": pod_parts.host_mounts(repo_spec),
+        "volumeMounts": pod_parts.host_mounts(repo_spec, with_repo=with_repo),
     }
     pod: Object = {
         "restartPolicy": "Never",
         "containers": [container],
-        "volumes": pod_parts.host_volumes(repo_name, repo_spec),
+        "volumes": pod_parts.host_volumes(repo_name, repo_spec, with_repo=with_repo),
         "securityContext": pod_parts.pod_security(),
         "enableServiceLinks": False,
     } | pod_parts.service_account(repo_spec)
-    if storages.volume(repo_spec):
+    if with_repo:
         pod["affinity"] = _beside_host(repo_name)
     return {
         "apiVersion": "batch/v1",
@@ -66,11 +71,18 @@ def job(
 
 
 def expire_job(
-    backup: Object, repository: Object, repo_spec: RepositorySpec, argv: Sequence[str], settings: Settings
+    backup: Object,
+    repository: Object,
+    repo_spec: RepositorySpec,
+    argv: Sequence[str],
+    settings: Settings,
+    *,
+    storage: str,
 ) -> Object:
     """The Job that expires the set of a deleted Backup: the backup's own Job with another command."""
     name = backup["metadata"]["name"]
-    made = job(backup, BackupSpec(repository=repository["metadata"]["name"]), repository, repo_spec, argv, settings)
+    spec = BackupSpec(repository=repository["metadata"]["name"])
+    made = job(backup, spec, repository, repo_spec, argv, settings, storage=storage)
     template = made["spec"]["template"]
     template["spec"]["containers"][0]["args"] = ["expire", "--", *argv]
     for metadata in (made["metadata"], template["metadata"]):

@@ -62,17 +62,20 @@ class Sources:
         repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         if repository is None or not rules.allows(repository, namespace):
             return Source(repository)
-        address = self._address(where, wanted.repository)
-        if not address:
-            return Source(repository, error="its repository host has no running pod")
-        try:
-            answer = await self._context.agents.host((where, wanted.repository), address, calls.status(refresh=refresh))
-            if answer.info_error:
-                return Source(repository, error=answer.info_error)
-            listed = [answer.info] if answer.info else []
-            return Source(repository, parse_info(listed, names.stanza(wanted.repository)))
-        except (AgentError, InfoError) as error:
-            return Source(repository, error=str(error))
+        error, call = "its repository host has no running pod", calls.status(refresh=refresh)
+        for pod in self._context.caches.hosts(where, wanted.repository):
+            address = pod.get("status", {}).get("podIP")
+            if not address:
+                continue
+            try:
+                answer = await self._context.agents.host((where, wanted.repository), address, call)
+                if answer.info_error:
+                    return Source(repository, error=answer.info_error)
+                listed = [answer.info] if answer.info else []
+                return Source(repository, parse_info(listed, names.stanza(wanted.repository)))
+            except (AgentError, InfoError) as problem:
+                error = str(problem)  # one that ends, or whose node is lost: the next one may answer
+        return Source(repository, error=error)
 
     async def give(self, cluster: Object, wanted: DataSource) -> str:
         """Bring the clone's Secret up to date; why it cannot be, or nothing."""

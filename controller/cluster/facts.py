@@ -8,6 +8,7 @@ from datetime import datetime
 
 from controller import operations, owned
 from controller.cluster import clone
+from controller.nodes import Lack
 from controller.patroni import Member, Store
 from controller.pods import is_ready
 from controller.runtime import conditions
@@ -28,6 +29,7 @@ class Instance:
     deployment: Object
     pod: Object | None = None
     member: Member = field(default_factory=Member)
+    lack: Lack | None = None  # the node that it waits for, looked up only where it is not ready
 
     @property
     def pod_name(self) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 import structlog
 
-from controller import admission, owned, patroni
+from controller import admission, node_lookup, owned, patroni
 from controller.cluster import beginning, clone, collations, instance, render, report
 from controller.cluster.actions import (
     Action,
@@ -29,7 +29,7 @@ from controller.cluster.decide import decide, paused
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
 from controller.context import Context
-from controller.runtime import conditions, status
+from controller.runtime import conditions, metrics, status
 from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
@@ -96,6 +96,7 @@ class ClusterController:
             self._told.forget(key)
             self._applied.forget(key)
             admission.forget("postgresclusters", key)
+            metrics.without_node(key, 0)
             self._in_the_way.pop(key, None)
             return None
         answer = await admission.judge(self._context, "postgresclusters", cluster)
@@ -103,7 +104,7 @@ class ClusterController:
             return answer.again
         facts = dataclasses.replace(gather(self._context, cluster), refused=answer.refused)
         if not facts.fault:
-            facts = await self._stand(await self._look_where_it_begins(facts))
+            facts = await self._nodes(await self._stand(await self._look_where_it_begins(facts)))
         decision = self._paced(key, facts, decide(facts))
         if decision.action is not None:
             trouble = await self._act(facts, decision.action)
@@ -218,6 +219,16 @@ class ClusterController:
         if age is None or await self._context.client.find(path) is None:
             await self._context.client.apply(path, obj)
         self._applied.note(path, obj)
+
+    async def _nodes(self, facts: ClusterFacts) -> ClusterFacts:
+        """With the nodes that instances wait for."""
+        caches, namespace, found = self._context.caches, facts.cluster["metadata"]["namespace"], []
+        for one in facts.instances:
+            pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_INSTANCE, one.name)
+            lack = None if one.ready else await node_lookup.lack(self._context.client, namespace, pods, one.name)
+            found.append(dataclasses.replace(one, lack=lack))
+        metrics.without_node((namespace, facts.name), sum(one.lack is not None for one in found))
+        return dataclasses.replace(facts, instances=tuple(found))
 
     # --- one thing -----------------------------------------------------------------------------------------------
 
@@ -337,6 +348,8 @@ class ClusterController:
             ended = one["reason"] in clone.FINAL and (old is None or old["reason"] != one["reason"])
             if one["type"] == admission.REJECTED and (old is None or old["reason"] != one["reason"]):
                 await self._context.recorder.warning(facts.cluster, admission.REJECTED, one["message"])
+            if one["reason"] == report.NODE and (old is None or old["reason"] != report.NODE):
+                await self._context.recorder.warning(facts.cluster, report.NODE, one["message"])
             if turned or ended:
                 tell = self._context.recorder.normal if one["status"] == "True" else self._context.recorder.warning
                 await tell(facts.cluster, one["reason"], one["message"])

@@ -148,10 +148,14 @@ def repository(cluster: Object, spec: PostgresClusterSpec) -> Object:
         "runAsGroup": UID,
         "configureBy": "Patroni",
     }
+    about = metadata(cluster, name)
+    given_up = (cluster["metadata"].get("annotations") or {}).get(names.ANNOTATION_GIVE_UP)
+    if given_up:  # the user's word for the Repository is on what the user writes
+        about["annotations"] = {names.ANNOTATION_GIVE_UP: given_up}
     return {
         "apiVersion": names.API_VERSION,
         "kind": "Repository",
-        "metadata": metadata(cluster, name),
+        "metadata": about,
         "spec": spec.repository | {"postgres": access},
     }
 

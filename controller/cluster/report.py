@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller import admission, pods
+from controller import admission, nodes, pods
 from controller.cluster import beginning, clone, collations, decide
 from controller.cluster.actions import Clone, ClusterDecision
 from controller.cluster.beginning import Origin
@@ -11,6 +11,9 @@ from controller.recovery.hindrance import Hindrance
 from controller.runtime import conditions
 from pgwarden.api import records
 from pgwarden.api.objects import Object
+
+#: Why a cluster is not complete: an instance's node is silent, or gone.
+NODE = "NodeNotReady"
 
 
 def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
@@ -73,6 +76,8 @@ def _instance(facts: ClusterFacts, one: Instance) -> Object:
         notes.append("its pod will be restarted")
     if one.member.pending_restart:
         notes.append("it will be restarted for changed parameters")
+    if one.lack is not None:
+        notes.append(nodes.told(one.name, one.lack))
     return {
         "name": one.name,
         "role": role,
@@ -143,7 +148,8 @@ def _why_no_primary(facts: ClusterFacts) -> str:
     if not running:
         return "there is no primary: no instance has a pod"
     said = "; ".join(f"{one.name}: {one.member.state or 'starting'}" for one in running)
-    return f"there is no primary now ({said}){_stuck(facts)}"
+    of_nodes = _of_nodes(facts)
+    return f"there is no primary now ({said}){'; ' + of_nodes if of_nodes else _stuck(facts)}"
 
 
 def _stuck(facts: ClusterFacts) -> str:
@@ -155,6 +161,9 @@ def _stuck(facts: ClusterFacts) -> str:
 def _complete(facts: ClusterFacts, decision: ClusterDecision) -> Judgement:
     wanted = facts.spec.instances.replicas
     ready = sum(one.ready for one in facts.instances)
+    silent = _of_nodes(facts)
+    if silent:
+        return False, NODE, silent
     if decision.message:
         return False, "Working", decision.message
     if ready < wanted:
@@ -165,6 +174,11 @@ def _complete(facts: ClusterFacts, decision: ClusterDecision) -> Judgement:
         return False, "NotSynchronous", said
     who = "the only instance matches" if wanted == 1 else f"all {wanted} instances match"
     return True, "AsSpecified", f"{who} the spec"
+
+
+def _of_nodes(facts: ClusterFacts) -> str:
+    """What instances' nodes do to them; empty where they do nothing."""
+    return "; ".join(nodes.told(one.name, one.lack) for one in facts.instances if one.lack is not None)
 
 
 def _autofail_word(facts: ClusterFacts) -> str:

@@ -9,7 +9,7 @@ import structlog
 
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import decide, gaps, gather, major_upgrade, segment, takeover
+from controller.repository import decide, gaps, gather, lost, major_upgrade, mend, segment, takeover
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
@@ -25,7 +25,7 @@ STANZA_CREATE_SECONDS = NEWEST_WAL_SECONDS = 60.0
 #: stanza-create that failed is tried again.
 STANZA_PACE = Pace(timedelta(seconds=3), timedelta(minutes=1))
 #: archive_timeout that could not be set, or was set and is another again.
-TIMEOUT_PACE = Pace(timedelta(minutes=1), timedelta(hours=1))
+TIMEOUT_PACE = Pace(timedelta(seconds=15), timedelta(hours=1))
 
 
 class Actor:
@@ -33,12 +33,14 @@ class Actor:
         self._context = context
         self._stanzas: Tries[Key] = Tries(STANZA_PACE)
         self._timeouts: Tries[Key] = Tries(TIMEOUT_PACE)
+        self._mender = mend.Mender(context, self._stanzas)
         #: When a segment was asked for last (status.segmentAsked), and what came of it.
         self._segments: dict[Key, tuple[Object, str]] = {}
 
     def forget(self, key: Key) -> None:
         self._segments.pop(key, None)
         self._timeouts.forget(key)
+        self._mender.forget(key)
         self.try_again(key)
 
     def try_again(self, key: Key) -> None:
@@ -47,9 +49,11 @@ class Actor:
 
     async def advance(self, key: Key, facts: RepositoryFacts, *, on_the_way: bool) -> RepositoryFacts:
         """Bring back what the repository holds of another server, where that is asked for; else make the stanza or
-        upgrade it, then see to it that a first segment is archived.
+        upgrade it, see to it that a first segment is archived, and ask for the backups that are owed.
         """
         facts = await self._take_over(key, facts)
+        if lost.wants_set_aside(facts):
+            facts = await self._mender.set_aside(key, facts)
         if decide.wants_stanza(facts) or major_upgrade.is_due(facts):
             facts = await self._make_stanza(key, facts)
         elif facts.host_ready and not decide.stanza_missing(facts):
@@ -58,7 +62,10 @@ class Actor:
         await self._mend_gap(key, facts)
         asked, error = self._segments.get(key, (None, ""))
         facts = dataclasses.replace(facts, segment_asked=asked, segment_error=error, on_the_way=on_the_way)
-        return await self._ask_for_segment(key, facts) if decide.needs_fence(facts) else facts
+        if decide.needs_fence(facts):
+            facts = await self._ask_for_segment(key, facts)
+        await self._mender.back_up(facts)
+        return facts
 
     async def _take_over(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Once for a server: the Restore that is there, whatever became of it, is not made again."""

@@ -17,6 +17,8 @@ from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.api.quantity import parse_quantity
+from pgwarden.api.reading import get
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.pgbackrest import config
@@ -42,10 +44,14 @@ class Applier:
         self._moving: dict[Key, datetime] = {}
         #: Repository → the digest of what its PostgreSQL pods are given, and since when it is that.
         self._given: dict[Key, tuple[str, datetime]] = {}
+        #: Repository → the claim of its local storage.
+        self._claims: dict[Key, Object] = {}
+        #: Repository → the size that its claim cannot have.
+        self._not_grown: dict[Key, str] = {}
         self._nudges: Allowance[Key] = Allowance(NUDGES, NUDGE_AGAIN)
 
     def forget(self, key: Key) -> None:
-        for known in (self._moving, self._given):
+        for known in (self._moving, self._given, self._claims, self._not_grown):
             known.pop(key, None)
         self._nudges.forget(key)
         self._applied.forget(key)
@@ -98,8 +104,10 @@ class Applier:
         for service in render.services(repository):
             await self._apply_one("services", service)
         volume = storages.volume(spec)
+        self._claims.pop((namespace, name), None)  # of a storage that was given up
         if volume is not None:
-            await self._ensure_claim(render.claim(repository, volume))
+            self._claims[namespace, name] = await self._ensure_claim(render.claim(repository, volume))
+            await self._grow(repository, self._claims[namespace, name], volume.size)
         await self._apply_one("deployments", render.deployment(repository, spec, context.settings))
         key = namespace, name
         digest = config.source_digest({names.KEY_POD_CONF: pod_conf.encode(), **leaves.pods})
@@ -129,7 +137,23 @@ class Applier:
         self._applied.note(path, obj)
         return found is None or made["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]
 
-    async def _ensure_claim(self, claim: Object) -> None:
+    def claim(self, key: Key) -> Object | None:
+        """The local storage's claim, as it was found or made when the Repository was applied last."""
+        return self._claims.get(key)
+
+    async def apply_spare(self, facts: RepositoryFacts) -> None:
+        """The spare host: there and up to date where it is wanted, else gone."""
+        context, repository = self._context, facts.repository
+        made = render.spare(repository, facts.spec, context.settings)
+        if facts.spare_wanted:
+            await self._apply_one("deployments", made)
+            return
+        name = made["metadata"]["name"]
+        found = context.caches.deployments.get(facts.key[0], name)
+        if found is not None and owned.is_owned(found, repository["metadata"]["uid"]):
+            await context.client.delete(paths.of("deployments", facts.key[0], name), uid=found["metadata"]["uid"])
+
+    async def _ensure_claim(self, claim: Object) -> Object:
         """Made once. One that is there is adopted where it carries our labels and has no owner, as an earlier
         Repository of the name has left it; its spec cannot be applied again.
         """
@@ -139,11 +163,29 @@ class Applier:
             ours = {key: claim["metadata"]["labels"][key] for key in (names.MANAGED_BY, names.LABEL_OWNER_REPOSITORY)}
             if not owned.is_adoptable(found, ours):
                 raise InTheWayError(_in_the_way("PersistentVolumeClaim", name))
-            return
+            return found
         try:
-            await self._context.client.create(paths.of("persistentvolumeclaims", namespace), claim)
+            return await self._context.client.create(paths.of("persistentvolumeclaims", namespace), claim)
         except errors.Conflict:
+            return claim
+
+    async def _grow(self, repository: Object, claim: Object, size: str) -> None:
+        """Ask for the size of the spec where the claim asks for less. One that cannot be had is told once."""
+        path = ("spec", "resources", "requests")
+        before = parse_quantity(get(claim, str, *path, "storage") or "")
+        wanted = parse_quantity(size)
+        key = repository["metadata"]["namespace"], repository["metadata"]["name"]
+        if before is None or wanted is None or wanted <= before or self._not_grown.get(key) == size:
             return
+        name = claim["metadata"]["name"]
+        body = {"spec": {"resources": {"requests": {"storage": size}}}}
+        try:
+            await self._context.client.merge(paths.of("persistentvolumeclaims", key[0], name), body)
+        except errors.Invalid as error:
+            self._not_grown[key] = size
+            await self._context.recorder.warning(
+                repository, "ClaimNotExpanded", f"claim {name} cannot grow to {size}: {error}"
+            )
 
     async def _nudge(self, namespace: str, name: str) -> None:
         """Touch the pods that mount what changed: the kubelet looks at a pod's volumes then, else only each minute."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.repository import gaps, major_upgrade, segment, storages, takeover
+from controller.repository import gaps, lost, major_upgrade, segment, storages, takeover, volume
 from controller.repository.facts import RepositoryFacts
 from controller.repository.major_upgrade import MajorChange
-from pgwarden.api import archive_timeout
+from pgwarden.api import archive_timeout, names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.pgbackrest import info as pgbackrest_info
-from pgwarden.storages import explain
+from pgwarden.pgbackrest.trouble import Trouble
+from pgwarden.storages import explain, on_volume
 
 #: Seconds between looks at a Repository that is well. With what `info` waits for a dead storage
 #: (commands.PROBE_SECONDS) an outage is in the condition within half a minute.
@@ -40,20 +42,36 @@ def reachable(facts: RepositoryFacts) -> ConditionVerdict:
         return ConditionVerdict(False, "SecretMissing", facts.secret_error)
     if facts.in_the_way:
         return ConditionVerdict(False, "NotOurs", facts.in_the_way)
+    if not facts.host_ready and facts.away is not None:
+        where = f"storage {on_volume(facts.spec)}"
+        return ConditionVerdict(False, facts.away.reason, f"{where}: {facts.away.sentence}")
     if not facts.host_ready:
         return ConditionVerdict(
             False, "HostNotReady", facts.host_message or "the repository host's pod is not ready yet"
         )
     if facts.info_error:
         return ConditionVerdict(False, explain(facts.info_error).reason, storages.why(facts, facts.info_error))
-    told = [(storage.name, storage.trouble) for storage in storages.look(facts) if storage.trouble]
+    half = lost.half(facts)
+    told = [
+        (storage.name, half if half and storage.name == on_volume(facts.spec) else storage.trouble)
+        for storage in storages.look(facts)
+        if storage.trouble
+    ]
     if told:
         fine = [name for name in facts.spec.storages if name not in dict(told)]
         parts = [f"storage {name}: {trouble.sentence}" for name, trouble in told]
         return ConditionVerdict(
             False, told[0][1].reason, "; ".join([*parts, *(f"storage {name} responds" for name in fine)])
         )
-    return ConditionVerdict(True, "HostAnswers", f"the repository host reads {' and '.join(facts.spec.storages)}")
+    reads = f"the repository host reads {' and '.join(facts.spec.storages)}"
+    if volume.is_going(facts.claim):
+        host = f"of Deployment {names.host(facts.key[1])}"
+        going = volume.terminating(names.repo_claim(facts.key[1]), [host])
+        return ConditionVerdict(True, "ClaimTerminating", f"{reads}, but {going}")
+    if get(facts.claim, str, "status", "phase") == "Lost":
+        lost_one = f"the volume of claim {names.repo_claim(facts.key[1])} no longer exists in Kubernetes"
+        return ConditionVerdict(True, "VolumeLost", f"{reads}, but {lost_one}: a pod that ends cannot start again")
+    return ConditionVerdict(True, "HostAnswers", reads)
 
 
 def stanza_missing(facts: RepositoryFacts) -> bool:
@@ -70,6 +88,9 @@ def stanza(facts: RepositoryFacts) -> ConditionVerdict:
     mismatch = foreign_cluster(facts)
     if mismatch is not None:
         return mismatch
+    half = lost.half(facts)
+    if half is not None:
+        return ConditionVerdict(False, half.reason, _half(facts, half))
     gone = " and ".join(storage.name for storage in storages.unreadable(facts))
     if gone:
         return ConditionVerdict(None, "StorageNotReadable", f"unknown while storage {gone} cannot be read")
@@ -82,6 +103,21 @@ def stanza(facts: RepositoryFacts) -> ConditionVerdict:
             False, "NoPrimary", "the stanza is created once a PostgreSQL primary responds; " + _pods(facts)
         )
     return ConditionVerdict(False, "StanzaPending", "the stanza is being created")
+
+
+def _half(facts: RepositoryFacts, half: Trouble) -> str:
+    """What is waited for until it can be set aside."""
+    why = facts.stanza_error
+    if not why and facts.operation:
+        why = f"{facts.operation} is running"
+    if not why and facts.primary is None:
+        why = "no primary responds; " + _pods(facts)
+    if not why and not lost.wants_set_aside(facts):
+        why = "the primary is another cluster than the stanza was of"
+    told = (
+        f"storage {on_volume(facts.spec)}: {half.sentence}. What is left is set aside and the stanza is created again"
+    )
+    return f"{told} once nothing is in the way: {why}" if why else told
 
 
 def wants_stanza(facts: RepositoryFacts) -> bool:
@@ -168,16 +204,31 @@ def archiving(facts: RepositoryFacts) -> ConditionVerdict:
     return ConditionVerdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
 
 
+def writable(facts: RepositoryFacts) -> ConditionVerdict | None:
+    """Whether the local storage's volume takes what is written to it; None where no storage is on one."""
+    if not on_volume(facts.spec):
+        return None
+    trouble = lost.unwritable(facts)
+    if trouble is not None:
+        return ConditionVerdict(False, trouble.reason, trouble.sentence)
+    if facts.volume is None or not facts.volume.mounted:
+        return ConditionVerdict(None, "HostNotReady", "unknown while the repository host is unreachable")
+    return ConditionVerdict(True, "VolumeWritable", f"the volume of storage {on_volume(facts.spec)} can be written to")
+
+
 def continuous(facts: RepositoryFacts) -> ConditionVerdict:
     """Whether recovery can go through all WAL since the newest backup of each storage."""
     return ConditionVerdict(*gaps.verdict(facts))
 
 
 def ready(facts: RepositoryFacts) -> ConditionVerdict:
-    """All that a backup needs: host, storage, stanza. Names the first thing that is missing."""
+    """All that a backup needs: host, storage, stanza, room. Names the first thing that is missing."""
     for verdict in (reachable(facts), stanza(facts)):
         if verdict.status is not True:
             return ConditionVerdict(False, verdict.reason, verdict.message)
+    room = writable(facts)
+    if room is not None and room.status is False:
+        return room
     return ConditionVerdict(True, "Ready", "the repository takes WAL and backups")
 
 
@@ -193,6 +244,7 @@ def phase(facts: RepositoryFacts) -> str:
         or gaps.unmended(facts)
         or any(p.problem for p in facts.pods)
         or facts.refused
+        or volume.is_going(facts.claim)
         else "Ready"
     )
 

@@ -9,9 +9,10 @@ from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract.archive import Archive
 from pgwarden.contract.calls import NewestWal
-from pgwarden.contract.status import Archiver, Postgres, Status
+from pgwarden.contract.status import Archiver, Postgres, Status, Volume
 from pgwarden.kube.cache import Key
 from pgwarden.pgbackrest.info import Info
+from pgwarden.pgbackrest.trouble import Trouble
 from pgwarden.storages import Place
 
 
@@ -67,8 +68,12 @@ class RepositoryFacts:
     pods: tuple[PodView, ...] = ()
     host_ready: bool = False
     host_message: str = ""  # why the host is not ready
+    claim: Object | None = None  # of the local storage
+    away: Trouble | None = None  # what keeps the repository host from its volume
+    spare_wanted: bool = False  # whether a host without the volume is to answer for the other storages
     info: Info | None = None
     info_error: str = ""
+    volume: Volume | None = None  # that of the local storage, as the repository host sees it
     archives: tuple[Archive, ...] = ()  # what the host says of the WAL in each storage
     stanza_error: str = ""
     secret_error: str = ""

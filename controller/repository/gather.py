@@ -8,13 +8,18 @@ import dataclasses
 from controller import operations
 from controller.agents import AgentError
 from controller.context import Context
-from controller.pods import has_ended, is_ready, postgres_facts, waiting_reason
+from controller.pods import has_ended, is_ready, is_spare, postgres_facts, waiting_reason
+from controller.repository import volume
 from controller.repository.facts import PodView, RepositoryFacts
+from controller.repository.volume import VolumeView
+from controller.runtime import conditions
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls, server_facts
 from pgwarden.contract.status import Status
 from pgwarden.kube.cache import Key
+from pgwarden.kube.client import find_named
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 
@@ -52,19 +57,55 @@ async def gather(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
 
 
 async def ask_host(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
-    """With what `info` says now."""
-    namespace, name = facts.key
-    hosts = context.caches.hosts(namespace, name)
-    ready = next((pod for pod in hosts if is_ready(pod)), None)
-    if ready is None:
-        return dataclasses.replace(facts, host_message=_why_not_ready(hosts))
-    try:
-        call = calls.status(refresh=True, segment_size=server_facts.of(facts.repository).wal_segment_size or 0)
-        answer = await context.agents.host((namespace, name), ready["status"]["podIP"], call)
-        info, error = _info(answer, names.stanza(name))
-    except AgentError as problem:
-        return dataclasses.replace(facts, host_message=str(problem))
-    return dataclasses.replace(facts, host_ready=True, info=info, info_error=error, archives=answer.archives or ())
+    """With what `info` says now: of the repository host, or of the spare one while that is not ready."""
+    hosts = context.caches.hosts(*facts.key)
+    why, size = "", server_facts.of(facts.repository).wal_segment_size or 0
+    for pod in hosts:
+        if not is_ready(pod):
+            continue
+        try:
+            call = calls.status(refresh=True, segment_size=size)
+            answer = await context.agents.host(facts.key, pod["status"]["podIP"], call)
+            info, error = _info(answer, names.stanza(facts.key[1]))
+        except AgentError as problem:
+            why = why or str(problem)
+            continue
+        facts = dataclasses.replace(
+            facts,
+            host_ready=True,
+            info=info,
+            info_error=error,
+            archives=answer.archives or (),
+            volume=answer.volume,
+        )
+        return facts if not is_spare(pod) else await _without_host(context, facts, hosts)
+    return await _without_host(
+        context, dataclasses.replace(facts, host_ready=False, host_message=why or _why_not_ready(hosts)), hosts
+    )
+
+
+async def _without_host(context: Context, facts: RepositoryFacts, hosts: list[Object]) -> RepositoryFacts:
+    """With what keeps the repository host from its volume, and whether a spare one is to answer in its place."""
+    if not storages.on_volume(facts.spec) or facts.claim is None:
+        return facts
+    view = await _volume(context, facts.claim, hosts)
+    lost = volume.lost(view, hosts)
+    reachable = conditions.find((facts.repository.get("status") or {}).get("conditions", []), "Reachable") or {}
+    since = str(reachable.get("lastTransitionTime")) if reachable.get("status") == "False" else ""
+    spare = len(facts.spec.storages) > 1 and volume.is_spare_wanted(hosts, lost, since, facts.now)
+    late = facts.host_ready or volume.is_late(hosts, since, facts.now)
+    away = volume.away(view, hosts) if late else lost
+    return dataclasses.replace(facts, away=away, spare_wanted=spare)
+
+
+async def _volume(context: Context, claim: Object, hosts: list[Object]) -> VolumeView:
+    """The claim as it is now, its volume, and the node that this is on."""
+    metadata, client = claim["metadata"], context.client
+    claim = await find_named(client, "persistentvolumeclaims", metadata["namespace"], metadata["name"]) or claim
+    named = volume.volume_name(claim)
+    found = await find_named(client, "persistentvolumes", "", named) if named else None
+    node = volume.node_name(found, hosts)
+    return VolumeView(claim, found, node, await find_named(client, "nodes", "", node) if node else None)
 
 
 def host_ip(context: Context, key: Key) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from prometheus_client import Gauge
 
+from pgwarden.contract.status import Volume
 from pgwarden.rules import backup_sets
 
 #: A Repository that nobody has looked at for this long (seconds) has no metrics: its last good values prove nothing.
@@ -25,10 +26,17 @@ LAST_BACKUP = Gauge(
     "pgwarden_last_backup_timestamp_seconds", "When the latest backup of a type ended.", [*LABELS, "storage", "type"]
 )
 UNPROTECTED = Gauge("pgwarden_unprotected_pods", "Labelled pods that were not injected.", LABELS)
+OWED = Gauge(
+    "pgwarden_full_backup_owed_timestamp_seconds",
+    "Since when a storage owes a full backup, as its backups were lost; absent where it does not.",
+    [*LABELS, "storage", "reason"],
+)
+SIZE = Gauge("pgwarden_repository_volume_size_bytes", "Size of the local storage's volume.", LABELS)
+FREE = Gauge("pgwarden_repository_volume_free_bytes", "Free bytes of the local storage's volume.", LABELS)
 MISSING = Gauge(
     "pgwarden_missing_wal_segments", "WAL segments that later WAL of a storage is there without.", [*LABELS, "storage"]
 )
-_ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED, MISSING)
+_ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED, OWED, SIZE, FREE, MISSING)
 _shown: dict[tuple[str, str], float] = {}
 
 
@@ -51,8 +59,13 @@ def forget(key: tuple[str, str]) -> None:
         gauge.remove_by_labels({"namespace": key[0], "repository": key[1]})
 
 
-def show(key: tuple[str, str], status: dict[str, Any]) -> None:
+def show(key: tuple[str, str], status: dict[str, Any], volume: Volume | None = None) -> None:
     forget(key)
+    if volume is not None and volume.mounted and volume.size is not None and volume.free is not None:
+        SIZE.labels(*key).set(volume.size)
+        FREE.labels(*key).set(volume.free)
+    for debt in status.get("fullBackupOwed") or []:
+        OWED.labels(*key, debt["storage"], debt["reason"]).set(_seconds(debt["since"]))
     _shown[key] = time.monotonic()
     if status.get("primary") and status.get("unarchivedWAL") is not None:  # the status keeps what it knew last
         UNARCHIVED.labels(*key).set(status["unarchivedWAL"])

@@ -9,7 +9,7 @@ import msgspec
 from controller import admission, credentials
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import backups_available, decide, full_backup, metrics, report
+from controller.repository import backups_available, decide, full_backup, metrics, renewal, report
 from controller.repository.act import Actor
 from controller.repository.apply import Applier, InTheWayError
 from controller.repository.facts import RepositoryFacts
@@ -19,6 +19,7 @@ from controller.runtime.event_memory import EventMemory
 from pgwarden import storages
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import objects
 from pgwarden.kube.cache import Key
 
 
@@ -55,7 +56,12 @@ class RepositoryController:
             facts = dataclasses.replace(facts, secret_error=str(error))
         except InTheWayError as error:
             facts = dataclasses.replace(facts, in_the_way=str(error))
+        facts = dataclasses.replace(facts, claim=self._applier.claim(key))
         facts = await gather(context, facts)
+        try:
+            await self._applier.apply_spare(facts)
+        except InTheWayError as error:
+            facts = dataclasses.replace(facts, in_the_way=str(error))
         facts = await self._actor.advance(key, facts, on_the_way=self._applier.is_on_the_way(key, facts))
         await full_backup.ask(context, facts)
         conditions_now = await self._report(key, facts)
@@ -72,14 +78,17 @@ class RepositoryController:
         await self._tell(facts, after)
         await backups_available.tell(self._context, facts, after)  # before the list that says what was there goes
         await status.write(self._context.client, "repositories", facts.repository, after)
-        metrics.show(key, after)
+        metrics.show(key, after, facts.volume)
         told: list[Object] = after["conditions"]
         return told
 
     async def _tell(self, facts: RepositoryFacts, after: Object) -> None:
         """An Event for each condition that turned. What Ready says while it is False, another has said."""
         recorder = self._context.recorder
-        before = self._told.before(facts.repository, after).get("conditions", [])
+        told = self._told.before(facts.repository, after)
+        for debt in _new_debts(told, after):
+            await recorder.warning(facts.repository, debt["reason"], debt["message"])
+        before = told.get("conditions", [])
         for condition in after["conditions"]:
             old = conditions.find(before, condition["type"])
             if old is not None and (old["status"], old["reason"]) == (condition["status"], condition["reason"]):
@@ -89,11 +98,19 @@ class RepositoryController:
             if condition["type"] == admission.REJECTED:
                 await recorder.warning(facts.repository, admission.REJECTED, condition["message"])
                 continue
-            alarm = condition["status"] == "False" and (
-                _turned_false(old, condition) or condition["reason"] not in decide.BEGINNING
+            alarm = condition["reason"] in {"ClaimTerminating", "VolumeLost"} or (
+                condition["status"] == "False"
+                and (_turned_false(old, condition) or condition["reason"] not in decide.BEGINNING)
             )
             tell = recorder.warning if alarm else recorder.normal
             await tell(facts.repository, condition["reason"], f"{condition['type']}: {condition['message']}")
+
+
+def _new_debts(before: Object, after: Object) -> list[Object]:
+    """What is owed by *after* and was not by *before*, two statuses."""
+    known = [(one.get("storage"), one.get("since")) for one in objects({"at": before}, "at", renewal.FIELD)]
+    found = objects({"at": after}, "at", renewal.FIELD)
+    return [one for one in found if (one["storage"], one["since"]) not in known]
 
 
 def _turned_false(old: Object | None, new: Object) -> bool:

@@ -6,10 +6,14 @@ import base64
 
 from controller import pod_parts
 from controller.settings import Settings
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import LocalStorage, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
+
+#: Seconds for which a host without a volume stays on a node that is not Ready.
+SILENT_NODE = 30
 
 
 def _metadata(repository: Object, name: str, *, owned: bool = True, component: str = "host") -> Object:
@@ -54,7 +58,7 @@ def services(repository: Object) -> list[Object]:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": _metadata(repository, names.host(name)),
-        "spec": {"selector": pod_parts.labels(name, "host"), "ports": ports},
+        "spec": {"selector": pod_parts.labels(name, names.COMPONENT_HOST), "ports": ports},
     }
     pods = {
         "apiVersion": "v1",
@@ -86,10 +90,39 @@ def claim(repository: Object, volume: LocalStorage) -> Object:
     }
 
 
+def _leaves_silent_nodes(spec: RepositorySpec) -> Object:
+    """A host without a volume is as good on any other node: it does not wait five minutes, as pods do by default."""
+    if storages.volume(spec):
+        return {}
+    kept: Object = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SILENT_NODE}
+    keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    return {"tolerations": [{"key": key} | kept for key in keys]}
+
+
 def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> Object:
-    """The repository host: one pod, recreated rather than rolled, because its volume is ReadWriteOnce."""
+    """The repository host: one pod. Recreated rather than rolled where it has a volume, which is ReadWriteOnce; without
+    one a pod on a lost node must not hold up its successor.
+    """
+    with_repo = storages.volume(spec) is not None
+    made = _host(repository, spec, settings, names.COMPONENT_HOST, with_repo=with_repo)
+    made["metadata"]["name"] = names.host(repository["metadata"]["name"])
+    made["spec"]["strategy"] = {"type": "Recreate" if with_repo else "RollingUpdate"}
+    return made
+
+
+def spare(repository: Object, spec: RepositorySpec, settings: Settings) -> Object:
+    """The host without its volume: it answers for the other storages while the volume keeps the host from starting.
+
+    No Service leads to it, so that what is on the volume is sought nowhere else.
+    """
+    made = _host(repository, spec, settings, names.COMPONENT_SPARE, with_repo=False)
+    made["metadata"]["name"] = names.spare_host(repository["metadata"]["name"])
+    return made
+
+
+def _host(repository: Object, spec: RepositorySpec, settings: Settings, component: str, *, with_repo: bool) -> Object:
     name = repository["metadata"]["name"]
-    labels = pod_parts.labels(name, "host")
+    labels = pod_parts.labels(name, component)
     probe: Object = {"exec": {"command": programs.CHECK}, "timeoutSeconds": 10}
     container = {
         "name": "pgbackrest",
@@ -106,22 +139,22 @@ def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> 
         "livenessProbe": probe | {"periodSeconds": 30, "failureThreshold": 4},
         "resources": pod_parts.resources(spec),
         "securityContext": pod_parts.container_security(),
-        "volumeMounts": pod_parts.host_mounts(spec),
+        "volumeMounts": pod_parts.host_mounts(spec, with_repo=with_repo),
     }
     pod: Object = {
         "containers": [container],
-        "volumes": pod_parts.host_volumes(name, spec),
+        "volumes": pod_parts.host_volumes(name, spec, with_repo=with_repo),
         "securityContext": pod_parts.pod_security(),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
-    } | pod_parts.service_account(spec)
+    }
+    pod |= pod_parts.service_account(spec) | _leaves_silent_nodes(spec)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(repository, names.host(name)),
+        "metadata": _metadata(repository, "", component=component),
         "spec": {
             "replicas": 1,
-            "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },

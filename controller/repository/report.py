@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller import admission
-from controller.repository import decide, gaps, segment, storages
+from controller.repository import decide, gaps, lost, renewal, segment, storages
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from pgwarden.api import names
@@ -30,11 +30,15 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
     for kind, judge in (
         ("Ready", decide.ready),
         ("Reachable", decide.reachable),
+        ("Writable", decide.writable),
         ("StanzaCreated", decide.stanza),
         ("Archiving", decide.archiving),
         ("WALContinuous", decide.continuous),
     ):
         verdict = judge(facts)
+        if verdict is None:
+            listed = [one for one in listed if one["type"] != kind]
+            continue
         listed = conditions.put(
             listed, kind, verdict.status, verdict.reason, verdict.message, now=facts.now, generation=generation
         )
@@ -62,9 +66,15 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
         "primary": facts.primary.name if facts.primary else None,
         "activeOperation": facts.operation or None,
         "nextScheduledBackup": facts.next_scheduled or None,
+        renewal.FIELD: [debt.entry() for debt in owed(facts)] or None,
         segment.FIELD: segment.kept(facts, archives=decide.archiving(facts).status is True),
     }
     return after | _of_primary(facts) | _of_server(facts, foreign=foreign) | _of_repository(facts, before, sets)
+
+
+def owed(facts: RepositoryFacts) -> list[renewal.Debt]:
+    """The full backups that are owed, with what was found in this look."""
+    return renewal.standing(facts.repository.get("status") or {}, lost.debts(facts), lost.newest_full(facts))
 
 
 def _of_primary(facts: RepositoryFacts) -> Object:
@@ -169,13 +179,19 @@ def _windows(facts: RepositoryFacts, info: Info, latest: str, gone: set[str]) ->
             "storage": name,
             "repo": number,
             "earliest": conditions.timestamp(window.earliest),
-            "latest": gaps.latest(window, latest),
+            "latest": gaps.latest(window, max(latest, _latest_in(facts, info, number))),
         }
         | ({"missing": window.gap.missing} if window.gap else {})
         for number, name in enumerate(facts.spec.storages, 1)
         if name not in gone
         for window in gaps.windows(info, number, gaps.known(facts, name))[:MOST_WINDOWS]
     ]
+
+
+def _latest_in(facts: RepositoryFacts, info: Info, number: int) -> str:
+    """What storage *number* itself shows: while another one is away, PostgreSQL's archiver tells of neither."""
+    sets = [conditions.timestamp(one.stop) for one in info.backups if one.repo == number and not one.error]
+    return max([*sets, storages.last_wal_time(facts, number)], default="")
 
 
 def _backup(one: BackupSet, named: tuple[str, ...], backup_names: Mapping[str, str]) -> Object:

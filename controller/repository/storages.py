@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from controller import credentials
 from controller.repository.facts import RepositoryFacts
+from controller.runtime import conditions
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import moment, objects
 from pgwarden.pgbackrest import config
 from pgwarden.pgbackrest import info as pgbackrest_info
-from pgwarden.pgbackrest.trouble import Service, Trouble, by_repo
+from pgwarden.pgbackrest.trouble import Service, Trouble, by_repo, lacks_archive
 from pgwarden.storages import BY_NAME, explain
+
+#: Between two looks at most.
+LOOKS = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,12 @@ def unreadable(facts: RepositoryFacts) -> list[StorageView]:
 
 
 def read(facts: RepositoryFacts) -> list[StorageView]:
-    """Those whose sets `info` tells of. A host that has not seen a new storage yet says nothing of it."""
+    """Those whose sets `info` tells of. A host that has not seen a new storageType yet tells of none: the numbers that
+    it uses are those of the old one.
+    """
     told = {repo.repo for repo in facts.info.repos} if facts.info else set()
+    if len(told) != len(facts.spec.storages):
+        return []
     return [storage for storage in look(facts) if storage.known and storage.trouble is None and storage.number in told]
 
 
@@ -49,7 +59,7 @@ def ready(facts: RepositoryFacts, storage: StorageView) -> bool:
         return False
     if facts.secret_error and credentials.concerns(facts.secret_error) in {"", storage.name}:
         return False
-    others = any(repo.code == pgbackrest_info.OTHER for repo in facts.info.repos)
+    others = bool(unreadable(facts))
     if others and facts.primary is not None and not (facts.primary.answer and facts.primary.answer.relays):
         return False  # archive-push would stop for the other one, and a backup would wait for its WAL in vain
     there = any(repo.repo == storage.number for repo in facts.info.repos)
@@ -74,11 +84,14 @@ def status(facts: RepositoryFacts, *, foreign: bool = False) -> list[Object]:
 
 
 def _look(facts: RepositoryFacts, number: int, name: str) -> StorageView:
+    if facts.away is not None and BY_NAME[name].on_volume:
+        return StorageView(name, number, known=True, trouble=facts.away)
     if not facts.host_ready or facts.info_error:
         return StorageView(name, number, known=False)
     for repo in facts.info.repos if facts.info else ():
         if repo.repo == number and repo.code == pgbackrest_info.OTHER:
-            return StorageView(name, number, known=True, trouble=explain(repo.message, service(facts, number)))
+            trouble = lacks_archive(repo.message) or explain(repo.message, service(facts, number))
+            return StorageView(name, number, known=True, trouble=trouble)
     return StorageView(name, number, known=facts.info is not None)
 
 
@@ -110,7 +123,24 @@ def _entry(facts: RepositoryFacts, storage: StorageView) -> Object:
     if current is not None:
         entry["systemIdentifier"] = current.system_id
     archive = facts.info.archive(storage.number) if facts.info else None
-    return entry | ({"lastWal": archive.max} if archive and archive.max else {})
+    if archive is None or not archive.max:
+        return entry
+    seen = last_wal_time(facts, storage.number)
+    return entry | {"lastWal": archive.max} | ({"lastWalTime": seen} if seen else {})
+
+
+def last_wal_time(facts: RepositoryFacts, number: int) -> str:
+    """When the newest segment in storage *number* came, at the earliest: before the look that saw it first. Empty where
+    that is not known: the first one that was ever seen may be old.
+    """
+    archive, name = facts.info.archive(number) if facts.info else None, facts.spec.storages[number - 1]
+    known = next((one for one in objects(facts.repository, "status", "storages") if one.get("name") == name), {})
+    before = known.get("lastWal")
+    if archive is None or not archive.max or not isinstance(before, str):
+        return ""
+    if archive.max > before:
+        return conditions.timestamp(facts.now - LOOKS)
+    return str(known["lastWalTime"]) if moment(known.get("lastWalTime")) else ""
 
 
 def _camel(key: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from controller import owned, patroni, turns
 from controller.agents import AgentError
 from controller.context import Context
-from controller.pods import has_ended
+from controller.pods import has_ended, hosts
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, steps, undone, workload
@@ -162,9 +162,9 @@ class _Reader:
 
     async def info(self, repository: str) -> tuple[Object | None, str]:
         """The stanza's element of `pgbackrest info`, by the repository host's agent."""
-        selector = f"{names.LABEL_OWNER_REPOSITORY}={repository},{names.LABEL_COMPONENT}=host"
+        selector = f"{names.LABEL_OWNER_REPOSITORY}={repository}"
         key, error = (self._namespace, repository), "the repository host has no running pod"
-        for pod in await self.items("pods", labelSelector=selector):
+        for pod in hosts(await self.items("pods", labelSelector=selector)):
             if not pod_ip(pod) or has_ended(pod):
                 continue
             try:

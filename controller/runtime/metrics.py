@@ -14,6 +14,19 @@ LEADER = Gauge("pgwarden_leader", "1 where this replica leads, else 0.")
 REJECTED = Gauge(
     "pgwarden_rejected", "1 where a rule refuses an object that is there; else absent.", ["kind", "namespace", "name"]
 )
+WITHOUT_NODE = Gauge(
+    "pgwarden_instances_without_node",
+    "Instances of a PostgresCluster whose node is not Ready, or gone; else absent.",
+    ["namespace", "name"],
+)
+
+
+def without_node(key: tuple[str, str], count: int) -> None:
+    """Of the PostgresCluster *key* (namespace, name)."""
+    if count:
+        WITHOUT_NODE.labels(*key).set(count)
+    else:
+        WITHOUT_NODE.remove_by_labels({"namespace": key[0], "name": key[1]})
 
 
 def rejected(plural: str, obj: dict[str, Any], is_so: bool) -> None:

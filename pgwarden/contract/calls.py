@@ -10,7 +10,7 @@ from pgwarden.contract.status import Status
 
 #: All that is answered beside a status.
 STATUS, FENCE = "status", "fence"
-STANZA_CREATE, STANZA_UPGRADE = "stanza-create", "stanza-upgrade"
+STANZA_CREATE, STANZA_UPGRADE, SET_ASIDE = "stanza-create", "stanza-upgrade", "set-aside"
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
 NEWEST_WAL = "newest-wal"
@@ -77,6 +77,11 @@ def status(*, refresh: bool = False, segment_size: int = 0) -> Call[Status]:
 
 def stanza_create() -> Call[Outcome]:
     return Call(STANZA_CREATE, Outcome)
+
+
+def set_aside() -> Call[Outcome]:
+    """Move what is left of half a stanza on the local storage's volume to a folder beside it: `output` names it."""
+    return Call(SET_ASIDE, Outcome)
 
 
 def stanza_upgrade() -> Call[Outcome]:

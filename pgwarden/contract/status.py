@@ -50,6 +50,26 @@ class Archiver(Shape, frozen=True, kw_only=True):
     last_failed_time: Time | None = None
 
 
+class Half(Shape, frozen=True, kw_only=True):
+    """`archive` or `backup` of the stanza in a storage that is on a volume."""
+
+    info: bool = False  # whether its info file is there
+    copy: bool = False  # and the copy of that
+    holds: bool = False  # whether a set, or WAL, lies in it
+
+
+class Volume(Shape, frozen=True, kw_only=True):
+    """The one that the local storage is on, as the repository host sees it. Bytes."""
+
+    mounted: bool = False
+    size: Count | None = None
+    free: Count | None = None
+    read_only: bool = False
+    error: str | None = None  # what a small file written to it met, such as `ENOSPC: No space left on device`
+    archive: Half | None = None
+    backup: Half | None = None
+
+
 class Status(Shape, frozen=True, kw_only=True):
     role: str = ""  # contract.environment.Role
     version: str = ""  # pgwarden's
@@ -60,6 +80,7 @@ class Status(Shape, frozen=True, kw_only=True):
     archive_error: str | None = None  # archive-push's own words, for three minutes after it wrote them
     info: dict[str, Any] | None = None  # the stanza's element of `pgbackrest info`; see pgbackrest.info
     info_error: str | None = None
+    volume: Volume | None = None
     archives: tuple[Archive, ...] | None = None  # of each storage that was listed
     postgres: Postgres | None = None
     archiver: Archiver | None = None

@@ -17,6 +17,7 @@ _PREFIX = {
     "namespaces": "/api/v1",
     "persistentvolumeclaims": "/api/v1",
     "persistentvolumes": "/api/v1",
+    "nodes": "/api/v1",
     "serviceaccounts": "/api/v1",
     "roles": "/apis/rbac.authorization.k8s.io/v1",
     "rolebindings": "/apis/rbac.authorization.k8s.io/v1",

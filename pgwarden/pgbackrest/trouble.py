@@ -31,6 +31,11 @@ _RETRIES = re.compile(r"\s+\[\w+Error\] on (?:retry|\d+ retries) .*", re.DOTALL)
 _HINTS = re.compile(r"\s*\bHINT: [^\n]*")
 _LATE = re.compile(r"timeout after \d+ms waiting for|unexpected eof|takes longer than|no result within", re.IGNORECASE)
 LONGEST = 600
+_ASIDE = (
+    "move both folders of the stanza (archive/STANZA and backup/STANZA) out of the way; pgwarden then creates the "
+    "stanza and takes a full backup"
+)
+_HALF = "part of the stanza is lost: {}.info exists, {}.info does not; " + _ASIDE
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -120,7 +125,9 @@ def _said(text: str, where: Service) -> Iterator[Trouble | None]:
     yield _certificate(text, where)
     yield _connection(text, where)
     yield _passphrase(text)
+    yield _half(text)
     yield _no_stanza(text)
+    yield _volume(text)
 
 
 def _certificate(text: str, where: Service) -> Trouble | None:
@@ -172,6 +179,32 @@ def _no_stanza(text: str) -> Trouble | None:
         return Trouble(
             "StorageNotReadable", "the stanza does not exist there yet; it is created once a primary responds"
         )
+    return None
+
+
+def _half(text: str) -> Trouble | None:
+    """stanza-create, of a storage where pgwarden moves nothing by itself."""
+    found = re.search(r"(archive|backup)\.info exists but (archive|backup)\.info is missing", text)
+    if found is not None:
+        return Trouble("RepositoryHalfLost", _HALF.format(found[1], found[2]))
+    if "backup directory and/or archive directory not empty" in text:
+        said = "archive.info and backup.info are missing, but their folders are not empty"
+        return Trouble("RepositoryHalfLost", f"{said}; {_ASIDE}")
+    return None
+
+
+def lacks_archive(text: str) -> Trouble | None:
+    """Of what `info` says of a storage: it has found backup.info before it misses archive.info."""
+    if text.startswith("[FileMissingError]") and re.search(r"unable to load info file '[^']*archive\.info'", text):
+        return Trouble("RepositoryHalfLost", _HALF.format("backup", "archive"))
+    return None
+
+
+def _volume(text: str) -> Trouble | None:
+    if re.search(r"\[(28|122)\] (No space left|Disk quota)", text):
+        return Trouble("RepositoryFull", "there is no room left; give it more, or delete backups that are not needed")
+    if "[30] Read-only file system" in text:
+        return Trouble("RepositoryReadOnly", "its file system is read-only; see the kernel log of its node")
     return None
 
 

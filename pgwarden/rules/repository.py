@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pgwarden.api import archive_timeout
+from pgwarden.api import archive_timeout, names
 from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
@@ -119,10 +119,18 @@ def _check_change(case: Case, old: Object, storages: tuple[str, ...] | None) -> 
 
 
 def _check_kept(case: Case, known: Object, storages: tuple[str, ...] | None) -> None:
-    """Refuses to drop a storage that holds backups, by the status of *known*."""
+    """Refuses to drop a storage that holds backups, by the status of *known*, unless the user has said that it may."""
+    given_up = get(case.obj, str, "metadata", "annotations", names.ANNOTATION_GIVE_UP)
     for gone in [storage for storage in NAMES if storages and storage not in storages]:
         count = backup_sets.of(known).of_storage(gone).least
         if count:
             holds = f"{count} backups" if count > 1 else "a backup"
-            message = f"cannot remove storage {gone}: it still holds {holds}; storages can only be added"
+            if gone == given_up:
+                left = BY_NAME[gone].left_behind(case.name, get(known, dict, "spec", gone))
+                case.warn(f"storage {gone} is given up: it holds {holds}, which stay in {left}; nothing uses them")
+                continue
+            message = (
+                f"cannot remove storage {gone}: it still holds {holds}; if it is lost, or no longer wanted, say so "
+                f"with the annotation {names.ANNOTATION_GIVE_UP}={gone}"
+            )
             case.refuse("spec.storageType", case.get(str, "storageType"), message, "narrowing")

@@ -51,9 +51,15 @@ def places(spec: RepositorySpec, defaults: OperatorDefaults, namespace: str, nam
     )
 
 
-def volume(spec: RepositorySpec) -> LocalStorage | None:
-    """The volume that host and Jobs mount; None where no storage is on one."""
-    return next((found for one in of(spec) if one.on_volume and (found := one.volume(spec))), None)
+def volume(spec: RepositorySpec, storage: str = "") -> LocalStorage | None:
+    """The volume that host and Jobs mount; None where no storage is on one. With *storage*: for what uses only that."""
+    wanted = [one for one in of(spec) if one.on_volume and storage in {"", one.name}]
+    return next((found for one in wanted if (found := one.volume(spec))), None)
+
+
+def on_volume(spec: RepositorySpec) -> str:
+    """The storage that is on a volume; empty where none is."""
+    return next((one.name for one in of(spec) if one.on_volume), "")
 
 
 def uses_service_account(spec: RepositorySpec) -> bool:

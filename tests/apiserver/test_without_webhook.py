@@ -151,7 +151,7 @@ def test_a_storage_that_holds_backups_is_not_left_out_unseen(bypassed: Kubectl):
 
     said = until(rejected, "it is Rejected", 20)
     assert said == (
-        'spec.storageType: "s3": cannot remove storage local: it still holds a backup; storages can only be added'
+        'spec.storageType: "s3": cannot remove storage local: it still holds a backup; if it is lost, or no longer wanted, say so with the annotation pgwarden.io/give-up-storage=local'
     )
 
 

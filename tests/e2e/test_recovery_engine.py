@@ -269,6 +269,7 @@ def engine(installed, space: Kubectl) -> Callable[..., Engine]:
 
 def archive(postgres: Postgres) -> str:
     """All so far is in the repository; the name of the last segment."""
+    postgres.sql("SELECT txid_current()")  # a segment with nothing in it would not be closed
     name = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
     until(lambda: name in archived(postgres.kubectl), f"{name} is archived", 150)
     return name

@@ -17,6 +17,7 @@ from agent.supervisor import Supervisor
 from agent.sync import Syncer
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Role, Settings
+from pgwarden.contract.status import Volume
 
 HOST = "hippo-host"
 
@@ -26,6 +27,12 @@ class FakeRepository:
 
     async def info(self, *, refresh=False):
         return {"refreshed": refresh}, ""
+
+    async def volume(self):
+        return Volume(mounted=True, size=2, free=1)
+
+    async def set_aside(self):
+        return Outcome(ok=True, output="set-aside/20261128-120000")
 
     async def stanza_create(self):
         return Outcome(ok=True, exit_code=0, output="")
@@ -77,6 +84,7 @@ async def test_the_controller_is_answered(door, authority):
     assert answer["role"] == "repository"
     assert answer["server"] == {"running": False, "restarts": 0}
     assert answer["info"] == {"refreshed": True}
+    assert (answer["volume"]["size"], answer["volume"]["free"]) == (2, 1)
 
 
 @pytest.mark.parametrize("name", ["hippo-pods", "hippo-host", "pgwarden-controller.evil"])

@@ -61,6 +61,7 @@ def test_controller(render):
         "secrets": {"get", "create", "patch"},
         "persistentvolumeclaims": READ | {"create", "patch", "delete"},
         "persistentvolumes": {"get", "patch"},
+        "nodes": {"get", "list"},
         "storage.k8s.io/storageclasses": {"get"},
         "apps/deployments": READ | {"create", "patch", "delete"},
         "apps/statefulsets": READ | {"patch"},

@@ -75,6 +75,7 @@ def test_a_jobs_result_is_read_from_its_termination_message(expired):
         (calls.status(), "GET", "status"),
         (calls.status(refresh=True), "GET", "status?refresh=1"),
         (calls.stanza_create(), "POST", "stanza-create"),
+        (calls.set_aside(), "POST", "set-aside"),
         (calls.fence(60), "POST", "fence?timeout=60"),
         (calls.fence(60, repo=2), "POST", "fence?timeout=60&repo=2"),
         (calls.fence(20.5, every=60.0), "POST", "fence?timeout=20.5&every=60"),

@@ -13,7 +13,19 @@ from pgwarden.cli.parser import parse
 
 from .pages import PAGES, ROOT, commands, links
 
-BUILTIN = {"pod", "pods", "pvc", "pv", "statefulset", "deployment", "deployments", "namespace", "nodes", "events"}
+BUILTIN = {
+    "node",
+    "pod",
+    "pods",
+    "pvc",
+    "pv",
+    "statefulset",
+    "deployment",
+    "deployments",
+    "namespace",
+    "nodes",
+    "events",
+}
 VERBS = {"get", "describe", "delete", "wait", "patch", "scale", "edit", "label"}
 #: Flags of kubectl that take the next word.
 TAKES_WORD = {"-n", "--namespace", "-o", "--output", "-l", "-c", "-p", "--type", "--patch", "--for", "--timeout", "-f"}

@@ -14,7 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import builders, dns_probe, host, manifests, pki, processes, s3, teardown, tiny_images
+from localcluster import (
+    builders,
+    dns_probe,
+    host,
+    lifecycle,
+    loading,
+    manifests,
+    pki,
+    processes,
+    s3,
+    teardown,
+    tiny_images,
+)
 from localcluster.api import object_path
 from localcluster.config import Cluster, cluster
 from localcluster.errors import LocalClusterError
@@ -42,6 +54,53 @@ def test_two_names_share_nothing(tmp_path: Path) -> None:
     one, two = Cluster("one", tmp_path / "one"), Cluster("two", tmp_path / "two")
     for attribute in ("netns_path", "node", "cgroup", "network_name", "containerd_socket", "kubeconfig"):
         assert getattr(one, attribute) != getattr(two, attribute)
+
+
+def test_two_nodes_share_nothing_but_the_cluster(own: Cluster) -> None:
+    own.state.mkdir(parents=True)
+    first, second = own, own.add_machine()
+    assert own.machines == (first, second)
+    parts = (
+        "netns_path", "node", "cgroup", "network_name", "containerd_socket", "ip", "pod_cidr", "pids", "logs", "volumes",
+    )  # fmt: skip
+    for attribute in parts:
+        assert getattr(first, attribute) != getattr(second, attribute)
+    assert not {one.name for one in pki.identities(own)} - {
+        *(one.name for one in pki.identities(Cluster("unit", own.state / "x"))), "kubelet-2", "kubelet-server-2",
+    }  # fmt: skip
+    assert second.node == "unit-node2"
+    assert own.machine(2) == second
+
+
+def test_a_killed_nodes_number_is_never_used_again(own: Cluster) -> None:
+    """A node of its name would seem to have its volumes, and they would be empty."""
+    own.state.mkdir(parents=True)
+    assert own.add_machine().number == 2
+    own.forget_machine(2)
+    assert own.machines == (own,)
+    assert own.add_machine().number == 3
+    assert [one.number for one in Cluster("unit", own.state).machines] == [1, 3]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_only_a_node_beside_the_first_can_be_killed(own: Cluster, number: int) -> None:
+    own.state.mkdir(parents=True)
+    own.add_machine()
+    with pytest.raises(LocalClusterError, match=f"no node {number} that can be killed"):
+        lifecycle.kill_node(own, number)
+
+
+def test_each_node_has_one_copy_of_a_blob_that_both_have(own: Cluster) -> None:
+    own.state.mkdir(parents=True)
+    second = own.add_machine()
+    folders = [one.state / "containerd/io.containerd.content.v1.content/blobs/sha256" for one in (own, second)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "both").write_text("x")
+    (folders[1] / "own").write_text("y")
+    loading.share_blobs(own, second)
+    assert (folders[0] / "both").samefile(folders[1] / "both")
+    assert sorted(path.name for path in folders[1].iterdir()) == ["both", "own"]
 
 
 def test_a_process_is_found_again_and_ended(own: Cluster) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from controller.backup import render as backup_render
+from controller.recovery import job as recovery_job
 from controller.recovery.plan import Plan
 from controller.repository import render as repository_render
 from controller.restore import render as restore_render
@@ -37,9 +38,11 @@ def spec(**s3) -> RepositorySpec:
 def pods(given: RepositorySpec) -> dict:
     settings = Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"})
     host = repository_render.deployment(REPOSITORY, given, settings)
-    job = backup_render.job(BACKUP, BackupSpec(repository="hippo"), REPOSITORY, given, ["backup"], settings)
+    job = backup_render.job(
+        BACKUP, BackupSpec(repository="hippo"), REPOSITORY, given, ["backup"], settings, storage="local"
+    )
     plan = Plan(restore="r", restore_uid="x", repository="hippo", new_claim="c", facts=FACTS, mounts=[DATA])
-    restore = restore_render.job(RESTORE, plan, RestoreSpec(repository="hippo"), given, settings)
+    restore = recovery_job.job(restore_render.order(RESTORE, plan, RestoreSpec(repository="hippo"), given), settings)
     found = {"host": host, "backup": job, "restore": restore}
     return {name: made["spec"]["template"]["spec"] for name, made in found.items()}
 
@@ -47,7 +50,9 @@ def pods(given: RepositorySpec) -> dict:
 @pytest.mark.parametrize("where", ["host", "backup", "restore"])
 def test_host_and_jobs_run_as_the_service_account_with_role_and_token(where):
     pod = pods(spec(roleARN=ROLE))[where]
-    container = pod["containers"][0]
+    container = next(
+        (one for one in pod.get("initContainers", []) if one["name"] == "pgbackrest"), pod["containers"][0]
+    )
     variables = {one["name"]: one["value"] for one in container["env"]}
     assert pod["serviceAccountName"] == "backups"
     assert variables["AWS_ROLE_ARN"] == ROLE

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pgwarden.pgbackrest.trouble import by_repo, redact
+from pgwarden.pgbackrest.trouble import by_repo, lacks_archive, redact
 from pgwarden.storages import explain
 from pgwarden.storages.s3 import S3Service
 
@@ -164,3 +164,49 @@ def test_what_an_s3_service_says_steers_no_terminal(message, code):
     text = f"HTTP request failed with 403 (Forbidden):\n<Code>{code}</Code><Message>{message}</Message>"
     found = explain(text)
     assert found.sentence.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "sentence"),
+    [
+        (
+            "ERROR: [055]: archive.info exists but backup.info is missing on repo2\nHINT: this may be a symptom of",
+            "RepositoryHalfLost",
+            "part of the stanza is lost: archive.info exists, backup.info does not; move both folders",
+        ),
+        (
+            "ERROR: [055]: backup.info exists but archive.info is missing on repo2",
+            "RepositoryHalfLost",
+            "part of the stanza is lost: backup.info exists, archive.info does not; move both folders",
+        ),
+        (
+            "ERROR: [040]: backup directory and/or archive directory not empty",
+            "RepositoryHalfLost",
+            "archive.info and backup.info are missing, but their folders are not empty; move both folders",
+        ),
+        (
+            "[FileWriteError] unable to write '/pgwarden/repo/archive/hippo/17-1/x.tmp': [28] No space left on device",
+            "RepositoryFull",
+            "there is no room left",
+        ),
+        (
+            "[FileOpenError] unable to open file '/pgwarden/repo/archive/hippo/x' for write: [30] Read-only file system",
+            "RepositoryReadOnly",
+            "its file system is read-only",
+        ),
+    ],
+    ids=["no backup.info", "no archive.info", "neither", "full", "read-only"],
+)
+def test_what_a_storage_has_lost_is_told_as_what_it_is(text, reason, sentence):
+    found = explain(text)
+    assert found.reason == reason
+    assert found.sentence.startswith(sentence)
+
+
+def test_info_that_misses_archive_info_alone_has_found_backup_info():
+    """archive-push says the same of a storage without a stanza: only of `info` it means half a stanza."""
+    found = lacks_archive(NO_STANZA)
+    assert found is not None
+    assert found.reason == "RepositoryHalfLost"
+    assert explain(NO_STANZA).reason == "StorageNotReadable"
+    assert lacks_archive("[FormatError] unable to load info file '/r/archive/hippo/archive.info'") is None

@@ -218,6 +218,7 @@ WARNINGS = [
     ("Repository", s3() | {"local": {"size": "10Gi"}}, "spec.local has no effect"),
     ("Repository", s3(keyType="web-id", credentialsSecretRef=None), "keyType web-id: spec.serviceAccountName is empty"),
     ("Repository", (s3(path="/new"), s3(path="/old")), "the s3 storage moves"),
+    ("Repository", (s3() | {"annotations": {"pgwarden.io/give-up-storage": "local"}}, {"storageType": "local,s3"}), "storage local is given up"),
     ("Backup", {"repository": "new"}, "Repository new has no full backup yet"),
     ("BackupSchedule", {"type": "full"}, "next backups: "),
     ("BackupSchedule", {"suspend": True}, "the schedule is suspended"),

@@ -91,7 +91,9 @@ def judged(kind: str, spec: Any, name: str = "one") -> Verdict:
     if old is not None:
         of_s3 = replace(chain("F")[0], repo=2)
         old["status"] = produced.repository([*chain("FI"), of_s3], "local,s3")["status"]
-    obj = build(kind, name, **(base | spec))
+    annotations = spec.get("annotations", {})
+    obj = build(kind, name, **{key: value for key, value in (base | spec).items() if key != "annotations"})
+    obj["metadata"] |= {"annotations": annotations} if annotations else {}
     return validate(obj, old=old, lookup=world(), now=NOW, defaults=OperatorDefaults())
 
 

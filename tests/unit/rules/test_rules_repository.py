@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pgwarden.api import names
 from pgwarden.rules import OperatorDefaults, validate
 
 STORAGE_TYPES = [
@@ -172,7 +173,7 @@ def test_a_change_that_the_repository_cannot_follow_is_refused(hippo, refusal, s
 
 
 def test_a_storage_with_backups_cannot_be_taken_away_but_one_can_be_added(hippo, refusal, s3):
-    text = 'spec.storageType: "s3": cannot remove storage local: it still holds 2 backups; storages can only be added'
+    text = 'spec.storageType: "s3": cannot remove storage local: it still holds 2 backups; if it is lost, or no longer wanted, say so with the annotation pgwarden.io/give-up-storage=local'
     assert refusal(changed(hippo, storageType="s3", s3=s3), hippo) == text
     assert refusal(changed(hippo, storageType="local,s3", s3=s3), hippo) == ""
     empty = copy.deepcopy(hippo) | {"status": {}}
@@ -226,6 +227,17 @@ def test_a_repository_is_no_neighbour_of_itself(make, judge, cluster, s3):
     assert judge(make("Repository", "a", storageType="s3", s3=s3, retention={"full": 3}), old).faults == []
 
 
+def test_a_storage_with_backups_can_be_given_up_by_name(hippo, judge, refusal, s3):
+    narrowed = changed(hippo, storageType="s3", s3=s3)
+    narrowed["metadata"]["annotations"] = {names.ANNOTATION_GIVE_UP: "local"}
+    verdict = judge(narrowed, hippo)
+    assert verdict.faults == []
+    said = "storage local is given up: it holds 2 backups, which stay in claim hippo-pgbackrest-repo; nothing uses them"
+    assert said in verdict.warnings
+    narrowed["metadata"]["annotations"] = {names.ANNOTATION_GIVE_UP: "s3"}
+    assert "cannot remove storage local" in refusal(narrowed, hippo)
+
+
 @pytest.mark.parametrize(
     ("storage_type", "standing", "refused"), [("s3", True, True), ("s3", False, False), ("local,s3", True, False)]
 )
@@ -234,7 +246,7 @@ def test_a_storage_with_backups_is_missed_by_the_status_alone_where_the_object_s
 ):
     """The controller knows no object before; and the status of one that is being made is not ours."""
     hippo["spec"] |= {"storageType": storage_type, "s3": s3}
-    text = "cannot remove storage local: it still holds 2 backups; storages can only be added"
+    text = "cannot remove storage local: it still holds 2 backups; if it is lost, or no longer wanted, say so with the annotation pgwarden.io/give-up-storage=local"
     assert rejected(hippo, cluster, standing=standing) == ([text] if refused else [])
 
 

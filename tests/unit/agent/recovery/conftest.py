@@ -83,7 +83,7 @@ class Source(Sql):
         (self.repo / "wal").mkdir(parents=True)
         _give(self.repo)
         _give(self.repo / "wal")
-        run(BIN / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--no-sync")
+        run(BIN / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--no-sync", "--wal-segsize=1")
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.write(
                 f"listen_addresses=''\nunix_socket_directories='{root}'\narchive_mode=on\nfsync=off\n"
@@ -174,7 +174,9 @@ class Recovering:
         argv += [str(self.run_dir), str(self.termination)]
         environment = os.environ | {"REPO": str(self.repo)}
         with (self.root / "server.log").open("a") as log:
-            self.server = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, text=True, **AS_POSTGRES)
+            self.server = subprocess.Popen(
+                argv, env=environment, stdout=log, stderr=log, text=True, start_new_session=True, **AS_POSTGRES
+            )
 
     def start(self) -> None:
         self.start_agent()
@@ -211,6 +213,9 @@ class Recovering:
                 except subprocess.TimeoutExpired:
                     process.kill()
 
+        if self.server:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.server.pid, signal.SIGKILL)  # what waits for orders by itself
         if self.data.exists():
             run(BIN / "pg_ctl", "-D", self.data, "-s", "-m", "immediate", "stop", check=False)
         shutil.rmtree(self.root, ignore_errors=True)
@@ -219,10 +224,11 @@ class Recovering:
         """Both containers, as with the node; the volume stays."""
         assert self.server
         self.kill_agent()
-        self.server.kill()
+        os.killpg(self.server.pid, signal.SIGKILL)
         self.server.wait()
         for one in processes(self.data):
-            os.kill(one, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
         wait(lambda: True if not processes(self.data) else None, "the server is gone")
 
     def serve(self) -> Sql:

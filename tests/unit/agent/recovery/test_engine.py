@@ -234,4 +234,4 @@ def test_an_image_without_postgresql_is_told(archived, recovering):
     one.start()
     code, result = one.result()
     assert (code, result["reason"]) == (1, "NoServer"), one.picture()
-    assert "needs /bin/sh and PostgreSQL 15's postgres and pg_controldata" in result["error"]
+    assert "needs /bin/sh and PostgreSQL 15" in result["error"]

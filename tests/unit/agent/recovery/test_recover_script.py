@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,9 +42,11 @@ def script(tmp_path):
             stdout=out,
             stderr=out,
             text=True,
+            start_new_session=True,
         )
     yield process
-    process.kill()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # with what waits for orders by itself
     process.wait()
 
 

@@ -11,6 +11,7 @@ import pytest
 from controller import patroni
 from controller.cluster.clone import Source
 from controller.cluster.facts import ClusterFacts, Instance
+from controller.nodes import Lack
 from pgwarden.api.kinds import PostgresClusterSpec
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -36,6 +37,7 @@ def instance(
     pending_restart: bool = False,
     replication: str = "streaming",
     restarted: str = "",
+    lack: Lack | None = None,
 ) -> Instance:
     """One whose pod is of *of_pod*'s template, which is its Deployment's unless it is given.
 
@@ -62,7 +64,7 @@ def instance(
         "metadata": {"name": name, "uid": f"u{number}"},
         "spec": {"template": {"metadata": {"annotations": marks}}},
     }
-    return Instance(name, number, deployment, pod, patroni.member(pod))
+    return Instance(name, number, deployment, pod, patroni.member(pod), lack)
 
 
 def facts(*instances: Instance, **given: Any) -> ClusterFacts:

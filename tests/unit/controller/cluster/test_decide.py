@@ -10,6 +10,7 @@ import pytest
 from controller import patroni
 from controller.cluster.actions import BackUp, Configure, Make, Remove, Rename, Switch
 from controller.cluster.decide import decide, paused
+from controller.nodes import Lack
 
 from .conftest import NOW, OLD, facts, instance, spec
 
@@ -61,6 +62,49 @@ def test_an_instance_is_not_made_yet(case):
     found, words = WAITING[case]
     assert decide(found).action is None
     assert words in decide(found).message
+
+
+NODE_GONE = Lack("n2", bound=True, proof="its Node object is deleted")
+LOST = {
+    "a replica": (facts(primary(), instance(2, ready=False, lack=NODE_GONE)), 2),
+    "who was the primary": (facts(instance(1, ready=False, lack=NODE_GONE), primary(2)), 1),
+    "before one that is missing is made": (facts(primary(), instance(3, ready=False, lack=NODE_GONE)), 3),
+}
+
+
+@pytest.mark.parametrize("case", LOST)
+def test_an_instance_whose_volume_is_lost_with_its_node_is_removed_for_a_new_one(case):
+    found, number = LOST[case]
+    decision = decide(found)
+    assert isinstance(decision.action, Remove)
+    assert decision.action.instance.number == number
+    assert decision.message == (
+        f"the volume of hippo-{number} is lost with node n2 (its Node object is deleted): "
+        "removing it, for it to be made anew"
+    )
+
+
+KEPT = {
+    "the node is only silent": (primary(), instance(2, ready=False, lack=Lack("n2", bound=True))),
+    "its volume can be used on other nodes": (
+        primary(), instance(2, ready=False, lack=Lack("n2", bound=False, proof="its Node object is deleted")),
+    ),
+    "it is the only one": (instance(1, ready=False, lack=NODE_GONE),),
+    "there is no primary": (instance(1, ready=False, lack=NODE_GONE), instance(2, ready=False)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_what_may_be_alive_and_the_last_instance_are_never_removed(case):
+    decision = decide(facts(*KEPT[case], spec=spec(replicas=len(KEPT[case])), leader="hippo-1-pod"))
+    assert decision.action is None
+
+
+def test_why_a_lost_instance_is_not_made_anew_without_a_primary_is_said():
+    decision = decide(facts(instance(1, ready=False, lack=NODE_GONE), instance(2, ready=False), leader=""))
+    assert decision.message == (
+        "the volume of hippo-1 is lost with node n2 (its Node object is deleted); it is made anew once there is a primary"
+    )
 
 
 def test_the_first_instance_is_made_when_the_pods_of_an_earlier_one_have_ended():

@@ -8,6 +8,7 @@ import pytest
 
 from controller.cluster import report
 from controller.cluster.decide import decide
+from controller.nodes import Lack
 
 from .conftest import OLD, facts, instance, spec
 
@@ -26,6 +27,22 @@ def test_all_is_well(whole):
     assert [one["role"] for one in said["instances"]] == ["primary", "replica", "replica"]
     assert said["message"] == "everything matches the spec"
     assert condition(said, "Autofail")["message"] == "2 replicas can take over"
+
+
+def test_a_silent_node_is_named_with_the_way_out():
+    silent = instance(2, ready=False, lack=Lack("n2", bound=True, since="2026-11-23T11:00:00Z"))
+    said = status(facts(instance(1, "primary"), silent, status=READY, spec=spec(replicas=2)))
+    told = condition(said, "Complete")
+    assert (said["phase"], told["status"], told["reason"]) == ("Degraded", "False", "NodeNotReady")
+    assert told["message"] == said["instances"][1]["message"] == said["message"]
+    assert "`kubectl delete node n2`" in told["message"]
+
+
+def test_without_a_primary_the_node_that_is_silent_is_the_reason():
+    silent = instance(1, ready=False, lack=Lack("n2", bound=True))
+    said = condition(status(facts(silent, status=READY, spec=spec(replicas=1))), "Ready")
+    assert said["reason"] == "NoPrimary"
+    assert "hippo-1 is on node n2, which has not been Ready" in said["message"]
 
 
 def test_a_single_instance_is_not_called_all(whole):

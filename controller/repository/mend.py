@@ -1,0 +1,77 @@
+"""Mending what a storage has lost: the rest of half a stanza is set aside, and a full backup asked for that is owed."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+from controller import storage_state
+from controller.agents import AgentError
+from controller.context import Context
+from controller.repository import gather, lost, renewal
+from controller.repository.facts import RepositoryFacts
+from controller.runtime.backoff import Pace, Tries
+from pgwarden.contract import calls
+from pgwarden.kube import errors, paths
+from pgwarden.kube.cache import Key
+
+SET_ASIDE_SECONDS = 60.0
+#: What the API server refused is told again after so long.
+TOLD_PACE = Pace(timedelta(minutes=1), timedelta(hours=1))
+
+
+class Mender:
+    """*stanzas* are the tries at the stanza itself, which waits for this."""
+
+    def __init__(self, context: Context, stanzas: Tries[Key]) -> None:
+        self._context = context
+        self._stanzas = stanzas
+        #: Repositories whose Backup the API server refused.
+        self._refused: Tries[Key] = Tries(TOLD_PACE)
+
+    def forget(self, key: Key) -> None:
+        self._refused.forget(key)
+
+    async def back_up(self, facts: RepositoryFacts) -> None:
+        """Ask for the full backups that the status says are owed: what this look finds is remembered there first."""
+        context, repository = self._context, facts.repository
+        debts = renewal.standing(repository.get("status") or {}, [], lost.newest_full(facts))
+        if not debts:
+            return
+        there = context.caches.of_repository(context.caches.backups, *facts.key)
+        waits = [(name, storage_state.hindrance(repository, name)) for name in facts.spec.storages]
+        for step in renewal.plan(repository, debts, there, lost.hindrances(facts, waits), facts.now):
+            if isinstance(step, renewal.Wait):
+                continue
+            try:
+                await context.client.create(paths.of("backups", facts.key[0]), renewal.backup(repository, step))
+            except errors.Conflict:
+                continue
+            except errors.Invalid as error:
+                if self._refused.may(facts.key, facts.now):
+                    self._refused.tried(facts.key, facts.now)
+                    await context.recorder.warning(repository, "BackupNotCreated", f"Backup {step.name}: {error}")
+                continue
+            for name, uid in step.expendable:
+                await context.client.delete(paths.of("backups", facts.key[0], name), uid=uid)
+            text = f"created Backup {step.name}: {step.debt.message}"
+            await context.recorder.normal(repository, "FullBackupAsked", text)
+
+    async def set_aside(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
+        """Move what is left of half a stanza, so that it can be made again. Paced as that is."""
+        known, again = self._stanzas.get(key), self._stanzas.next(key)
+        if known is not None and again is not None and facts.now < again:
+            return dataclasses.replace(facts, stanza_error=known.said)
+        try:
+            host_ip = gather.host_ip(self._context, key)
+            made = await self._context.agents.host(key, host_ip, calls.set_aside(), seconds=SET_ASIDE_SECONDS)
+            error = "" if made.ok else made.error or "no reason given"
+        except AgentError as problem:
+            error = str(problem)
+        if error:
+            self._stanzas.tried(key, facts.now, error)
+            return dataclasses.replace(facts, stanza_error=error)
+        half = lost.half(facts)
+        text = lost.set_aside_message(facts, made.output or "")
+        await self._context.recorder.warning(facts.repository, half.reason if half else "RepositoryHalfLost", text)
+        return await gather.ask_host(self._context, facts)
