@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from pgwarden.api.objects import Object
 from pgwarden.contract import server_facts
 from pgwarden.contract.server_facts import Locale
@@ -16,6 +18,8 @@ CONDITION = "Collations"
 DIFFER, UNKNOWN, AGREE = "CollationVersionMismatch", "CollationVersionUnknown", "CollationVersionsMatch"
 #: Sort by code points, in whatever library.
 _BY_CODE_POINT = ("C", "POSIX", "C.")
+#: initdb records no version for it, and nobody works in it.
+_PRISTINE = "template0"
 
 Judgement = tuple[bool | None, str, str]
 
@@ -30,14 +34,22 @@ def judge(repository: Object | None, *, told: bool) -> Judgement | None:
     differing = [one for one in locales if one.version and one.actual_version and one.version != one.actual_version]
     if differing:
         return False, DIFFER, _differ(differing)
-    unknown = [one for one in locales if not one.version and one.actual_version and _is_sorted_by_locale(one)]
+    unknown = [one for one in map(_without_pristine, locales) if one.database_count and _is_unknown(one)]
     if unknown:
         return None, UNKNOWN, _unknown(unknown)
     return (True, AGREE, "all databases have the collation versions that they were made with") if told else None
 
 
-def _is_sorted_by_locale(one: Locale) -> bool:
-    return one.provider == "libc" and not (one.collate in _BY_CODE_POINT or one.collate.startswith(_BY_CODE_POINT[-1]))
+def _without_pristine(one: Locale) -> Locale:
+    if _PRISTINE not in one.databases:
+        return one
+    names = tuple(name for name in one.databases if name != _PRISTINE)
+    return msgspec.structs.replace(one, databases=names, database_count=max(one.database_count - 1, 0))
+
+
+def _is_unknown(one: Locale) -> bool:
+    by_code_point = one.collate in _BY_CODE_POINT or one.collate.startswith(_BY_CODE_POINT[-1])
+    return one.provider == "libc" and not by_code_point and not one.version and bool(one.actual_version)
 
 
 def _differ(found: list[Locale]) -> str:

@@ -16,7 +16,7 @@ from harness.objects import backup, repository
 from harness.postgres import Postgres, client, statefulset
 
 MUSL = "localhost/postgres:17-alpine"
-ROWS = "SELECT count(*), md5(string_agg(w::text, ',' ORDER BY w COLLATE \"C\")) FROM words AS w"
+ROWS = "SELECT count(*), md5(string_agg(x, ',' ORDER BY x COLLATE \"C\")) FROM words"
 WORDS = "CREATE TABLE words AS SELECT x FROM unnest(ARRAY['Zebra', 'apple', 'Äpfel', 'zoo', 'Élan', 'élan', 'a b', 'ab']) AS x"
 CONFIG = {
     "postgresql.conf": "max_connections = 60\narchive_mode = on\n",

@@ -27,6 +27,7 @@ def repository(*locales: dict[str, Any]) -> dict[str, Any]:
         pytest.param({"collate": "C.UTF-8", "actualVersion": "2.41"}, None, id="sorted by code points"),
         pytest.param({"provider": "builtin", "locale": "C.UTF-8", "actualVersion": "1"}, None, id="PostgreSQL's own"),
         pytest.param({}, None, id="a library without versions"),
+        pytest.param({"actualVersion": "2.41", "databases": ["template0"]}, None, id="template0, which has none"),
     ],
 )
 def test_what_is_told_of_a_locale(locale: dict[str, Any], expected: tuple[bool | None, str] | None):
@@ -43,6 +44,13 @@ def test_the_databases_are_named_with_what_to_run():
         in found[2]
     )
     assert "REINDEX DATABASE NAME; ALTER DATABASE NAME REFRESH COLLATION VERSION" in found[2]
+
+
+def test_template0_is_not_named_among_others():
+    made = ENGLISH | {"actualVersion": "2.41", "databases": ["app", "template0"], "databaseCount": 2}
+    found = collations.judge(repository(made), told=False)
+    assert found is not None
+    assert found[2].startswith("database app (collation en_US.utf8): ")
 
 
 def test_the_condition_comes_with_a_difference_and_is_true_once_it_is_gone():
