@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test durations check lint unit bench bench-webhook bench-schedules faults rebuild clean
+.PHONY: help venv cluster cluster-down images demo test durations check lint unit bench bench-webhook bench-schedules faults disasters rebuild clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,8 +65,12 @@ bench-webhook: venv ## the webhook beside a standard Go webhook that makes the s
 faults: venv ## a restore under fire: each fault at each step, rows compared (an hour)
 	@$(BIN)/python -m bench.faults
 
+disasters: venv ## what is lost for good: nodes, volumes, whole installations; one after the other (an hour)
+	@$(BIN)/python -m localcluster tools
+	@$(BIN)/python -m pytest -v tests/e2e/disasters --timeout=1800
+
 rebuild: venv ## everything but the bucket is lost and applied again, ten times over, in ten orders (an hour)
-	@PGWARDEN_REBUILD_ROUNDS=10 $(BIN)/python -m pytest -q tests/e2e/test_rebuilt.py -k same_folder --timeout=7200
+	@PGWARDEN_REBUILD_ROUNDS=10 $(BIN)/python -m pytest -q tests/e2e/disasters/test_rebuilt.py -k same_folder --timeout=7200
 
 bench-schedules: venv ## ten thousand BackupSchedules beside as many CronJobs and kopf timers (a quarter of an hour)
 	@$(BIN)/python -m localcluster tools

@@ -145,11 +145,17 @@ class Repository:
         return found
 
     async def stanza_create(self) -> Outcome:
+        return await self._stanza_command(commands.stanza_create_argv(self._stanza))
+
+    async def stanza_upgrade(self) -> Outcome:
+        return await self._stanza_command(commands.stanza_upgrade_argv(self._stanza))
+
+    async def _stanza_command(self, argv: list[str]) -> Outcome:
         if self._create_lock.locked():  # who asks again has not waited for it: one more behind it would help nobody
-            return Outcome(exit_code=-1, output="stanza-create is already running")
+            return Outcome(exit_code=-1, output=f"{argv[-1]} is already running")
         async with self._create_lock:
             try:
-                result = await self._runner.run(commands.stanza_create_argv(self._stanza), STANZA_CREATE_SECONDS)
+                result = await self._runner.run(argv, STANZA_CREATE_SECONDS)
             except OSError as error:
                 return Outcome(exit_code=-1, output=str(error))
         self._read = -INFO_FRESH_SECONDS

@@ -68,10 +68,10 @@ def newest_segment(pg_wal: Path) -> str:
     has the position that it had.
     """
     names = sorted((name for name in (one.name for one in pg_wal.iterdir()) if _SEGMENT.fullmatch(name)), reverse=True)
-    return next((name for name in names if _is_written(pg_wal / name)), "")
+    return next((name for name in names if is_written(pg_wal / name)), "")
 
 
-def _is_written(file: Path) -> bool:
+def is_written(file: Path) -> bool:
     with file.open("rb") as opened:
         head = opened.read(_HEADER.size)
     if len(head) < _HEADER.size:

@@ -25,6 +25,12 @@ from pgwarden.contract.environment import Instance
 from pgwarden.contract.server_facts import ServerFacts
 
 
+class Control(NamedTuple):
+    in_recovery: bool
+    system_identifier: str
+    segment_size: int  # bytes
+
+
 class Seen(NamedTuple):
     postgres: status.Postgres
     archiver: status.Archiver | None
@@ -53,6 +59,11 @@ SELECT pg_is_in_recovery() AS in_recovery,
        pg_postmaster_start_time()::text AS started, pg_conf_load_time()::text AS loaded,
        archived_count, last_archived_wal, last_archived_time, failed_count, last_failed_wal, last_failed_time
 FROM pg_stat_archiver
+"""
+_CONTROL = """
+SELECT pg_is_in_recovery() AS in_recovery,
+       (SELECT system_identifier FROM pg_control_system())::text AS system_identifier,
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size
 """
 _WAITING = "SELECT count(*) AS count FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
 
@@ -89,6 +100,11 @@ class Postgres:
             raise PostgresError(f"no answer within {seconds:g} s") from error
         except psycopg.Error as error:
             raise PostgresError(" ".join(str(error).split()) or type(error).__name__) from error
+
+    async def control(self) -> Control:
+        async with self.connect(STATUS_SECONDS) as connection:
+            row = await one(connection, _CONTROL)
+        return Control(row["in_recovery"], row["system_identifier"], row["segment_size"])
 
     async def look(self) -> Seen:
         """Never raises for what PostgreSQL does."""

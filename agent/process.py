@@ -76,6 +76,10 @@ class Agent:
             duties.append(self._repository.archives.run())
         if self._relay:
             duties.append(self._relay.run())
+        if self._postgres:
+            from agent.promoted import Promoted  # psycopg is ten megabytes that the repository host has no use for
+
+            duties.append(Promoted(self._postgres, self._runner, self._settings.stanza, self._paths).run())
         if self._postgres and self._settings.instance and self._settings.instance.alter_system:
             duties.append(self._keep_configured(self._postgres))
         self._log.info("agent starts", role=self._settings.role.value, stanza=self._settings.stanza, pid=os.getpid())

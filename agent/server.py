@@ -115,11 +115,15 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     async def set_aside(_request: web.Request) -> web.Response:
         return _json(await repository.set_aside())
 
+    async def stanza_upgrade(_request: web.Request) -> web.Response:
+        return _json(await repository.stanza_upgrade())
+
     async def newest_wal(_request: web.Request) -> web.Response:
         return _json(await repository.newest_wal())
 
     app.router.add_post(f"/{calls.STANZA_CREATE}", stanza_create)
     app.router.add_post(f"/{calls.SET_ASIDE}", set_aside)
+    app.router.add_post(f"/{calls.STANZA_UPGRADE}", stanza_upgrade)
     app.router.add_post(f"/{calls.NEWEST_WAL}", newest_wal)
 
 

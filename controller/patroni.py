@@ -34,6 +34,8 @@ _MOST = 256 * 1024
 #: Users' parameters win over these, and these over Patroni's.
 DEFAULTS: dict[str, str | int] = {
     "password_encryption": "scram-sha-256",
+    # What a primary that dies has not archived, its successor has in pg_wal, and archives (agent/promoted.py).
+    "wal_keep_size": "160MB",
     "wal_level": "replica",
 }
 #: Local connections as the superuser are the sidecar's and Patroni's own: same user id, no password.

@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".reports"
 #: Each takes about half of a core, as its tests wait; what waits under a limit of time fails where the CPU has no rest.
 STREAMS = 2
+#: Modules that take many minutes each: `make disasters`.
+LONGER = "tests/e2e/disasters"
 FOREIGN = "PGWARDEN_USE_KUBECONFIG"  # names somebody else's cluster, of which there is one
 DOWN = (sys.executable, "-m", "localcluster", "down")
 TOLD_EACH = 60.0  # seconds
@@ -114,7 +116,7 @@ def lanes() -> list[Lane]:
         "-n", str(STREAMS), "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart=0",
     ]  # fmt: skip
     beside = [_suite("apiserver"), _suite("hostile", nice=19), _suite("unit", nice=19)]
-    return [Lane([_suite("e2e", "-v", *streams)]), Lane(beside)]
+    return [Lane([_suite("e2e", "-v", f"--ignore={LONGER}", *streams)]), Lane(beside)]
 
 
 def _suite(tier: str, *options: str, nice: int = 0) -> Suite:

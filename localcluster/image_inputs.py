@@ -42,6 +42,7 @@ class Image:
     context: str = "."
     jar: Jar | None = None
     target: str = ""  # stage of the Dockerfile; empty: the last one
+    on_demand: bool = False  # built and loaded only where it is named
 
 
 MUSL_POSTGRES = Jar(
@@ -83,6 +84,26 @@ IMAGES = {
             "postgres-glibc/Dockerfile",
             ("postgres-glibc", "docker-entrypoint.sh"),
             context="tests/images",
+            target="plain",
+        ),
+        Image(
+            "postgres-english",
+            "localhost/postgres:17-en",
+            "trixie",
+            "postgres-glibc/Dockerfile",
+            ("postgres-glibc", "docker-entrypoint.sh"),
+            context="tests/images",
+            target="english",
+            on_demand=True,
+        ),
+        Image(
+            "postgres-16",
+            "localhost/postgres:16",
+            "trixie",
+            "postgres-16/Dockerfile",
+            ("postgres-16", "docker-entrypoint.sh"),
+            context="tests/images",
+            on_demand=True,
         ),
         Image(
             "postgres-musl",

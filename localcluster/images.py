@@ -354,7 +354,9 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="localcluster.images", description="build container images into the cache")
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="build what changed; prints NAME and archive")
-    build.add_argument("names", nargs="*", metavar="NAME", help=", ".join(IMAGES))
+    build.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(IMAGES)}; by default what each cluster needs"
+    )
     build.add_argument("--load", action="store_true", help="and load them into the running cluster")
     bases = commands.add_parser("bases", help="make the base archives; prints RELEASE and archive")
     bases.add_argument("names", nargs="*", metavar="RELEASE", help=", ".join(RELEASES))
@@ -363,7 +365,8 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     for name in chosen.names:
         if name not in known:
             parser.error(f"no such name: {name} (choose from {', '.join(known)})")
-    chosen.names = chosen.names or list(known)
+    usual = [image.name for image in IMAGES.values() if not image.on_demand]
+    chosen.names = chosen.names or (usual if chosen.command == "build" else list(known))
     return chosen
 
 

@@ -25,6 +25,8 @@ FOLLOW_SECONDS = 1.0
 LOOK_EVERY = 15
 #: archive-push of several processes may bring a later segment first: a hole is one that is still there after this time.
 HOLE_SECONDS = 10.0
+#: The same while the server that archives lives: it may be about to bring it.
+FOLLOWED_HOLE_SECONDS = 60.0
 #: A question may be read before the lines of the log that were written before it.
 LOG_SECONDS = 5.0
 #: Between two tries at an archive that cannot be read.
@@ -202,14 +204,17 @@ class Replay:
 
     async def _follow(self, name: str) -> str:
         progress = self._progress
-        progress.at(recovery.FOLLOWING, time.time())
-        self._tries = self._tries + 1 if self._following == name else 1
-        self._following = name
-        if self._tries % LOOK_EVERY == 0 or (self._tries == 1 and self._timelines.ancestors):
+        if self._following != name:
+            self._following, self._tries, self._hole_since = name, 0, None
+        self._tries += 1
+        if (
+            self._tries % LOOK_EVERY == 1 or self._hole_since is not None
+        ):  # the first time before it says that it follows
             if await self._look_around(name):
                 return "end"
-            if self._ended.again:
+            if self._ended.again or self._ended.hole:
                 return ""
+        progress.at(recovery.FOLLOWING, time.time())
         try:
             await asyncio.wait_for(self._wanted.finish.wait(), FOLLOW_SECONDS)
         except TimeoutError:
@@ -217,6 +222,7 @@ class Replay:
         return await self._word(name)
 
     _following, _tries = "", 0
+    _hole_since: float | None = None  # since when the segment has been missing, with others behind it
     _partial = ""  # the segment that was given as far as the archive has it
 
     async def _look_around(self, name: str) -> bool:
@@ -238,10 +244,15 @@ class Replay:
         if wal.elsewhere(missing, look.segments):
             return True
         behind = wal.first_behind(missing, look.segments, known.target, known.ancestors, progress.size)
-        if behind:
-            progress.stands("MissingSegment", _hole(name, behind.name(progress.size)))
-        else:
+        if behind is None:
+            self._hole_since = None
             progress.stands()
+            return False
+        said = _hole(name, behind.name(progress.size))
+        progress.stands("MissingSegment", said)
+        self._hole_since = self._hole_since or time.monotonic()
+        if time.monotonic() - self._hole_since > FOLLOWED_HOLE_SECONDS:
+            self._ended.hole = Verdict("MissingSegment", said)
         return False
 
     async def _end_or_hole(self, name: str) -> str:

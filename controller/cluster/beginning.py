@@ -156,7 +156,7 @@ def hindrance(facts: ClusterFacts, chosen: Origin | Hindrance) -> Hindrance | No
     namespace = facts.cluster["metadata"]["namespace"]
     if facts.source is None:
         return not_yet("SourceNotReachable", f"checking {clone.title(source, namespace)}")
-    return clone.hindrance(source, namespace, facts.source, facts.now)
+    return clone.hindrance(source, namespace, facts.source, facts.now, facts.spec.postgres_version)
 
 
 def left_over(facts: ClusterFacts) -> ClusterDecision | None:

@@ -11,8 +11,9 @@ from datetime import datetime
 
 import msgspec
 
+from controller.cluster.clone_needs import FAILED as LACKING
 from controller.cluster.clone_script import FAILED_RECOVERY, FAILED_RESTORE
-from controller.recovery import target
+from controller.recovery import set_version, target
 from controller.recovery.exit_codes import HOPELESS
 from controller.recovery.hindrance import Hindrance, never, not_yet
 from controller.runtime import conditions
@@ -32,7 +33,7 @@ FINAL = DONE | FAILURES
 #: So often a clone is tried where another try may end better; the kubelet's pauses between them are five minutes.
 #: Counted in its pod: an attempt is none that was killed, or that found nobody at its source (pgBackRest's 049).
 ATTEMPTS = 5
-_SAID = re.compile(rf"({FAILED_RESTORE}|{FAILED_RECOVERY})(?: (\d+))?(?: \((\d+)\))?: *(.*)", re.DOTALL)
+_SAID = re.compile(rf"({FAILED_RESTORE}|{FAILED_RECOVERY}|{LACKING})(?: (\d+))?(?: \((\d+)\))?: *(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,13 @@ def title(wanted: DataSource, namespace: str) -> str:
     return f"Repository {wanted.repository}" + (f" of namespace {where}" if where != namespace else "")
 
 
-def hindrance(wanted: DataSource, namespace: str, source: Source, now: datetime) -> Hindrance | None:
-    """Why the clone cannot be begun, looked at once more before anything is made; None where it can."""
+def hindrance(
+    wanted: DataSource, namespace: str, source: Source, now: datetime, version: int | None = None
+) -> Hindrance | None:
+    """*version* is the major of PostgreSQL in the clone's image.
+
+    Why the clone cannot be begun, looked at once more before anything is made; None where it can.
+    """
     which = title(wanted, namespace)
     if source.repository is None:
         return not_yet("SourceMissing", f"{which} does not exist")
@@ -85,6 +91,9 @@ def hindrance(wanted: DataSource, namespace: str, source: Source, now: datetime)
     if isinstance(problem, Hindrance):
         said = never if problem.final else not_yet
         return said(problem.reason, f"{which}: {problem.message.replace('spec.', 'spec.dataSource.')}")
+    other = set_version.of_source(wanted, spec, source.info, version)
+    if other:
+        return never("SetOfOtherVersion", f"{which}: {other}")
     return _not_archived(wanted, which, source.repository)
 
 
@@ -121,11 +130,20 @@ def attempt(pod: Object | None) -> Attempt:
         if match is None:
             return Attempt(number)
         kind, code, failures, words = match.groups()
+        if kind == LACKING:
+            return Attempt(number, _lacking(redact(words).strip()), hopeless=True)
         # A FATAL error of recovery would occur again in the next attempt, except one of restore_command.
         final = int(code) in HOPELESS if code else "FATAL:" in words and "could not restore file" not in words
         text = f"{_name(kind)}: {redact(words).strip() or 'without a message'}"
         return Attempt(number, text, final, int(failures or 0))
     return Attempt()
+
+
+def _lacking(words: str) -> str:
+    return (
+        f"nothing was copied, because the image lacks what the source has: {words}. Name an image in spec.image that "
+        "has it; a library can also be left out (spec.parameters.shared_preload_libraries)"
+    )
 
 
 def _name(kind: str) -> str:

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from controller.cluster import clone_needs
 from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, RestoreSpec
 from pgwarden.pgbackrest import commands, identity
@@ -38,8 +39,11 @@ _SERVER = {
     "hot_standby": "off",
     "ident_file": "/tmp/clone_ident.conf",  # noqa: S108
     "listen_addresses": "",
+    "local_preload_libraries": "",
     "log_destination": "stderr",
     "logging_collector": "off",
+    "session_preload_libraries": "",
+    "shared_preload_libraries": "",
     "unix_socket_directories": "/tmp",  # noqa: S108
 }
 #: Settings by ALTER SYSTEM that would win over Patroni's.
@@ -71,6 +75,7 @@ words() {{  # pgBackRest's own, and PostgreSQL's
   grep -E 'FATAL:|PANIC:' "$log" | sed -e 's/.*FATAL: /FATAL: /' -e 's/.*PANIC: /PANIC: /' | tail -n 2
 }}
 {wait}
+needs=$({conf}/needs.sh) || fail "{failed_needs}" "$needs"
 rm -rf "$PATRONI_POSTGRESQL_DATA_DIR.failed"
 if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
   delta=
@@ -87,6 +92,10 @@ if [ ! -e "$clone.recovered" ] || [ ! -s "$clone/PG_VERSION" ]; then
   repo=$(sed -n 's/.* repo\\([0-9]*\\): restore backup set .*/\\1/p' "$log" | head -n 1)
   [ -z "$repo" ] || [ ! -e "$clone/recovery.signal" ] || echo "--repo=$repo" > "$clone/recovery.signal"
   : > "$log"
+  # The source may have its configuration outside of the data directory: then these are defaults, and Patroni's.
+  for file in postgresql.conf pg_ident.conf; do
+    [ -e "$clone/$file" ] || install -m 600 /dev/null "$clone/$file"
+  done
   echo 'local all all reject' > /tmp/clone_hba.conf
   : > /tmp/clone_ident.conf
   "$PGWARDEN_BIN/pg_ctl" -D "$clone" -s -w -t 86400 -l "$log" -o {options} start > /dev/null 2>&1
@@ -176,6 +185,8 @@ def files(origin: Origin, wait: str) -> dict[str, str]:
     text = _CLONE.format(
         clone=names.CLONE_PGDATA,
         wait="\n".join([wait, *exports]),
+        conf=names.CLUSTER_CONF,
+        failed_needs=clone_needs.FAILED,
         restore=f"{shlex.join(line)} $delta restore",
         options=shlex.quote(server),
         failed_restore=FAILED_RESTORE,
@@ -186,4 +197,5 @@ def files(origin: Origin, wait: str) -> dict[str, str]:
         not_ours=_NOT_OURS,
         pid=PID_FILE,
     )
-    return {"clone.sh": text, "take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA, data=names.CLUSTER_PGDATA)}
+    take = _TAKE.format(clone=names.CLONE_PGDATA, data=names.CLUSTER_PGDATA)
+    return {"clone.sh": text, "take-clone.sh": take, "needs.sh": clone_needs.script()}

@@ -11,14 +11,14 @@ import msgspec
 from controller import certificates, credentials
 from controller.agents import AgentError
 from controller.certificates import Pair
-from controller.cluster import render
+from controller.cluster import clone_needs, render
 from controller.cluster.clone import Source
 from controller.context import Context
 from pgwarden import storages
 from pgwarden.api import names
-from pgwarden.api.kinds import DataSource, RepositorySpec
+from pgwarden.api.kinds import DataSource, PostgresClusterSpec, RepositorySpec
 from pgwarden.api.objects import Object
-from pgwarden.contract import calls
+from pgwarden.contract import calls, server_facts
 from pgwarden.contract.calls import NewestWal
 from pgwarden.kube import paths
 from pgwarden.kube.client import find_named
@@ -92,6 +92,7 @@ class Sources:
             return f"Repository {wanted.repository} of namespace {where} was deleted"
         try:
             data = await self._content(repository, wanted)
+            data[names.KEY_CLONE_NEEDS] = needs(cluster, repository)
         except credentials.MissingSecretError as error:
             return str(error)
         found = await self._context.client.find(path)
@@ -130,6 +131,12 @@ class Sources:
         if not certificates.still_good(leaf, ca, common, [], now):
             leaf = certificates.issue(ca, common, [], now, CERTIFICATE_DAYS)
         return {names.KEY_CA_CERT: ca.cert, names.KEY_TLS_CERT: leaf.cert, names.KEY_TLS_KEY: leaf.key}
+
+
+def needs(cluster: Object, repository: Object) -> bytes:
+    """What the image must have, for the instance to look before it copies anything."""
+    parameters = msgspec.convert(cluster["spec"], PostgresClusterSpec).parameters
+    return clone_needs.listed(server_facts.of(repository), parameters).encode()
 
 
 def _secret(cluster: Object, name: str, data: dict[str, bytes]) -> Object:

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from controller import admission, node_lookup, owned, patroni
-from controller.cluster import beginning, clone, instance, render, report
+from controller.cluster import beginning, clone, collations, instance, render, report
 from controller.cluster.actions import (
     Action,
     BackUp,
@@ -344,6 +344,7 @@ class ClusterController:
         for one in after["conditions"]:
             old = conditions.find(before.get("conditions", []), one["type"])
             turned = one["type"] == "Ready" and old is not None and old["status"] != one["status"]
+            turned = turned or (one["type"] == collations.CONDITION and (old or {}).get("reason") != one["reason"])
             ended = one["reason"] in clone.FINAL and (old is None or old["reason"] != one["reason"])
             if one["type"] == admission.REJECTED and (old is None or old["reason"] != one["reason"]):
                 await self._context.recorder.warning(facts.cluster, admission.REJECTED, one["message"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller import admission, nodes, pods
-from controller.cluster import beginning, clone, decide
+from controller.cluster import beginning, clone, collations, decide
 from controller.cluster.actions import Clone, ClusterDecision
 from controller.cluster.beginning import Origin
 from controller.cluster.facts import ClusterFacts, Instance
@@ -30,6 +30,9 @@ def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
     if clone.said(facts.cluster) not in clone.FINAL:
         copied = _data_source(facts, decision)
         judged |= {clone.CONDITION: copied} if copied else {}
+    collation = collations.judge(facts.repository, told=conditions.find(known, collations.CONDITION) is not None)
+    if collation is not None and facts.initialized:
+        judged[collations.CONDITION] = collation
     for kind, (value, reason, message) in judged.items():
         listed = conditions.put(listed, kind, value, reason, message, now=facts.now, generation=generation)
     phase = _phase(facts, listed)

@@ -104,6 +104,8 @@ def _going(said: Recovery, now: datetime) -> Progress:
         return Progress(Stage.COPYING, *_hindered(said, still, "Copying", _copied(said)), set=label, still=still)
     if said.phase == words.FOLLOWING:
         text = f"all archived WAL is replayed{_position(said)}"
+        if said.reason:  # a hole, perhaps: PostgreSQL is not stopped for what may not end well
+            return Progress(Stage.REPLAYING, *_hindered(said, still, "Replaying", text), set=label, still=still)
         return Progress(Stage.FOLLOWING, "CaughtUp", text, set=label)
     stage = {words.STARTING: "PostgreSQL is starting", words.PROMOTING: "PostgreSQL is promoted"}
     text = stage.get(said.phase) or ("PostgreSQL stops" if said.phase == words.STOPPING else "PostgreSQL replays WAL")

@@ -9,7 +9,7 @@ import structlog
 
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import decide, gaps, gather, lost, mend, segment, takeover
+from controller.repository import decide, gaps, gather, lost, major_upgrade, mend, segment, takeover
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
@@ -25,7 +25,7 @@ STANZA_CREATE_SECONDS = NEWEST_WAL_SECONDS = 60.0
 #: stanza-create that failed is tried again.
 STANZA_PACE = Pace(timedelta(seconds=3), timedelta(minutes=1))
 #: archive_timeout that could not be set, or was set and is another again.
-TIMEOUT_PACE = Pace(timedelta(minutes=1), timedelta(hours=1))
+TIMEOUT_PACE = Pace(timedelta(seconds=15), timedelta(hours=1))
 
 
 class Actor:
@@ -48,13 +48,13 @@ class Actor:
         self._stanzas.forget(key)
 
     async def advance(self, key: Key, facts: RepositoryFacts, *, on_the_way: bool) -> RepositoryFacts:
-        """Bring back what the repository holds of another server, where that is asked for; else make the stanza, see to
-        it that a first segment is archived, and ask for the backups that are owed.
+        """Bring back what the repository holds of another server, where that is asked for; else make the stanza or
+        upgrade it, see to it that a first segment is archived, and ask for the backups that are owed.
         """
         facts = await self._take_over(key, facts)
         if lost.wants_set_aside(facts):
             facts = await self._mender.set_aside(key, facts)
-        if decide.wants_stanza(facts):
+        if decide.wants_stanza(facts) or major_upgrade.is_due(facts):
             facts = await self._make_stanza(key, facts)
         elif facts.host_ready and not decide.stanza_missing(facts):
             self._stanzas.forget(key)
@@ -69,8 +69,8 @@ class Actor:
 
     async def _take_over(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Once for a server: the Restore that is there, whatever became of it, is not made again."""
-        if takeover.mismatch(facts) is None:
-            return facts
+        if takeover.mismatch(facts) is None or major_upgrade.found(facts) is not None:
+            return facts  # what was upgraded is no empty server, whatever its age
         client, name = self._context.client, takeover.restore_name(facts)
         facts = dataclasses.replace(facts, takeover=await client.find(paths.of("restores", key[0], name)))
         if not takeover.is_asked(facts):
@@ -96,7 +96,8 @@ class Actor:
 
     async def _make_stanza(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""
-        host_ip, error = gather.host_ip(self._context, key), ""
+        host_ip, change = gather.host_ip(self._context, key), major_upgrade.found(facts)
+        call = calls.stanza_upgrade() if change else calls.stanza_create()
         known, again = self._stanzas.get(key), self._stanzas.next(key)
         if known is not None and again is not None and facts.now < again:
             said = f"{known.said}; tried again at {conditions.timestamp(again)}" if known.said else ""
@@ -104,14 +105,17 @@ class Actor:
         if not host_ip:
             return facts
         try:
-            made = await self._context.agents.host(key, host_ip, calls.stanza_create(), seconds=STANZA_CREATE_SECONDS)
+            made = await self._context.agents.host(key, host_ip, call, seconds=STANZA_CREATE_SECONDS)
             error = "" if made.ok else _last_line(made.output or "")
         except AgentError as problem:
             error = str(problem)
         self._stanzas.tried(key, facts.now, error)
         if error:
             return dataclasses.replace(facts, stanza_error=error)
-        await self._context.recorder.normal(facts.repository, "StanzaCreated", f"created stanza {names.stanza(key[1])}")
+        reason, text = "StanzaCreated", f"created stanza {names.stanza(key[1])}"
+        if change:
+            reason, text = "StanzaUpgraded", major_upgrade.event(change)
+        await self._context.recorder.normal(facts.repository, reason, text)
         return await gather.ask_host(self._context, facts)
 
     async def _keep_archive_timeout(self, key: Key, facts: RepositoryFacts) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.repository import gaps, lost, segment, storages, takeover, volume
+from controller.repository import gaps, lost, major_upgrade, segment, storages, takeover, volume
 from controller.repository.facts import RepositoryFacts
+from controller.repository.major_upgrade import MajorChange
 from pgwarden.api import archive_timeout, names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
@@ -21,7 +22,9 @@ UNSETTLED = 3.0  # while it is not, at first
 #: What has been out of order for long is looked at after this part of that time: 15 s from five minutes on.
 PATIENCE = 1 / 20
 #: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
-BEGINNING = frozenset({"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet", takeover.RECOVERING})
+BEGINNING = frozenset(
+    {"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet", takeover.RECOVERING, major_upgrade.PENDING}
+)
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,18 @@ def wants_stanza(facts: RepositoryFacts) -> bool:
 
 def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:
     """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
+    change = major_upgrade.found(facts)
+    if change is not None:
+        return _other_major(facts, change)
     said = takeover.judge(facts)
     return ConditionVerdict(False, said.reason, said.message) if said else None
+
+
+def _other_major(facts: RepositoryFacts, change: MajorChange) -> ConditionVerdict:
+    if facts.stanza_error and major_upgrade.is_accepted(facts, change):
+        return ConditionVerdict(False, major_upgrade.FAILED, storages.why(facts, facts.stanza_error))
+    reason = major_upgrade.PENDING if major_upgrade.is_accepted(facts, change) else major_upgrade.REASON
+    return ConditionVerdict(False, reason, major_upgrade.message(facts, change))
 
 
 def wants_archive_timeout(facts: RepositoryFacts) -> int | None:

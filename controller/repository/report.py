@@ -10,6 +10,7 @@ from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.postgres_majors import major_of
 from pgwarden.api.reading import objects
 from pgwarden.contract import server_facts
 from pgwarden.contract.status import Archiver
@@ -115,7 +116,7 @@ def _sets(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> dict[str, 
         if sets is None:
             continue
         in_full = len(sets) < LISTED_BACKUPS or (one.repo, one.type) not in seen
-        sets.append(_backup(one, named, backup_names) if in_full else _brief(one))
+        sets.append(_backup(one, named, backup_names) | _version(one, info) if in_full else _brief(one))
         seen.add((one.repo, one.type))
     return found
 
@@ -213,6 +214,13 @@ def _backup(one: BackupSet, named: tuple[str, ...], backup_names: Mapping[str, s
         listed["prior"] = one.prior
     name = backup_names.get(one.annotations.get(names.PGBACKREST_ANNOTATION_UID, ""))
     return listed | {"backup": name} if name else listed
+
+
+def _version(one: BackupSet, info: Info | None) -> Object:
+    """The major version of a set that is of another one than the stanza is today."""
+    current = info.current(one.repo) if info else None
+    major = major_of(info.version_of(one)) if info else None
+    return {"postgresVersion": str(major)} if current and major and major != major_of(current.version) else {}
 
 
 def _brief(one: BackupSet) -> Object:

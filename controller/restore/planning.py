@@ -6,6 +6,7 @@ from typing import Any
 
 from controller.pods import has_ended, postgres_facts
 from controller.recovery import plan as plans
+from controller.recovery import set_version
 from controller.recovery.order import server_environment
 from controller.recovery.plan import Plan, Volume
 from controller.restore import render, volume_swap, workload
@@ -104,12 +105,16 @@ def _from_pod(
 
 
 def _server(facts: RestoreFacts, pod: Object, known: PodFacts) -> dict[str, Any]:
-    """The workload's own PostgreSQL, which recovers on the new volume."""
+    """The PostgreSQL that recovers on the new volume: the workload's own, or the one that is asked for."""
     known_before = server_facts.of(facts.repository)
+    chosen = set_version.chosen(facts.spec, facts.repo_spec, facts.stanza)
+    major = set_version.major(facts.stanza, chosen)
+    if facts.spec.image or (major and major != known_before.major):  # what is known is of another server
+        known_before = server_facts.ServerFacts()
     container: Object = next((one for one in pod["spec"]["containers"] if one["name"] == known.container), {})
     return {
-        "image": str(container.get("image", "")),
-        "image_pull_policy": str(container.get("imagePullPolicy", "")),
+        "image": facts.spec.image or str(container.get("image", "")),
+        "image_pull_policy": "IfNotPresent" if facts.spec.image else str(container.get("imagePullPolicy", "")),
         "server_environment": server_environment(container),
         "bin_directory": known_before.bin_dir or "",
         "preload": list(known_before.shared_preload_libraries),

@@ -7,7 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from controller import operations, pods
-from controller.recovery import target
+from controller.recovery import set_version, target
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan
 from controller.restore import elsewhere, foretold, planning, proof, render, undone, workload
@@ -65,6 +65,9 @@ def validated(facts: RestoreFacts) -> StepVerdict:
         return plan
     before = undone.newest_timeline(info) if info and plan.in_place else None
     plan = msgspec.structs.replace(plan, storage=storage, undone=undoing, timeline_before=before or 0)
+    other_version = _other_version(facts, plan)
+    if other_version:
+        return hindered(other_version)
     where = f"claim {plan.claim} of {workload.title(plan)}" if plan.in_place else f"a new claim {plan.new_claim}"
     wanted = undone.title(undoing) if undoing else _wanted(facts)
     text = f"restoring {wanted} into {where}"
@@ -82,6 +85,17 @@ def _behind_a_gap(facts: RestoreFacts) -> str:
     asked = wal_gaps.Wanted(storage=spec.storage, set=spec.set, timeline=spec.target_timeline, target=target)
     problem = wal_gaps.problem(facts.repository, asked)
     return f"{_wanted(facts)} {problem}" if problem else ""
+
+
+def _other_version(facts: RestoreFacts, plan: Plan) -> Hindrance | None:
+    """Why the workload's PostgreSQL, where one serves now, could not start on what is restored in its place."""
+    status = (facts.repository or {}).get("status", {})
+    if facts.spec.image or not status.get("primary"):
+        return None
+    spec = msgspec.structs.replace(facts.spec, storage=plan.storage)
+    version = status.get("postgresVersion")
+    who = workload.title(plan) if plan.in_place else f"pod {plan.pod}"
+    return set_version.other(spec, facts.repo_spec, facts.stanza, version, who)
 
 
 def _wanted(facts: RestoreFacts) -> str:

@@ -24,6 +24,7 @@ from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 
 FINISH_SECONDS = 15
+_FINISHING = "the old PostgreSQL has stopped: its last WAL is replayed"
 #: Looks at a recovery that PostgreSQL, stopped, waits for.
 SOON = 0.5
 
@@ -81,8 +82,10 @@ def recovered(facts: RestoreFacts) -> StepVerdict:
         pod = _pod(facts)
         if pod is not None:
             call = Ask(pod_ip(pod), calls.recovery_finish(), FINISH_SECONDS)
-            return act(call, "Finishing", "the old PostgreSQL has stopped: replaying its last WAL")
+            return act(call, "Finishing", _FINISHING)
     still = _still(facts, found)
+    if found.stage is Stage.FOLLOWING:  # told to finish, and not there yet
+        return still or wait("Finishing", _FINISHING, again=SOON)
     return still or wait(found.reason, found.message, again=SOON, **_said(facts, found))
 
 

@@ -53,6 +53,7 @@ class PostgresAccess(Model, frozen=True, kw_only=True):
     run_as_user: int | None = None  # default: securityContext, else the official image's habit (999, Alpine 70)
     run_as_group: int | None = None
     configure_by: str = "Auto"  # Auto | Arguments | AlterSystem | Patroni
+    major_version: int | None = None  # to which the stanza is upgraded where PostgreSQL is of it, and the stanza is not
 
 
 class Retention(Model, frozen=True, kw_only=True):
@@ -143,6 +144,7 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     storage: str = ""
     options: list[str] = []
     volume_claim: str = ""  # restore into a new PVC of this name and touch nothing else
+    image: str = ""  # with volume_claim: whose PostgreSQL recovers; default: the workload's
     new_volume: NewVolume | None = None
     keep_old_volume: bool = True
     recovery_timeout_seconds: int = 3600  # of standstill; the one field that may be changed

@@ -262,7 +262,9 @@ CLONE_SOURCE = "/etc/pgwarden-source"
 CLONE_CONF_FILE = f"{CLONE_SOURCE}/pgbackrest.conf"
 CLONE_PGDATA = f"{CLUSTER_DATA}/clone"
 CLONE_WORK_DIR = f"{WORK_DIR}/clone"
-KEY_CLONE_CONF = "pgbackrest.conf"
+KEY_CLONE_CONF, KEY_CLONE_NEEDS = "pgbackrest.conf", "needs"
+#: What the image must have that the source has: controller/cluster/clone_needs.py.
+CLONE_NEEDS_FILE = f"{CLONE_SOURCE}/{KEY_CLONE_NEEDS}"
 PORT_POSTGRES = 5432
 PORT_PATRONI = 8008
 

@@ -9,7 +9,8 @@ from pgwarden.contract.shape import Shape, Time
 from pgwarden.contract.status import Status
 
 #: All that is answered beside a status.
-STATUS, STANZA_CREATE, SET_ASIDE, FENCE = "status", "stanza-create", "set-aside", "fence"
+STATUS, FENCE = "status", "fence"
+STANZA_CREATE, STANZA_UPGRADE, SET_ASIDE = "stanza-create", "stanza-upgrade", "set-aside"
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
 NEWEST_WAL = "newest-wal"
@@ -81,6 +82,13 @@ def stanza_create() -> Call[Outcome]:
 def set_aside() -> Call[Outcome]:
     """Move what is left of half a stanza on the local storage's volume to a folder beside it: `output` names it."""
     return Call(SET_ASIDE, Outcome)
+
+
+def stanza_upgrade() -> Call[Outcome]:
+    """The stanza becomes that of the PostgreSQL beside the pods' agents, of whichever version and identifier it is: who
+    asks has seen to it that this is meant.
+    """
+    return Call(STANZA_UPGRADE, Outcome)
 
 
 def fence(seconds: float, *, repo: int = 0, every: float = 0) -> Call[Fenced]:

@@ -117,6 +117,10 @@ def stanza_create_argv(stanza: str) -> list[str]:
     return [f"--stanza={stanza}", "stanza-create"]
 
 
+def stanza_upgrade_argv(stanza: str) -> list[str]:
+    return [f"--stanza={stanza}", "stanza-upgrade"]
+
+
 def archive_push_argv(stanza: str, file: str, folder: str) -> list[str]:
     """Push *file* itself and at once, by the configuration in *folder*."""
     conf = [f"--config={folder}/pgbackrest.conf", f"--config-include-path={folder}/conf.d"]

@@ -98,6 +98,10 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
         """The set *label*; in any repository where *repo* is None."""
         return next((one for one in self.backups if one.label == label and repo in {None, one.repo}), None)
 
+    def version_of(self, one: BackupSet) -> str | None:
+        """Of the PostgreSQL that *one* is a backup of; None where the repository does not say."""
+        return next((db.version for db in self.databases if (db.repo, db.id) == (one.repo, one.database_id)), None)
+
     def annotated(self, key: str, value: str) -> BackupSet | None:
         """The newest set that carries the annotation."""
         return next((one for one in reversed(self.backups) if one.annotations.get(key) == value), None)

@@ -11,9 +11,9 @@ from pgwarden.api.faults import Waits
 from pgwarden.api.judging import Case
 from pgwarden.api.near import near
 from pgwarden.api.objects import Object
-from pgwarden.api.postgres_majors import DEFAULT
+from pgwarden.api.postgres_majors import DEFAULT, major_of
 from pgwarden.api.reading import condition, get, objects
-from pgwarden.rules import restore, restore_target
+from pgwarden.rules import backup_sets, restore, restore_target
 from pgwarden.rules.common import check_options, check_storage
 from pgwarden.storages import names_of as storages_of
 
@@ -112,7 +112,7 @@ def _check_source(case: Case, source: Object) -> None:
         message = f"the superuser of Repository {name} is {user}; a PostgresCluster needs one named postgres"
         case.refuse(f"{FIELD}.repository", name, message, "dataSource", Waits.SOURCE_UNSUITABLE)
     wanted = case.get(int, "postgresVersion") or DEFAULT
-    major = _major(get(source, str, "status", "postgresVersion") or "")
+    major = major_of(_version(case, source))
     if major is not None and major != wanted:
         message = f"Repository {name} holds PostgreSQL {major}, and a clone keeps the version; set {major}"
         case.refuse("spec.postgresVersion", wanted, message, "dataSource", Waits.SOURCE_UNSUITABLE)
@@ -126,10 +126,12 @@ def _check_source(case: Case, source: Object) -> None:
         case.refuse(f"{FIELD}.storage", storage or None, message, "dataSource", Waits.SOURCE_UNSUITABLE)
 
 
-def _major(text: str) -> int | None:
-    """Of 17.5 or 18beta1; None where it is not known."""
-    head = text.partition(".")[0]
-    return int(head) if head.isascii() and head.isdigit() and len(head) < 4 else None
+def _version(case: Case, source: Object) -> str | None:
+    """Of the set to clone from, where that is from before a major upgrade; else of the source's server."""
+    label = case.get(str, "dataSource", "set") or ""
+    listed = backup_sets.of(source).labelled(label) if label else []
+    before = (get(one, str, "postgresVersion") for one in listed)
+    return next(filter(None, before), None) or get(source, str, "status", "postgresVersion")
 
 
 def _check_point(case: Case, given: dict[str, Any], source: Object) -> None:

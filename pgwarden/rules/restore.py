@@ -48,6 +48,10 @@ def _check_claim(case: Case) -> None:
     if claim and repository and claim == names.repo_claim(repository):
         message = "is the claim that holds the backups; name a new claim"
         case.refuse("spec.volumeClaim", claim, message, "volumeClaim")
+    image = case.get(str, "image")
+    if image and not claim:
+        message = "is for a restore into a claim of its own (spec.volumeClaim); in place the workload's image recovers"
+        case.refuse("spec.image", image[:100], message, "image")
 
 
 def _check_size(case: Case) -> None:

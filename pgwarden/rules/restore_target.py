@@ -131,11 +131,12 @@ def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:
             "is stopped"
         )
         return ""
-    if wanted < earliest:
-        return (
-            f"is before {rfc3339(earliest)}, the earliest time that Repository {name} can recover to{_on(case, 'from')}"
-        )
     stop = _set_stop(case, repository)
+    if wanted < earliest and not _is_of_other_version(case, repository):
+        return (
+            f"is before {rfc3339(earliest)}, the earliest time that Repository {name} can recover to"
+            f"{_on(case, 'from')}{_before_upgrade(case, repository)}"
+        )
     if stop is not None and wanted < stop:
         return f"is before {rfc3339(stop)}, the end of backup {case.get(str, 'set')}; choose an older set, or omit set"
     latest = [window.latest for window in windows if window.latest]
@@ -146,6 +147,22 @@ def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:
             "and it is not archiving (see its condition Archiving)"
         )
     return ""
+
+
+def _is_of_other_version(case: Case, repository: Object) -> bool:
+    """Whether the chosen set was made before a major upgrade: the recovery window is that of what came after."""
+    label = _set(case)
+    listed = _sets(case, repository).labelled(label) if label else []
+    return any(get(entry, str, "postgresVersion") for entry in listed)
+
+
+def _before_upgrade(case: Case, repository: Object) -> str:
+    """How a time before a major upgrade is reached; the end of a sentence."""
+    listed = _sets(case, repository).newest_first
+    found = next((entry for entry in listed if get(entry, str, "postgresVersion")), None)
+    if found is None:
+        return ""
+    return f"; backups of PostgreSQL {found['postgresVersion']} are chosen by spec.set, such as {found.get('label')}"
 
 
 def _goes_on(case: Case, repository: Object) -> bool:

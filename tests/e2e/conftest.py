@@ -16,6 +16,7 @@ import pytest
 from harness.install import LOCAL_IMAGE, Helm, wait_admission
 from harness.kubectl import Kubectl
 from harness.postgres import IMAGE
+from localcluster.image_inputs import IMAGES
 from localcluster.pytest_plugin import ClusterHandle
 from localcluster.tools import Tools
 
@@ -42,7 +43,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     """Images are built before the first test begins, and its time: the first time on a machine takes minutes."""
     own = any(HERE in item.path.parents for item in session.items)
     if own and not session.config.option.collectonly and "PGWARDEN_USE_KUBECONFIG" not in os.environ:
-        subprocess.run([sys.executable, "-m", "localcluster.images", "build"], check=True)
+        subprocess.run([sys.executable, "-m", "localcluster.images", "build", *IMAGES], check=True)
 
 
 @dataclass(frozen=True)

@@ -209,7 +209,9 @@ def test_pip_configuration_leaves_the_machines_folders_behind() -> None:
 
 def test_build_is_the_command_if_none_is_named() -> None:
     assert vars(images.arguments(["pgwarden", "--load"])) == {"command": "build", "names": ["pgwarden"], "load": True}
-    assert images.arguments([]).names == list(IMAGES)
+    usual = images.arguments([]).names
+    assert usual == [name for name in IMAGES if not IMAGES[name].on_demand]
+    assert {"pgwarden", "pgwarden-patroni", "postgres", "postgres-musl"} == set(usual)
     assert images.arguments(["bases"]).names == ["forky", "trixie"]
     with pytest.raises(SystemExit):
         images.arguments(["build", "nothing"])

@@ -121,6 +121,7 @@ RESTORE = [
         for value in ("--target=x", "--target-timeline=2", "--set=x", "--repo1-retention-full=2", "--start-fast")
     ),
     ("volumeClaim", "spec.volumeClaim", {"volumeClaim": "hippo-pgbackrest-repo"}),
+    ("image", "spec.image", {"image": "postgres:16"}),
     *(("size", "spec.newVolume.size", {"newVolume": {"size": value}}) for value in ("ten", "10")),
     ("set", "spec.set", {"set": "20261102-000000F"}),
     ("target", "spec.target", {"target": {"xid": "1234", "immediate": True}}),
@@ -138,6 +139,7 @@ RESTORE = [
         for value in ("2027-01-01T00:00:00Z", "2026-10-01T00:00:00Z", "2026-11-21T00:00:00Z")
     ),
     ("window", "spec.target.time", {"set": INCR, "target": {"time": "2026-11-05T00:00:00Z"}}),
+    ("window", "spec.target.time", {"repository": "upgraded", "target": {"time": "2026-11-05T00:00:00Z"}}),
     ("window", "spec.target", {"repository": "holed"}),
     ("window", "spec.target", {"repository": "holed", "set": "20261123-095000F"}),
     ("window", "spec.target.time", {"repository": "holed", "target": {"time": "2026-11-23T10:30:00Z"}}),

@@ -35,8 +35,8 @@ Row = tuple[str, Fault]  # kind and what is refused
 
 
 def world() -> Cluster:
-    """hippo, with backups on two timelines; many, with more than are listed; holed, with WAL that is missing; new, of which nothing is known; busy; and
-    one that has a bucket's folder.
+    """hippo, with backups on two timelines; many, with more than are listed; holed, with WAL that is missing; upgraded
+    to another major version; new, of which nothing is known; busy; and one that has a bucket's folder.
     """
     made = sets(timelines=(2, 3), took=timedelta(minutes=90))
     status = produced.repository(made, archived=ARCHIVED)["status"] | {"conditions": []}
@@ -47,6 +47,7 @@ def world() -> Cluster:
         build("Repository", "new", status={"phase": "Ready"}),
         build("Repository", "busy", status={"phase": "Ready"}),
         build("Repository", "elsewhere", namespace="apps"),
+        build("Repository", "upgraded", status=upgraded()),
         build("Repository", "foreign", status={"postgresVersion": "16.4"}, postgres={"user": "admin"}),
         build("Repository", "identity", storageType="s3", s3=IDENTITY),
         build("Repository", "broken", status={"conditions": [{"type": "Ready", "status": "False"}]}),
@@ -58,6 +59,14 @@ def world() -> Cluster:
         build("Restore", "running", repository="hippo", status={"phase": "Running"}),
         build("Backup", "nightly", repository="busy", status={"phase": "Running"}),
     )
+
+
+def upgraded() -> Any:
+    """The full backup is of PostgreSQL 16, the incremental one of what came after it."""
+    status = produced.repository(sets(took=timedelta(minutes=90)), archived=ARCHIVED)["status"]
+    status["backups"][-1]["postgresVersion"] = "16"
+    status["recoveryWindow"][0]["earliest"] = "2026-11-10T00:10:00Z"
+    return status
 
 
 def _holed() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from controller.cluster.clone import Source
 from controller.cluster.decide import decide
 from controller.settings import Settings
 from pgwarden.api import names
-from pgwarden.pgbackrest.info import BackupSet, Info, RepoStatus
+from pgwarden.pgbackrest.info import BackupSet, Database, Info, RepoStatus
 
 from .conftest import ended_pod, facts, spec
 from .conftest import instance as member
@@ -42,6 +42,7 @@ def repository(latest: str = "2026-11-20T00:00:00Z", **given: Any) -> dict[str, 
 
 AWAY = RepoStatus(repo=1, code=99, message="[FileOpenError] unable to open", cipher="none")
 GOOD = Source(repository(), info(datetime(2026, 11, 1, tzinfo=UTC)))
+SIXTEEN = Database(repo=1, id=1, system_id="7", version="16")
 #: The cluster's own Repository before the clone: it can be read, and is empty.
 OWN = Source({"metadata": {"name": "hippo"}, "spec": {}})
 
@@ -66,6 +67,10 @@ WAITING = {
     "it holds no backup": ({"source": Source(repository(), info())}, "NoBackup", "holds no backup"),
     "its storage cannot be read": (
         {"source": Source(repository(), msgspec.structs.replace(info(), repos=(AWAY,)))}, "StorageNotReadable", "storage local: ",
+    ),
+    "its set is of another major version": (
+        {"source": Source(repository(), msgspec.structs.replace(GOOD.info, databases=(SIXTEEN,)))}, "SetOfOtherVersion",
+        "Repository rhino: backup set F is of PostgreSQL 16, and spec.postgresVersion is 17",
     ),
     "the target is before its oldest backup": (
         {"target": {"time": "2026-10-01T00:00:00Z"}}, "TargetTooEarly", "spec.dataSource.target.time",
@@ -116,6 +121,9 @@ ENDS = {
     ),
     "too little memory, which more of it would end": (ended("", 5), "Cloning", "its container ended (OOMKilled, exit code 1)"),
     "a target that was never reached": (ended(FATAL), "CloneFailed", "recovery ended before configured"),
+    "an image that lacks something": (
+        ended("clone: needs (1): library pgaudit (shared_preload_libraries)"), "CloneFailed", "nothing was copied, because the image lacks",
+    ),
     "a backup that is not there": (ended("clone: restore 75 (1): ERROR: [075]: no backup set"), "CloneFailed", "no backup set"),
     "WAL that could not be fetched": (
         ended('clone: recovery (1): FATAL:  could not restore file "0" from archive: x'), "Cloning", "could not restore file",

@@ -102,6 +102,10 @@ class World:
         self.caches = Caches(self.store)
         self.asked: list[datetime] = []
         self.stanza_creates: list[datetime] = []
+        self.stanza_upgrades: list[datetime] = []
+        #: What the stanza is of, the newest last.
+        self.databases: list[Object] = [{"id": 1, "system-id": 7, "version": "17"}]
+        self.sets: list[Object] = []  # as `info` lists them
         self.looks = 0
         self.stanzas: set[int] = set()
         self.arrived: set[int] = set()
@@ -172,6 +176,8 @@ class World:
                 if self.stale and caches.repositories.items:
                     continue
                 caches.repositories._put(copy.deepcopy(obj))
+            elif "/backups/" in path:
+                caches.backups._put(copy.deepcopy(obj))
             elif "/pods/" in path:
                 cache = caches.postgres_pods if names.LABEL_REPOSITORY in labels else caches.own_pods
                 cache._put(copy.deepcopy(obj))
@@ -212,14 +218,21 @@ class World:
                 code, message = 99, self.trouble[number]
             repos.append({"key": number, "cipher": "none", "status": {"code": code, "message": message}})
             if not code:
-                about = {"id": 1, "repo-key": number}
-                base.append(about | {"system-id": 7, "version": "17"})
+                about = {"id": self.databases[-1]["id"], "repo-key": number}
+                base += [one | {"repo-key": number} for one in self.databases]
                 newest = f"{SEGMENT}09" if number in self.arrived else None
                 archive.append({"database": about, "id": "17-1", "min": newest, "max": newest})
-        told = {"name": "hippo", "status": {"code": 0, "message": "ok"}, "backup": [], "db": base}
+        told = {"name": "hippo", "status": {"code": 0, "message": "ok"}, "backup": self.sets, "db": base}
         return {"info": told | {"archive": archive, "repo": repos}, "info_error": ""}
 
     async def host(self, _key: Any, _ip: str, call: Call, **_: Any) -> Any:
+        if call.name == calls.STANZA_UPGRADE:
+            self.stanza_upgrades.append(self.now)
+            if not self.stanza_error:
+                running = next(iter(self.postgres.values()))
+                major, system = running["serverVersion"].partition(".")[0], int(running["systemIdentifier"])
+                self.databases.append({"id": len(self.databases) + 1, "system-id": system, "version": major})
+            return Outcome(ok=not self.stanza_error, output=f"ERROR: [055]: {self.stanza_error}")
         if call.name != calls.STANZA_CREATE:
             return Status(**self._info())
         self.stanza_creates.append(self.now)

@@ -88,8 +88,9 @@ def test_restored_as_its_agent_says(planned, words, verdict, message):
         ({"phase": "Replaying", "segment": "1A", "advanced": "2026-11-23T11:55:01Z"}, ("wait", "StandsStill"), "has not advanced for 5 min"),
         ({"phase": "Replaying", "segment": "1A", "advanced": "2026-11-23T11:00:01Z"}, ("fail", "RecoveryTimeout"), "the limit is 3600 s"),
         ({"phase": "Following", "segment": "1A"}, ("done", "CaughtUp"), "up to segment 1A; it follows the archive"),
+        ({"phase": "Following", "reason": "MissingSegment", "message": "1B is missing"}, ("wait", "MissingSegment"), "1B is missing"),
     ],
-    ids=["replaying", "standing still", "standing still for too long", "caught up"],
+    ids=["replaying", "standing still", "standing still for too long", "caught up", "following before a hole"],
 )  # fmt: skip
 def test_replayed(planned, words, verdict, message):
     found = steps_recover.replayed(running(planned, **words))
@@ -114,7 +115,7 @@ def test_recovered_tells_the_recovery_to_end_once_and_waits_for_its_result(plann
     asked = steps_recover.recovered(following)
     assert (asked.reason, asked.action.call.name) == ("Finishing", calls.RECOVERY_FINISH)
     told = replace(following, answers={calls.RECOVERY_FINISH: Outcome(ok=True)})
-    assert said(steps_recover.recovered(told)) == ("wait", "CaughtUp")
+    assert said(steps_recover.recovered(told)) == ("wait", "Finishing")
     ended = replace(told, job=job(COMPLETE), job_pods=(ended_pod(DONE),))
     done = steps_recover.recovered(ended)
     assert said(done) == ("done", "Recovered")
