@@ -43,7 +43,7 @@ class _Known:
 
 
 class Archives:
-    """*places*: of each storage, by its number, the folder of the current cluster's WAL (`17-1`), as `info` has it."""
+    """*places*: of each storage, by its number, the folder of the current cluster's WAL (`VERSION-N`, of `info`)."""
 
     def __init__(
         self,

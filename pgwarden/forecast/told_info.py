@@ -5,6 +5,8 @@ The status lists the newest sets only, without their annotations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, moment, objects
 from pgwarden.pgbackrest.info import OK, OTHER, Archive, BackupSet, Database, Info, RepoStatus
@@ -17,7 +19,7 @@ _DATABASE = 1  # the status tells of one PostgreSQL cluster only
 def of(repository: Object) -> Info:
     held = backup_sets.of(repository).held
     entries = {str(one.get("name")): one for one in objects(repository, "status", "storages")}
-    sets = [found for one in held for entry in one.listed if (found := _set(entry, one))]
+    sets = [found for one in held for entry in _entries(one) if (found := _set(entry, one))]
     return Info(
         stanza=get(repository, str, "metadata", "name") or "",
         code=OK,
@@ -32,6 +34,12 @@ def of(repository: Object) -> Info:
 def cut(repository: Object) -> frozenset[int]:
     """The numbers of the storages that hold more sets than are listed, or may."""
     return frozenset(one.repo for one in backup_sets.of(repository).held if not one.whole)
+
+
+def _entries(held: Held) -> Sequence[Object]:
+    """What is listed; where all of it is older than the list, the newest alone: what is before it is not told."""
+    newest = max(held.told, key=lambda one: str(one.get("stopTime", "")), default=None)
+    return held.listed or ([newest] if newest else [])
 
 
 def _set(entry: Object, held: Held) -> BackupSet | None:
