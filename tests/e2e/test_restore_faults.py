@@ -32,7 +32,7 @@ def scene(installed, space: Kubectl) -> Iterator[Scene]:
     [
         pytest.param("Swapped", "controller killed", "Completed", "the target's", id="controller at the swap"),
         pytest.param("Stopped", "deleted, applied again", "Completed", "the target's", id="applied again at the stop"),
-        pytest.param("Recovered", "S3 away for 30 s", "Completed", "the target's", id="S3 away at the recovery"),
+        pytest.param("Replayed", "S3 away for 30 s", "Completed", "the target's", id="S3 away at the replay"),
         pytest.param("Swapped", "deleted", "Undone", "as before", id="deleted at the swap"),
     ],
 )
