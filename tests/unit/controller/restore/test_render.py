@@ -56,8 +56,8 @@ def test_the_job(settings):
         "PGWARDEN_CONFIGURE_BY": "Arguments",
     }  # fmt: skip
     assert container["volumeMounts"] == [
-        {"name": "data", "mountPath": "/data", "subPath": "pg"},
         {"name": "pgwarden-source", "mountPath": "/pgwarden/source", "readOnly": True},
+        {"name": "data", "mountPath": "/data", "subPath": "pg"},
         {"name": "pgwarden-conf", "mountPath": "/pgwarden/conf"},
         {"name": "pgwarden-work", "mountPath": "/pgwarden/work"},
         {"name": "pgwarden-run", "mountPath": "/pgwarden/run"},

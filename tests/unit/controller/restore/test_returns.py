@@ -169,7 +169,7 @@ async def test_from_git_it_is_known_by_the_backup_that_it_ended_with(run, cluste
     """What one side writes, the other reads: the set's annotations are those of the Backup that the Restore made."""
     await finished(run, cluster, keepOldVolume=False, annotations={WORD: "monday"} if annotations else None)
     run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
-    assert len(run.agents.annotations) == 8
+    assert len(run.agents.annotations) == 9
     forget(cluster)
     run.create(keepOldVolume=False, annotations=annotations, **spec)
     assert (await run.until_over())["reason"] == reason
