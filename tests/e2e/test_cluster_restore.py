@@ -7,6 +7,7 @@ import pytest
 from harness import foretold
 from harness.cluster import Cluster, manifest
 from harness.kubectl import Kubectl, condition, phase
+from harness.objects import backup
 from harness.waiting import until
 
 FINGERPRINT = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM accounts"
@@ -68,7 +69,8 @@ def test_autofail_is_off_and_replicas_are_gone_until_it_is_turned_on(hippo: Clus
     assert hippo.sql(FINGERPRINT, "hippo-2") == hippo.sql(FINGERPRINT, "hippo-1")
 
 
-def test_a_restore_after_a_failover_goes_to_the_latest_wal(hippo: Cluster, space: Kubectl):
+def test_a_restore_after_a_failover_goes_to_the_latest_wal_or_names_what_is_missing(hippo: Cluster, space: Kubectl):
+    """What the dead primary had not archived may be lost with it: then nothing is stopped, and a new backup helps."""
     before = hippo.primary()
     hippo.kill(before)
     until(lambda: hippo.primary() not in {before, ""}, "another instance is the primary", 120)
@@ -78,7 +80,15 @@ def test_a_restore_after_a_failover_goes_to_the_latest_wal(hippo: Cluster, space
     asked = restore("latest")
     asked["spec"]["reenableAutofail"] = True
     space.apply(asked)
-    ended(space, "latest")
+    done = space.until("pgr", "latest", phase("Completed", "Failed"), "ends", 400)
+    if done["status"]["phase"] == "Failed":
+        assert done["status"]["reason"] in {"MissingSegment", "WALMissing"}, done["status"]["message"]
+        assert hippo.primary() == primary, "a recovery that fails stops nothing"
+        space.apply(backup("since", type="full"))
+        space.until("pgb", "since", phase("Completed"), "is completed", 180)
+        asked["metadata"]["name"] = "latest-since"
+        space.apply(asked)
+        ended(space, "latest-since")
     status = hippo.wait_ready(300)
     assert (status["primary"], status["ready"], status["autofail"]) == (primary, "2/2", "on")
     assert hippo.sql(FINGERPRINT) == rows
