@@ -15,6 +15,7 @@ from controller.cluster.actions import Clone, ClusterDecision, EndClone, KeepClo
 from controller.cluster.facts import ClusterFacts
 from controller.recovery import former_owner, target
 from controller.recovery.hindrance import Hindrance, never, not_yet
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.pgbackrest.info import MISSING_PATH, Info
@@ -88,7 +89,7 @@ def _ways_out(facts: ClusterFacts, spec: RepositorySpec, info: Info) -> str:
     of = f" {info.system_id}" if info.system_id else ""
     last = f", last backed up {newest:%Y-%m-%dT%H:%M:%SZ}" if newest else ""
     left = {"local": f"claim {names.repo_claim(facts.name)}", "s3": "the folder in the bucket"}
-    path = " or another spec.repository.s3.path" if "s3" in spec.storages else ""
+    path = storages.another_folder(spec, "spec.repository")
     return (
         f"Repository {facts.name} holds backups or WAL of an earlier PostgreSQL cluster{of}{last}; nothing is created "
         "over them. To begin with that data, set spec.repository.onExistingBackups to Recover; to begin empty, create "

@@ -13,6 +13,7 @@ from controller import operations, pod_parts
 from controller.recovery import former_owner, target
 from controller.recovery.hindrance import Hindrance, never, not_yet
 from controller.repository.facts import RepositoryFacts
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec
 from pgwarden.api.objects import Object
@@ -111,7 +112,7 @@ def _refusal(facts: RepositoryFacts, found: Mismatch) -> Hindrance | None:
         return never(MISMATCH, f"{told}; give the new cluster a Repository of its own, or restore the old one")
     if not facts.spec.recovers:
         ways = "To bring that data back, set spec.onExistingBackups to Recover; to begin anew, give the new cluster a"
-        return never(MISMATCH, f"{told}. {ways} Repository of another name{_path(facts)}")
+        return never(MISMATCH, f"{told}. {ways} Repository of another name{storages.another_folder(facts.spec)}")
     info = facts.info
     reached = target.storage(RestoreSpec(repository=facts.key[1]), facts.spec, info, facts.now)
     if isinstance(reached, Hindrance):
@@ -146,10 +147,6 @@ def _told(facts: RepositoryFacts, found: Mismatch) -> str:
         f"pod {found.pod} is PostgreSQL cluster {found.mine}, but storage {found.storage} holds stanza {stanza} of "
         f"cluster {found.theirs}, which is left unchanged"
     )
-
-
-def _path(facts: RepositoryFacts) -> str:
-    return " or another spec.s3.path" if "s3" in facts.spec.storages else ""
 
 
 def _belongs_to_cluster(facts: RepositoryFacts) -> bool:

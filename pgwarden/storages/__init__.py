@@ -62,6 +62,12 @@ def on_volume(spec: RepositorySpec) -> str:
     return next((one.name for one in of(spec) if one.on_volume), "")
 
 
+def another_folder(spec: RepositorySpec, field: str = "spec") -> str:
+    """The way out of a folder that is taken, as the end of a sentence; empty where no storage has one."""
+    paths = [f"{field}.{one.name}.path" for one in of(spec) if not one.on_volume]
+    return f" or another {' and '.join(paths)}" if paths else ""
+
+
 def uses_service_account(spec: RepositorySpec) -> bool:
     return any(storage.uses_service_account(spec) for storage in of(spec))
 

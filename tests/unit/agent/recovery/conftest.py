@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from harness.processes import with_default_signals
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[3]
 AGENT = """
@@ -167,10 +169,12 @@ class Recovering:
             "PGWARDEN_STANZA": "hippo", "PGWARDEN_PG_DATA": str(self.data),
         }  # fmt: skip
         with (self.root / "agent.log").open("a") as log:
-            self.agent = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, text=True, **AS_POSTGRES)
+            self.agent = subprocess.Popen(
+                with_default_signals(argv), env=environment, stdout=log, stderr=log, text=True, **AS_POSTGRES
+            )
 
     def start_server(self) -> None:
-        argv = ["env", "--default-signal=INT,QUIT,TERM", "/bin/sh", str(ROOT / "images/recover.sh")]
+        argv = with_default_signals(["/bin/sh", str(ROOT / "images/recover.sh")])
         argv += [str(self.run_dir), str(self.termination)]
         environment = os.environ | {"REPO": str(self.repo)}
         with (self.root / "server.log").open("a") as log:

@@ -240,10 +240,11 @@ async def test_a_status_that_was_brought_along_does_not_say_that_a_set_is_there_
 
 
 def test_what_users_write_on_a_backup_gets_into_no_command_line():
-    metadata = {"name": "b", "uid": "u", "labels": {names.LABEL_RESTORE: "r"}}
+    metadata = {"name": "b", "namespace": "ns", "uid": "u", "labels": {names.LABEL_RESTORE: "r"}}
     backup = {"kind": "Backup", "metadata": metadata, "spec": {"repository": "hippo"}}
     metadata["annotations"] = {names.ANNOTATION_RESTORE_ORDER: "ab.cd", names.ANNOTATION_RESTORE_UID: "u\nx"}
-    assert sorted(returned.marks(backup)) == ["pgwarden-name", "pgwarden-order", "pgwarden-uid"]
+    expected = ["pgwarden-name", "pgwarden-order", "pgwarden-repository", "pgwarden-uid"]
+    assert sorted(returned.marks(backup)) == expected
 
 
 async def test_one_that_had_begun_is_not_begun_again(world):
