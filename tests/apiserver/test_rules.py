@@ -42,6 +42,7 @@ NEW = [
     Refusal("storageType", repository("x", storageType="gcs"), ('spec.storageType: "gcs"', "write local, s3")),
     Refusal("storageType", repository("x", storageType="s3,local", s3=S3), ("write local,s3",)),
     Refusal("size", repository("x", local={"size": "10"}), ("spec.local.size", "did you mean 10Gi?")),
+    Refusal("archiveTimeout", repository("x", archiveTimeout="5s"), ('spec.archiveTimeout: "5s"', "from 10s to 24h")),
     Refusal("retention", repository("x", retention={"fullType": "time"}), ("spec.retention.full", "set the number of days")),
     Refusal("retention", repository("x", options=["--repo1-retention-full=3"]), ("spec.retention.full", "one of the two")),
     Refusal("s3", repository("x", s3=S3), ("spec.s3", "storageType is local")),
@@ -204,9 +205,19 @@ def test_a_repository_in_use_is_not_deleted(prepared: Kubectl):
     prepared.delete("pgrepo", "used")
 
 
+def test_a_cluster_is_not_deleted_before_its_protection_is_lifted(prepared: Kubectl):
+    """The rule deletion-protection."""
+    prepared.apply(cluster("kept"))
+    done = prepared.run("delete", "pgc", "kept", "--wait=false", check=False)
+    assert done.returncode != 0
+    assert "spec.deletionProtection" in done.stderr
+    prepared.run("patch", "pgc", "kept", "--type=merge", "-p", '{"spec":{"deletionProtection":false}}')
+    prepared.delete("pgc", "kept")
+
+
 def test_no_rule_of_the_code_is_missing_above():
     """A rule that is added has to be shown here as well."""
-    shown = {case.rule for case in NEW} | {case.rule for case in CHANGES} | {"in-use"}
+    shown = {case.rule for case in NEW} | {case.rule for case in CHANGES} | {"in-use", "deletion-protection"}
     assert _rules_in_code() == shown
 
 
