@@ -140,7 +140,7 @@ def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:
     if stop is not None and wanted < stop:
         return f"is before {rfc3339(stop)}, the end of backup {case.get(str, 'set')}; choose an older set, or omit set"
     latest = [window.latest for window in windows if window.latest]
-    archives = condition(repository, "Archiving") == "True" or _goes_on(case, repository)
+    archives = condition(repository, "Archiving") == "True" or _goes_on(case, repository) or _is_dead(repository)
     if latest and wanted > max(latest) and not archives:
         return (
             f"is after {rfc3339(max(latest))}, the latest time that Repository {name} has archived{_on(case, 'in')}, "
@@ -163,6 +163,12 @@ def _before_upgrade(case: Case, repository: Object) -> str:
     if found is None:
         return ""
     return f"; backups of PostgreSQL {found['postgresVersion']} are chosen by spec.set, such as {found.get('label')}"
+
+
+def _is_dead(repository: Object) -> bool:
+    """Whether PostgreSQL does not run: then the Restore archives what it has left, and goes as far as that."""
+    found = objects(repository, "status", "conditions")
+    return any(one.get("type") == "Archiving" and one.get("reason") == "NoPrimary" for one in found)
 
 
 def _goes_on(case: Case, repository: Object) -> bool:

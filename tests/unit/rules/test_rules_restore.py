@@ -52,6 +52,13 @@ def test_a_target_after_the_window_is_refused_when_the_repository_is_not_archivi
     )
 
 
+def test_a_target_after_the_window_is_for_the_restore_to_reach_where_postgresql_is_dead(make, judge, hippo):
+    """What it had committed by then is in its pg_wal, and archived before anything else."""
+    hippo["status"]["conditions"] = [{"type": "Archiving", "status": "Unknown", "reason": "NoPrimary"}]
+    verdict = judge(make("Restore", repository="hippo", target={"time": "2026-11-21T00:00:00Z"}))
+    assert verdict.faults == []
+
+
 LOCAL = {"name": "local", "ready": True, "reachable": True}
 S3_AWAY = {"name": "s3", "ready": False, "reachable": False}
 
