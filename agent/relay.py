@@ -69,7 +69,8 @@ class Relay:
 
     async def push_last(self, repo: int, seconds: float) -> last_wal.Pushed:
         """What a PostgreSQL that does not run has left: into storage *repo*, or all (0)."""
-        folder = self._configure(repo) if repo else self._paths.conf
+        text = config.without_server(config.only(self._conf(), repo) if repo else self._conf())
+        folder = self._written("last", text)
         return await last_wal.push(
             self._runner, self._state.settings.stanza, self._wal, folder, self._paths.work, seconds
         )
@@ -149,12 +150,16 @@ class Relay:
         return ""
 
     def _configure(self, repo: int) -> Path:
-        """A folder with the configuration of storage *repo* alone. It lies in memory, as the whole one does."""
-        folder = self._paths.conf / f"only-{repo}"
+        """A folder with the configuration of storage *repo* alone."""
+        return self._written(f"only-{repo}", config.only(self._conf(), repo))
+
+    def _written(self, name: str, text: str) -> Path:
+        """A folder with *text* as the configuration. It lies in memory, as the whole one does."""
+        folder = self._paths.conf / name
         (folder / "conf.d").mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(config.only(self._conf(), repo))
+            file.write(text)
         (folder / ".new").replace(folder / "pgbackrest.conf")
         return folder
 

@@ -180,6 +180,11 @@ def only(text: str, repo: int) -> str:
     return others.sub("", text)
 
 
+def without_server(text: str) -> str:
+    """A configuration that names no PostgreSQL: else archive-push reads its pg_control, which may be what is lost."""
+    return re.sub(r"^\s*pg\d+-.*\n?", "", text, flags=re.MULTILINE)
+
+
 def archives_async(text: str) -> bool:
     """Whether archive-push goes on in the background. The last line wins."""
     found = re.findall(r"^\s*archive-async\s*=\s*(\S+)", text, re.MULTILINE)

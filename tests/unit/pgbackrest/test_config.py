@@ -17,6 +17,7 @@ from pgwarden.pgbackrest.config import (
     pod_conf,
     split_endpoint,
     stanza_section,
+    without_server,
 )
 
 HIPPO = {"metadata": {"name": "hippo", "namespace": "ns"}}
@@ -378,3 +379,8 @@ def test_nothing_of_a_clones_configuration_meets_that_of_its_own_repository():
     assert set(ours) == {"lock-path", "log-path", "spool-path", "repo2-path"}
     assert all(ours[key].startswith("/pgwarden/work/clone/") for key in ("lock-path", "log-path", "spool-path"))
     assert made["pg1-path"] == "/pgdata/clone"
+
+
+def test_a_configuration_without_the_server_has_its_storages_alone():
+    text = "[global]\nrepo1-path=/r\npg1-x=1\nlog-path=/pg1-y\n\n[hippo]\npg1-path=/d\n pg1-port=5432\npg2-host=h\n"
+    assert without_server(text) == "[global]\nrepo1-path=/r\nlog-path=/pg1-y\n\n[hippo]\n"
