@@ -34,7 +34,7 @@ while :; do
     end*) exit 1 ;;
     partial*)
       file=$1.partial
-      {command}
+      {at_once}
       code=$?
       echo "$1 $code" >> {wal}
       exit "$code" ;;
@@ -47,7 +47,9 @@ def text(command: str, folder: Path) -> str:
     """*command* is a restore_command with %f and "%p"."""
     line = command.replace('"%p"', '"$2"').replace("%p", '"$2"').replace("%f", '"$file"').replace("%%", "%")
     wal, answers = shlex.quote(str(folder / "wal")), shlex.quote(str(folder / "answers"))
-    return _SCRIPT.format(command=line, wal=wal, answers=answers)
+    # Asynchronously pgBackRest fetches whole segments only, and says of a partial one that it is not there.
+    at_once = line.replace(" archive-get ", " --no-archive-async archive-get ", 1)
+    return _SCRIPT.format(command=line, at_once=at_once, wal=wal, answers=answers)
 
 
 def restore_command(script: Path) -> str:

@@ -46,7 +46,7 @@ if command == "info":
 if command == "repo-ls":
     names = [p.name for p in (REPO / "wal").iterdir()]
     folder = files[0].removeprefix("archive/hippo/15-1").strip("/")
-    segments = [n for n in names if len(n) == 24]
+    segments = [n for n in names if len(n) == 24 or n.endswith(".partial")]
     if folder:
         found = [f"{n}-0123456789abcdef0123456789abcdef01234567.zst" for n in segments if n.startswith(folder)]
     else:

@@ -69,6 +69,19 @@ def test_a_moment_after_the_last_commit_is_all_there_is_and_a_note_says_so(archi
     assert rows(one) == "2010"
 
 
+@pytest.mark.parametrize("timed", [False, True], ids=["latest", "a moment after the last commit"])
+def test_the_segment_that_a_dead_server_was_writing_is_replayed_as_far_as_it_goes(archived, recovering, timed):
+    moment = ("--target-time", "2030-01-01T00:00:00Z")
+    target = {"recovery_target_time": MOMENTS["after"]}
+    one = recovering(*moment, target=target) if timed else recovering()
+    (one.repo / "wal" / MOMENTS["third"]).unlink()
+    last = one.repo / "wal" / MOMENTS["second"]
+    last.rename(last.with_name(f"{last.name}.partial"))
+    one.start()
+    assert one.result()[0] == 0, one.picture()
+    assert rows(one) == "2010"
+
+
 @pytest.mark.parametrize(
     ("target", "named"),
     [
