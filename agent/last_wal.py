@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.pgbackrest import Runner
+from agent.recovery import wal
 from pgwarden.pgbackrest import commands
 
-_SEGMENT = re.compile(r"[0-9A-F]{24}")
 _WAL = re.compile(r"([0-9A-F]{24}(\.partial|\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8}\.history)")
 PUSH_SECONDS = 60.0
 #: XLogLongPageHeaderData (access/xlog_internal.h): magic, info, timeline, position; remaining length and padding;
@@ -47,7 +47,7 @@ async def push(runner: Runner, stanza: str, pg_wal: Path, conf: Path, work: Path
             result = await runner.run(commands.archive_push_argv(stanza, str(file), str(conf)), left)
             if not result.ok:
                 return Pushed(last, result.error)
-            last = file.name[:24] if _SEGMENT.match(file.name) else last
+            last = file.name[:24] if wal.is_segment(file.name[:24]) else last
     except OSError as error:
         return Pushed(last, f"its WAL cannot be read: {error.strerror}")
     finally:
@@ -67,7 +67,7 @@ def newest_segment(pg_wal: Path) -> str:
     """The one that was written last. Files with later names may be old ones, kept for later use: their first page still
     has the position that it had.
     """
-    names = sorted((name for name in (one.name for one in pg_wal.iterdir()) if _SEGMENT.fullmatch(name)), reverse=True)
+    names = sorted((name for name in (one.name for one in pg_wal.iterdir()) if wal.is_segment(name)), reverse=True)
     return next((name for name in names if is_written(pg_wal / name)), "")
 
 
@@ -79,8 +79,7 @@ def is_written(file: Path) -> bool:
     _, _, _, position, _, _, size = _HEADER.unpack(head)
     if not 2**20 <= size <= 2**30:
         return False
-    number = int(file.name[8:16], 16) * (2**32 // size) + int(file.name[16:], 16)
-    return bool(position == number * size)
+    return bool(position == wal.parse_segment(file.name, size).number * size)
 
 
 def _is_settled(pg_wal: Path, name: str) -> bool:

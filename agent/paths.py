@@ -7,9 +7,6 @@ from pathlib import Path
 
 from pgwarden.api import names
 
-#: Where `install-tools` finds the emptyDir: TOOLS_DIR itself is the image's own copy there.
-TOOLS_TARGET = "/pgwarden/tools-target"
-
 
 @dataclass(frozen=True)
 class Paths:

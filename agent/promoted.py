@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from agent import last_wal, log
+from agent import last_wal, log, volume
 from agent.paths import Paths
 from agent.pgbackrest import Runner
 from agent.postgres import Postgres
@@ -68,9 +68,7 @@ class Promoted:
 
     async def look(self) -> None:
         timeline = self._newest()
-        if timeline <= self._done or any(
-            (self._data / name).exists() for name in ("standby.signal", "recovery.signal")
-        ):
+        if timeline <= self._done or volume.follows(self._data):
             return
         now = await self._postgres.control()
         if now.in_recovery:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agent import last_wal, log
+from agent import last_wal, log, volume
 from agent.calls import State
 from agent.paths import Paths
 from agent.pgbackrest import Runner
@@ -58,9 +58,8 @@ class Relay:
         that is seen, and a PostgreSQL that archives. What a former primary has left is not for a replica to push.
         """
         text, data = self._conf(), self._wal.parent
-        follows = any((data / name).exists() for name in ("standby.signal", "recovery.signal"))
         seen = (self._wal / "archive_status").is_dir()
-        return len(config.repos(text)) > 1 and config.archives_async(text) and seen and not follows
+        return len(config.repos(text)) > 1 and config.archives_async(text) and seen and not volume.follows(data)
 
     def holds(self, repo: int, wal: str) -> bool:
         """Whether storage *repo* has segment *wal*, which waits for another storage, and all that waits before it."""

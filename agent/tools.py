@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.paths import TOOLS_TARGET
 from pgwarden import __version__
 from pgwarden.api import names
 
@@ -78,7 +77,7 @@ def _beside(path: Path) -> Path:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="agent install-tools")
-    parser.add_argument("--to", type=Path, default=Path(TOOLS_TARGET))
+    parser.add_argument("--to", type=Path, default=Path(names.TOOLS_TARGET))
     parser.add_argument("--from", type=Path, default=Path(names.TOOLS_DIR), dest="source")
     arguments = parser.parse_args(argv)
     os.umask(0o022)  # folders, too, are for any uid

@@ -18,7 +18,7 @@ from pathlib import Path
 
 MARKER = ".pgwarden-restore"
 MANIFEST, PG_VERSION = "backup.manifest", "PG_VERSION"
-RECOVERY_SIGNAL = "recovery.signal"
+RECOVERY_SIGNAL, STANDBY_SIGNAL = "recovery.signal", "standby.signal"
 _NOT_FILES = {"lost+found", MARKER}
 #: A pod that is deleted has its grace period (30 s by default) to end in, and its successor may start before that.
 LOCK_SECONDS = 150.0
@@ -76,6 +76,11 @@ def prepare(pg_data: Path, root: Path, uid: str) -> list[str]:
     for name in present:
         _remove(pg_data / name)
     return []
+
+
+def follows(pg_data: Path) -> bool:
+    """Whether PostgreSQL on *pg_data* recovers or is a standby, or will when it starts."""
+    return any((pg_data / name).exists() for name in (STANDBY_SIGNAL, RECOVERY_SIGNAL))
 
 
 def make_folders(folders: Iterable[Path], root: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness.kubectl import Kubectl, Object, is_true
+from harness.kubectl import Kubectl, Object, is_true, phase
 from harness.postgres import Postgres, statefulset
 
 API_VERSION = "pgwarden.io/v1alpha1"
@@ -42,6 +42,15 @@ def protect(kubectl: Kubectl, image: str, **spec: Any) -> Postgres:
     found = Postgres(kubectl)
     found.wait_ready()
     kubectl.until("pgrepo", "hippo", is_true("Archiving"), "archives", 120)
+    return found
+
+
+def backed_up(kubectl: Kubectl, image: str) -> Postgres:
+    """The same with a table `notes` of one row, in the full Backup `base`."""
+    found = protect(kubectl, image)
+    found.sql("CREATE TABLE notes (id int PRIMARY KEY, said text); INSERT INTO notes VALUES (1, 'in the backup')")
+    kubectl.apply(backup("base", "--type=full"))
+    kubectl.until("pgb", "base", phase("Completed"), "is completed", 180)
     return found
 
 

@@ -27,7 +27,6 @@ _INVALID = re.compile(
     r"unexpected pageaddr|invalid magic number|invalid info bits|out-of-sequence|"
     r"WAL file is from different database system|has wrong size: |record with invalid length"
 )
-_OF_ARCHIVE = re.compile(r'archive file "([0-9A-F]{24})" has wrong size')
 
 
 @dataclass
@@ -86,12 +85,6 @@ class ServerLog:
     def _commit(self, words: str) -> None:
         if found := _COMMIT.search(words):
             self.last_commit = rfc3339(found[1]) or self.last_commit
-
-    @property
-    def wrong_size(self) -> str:
-        """The archived segment that was refused for its size."""
-        found = _OF_ARCHIVE.search(self.invalid)
-        return found[1] if found else ""
 
 
 def rfc3339(text: str) -> str:

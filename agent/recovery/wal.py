@@ -10,11 +10,12 @@ import re
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-DEFAULT_SEGMENT = 16 * 1024 * 1024  # bytes
+from pgwarden.pgbackrest import wal as archive_wal
+
+DEFAULT_SEGMENT = archive_wal.SEGMENT_SIZE
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _HISTORY_NAME = re.compile(r"([0-9A-F]{8})\.history")
 _HISTORY_LINE = re.compile(r"\s*(\d+)\s+([0-9A-Fa-f]+)/([0-9A-Fa-f]+)")
-_LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 @dataclass(frozen=True, order=True)
@@ -23,8 +24,7 @@ class Segment:
     number: int  # of all segments since the cluster was made, whatever the timeline
 
     def name(self, size: int = DEFAULT_SEGMENT) -> str:
-        per_log = 2**32 // size
-        return f"{self.timeline:08X}{self.number // per_log:08X}{self.number % per_log:08X}"
+        return archive_wal.name(self.timeline, self.number, size)
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,6 @@ def history_timeline(name: str) -> int | None:
 
 def history_name(timeline: int) -> str:
     return f"{timeline:08X}.history"
-
-
-def parse_lsn(text: str) -> int:
-    """Bytes; ValueError where *text* is no position."""
-    found = _LSN.fullmatch(text)
-    if not found:
-        raise ValueError(f"{text!r} is not a position in the WAL")
-    return int(found[1], 16) << 32 | int(found[2], 16)
 
 
 def parse_history(text: str) -> tuple[Ancestor, ...]:

@@ -25,7 +25,6 @@ GRACE_SECONDS = 60  # a server that is ended has a checkpoint to write
 VOLUME_DATA = "data"
 AGENT, SERVER = "pgbackrest", "postgres"
 _TMP = "/tmp"  # noqa: S108  an emptyDir of the pod's own
-_TOOLS_TARGET = "/pgwarden/tools-target"  # the image has its own folder where the server's container has the volume
 _SECURITY = ("fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions")
 
 
@@ -90,8 +89,8 @@ def _owner(order: Order, settings: Settings) -> Object:
 
 def _tools(order: Order, settings: Settings) -> Object:
     return _ours(order, settings, names.CONTAINER_TOOLS) | {
-        "command": [*programs.INSTALL_TOOLS, "--to", _TOOLS_TARGET],
-        "volumeMounts": [{"name": names.VOLUME_TOOLS, "mountPath": _TOOLS_TARGET}],
+        "command": [*programs.INSTALL_TOOLS, "--to", names.TOOLS_TARGET],
+        "volumeMounts": [{"name": names.VOLUME_TOOLS, "mountPath": names.TOOLS_TARGET}],
     }
 
 
@@ -141,7 +140,7 @@ def _server(order: Order, settings: Settings) -> Object:
 
 def _identity(order: Order) -> list[Object]:
     """By which pgBackRest finds a web identity when the server asks for WAL."""
-    values = identity.environment(storages.role(order.repo_spec)) | {"PGWARDEN_PG_DATA": order.facts.data_directory}
+    values = identity.environment(storages.role(order.repo_spec))
     return [{"name": name, "value": value} for name, value in sorted(values.items())]
 
 

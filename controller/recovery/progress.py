@@ -35,12 +35,11 @@ class Stage(Enum):
 
 @dataclass(frozen=True)
 class Seen:
-    """What was read of a recovery: *said* is its agent's answer, *error* why there is none."""
+    """What was read of a recovery: *said* is its agent's answer; None where it gives none."""
 
     job: Object
     pods: tuple[Object, ...] = ()
     said: Recovery | None = None
-    error: str = ""
 
 
 @dataclass(frozen=True)

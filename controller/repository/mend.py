@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from datetime import timedelta
 
 from controller import storage_state
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import gather, lost, renewal
+from controller.repository import gather, lost, major_upgrade, renewal
 from controller.repository.facts import RepositoryFacts
+from controller.repository.renewal import Debt
 from controller.runtime.backoff import Pace, Tries
 from pgwarden.contract import calls
 from pgwarden.kube import errors, paths
@@ -33,14 +35,23 @@ class Mender:
         self._refused.forget(key)
 
     async def back_up(self, facts: RepositoryFacts) -> None:
-        """Ask for the full backups that the status says are owed: what this look finds is remembered there first."""
+        """Ask for the full backups that the status says are owed: what this look finds is remembered there first. And
+        for the one after a major upgrade, which the backup sets themselves tell of.
+        """
+        repository = facts.repository
+        waits = {name: storage_state.hindrance(repository, name) for name in facts.spec.storages}
+        owed = renewal.standing(repository.get("status") or {}, [], lost.newest_full(facts))
+        await self._ask(facts, owed, lost.hindrances(facts, waits.items()), "FullBackupAsked", "created Backup")
+        upgraded = major_upgrade.debts(facts) if facts.primary is not None else []
+        await self._ask(facts, upgraded, waits, "BackUp", "taking full backup")
+
+    async def _ask(
+        self, facts: RepositoryFacts, owed: list[Debt], hindrances: Mapping[str, str], event: str, told: str
+    ) -> None:
+        """*event* and the beginning of its sentence: once for each Backup."""
         context, repository = self._context, facts.repository
-        debts = renewal.standing(repository.get("status") or {}, [], lost.newest_full(facts))
-        if not debts:
-            return
-        there = context.caches.of_repository(context.caches.backups, *facts.key)
-        waits = [(name, storage_state.hindrance(repository, name)) for name in facts.spec.storages]
-        for step in renewal.plan(repository, debts, there, lost.hindrances(facts, waits), facts.now):
+        there = context.caches.of_repository(context.caches.backups, *facts.key) if owed else []
+        for step in renewal.plan(repository, owed, there, hindrances, facts.now):
             if isinstance(step, renewal.Wait):
                 continue
             try:
@@ -54,8 +65,7 @@ class Mender:
                 continue
             for name, uid in step.expendable:
                 await context.client.delete(paths.of("backups", facts.key[0], name), uid=uid)
-            text = f"created Backup {step.name}: {step.debt.message}"
-            await context.recorder.normal(repository, "FullBackupAsked", text)
+            await context.recorder.normal(repository, event, f"{told} {step.name}: {step.debt.message}")
 
     async def set_aside(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Move what is left of half a stanza, so that it can be made again. Paced as that is."""

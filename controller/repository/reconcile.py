@@ -9,7 +9,7 @@ import msgspec
 from controller import admission, credentials
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import backups_available, decide, full_backup, metrics, renewal, report
+from controller.repository import backups_available, decide, metrics, renewal, report
 from controller.repository.act import Actor
 from controller.repository.apply import Applier, InTheWayError
 from controller.repository.facts import RepositoryFacts
@@ -63,7 +63,6 @@ class RepositoryController:
         except InTheWayError as error:
             facts = dataclasses.replace(facts, in_the_way=str(error))
         facts = await self._actor.advance(key, facts, on_the_way=self._applier.is_on_the_way(key, facts))
-        await full_backup.ask(context, facts)
         conditions_now = await self._report(key, facts)
         return decide.UNSETTLED if self._applier.is_moving(key) else decide.pause(facts, conditions_now)
 

@@ -64,7 +64,6 @@ class RestoreFacts:
     agent: Status | None = None  # the status of the agent beside PostgreSQL
     agent_error: str = ""
     recovery: Recovery | None = None  # how far the recovery is, by its own agent
-    recovery_error: str = ""
     answers: Mapping[str, Reply] = field(default_factory=dict)  # of this look, by the call's name
 
     @property

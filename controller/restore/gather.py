@@ -48,7 +48,7 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     agent, agent_error = await read.agent(spec.repository, operation, pods) if asked else (None, "")
     job_pods = await read.job_pods(job_name)
     wanted = Need.RECOVERY in needs and job is not None
-    recovery, recovery_error = await read.recovery(spec.repository, job_pods) if wanted else (None, "")
+    recovery = await read.recovery(spec.repository, job_pods) if wanted else None
     return RestoreFacts(
         now=context.clock(),
         settings=context.settings,
@@ -72,7 +72,6 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
         agent=agent,
         agent_error=agent_error,
         recovery=recovery,
-        recovery_error=recovery_error,
         answers=answers,
     )
 
@@ -175,16 +174,16 @@ class _Reader:
             return status.info, status.info_error or ("" if status.info else "no backup yet")
         return None, error
 
-    async def recovery(self, repository: str, job_pods: Iterable[Object]) -> tuple[Recovery | None, str]:
-        """How far the recovery is, as its own agent says."""
+    async def recovery(self, repository: str, job_pods: Iterable[Object]) -> Recovery | None:
+        """How far the recovery is, as its own agent says. Without its answer its Job and pods tell."""
         pod = next((p for p in job_pods if pod_ip(p) and not has_ended(p) and not is_going(p)), None)
         if pod is None:
-            return None, "its pod has no IP address yet"
+            return None
         try:
             found = await self._context.agents.pod((self._namespace, repository), pod_ip(pod), calls.status())
-        except AgentError as error:
-            return None, str(error)
-        return found.recovery, ""
+        except AgentError:
+            return None
+        return found.recovery
 
     async def agent(self, repository: str, plan: Plan | None, pods: Iterable[Object]) -> tuple[Status | None, str]:
         """What the agent beside the restarted PostgreSQL says."""

@@ -109,7 +109,7 @@ def _look(facts: RestoreFacts) -> Progress | StepVerdict:
 
 
 def _seen(facts: RestoreFacts, job: Object) -> progress.Seen:
-    return progress.Seen(job, facts.job_pods, facts.recovery, facts.recovery_error)
+    return progress.Seen(job, facts.job_pods, facts.recovery)
 
 
 def _pod(facts: RestoreFacts) -> Object | None:

@@ -105,6 +105,8 @@ PGBACKREST_ANNOTATION_LSN_BEFORE = "pgwarden-lsn-before"
 PGBACKREST_ANNOTATION_STOPPED = "pgwarden-stopped"
 
 # --- in a PostgreSQL pod, a repository host and a Job: the same paths everywhere -----------------------------
+#: Where a pod's emptyDir is filled with the tools: TOOLS_DIR itself is the image's own copy there.
+TOOLS_TARGET = "/pgwarden/tools-target"
 TOOLS_DIR = "/pgwarden/tools"  # self-contained pgBackRest; its interpreter and rpath point here
 PGBACKREST = f"{TOOLS_DIR}/bin/pgbackrest"
 #: What PostgreSQL itself calls (archive_command, restore_command). It adopts pgBackRest's asynchronous child: else

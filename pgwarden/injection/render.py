@@ -20,7 +20,6 @@ from pgwarden.injection.decide import Recipe
 from pgwarden.injection.pods import VolumeMount, normal
 from pgwarden.pgbackrest import commands, identity
 
-TOOLS_TARGET = "/pgwarden/tools-target"  # the image has its own folder where the main container has the volume
 _CACHED = 128  # renderings of some 6 kB
 _CACHED_SIZE = 16_384  # bytes of a Recipe: a larger one, that someone made to fill memory, is rendered anew each time
 _ANYONE_READS = 0o444  # the kubelet writes as root, and the pod may run as any user
@@ -94,8 +93,8 @@ def _raw(value: Any) -> msgspec.Raw:
 
 def _tools(recipe: Recipe) -> Object:
     return _container(recipe, names.CONTAINER_TOOLS) | {
-        "command": [*programs.INSTALL_TOOLS, "--to", TOOLS_TARGET],
-        "volumeMounts": [{"name": names.VOLUME_TOOLS, "mountPath": TOOLS_TARGET}],
+        "command": [*programs.INSTALL_TOOLS, "--to", names.TOOLS_TARGET],
+        "volumeMounts": [{"name": names.VOLUME_TOOLS, "mountPath": names.TOOLS_TARGET}],
     }
 
 

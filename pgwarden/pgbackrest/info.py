@@ -89,11 +89,6 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
         current = self._any_current()
         return current.version if current else ""
 
-    def system_of(self, backup: BackupSet) -> str:
-        """System identifier of the PostgreSQL cluster that *backup* is of; empty where it is not told."""
-        wanted = (base for base in self.databases if (base.repo, base.id) == (backup.repo, backup.database_id))
-        return next((base.system_id for base in wanted), "")
-
     def backup(self, label: str, repo: int | None = None) -> BackupSet | None:
         """The set *label*; in any repository where *repo* is None."""
         return next((one for one in self.backups if one.label == label and repo in {None, one.repo}), None)

@@ -9,7 +9,7 @@ import pytest
 
 from harness import foretold
 from harness.kubectl import Kubectl, phase
-from harness.objects import backup, protect, restore
+from harness.objects import backed_up, restore
 from harness.postgres import Postgres
 
 #: What PostgreSQL had, row by row, when the Restore of that name stopped it.
@@ -18,11 +18,7 @@ BEFORE: dict[str, str] = {}
 
 @pytest.fixture(scope="module")
 def postgres(installed, space: Kubectl) -> Postgres:
-    found = protect(space, installed.postgres_image)
-    found.sql("CREATE TABLE notes (id int PRIMARY KEY, said text); INSERT INTO notes VALUES (1, 'in the backup')")
-    space.apply(backup("base", "--type=full"))
-    space.until("pgb", "base", phase("Completed"), "is completed", 180)
-    return found
+    return backed_up(space, installed.postgres_image)
 
 
 def ended(space: Kubectl, name: str) -> dict:

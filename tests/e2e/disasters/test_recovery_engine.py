@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from harness.kubectl import Kubectl, Object, phase
-from harness.objects import archived, backup, in_host, protect
+from harness.kubectl import Kubectl, Object
+from harness.objects import archived, backed_up, in_host
 from harness.postgres import Postgres
 from harness.waiting import until
 from localcluster.pytest_plugin import ClusterHandle
@@ -251,11 +251,7 @@ def _restricted() -> Object:
 
 @pytest.fixture(scope="module")
 def postgres(installed, space: Kubectl) -> Postgres:
-    found = protect(space, installed.postgres_image)
-    found.sql("CREATE TABLE notes (id int PRIMARY KEY, said text); INSERT INTO notes VALUES (1, 'in the backup')")
-    space.apply(backup("base", "--type=full"))
-    space.until("pgb", "base", phase("Completed"), "is completed", 180)
-    return found
+    return backed_up(space, installed.postgres_image)
 
 
 @pytest.fixture(scope="module")
