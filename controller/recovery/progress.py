@@ -55,7 +55,7 @@ class Progress:
 def judge(seen: Seen, now: datetime) -> Progress:
     result = jobs.result(seen.pods)
     ended = jobs.finished(seen.job)
-    if ended == "Complete":
+    if ended == "Complete" or (result is not None and result.ok and result.timeline):
         label = result.set if result else ""
         return Progress(Stage.ENDED, "Recovered", "", result, label)
     if ended == "Failed" or _is_final(result):

@@ -354,7 +354,7 @@ async def test_applied_again_at_any_write_it_is_done_from_its_beginning_unless_p
 async def test_a_new_restore_first_undoes_what_a_vanished_one_has_left(run, cluster):
     run.create("first")
     while (
-        "PATCH persistentvolumes/pv-old" not in cluster.log[-1:]
+        ("persistentvolumeclaims", "ns", "data-pg-0") in cluster.objects
         or cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"]
     ):
         cluster.kill_at = cluster.writes + 1
