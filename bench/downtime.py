@@ -317,7 +317,9 @@ def report(found: list[Found]) -> str:
         lines.append(f"| {' | '.join(words)} |")
     lines += ["", HOW, "", "| every run: seconds, and load average before it | |", "|---|---|"]
     for one in found:
-        runs_of = ", ".join(f"{d:.1f} ({l:.0f})" for d, l in zip(one.downtimes, one.load, strict=True))
+        runs_of = ", ".join(
+            f"{seconds:.1f} ({load:.0f})" for seconds, load in zip(one.downtimes, one.load, strict=True)
+        )
         lines.append(
             f"| {one.case.kind}, {one.case.size} GB, {one.case.wal} GB of WAL, {one.case.target} | {runs_of} |"
         )
