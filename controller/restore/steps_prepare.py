@@ -10,7 +10,7 @@ from controller import operations, pods
 from controller.recovery import set_version, target
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan
-from controller.restore import elsewhere, foretold, planning, proof, render, undone, workload
+from controller.restore import earlier_runs, elsewhere, foretold, planning, proof, render, undone, workload
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
@@ -46,6 +46,9 @@ def validated(facts: RestoreFacts) -> StepVerdict:
         return wait("NoInfo", "the repository host has not responded yet")
     if facts.info is None:
         return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}")
+    unclear = earlier_runs.undecided(facts)
+    if unclear:
+        return wait("DatabaseUnknown", unclear)
     info = facts.stanza
     undoing = undone.resolve(facts, info) if info else None
     if isinstance(undoing, Hindrance):
@@ -207,7 +210,7 @@ def volume_ready(facts: RestoreFacts) -> StepVerdict:
             "Removing",
             f"claim {plan.new_claim} belongs to an earlier Restore of this name",
         )
-    text = f"claim {plan.new_claim} already exists and is not touched; name a new one in spec.volumeClaim of another Restore"
+    text = f"claim {plan.new_claim} already exists and is not touched; name a new one in spec.volumeClaim"
     return fail("ClaimExists", text)
 
 
