@@ -26,6 +26,7 @@ from controller.cluster.actions import (
 from controller.cluster.beginning import Origin
 from controller.cluster.clone_source import Sources
 from controller.cluster.decide import decide, paused
+from controller.cluster.deletion_steps import Deletion
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
 from controller.context import Context
@@ -83,6 +84,7 @@ class ClusterController:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._sources = Sources(context)
+        self._deletion = Deletion(context)
         self._applied = Applied()
         self._told = EventMemory()
         self._done: Allowance[tuple[Key, str]] = Allowance(DONE_AT_ONCE, DONE_AGAIN)
@@ -98,10 +100,12 @@ class ClusterController:
             admission.forget("postgresclusters", key)
             metrics.without_node(key, 0)
             self._in_the_way.pop(key, None)
-            return None
+            return None if cluster is None else await self._deletion.look(cluster)
         answer = await admission.judge(self._context, "postgresclusters", cluster)
         if not answer.go:
             return answer.again
+        if await self._deletion.put_finalizer(cluster):
+            return UNSETTLED
         facts = dataclasses.replace(gather(self._context, cluster), refused=answer.refused)
         if not facts.fault:
             facts = await self._nodes(await self._stand(await self._look_where_it_begins(facts)))

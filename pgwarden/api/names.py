@@ -89,6 +89,8 @@ ANNOTATION_LSN_BEFORE = f"{GROUP}/lsn-before"
 ANNOTATION_STOPPED = f"{GROUP}/stopped"
 #: Finalizer on a Backup with deletionPolicy Delete: its set is expired before the object goes.
 FINALIZER_EXPIRE = f"{GROUP}/expire"
+#: Finalizer on a PostgresCluster: its instances stop, and archive their last WAL, before the repository host goes.
+FINALIZER_LAST_WAL = f"{GROUP}/archive-last-wal"
 #: pgBackRest's own annotations on a backup set: uid and name of the Backup object that asked for it, and what it asked
 #: for (api.records.order_of); the same of the Restore that it ended.
 PGBACKREST_ANNOTATION_UID = "pgwarden-uid"

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import pytest
 
 from harness.cluster import Cluster, manifest
-from harness.kubectl import Kubectl, condition, is_true
+from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.probes import unprobed
 from harness.s3_steps import figure
 from harness.waiting import until
@@ -210,9 +210,26 @@ def test_made_greater_before_the_removed_volume_is_gone_it_gets_a_new_one(hippo:
     until(lambda: hippo.rows("hippo-2") == hippo.rows(), "hippo-2 has the rows", 60)
 
 
+def test_deleted_while_a_client_writes_and_applied_again_it_has_every_acknowledged_row(hippo: Cluster, space: Kubectl):
+    before = hippo.status()["systemIdentifier"]
+    hippo.start_writing()
+    space.run("delete", "pgc", "hippo", "--wait=false")
+    told = space.until("pgc", "hippo", phase("Deleting"), "is being deleted", 60)
+    assert "archiving the last WAL" in told["status"]["message"]
+    space.run("wait", "--for=delete", "pgc/hippo", "--timeout=120s", seconds=150)
+    acknowledged, _ = hippo.stop_writing()
+    reasons = {one["reason"] for one in space.list("events") if one["involvedObject"]["name"] == "hippo"}
+    assert "LastWALArchived" in reasons
+    assert "LastWALNotArchived" not in reasons
+    space.apply(manifest(repository={"onExistingBackups": "Recover"}))
+    assert hippo.wait_ready(400)["systemIdentifier"] == before
+    assert acknowledged - hippo.rows() == set()
+
+
 def test_deleted_and_made_again_at_once_it_begins_afresh(hippo: Cluster, space: Kubectl):
     before = hippo.status()["systemIdentifier"]
     space.run("delete", "pgc/hippo", "pvc/hippo-pgbackrest-repo", "--wait=false")
+    space.run("wait", "--for=delete", "pgc/hippo", "--timeout=120s", seconds=150)
     space.apply(manifest())
     status = hippo.wait_ready(300)
     assert status["ready"] == "2/2"

@@ -12,6 +12,7 @@ from controller import patroni
 from controller.cluster.clone import Source
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.nodes import Lack
+from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -84,7 +85,8 @@ def facts(*instances: Instance, **given: Any) -> ClusterFacts:
     listed = given.pop("listed", [{"label": "F"}])
     repository = {"metadata": {"name": "hippo"}, "status": {"phase": "Ready", "conditions": ready, "backups": listed}}
     repository["status"]["lastBackup"] = listed[0] if listed else None
-    cluster = {"metadata": {"name": "hippo", "namespace": "ns", "uid": "c", "generation": 3}, "spec": {}}
+    metadata = {"name": "hippo", "namespace": "ns", "uid": "c", "generation": 3, "resourceVersion": "1"}
+    cluster = {"metadata": metadata | {"finalizers": [names.FINALIZER_LAST_WAL]}, "spec": {}}
     values: dict[str, Any] = {
         "cluster": cluster | {"status": given.pop("status", {})},
         "spec": wanted,

@@ -26,7 +26,10 @@ from tests.unit.controller.cluster.conftest import NOW
 Object = dict[str, Any]
 CLUSTER = {
     "kind": "PostgresCluster", "apiVersion": names.API_VERSION,
-    "metadata": {"name": "data-hippo", "namespace": "ns", "uid": "c", "generation": 1, "resourceVersion": "1"},
+    "metadata": {
+        "name": "data-hippo", "namespace": "ns", "uid": "c", "generation": 1, "resourceVersion": "1",
+        "finalizers": [names.FINALIZER_LAST_WAL],
+    },
     "spec": {"instances": {"replicas": 1, "storage": {"size": "1Gi"}}, "repository": {"storageType": "local"}},
 }  # fmt: skip
 OURS = {names.MANAGED_BY: "pgwarden", names.LABEL_CLUSTER: "data-hippo", names.LABEL_INSTANCE: "data-hippo-1"}
