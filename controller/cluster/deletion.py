@@ -94,12 +94,12 @@ def decide(leaving: Leaving) -> Step:
     if not facts.initialized and not leaving.begun:  # it has never taken a write
         return Release()
     if repository is None or "deletionTimestamp" in repository["metadata"]:
-        return _lost(leaving, _why_repository_goes(facts))
+        return _lost(_why_repository_goes(facts))
     if not leaving.running:
         return _ended(leaving)
     if leaving.age > timedelta(seconds=LONGEST):
         waiting = " and ".join(one.name for one in leaving.running)
-        return _lost(leaving, f"{waiting} did not stop within {LONGEST} s")
+        return _lost(f"{waiting} did not stop within {LONGEST} s")
     primary = leaving.primary
     if primary is not None and primary in leaving.running and _stands(primary):
         asked = _archive(leaving, primary)
@@ -115,7 +115,7 @@ def _archive(leaving: Leaving, primary: Instance) -> Step | None:
         return Archive(primary, _waits(f"; {_trouble(answer)}" if answer else ""))
     if is_archived(answer) or not answer.unreached:
         return None
-    return _lost(leaving, f"for {PATIENCE} s {_trouble(answer)}")
+    return _lost(f"for {PATIENCE} s {_trouble(answer)}")
 
 
 def is_archived(answer: Fenced) -> bool:
@@ -139,25 +139,22 @@ def _stop(leaving: Leaving, primary: Instance | None) -> Step:
 def _ended(leaving: Leaving) -> Release:
     answer = leaving.answer
     if not leaving.begun:
-        return _lost(leaving, "no instance was running")
+        return _lost("no instance was running")
     if answer is not None and not is_archived(answer):
-        return _lost(leaving, f"before the instances stopped, {_trouble(answer)}")
+        return _lost(f"before the instances stopped, {_trouble(answer)}")
     if answer is not None and answer.last:
         return Release(ARCHIVED, f"PostgreSQL did not run; all that it wrote is archived, up to segment {answer.last}")
     return Release(ARCHIVED, "all instances have stopped, and PostgreSQL archived its last WAL when it shut down")
 
 
-def _lost(leaving: Leaving, why: str) -> Release:
-    """Without an instance there is no WAL."""
-    if not leaving.facts.instances:
-        return Release()
+def _lost(why: str) -> Release:
     text = f"WAL that PostgreSQL had not archived may be missing from the backups: {why}"
     return Release(NOT_ARCHIVED, text)
 
 
 def _why_repository_goes(facts: ClusterFacts) -> str:
     if _FOREGROUND in facts.cluster["metadata"].get("finalizers", []):
-        return "the cluster is deleted in the foreground, which ends the repository host and the instances at once"
+        return "a foreground deletion ends the repository host and the instances at the same time"
     return "its Repository was deleted"
 
 

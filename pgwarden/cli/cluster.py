@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
+from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
 from pgwarden.cli import cluster_data_loss, cluster_resources, creation, output, submit
@@ -130,6 +131,9 @@ async def delete(args: argparse.Namespace, terminal: Terminal) -> int:
             await session.client.merge(path, change)
         gone = await session.client.delete(path, uid=there["metadata"]["uid"])
         terminal.say(f"PostgresCluster {args.cluster} {'deleted' if gone else 'was already deleted'}")
+        if gone and names.FINALIZER_LAST_WAL in there["metadata"].get("finalizers", []):
+            wait = f"kubectl -n {session.namespace} wait --for=delete postgrescluster/{args.cluster}"
+            terminal.note(f"it goes once its last WAL is archived; before you create it again: {wait}")
     return OK
 
 

@@ -186,6 +186,7 @@ def test_delete_cluster_says_what_is_lost_and_leaves_the_backups(hippo: Cluster,
     assert "Type" not in run("delete", "cluster", "hippo", code=2).stdout
     done = run("delete", "cluster", "hippo", "--yes", "--lift-protection")
     assert "2 instances with all data" in done.stderr
+    assert "wait --for=delete postgrescluster/hippo" in done.stderr
     assert "claim hippo-pgbackrest-repo and in bucket " in done.stderr
     until(lambda: space.get("deployment", "hippo-1") is None, "the instance is gone", 90)
     assert space.get("pvc", "hippo-pgbackrest-repo") is not None

@@ -110,9 +110,9 @@ RELEASES = {
     "the Repository goes": (
         leaving(ONE, repository={"metadata": {"deletionTimestamp": "x"}}), NOT_ARCHIVED, "its Repository was deleted",
     ),
-    "deleted in the foreground": (leaving(ONE, repository={}, foreground=True), NOT_ARCHIVED, "in the foreground"),
+    "deleted in the foreground": (leaving(repository={}, foreground=True), NOT_ARCHIVED, "a foreground deletion"),
     "never initialized": (leaving(instance(1), initialized=False, leader="x"), "", ""),
-    "without instances": (leaving(phase="Failed"), "", ""),
+    "never made": (leaving(phase="Failed", initialized=False), "", ""),
 }  # fmt: skip
 
 
