@@ -94,12 +94,12 @@ def decide(leaving: Leaving) -> Step:
     if not facts.initialized and not leaving.begun:  # it has never taken a write
         return Release()
     if repository is None or "deletionTimestamp" in repository["metadata"]:
-        return _lost(_why_repository_goes(facts))
+        return lost(_why_repository_goes(facts))
     if not leaving.running:
         return _ended(leaving)
     if leaving.age > timedelta(seconds=LONGEST):
         waiting = " and ".join(one.name for one in leaving.running)
-        return _lost(f"{waiting} did not stop within {LONGEST} s")
+        return lost(f"{waiting} did not stop within {LONGEST} s")
     primary = leaving.primary
     if primary is not None and primary in leaving.running and _stands(primary):
         asked = _archive(leaving, primary)
@@ -115,7 +115,7 @@ def _archive(leaving: Leaving, primary: Instance) -> Step | None:
         return Archive(primary, _waits(f"; {_trouble(answer)}" if answer else ""))
     if is_archived(answer) or not answer.unreached:
         return None
-    return _lost(f"for {PATIENCE} s {_trouble(answer)}")
+    return lost(f"for {PATIENCE} s {_trouble(answer)}")
 
 
 def is_archived(answer: Fenced) -> bool:
@@ -139,15 +139,15 @@ def _stop(leaving: Leaving, primary: Instance | None) -> Step:
 def _ended(leaving: Leaving) -> Release:
     answer = leaving.answer
     if not leaving.begun:
-        return _lost("no instance was running")
+        return lost("no instance was running")
     if answer is not None and not is_archived(answer):
-        return _lost(f"before the instances stopped, {_trouble(answer)}")
+        return lost(f"before the instances stopped, {_trouble(answer)}")
     if answer is not None and answer.last:
         return Release(ARCHIVED, f"PostgreSQL did not run; all that it wrote is archived, up to segment {answer.last}")
     return Release(ARCHIVED, "all instances have stopped, and PostgreSQL archived its last WAL when it shut down")
 
 
-def _lost(why: str) -> Release:
+def lost(why: str) -> Release:
     text = f"WAL that PostgreSQL had not archived may be missing from the backups: {why}"
     return Release(NOT_ARCHIVED, text)
 

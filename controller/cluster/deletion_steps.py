@@ -5,6 +5,9 @@ The finalizer never holds a namespace up: in one that is being deleted it comes 
 
 from __future__ import annotations
 
+import msgspec
+import structlog
+
 from controller.agents import AgentError
 from controller.cluster import deletion
 from controller.cluster.deletion import Archive, Leaving, Release, Step, Stop
@@ -18,6 +21,7 @@ from pgwarden.contract import calls
 from pgwarden.contract.calls import Fenced
 from pgwarden.kube import errors, paths
 
+log = structlog.get_logger()
 POLL = 1.0  # seconds between looks; pods tell of their end by the watch
 FENCE_SECONDS = 20
 
@@ -43,8 +47,11 @@ class Deletion:
         if await self._namespace_goes(metadata["namespace"]):
             await self._release(cluster, Release())
             return None
-        facts = gather(self._context, cluster)
-        step = deletion.decide(Leaving(facts, self._answers.get(metadata["uid"])))
+        try:
+            facts = gather(self._context, cluster)
+            step = deletion.decide(Leaving(facts, self._answers.get(metadata["uid"])))
+        except msgspec.ValidationError as error:  # nothing holds it for ever
+            step = deletion.lost(f"its spec cannot be read: {error}")
         if isinstance(step, Release):
             await self._release(cluster, step)
             return None
@@ -85,7 +92,12 @@ class Deletion:
 
     async def _tell(self, cluster: Object, step: Step) -> None:
         after = deletion.status(cluster, step.message, self._context.clock())
-        if await status.write(self._context.client, "postgresclusters", cluster, after):
+        try:
+            news = await status.write(self._context.client, "postgresclusters", cluster, after)
+        except errors.Invalid as refused:  # by a CRD of an earlier version
+            log.warning("the status is refused", name=cluster["metadata"]["name"], error=str(refused))
+            news = False
+        if news:
             await self._context.recorder.normal(cluster, deletion.DELETING, step.message)
 
     async def _release(self, cluster: Object, step: Release) -> None:

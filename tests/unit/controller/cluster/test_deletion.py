@@ -7,6 +7,7 @@ import dataclasses
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from controller.agents import AgentError
@@ -235,3 +236,25 @@ async def test_another_s_finalizer_stays_and_without_ours_nothing_is_done(world,
     given.cluster["metadata"]["finalizers"] = ["other"]
     assert await world(given).reconcile(KEY) is None
     assert api.sent == []
+
+
+async def test_one_whose_spec_cannot_be_read_is_let_go(world, api: Api, monkeypatch):
+    controller = world(leaving(ONE).facts)
+
+    def broken(*_: Any) -> ClusterFacts:
+        raise msgspec.ValidationError("Expected int")
+
+    monkeypatch.setattr(deletion_steps, "gather", broken)
+    assert await controller.reconcile(KEY) is None
+    assert (api.finalizers(), api.events()) == ([[]], [NOT_ARCHIVED])
+
+
+async def test_a_status_that_an_old_definition_refuses_holds_nothing_up(world, api: Api, monkeypatch):
+    async def refused(*_: Any) -> bool:
+        raise errors.Invalid(422, "Invalid", "status.phase: Unsupported value")
+
+    monkeypatch.setattr(deletion_steps.status, "write", refused)
+    controller = world(leaving(ONE).facts)
+    for _ in range(2):
+        await controller.reconcile(KEY)
+    assert api.scaled() == [("hippo-1", 0)]
