@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agent.pgbackrest import Runner
-from agent.recovery import wal
 from pgwarden.api import outside
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, wal
 from pgwarden.pgbackrest.info import InfoError, parse_info
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from agent.children import Children
 from agent.outcome import Seen, message
 from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
-from agent.recovery import auto_conf, door, failures, settings, state, wal
+from agent.recovery import auto_conf, door, failures, settings, state
 from agent.recovery.archive import Archive, ArchiveError, Place
 from agent.recovery.container import Container
 from agent.recovery.failures import Failed, Verdict
@@ -31,7 +31,7 @@ from pgwarden.contract import recovery
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Settings
 from pgwarden.contract.job_result import JobResult
-from pgwarden.pgbackrest import config
+from pgwarden.pgbackrest import config, wal
 
 SOURCE_SECONDS = 60.0
 KEPT_CHARACTERS = 256 * 1024
@@ -189,7 +189,7 @@ class Engine:
         adopted = next((run for run in reversed(self._orders.runs()) if run.is_server), None)
         while True:
             control = await self._container.control()
-            self._progress.size = control.segment_bytes or wal.DEFAULT_SEGMENT
+            self._progress.size = control.segment_bytes or wal.SEGMENT_SIZE
             target = self._target(now)
             places, timelines = await self._archived(control, target)
             if not adopted:

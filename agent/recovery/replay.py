@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agent import log as logs
-from agent.recovery import failures, wal
+from agent.recovery import failures
 from agent.recovery.archive import Archive, ArchiveError, Place
 from agent.recovery.failures import Verdict
 from agent.recovery.orders import TICK_SECONDS, Run, Tail
 from agent.recovery.progress import Progress
 from agent.recovery.server_log import ServerLog
 from pgwarden.contract import recovery
+from pgwarden.pgbackrest import wal
 
 #: Between two tries at a segment that is not there yet.
 FOLLOW_SECONDS = 1.0
