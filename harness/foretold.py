@@ -12,7 +12,7 @@ from harness.kubectl import Kubectl
 
 Object = dict[str, Any]
 _FLAGS = {"time": "--pitr-target", "lsn": "--target-lsn", "xid": "--target-xid", "name": "--target-name"}
-_FIELDS = {"set": "--set", "targetTimeline": "--target-timeline", "volumeClaim": "--volume-claim"}
+_FIELDS = {"set": "--set", "targetTimeline": "--target-timeline", "volumeClaim": "--volume-claim", "image": "--image"}
 #: Seconds that the time said at the prompt may lie from the one of the status: both are whole seconds.
 _CLOSE = 1.5
 
