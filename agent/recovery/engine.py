@@ -38,6 +38,7 @@ KEPT_CHARACTERS = 256 * 1024
 #: Starts of the server that end badly, one after the other, before another pod is to try.
 TRIES = 5
 LONGEST_PAUSE = 60.0
+LOG_CHARACTERS = 300  # of a line, in the result of a recovery that failed
 FINISH = "finish"
 
 
@@ -125,6 +126,7 @@ class Engine:
             ok=False,
             exit_code=failure.exit_code,
             error=verdict.message,
+            log=tuple(line[:LOG_CHARACTERS] for line in self._progress.log),
             reason=verdict.reason if verdict.final else "",
             set=self._progress.set,
             segment=self._progress.segment,
@@ -162,8 +164,8 @@ class Engine:
         args = [*self._config, *restoring.with_command(self._task.args, "restore", "detail")]
         result = await restoring.fill(self._task.place, args, self._pgbackrest)
         if not result.ok:
-            full = failures.out_of_space(result.output)
-            raise Failed(full or Verdict("", result.error, final=False), result.exit_code)
+            known = failures.of_copy(result.output)
+            raise Failed(known or Verdict("", result.error, final=False), result.exit_code)
         file = self._task.pg_data / state.AUTO_CONF
         text = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
         found = State(uid=self._task.place.uid, auto_conf=text, set=self._seen.set)
@@ -198,7 +200,9 @@ class Engine:
             if adopted:
                 self._orders.repeat(run, server=True)
             adopted = None
-            watched = Replay(run, self._archive, places, timelines, self._progress, self._wanted, target)
+            watched = Replay(
+                run, self._archive, places, timelines, self._progress, self._wanted, target, self._task.pg_data
+            )
             before = self._progress.segments
             ended = await watched.watch()
             if ended.log.ready and ended.exit_code == 0:
@@ -252,6 +256,7 @@ class Engine:
                 preloaded=now.preload,
                 target=target,
                 ended_at=ended.ended_at,
+                given=ended.given,
             ),
         )
         self._log.warning("PostgreSQL ended", reason=verdict.reason, said=verdict.message, code=ended.exit_code)
@@ -277,6 +282,9 @@ class Engine:
 
     async def _promoted(self, now: State, ended: Ended) -> State:
         note = self._note(now, ended.log.last_commit or now.reached)
+        if now.least:
+            larger = ", ".join(f"{name} = {value}" for name, value in sorted(now.least.items()))
+            note = "; ".join(part for part in (note, f"WAL needed more than the backup knew of: {larger}") if part)
         control = await self._container.control()
         if not self._task.follow:  # there the living server has the same image
             note = "; ".join(part for part in (note, await self._container.image_fits(now, control)) if part)
