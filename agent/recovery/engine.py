@@ -108,7 +108,8 @@ class Engine:
                 final = not isinstance(error, volume.VolumeBusy)
                 result = self._failed(Failed(Verdict("VolumeNotEmpty", str(error), final)))
             except OSError as error:
-                result = self._failed(Failed(Verdict("", str(error), final=False)))
+                known = failures.of_copy(str(error), failures.LITTLE)
+                result = self._failed(Failed(known or Verdict("", str(error), final=False)))
             self._log.info("recovery ends", **msgspec.to_builtins(result))
             (self._paths.run / RESULT).write_bytes(message(result) + b"\n")
             self._orders.end(0 if result.ok else 1)
@@ -164,7 +165,7 @@ class Engine:
         args = [*self._config, *restoring.with_command(self._task.args, "restore", "detail")]
         result = await restoring.fill(self._task.place, args, self._pgbackrest)
         if not result.ok:
-            known = failures.of_copy(result.output)
+            known = failures.of_copy(result.output, volume.room(self._task.place.root))
             raise Failed(known or Verdict("", result.error, final=False), result.exit_code)
         file = self._task.pg_data / state.AUTO_CONF
         text = file.read_text("utf-8", "surrogateescape") if file.exists() else ""

@@ -18,6 +18,9 @@ MOST_SLOTS = 100_000
 _PARAMETER = re.compile(r"(max_\w+) = (\d+) is a lower setting than on the primary server, where its value was (\d+)")
 _INCREASE = re.compile(r'[Ii]ncrease "?(max_\w+)"?')
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
+_NOT_WRITTEN = re.compile(r"unable to write '")
+#: Bytes; a volume with less is full.
+LITTLE = 16 * 2**20
 _FORKED = re.compile(r"target timeline \S+ forked from backup timeline|is not in the history of target timeline")
 _KILLED = re.compile(r"\S.*process \(PID \d+\) was terminated by signal 9.*")
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
@@ -117,9 +120,14 @@ def collations(log: ServerLog) -> str:
     )
 
 
-def of_copy(text: str) -> Verdict | None:
-    """Of pgBackRest's output; None where it is not known that another try would end in the same way."""
-    for words, handle in ((_FULL, _out_of_space), (_FORKED, _timeline)):
+def of_copy(text: str, room: int) -> Verdict | None:
+    """Of pgBackRest's output; None where it is not known that another try would end in the same way.
+
+    *room* is what the new volume has left, in bytes: of a write that was cut short pgBackRest does not say why.
+    """
+    known: list[tuple[re.Pattern[str], Handler]] = [(_FULL, _out_of_space), (_FORKED, _timeline)]
+    known += [(_NOT_WRITTEN, _out_of_space)] if room < LITTLE else []
+    for words, handle in known:
         if found := words.search(text):
             return handle(found, _line(text, found).strip(), Context())
     return None
@@ -129,9 +137,6 @@ def _line(text: str, found: re.Match[str]) -> str:
     begin = text.rfind("\n", 0, found.start()) + 1
     end = text.find("\n", found.end())
     return text[begin : end if end >= 0 else len(text)]
-
-
-Handler = Callable[[re.Match[str], str, Context], Verdict]
 
 
 def _out_of_space(_found: re.Match[str] | None, line: str, _context: Context) -> Verdict:
@@ -229,6 +234,7 @@ def _storage(_found: re.Match[str], line: str, _context: Context) -> Verdict:
     return Verdict("StorageNotReadable", f"WAL could not be had from the archive ({line})", final=False)
 
 
+Handler = Callable[[re.Match[str], str, Context], Verdict]
 _TABLE: tuple[tuple[re.Pattern[str], Handler], ...] = tuple(
     (re.compile(words), handle)
     for words, handle in (

@@ -6,12 +6,12 @@ the WAL. A storage that is away is waited for; damaged files and a full volume d
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import volume
 from agent.recovery import failures
 from agent.recovery.archive import Archive, ArchiveError
 from agent.recovery.failures import Verdict
@@ -60,6 +60,5 @@ class Fetching:
             return failures.unreadable(name, said, final=sure)
         if said:
             return Verdict("StorageNotReadable", f"{name} cannot be fetched: {said}", final=False)
-        free = os.statvfs(self.pg_wal)
-        room = free.f_bavail * free.f_frsize
+        room = volume.room(self.pg_wal)
         return failures.no_room(name, room, size, final=sure) if room < size else None

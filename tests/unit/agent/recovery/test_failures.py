@@ -216,10 +216,17 @@ def test_an_image_without_postgresql_is_told_by_name():
     ids=["full", "forked before the backup", "of another branch"],
 )
 def test_what_pgbackrest_says_of_the_copy_has_a_reason_too(said, reason):
-    found = failures.of_copy(f"P00   INFO: restore\nP00  {said}\n       HINT: was it made by promoting?\n")
+    found = failures.of_copy(f"P00   INFO: restore\nP00  {said}\n       HINT: was it made by promoting?\n", 2**30)
     assert found
     assert (found.reason, found.final, said in found.message) == (reason, True, True)
-    assert failures.of_copy("ERROR: [055]: unable to open") is None
+    assert failures.of_copy("ERROR: [055]: unable to open", 0) is None
+
+
+@pytest.mark.parametrize(("room", "reason"), [(0, "OutOfSpace"), (2**20, "OutOfSpace"), (2**30, None)])
+def test_a_write_that_was_cut_short_is_a_full_volume_where_it_is_full(room, reason):
+    said = "ERROR: [064]: raised from local-2 protocol: unable to write '/d/base/1/2618' [FileWriteError] on 2 retries"
+    found = failures.of_copy(said, room)
+    assert (found.reason if found else None) == reason
 
 
 def test_a_checkpoint_that_cannot_be_read_though_its_segment_is_there_is_damage():
