@@ -81,6 +81,23 @@ def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
     return made | {"pause": True} if paused else made
 
 
+#: What Patroni starts PostgreSQL with where nobody says otherwise (its CMDLINE_OPTIONS).
+_STARTED_WITH = {
+    "max_connections": "100",
+    "max_locks_per_transaction": "64",
+    "max_prepared_transactions": "0",
+    "max_wal_senders": "10",
+    "max_worker_processes": "8",
+}
+
+
+def parameters(cluster: str, spec: PostgresClusterSpec) -> str:
+    """Lines for postgresql.conf: what Patroni sets, for a start without it."""
+    found = _STARTED_WITH | dynamic(cluster, spec, paused=False)["postgresql"]["parameters"]
+    quoted = {name: value.replace("\\", "\\\\").replace("'", "''") for name, value in found.items()}
+    return "".join(f"{name} = '{value}'\n" for name, value in quoted.items() if value.isprintable())
+
+
 def _archive_timeout(spec: PostgresClusterSpec) -> dict[str, str | int]:
     """Of spec.repository; nothing where it is off."""
     seconds = archive_timeout.seconds(msgspec.convert(spec.repository, RepositorySpec).archive_timeout)

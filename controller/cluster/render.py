@@ -104,6 +104,7 @@ def config_map(
         "bootstrap.yml": patroni.bootstrap(name, spec, copy=own or spec.data_source is not None),
         "autofail": "off" if paused else "on",
         "primary": primary,
+        "parameters": patroni.parameters(name, spec),
     }
     if own or spec.data_source is not None:
         data["clone"] = clone

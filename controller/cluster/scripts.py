@@ -47,7 +47,8 @@ done
 #: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
 #: While autofail is off (Patroni's pause) Patroni starts no PostgreSQL, and leaves one running at its own end. So an
 #: instance whose pod was replaced is started here: the one that was the primary, or a replica. Any other that has no
-#: standby.signal stays down, as it could be a second primary.
+#: standby.signal stays down, as it could be a second primary. What a Restore has put there has the parameters of its
+#: backup: the primary is given those of now, or Patroni would have it restarted for them at once.
 _BEGIN = """\
 #!/bin/sh
 set -eu
@@ -68,9 +69,19 @@ fi
     sleep 1
   done
 elif [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
-  if [ -e "$data/standby.signal" ] || [ "$(cat {conf}/primary)" = "$PGWARDEN_INSTANCE" ]; then
+  if [ -e "$data/standby.signal" ]; then
     rm -f "$data/postmaster.pid"
     "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
+  elif [ "$(cat {conf}/primary)" = "$PGWARDEN_INSTANCE" ]; then
+    rm -f "$data/postmaster.pid"
+    before=$data/postgresql.conf.before
+    cp "$data/postgresql.conf" "$before" || :
+    cat {conf}/parameters >> "$data/postgresql.conf" || :
+    if ! "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start; then
+      mv "$before" "$data/postgresql.conf" || :
+      "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
+    fi
+    rm -f "$before"
   fi
 fi
 exec patroni {conf}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -154,6 +155,18 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def left(before: Any, result: JobResult | None) -> dict[str, Any] | None:
+    """What a status keeps of a recovery that has failed: *before*, with the last lines of its log."""
+    kept = dict(before) if isinstance(before, dict) else {}
+    if result is not None and result.log:
+        kept["log"] = _lines(result.log)
+    return kept or None
+
+
+def _lines(log: Iterable[str]) -> list[str]:
+    return [outside.printable(line)[:_CHARACTERS] for line in list(log)[-_LINES:]]
+
+
 def shown(said: Recovery | None) -> dict[str, Any] | None:
     """*said* for a status: only what can be printed, and no more than fits."""
     if said is None or not said.phase:
@@ -162,5 +175,5 @@ def shown(said: Recovery | None) -> dict[str, Any] | None:
     for key, value in found.items():
         if isinstance(value, str):
             found[key] = outside.printable(value)[:_CHARACTERS]
-    found["log"] = [outside.printable(line)[:_CHARACTERS] for line in said.log[-_LINES:]]
+    found["log"] = _lines(said.log)
     return found

@@ -103,7 +103,10 @@ def _look(facts: RestoreFacts) -> Progress | StepVerdict:
     if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
         return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
     found = progress.judge(_seen(facts, job), facts.now)
-    return fail(found.reason, found.message, job=name) if found.stage is Stage.FAILED else found
+    if found.stage is not Stage.FAILED:
+        return found
+    kept = progress.left((facts.restore.get("status") or {}).get("recovery"), found.result)
+    return fail(found.reason, found.message, job=name, recovery=kept)
 
 
 def _seen(facts: RestoreFacts, job: Object) -> progress.Seen:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent.promoted import owed
-from agent.recovery.wal import DEFAULT_SEGMENT as SIZE
-from agent.recovery.wal import Ancestor, Segment
+from pgwarden.pgbackrest.wal import SEGMENT_SIZE as SIZE
+from pgwarden.pgbackrest.wal import Ancestor, Segment
 
 
 def name(timeline: int, number: int) -> str:

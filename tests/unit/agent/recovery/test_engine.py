@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -120,6 +121,39 @@ def test_a_segment_that_cannot_be_replayed_is_not_taken_for_the_end(archived, re
     assert f"the archive goes on to {MOMENTS['third']}" in result["error"]
 
 
+@pytest.mark.parametrize("flags", [(), ("--follow",)], ids=["to the end", "following"])
+def test_the_last_segment_is_not_the_end_where_its_bytes_are_not_those_that_were_archived(archived, recovering, flags):
+    one = recovering(*flags)
+    file = one.repo / "wal" / MOMENTS["third"]
+    (one.repo / "sums").mkdir()
+    (one.repo / "sums" / file.name).write_text(hashlib.sha1(file.read_bytes(), usedforsecurity=False).hexdigest())
+    file.write_bytes(bytes(len(file.read_bytes())))
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "CorruptSegment"), one.picture()
+    assert "its bytes in the archive are not those that were archived" in result["error"]
+    assert (one.data / "recovery.signal").exists()  # it was not promoted
+
+
+def test_a_segment_that_replay_ends_in_is_told_before_the_old_server_is_stopped(archived, recovering):
+    one = recovering("--follow")
+    file = one.repo / "wal" / MOMENTS["second"]
+    file.write_bytes(file.read_bytes()[:8192] + bytes(8192) + file.read_bytes()[16384:])
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "CorruptSegment"), one.picture()
+
+
+def test_a_segment_that_cannot_be_unpacked_is_told_as_such_though_the_wrapper_tries_on(archived, recovering):
+    one = recovering()
+    (one.repo / f"{MOMENTS['second']}.error").touch()
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "CorruptSegment"), one.picture()
+    assert MOMENTS["second"] in result["error"]
+    assert "FormatError" in result["error"]
+
+
 def test_slots_for_prepared_transactions_that_were_added_after_the_backup_are_found_out(archived, recovering):
     one = recovering()
     archived.stop()
@@ -131,7 +165,9 @@ def test_slots_for_prepared_transactions_that_were_added_after_the_backup_are_fo
     archived.archive()
     run("cp", "-a", f"{archived.repo}/wal", one.repo)
     one.start()
-    assert one.result()[0] == 0, one.picture()
+    code, result = one.result()
+    assert code == 0, one.picture()
+    assert "WAL needed more than the backup knew of: max_prepared_transactions = " in result["note"]
     assert "maximum number of prepared transactions reached" in (one.root / "server.log").read_text()
     for number in range(80):
         archived.sql(f"ROLLBACK PREPARED '{number}'")

@@ -133,6 +133,25 @@ def test_with_autofail_off_no_server_is_started_beside_that_of_the_pod_before(vo
     assert not (volume.data / "data" / "postmaster.pid").exists()
 
 
+@pytest.mark.parametrize("starts", [True, False], ids=["with them", "not with them"])
+def test_with_autofail_off_the_primary_starts_with_the_parameters_of_now(volume: Volume, starts: bool):
+    """What a Restore has put there has the parameters of its backup."""
+    made(volume)
+    (volume.conf / "autofail").write_text("off")
+    (volume.conf / "primary").write_text("hippo-1")
+    (volume.conf / "parameters").write_text("max_connections = '220'\n")
+    conf = volume.data / "data" / "postgresql.conf"
+    conf.write_text("max_connections = '100'\n")
+    refusal = "" if starts else f"grep -q 220 {conf} && exit 1;"
+    volume.stands("pg_ctl", f"{refusal} cat {conf} > {volume.root}/server")
+    volume.stands("patroni", "exit 0")
+    with volume.begin() as one:
+        assert one.wait(20) == 0
+    was = (volume.root / "server").read_text()
+    assert was == "max_connections = '100'\n" + ("max_connections = '220'\n" if starts else "")
+    assert not conf.with_name("postgresql.conf.before").exists()
+
+
 def test_where_a_volume_cannot_be_locked_it_goes_on_and_says_so(volume: Volume):
     made(volume)
     volume.stands("flock", "exit 65")

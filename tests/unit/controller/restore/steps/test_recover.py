@@ -65,6 +65,17 @@ def test_restored(planned, status, pods, verdict, words):
     assert words in found.message
 
 
+def test_the_last_lines_of_the_log_are_kept_of_a_recovery_that_failed_between_two_looks(planned):
+    before = {"phase": "Replaying", "segments": 3, "log": ["redo starts"]}
+    facts = replace(planned, restore=planned.restore | {"status": {"recovery": before}}, job=job({"failed": 1}))
+    pod = ended_pod(HOLE | {"log": [f"line {number}" for number in range(12)] + ["FATAL:  \x1b[31m no segment 6"]})
+    kept = steps_recover.restored(replace(facts, job_pods=(pod,))).status["recovery"]
+    assert (kept["phase"], kept["segments"], len(kept["log"])) == ("Replaying", 3, 10)
+    assert "no segment 6" in kept["log"][-1]
+    assert "\x1b" not in kept["log"][-1]
+    assert steps_recover.restored(replace(facts, job_pods=(ended_pod(HOLE),))).status["recovery"] == before
+
+
 @pytest.mark.parametrize(
     ("words", "verdict", "message"),
     [
