@@ -59,13 +59,15 @@ class _Before:
 
 
 def prepare(scene: Scene) -> None:
-    """The table, and a backup to begin with."""
+    """The table, and a backup to begin with, which a PostgresCluster makes by itself."""
     scene.sql(
         "CREATE TABLE IF NOT EXISTS ledger (at timestamptz PRIMARY KEY DEFAULT clock_timestamp(), said text);"
         "DELETE FROM ledger;"
         "INSERT INTO ledger SELECT '2000-01-01'::timestamptz + i * interval '1 s', 'from the beginning'"
         " FROM generate_series(1, 1000) AS i"
     )
+    if scene.kind == "PostgresCluster":
+        return
     backup = {"apiVersion": "pgwarden.io/v1alpha1", "kind": "Backup", "metadata": {"name": "base"}}
     scene.kubectl.apply(backup | {"spec": {"repository": scene.name}})
     scene.kubectl.until("pgb", "base", phase("Completed"), "is completed", LIMIT)
