@@ -7,8 +7,9 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from harness.faults import Scene, end_pod, processes
+from harness.killing import end_pod, processes, words
 from harness.kubectl import Object
+from harness.scene import Scene
 from harness.waiting import until
 
 #: Of the thousand that a fresh cluster has. pgBackRest writes pg_control last: what is half there cannot be started.
@@ -24,7 +25,7 @@ def kill_half_way(scene: Scene, instance: str, folder: str) -> Object:
         with suppress(ProcessLookupError):
             os.kill(one, signal.SIGSTOP)
     left = {name: (data / name).exists() for name in ("backup.manifest", "global/pg_control")}
-    end_pod(scene, pod)
+    end_pod(scene.direct, pod)
     assert left == {"backup.manifest": True, "global/pg_control": False}, f"not half way, at {written} files: {left}"
     return pod
 
@@ -38,10 +39,9 @@ def _pgbackrest(pod: Object) -> list[int]:
     """Its restore and the workers of that; the sidecar runs a server."""
     found = []
     for process in processes(pod["metadata"]["uid"]):
-        with suppress(OSError):
-            words = Path(f"/proc/{process}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
-            if words[0].endswith("/pgbackrest") and words[-1].partition(":")[0] == "restore":
-                found.append(process)
+        said = words(process)
+        if said and said[0].endswith("/pgbackrest") and said[-1].partition(":")[0] == "restore":
+            found.append(process)
     return found
 
 

@@ -13,11 +13,11 @@ import yaml
 
 from harness.cluster import Cluster, manifest
 from harness.direct import direct
-from harness.faults import Scene
 from harness.half_way import kill_half_way
 from harness.kubectl import Kubectl, condition, phase
 from harness.objects import archived, in_host
 from harness.s3 import Store, repository
+from harness.scene import Scene
 from harness.waiting import until
 
 FINGERPRINT = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM accounts"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 
 import pytest
 
@@ -207,6 +209,30 @@ def test_a_pod_that_is_killed_while_it_replays_is_followed_by_one_that_does_not_
     assert one.result()[0] == 0, one.picture()
     assert (one.repo / "calls").read_text().count(" restore ") == 1
     assert rows(one) == "2010"
+
+
+@pytest.mark.parametrize("quiet", [True, False], ids=["nothing is archived any more", "WAL comes"])
+def test_a_server_that_is_killed_is_started_again_and_promoted_by_itself_alone(archived, recovering, quiet):
+    """Its startup process outlives it, in the script that waits for WAL, and would promote by itself."""
+    one = recovering("--follow", live=True)
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    os.kill(int((next(iter(one.run_dir.glob("[0-9]*/answers"))).parent / "pid").read_text()), signal.SIGKILL)
+    segment = ""
+    if not quiet:
+        archived.sql("CREATE TABLE after_the_kill AS SELECT generate_series(1, 5) AS id")
+        segment = archived.archive()
+    (one.run_dir / "finish").touch()
+    one.kill_agent()
+    one.start_agent()
+    code, result = one.result(90)
+    assert (code, result.get("ok")) == (0, True), one.picture()
+    assert result["timeline"] > 1
+    assert len(list(one.run_dir.glob("[0-9]*/answers"))) == 2, one.picture()
+    served = one.serve()
+    assert served.sql("SELECT timeline_id FROM pg_control_checkpoint()") == str(result["timeline"])
+    if segment:
+        assert served.sql("SELECT count(*) FROM after_the_kill") == "5"
 
 
 def test_a_pod_that_is_deleted_shuts_the_server_down(archived, recovering):

@@ -153,6 +153,18 @@ def test_a_job_of_an_earlier_restore_of_that_name_is_waited_for(planned):
     assert isinstance(steps_recover.restored(planned).action, Create)
 
 
+@pytest.mark.parametrize("phase", ["Copying", "Starting", "Following"])
+def test_a_claim_that_is_deleted_is_not_restored_into_any_longer(planned, phase):
+    """The Job's pod holds it for as long as it runs, which may be for ever."""
+    claim = planned.claims["back-restored"]
+    going = claim | {"metadata": claim["metadata"] | {"deletionTimestamp": "2026-11-23T12:00:30Z"}}
+    facts = replace(running(planned, phase=phase), claims=planned.claims | {"back-restored": going})
+    assert said(steps_recover.restored(facts)) == ("fail", "ClaimGone")
+    assert said(steps_recover.replayed(facts)) == ("fail", "ClaimGone")
+    stopped = replace(facts, plan=msgspec.structs.replace(facts.planned, stopped="2026-11-23T12:00:20Z"))
+    assert steps_recover.recovered(stopped).kind != "fail"
+
+
 def test_what_an_earlier_version_has_begun_is_left_to_its_user(planned):
     plan = msgspec.structs.replace(planned.plan, image="")
     assert said(steps_recover.restored(replace(planned, plan=plan))) == ("wait", "PlanOfEarlierVersion")
