@@ -1,4 +1,4 @@
-"""Whether the node that an instance needs is there, silent, or gone for good. Pure.
+"""Whether the node and the volume that an instance needs are there, silent, or gone for good. Pure.
 
 A node that does not answer may still be alive, and PostgreSQL with it. Only an administrator knows that it is not, and
 says so: by deleting the Node object, or by the taint `node.kubernetes.io/out-of-service`. Kubernetes itself believes
@@ -20,12 +20,13 @@ HOSTNAME = "kubernetes.io/hostname"
 
 @dataclass(frozen=True)
 class Lack:
-    """The node that something waits for."""
+    """The node that something waits for, or the volume that it has lost without its node."""
 
-    node: str
+    node: str  # empty where it is not for a node
     bound: bool  # its volume can be used on that node alone
     proof: str = ""  # why the node is known to be gone for good; empty where it is only silent
     since: str = ""  # when the Node object turned unready, where it says so
+    claim_uid: str = ""  # of the claim that its data is on, where there is one
 
     @property
     def is_lost(self) -> bool:
@@ -84,8 +85,22 @@ def _since(nodes: Iterable[Object]) -> str:
     return max((str(one.get("lastTransitionTime") or "") for one in found), default="")
 
 
+def lost_volume(claim: Object | None, name: str) -> Lack | None:
+    """Of *claim*, called *name*, that no pod can use any more, whatever its node: its volume is gone, or it is itself.
+    None where that is not so.
+    """
+    if claim is None:
+        return Lack("", bound=True, proof=f"claim {name} does not exist")
+    if claim.get("status", {}).get("phase") == "Lost":
+        proof = f"PersistentVolume {claim['spec'].get('volumeName')} of claim {name} no longer exists"
+        return Lack("", bound=True, proof=proof)
+    return None
+
+
 def told(name: str, found: Lack) -> str:
     """What is the matter with *name*, and the way out, in a sentence."""
+    if found.is_lost and not found.node:
+        return f"the volume of {name} is lost ({found.proof})"
     if found.is_lost:
         return f"the volume of {name} is lost with node {found.node} ({found.proof})"
     if found.proof:

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from controller import admission, node_lookup, owned, patroni
-from controller.cluster import beginning, clone, collations, instance, render, report
+from controller.cluster import beginning, clone, collations, instance, lost_volume, render, report
 from controller.cluster.actions import (
     Action,
     BackUp,
@@ -19,6 +19,7 @@ from controller.cluster.actions import (
     EndClone,
     KeepClone,
     Make,
+    Recover,
     Remove,
     Rename,
     Switch,
@@ -253,6 +254,12 @@ class ClusterController:
                 await self._switch(facts, leader, candidate)
             case Rename(leader, standbys):
                 await self._rename(facts, leader, standbys)
+            case Recover():
+                asked = lost_volume.restore(facts.cluster, action, autofail=facts.spec.autofail)
+                try:
+                    await client.create(paths.of("restores", namespace), asked)
+                except errors.Conflict:
+                    log.info("the Restore already exists", name=action.name)
             case BackUp(name, expendable):
                 try:
                     await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
@@ -348,8 +355,8 @@ class ClusterController:
             ended = one["reason"] in clone.FINAL and (old is None or old["reason"] != one["reason"])
             if one["type"] == admission.REJECTED and (old is None or old["reason"] != one["reason"]):
                 await self._context.recorder.warning(facts.cluster, admission.REJECTED, one["message"])
-            if one["reason"] == report.NODE and (old is None or old["reason"] != report.NODE):
-                await self._context.recorder.warning(facts.cluster, report.NODE, one["message"])
+            if one["reason"] in report.LACKS and (old is None or old["reason"] != one["reason"]):
+                await self._context.recorder.warning(facts.cluster, one["reason"], one["message"])
             if turned or ended:
                 tell = self._context.recorder.normal if one["status"] == "True" else self._context.recorder.warning
                 await tell(facts.cluster, one["reason"], one["message"])
