@@ -36,6 +36,18 @@ async def lack(client: KubeClient, namespace: str, pods: Iterable[Object], claim
     return dataclasses.replace(lack, claim_uid=uid) if lack else None
 
 
+async def on_silent_nodes(client: KubeClient, pods: Iterable[Object]) -> set[str]:
+    """The names of those of *pods* whose node is not Ready, or gone. One GET for each node."""
+    by_node: dict[str, set[str]] = {}
+    for pod in pods:
+        by_node.setdefault(str(pod.get("spec", {}).get("nodeName") or ""), set()).add(pod["metadata"]["name"])
+    silent: set[str] = set()
+    for node in sorted(by_node.keys() - {""}):
+        if not nodes.is_ready(await find_named(client, "nodes", "", node)):
+            silent |= by_node[node]
+    return silent
+
+
 async def _volume(client: KubeClient, claim: Object | None) -> Object | None:
     name = ((claim or {}).get("spec") or {}).get("volumeName")
     return await find_named(client, "persistentvolumes", "", name) if name else None

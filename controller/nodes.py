@@ -54,12 +54,12 @@ def lack(pod_nodes: Mapping[str, Object | None], tied_to: Collection[str], nodes
     if tied_to:
         # Whoever renames a node by its label has not removed it: the pod knows it by its name.
         there = [*nodes, *(node for node in pod_nodes.values() if node is not None)]
-        if any(_is_ready(one) for one in there):
+        if any(is_ready(one) for one in there):
             return None
         proof = _proof(there) if all(_is_out_of_service(one) for one in there) else ""
         return Lack(" and ".join(sorted(tied_to)), bound=True, proof=proof, since=_since(there))
     for name, node in pod_nodes.items():
-        if node is None or not _is_ready(node):
+        if not is_ready(node):
             proven = node is None or _is_out_of_service(node)
             known = [node] if node else []
             return Lack(name, bound=False, proof=_proof(known) if proven else "", since=_since(known))
@@ -70,14 +70,15 @@ def _proof(nodes: Collection[Object]) -> str:
     return f"it has the taint {OUT_OF_SERVICE}" if nodes else "its Node object is deleted"
 
 
-def _is_ready(node: Object) -> bool:
-    return conditions.is_true(node, "Ready")
+def is_ready(node: Object | None) -> bool:
+    """Of one that is gone (None): not."""
+    return node is not None and conditions.is_true(node, "Ready")
 
 
 def _is_out_of_service(node: Object) -> bool:
     """Not while it is Ready, whatever its taints: so does Kubernetes judge it."""
     taints = node.get("spec", {}).get("taints") or []
-    return not _is_ready(node) and any(one.get("key") == OUT_OF_SERVICE for one in taints)
+    return not is_ready(node) and any(one.get("key") == OUT_OF_SERVICE for one in taints)
 
 
 def _since(nodes: Iterable[Object]) -> str:
