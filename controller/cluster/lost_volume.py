@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from controller import nodes, operations, pod_parts
-from controller.cluster.actions import ClusterDecision, Recover, Remove
+from controller.cluster.actions import ClusterDecision, Make, Recover, Remove
 from controller.cluster.facts import ClusterFacts, Instance
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
@@ -24,8 +24,9 @@ def lost(facts: ClusterFacts) -> list[Instance]:
 
 
 def is_all_lost(facts: ClusterFacts) -> bool:
-    """Whether no instance has its data any more."""
-    return facts.initialized and bool(facts.instances) and len(lost(facts)) == len(facts.instances)
+    """Whether no instance has its data any more. One whose claim was deleted gets a new one first."""
+    found = lost(facts)
+    return facts.initialized and bool(found) and len(found) == len(facts.instances) and _without_claim(found) is None
 
 
 def decide(facts: ClusterFacts) -> ClusterDecision | None:
@@ -34,6 +35,9 @@ def decide(facts: ClusterFacts) -> ClusterDecision | None:
         return None
     if is_all_lost(facts):
         return _recover(facts)
+    bare = _without_claim(lost(facts))
+    if facts.primary is None and bare is not None:
+        return ClusterDecision(Make(bare.number, bare.restarted), f"{_told(bare)}: making it again, empty")
     if facts.primary is None:
         return ClusterDecision(None, f"{_told(found)}; it is made anew once there is a primary")
     return ClusterDecision(Remove(found), f"{_told(found)}: removing it, for it to be made anew")
@@ -97,6 +101,10 @@ def _way_out(facts: ClusterFacts) -> str:
         f"To bring it back, run `kubectl pgwarden restore {facts.name}` (a Restore with spec.repository "
         f"{facts.name}), or set spec.repository.onExistingBackups to Recover, by which pgwarden does that itself"
     )
+
+
+def _without_claim(found: list[Instance]) -> Instance | None:
+    return next((one for one in found if one.lack and not one.lack.node and not one.lack.claim_uid), None)
 
 
 def _made(facts: ClusterFacts) -> Object | None:

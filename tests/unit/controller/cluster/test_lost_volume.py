@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from controller.cluster import lost_volume
-from controller.cluster.actions import Recover, Remove
+from controller.cluster.actions import Make, Recover, Remove
 from controller.cluster.decide import decide
 from controller.cluster.report import status
 from controller.nodes import Lack
@@ -111,3 +111,10 @@ def test_one_of_several_that_has_lost_its_volume_alone_is_made_anew():
     lost = instance(2, ready=False, lack=ALONE)
     wanted = spec(replicas=2, repository=RECOVERS)
     assert decide(facts(instance(1, "primary"), lost, spec=wanted, status=INITIALISED)).action == Remove(lost)
+
+
+def test_a_claim_that_was_deleted_is_made_again_empty_where_nobody_else_has_the_data():
+    deleted = Lack("", bound=True, proof="claim hippo-1 does not exist")
+    decision = decide(of_one(deleted, repository=RECOVERS))
+    assert decision.action == Make(1)
+    assert "claim hippo-1 does not exist" in decision.message
