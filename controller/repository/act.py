@@ -97,7 +97,8 @@ class Actor:
     async def _make_stanza(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""
         host_ip, change = gather.host_ip(self._context, key), major_upgrade.found(facts)
-        call = calls.stanza_upgrade() if change else calls.stanza_create()
+        lone = decide.lone_stanza(facts)
+        call = calls.stanza_upgrade() if change else calls.stanza_create(lone)
         known, again = self._stanzas.get(key), self._stanzas.next(key)
         if known is not None and again is not None and facts.now < again:
             said = f"{known.said}; tried again at {conditions.timestamp(again)}" if known.said else ""
@@ -112,7 +113,8 @@ class Actor:
         self._stanzas.tried(key, facts.now, error)
         if error:
             return dataclasses.replace(facts, stanza_error=error)
-        reason, text = "StanzaCreated", f"created stanza {names.stanza(key[1])}"
+        where = f" in storage {facts.spec.storages[lone - 1]}" if lone else ""
+        reason, text = "StanzaCreated", f"created stanza {names.stanza(key[1])}{where}"
         if change:
             reason, text = "StanzaUpgraded", major_upgrade.event(change)
         await self._context.recorder.normal(facts.repository, reason, text)

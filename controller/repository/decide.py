@@ -121,14 +121,19 @@ def _half(facts: RepositoryFacts, half: Trouble) -> str:
 
 
 def wants_stanza(facts: RepositoryFacts) -> bool:
-    """Whether stanza-create is to be run now; never on what belongs to another cluster. It goes through the storages by
-    number and ends at the first that cannot be read: those before that one need not wait for it.
-    """
+    """Whether stanza-create is to be run now; never on what belongs to another cluster."""
     if not facts.host_ready or facts.info_error or facts.primary is None or foreign_cluster(facts) is not None:
         return False
-    away = [storage.number for storage in storages.unreadable(facts)]
-    before = range(1, min(away, default=1))
-    return stanza_missing(facts) and (not away or any(storages.lacks_stanza(facts, number) for number in before))
+    return stanza_missing(facts) and (not storages.unreadable(facts) or bool(lone_stanza(facts)))
+
+
+def lone_stanza(facts: RepositoryFacts) -> int:
+    """The number of a storage that can be read and has no stanza, while another one is away: stanza-create goes through
+    all of them, and ends at the first that cannot be read. 0 where there is none.
+    """
+    away = {storage.number for storage in storages.unreadable(facts)}
+    there = [number for number in range(1, len(facts.spec.storages) + 1) if number not in away]
+    return next((number for number in there if away and storages.lacks_stanza(facts, number)), 0)
 
 
 def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:

@@ -103,3 +103,17 @@ async def test_one_that_was_emptied_is_made_again_and_owes_one_full_backup_that_
         ("s3", "full"),
     ]
     assert any(event.get("reason") == "BackupsLost" for event in world.store.events)
+
+
+async def test_the_stanza_of_the_other_storage_is_made_while_the_volume_is_away(world: World):
+    """stanza-create goes through all storages, and ends at the first that cannot be read."""
+    await lose(world)
+    spare_pod(world)
+    world.trouble, world.stanzas = {1: "the volume is not mounted in this pod"}, {1}
+    world.now += timedelta(minutes=1)
+    await world.look()
+    assert world.stanzas == {1, 2}
+    assert {one["name"]: one["ready"] for one in world.status["storages"]}["s3"]
+    made = len(world.stanza_creates)
+    await world.look()
+    assert len(world.stanza_creates) == made
