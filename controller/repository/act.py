@@ -19,6 +19,7 @@ from pgwarden.contract import calls
 from pgwarden.contract.calls import NewestWal
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
+from pgwarden.pgbackrest.output import error_line
 
 log = structlog.get_logger()
 STANZA_CREATE_SECONDS = NEWEST_WAL_SECONDS = 60.0
@@ -107,7 +108,7 @@ class Actor:
             return facts
         try:
             made = await self._context.agents.host(key, host_ip, call, seconds=STANZA_CREATE_SECONDS)
-            error = "" if made.ok else _last_line(made.output or "")
+            error = "" if made.ok else _why(made.output or "")
         except AgentError as problem:
             error = str(problem)
         self._stanzas.tried(key, facts.now, error)
@@ -175,8 +176,7 @@ class Actor:
         return await gather.ask_host(self._context, dataclasses.replace(facts, segment_error=error))
 
 
-def _last_line(output: str) -> str:
-    """The line that says what is wrong, with its hints."""
+def _why(output: str) -> str:
+    """pgBackRest's error with its hints; where it tells of none, its last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    begin = next((n for n, line in enumerate(lines) if "ERROR" in line), max(len(lines) - 1, 0))
-    return " ".join(lines[begin:])[:1000]
+    return (error_line(output) or (lines[-1] if lines else ""))[:1000]

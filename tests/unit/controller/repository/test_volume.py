@@ -162,6 +162,7 @@ def test_a_stanza_that_stanza_create_would_refuse_is_set_aside(archive, backup, 
         assert told("StanzaCreated", given)[1] == "RepositoryHalfLost"
         assert not lost.wants_set_aside(dataclasses.replace(given, operation="Backup nightly"))
         assert not lost.wants_set_aside(dataclasses.replace(given, pods=()))
+        assert not lost.wants_set_aside(dataclasses.replace(given, volume=on(archive, backup, free=0)))
         other = given.repository | {"status": {"systemIdentifier": "7"}}
         assert not lost.wants_set_aside(dataclasses.replace(given, repository=other))
 
@@ -184,6 +185,15 @@ def test_a_volume_that_cannot_be_written_to_is_told_as_what_it_is(seen, reason):
     assert told("Ready", given)[1] == (reason or "Ready")
     assert told("Reachable", given)[0] == "True"
     assert bool(lost.hindrances(given, [])) is bool(reason)
+
+
+def test_no_stanza_is_made_on_a_full_volume_and_the_room_is_what_is_told():
+    """stanza-create would leave half a file, which keeps the next one from its work."""
+    missing = info({"code": 1, "message": "missing stanza path"})
+    full = facts(missing, "local", volume=on(NOTHING, NOTHING, free=0))
+    assert not decide.wants_stanza(full)
+    assert told("StanzaCreated", full)[1] == told("Ready", full)[1] == "RepositoryFull"
+    assert decide.wants_stanza(dataclasses.replace(full, volume=on(NOTHING, NOTHING)))
 
 
 def test_a_storage_without_a_volume_has_no_such_condition():
