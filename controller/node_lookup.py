@@ -36,6 +36,13 @@ async def lack(client: KubeClient, namespace: str, pods: Iterable[Object], claim
     return dataclasses.replace(lack, claim_uid=uid) if lack else None
 
 
+async def empty(client: KubeClient, namespace: str, claim: str) -> nodes.Lack:
+    """What is lacking to who has *claim*, on which there is nothing."""
+    found = await find_named(client, "persistentvolumeclaims", namespace, claim)
+    uid = found["metadata"]["uid"] if found else ""
+    return nodes.Lack("", bound=True, proof=f"claim {claim} is new, and empty", claim_uid=uid)
+
+
 async def on_silent_nodes(client: KubeClient, pods: Iterable[Object]) -> set[str]:
     """The names of those of *pods* whose node is not Ready, or gone. One GET for each node."""
     by_node: dict[str, set[str]] = {}

@@ -227,6 +227,8 @@ class ClusterController:
         for one in facts.instances:
             pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_INSTANCE, one.name)
             lack = None if one.ready else await node_lookup.lack(self._context.client, namespace, pods, one.name)
+            if lack is None and one.member.is_empty and not one.ready and facts.initialized and facts.primary is None:
+                lack = await node_lookup.empty(self._context.client, namespace, one.name)
             found.append(dataclasses.replace(one, lack=lack))
         metrics.without_node((namespace, facts.name), sum(one.lack is not None for one in found))
         return dataclasses.replace(facts, instances=tuple(found))

@@ -142,3 +142,26 @@ def test_the_local_storage_comes_back_empty_by_deleting_its_claim_and_is_filled(
     }
     hippo.wait_ready(240)
     space.until("pgrepo", "hippo", is_true("Archiving"), "archives into both", 180)
+
+
+def test_a_claim_deleted_under_the_last_instance_is_made_again_and_filled(
+    clusters: tuple[Cluster, Cluster], space: Kubectl
+):
+    """As people do to have a replica made anew: here there is nobody to make it from but the Repository."""
+    _, solo = clusters
+    solo.wait_ready(60)
+    before, rows = {one["metadata"]["name"] for one in space.list("pgr")}, solo.sql(FINGERPRINT)
+    last = solo.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    until(lambda: solo.sql(ARCHIVED) >= last, "it is archived", 120)
+    space.run("delete", "pvc", "solo-1", "--wait=false")
+    space.run("delete", "pod", solo.pod("solo-1"), "--wait=false")
+    made = until(
+        lambda: next((one for one in space.list("pgr") if one["metadata"]["name"] not in before), None),
+        "another Restore is made",
+        240,
+        lambda: str(solo.status()),
+    )
+    done = space.until("pgr", made["metadata"]["name"], phase("Completed", "Failed"), "ends", 600)
+    assert done["status"]["phase"] == "Completed", done["status"]["message"]
+    solo.wait_ready(240)
+    assert solo.sql(FINGERPRINT) == rows
