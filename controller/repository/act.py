@@ -52,6 +52,7 @@ class Actor:
         """Bring back what the repository holds of another server, where that is asked for; else make the stanza or
         upgrade it, see to it that a first segment is archived, and ask for the backups that are owed.
         """
+        await self._mender.let_go(key, facts)
         facts = await self._take_over(key, facts)
         if lost.wants_set_aside(facts):
             facts = await self._mender.set_aside(key, facts)

@@ -116,3 +116,24 @@ async def test_the_stanza_of_the_other_storage_is_made_while_the_volume_is_away(
     made = len(world.stanza_creates)
     await world.look()
     assert len(world.stanza_creates) == made
+
+
+async def test_a_job_that_is_over_does_not_hold_the_claim_that_is_deleted(world: World):
+    about = {"namespace": "ns", "labels": {names.LABEL_OWNER_REPOSITORY: "hippo"}}
+    ended = {"conditions": [{"type": "Complete", "status": "True"}]}
+    path = paths.of("jobs", "ns", "nightly-backup")
+    world.store.put(path, {"metadata": about | {"name": "nightly-backup"}, "status": ended})
+    job = world.store.objects[path]
+    world.caches.jobs._put(job)
+    claim = {"name": "repo", "persistentVolumeClaim": {"claimName": names.repo_claim("hippo")}}
+    held = {"metadata": about | {"name": "nightly-x", "ownerReferences": [{"uid": job["metadata"]["uid"]}]}}
+    world.caches.own_pods._put(held | {"spec": {"volumes": [claim]}, "status": {"phase": "Succeeded"}})
+    await world.look()
+    assert path in world.store.objects
+    put(
+        world,
+        CLAIM,
+        {"metadata": world.store.objects[CLAIM]["metadata"] | {"deletionTimestamp": "2026-11-28T12:00:00Z"}},
+    )
+    await world.look()
+    assert path not in world.store.objects

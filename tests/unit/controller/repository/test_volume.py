@@ -133,6 +133,34 @@ def test_a_lone_local_storage_says_what_keeps_its_host_away():
     assert told("Reachable", given) == ("False", "NodeLost", "storage local: node n1 no longer exists")
 
 
+def job(uid: str, owner: str, ended: str = "Complete") -> dict[str, Any]:
+    about = {"name": f"job-{uid}", "uid": uid, "ownerReferences": [{"uid": owner}]}
+    return {"metadata": about, "status": {"conditions": [{"type": ended, "status": "True"}] if ended else []}}
+
+
+def pod_of(uid: str, phase: str = "Succeeded", claim: str = "hippo-pgbackrest-repo") -> dict[str, Any]:
+    volumes = [{"name": "conf", "configMap": {}}, {"name": "repo", "persistentVolumeClaim": {"claimName": claim}}]
+    about = {"name": f"pod-{uid}", "ownerReferences": [{"uid": uid}]}
+    return {"metadata": about, "spec": {"volumes": volumes}, "status": {"phase": phase}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "of", "busy", "goes"),
+    [
+        (pod_of("j"), job("j", "b"), (), True),
+        (pod_of("j", "Failed"), job("j", "b", "Failed"), (), True),
+        (pod_of("j"), job("j", "b"), ("b",), False),
+        (pod_of("j", "Running"), job("j", "b", ""), (), False),
+        (pod_of("j", "Failed"), job("j", "b", ""), (), False),
+        (pod_of("j", claim="other"), job("j", "b"), (), False),
+        (pod_of("another"), job("j", "b"), (), False),
+    ],
+    ids=["complete", "failed", "its Backup is not over", "runs", "tries again", "another claim", "another's pod"],
+)
+def test_a_claim_that_is_deleted_is_held_by_no_job_that_is_over(pod, of, busy, goes):
+    assert volume.spent("hippo-pgbackrest-repo", [pod], [of], busy) == ([of] if goes else [])
+
+
 # --- what is on it --------------------------------------------------------------------------------------------------
 
 
