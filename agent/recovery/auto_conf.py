@@ -38,6 +38,14 @@ def without(text: str, unwanted: re.Pattern[str]) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if not unwanted.match(line))
 
 
+def at_least(text: str, name: str, number: int) -> str:
+    """*text* in which the setting *name* is no less than *number*."""
+    found = values(text).get(name, "")
+    if number <= (int(found) if found.isascii() and found.isdigit() else 0):
+        return text
+    return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{name} = '{number}'\n"
+
+
 def _value(raw: str) -> str:
     raw = raw.strip()
     if not raw.startswith("'"):

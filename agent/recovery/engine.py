@@ -39,6 +39,7 @@ KEPT_CHARACTERS = 256 * 1024
 TRIES = 5
 LONGEST_PAUSE = 60.0
 FINISH = "finish"
+PREPARED = "max_prepared_transactions"
 
 
 class Engine:
@@ -292,7 +293,8 @@ class Engine:
             seconds=self._seconds(),
             note=note,
         )
-        now = replace(now, result=result)
+        prepared = control.number("max_prepared_xacts setting") if self._has_prepared() else 0
+        now = replace(now, result=result, prepared=prepared)
         state.write(self._task.pg_data, now)
         return now
 
@@ -303,6 +305,10 @@ class Engine:
         wanted = self._task.target_time or auto_conf.values(now.auto_conf).get("recovery_target_time", "")
         return f"the target {wanted} lies after the end of the archived WAL; {reached}, and all of it is there"
 
+    def _has_prepared(self) -> bool:
+        """Whether prepared transactions came back, each in a file: the server that was shut down has written them."""
+        return any((self._task.pg_data / "pg_twophase").glob("*"))
+
     def _settle(self, now: State) -> JobResult:
         """Put postgresql.auto.conf back; the same once more where the agent was killed meanwhile."""
         if now.result is None:
@@ -310,7 +316,7 @@ class Engine:
         unwanted = auto_conf.TARGETS
         if self._task.config:
             unwanted = auto_conf.SOURCES_BUT_RESTORE if self._task.keep_restore_command else auto_conf.SOURCES
-        text = auto_conf.without(now.auto_conf, unwanted)
+        text = auto_conf.at_least(auto_conf.without(now.auto_conf, unwanted), PREPARED, now.prepared)
         state.replace(self._task.pg_data / state.AUTO_CONF, text.encode("utf-8", "surrogateescape"))
         return now.result
 

@@ -112,7 +112,7 @@ def title(facts: ClusterFacts, chosen: Origin | Hindrance) -> str:
     """What is copied, in a sentence."""
     source = facts.spec.data_source
     if source is None or chosen is Origin.OWN:
-        return f"Repository {facts.name}, its own,"
+        return f"its own Repository {facts.name}"
     return clone.title(source, facts.cluster["metadata"]["namespace"])
 
 

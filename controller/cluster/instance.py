@@ -129,8 +129,8 @@ def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Set
         ],
         "lifecycle": {"preStop": {"exec": {"command": [f"{names.CLUSTER_CONF}/stop.sh"]}}},
         # Patroni answers only when a Restore's recovery has ended, which takes as long as it takes: a day at most.
-        "startupProbe": probe("/liveness", periodSeconds=3, failureThreshold=28800),
-        "readinessProbe": probe("/readiness", periodSeconds=3, failureThreshold=3),
+        "startupProbe": probe("/liveness", periodSeconds=1, failureThreshold=86400),
+        "readinessProbe": probe("/readiness", periodSeconds=1, failureThreshold=9),
         "livenessProbe": probe("/liveness", periodSeconds=10, failureThreshold=6),
         "resources": spec.instances.resources or DEFAULT_RESOURCES,
         "securityContext": pod_parts.container_security(),

@@ -68,7 +68,7 @@ def _ours(order: Order, settings: Settings, name: str) -> Object:
         "name": name,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "resources": pod_parts.DEFAULT_RESOURCES,
+        "resources": pod_parts.resources(order.repo_spec),
         "securityContext": _security(order),
     }
 
@@ -100,7 +100,6 @@ def _agent(order: Order, settings: Settings) -> Object:
         "command": programs.RECOVER,
         "args": arguments(order),
         "env": pod_parts.environment(environment.of_postgres(order.repository, order.facts), order.repo_spec),
-        "resources": pod_parts.resources(order.repo_spec),
         "ports": [{"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"}],
         "volumeMounts": [
             {"name": names.VOLUME_SOURCE, "mountPath": names.SOURCE_DIR, "readOnly": True},

@@ -55,7 +55,7 @@ class Progress:
 def judge(seen: Seen, now: datetime) -> Progress:
     result = jobs.result(seen.pods)
     ended = jobs.finished(seen.job)
-    if ended == "Complete":
+    if ended == "Complete" or (result is not None and result.ok and result.timeline):
         label = result.set if result else ""
         return Progress(Stage.ENDED, "Recovered", "", result, label)
     if ended == "Failed" or _is_final(result):
@@ -65,12 +65,22 @@ def judge(seen: Seen, now: datetime) -> Progress:
         return Progress(Stage.COPYING, "JobStuck", f"Job {seen.job['metadata']['name']}: {stuck}")
     if seen.said is not None and seen.said.phase:
         return _going(seen.said, now)
+    if _has_no_pod(seen, now):
+        name = seen.job["metadata"]["name"]
+        why = f"Job {name} has no pod: a quota or a policy may refuse it; see kubectl describe job {name}"
+        return Progress(Stage.COPYING, "JobStuck", why)
     return _starting(seen, result)
 
 
 def _is_final(result: JobResult | None) -> bool:
     """Whether another attempt would end in the same way."""
     return result is not None and not result.ok and (bool(result.reason) or result.exit_code in HOPELESS)
+
+
+def _has_no_pod(seen: Seen, now: datetime) -> bool:
+    """What Kubernetes says when it refuses a Job's pods is in the Job's Events alone."""
+    since = moment(seen.job.get("status", {}).get("startTime"))
+    return not seen.pods and since is not None and now - since >= QUIET
 
 
 def _failed(job: Object, result: JobResult | None) -> Progress:

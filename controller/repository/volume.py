@@ -70,13 +70,15 @@ def lost(view: VolumeView, hosts: list[Object]) -> Trouble | None:
     return None
 
 
-def away(view: VolumeView, hosts: list[Object]) -> Trouble:
-    """Of a host that has not been ready for long."""
+def away(view: VolumeView, hosts: list[Object], refused: str = "") -> Trouble:
+    """Of a host that has not been ready for long. *refused*: why Kubernetes creates no pod of it, where it does not."""
     found = lost(view, hosts)
     if found is not None:
         return found
     name = view.claim["metadata"]["name"]
     own = [pod for pod in hosts if not is_spare(pod)]
+    if refused and not own:
+        return Trouble("HostNotReady", f"Kubernetes refuses the repository host's pod: {refused}")
     if get(view.claim, str, "status", "phase") == "Pending":
         return Trouble("ClaimPending", f"claim {name} is not bound to a volume; see kubectl describe pvc {name}")
     why = waiting_reason(own)

@@ -18,15 +18,13 @@ from controller.recovery.plan import Plan, Recovered, Volume
 from controller.recovery.progress import Progress, Stage
 from controller.restore import render, volume_swap
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
-from controller.restore.verdict import POLL, Ask, Create, StepVerdict, act, done, fail, wait
+from controller.restore.verdict import POLL, SOON, Ask, Create, StepVerdict, act, done, fail, wait
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 
 FINISH_SECONDS = 15
 _FINISHING = "the old PostgreSQL has stopped: its last WAL is replayed"
-#: Looks at a recovery that PostgreSQL, stopped, waits for.
-SOON = 0.5
 
 
 def restored(facts: RestoreFacts) -> StepVerdict:

@@ -65,3 +65,14 @@ def test_a_clone_keeps_nothing_that_ties_it_to_its_source(unwanted, restores):
     assert "primary_conninfo" not in left
     assert "max_connections" in left
     assert ("\nrestore_command" in left) is restores
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [("", True), ("a = '1'", True), ("n = '9'\nn = '2'\n", True), ("n = 5\n", False), ("n = '5'\n", False)],
+)
+def test_a_setting_is_raised_where_it_is_less(text, added):
+    raised = auto_conf.at_least(text, "n", 5)
+    assert (raised != text) is added
+    assert auto_conf.values(raised)["n"] == "5"
+    assert auto_conf.at_least(text, "n", 0) == text

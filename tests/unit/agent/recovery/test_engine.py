@@ -249,3 +249,23 @@ def test_an_image_without_postgresql_is_told(archived, recovering):
     code, result = one.result()
     assert (code, result["reason"]) == (1, "NoServer"), one.picture()
     assert "needs /bin/sh and PostgreSQL 15" in result["error"]
+
+
+def test_prepared_transactions_come_back_with_room_for_them_in_the_configuration(source, recovering):
+    """Without it the server would not start: the file is that of the backup, from before the parameter was raised."""
+    source.sql("CREATE TABLE IF NOT EXISTS p (id int)")
+    source.back_up()
+    source.sql("ALTER SYSTEM SET max_prepared_transactions = 5")
+    source.stop()
+    source.start()
+    source.sql("BEGIN", "INSERT INTO p VALUES (1)", "PREPARE TRANSACTION 'waits'")
+    source.archive()
+    try:
+        one = recovering()
+        one.start()
+        assert one.result()[0] == 0, one.picture()
+        served = one.serve()
+        served.sql("COMMIT PREPARED 'waits'")
+        assert served.sql("SELECT count(*) FROM p") == "1"
+    finally:
+        source.sql("ROLLBACK PREPARED 'waits'")

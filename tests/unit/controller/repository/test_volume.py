@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from controller import pods
 from controller.repository import decide, lost, report, volume
 from controller.repository.volume import VolumeView
 from pgwarden.api import names
@@ -90,6 +91,17 @@ def test_a_pod_that_cannot_be_scheduled_is_named_once_it_has_been_waited_for():
     assert volume.away(VolumeView(unbound), [pending]).reason == "ClaimPending"
 
 
+def test_a_pod_that_kubernetes_refuses_is_not_put_down_to_the_claim_that_waits_for_it():
+    unbound = claim("Pending")
+    unbound["spec"] = {}
+    told_ = pods.refused({"status": {"conditions": [FAILURE]}})
+    found = volume.away(VolumeView(unbound), [], told_)
+    assert found.reason == "HostNotReady"
+    assert found.sentence == f"Kubernetes refuses the repository host's pod: {FAILURE['message']}"
+    assert volume.away(VolumeView(unbound), [host(5)], told_).reason == "ClaimPending"
+
+
+FAILURE = {"type": "ReplicaFailure", "status": "True", "message": "failed quota: q: must specify limits.cpu"}
 TROUBLE = Trouble("VolumeLost", "it is lost")
 
 

@@ -50,13 +50,14 @@ def job(status):
     ("status", "pods", "verdict", "words"),
     [
         ({}, [], ("wait", "Running"), "Job back-restore-1 is starting"),
+        ({"startTime": "2026-11-22T00:00:00Z"}, [], ("wait", "JobStuck"), "has no pod: a quota or a policy may refuse it"),
         ({"failed": 1}, [ended_pod(KILLED)], ("wait", "Retrying"), "attempt 2 of 4; the last one failed: ended by SIGTERM"),
         ({"failed": 1}, [ended_pod(BAD_SET)], ("fail", "RestoreFailed"), "ERROR: [075]: no set"),
         ({"failed": 1}, [ended_pod(HOLE)], ("fail", "MissingSegment"), "segment 6 is missing"),
         (LATE, [], ("fail", "RestoreFailed"), "DeadlineExceeded: late"),
         (COMPLETE, [ended_pod(DONE)], ("done", "Restored"), "set 20261123-110000F is on volume pv-new"),
     ],
-    ids=["starting", "killed once", "no such set", "a hole in the WAL", "too late", "complete"],
+    ids=["starting", "no pod", "killed once", "no such set", "a hole in the WAL", "too late", "complete"],
 )  # fmt: skip
 def test_restored(planned, status, pods, verdict, words):
     found = steps_recover.restored(replace(planned, job=job(status), job_pods=tuple(pods)))

@@ -51,7 +51,7 @@ def test_stopped_waits_for_pods_and_job(planned):
     held["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: planned.plan.dump()}
     over = msgspec.structs.replace(planned.plan, recovered=Recovered(timeline=2))
     there = replace(planned, plan=over, workloads=(held,))
-    assert said(steps_switch.stopped(there)) == ("wait", "Stopping")
+    assert said(steps_switch.stopped(_swapped_ahead(there))) == ("wait", "Stopping")
     gone = replace(there, pods=())
     assert said(steps_switch.stopped(gone)) == ("done", "Stopped")
     job = {"metadata": {"name": "back-restore-1", "uid": "j-1"}}
@@ -61,6 +61,30 @@ def test_stopped_waits_for_pods_and_job(planned):
         "spec": {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]},
     }
     assert said(steps_switch.stopped(replace(gone, pods=(user,)))) == ("wait", "ClaimInUse")
+
+
+def _swapped_ahead(facts):
+    """Only what Kubernetes keeps until the pods have ended is left."""
+    going = merged(facts.claims["data-pg-0"], {"metadata": {"deletionTimestamp": "2026-11-23T12:00:05Z"}})
+    spec = {"persistentVolumeReclaimPolicy": "Retain", "claimRef": {"namespace": "ns", "name": "data-pg-0"}}
+    volumes = facts.volumes | {"pv-new": merged(facts.volumes["pv-new"], {"spec": spec})}
+    volumes["pv-old"] = merged(volumes["pv-old"], {"spec": {"persistentVolumeReclaimPolicy": "Retain"}})
+    return replace(facts, claims={"data-pg-0": going}, volumes=volumes)
+
+
+def test_while_the_pods_end_the_swap_begins_where_the_recovery_is_over(planned):
+    held = copy.deepcopy(planned.workloads[0])
+    held["spec"]["replicas"] = 0
+    held["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: planned.plan.dump()}
+    facts = replace(planned, workloads=(held,))
+    assert said(steps_switch.stopped(facts)) == ("wait", "Stopping")  # the recovery follows, in its claim
+    over = msgspec.structs.replace(planned.plan, recovered=Recovered(timeline=2))
+    first = steps_switch.stopped(replace(facts, plan=over))
+    assert (first.action.plural, first.action.name) == ("persistentvolumes", "pv-new")
+    ready = replace(_swapped_ahead(facts), plan=over, claims=facts.claims)
+    assert steps_switch.stopped(ready).action.name == "back-restored"
+    without = replace(ready, claims={"data-pg-0": facts.claims["data-pg-0"]})
+    assert steps_switch.stopped(without).action.name == "data-pg-0"
 
 
 def test_what_another_restore_left_is_only_undone_when_that_one_is_gone(planned):
