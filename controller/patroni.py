@@ -174,6 +174,11 @@ class Member:
     replication: str = ""
 
     @property
+    def is_empty(self) -> bool:
+        """Whether its data directory is: Patroni waits there for somebody to copy from."""
+        return self.role == "uninitialized"
+
+    @property
     def follows(self) -> bool:
         """Whether it is a replica that takes the primary's WAL, from wherever."""
         return self.role == "replica" and self.state in {"running", "streaming", "in archive recovery"}

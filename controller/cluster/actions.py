@@ -56,6 +56,14 @@ class EndClone:
 
 
 @dataclass(frozen=True)
+class Recover:
+    """Create this Restore in place: all that there was of the data is lost but for the Repository."""
+
+    name: str
+    uid: str  # of the claim that is lost
+
+
+@dataclass(frozen=True)
 class Rename:
     """Patroni's note of who has every acknowledged commit, by the names that their pods have now."""
 
@@ -63,7 +71,7 @@ class Rename:
     standbys: tuple[str, ...]
 
 
-Action = Make | Remove | Switch | Configure | BackUp | Rename | Clone | KeepClone | EndClone
+Action = Make | Remove | Switch | Configure | BackUp | Recover | Rename | Clone | KeepClone | EndClone
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class ClusterFacts:
     store: Store = field(default_factory=Store)
     repository: Object | None = None
     backups: Sequence[Object] = ()  # Backup objects of the Repository
+    restores: Sequence[Object] = ()  # Restore objects of the Repository
     restoring: bool = False  # a Restore in place is at work: nothing else is done meanwhile, and nobody takes over
     left: str = ""  # what of an earlier cluster of the name has to go before the first instance is made
     source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from controller import admission, node_lookup, owned, patroni
-from controller.cluster import beginning, clone, collations, instance, render, report
+from controller.cluster import beginning, clone, collations, instance, lost_volume, render, report
 from controller.cluster.actions import (
     Action,
     BackUp,
@@ -19,6 +19,7 @@ from controller.cluster.actions import (
     EndClone,
     KeepClone,
     Make,
+    Recover,
     Remove,
     Rename,
     Switch,
@@ -226,6 +227,8 @@ class ClusterController:
         for one in facts.instances:
             pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_INSTANCE, one.name)
             lack = None if one.ready else await node_lookup.lack(self._context.client, namespace, pods, one.name)
+            if lack is None and one.member.is_empty and not one.ready and facts.initialized and facts.primary is None:
+                lack = await node_lookup.empty(self._context.client, namespace, one.name)
             found.append(dataclasses.replace(one, lack=lack))
         metrics.without_node((namespace, facts.name), sum(one.lack is not None for one in found))
         return dataclasses.replace(facts, instances=tuple(found))
@@ -253,6 +256,12 @@ class ClusterController:
                 await self._switch(facts, leader, candidate)
             case Rename(leader, standbys):
                 await self._rename(facts, leader, standbys)
+            case Recover():
+                asked = lost_volume.restore(facts.cluster, action, autofail=facts.spec.autofail)
+                try:
+                    await client.create(paths.of("restores", namespace), asked)
+                except errors.Conflict:
+                    log.info("the Restore already exists", name=action.name)
             case BackUp(name, expendable):
                 try:
                     await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))
@@ -348,8 +357,8 @@ class ClusterController:
             ended = one["reason"] in clone.FINAL and (old is None or old["reason"] != one["reason"])
             if one["type"] == admission.REJECTED and (old is None or old["reason"] != one["reason"]):
                 await self._context.recorder.warning(facts.cluster, admission.REJECTED, one["message"])
-            if one["reason"] == report.NODE and (old is None or old["reason"] != report.NODE):
-                await self._context.recorder.warning(facts.cluster, report.NODE, one["message"])
+            if one["reason"] in report.LACKS and (old is None or old["reason"] != one["reason"]):
+                await self._context.recorder.warning(facts.cluster, one["reason"], one["message"])
             if turned or ended:
                 tell = self._context.recorder.normal if one["status"] == "True" else self._context.recorder.warning
                 await tell(facts.cluster, one["reason"], one["message"])

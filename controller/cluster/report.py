@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller import admission, nodes, pods
-from controller.cluster import beginning, clone, collations, decide
+from controller.cluster import beginning, clone, collations, decide, lost_volume
 from controller.cluster.actions import Clone, ClusterDecision
 from controller.cluster.beginning import Origin
 from controller.cluster.facts import ClusterFacts, Instance
@@ -14,6 +14,8 @@ from pgwarden.api.objects import Object
 
 #: Why a cluster is not complete: an instance's node is silent, or gone.
 NODE = "NodeNotReady"
+#: Told by a warning whenever a condition gets one of them.
+LACKS = frozenset({NODE, lost_volume.REASON})
 
 
 def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
@@ -103,6 +105,8 @@ def _ready(facts: ClusterFacts) -> Judgement:
         return False, refused.reason, refused.message
     if not facts.initialized:
         return False, "Creating", f"the first instance is being created{_stuck(facts)}"
+    if lost_volume.is_all_lost(facts) and not facts.restoring:
+        return False, lost_volume.REASON, lost_volume.message(facts)
     return False, "NoPrimary", _why_no_primary(facts)
 
 
@@ -163,7 +167,7 @@ def _complete(facts: ClusterFacts, decision: ClusterDecision) -> Judgement:
     ready = sum(one.ready for one in facts.instances)
     silent = _of_nodes(facts)
     if silent:
-        return False, NODE, silent
+        return False, lost_volume.REASON if lost_volume.lost(facts) else NODE, silent
     if decision.message:
         return False, "Working", decision.message
     if ready < wanted:

@@ -222,6 +222,11 @@ def takeover(repository: str, born: int) -> str:
     return f"{short(repository, 34)}-recovery-{born:08x}"
 
 
+def lost_volume_restore(cluster: str, claim_uid: str) -> str:
+    """The Restore by which a PostgresCluster brings back what it has lost with that claim, its last."""
+    return f"{short(cluster, 40)}-lost-{claim_uid[:8] or 'claim'}"
+
+
 def restored_claim(restore: str) -> str:
     """The claim a restore Job writes into, before it takes the old claim's name."""
     return f"{short(restore, 50)}-restored"

@@ -11,7 +11,8 @@ import pytest
 
 from agent.calls import Repository
 from agent.children import Children
-from agent.pgbackrest import Runner, error_line
+from agent.pgbackrest import Runner
+from pgwarden.pgbackrest.output import error_line
 
 FAILED = """\
 2026-11-23 17:50:51.026 P00   WARN: unable to check pg1: [DbConnectError] raised from remote-0 tls protocol
