@@ -222,7 +222,7 @@ class ClusterController:
             case Make(number, restarted):
                 return await self._make(facts, number, restarted)
             case Remove(one):
-                await self._remove(facts, one.name, one)
+                await self._remove(facts, one)
             case Configure(config):
                 name = names.patroni_object(facts.name, patroni.CONFIG)
                 await client.merge(self._path("configmaps", facts, name), patroni.config_patch(config))
@@ -237,8 +237,10 @@ class ClusterController:
                 return await self._make(facts, 1, "")
             case EndClone(remove, left):
                 await self._filler.end(facts)  # first: else another pod of its Job could begin on the claim
-                if remove:
-                    await self._remove(facts, names.instance(facts.name, 1), left)
+                if left is not None:
+                    await self._remove(facts, left)
+                elif remove:
+                    await self._remove_claim(facts, names.instance(facts.name, 1))
             case Switch(leader, candidate):
                 await self._switch(facts, leader, candidate)
             case Rename(leader, standbys):
@@ -297,16 +299,19 @@ class ClusterController:
             await self._context.recorder.warning(facts.cluster, "NotOurs", why)
         return why
 
-    async def _remove(self, facts: ClusterFacts, name: str, one: Instance | None) -> None:
+    async def _remove(self, facts: ClusterFacts, one: Instance) -> None:
         """The claim first, which Kubernetes keeps until its pod has gone: ended in between, this is begun again."""
+        await self._remove_claim(facts, one.name)
+        path = self._path("deployments", facts, one.name)
+        await self._context.client.delete(path, uid=one.deployment["metadata"]["uid"])
+
+    async def _remove_claim(self, facts: ClusterFacts, name: str) -> None:
         client, path = self._context.client, self._path("persistentvolumeclaims", facts, name)
         claim = await client.find(path)
         if claim is not None and owned.is_instances_claim(claim, facts.cluster):
             await client.delete(path, uid=claim["metadata"]["uid"])
         elif claim is not None:
             await self._stranger(facts, claim)
-        if one is not None:
-            await client.delete(self._path("deployments", facts, name), uid=one.deployment["metadata"]["uid"])
 
     async def _switch(self, facts: ClusterFacts, leader: str, candidate: str) -> None:
         asked = patroni.switchover(facts.name, leader, candidate)
