@@ -62,7 +62,7 @@ def test_a_copy_has_nothing_left_of_what_tied_its_source_and_waits_for_the_confi
     one = recovering("--copy", target={"primary_conninfo": "host=elsewhere", "work_mem": "8MB"})
     (one.root / "pgbackrest.conf").unlink()
     one.start()
-    wait(lambda: one.agent.poll() is None and (one.run_dir / "orders").exists() or None, "it waits")
+    wait(lambda: (one.agent.poll() is None and (one.run_dir / "orders").exists()) or None, "it waits")
     assert not one.data.exists()
     (one.root / "pgbackrest.conf").touch()
     assert one.result()[0] == 0, one.picture()
