@@ -12,6 +12,7 @@ import msgspec
 
 from controller.recovery import set_version, target
 from controller.recovery.hindrance import Hindrance, never, not_yet
+from controller.recovery.needs import LIBRARY_MISSING, LOCALE_MISSING
 from controller.recovery.progress import FAILED_WITHOUT_REASON, Progress
 from controller.runtime import conditions
 from pgwarden.api.kinds import DataSource, RepositorySpec
@@ -100,6 +101,20 @@ def may_end_better(found: Progress) -> bool:
     if found.reason != FAILED_WITHOUT_REASON:
         return False
     return found.result is None or found.result.exit_code in WAITED_FOR
+
+
+def failure(found: Progress, *, own: str = "") -> str:
+    """Why a recovery has failed for good, and the way out. *own* is the cluster's name where it was of its own
+    Repository.
+    """
+    words = f"{found.reason}: {found.message}"
+    if found.reason in {LOCALE_MISSING, LIBRARY_MISSING}:
+        words += ". Name an image in spec.image that has it; a library can also be left out (spec.parameters)"
+    if own:
+        again = f"spec.dataSource: repository {own}, with an earlier target or another set"
+        return f"{words}; the Repository is unchanged. Another PostgresCluster can begin with it ({again})"
+    words = words.replace("(spec.target)", "(spec.dataSource.target)").replace("(spec.set)", "(spec.dataSource.set)")
+    return f"{words}; the source is unchanged; delete this PostgresCluster and create another one"
 
 
 def result(found: Progress) -> str:

@@ -132,8 +132,8 @@ def _data_source(facts: ClusterFacts, decision: ClusterDecision) -> Judgement | 
     failed = _failed_filling(facts)
     if failed is not None:
         reason = clone.RECOVERY_FAILED if own else clone.FAILED
-        way_out = "the source is unchanged; delete this PostgresCluster and create another one"
-        return False, reason, f"{beginning.doing(chosen)} {which}: {failed.reason}: {failed.message}; {way_out}"
+        why = clone.failure(failed, own=facts.name if own else "")
+        return False, reason, f"{beginning.doing(chosen)} {which}: {why}"
     begun = facts.instances or facts.filling or beginning.is_filled(facts) or isinstance(decision.action, Clone)
     problem = None if begun else beginning.hindrance(facts, chosen)
     return False, problem.reason if problem else at_work, decision.message

@@ -16,6 +16,8 @@ SHARED = "shared_preload_libraries"
 PRELOADING = (SHARED, "session_preload_libraries", "local_preload_libraries")
 #: Locales that every system has.
 EVERYWHERE = frozenset({"", "C", "POSIX"})
+#: Reasons that needs.sh gives.
+LOCALE_MISSING, LIBRARY_MISSING = "LocaleMissing", "LibraryMissing"
 _SHOWN = 3  # databases of a locale
 
 

@@ -197,6 +197,7 @@ def test_how_it_goes_and_ends_is_told():
     broken = dataclasses.replace(begun(), filling=filling("Failed", ok=False, exit_code=124, error="no route"))
     failed = condition(broken, "DataSource")
     assert (failed["reason"], "no route" in failed["message"]) == ("RecoveryFailed", True)
+    assert "Another PostgresCluster can begin with it (spec.dataSource: repository hippo" in failed["message"]
     recovering = {"conditions": [{"type": "DataSource", "status": "False", "reason": "Recovering", "message": ""}]}
     done = facts(member(1, "primary"), status=recovering, spec=spec(replicas=1))
     assert condition(done, "DataSource")["reason"] == "Recovered"

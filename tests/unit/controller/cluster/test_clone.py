@@ -107,7 +107,11 @@ def at_work(seen, *instances, **given):
 
 
 AWAY_FOR_HOURS = {"ok": False, "exit_code": 49, "error": "ERROR: [049]: timeout connecting to 'rhino-pgbackrest'"}
-HOLE = {"ok": False, "reason": "MissingSegment", "error": "000000010000000000000004 is missing in the archive"}
+HOLE = {
+    "ok": False,
+    "reason": "MissingSegment",
+    "error": "000000010000000000000004 is missing in the archive; restore to a moment before it (spec.target)",
+}
 LACKS = {"ok": False, "reason": "LibraryMissing", "error": "nothing was copied, because the image lacks x"}
 REPLAYING = Recovery(
     phase="Replaying", set="F", segment="000000010000000000000004", remaining=3, rate=1.0, log=("redo",)
@@ -143,6 +147,14 @@ def test_how_it_goes_is_told_in_the_engines_words(case):
     assert words in told(found)["message"]
     assert report.status(found, decide(found))["phase"] == ("Failed" if reason == "CloneFailed" else "Creating")
     assert type(decide(found).action) is (action or type(None))
+
+
+def test_a_failure_names_the_way_out_by_the_fields_of_this_kind():
+    assert (
+        "a moment before it (spec.dataSource.target); the source is unchanged"
+        in told(at_work(filling(**HOLE)))["message"]
+    )
+    assert "Name an image in spec.image that has it" in told(at_work(filling(**LACKS)))["message"]
 
 
 def test_the_status_shows_how_the_recovery_stands_and_why_it_failed():
