@@ -5,6 +5,7 @@ The condition `DataSource` remembers it: Cloned, Recovered and their failures ar
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +31,10 @@ DONE, FAILURES = frozenset({CLONED, RECOVERED}), frozenset({FAILED, RECOVERY_FAI
 FINAL = DONE | FAILURES
 #: pgBackRest's HostConnectError, and that it was ended by a signal.
 WAITED_FOR = frozenset({49, 63})
+
+
+#: A Restore's, in the engine's words.
+_RESTORES_FIELD = re.compile(r"\bspec\.(?=(target|targetTimeline|set|storage)\b)")
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ def failure(found: Progress, *, own: str = "") -> str:
     if own:
         again = f"spec.dataSource: repository {own}, with an earlier target or another set"
         return f"{words}; the Repository is unchanged. Another PostgresCluster can begin with it ({again})"
-    words = words.replace("(spec.target)", "(spec.dataSource.target)").replace("(spec.set)", "(spec.dataSource.set)")
+    words = _RESTORES_FIELD.sub("spec.dataSource.", words)
     return f"{words}; the source is unchanged; delete this PostgresCluster and create another one"
 
 
