@@ -62,5 +62,9 @@ def _printable(found: JobResult) -> JobResult:
         error=outside.printable(found.error),
         label=outside.printable(found.label),
         set=outside.printable(found.set),
+        reason=outside.printable(found.reason),
+        reached=outside.printable(found.reached),
+        segment=outside.printable(found.segment),
+        note=outside.printable(found.note),
         expired=tuple(map(outside.printable, found.expired)),
     )
