@@ -120,7 +120,7 @@ def local(cluster: str, spec: PostgresClusterSpec) -> str:
         "restapi": {"listen": f"0.0.0.0:{names.PORT_PATRONI}"},
         "postgresql": {
             "listen": f"*:{names.PORT_POSTGRES}",
-            "bin_dir": f"/usr/lib/postgresql/{spec.postgres_version}/bin",
+            "bin_dir": names.cluster_bin(spec.postgres_version),
             "use_unix_socket": True,
             "pgpass": "/tmp/pgpass",  # noqa: S108  an emptyDir of the pod's own
             "authentication": {
@@ -141,7 +141,7 @@ def local(cluster: str, spec: PostgresClusterSpec) -> str:
 
 
 def bootstrap(cluster: str, spec: PostgresClusterSpec, *, copy: bool = False) -> str:
-    """bootstrap.yml: read once, by the instance that is the first of all. *copy*: begin.sh has filled its folder."""
+    """bootstrap.yml: read once, by the instance that is the first of all. *copy*: a recovery has filled its volume."""
     made: Object = {
         "dcs": dynamic(cluster, spec, paused=False),
         "post_bootstrap": f"{names.CLUSTER_CONF}/after-bootstrap.sh",
@@ -150,7 +150,7 @@ def bootstrap(cluster: str, spec: PostgresClusterSpec, *, copy: bool = False) ->
         auth = [{"auth-host": "scram-sha-256"}, {"auth-local": "peer"}]
         made["initdb"] = [{"encoding": "UTF8"}, *auth, "data-checksums"]
     else:
-        # begin.sh has restored and recovered it by then: only its folder is put in place, which is done at once.
+        # A recovery has filled the volume: only its folder is put in place, which is done at once.
         made["method"] = "clone"
         made["clone"] = {"command": f"{names.CLUSTER_CONF}/take-clone.sh", "no_params": True}
     return _text({"bootstrap": made})

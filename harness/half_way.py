@@ -16,11 +16,11 @@ from harness.waiting import until
 FILES = 200
 
 
-def kill_half_way(scene: Scene, instance: str, folder: str) -> Object:
-    """Stop pgBackRest in *instance* once it has written some of *folder*, and end the pod. Says which pod that was."""
-    pod, process = until(lambda: _restoring(scene, instance), f"{instance} restores", 120, pause=0.02)
+def kill_half_way(scene: Scene, selector: str, folder: str) -> Object:
+    """Stop pgBackRest in the pod of *selector* once it has written some of *folder*, and end the pod, which is told."""
+    pod, process = until(lambda: _restoring(scene, selector), f"{selector} restores", 120, pause=0.02)
     data = Path(f"/proc/{process}/root{folder}")
-    written = until(lambda: _half_written(data), f"{FILES} files of {instance} are written", 60, pause=0.002)
+    written = until(lambda: _half_written(data), f"{FILES} files of {selector} are written", 60, pause=0.002)
     for one in _pgbackrest(pod):
         with suppress(ProcessLookupError):
             os.kill(one, signal.SIGSTOP)
@@ -30,8 +30,8 @@ def kill_half_way(scene: Scene, instance: str, folder: str) -> Object:
     return pod
 
 
-def _restoring(scene: Scene, instance: str) -> tuple[Object, int] | None:
-    pods = scene.direct.items(scene.core("pods"), f"pgwarden.io/instance={instance}")
+def _restoring(scene: Scene, selector: str) -> tuple[Object, int] | None:
+    pods = scene.direct.items(scene.core("pods"), selector)
     return next(((pod, process) for pod in pods for process in _pgbackrest(pod)), None)
 
 

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -20,7 +21,7 @@ from agent.recovery import auto_conf, door, failures, settings, state
 from agent.recovery.archive import Archive, ArchiveError, Place
 from agent.recovery.container import Container
 from agent.recovery.failures import Failed, Verdict
-from agent.recovery.orders import RESULT, Orders
+from agent.recovery.orders import RESULT, TICK_SECONDS, Orders
 from agent.recovery.progress import Progress
 from agent.recovery.replay import RETRY_SECONDS, Ended, Replay, Timelines, Wanted
 from agent.recovery.settings import Control
@@ -149,12 +150,11 @@ class Engine:
             return self._settle(now)
 
     async def _configured(self) -> None:
-        if self._task.config:
-            return
+        given = Path(self._task.config) if self._task.config else None
         try:
-            await asyncio.wait_for(self._configuration.ready.wait(), SOURCE_SECONDS)
+            await asyncio.wait_for(_there(given) if given else self._configuration.ready.wait(), SOURCE_SECONDS)
         except TimeoutError:
-            missing = ", ".join(self._configuration.missing) or "its folder"
+            missing = str(given) if given else ", ".join(self._configuration.missing) or "its folder"
             raise Failed(
                 Verdict("", f"no configuration within {SOURCE_SECONDS:g} s: {missing} missing", False)
             ) from None
@@ -322,12 +322,15 @@ class Engine:
         """Put postgresql.auto.conf back; the same once more where the agent was killed meanwhile."""
         if now.result is None:
             raise AssertionError("a recovery without a result is not over")
-        unwanted = auto_conf.TARGETS
-        if self._task.config:
-            unwanted = auto_conf.SOURCES_BUT_RESTORE if self._task.keep_restore_command else auto_conf.SOURCES
-        text = auto_conf.at_least(auto_conf.without(now.auto_conf, unwanted), PREPARED, now.prepared)
+        kept = auto_conf.without(now.auto_conf, auto_conf.SOURCES if self._task.copy else auto_conf.TARGETS)
+        text = auto_conf.at_least(kept, PREPARED, now.prepared)
         state.replace(self._task.pg_data / state.AUTO_CONF, text.encode("utf-8", "surrogateescape"))
         return now.result
+
+
+async def _there(file: Path) -> None:
+    while not file.exists():  # noqa: ASYNC110, ASYNC240  the kubelet writes it
+        await asyncio.sleep(TICK_SECONDS)
 
 
 def _chosen(args: tuple[str, ...]) -> int | None:

@@ -11,6 +11,7 @@ from controller.cluster import clone
 from controller.nodes import Lack
 from controller.patroni import Member, Store
 from controller.pods import is_ready
+from controller.recovery.progress import Seen
 from controller.runtime import conditions
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PostgresClusterSpec
@@ -82,7 +83,8 @@ class ClusterFacts:
     left: str = ""  # what of an earlier cluster of the name has to go before the first instance is made
     source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet
     own: clone.Source | None = None  # its own Repository, as it was just read, while nothing has been made yet
-    claim: Object | None = None  # of its first instance, until there is a primary
+    claim: Object | None = None  # of its first instance, until that is known to have begun
+    filling: Seen | None = None  # the recovery that fills that claim, until there is a primary
     refused: str = ""  # what a rule has against it since it was taken up
     fault: str = ""  # what has to be put right by hand before anything can be done
 

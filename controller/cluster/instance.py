@@ -100,17 +100,8 @@ def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings)
             {"name": "cluster", "configMap": {"name": names.cluster_patroni(cluster), "defaultMode": 0o555}},
             {"name": "tmp", "emptyDir": {}},
             {"name": "shm", "emptyDir": {"medium": "Memory"}},
-            *_source_volumes(cluster, spec),
         ],
     }
-
-
-def _source_volumes(cluster: str, spec: PostgresClusterSpec) -> list[Object]:
-    """What a clone is restored by. It stays in the template, so that the end of cloning restarts nothing; the Secret is
-    empty then. Owned by root and readable for the group, as pgBackRest asks of a key.
-    """
-    secret: Object = {"secretName": names.clone_secret(cluster), "optional": True, "defaultMode": 0o440}
-    return [{"name": "source", "secret": secret}] if spec.data_source is not None else []
 
 
 def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings) -> Object:
@@ -139,7 +130,6 @@ def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Set
             {"name": "cluster", "mountPath": names.CLUSTER_CONF, "readOnly": True},
             {"name": "tmp", "mountPath": _TMP},
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  PostgreSQL's shared memory
-            *([{"name": "source", "mountPath": names.CLONE_SOURCE, "readOnly": True}] if spec.data_source else []),
         ],
     }
 
@@ -165,7 +155,7 @@ def _environment(cluster: str, name: str, spec: PostgresClusterSpec) -> list[Obj
         {"name": "PATRONI_RESTAPI_USERNAME", "value": "patroni"},
         secret("PATRONI_RESTAPI_PASSWORD", KEY_PATRONI),
         secret("PGWARDEN_APP_PASSWORD", KEY_APPLICATION),
-        {"name": "PGWARDEN_BIN", "value": f"/usr/lib/postgresql/{spec.postgres_version}/bin"},
+        {"name": "PGWARDEN_BIN", "value": names.cluster_bin(spec.postgres_version)},
         {"name": "PGWARDEN_INSTANCE", "value": name},
         {"name": "PGHOST", "value": patroni.SOCKET},
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-from controller.cluster import clone_script
 from controller.patroni import APPLICATION, role
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
@@ -60,7 +59,7 @@ if ! flock -n 9; then
   [ $code -lt 128 ] || exit 1  # that wait was ended
   [ $code = 0 ] || echo "the volume cannot be locked; going on without" >&2
 fi
-{clone}if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
+if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
   {wait}
   rm -f "$data/postmaster.pid"
   "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 86400 start || exit 1
@@ -87,19 +86,27 @@ fi
 exec patroni {conf}
 """
 
-#: Only the first instance of a clone, and only until it has been made.
-_BEGIN_CLONE = """\
-if [ "$(cat {conf}/clone)" = "$PGWARDEN_INSTANCE" ] && [ ! -s "$data/PG_VERSION" ]; then
-  {conf}/clone.sh || exit 1
-fi
-"""
-
 _STOP = """\
 #!/bin/sh
-{clone}if [ "$(cat {conf}/autofail)" = off ]; then
+if [ "$(cat {conf}/autofail)" = off ]; then
   "$PGWARDEN_BIN/pg_ctl" -D "$PATRONI_POSTGRESQL_DATA_DIR" -m fast -w -t 100 stop
 fi
 exit 0
+"""
+
+#: What Patroni calls when it may initialise a cluster that begins with data: a recovery has filled the folder beside.
+#: The source may have its configuration outside of the data directory: then these are defaults, and Patroni's. What
+#: Patroni has given up, after a bootstrap that broke off, is taken once more. Patroni keeps its own variables
+#: (PATRONI_…) from what it calls.
+_TAKE = """\
+#!/bin/sh
+set -e
+[ -s {clone}/PG_VERSION ] || mv -T {data}.failed {clone}
+for file in postgresql.conf pg_ident.conf; do
+  [ -e {clone}/$file ] || install -m 600 /dev/null {clone}/$file
+done
+rmdir {data} 2> /dev/null || true
+mv -T {clone} {data}
 """
 
 #: Patroni makes the roles that it needs; this one is for whoever uses the database. A clone may have it already.
@@ -114,25 +121,18 @@ SQL
 """
 
 
-def _origin(cluster: str, spec: PostgresClusterSpec, *, own: bool) -> clone_script.Origin | None:
-    if own:
-        return clone_script.of_own(cluster, role(spec))
-    return clone_script.of_source(spec.data_source) if spec.data_source else None
-
-
 def files(cluster: str, spec: PostgresClusterSpec, *, own: bool = False) -> dict[str, str]:
     """Name → text, for the ConfigMap. *own*: it begins with what its own Repository holds."""
     wait = _CONFIGURED.format(file=names.CONF_FILE)
     options = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
     restore = commands.command_line([f"--stanza={names.stanza(cluster)}", *options, "restore"])
     variables = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in identity.environment(role(spec)).items())
-    origin = _origin(cluster, spec, own=own)
-    clone = clone_script.files(origin, _CONFIGURED.format(file=origin.configured)) if origin else {}
-    begin = _BEGIN_CLONE.format(conf=names.CLUSTER_CONF) if clone else ""
-    return clone | {
+    begins_with_data = own or spec.data_source is not None
+    take = {"take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA, data=names.CLUSTER_PGDATA)}
+    return (take if begins_with_data else {}) | {
         "start.sh": _START.format(conf=names.CLUSTER_CONF),
-        "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, clone=begin, volume=names.CLUSTER_DATA),
+        "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, volume=names.CLUSTER_DATA),
         "replica.sh": _REPLICA.format(wait=wait, command=" ".join(restore), variables=variables),
-        "stop.sh": _STOP.format(conf=names.CLUSTER_CONF, clone=clone_script.stop_lines() if clone else ""),
+        "stop.sh": _STOP.format(conf=names.CLUSTER_CONF),
         "after-bootstrap.sh": _AFTER_BOOTSTRAP.format(user=APPLICATION),
     }

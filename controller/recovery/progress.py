@@ -23,6 +23,8 @@ from pgwarden.contract.recovery import Recovery
 
 #: A recovery that has not advanced for so long says so.
 QUIET = timedelta(seconds=60)
+#: Of a Job that has failed without one.
+FAILED_WITHOUT_REASON = "RestoreFailed"
 _LINES, _CHARACTERS = 10, 300  # of its log that a status shows
 
 
@@ -85,7 +87,7 @@ def _has_no_pod(seen: Seen, now: datetime) -> bool:
 
 
 def _failed(job: Object, result: JobResult | None) -> Progress:
-    reason = result.reason if result and result.reason else "RestoreFailed"
+    reason = result.reason if result and result.reason else FAILED_WITHOUT_REASON
     why = jobs.failure(job)
     if result and result.reason:
         text = result.error

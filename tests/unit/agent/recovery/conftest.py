@@ -143,6 +143,7 @@ class Recovering:
         self.volume, self.data = self.root / "volume", self.root / "volume/data"
         self.run_dir, self.termination = self.root / "run", self.root / "termination"
         self.flags = flags
+        (self.root / "pgbackrest.conf").touch()
         self.volume.mkdir()
         _give(self.volume)
         settings = {"restore_command": f'{self.program} --stanza=hippo archive-get %f "%p"'} | (target or {})

@@ -61,6 +61,21 @@ def test_a_moment_in_the_past_is_reached_and_no_more(archived, recovering):
     assert "recovery_target" not in (one.data / "postgresql.auto.conf").read_text()
 
 
+def test_a_copy_has_nothing_left_of_what_tied_its_source_and_waits_for_the_configuration_of_that(archived, recovering):
+    one = recovering("--copy", target={"primary_conninfo": "host=elsewhere", "work_mem": "8MB"})
+    (one.root / "pgbackrest.conf").unlink()
+    one.start()
+    wait(lambda: (one.agent.poll() is None and (one.run_dir / "orders").exists()) or None, "it waits")
+    assert not one.data.exists()
+    (one.root / "pgbackrest.conf").touch()
+    assert one.result()[0] == 0, one.picture()
+    left = (one.data / "postgresql.auto.conf").read_text()
+    assert "work_mem" in left
+    assert "primary_conninfo" not in left
+    assert "restore_command" not in left
+    assert rows(one) == "2010"
+
+
 def test_a_moment_after_the_last_commit_is_all_there_is_and_a_note_says_so(archived, recovering):
     one = recovering("--target-time", "2030-01-01T00:00:00Z", target={"recovery_target_time": MOMENTS["after"]})
     one.start()
