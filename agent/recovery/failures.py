@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from agent.recovery.orders import NOT_FOUND
 from agent.recovery.server_log import ServerLog
+from pgwarden.api import quantity
 
 #: More slots for prepared transactions, or for replication origins, than any WAL has needed: no further than this.
 MOST_SLOTS = 100_000
@@ -21,6 +22,7 @@ _FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _NOT_WRITTEN = re.compile(r"unable to write '")
 #: Bytes; a volume with less is full.
 LITTLE = 16 * 2**20
+_HEAD = re.compile(r"^.* P\d+ +(?=\w+:)")  # time and process of a line of pgBackRest
 _FORKED = re.compile(r"target timeline \S+ forked from backup timeline|is not in the history of target timeline")
 _KILLED = re.compile(r"\S.*process \(PID \d+\) was terminated by signal 9.*")
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
@@ -100,7 +102,7 @@ def unreadable(segment: str, said: str, *, final: bool) -> Verdict:
 
 def no_room(segment: str, room: int, size: int, *, final: bool) -> Verdict:
     """For *segment* of *size* bytes there are *room* bytes."""
-    line = f"No space left on device: {room} bytes for segment {segment} of {size}"
+    line = f"{quantity.size(room)} left, segment {segment} has {quantity.size(size)}"
     return replace(_out_of_space(None, line, Context()), final=final)
 
 
@@ -129,7 +131,7 @@ def of_copy(text: str, room: int) -> Verdict | None:
     known += [(_NOT_WRITTEN, _out_of_space)] if room < LITTLE else []
     for words, handle in known:
         if found := words.search(text):
-            return handle(found, _line(text, found).strip(), Context())
+            return handle(found, _HEAD.sub("", _line(text, found)).strip(), Context())
     return None
 
 
@@ -166,7 +168,7 @@ def _library(found: re.Match[str], line: str, _context: Context) -> Verdict:
     name = next((one for one in found.groups() if one), "")
     return Verdict(
         "LibraryMissing",
-        f'the image has not the library "{name}" ({line}); use an image with it, as the one that the backup comes from',
+        f'the image lacks the library "{name}" ({line}); use an image with it, as the one that the backup comes from',
     )
 
 
@@ -227,7 +229,7 @@ def _minimal(_found: re.Match[str], line: str, _context: Context) -> Verdict:
 
 
 def _locale(_found: re.Match[str], line: str, _context: Context) -> Verdict:
-    return Verdict("LocaleMissing", f"the image has not the locale of the database ({line}); use an image with it")
+    return Verdict("LocaleMissing", f"the image lacks the locale of the database ({line}); use an image with it")
 
 
 def _storage(_found: re.Match[str], line: str, _context: Context) -> Verdict:

@@ -114,7 +114,7 @@ def world(installed, space: Kubectl, postgres: Postgres) -> Iterator[World]:
     size = int(postgres.sql("SELECT sum(pg_database_size(oid)) FROM pg_database"))  # of the newest set
     postgres.sql("INSERT INTO notes SELECT i, md5(i::text) FROM generate_series(2001, 3000) AS i")
     made.before_mark = postgres.sql("SELECT clock_timestamp()")
-    postgres.sql("SELECT mark('needs the library')")
+    postgres.sql("INSERT INTO notes VALUES (0, 'a commit behind that moment'); SELECT mark('needs the library')")
     postgres.sql("CREATE TABLE large AS SELECT i, md5(i::text) FROM generate_series(1, 500000) AS i")
     made.segments = [made.archive() for _ in range(3)]
     with disk(space, "tiny", size // 2) as tiny, disk(space, "small", size + 24 * MIB) as small:
@@ -185,10 +185,10 @@ CASES = {
         "VolumeTooSmall", ("spec.newVolume.size: 2Mi is less than the",),
     ),
     "a volume that is full while the backup is copied": Case(
-        on("tiny"), "OutOfSpace", ("No space left on device", "spec.newVolume.size"), "No space left",
+        on("tiny"), "OutOfSpace", ("the new volume is full", "spec.newVolume.size"), "unable to write",
     ),
     "a volume that is full while WAL is replayed": Case(
-        on("small"), "OutOfSpace", ("the new volume is full", "spec.newVolume.size"), "No space left",
+        on("small"), "OutOfSpace", ("the new volume is full", "spec.newVolume.size"), "redo starts at",
     ),
     "an image of another major version": Case(
         beside("other-version", "old", target={"immediate": True}),

@@ -208,17 +208,18 @@ def test_an_image_without_postgresql_is_told_by_name():
     [
         ("ERROR: [082]: unable to write '/d/base/1/2.pgbackrest.tmp': [28] No space left on device", "OutOfSpace"),
         (
-            "ERROR: [028]: target timeline 3 forked from backup timeline 1 at 0/5000000 which is before backup lsn of 0/7",
+            "ERROR: [058]: target timeline 3 forked from backup timeline 1 at 0/5000000 which is before backup lsn of 0/7",
             "WrongTimeline",
         ),
-        ("ERROR: [028]: backup timeline 2, lsn 0/7000028 is not in the history of target timeline 3", "WrongTimeline"),
+        ("ERROR: [058]: backup timeline 2, lsn 0/7000028 is not in the history of target timeline 3", "WrongTimeline"),
     ],
     ids=["full", "forked before the backup", "of another branch"],
 )
 def test_what_pgbackrest_says_of_the_copy_has_a_reason_too(said, reason):
-    found = failures.of_copy(f"P00   INFO: restore\nP00  {said}\n       HINT: was it made by promoting?\n", 2**30)
+    found = failures.of_copy(f"P00   INFO: restore\n2026-11-29 02:25:06.262 P00  {said}\n       HINT: was it made by promoting?\n", 2**30)
     assert found
     assert (found.reason, found.final, said in found.message) == (reason, True, True)
+    assert "P00" not in found.message
     assert failures.of_copy("ERROR: [055]: unable to open", 0) is None
 
 
