@@ -216,7 +216,9 @@ def test_an_image_without_postgresql_is_told_by_name():
     ids=["full", "forked before the backup", "of another branch"],
 )
 def test_what_pgbackrest_says_of_the_copy_has_a_reason_too(said, reason):
-    found = failures.of_copy(f"P00   INFO: restore\n2026-11-29 02:25:06.262 P00  {said}\n       HINT: was it made by promoting?\n", 2**30)
+    found = failures.of_copy(
+        f"P00   INFO: restore\n2026-11-29 02:25:06.262 P00  {said}\n       HINT: was it made by promoting?\n", 2**30
+    )
     assert found
     assert (found.reason, found.final, said in found.message) == (reason, True, True)
     assert "P00" not in found.message
