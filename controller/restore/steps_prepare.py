@@ -207,7 +207,7 @@ def volume_ready(facts: RestoreFacts) -> StepVerdict:
             "Removing",
             f"claim {plan.new_claim} belongs to an earlier Restore of this name",
         )
-    text = f"claim {plan.new_claim} already exists and is not touched; name a new one in spec.volumeClaim of another Restore"
+    text = f"claim {plan.new_claim} already exists and is not touched; create another Restore with another volumeClaim"
     return fail("ClaimExists", text)
 
 
