@@ -29,6 +29,7 @@ class Control(NamedTuple):
     in_recovery: bool
     system_identifier: str
     segment_size: int  # bytes
+    wal: str  # the segment that a primary writes; empty of a standby
 
 
 class Seen(NamedTuple):
@@ -63,7 +64,8 @@ FROM pg_stat_archiver
 _CONTROL = """
 SELECT pg_is_in_recovery() AS in_recovery,
        (SELECT system_identifier FROM pg_control_system())::text AS system_identifier,
-       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size,
+       CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_walfile_name(pg_current_wal_lsn()) END AS wal
 """
 _WAITING = "SELECT count(*) AS count FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
 
@@ -104,7 +106,7 @@ class Postgres:
     async def control(self) -> Control:
         async with self.connect(STATUS_SECONDS) as connection:
             row = await one(connection, _CONTROL)
-        return Control(row["in_recovery"], row["system_identifier"], row["segment_size"])
+        return Control(row["in_recovery"], row["system_identifier"], row["segment_size"], row["wal"])
 
     async def look(self) -> Seen:
         """Never raises for what PostgreSQL does."""

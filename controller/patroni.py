@@ -34,7 +34,7 @@ _MOST = 256 * 1024
 #: Users' parameters win over these, and these over Patroni's.
 DEFAULTS: dict[str, str | int] = {
     "password_encryption": "scram-sha-256",
-    # What a primary that dies has not archived, its successor has in pg_wal, and archives (agent/promoted.py).
+    # What a primary that dies has not archived, its successor has in pg_wal, and archives (agent/missed_wal.py).
     "wal_keep_size": "160MB",
     "wal_level": "replica",
 }

@@ -48,10 +48,11 @@ def parse_segment(name: str, size: int = DEFAULT_SEGMENT) -> Segment:
 
 def archived(names: Iterable[str], size: int = DEFAULT_SEGMENT) -> tuple[frozenset[Segment], frozenset[Segment]]:
     """Of the files of an archive (`SEGMENT-SHA1.zst`, `SEGMENT.partial-SHA1.zst`): whole segments, and partial ones."""
-    found = [
-        (parse_segment(name[:24], size), name[24:].startswith(".partial")) for name in names if is_segment(name[:24])
-    ]
-    return frozenset(one for one, cut in found if not cut), frozenset(one for one, cut in found if cut)
+    files = [found for name in names if (found := archive_wal.archived(name))]
+    whole, cut = (
+        [parse_segment(name, size) for name, partial in files if partial is wanted] for wanted in (False, True)
+    )
+    return frozenset(whole), frozenset(cut)
 
 
 def history_timeline(name: str) -> int | None:

@@ -14,7 +14,8 @@ from pgwarden.api.target import TargetError, parse_lsn
 
 SEGMENT_SIZE = 16 * 2**20  # bytes, where nobody has told
 _FOLDER = re.compile(r"[0-9A-F]{16}")
-_FILE = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}(\.[a-z0-9]+)?")  # a .partial one has a dot before its checksum
+#: What a push that was killed has left, ends with `.pgbackrest.tmp`: that is no segment.
+_FILE = re.compile(r"([0-9A-F]{24})(\.partial)?-[0-9a-f]{40}(\.[a-z0-9]+)?")
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 _SWITCH = re.compile(r"\s*([0-9]{1,10})\s+([0-9A-F]{1,8}/[0-9A-F]{1,8})(\s|\Z)")
 _FULL = 2**32  # bytes of WAL in one folder
@@ -63,6 +64,12 @@ def position(segment: str, size: int) -> int:
     return (int(segment[8:16], 16) << 32) + int(segment[16:24], 16) * size
 
 
+def archived(file: str) -> tuple[str, bool] | None:
+    """The segment that *file* of an archive holds, and whether only its beginning; None where it holds none."""
+    found = _FILE.fullmatch(file)
+    return (found[1], found[2] is not None) if found else None
+
+
 def folders(listed: Iterable[str]) -> list[str]:
     return sorted(entry for entry in listed if _FOLDER.fullmatch(entry))
 
@@ -83,8 +90,8 @@ def runs(folder: str, files: Mapping[str, int], size: int) -> list[Run]:
     each = _FULL // size
     numbers: dict[int, int] = {}
     for file, time in files.items():
-        match = _FILE.fullmatch(file)
-        if match and match[1].startswith(folder) and (place := int(match[1][16:], 16)) < each:
+        segment, partial = archived(file) or ("", True)
+        if not partial and segment.startswith(folder) and (place := int(segment[16:], 16)) < each:
             numbers[int(folder[8:], 16) * each + place] = time
     found: list[Run] = []
     for number in sorted(numbers):
