@@ -17,11 +17,12 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from agent import archive_timeout, server_facts
+from agent import archive_timeout, roles, server_facts
 from agent.sql import Connection, PostgresError, one
 from pgwarden.contract import status
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Instance
+from pgwarden.contract.roles import Roles
 from pgwarden.contract.server_facts import ServerFacts
 
 
@@ -45,6 +46,8 @@ STATEMENT_SECONDS = 5.0
 STATUS_SECONDS = 12.0
 #: Below the controller's own limit (restore/steps_switch.py).
 CHECKPOINT_SECONDS = 55.0
+#: Below the controller's own limit (cluster/password_keeper.py).
+ROLES_SECONDS = 25.0
 
 #: One round trip. A primary's timeline is that of what it writes: after a promotion the control file's lags behind.
 _STATUS = """
@@ -141,6 +144,14 @@ class Postgres:
         try:
             async with self.connect(30) as connection:
                 return Outcome(ok=True, output=await archive_timeout.keep(connection, seconds))
+        except PostgresError as error:
+            return Outcome(error=str(error))
+
+    async def keep_roles(self, wanted: Roles) -> Outcome:
+        """See roles.keep. Making a database may take a while."""
+        try:
+            async with self.connect(ROLES_SECONDS, statement_seconds=ROLES_SECONDS) as connection:
+                return Outcome(ok=True, output=", ".join(await roles.keep(connection, wanted.roles)))
         except PostgresError as error:
             return Outcome(error=str(error))
 

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from agent import log
 from agent.calls import Repository, State
 from agent.paths import Paths
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Fenced, Outcome
+from pgwarden.contract.roles import Roles
 from pgwarden.contract.shape import Shape
 from pgwarden.pgbackrest import wal
 
@@ -160,6 +161,13 @@ def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | Non
             raise web.HTTPBadRequest(text=f"seconds must be a number of seconds, not {raw!r}\n")
         return _json(await postgres.archive_timeout(int(raw)))
 
+    async def roles(request: web.Request) -> web.Response:
+        wanted = outside.decode(await request.read(), Roles)
+        if wanted is None:
+            raise web.HTTPBadRequest(text="the body must be the roles to keep\n")
+        return _json(await postgres.keep_roles(wanted))
+
+    app.router.add_post(f"/{calls.ROLES}", roles)
     app.router.add_post(f"/{calls.ARCHIVE_TIMEOUT}", archive_timeout)
     app.router.add_post(f"/{calls.FENCE}", close_fence)
     app.router.add_post(f"/{calls.CHECKPOINT}", checkpoint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller import admission, nodes, pods
-from controller.cluster import beginning, clone, collations, decide
+from controller.cluster import beginning, clone, collations, decide, passwords
 from controller.cluster.actions import Clone, ClusterDecision
 from controller.cluster.beginning import Origin
 from controller.cluster.facts import ClusterFacts, Instance
@@ -16,7 +16,8 @@ from pgwarden.api.objects import Object
 NODE = "NodeNotReady"
 
 
-def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
+def status(facts: ClusterFacts, decision: ClusterDecision, not_set: str = "") -> Object:
+    """*not_set*: why the roles have not the passwords in the Secret."""
     before = facts.cluster.get("status") or {}
     generation = facts.cluster["metadata"]["generation"]
     known = before.get("conditions", [])
@@ -33,6 +34,8 @@ def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
     collation = collations.judge(facts.repository, told=conditions.find(known, collations.CONDITION) is not None)
     if collation is not None and facts.initialized:
         judged[collations.CONDITION] = collation
+    if not_set or conditions.find(known, passwords.CONDITION) is not None:
+        judged[passwords.CONDITION] = passwords.verdict(facts.name, not_set)
     for kind, (value, reason, message) in judged.items():
         listed = conditions.put(listed, kind, value, reason, message, now=facts.now, generation=generation)
     phase = _phase(facts, listed)

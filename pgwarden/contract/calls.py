@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from pgwarden.contract.roles import Roles
 from pgwarden.contract.shape import Shape, Time
 from pgwarden.contract.status import Status
 
@@ -14,6 +15,7 @@ STANZA_CREATE, STANZA_UPGRADE, SET_ASIDE = "stanza-create", "stanza-upgrade", "s
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
 NEWEST_WAL = "newest-wal"
+ROLES = "roles"
 
 
 class Reply(Shape, frozen=True, kw_only=True):
@@ -58,6 +60,7 @@ Answer_co = TypeVar("Answer_co", bound=Shape, covariant=True)
 class Call(Generic[Answer_co]):
     path: str  # with its query
     answer: type[Answer_co]
+    body: Shape | None = None  # beside the path, as JSON
 
     @property
     def name(self) -> str:
@@ -107,6 +110,11 @@ def archive_timeout(seconds: int) -> Call[Outcome]:
 def checkpoint() -> Call[Outcome]:
     """Of the PostgreSQL beside the agent: it stops sooner afterwards."""
     return Call(CHECKPOINT, Outcome)
+
+
+def roles(wanted: Roles) -> Call[Outcome]:
+    """Of a primary: its roles have these passwords and rights afterwards. `output` says what was changed."""
+    return Call(ROLES, Outcome, wanted)
 
 
 def recovery_finish() -> Call[Outcome]:
