@@ -51,7 +51,9 @@ class Server(Sql):
         try:
             psycopg.connect(host=str(self.root), user=user, password=password, dbname=database, **more).close()
         except psycopg.OperationalError as error:
-            return "password authentication failed" not in str(error)
+            if "password authentication failed" in str(error):
+                return False
+            raise
         return True
 
 
