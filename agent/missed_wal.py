@@ -27,6 +27,7 @@ from agent.recovery import wal
 from agent.recovery.archive import Archive, ArchiveError, Place
 from agent.recovery.wal import Ancestor, Segment
 from agent.sql import PostgresError
+from pgwarden.contract.calls import Outcome
 from pgwarden.pgbackrest import commands
 
 #: Between two looks whether PostgreSQL was started or promoted; and after one that could not be dealt with.
@@ -100,6 +101,27 @@ class MissedWal:
             return ""
         return ""
 
+    async def bring_back(self, names: Iterable[str]) -> Outcome:
+        """Archive those of *names* that are complete in pg_wal, of a primary or not; `output` says which."""
+        done: list[str] = []
+        try:
+            async with self._alone:
+                for name in await asyncio.to_thread(self._complete_here, frozenset(names)):
+                    await self._push(name)
+                    done.append(name)
+        except (ArchiveError, OSError) as error:
+            return Outcome(error=str(error), output=", ".join(done))
+        return Outcome(ok=True, output=", ".join(done))
+
+    def _complete_here(self, names: frozenset[str]) -> list[str]:
+        """PostgreSQL notes what is complete, as a standby too; without a note, a later one of its timeline shows it."""
+        folder = self._data / "pg_wal"
+        written = sorted(one.name for one in folder.iterdir() if wal.is_segment(one.name) and last_wal.is_written(one))
+        last = {name[:8]: name for name in written}
+        return [
+            name for name in written if name in names and (name < last[name[:8]] or last_wal.is_settled(folder, name))
+        ]
+
     async def look(self, repo: int = 0) -> None:
         """Archive what nobody else will: into each storage that can be read, or into number *repo* alone."""
         async with self._alone:
@@ -131,7 +153,7 @@ class MissedWal:
             part = replace(local, written=tuple(group))
             for one in owed(part, await self._archived(place, part, size), size):
                 try:
-                    await self._push(one.name(size), place)
+                    await self._push(one.name(size))
                 except ArchiveError:  # of another storage, perhaps
                     if one not in await self._archived(place, part, size):
                         raise
@@ -139,12 +161,12 @@ class MissedWal:
     async def _archived(self, place: Place, part: Local, size: int) -> frozenset[Segment]:
         return (await self._archive.look([place], part.written[0], size)).segments
 
-    async def _push(self, name: str, place: Place) -> None:
+    async def _push(self, name: str) -> None:
         argv = commands.archive_push_argv(self._stanza, str(self._data / "pg_wal" / name), str(self._paths.conf))
         result = await self._runner.run(argv, PUSH_SECONDS)
         if not result.ok:
             raise ArchiveError(f"{name}: {result.error}")
-        self._log.info("archived WAL that nobody else would", file=name, repo=place.repo)
+        self._log.info("archived WAL that nobody else would", file=name)
 
     def _began(self) -> tuple[int, str] | None:
         """The newest timeline with a history in pg_wal, and PostgreSQL's start; None where either is not to be seen."""

@@ -16,7 +16,7 @@ from agent.calls import Repository, State
 from agent.paths import Paths
 from pgwarden.api import names, outside
 from pgwarden.contract import calls
-from pgwarden.contract.calls import Fenced, Outcome
+from pgwarden.contract.calls import Fenced, Outcome, Segments
 from pgwarden.contract.roles import Roles
 from pgwarden.contract.shape import Shape
 from pgwarden.pgbackrest import wal
@@ -167,7 +167,14 @@ def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | Non
             raise web.HTTPBadRequest(text="the body must be the roles to keep\n")
         return _json(await postgres.keep_roles(wanted))
 
+    async def bring_back(request: web.Request) -> web.Response:
+        wanted = outside.decode(await request.read(), Segments)
+        if wanted is None:
+            raise web.HTTPBadRequest(text="the body must be the segments to archive\n")
+        return _json(await missed.bring_back(wanted.segments) if missed else Outcome())
+
     app.router.add_post(f"/{calls.ROLES}", roles)
+    app.router.add_post(f"/{calls.BRING_BACK}", bring_back)
     app.router.add_post(f"/{calls.ARCHIVE_TIMEOUT}", archive_timeout)
     app.router.add_post(f"/{calls.FENCE}", close_fence)
     app.router.add_post(f"/{calls.CHECKPOINT}", checkpoint)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
+import msgspec
+
+from pgwarden.contract.archive import Segment
 from pgwarden.contract.roles import Roles
 from pgwarden.contract.shape import Shape, Time
 from pgwarden.contract.status import Status
@@ -15,7 +18,8 @@ STANZA_CREATE, STANZA_UPGRADE, SET_ASIDE = "stanza-create", "stanza-upgrade", "s
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
 NEWEST_WAL = "newest-wal"
-ROLES = "roles"
+ROLES, BRING_BACK = "roles", "bring-back"
+MOST_SEGMENTS = 64
 
 
 class Reply(Shape, frozen=True, kw_only=True):
@@ -43,6 +47,10 @@ class Fenced(Reply, frozen=True, kw_only=True):
     unreached: bool = False  # PostgreSQL does not answer
     last: str | None = None  # of such a PostgreSQL: the segment up to which all is archived now
     wal_directory: str | None = None  # where pg_wal is not in the data directory; see server_facts
+
+
+class Segments(Shape, frozen=True, kw_only=True):
+    segments: Annotated[tuple[Segment, ...], msgspec.Meta(max_length=MOST_SEGMENTS)] = ()
 
 
 class NewestWal(Reply, frozen=True, kw_only=True):
@@ -115,6 +123,11 @@ def checkpoint() -> Call[Outcome]:
 def roles(wanted: Roles) -> Call[Outcome]:
     """Of a primary: its roles have these passwords and rights afterwards. `output` says what was changed."""
     return Call(ROLES, Outcome, wanted)
+
+
+def bring_back(wanted: Segments) -> Call[Outcome]:
+    """Archive those of them that are complete in pg_wal beside the agent; `output` names them."""
+    return Call(BRING_BACK, Outcome, wanted)
 
 
 def recovery_finish() -> Call[Outcome]:

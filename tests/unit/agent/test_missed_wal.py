@@ -204,3 +204,23 @@ async def test_nothing_is_missing_in_an_archive_that_has_nothing_yet(world):
     world.archive = []
     await world.missed.look()
     assert world.pushed == []
+
+
+async def test_what_the_archive_has_lost_is_archived_again_as_far_as_it_is_complete_here(world):
+    asked = [name(1, 6), name(1, 99), name(2, 8), name(2, 9)]
+    assert (await world.missed.bring_back(asked)).output == f"{name(1, 6)}, {name(2, 8)}"
+    assert world.pushed == [name(1, 6), name(2, 8)]
+
+
+async def test_a_standby_gives_what_it_has_noted_and_not_what_it_still_receives(world):
+    (world.data / "standby.signal").touch()
+    (world.data / "pg_wal" / name(2, 9)).unlink()
+    (world.data / "pg_wal" / "archive_status" / f"{name(2, 8)}.ready").unlink()
+    assert (await world.missed.bring_back([name(1, 7), name(2, 8)])).output == name(1, 7)
+
+
+async def test_what_cannot_be_archived_again_is_told(world):
+    world.refuses, world.takes = "ERROR: [082]: no answer", False
+    answer = await world.missed.bring_back([name(1, 6)])
+    assert (answer.ok, answer.output) == (False, "")
+    assert "no answer" in answer.error
