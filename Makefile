@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test durations check lint unit bench bench-webhook bench-schedules faults disasters rebuild clean
+.PHONY: help venv cluster cluster-down images demo test durations check lint unit bench bench-downtime bench-webhook bench-schedules faults disasters rebuild clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,15 +55,18 @@ lint: venv ## style, types, layers, shell scripts
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck $(SCRIPTS)
 
-bench: venv ## backup and restore beside pgBackRest by hand (see also bench-webhook, bench-schedules)
+bench: venv ## backup and restore beside pgBackRest by hand (see also bench-downtime, bench-webhook, bench-schedules)
 	@$(BIN)/python -m bench.backup_restore
 	@$(BIN)/python -m bench.cluster_restore
+
+bench-downtime: venv ## for how long a client cannot write while a Restore in place goes on (hours; a CASE alone: see bench/downtime.py)
+	@$(BIN)/python -m bench.downtime $(CASES)
 
 bench-webhook: venv ## the webhook beside a standard Go webhook that makes the same pods
 	@$(BIN)/python -m bench.webhook
 
-faults: venv ## a restore under fire: each fault at each step, rows compared (an hour)
-	@$(BIN)/python -m bench.faults
+faults: venv ## a restore under fire: each fault at each step, rows compared (an hour); FAULTS="--help" says how to choose
+	@$(BIN)/python -m bench.faults $(FAULTS)
 
 disasters: venv ## what is lost for good: nodes, volumes, whole installations; one after the other (an hour)
 	@$(BIN)/python -m localcluster tools

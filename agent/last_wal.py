@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.pgbackrest import Runner
-from agent.recovery import wal
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, wal
 
 _WAL = re.compile(r"([0-9A-F]{24}(\.partial|\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8}\.history)")
 PUSH_SECONDS = 60.0

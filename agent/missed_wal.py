@@ -23,12 +23,11 @@ from agent import last_wal, log, volume
 from agent.paths import Paths
 from agent.pgbackrest import Runner
 from agent.postgres import Control, Postgres
-from agent.recovery import wal
 from agent.recovery.archive import Archive, ArchiveError, Place
-from agent.recovery.wal import Ancestor, Segment
 from agent.sql import PostgresError
 from pgwarden.contract.calls import Outcome
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, wal
+from pgwarden.pgbackrest.wal import Ancestor, Segment
 
 #: Between two looks whether PostgreSQL was started or promoted; and after one that could not be dealt with.
 LOOK_SECONDS, RETRY_SECONDS = 2.0, 15.0

@@ -172,7 +172,7 @@ class Agent:
 def _repository(settings: Settings, paths: Paths, runner: Runner) -> Repository | None:
     if settings.role is not Role.REPOSITORY:
         return None
-    return Repository(settings.stanza, runner, RepoVolume(paths, settings.stanza))
+    return Repository(settings.stanza, runner, RepoVolume(paths, settings.stanza), paths)
 
 
 def _relay(settings: Settings, state: State, paths: Paths, runner: Runner) -> Relay | None:

@@ -112,8 +112,8 @@ def application(
 
 
 def _repository_calls(app: web.Application, repository: Repository) -> None:
-    async def stanza_create(_request: web.Request) -> web.Response:
-        return _json(await repository.stanza_create())
+    async def stanza_create(request: web.Request) -> web.Response:
+        return _json(await repository.stanza_create(_repo(request)))
 
     async def set_aside(_request: web.Request) -> web.Response:
         return _json(await repository.set_aside())

@@ -36,6 +36,14 @@ def waiting_reason(pods: Iterable[Object]) -> str:
     return ""
 
 
+def refused(deployment: Object | None) -> str:
+    """Why Kubernetes creates no pod of *deployment*, such as a quota; empty where it does."""
+    for condition in (deployment or {}).get("status", {}).get("conditions") or []:
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return str(condition.get("message", ""))
+    return ""
+
+
 def postgres_facts(pod: Object) -> PodFacts | None:
     """What the webhook wrote on *pod*; None where nothing is, or what the webhook does not write.
 

@@ -9,13 +9,11 @@ _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 #: Of a Restore in place only the target goes: what else pgBackRest wrote is the workload's own.
 TARGETS = re.compile(r"\s*recovery_target", re.IGNORECASE)
-#: Of a clone all that connects, archives or follows as its source did: its own cluster sets that.
+#: Of a copy all that connects, archives or follows as its source did: its own cluster sets that.
 SOURCES = re.compile(
     r"\s*(archive_|restore_command|recovery_|primary_|synchronous_standby_names|cluster_name|listen_addresses|port)",
     re.IGNORECASE,
 )
-#: As a clone's, but restore_command stays.
-SOURCES_BUT_RESTORE = re.compile(SOURCES.pattern.replace("restore_command|", ""), re.IGNORECASE)
 
 
 def values(text: str) -> dict[str, str]:
@@ -36,6 +34,14 @@ def recovery_target(text: str) -> dict[str, str]:
 def without(text: str, unwanted: re.Pattern[str]) -> str:
     """*text* without the lines that set what *unwanted* matches."""
     return "".join(line for line in text.splitlines(keepends=True) if not unwanted.match(line))
+
+
+def at_least(text: str, name: str, number: int) -> str:
+    """*text* in which the setting *name* is no less than *number*."""
+    found = values(text).get(name, "")
+    if number <= (int(found) if found.isascii() and found.isdigit() else 0):
+        return text
+    return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{name} = '{number}'\n"
 
 
 def _value(raw: str) -> str:

@@ -27,6 +27,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     to_end: bool = False  # the target lies behind the end of the WAL: recover to that
     tries: int = 0  # starts of the server that ended badly, one after the other
     reached: str = ""  # RFC 3339: the last commit that one of those has replayed
+    prepared: int = 0  # max_prepared_transactions, if some are prepared: a server with less of it does not start
     result: JobResult | None = None  # it is done, and what is left is to say so
 
 

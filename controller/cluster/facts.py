@@ -11,6 +11,7 @@ from controller.cluster import clone
 from controller.nodes import Lack
 from controller.patroni import Member, Store
 from controller.pods import is_ready
+from controller.recovery.progress import Seen
 from controller.runtime import conditions
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PostgresClusterSpec
@@ -82,11 +83,13 @@ class ClusterFacts:
     backups: Sequence[Object] = ()  # Backup objects of the Repository
     restored: str = ""  # when the Restore in place began that has brought what is there; empty where none has
     credentials: Object | None = field(default=None, repr=False)  # the Secret with the passwords
+    restores: Sequence[Object] = ()  # Restore objects of the Repository
     restoring: bool = False  # a Restore in place is at work: nothing else is done meanwhile, and nobody takes over
     left: str = ""  # what of an earlier cluster of the name has to go before the first instance is made
     source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet
     own: clone.Source | None = None  # its own Repository, as it was just read, while nothing has been made yet
-    claim: Object | None = None  # of its first instance, until there is a primary
+    claim: Object | None = None  # of its first instance, until that is known to have begun
+    filling: Seen | None = None  # the recovery that fills that claim, until there is a primary
     refused: str = ""  # what a rule has against it since it was taken up
     fault: str = ""  # what has to be put right by hand before anything can be done
 

@@ -38,6 +38,7 @@ def gather(context: Context, cluster: Object) -> ClusterFacts:
         repository=repository,
         backups=caches.of_repository(caches.backups, namespace, name),
         restored=passwords.restored(caches.of_repository(caches.restores, namespace, name)),
+        restores=caches.of_repository(caches.restores, namespace, name),
         restoring=_restoring(context, cluster),
         fault=_fault(cluster, repository),
     )

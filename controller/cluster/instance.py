@@ -106,17 +106,8 @@ def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings)
             {"name": "cluster", "configMap": {"name": names.cluster_patroni(cluster), "defaultMode": 0o555}},
             {"name": "tmp", "emptyDir": {}},
             {"name": "shm", "emptyDir": {"medium": "Memory"}},
-            *_source_volumes(cluster, spec),
         ],
     }
-
-
-def _source_volumes(cluster: str, spec: PostgresClusterSpec) -> list[Object]:
-    """What a clone is restored by. It stays in the template, so that the end of cloning restarts nothing; the Secret is
-    empty then. Owned by root and readable for the group, as pgBackRest asks of a key.
-    """
-    secret: Object = {"secretName": names.clone_secret(cluster), "optional": True, "defaultMode": 0o440}
-    return [{"name": "source", "secret": secret}] if spec.data_source is not None else []
 
 
 def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings) -> Object:
@@ -135,8 +126,8 @@ def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Set
         ],
         "lifecycle": {"preStop": {"exec": {"command": [f"{names.CLUSTER_CONF}/stop.sh"]}}},
         # Patroni answers only when a Restore's recovery has ended, which takes as long as it takes: a day at most.
-        "startupProbe": probe("/liveness", periodSeconds=3, failureThreshold=28800),
-        "readinessProbe": probe("/readiness", periodSeconds=3, failureThreshold=3),
+        "startupProbe": probe("/liveness", periodSeconds=1, failureThreshold=86400),
+        "readinessProbe": probe("/readiness", periodSeconds=1, failureThreshold=9),
         "livenessProbe": probe("/liveness", periodSeconds=10, failureThreshold=6),
         "resources": spec.instances.resources or DEFAULT_RESOURCES,
         "securityContext": pod_parts.container_security(),
@@ -145,7 +136,6 @@ def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Set
             {"name": "cluster", "mountPath": names.CLUSTER_CONF, "readOnly": True},
             {"name": "tmp", "mountPath": _TMP},
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  PostgreSQL's shared memory
-            *([{"name": "source", "mountPath": names.CLONE_SOURCE, "readOnly": True}] if spec.data_source else []),
         ],
     }
 
@@ -171,7 +161,7 @@ def _environment(cluster: str, name: str, spec: PostgresClusterSpec) -> list[Obj
         {"name": "PATRONI_RESTAPI_USERNAME", "value": "patroni"},
         secret("PATRONI_RESTAPI_PASSWORD", KEY_PATRONI),
         secret("PGWARDEN_APP_PASSWORD", KEY_APPLICATION),
-        {"name": "PGWARDEN_BIN", "value": f"/usr/lib/postgresql/{spec.postgres_version}/bin"},
+        {"name": "PGWARDEN_BIN", "value": names.cluster_bin(spec.postgres_version)},
         {"name": "PGWARDEN_INSTANCE", "value": name},
         {"name": "PGHOST", "value": patroni.SOCKET},
     ]

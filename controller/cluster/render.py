@@ -91,12 +91,10 @@ def disruption_budget(cluster: Object) -> Object:
     }
 
 
-def config_map(
-    cluster: Object, spec: PostgresClusterSpec, *, paused: bool, primary: str, clone: str = "", own: bool = False
-) -> Object:
-    """Patroni's configuration and the scripts. `autofail`, `primary` and `clone` are what the scripts ask for.
+def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, primary: str, own: bool = False) -> Object:
+    """Patroni's configuration and the scripts. `autofail` and `primary` are what the scripts ask for.
 
-    *clone* is the instance that is to be filled; *own*: from the cluster's own Repository.
+    *own*: the cluster begins with what its own Repository holds.
     """
     name = cluster["metadata"]["name"]
     data = {
@@ -104,9 +102,8 @@ def config_map(
         "bootstrap.yml": patroni.bootstrap(name, spec, copy=own or spec.data_source is not None),
         "autofail": "off" if paused else "on",
         "primary": primary,
+        "parameters": patroni.parameters(name, spec),
     }
-    if own or spec.data_source is not None:
-        data["clone"] = clone
     made = metadata(cluster, names.cluster_patroni(name))
     return {
         "apiVersion": "v1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -22,6 +23,8 @@ from pgwarden.contract.recovery import Recovery
 
 #: A recovery that has not advanced for so long says so.
 QUIET = timedelta(seconds=60)
+#: Of a Job that has failed without one.
+FAILED_WITHOUT_REASON = "RestoreFailed"
 _LINES, _CHARACTERS = 10, 300  # of its log that a status shows
 
 
@@ -55,7 +58,7 @@ class Progress:
 def judge(seen: Seen, now: datetime) -> Progress:
     result = jobs.result(seen.pods)
     ended = jobs.finished(seen.job)
-    if ended == "Complete":
+    if ended == "Complete" or (result is not None and result.ok and result.timeline):
         label = result.set if result else ""
         return Progress(Stage.ENDED, "Recovered", "", result, label)
     if ended == "Failed" or _is_final(result):
@@ -65,6 +68,10 @@ def judge(seen: Seen, now: datetime) -> Progress:
         return Progress(Stage.COPYING, "JobStuck", f"Job {seen.job['metadata']['name']}: {stuck}")
     if seen.said is not None and seen.said.phase:
         return _going(seen.said, now)
+    if _has_no_pod(seen, now):
+        name = seen.job["metadata"]["name"]
+        why = f"Job {name} has no pod: a quota or a policy may refuse it; see kubectl describe job {name}"
+        return Progress(Stage.COPYING, "JobStuck", why)
     return _starting(seen, result)
 
 
@@ -73,8 +80,14 @@ def _is_final(result: JobResult | None) -> bool:
     return result is not None and not result.ok and (bool(result.reason) or result.exit_code in HOPELESS)
 
 
+def _has_no_pod(seen: Seen, now: datetime) -> bool:
+    """What Kubernetes says when it refuses a Job's pods is in the Job's Events alone."""
+    since = moment(seen.job.get("status", {}).get("startTime"))
+    return not seen.pods and since is not None and now - since >= QUIET
+
+
 def _failed(job: Object, result: JobResult | None) -> Progress:
-    reason = result.reason if result and result.reason else "RestoreFailed"
+    reason = result.reason if result and result.reason else FAILED_WITHOUT_REASON
     why = jobs.failure(job)
     if result and result.reason:
         text = result.error
@@ -144,6 +157,18 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def left(before: Any, result: JobResult | None) -> dict[str, Any] | None:
+    """What a status keeps of a recovery that has failed: *before*, with the last lines of its log."""
+    kept = dict(before) if isinstance(before, dict) else {}
+    if result is not None and result.log:
+        kept["log"] = _lines(result.log)
+    return kept or None
+
+
+def _lines(log: Iterable[str]) -> list[str]:
+    return [outside.printable(line)[:_CHARACTERS] for line in list(log)[-_LINES:]]
+
+
 def shown(said: Recovery | None) -> dict[str, Any] | None:
     """*said* for a status: only what can be printed, and no more than fits."""
     if said is None or not said.phase:
@@ -152,5 +177,5 @@ def shown(said: Recovery | None) -> dict[str, Any] | None:
     for key, value in found.items():
         if isinstance(value, str):
             found[key] = outside.printable(value)[:_CHARACTERS]
-    found["log"] = [outside.printable(line)[:_CHARACTERS] for line in said.log[-_LINES:]]
+    found["log"] = _lines(said.log)
     return found

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
-from controller import operations
+from controller import node_lookup, operations
 from controller.agents import AgentError
 from controller.context import Context
-from controller.pods import has_ended, is_ready, is_spare, postgres_facts, waiting_reason
+from controller.pods import has_ended, is_ready, is_spare, postgres_facts, refused, waiting_reason
 from controller.repository import volume
 from controller.repository.facts import PodView, RepositoryFacts
 from controller.repository.volume import VolumeView
@@ -25,12 +25,24 @@ from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 def pods(context: Context, key: Key) -> list[PodView]:
     """The labelled pods that are there to stay."""
+    return [_view(pod) for pod in _staying(context, key)]
+
+
+async def answering(context: Context, key: Key) -> list[PodView]:
+    """Of those the ones on a node that answers: for each other one, a backup would wait a minute."""
+    staying = _staying(context, key)
+    silent = await node_lookup.on_silent_nodes(context.client, [pod for pod in staying if not is_ready(pod)])
+    return [_view(pod) for pod in staying if pod["metadata"]["name"] not in silent]
+
+
+def _staying(context: Context, key: Key) -> list[Object]:
     caches = context.caches
-    return [
-        PodView(pod["metadata"]["name"], pod.get("status", {}).get("podIP", ""), postgres_facts(pod))
-        for pod in caches.labelled(caches.postgres_pods, key[0], names.LABEL_REPOSITORY, key[1])
-        if "deletionTimestamp" not in pod["metadata"] and not has_ended(pod)
-    ]
+    labelled = caches.labelled(caches.postgres_pods, key[0], names.LABEL_REPOSITORY, key[1])
+    return [pod for pod in labelled if "deletionTimestamp" not in pod["metadata"] and not has_ended(pod)]
+
+
+def _view(pod: Object) -> PodView:
+    return PodView(pod["metadata"]["name"], pod.get("status", {}).get("podIP", ""), postgres_facts(pod))
 
 
 async def gather(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
@@ -79,9 +91,8 @@ async def ask_host(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
             volume=answer.volume,
         )
         return facts if not is_spare(pod) else await _without_host(context, facts, hosts)
-    return await _without_host(
-        context, dataclasses.replace(facts, host_ready=False, host_message=why or _why_not_ready(hosts)), hosts
-    )
+    why = why or _why_not_ready(hosts, _refused(context, facts.key))
+    return await _without_host(context, dataclasses.replace(facts, host_ready=False, host_message=why), hosts)
 
 
 async def _without_host(context: Context, facts: RepositoryFacts, hosts: list[Object]) -> RepositoryFacts:
@@ -94,7 +105,7 @@ async def _without_host(context: Context, facts: RepositoryFacts, hosts: list[Ob
     since = str(reachable.get("lastTransitionTime")) if reachable.get("status") == "False" else ""
     spare = len(facts.spec.storages) > 1 and volume.is_spare_wanted(hosts, lost, since, facts.now)
     late = facts.host_ready or volume.is_late(hosts, since, facts.now)
-    away = volume.away(view, hosts) if late else lost
+    away = volume.away(view, hosts, _refused(context, facts.key)) if late else lost
     return dataclasses.replace(facts, away=away, spare_wanted=spare)
 
 
@@ -134,6 +145,12 @@ def _info(answer: Status, stanza: str) -> tuple[Info | None, str]:
         return None, str(error)
 
 
-def _why_not_ready(hosts: list[Object]) -> str:
-    """What Kubernetes says of a host that does not come up."""
+def _why_not_ready(hosts: list[Object], no_pod: str) -> str:
+    """What Kubernetes says of a host that does not come up; *no_pod* is why it creates no pod."""
+    if not hosts and no_pod:
+        return f"Kubernetes refuses the repository host's pod: {no_pod}"
     return waiting_reason(hosts) or "the repository host's pod is not ready yet"
+
+
+def _refused(context: Context, key: Key) -> str:
+    return refused(context.caches.deployments.get(key[0], names.host(key[1])))

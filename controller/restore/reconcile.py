@@ -17,6 +17,7 @@ from controller.restore.decide import RestoreDecision, decide
 from controller.restore.facts import Answers, RestoreFacts
 from controller.restore.gather import gather
 from controller.restore.proof import REFUSED
+from controller.restore.refusals import REASON, Refusals
 from controller.restore.vanished import Vanished
 from controller.restore.verdict import POLL
 from controller.runtime import conditions, status
@@ -26,6 +27,7 @@ from pgwarden.api import records
 from pgwarden.api.objects import Object
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
+from pgwarden.kube.errors import ApiError
 
 log = structlog.get_logger()
 
@@ -36,6 +38,7 @@ class RestoreController:
         self._records = returned.Records(context, "restores")
         self._carried = Carried(context)
         self._patience = Patience()
+        self._refusals = Refusals()
         self._vanished = Vanished(context, self._carried, self._patience)
         #: Uids of Restores that were told that their plans cannot be sealed.
         self._unsealed: set[str] = set()
@@ -46,6 +49,7 @@ class RestoreController:
         for _ in range(ACTIONS):
             restore = await self._context.client.find(paths.of("restores", *key))
             if restore is None or "deletionTimestamp" in restore["metadata"]:
+                self._refusals.forget(key)
                 return await self._vanished.undo(key)
             held = await self._records.look(restore)
             if held is not None:
@@ -62,7 +66,7 @@ class RestoreController:
                 if before is not None:
                     return (await self._records.become(restore, before)).again
                 await self._seal_again(facts)
-                decision = decide(facts)
+                decision = self._refusals.told(key, decide(facts))
                 await self._record(restore, decision)
                 if decision.action is None:
                     if decision.again != 0.0:
@@ -71,7 +75,12 @@ class RestoreController:
                 if done.seen(decision.action):
                     return self._again(key, POLL, str(decision.status.get("message")))
                 repository = restore["spec"]["repository"]
-                await act(self._context, self._carried, key[0], repository, decision.action, answers)
+                try:
+                    await act(self._context, self._carried, key[0], repository, decision.action, answers)
+                except ApiError as error:
+                    self._refusals.note(key, decision, error)  # told with the next look
+                    raise
+                self._refusals.done(key, decision.action)
         return SOON
 
     async def orphans(self) -> list[Key]:
@@ -94,7 +103,7 @@ class RestoreController:
             old = conditions.find(before, one["type"])
             if old is not None and (old["status"], old["reason"]) == (one["status"], one["reason"]):
                 continue
-            failed = (one["status"] == "False" and one["reason"] != "NotNeeded") or one["reason"] == REFUSED
+            failed = (one["status"] == "False" and one["reason"] != "NotNeeded") or one["reason"] in {REFUSED, REASON}
             write = recorder.warning if failed else recorder.normal
             await write(restore, one["type"] if one["status"] == "True" else one["reason"], one["message"])
         phase = decision.status["phase"]

@@ -7,13 +7,14 @@ from datetime import timedelta
 
 from controller import pods
 from controller.recovery.plan import Plan
-from controller.restore import cluster_members, proof, render, workload
+from controller.restore import cluster_members, proof, render, volume_swap, workload
 from controller.restore.facts import RestoreFacts, pods_of
-from controller.restore.steps_switch import running_pod
+from controller.restore.steps_switch import keep, running_pod
 from controller.restore.verdict import (
     BACKUP_FAILED,
     POLL,
     SLOW,
+    SOON,
     Create,
     Delete,
     StepVerdict,
@@ -28,8 +29,6 @@ from pgwarden.api.objects import Object
 
 #: PostgreSQL that fails this often does not start: the restored data is not what it can begin with.
 RESTARTS = 3
-#: Seconds between looks while PostgreSQL is down.
-SOON = 0.5
 _BY_HAND = "take a full backup by hand"
 #: FATAL lines about one connection, not about the server.
 _TO_CLIENTS = re.compile(r"database system is|not yet accepting|terminating connection|authentication|does not exist")
@@ -44,9 +43,12 @@ def started(facts: RestoreFacts) -> StepVerdict:
         return wait("NoWorkload", text)
     if not workload.is_started(plan, found):
         return act(workload.start(plan, found), "Starting", f"scaling {workload.title(plan)} to {plan.replicas}")
+    kept = keep(facts, plan)  # meanwhile
+    if kept and kept.action:
+        return act(kept.action, "Keeping", kept.message)
     pod = running_pod(facts)
     if pod is not None and facts.postgres.takes_writes:
-        return _finish(facts, plan, found, pod)
+        return kept or _finish(facts, plan, found, pod)
     broken = _crashes(pod, plan) if pod else ""
     if broken:
         return fail("StartFailed", broken)
@@ -61,7 +63,9 @@ def _finish(facts: RestoreFacts, plan: Plan, found: Object, pod: Object) -> Step
         text = "PostgreSQL takes writes: from here on the Restore is not rolled back"
         return act(workload.unmark(plan, found), "Started", text)
     behind = cluster_members.serving(pod) if facts.members else None
-    return behind or done("Started", f"{workload.title(plan)} runs on the restored volume and takes writes")
+    text = f"{workload.title(plan)} runs on the restored volume and takes writes"
+    text += volume_swap.left_at_retain([plan.old_volume, plan.new_volume], facts.volumes)
+    return behind or done("Started", text)
 
 
 def _waiting(facts: RestoreFacts, pod: Object | None) -> StepVerdict:

@@ -18,15 +18,13 @@ from controller.recovery.plan import Plan, Recovered, Volume
 from controller.recovery.progress import Progress, Stage
 from controller.restore import render, volume_swap
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
-from controller.restore.verdict import POLL, Ask, Create, StepVerdict, act, done, fail, wait
+from controller.restore.verdict import POLL, SOON, Ask, Create, StepVerdict, act, done, fail, wait
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 
 FINISH_SECONDS = 15
 _FINISHING = "the old PostgreSQL has stopped: its last WAL is replayed"
-#: Looks at a recovery that PostgreSQL, stopped, waits for.
-SOON = 0.5
 
 
 def restored(facts: RestoreFacts) -> StepVerdict:
@@ -61,11 +59,23 @@ def replayed(facts: RestoreFacts) -> StepVerdict:
 
 
 def broken(facts: RestoreFacts) -> StepVerdict | None:
-    """Why PostgreSQL must not be stopped: the recovery that followed its WAL has failed since. None: it may be."""
-    if facts.planned.recovered is not None or facts.job is None:
+    """Why PostgreSQL must not be stopped: the recovery that followed its WAL has failed since, or begins anew, as after
+    the loss of its pod. It would be down meanwhile. None: it may be stopped.
+    """
+    if facts.planned.recovered is not None:
         return None
-    found = progress.judge(_seen(facts, facts.job), facts.now)
-    return fail(found.reason, found.message) if found.stage is Stage.FAILED else None
+    found = _look(facts)
+    if isinstance(found, StepVerdict):
+        return found
+    if found.stage is Stage.ENDED:
+        text = (
+            "the recovery ended before PostgreSQL had stopped, and lacks what was written since; create another Restore"
+        )
+        return fail("RecoveryEnded", text)
+    if found.stage is Stage.FOLLOWING:
+        return None
+    text = f"not stopping PostgreSQL until the recovery follows it again: {found.message}"
+    return _still(facts, found) or wait(found.reason, text, again=POLL, **_said(facts, found))
 
 
 def recovered(facts: RestoreFacts) -> StepVerdict:
@@ -92,7 +102,8 @@ def recovered(facts: RestoreFacts) -> StepVerdict:
 def _look(facts: RestoreFacts) -> Progress | StepVerdict:
     """How far it is; or what has to be done or said first."""
     plan, job, name = facts.planned, facts.job, names.restore_job(facts.planned.restore)
-    if facts.claims.get(plan.new_claim) is None:
+    claim = facts.claims.get(plan.new_claim)
+    if claim is None or (is_going(claim) and not plan.stopped):  # while PostgreSQL is down, its volume may still do
         return fail("ClaimGone", f"claim {plan.new_claim}, the target of this restore, was deleted")
     if not plan.image:
         text = (
@@ -105,7 +116,10 @@ def _look(facts: RestoreFacts) -> Progress | StepVerdict:
     if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
         return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
     found = progress.judge(_seen(facts, job), facts.now)
-    return fail(found.reason, found.message, job=name) if found.stage is Stage.FAILED else found
+    if found.stage is not Stage.FAILED:
+        return found
+    kept = progress.left((facts.restore.get("status") or {}).get("recovery"), found.result)
+    return fail(found.reason, found.message, job=name, recovery=kept)
 
 
 def _seen(facts: RestoreFacts, job: Object) -> progress.Seen:

@@ -11,7 +11,7 @@ from controller.recovery import target
 from controller.recovery.plan import Plan, Volume
 from controller.restore import cluster_members, render, steps_recover, volume_swap, workload
 from controller.restore.facts import RestoreFacts, claims_of, is_going, pod_ip, pods_of
-from controller.restore.verdict import Ask, Delete, StepVerdict, act, done, fail, wait
+from controller.restore.verdict import SOON, Ask, Delete, StepVerdict, act, done, fail, wait
 from controller.runtime import conditions
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
@@ -41,7 +41,8 @@ def stopped(facts: RestoreFacts) -> StepVerdict:
             return flushed
     held = hold(facts, plan)
     if held:
-        return held
+        ending = held.kind == "wait" and held.reason == "Stopping"
+        return (_ahead(facts, plan) if ending else None) or held
     at = conditions.timestamp(facts.now)
     text = f"{workload.title(plan)} is scaled to 0 and its pods have ended"
     return done("Stopped", text, plan=msgspec.structs.replace(plan, stopped=at), stoppedTime=at)
@@ -73,11 +74,21 @@ def _checkpoint(facts: RestoreFacts) -> StepVerdict | None:
 def _changed(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """Whether something has come in between since the plan was made. Nothing of the user's has been touched yet."""
     for volume, claim in ((plan.old_volume, plan.claim), (plan.new_volume, plan.new_claim)):
+        if volume is plan.old_volume and _is_lost(facts, volume, claim):
+            continue
         if volume is None or not volume_swap.is_bound(facts.claims.get(claim), facts.volumes.get(volume.name)):
             return fail("ClaimChanged", f"claim {claim} is no longer bound to volume {volume and volume.name}")
     if facts.claims[plan.claim]["metadata"]["uid"] != plan.claim_uid:
         return fail("ClaimChanged", f"claim {plan.claim} was replaced by another claim of that name")
     return None
+
+
+def _is_lost(facts: RestoreFacts, volume: Volume | None, claim: str) -> bool:
+    """Whether *claim* still names *volume*, which Kubernetes no longer has."""
+    found = facts.claims.get(claim)
+    if volume is None or not volume_swap.is_lost(found, facts.volumes.get(volume.name)):
+        return False
+    return found is not None and found["spec"].get("volumeName") == volume.name
 
 
 def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
@@ -87,7 +98,7 @@ def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
         return act(workload.stop(plan, found), "Stopping", _scaling(plan))
     ours = pods_of(facts.pods, plan.workload_kind, plan.workload)
     if ours:
-        return wait("Stopping", f"waiting for {_names(ours)} to end", again=1.0)
+        return wait("Stopping", f"waiting for {_names(ours)} to end", again=SOON)
     wanted = {plan.claim, plan.kept_claim}
     if plan.recovered is not None or plan.ending is not None:  # else the recovery on the new volume is still at work
         job = _job_gone(facts, plan)
@@ -109,10 +120,10 @@ def _job_gone(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     job = facts.job
     if job is None:
         holding = [pod for pod in facts.job_pods if claims_of(pod) & {plan.new_claim}]
-        return wait("Stopping", f"waiting for the Job's {_names(holding)} to end", again=0.5) if holding else None
+        return wait("Stopping", f"waiting for the Job's {_names(holding)} to end", again=SOON) if holding else None
     name, uid = job["metadata"]["name"], job["metadata"]["uid"]
     if is_going(job):
-        return wait("Stopping", f"waiting for Job {name} to be deleted", again=0.5)
+        return wait("Stopping", f"waiting for Job {name} to be deleted", again=SOON)
     return act(
         Delete("jobs", facts.namespace, name, uid), "Stopping", f"removing Job {name}, which holds the new claim"
     )
@@ -135,15 +146,34 @@ def swapped(facts: RestoreFacts) -> StepVerdict:
     held = hold(facts, plan) or (cluster_members.release(facts, facts.members) if facts.members else None)
     if held:
         return held
-    verdict = step(there(forward(plan, facts.namespace), facts), facts)
+    goal = switched(plan, facts.namespace)
+    verdict = None if volume_swap.is_reached(goal, facts.claims, facts.volumes) else step(goal, facts)
     if verdict:
         return verdict
     if old not in facts.volumes:
         text = f"claim {plan.claim} has the restored volume; PersistentVolume {old}, the old one, was deleted"
         return done("Swapped", text, keptClaim=None)
-    text = f"claim {plan.claim} has the restored volume; the old one, {old}, is kept as claim {plan.kept_claim}"
-    text += volume_swap.left_at_retain([plan.old_volume, plan.new_volume], facts.volumes)
+    text = f"claim {plan.claim} has the restored volume, {new}; the old one, {old}, is kept for claim {plan.kept_claim}"
     return done("Swapped", text, keptClaim=plan.kept_claim)
+
+
+def keep(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
+    """What PostgreSQL's start does not wait for: the old volume's own claim, the reclaim policies of both."""
+    if plan.old_volume is None or plan.new_volume is None:
+        return None
+    whole = there(forward(plan, facts.namespace), facts)
+    if volume_swap.is_reached(whole, facts.claims, facts.volumes):
+        return step(whole, facts)
+    old = {name: one for name, one in whole.bind.items() if name == plan.kept_claim}
+    goal = volume_swap.Goal(facts.namespace, old, frozenset())
+    return None if volume_swap.is_reached(goal, facts.claims, facts.volumes) else step(goal, facts)
+
+
+def switched(plan: Plan, namespace: str) -> volume_swap.Goal:
+    """What PostgreSQL needs for its start: the user's claim on the new volume."""
+    _, new = _volumes(plan)
+    body = render.user_claim(plan, namespace, new.name)
+    return volume_swap.Goal(namespace, {plan.claim: (body, new)}, frozenset({plan.new_claim}))
 
 
 def forward(plan: Plan, namespace: str) -> volume_swap.Goal:
@@ -171,12 +201,20 @@ def there(goal: volume_swap.Goal, facts: RestoreFacts) -> volume_swap.Goal:
     return replace(goal, bind={name: one for name, one in goal.bind.items() if one[1].name in facts.volumes})
 
 
+def _ahead(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
+    """What of the swap can be done while the pods end. A recovery that follows still uses the new claim then."""
+    if plan.recovered is None or plan.new_volume is None or plan.new_volume.name not in facts.volumes:
+        return None
+    change = volume_swap.ahead(switched(plan, facts.namespace), facts.claims, facts.volumes)
+    return act(change.action, "Stopping", change.message) if change and change.action else None
+
+
 def step(goal: volume_swap.Goal, facts: RestoreFacts) -> StepVerdict | None:
     change = volume_swap.next_change(goal, facts.claims, facts.volumes, facts.now)
     if change is None:
         return None
     if change.action is None:
-        return wait("Swapping", change.message, again=0.5)
+        return wait("Swapping", change.message, again=SOON)
     return act(change.action, "Swapping", change.message)
 
 

@@ -84,11 +84,12 @@ def put_back(facts: RestoreFacts, plan: Plan) -> StepVerdict:
     if volume_swap.next_change(goal, facts.claims, facts.volumes, facts.now) is not None:
         volumes = [volume for _, volume in goal.bind.values() if volume.name in facts.volumes]
         found = facts.workload(plan.workload, plan.workload_kind)
-        if found is not None and not workload.is_stopped(plan, found):
+        there = volume_swap.is_reached(goal, facts.claims, facts.volumes)  # what is left then, nothing stops for
+        if not there and found is not None and not workload.is_stopped(plan, found):
             change = volume_swap.protect(volumes, facts.volumes)
             if change and change.action:
                 return act(change.action, "Protecting", change.message)
-        verdict = steps_switch.hold(facts, plan) or steps_switch.step(goal, facts)
+        verdict = (None if there else steps_switch.hold(facts, plan)) or steps_switch.step(goal, facts)
         if verdict:
             return verdict
     what = f"claim {plan.claim} has the old volume again; what was restored is kept as claim {plan.failed_claim}"

@@ -13,6 +13,7 @@ from pgwarden.contract.calls import Call, Reply
 
 POLL = 2.0  # seconds between looks at what tells nobody that it has changed
 SLOW = 10.0
+SOON = 0.2  # while PostgreSQL is down
 
 #: Reasons with which a step whose condition is False has been dealt with all the same.
 NOT_NEEDED = "NotNeeded"

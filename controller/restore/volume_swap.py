@@ -49,7 +49,7 @@ def next_change(
     for _, wanted in goal.bind.values():
         if wanted.name not in volumes:
             return Change(f"PersistentVolume {wanted.name} was deleted")
-    if _reached(goal, claims, volumes):
+    if is_reached(goal, claims, volumes):
         return _tidy(goal, claims) or give_policies_back([volume for _, volume in goal.bind.values()], volumes)
     return (
         protect([volume for _, volume in goal.bind.values()], volumes)
@@ -61,11 +61,20 @@ def next_change(
     )
 
 
+def ahead(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object]) -> Change | None:
+    """What can be done while a pod still holds a claim that has to go: Kubernetes keeps it until then (finalizer)."""
+    change = protect([volume for _, volume in goal.bind.values()], volumes) or _remove(goal, claims)
+    if change is None or change.action or goal.gone & claims.keys():
+        return change
+    return _promise(goal, claims, volumes)
+
+
 def protect(wanted: list[Volume], volumes: Mapping[str, Object]) -> Change | None:
     """No volume goes with its claim from here on."""
     for volume in wanted:
-        if policy(volumes[volume.name]) != RETAIN:
-            return Change(f"keeping volume {volume.name} (Retain)", _retain(volumes[volume.name]))
+        found = volumes.get(volume.name)
+        if found is not None and policy(found) != RETAIN:
+            return Change(f"keeping volume {volume.name} (Retain)", _retain(found))
     return None
 
 
@@ -85,7 +94,14 @@ def is_bound(claim: Object | None, volume: Object | None) -> bool:
     )
 
 
-def _reached(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object]) -> bool:
+def is_lost(claim: Object | None, volume: Object | None) -> bool:
+    """Whether *claim* was bound to a volume that Kubernetes no longer has: it can never be used again."""
+    if claim is None or volume is not None or is_going(claim) or not claim["spec"].get("volumeName"):
+        return False
+    return bool(claim.get("status", {}).get("phase") == "Lost")
+
+
+def is_reached(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object]) -> bool:
     bound = all(is_bound(claims.get(name), volumes[volume.name]) for name, (_, volume) in goal.bind.items())
     return bound and not goal.gone & claims.keys()
 
@@ -170,14 +186,15 @@ def _make(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object
 
 
 def _nudge(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object], now: datetime) -> Change | None:
-    """Kubernetes' binder often does not bind such a claim at first. It comes back after 15 seconds, while PostgreSQL is
+    """Kubernetes' binder often binds the volume and not the claim. It comes back after 15 seconds, while PostgreSQL is
     down; or at once, if the claim changes.
     """
     for name, (_, volume) in goal.bind.items():
-        claim = claims[name]
-        last = moment((claim["metadata"].get("annotations") or {}).get(names.ANNOTATION_NUDGED))
-        last = last or parse_time(claim["metadata"]["creationTimestamp"])
-        if not is_bound(claim, volumes[volume.name]) and now - last >= NUDGE_AFTER:
+        claim, reference = claims[name], volumes[volume.name]["spec"].get("claimRef") or {}
+        nudged = moment((claim["metadata"].get("annotations") or {}).get(names.ANNOTATION_NUDGED))
+        last = nudged or parse_time(claim["metadata"]["creationTimestamp"])
+        half = nudged is None and reference.get("uid") == claim["metadata"]["uid"]
+        if not is_bound(claim, volumes[volume.name]) and (half or now - last >= NUDGE_AFTER):
             return Change(f"triggering the binding of claim {name}", _annotate(goal, claim, timestamp(now)))
     return None
 

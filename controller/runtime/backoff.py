@@ -93,22 +93,23 @@ def next_look(waited: timedelta, least: float, most: float) -> float:
     return min(most, max(least, waited.total_seconds() / 10))
 
 
-#: Patience: after so many looks that found the same: at least these seconds until the next.
-LOOKS = ((200, 10.0), (20, 2.0))
+#: Patience: this share of what it has waited already, and no more than this.
+SHARE, LONGEST = 0.05, 10.0  # the latter in seconds
 
 
 class Patience:
-    """How soon to look again at what does not change: what each key waits for, and how often that was found already."""
+    """How soon to look again at what does not change: what each key waits for, and for how many seconds already."""
 
     def __init__(self) -> None:
-        self._same: dict[Key, tuple[str, int]] = {}
+        self._same: dict[Key, tuple[str, float]] = {}
 
     def wait(self, key: Key, what: str, seconds: float) -> float:
         """The seconds to wait for *what*: *seconds*, or more where it has been waited for long."""
-        before, count = self._same.get(key, ("", 0))
-        count = count + 1 if before == what else 1
-        self._same[key] = what, count
-        return max(seconds, next((least for looks, least in LOOKS if count > looks), 0.0))
+        before, waited = self._same.get(key, ("", 0.0))
+        waited = waited if before == what else 0.0
+        again = max(seconds, min(SHARE * waited, LONGEST))
+        self._same[key] = what, waited + again
+        return again
 
     def forget(self, key: Key) -> None:
         self._same.pop(key, None)

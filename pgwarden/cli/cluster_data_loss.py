@@ -61,7 +61,7 @@ def of_deletion(cluster: Object, repository: Object | None, operations: Iterable
         *row("lost", _lost(repository, now)),
         *(line for one in _running(operations) for line in row("stopped", one)),
         *row("stays", _stays(cluster, repository)),
-        *row("to recover", f"create a Repository named {name} with the same storage, then restore or clone it"),
+        *row("to recover", "apply the same manifest with spec.repository.onExistingBackups: Recover"),
     ]
 
 

@@ -86,8 +86,9 @@ def status(*, refresh: bool = False, segment_size: int = 0) -> Call[Status]:
     return Call("?".join([STATUS, "&".join(asked)] if asked else [STATUS]), Status)
 
 
-def stanza_create() -> Call[Outcome]:
-    return Call(STANZA_CREATE, Outcome)
+def stanza_create(repo: int = 0) -> Call[Outcome]:
+    """In storage number *repo* alone, for the others are away; or in all (0)."""
+    return Call(f"{STANZA_CREATE}?repo={repo}" if repo else STANZA_CREATE, Outcome)
 
 
 def set_aside() -> Call[Outcome]:

@@ -14,6 +14,7 @@ from pgwarden.pgbackrest.info import BackupSet, Info
 DEFAULT_SEGMENT = 16 * 1024 * 1024
 _SIZES = [DEFAULT_SEGMENT, *(2**power for power in range(20, 31) if power != 24)]  # wal_segment_size: 1 MiB to 1 GiB
 _LOG = 2**32  # bytes of WAL that share the middle eight digits of their segments' names
+_WAITING = 2**40  # more WAL than waits in any pg_wal to be archived
 Is = Literal["exactly", "about", "atMost"]
 
 
@@ -38,7 +39,10 @@ def of(spec: RestoreSpec, begun: BackupSet, info: Info, *, archived: datetime, e
     if target and target.immediate:
         return _distance(first, _lsn(begun.lsn_stop), segment, "exactly")
     if target and target.lsn:
-        return _distance(first, _lsn(target.lsn), segment, "exactly")
+        wanted = _lsn(target.lsn)
+        if wanted is not None and last is not None and wanted > last + _WAITING:  # it was never written
+            return _distance(first, last, segment, "about")
+        return _distance(first, wanted, segment, "exactly")
     if target and target.time:
         return _distance(first, _at(target.time, begun, info, archived, last), segment, "about")
     if target:  # a transaction or a restore point, which may be anywhere

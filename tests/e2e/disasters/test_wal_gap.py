@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness import foretold
 from harness.kubectl import Kubectl, Object, condition, is_true, phase
 from harness.objects import backup, in_host, protect, restore
 from harness.postgres import Postgres
@@ -106,9 +107,7 @@ def test_a_restore_to_a_moment_behind_the_gap_is_refused_and_one_before_it_is_do
     said = space.refused(restore("behind", {"time": moment}))
     assert f"WAL segment {oldest['missing']} is missing in storage local" in said
     assert f"choose a target time up to then, or from {newest['earliest']} on" in said
-    space.apply(restore("latest"))
-    done = space.until("pgr", "latest", phase("Completed", "Failed"), "ends", 300)
-    assert done["status"]["phase"] == "Completed", done["status"]
+    foretold.carried_out(space, restore("latest"))
     postgres.wait_ready()
     assert postgres.sql("SELECT count(*) FROM notes") == "10"
 

@@ -14,8 +14,8 @@ from agent.paths import Paths
 from agent.pgbackrest import Result
 from agent.postgres import Control
 from agent.recovery.archive import ArchiveError
-from agent.recovery.wal import DEFAULT_SEGMENT as SIZE
-from agent.recovery.wal import Ancestor, Segment
+from pgwarden.pgbackrest.wal import SEGMENT_SIZE as SIZE
+from pgwarden.pgbackrest.wal import Ancestor, Segment
 
 #: Timeline 2 begins within segment 8, timeline 3 within segment 11.
 ANCESTORS = (Ancestor(1, 8 * SIZE + 100), Ancestor(2, 11 * SIZE + 100))

@@ -72,6 +72,7 @@ WAL = {
     "the latest: to the end of the archive": (spec(), (2, "about")),
     "the end of the backup": (spec(immediate=True), (1, "exactly")),
     "a position": (spec(lsn="0/6000000"), (2, "exactly")),
+    "a position that was never written: to the end of the archive": (spec(lsn="FFFFFFFF/FFFFFFFF"), (2, "about")),
     "a moment, half way between two": (spec(time="2026-11-23T09:30:00Z"), (1, "about")),
     "a transaction: anywhere": (spec(xid="77"), (2, "atMost")),
 }

@@ -8,7 +8,7 @@ import pytest
 
 from agent.pgbackrest import Result
 from agent.recovery.archive import Archive, ArchiveError, Place, folders_from
-from agent.recovery.wal import DEFAULT_SEGMENT, Segment
+from pgwarden.pgbackrest.wal import SEGMENT_SIZE, Segment
 
 PLACES = [Place(1, "17-1"), Place(2, "17-1")]
 
@@ -43,7 +43,7 @@ LISTS = {
 
 async def look(runner, tmp_path, chosen=None):
     archive = Archive(runner, "hippo", tmp_path, chosen=chosen)
-    return await archive.look(PLACES, Segment(2, 8), DEFAULT_SEGMENT)
+    return await archive.look(PLACES, Segment(2, 8), SEGMENT_SIZE)
 
 
 async def test_what_there_is_from_a_segment_on(tmp_path):

@@ -59,9 +59,19 @@ def test_a_restore_in_place_keeps_all_but_the_target():
     assert "max_connections = '200'" in left
 
 
-@pytest.mark.parametrize(("unwanted", "restores"), [("SOURCES", False), ("SOURCES_BUT_RESTORE", True)])
-def test_a_clone_keeps_nothing_that_ties_it_to_its_source(unwanted, restores):
-    left = auto_conf.without(TEXT, getattr(auto_conf, unwanted))
+def test_a_copy_keeps_nothing_that_ties_it_to_its_source():
+    left = auto_conf.without(TEXT, auto_conf.SOURCES)
     assert "primary_conninfo" not in left
     assert "max_connections" in left
-    assert ("\nrestore_command" in left) is restores
+    assert "\nrestore_command" not in left
+
+
+@pytest.mark.parametrize(
+    ("text", "added"),
+    [("", True), ("a = '1'", True), ("n = '9'\nn = '2'\n", True), ("n = 5\n", False), ("n = '5'\n", False)],
+)
+def test_a_setting_is_raised_where_it_is_less(text, added):
+    raised = auto_conf.at_least(text, "n", 5)
+    assert (raised != text) is added
+    assert auto_conf.values(raised)["n"] == "5"
+    assert auto_conf.at_least(text, "n", 0) == text

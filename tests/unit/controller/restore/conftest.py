@@ -279,9 +279,10 @@ class Cluster(KubeClient):
             self.finished = False
             self.objects.pop(pod, None)
             ended = {"message": json.dumps(self.job_message), "finishedAt": self._time()}
+            state = {"terminated": ended} if self.job_end else {"running": {}}
             status = {
-                "phase": "Succeeded",
-                "containerStatuses": [{"name": "postgres", "state": {"terminated": ended}}],
+                "phase": "Succeeded" if self.job_end else "Running",
+                "containerStatuses": [{"name": "postgres", "state": state}],
             }
             metadata = {"name": f"{name}-x", "labels": {"batch.kubernetes.io/job-name": name}}
             self.add("pods", namespace, {"metadata": metadata, "spec": {"volumes": [claim]}, "status": status})
@@ -389,7 +390,7 @@ class Run:
             except Killed:
                 self.restart()
                 continue
-            except errors.Conflict:  # the queue tries again
+            except (errors.Conflict, errors.NotFound):  # the queue tries again
                 continue
             if again is None:
                 break

@@ -193,3 +193,10 @@ def test_the_plan_survives_its_json():
     assert load(PLAN.dump()) == PLAN
     assert load("{") is None
     assert load('{"from": "another version"}') is None
+
+
+def test_every_container_of_the_job_has_the_repositorys_resources(settings):
+    """A quota on limits.cpu refuses a pod of which a single container names none."""
+    wanted = {"limits": {"cpu": "2", "memory": "1Gi"}}
+    pod = job(settings, repo=RepositorySpec(storage_type="local", resources=wanted))["spec"]["template"]["spec"]
+    assert all(one["resources"] == wanted for one in (*pod["initContainers"], *pod["containers"]))

@@ -197,7 +197,7 @@ async def test_a_volume_that_is_given_to_another_claim_halfway_is_left_alone(clu
         again = await run.controller.reconcile(("ns", "back"))
         cluster.now += timedelta(seconds=again or 1)
     assert cluster.objects["persistentvolumes", "", "pv-old"]["spec"]["claimRef"] == given_away
-    found = cluster.condition("Swapped")
+    found = cluster.condition("Started")
     assert found["reason"] == proof.REFUSED
     assert "PersistentVolume pv-old does not belong to this Restore's claims" in found["message"]
     assert again >= 2

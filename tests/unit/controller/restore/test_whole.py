@@ -353,10 +353,9 @@ async def test_applied_again_at_any_write_it_is_done_from_its_beginning_unless_p
 
 async def test_a_new_restore_first_undoes_what_a_vanished_one_has_left(run, cluster):
     run.create("first")
-    while (
-        "PATCH persistentvolumes/pv-old" not in cluster.log[-1:]
-        or cluster.objects["statefulsets", "ns", "pg"]["spec"]["replicas"]
-    ):
+    while ("persistentvolumeclaims", "ns", "data-pg-0") in cluster.objects or cluster.objects[
+        "statefulsets", "ns", "pg"
+    ]["spec"]["replicas"]:
         cluster.kill_at = cluster.writes + 1
         await run.until_over("first", rounds=1)
         assert cluster.writes < 60

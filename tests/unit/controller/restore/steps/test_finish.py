@@ -12,11 +12,28 @@ from controller.restore import steps_finish
 from controller.restore.facts import RestoreFacts
 from pgwarden.api import names
 from pgwarden.contract.status import Status
-from tests.unit.controller.restore.steps.situations import RESTORE, said
+from tests.unit.controller.restore.steps.situations import RESTORE, merged, said
+
+
+def bound(facts: RestoreFacts, claim: str, volume: str):
+    """The claim, and what says so on its volume."""
+    status = {"phase": "Bound"}
+    made = {"metadata": {"name": claim, "uid": f"u-{claim}"}, "spec": {"volumeName": volume}, "status": status}
+    reference = {"namespace": "ns", "name": claim, "uid": f"u-{claim}"}
+    return made, merged(facts.volumes[volume], {"spec": facts.volumes[volume]["spec"] | {"claimRef": reference}})
+
+
+def swapped_over(facts: RestoreFacts, *, kept: bool = True) -> RestoreFacts:
+    """The user's claim on the restored volume; the old one under its own claim, or not yet."""
+    claims, volumes = {}, dict(facts.volumes)
+    claims["data-pg-0"], volumes["pv-new"] = bound(facts, "data-pg-0", "pv-new")
+    if kept:
+        claims["data-pg-0-before-back"], volumes["pv-old"] = bound(facts, "data-pg-0-before-back", "pv-old")
+    return replace(facts, claims=claims, volumes=volumes)
 
 
 def with_postgres(facts: RestoreFacts, postgres=None, status=None, swapped="2026-11-23T12:00:00Z") -> RestoreFacts:
-    facts = copy.deepcopy(facts)
+    facts = swapped_over(copy.deepcopy(facts))
     pod = next(p for p in facts.pods if p["metadata"]["name"] == "pg-0")
     pod["status"]["containerStatuses"] = [{"name": "postgres"} | (status or {})]
     condition = {"type": "Swapped", "status": "True", "reason": "Swapped", "message": "", "lastTransitionTime": swapped}
@@ -54,6 +71,24 @@ def test_started(planned, postgres, status, swapped, verdict, words):
     found = steps_finish.started(with_postgres(planned, postgres, status, swapped))
     assert said(found) == verdict
     assert words in found.message
+
+
+def test_postgres_starts_before_the_old_volume_has_its_claim(planned):
+    running = with_postgres(planned, {"reachable": True, "inRecovery": False})
+    facts = replace(running, claims=(half := swapped_over(planned, kept=False)).claims, volumes=half.volumes)
+    stopped = merged(planned.workloads[0], {"spec": planned.workloads[0]["spec"] | {"replicas": 0}})
+    first = steps_finish.started(replace(facts, workloads=(stopped,)))
+    assert (first.reason, first.action.body["spec"]) == ("Starting", {"replicas": 1})
+    second = steps_finish.started(facts)
+    assert (second.reason, second.action.plural, second.action.name) == ("Keeping", "persistentvolumes", "pv-old")
+
+
+def test_a_restore_is_not_over_while_the_old_volume_waits_for_its_claim(planned):
+    facts = with_postgres(planned, {"reachable": True, "inRecovery": False})
+    waiting = merged(facts.claims["data-pg-0-before-back"], {"status": {"phase": "Pending"}})
+    waiting["metadata"]["creationTimestamp"] = "2026-11-23T12:00:00Z"
+    found = steps_finish.started(replace(facts, claims=facts.claims | {"data-pg-0-before-back": waiting}))
+    assert found.kind != "done"
 
 
 @pytest.mark.parametrize(

@@ -50,18 +50,30 @@ def job(status):
     ("status", "pods", "verdict", "words"),
     [
         ({}, [], ("wait", "Running"), "Job back-restore-1 is starting"),
+        ({"startTime": "2026-11-22T00:00:00Z"}, [], ("wait", "JobStuck"), "has no pod: a quota or a policy may refuse it"),
         ({"failed": 1}, [ended_pod(KILLED)], ("wait", "Retrying"), "attempt 2 of 4; the last one failed: ended by SIGTERM"),
         ({"failed": 1}, [ended_pod(BAD_SET)], ("fail", "RestoreFailed"), "ERROR: [075]: no set"),
         ({"failed": 1}, [ended_pod(HOLE)], ("fail", "MissingSegment"), "segment 6 is missing"),
         (LATE, [], ("fail", "RestoreFailed"), "DeadlineExceeded: late"),
         (COMPLETE, [ended_pod(DONE)], ("done", "Restored"), "set 20261123-110000F is on volume pv-new"),
     ],
-    ids=["starting", "killed once", "no such set", "a hole in the WAL", "too late", "complete"],
+    ids=["starting", "no pod", "killed once", "no such set", "a hole in the WAL", "too late", "complete"],
 )  # fmt: skip
 def test_restored(planned, status, pods, verdict, words):
     found = steps_recover.restored(replace(planned, job=job(status), job_pods=tuple(pods)))
     assert said(found) == verdict
     assert words in found.message
+
+
+def test_the_last_lines_of_the_log_are_kept_of_a_recovery_that_failed_between_two_looks(planned):
+    before = {"phase": "Replaying", "segments": 3, "log": ["redo starts"]}
+    facts = replace(planned, restore=planned.restore | {"status": {"recovery": before}}, job=job({"failed": 1}))
+    pod = ended_pod(HOLE | {"log": [f"line {number}" for number in range(12)] + ["FATAL:  \x1b[31m no segment 6"]})
+    kept = steps_recover.restored(replace(facts, job_pods=(pod,))).status["recovery"]
+    assert (kept["phase"], kept["segments"], len(kept["log"])) == ("Replaying", 3, 10)
+    assert "no segment 6" in kept["log"][-1]
+    assert "\x1b" not in kept["log"][-1]
+    assert steps_recover.restored(replace(facts, job_pods=(ended_pod(HOLE),))).status["recovery"] == before
 
 
 @pytest.mark.parametrize(
@@ -139,6 +151,18 @@ def test_a_job_of_an_earlier_restore_of_that_name_is_waited_for(planned):
     earlier = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-0"}]}, "status": {}}
     assert said(steps_recover.restored(replace(planned, job=earlier))) == ("wait", "JobGoing")
     assert isinstance(steps_recover.restored(planned).action, Create)
+
+
+@pytest.mark.parametrize("phase", ["Copying", "Starting", "Following"])
+def test_a_claim_that_is_deleted_is_not_restored_into_any_longer(planned, phase):
+    """The Job's pod holds it for as long as it runs, which may be for ever."""
+    claim = planned.claims["back-restored"]
+    going = claim | {"metadata": claim["metadata"] | {"deletionTimestamp": "2026-11-23T12:00:30Z"}}
+    facts = replace(running(planned, phase=phase), claims=planned.claims | {"back-restored": going})
+    assert said(steps_recover.restored(facts)) == ("fail", "ClaimGone")
+    assert said(steps_recover.replayed(facts)) == ("fail", "ClaimGone")
+    stopped = replace(facts, plan=msgspec.structs.replace(facts.planned, stopped="2026-11-23T12:00:20Z"))
+    assert steps_recover.recovered(stopped).kind != "fail"
 
 
 def test_what_an_earlier_version_has_begun_is_left_to_its_user(planned):

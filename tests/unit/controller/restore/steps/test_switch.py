@@ -10,10 +10,12 @@ import msgspec
 
 from controller.recovery.plan import Recovered
 from controller.restore import steps_switch, workload
+from controller.restore.facts import RestoreFacts
 from controller.restore.verdict import Delete
 from pgwarden.api import names
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Outcome
+from pgwarden.contract.recovery import Recovery
 from tests.unit.controller.restore.steps.situations import merged, said
 
 
@@ -26,7 +28,27 @@ def test_nothing_stops_when_something_has_come_in_between(planned):
     assert said(steps_switch.stopped(replace(planned, claims={"data-pg-0": other}))) == ("fail", "ClaimChanged")
 
 
+def followed(facts: RestoreFacts) -> RestoreFacts:
+    """With a recovery that follows the old PostgreSQL."""
+    pod = {"metadata": {"name": "x"}, "spec": {}, "status": {"phase": "Running", "podIP": "10.0.0.9"}}
+    job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-1"}]}, "status": {}}
+    return replace(facts, job=job, job_pods=(pod,), recovery=Recovery(phase="Following"))
+
+
+def test_postgres_is_not_stopped_while_nobody_follows_it(planned):
+    there = followed(planned)
+    assert steps_switch.stopped(there).reason == "Stopping"
+    assert steps_switch.stopped(replace(there, job=None, job_pods=(), recovery=None)).action.plural == "jobs"
+    silent = replace(there, recovery=None)
+    assert said(steps_switch.stopped(silent)) == ("wait", "Running")
+    again = steps_switch.stopped(replace(there, recovery=Recovery(phase="Replaying", segment="1A")))
+    assert said(again) == ("wait", "Replaying")
+    assert "not stopping PostgreSQL until the recovery follows it again" in again.message
+    assert "segment 1A" in again.message
+
+
 def test_both_volumes_are_kept_before_anything_stops(planned):
+    planned = followed(planned)
     noted = steps_switch.stopped(planned)
     assert "spec" not in noted.action.body
     annotation = noted.action.body["metadata"]["annotations"][names.ANNOTATION_STOPPED_BY]
@@ -51,7 +73,7 @@ def test_stopped_waits_for_pods_and_job(planned):
     held["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: planned.plan.dump()}
     over = msgspec.structs.replace(planned.plan, recovered=Recovered(timeline=2))
     there = replace(planned, plan=over, workloads=(held,))
-    assert said(steps_switch.stopped(there)) == ("wait", "Stopping")
+    assert said(steps_switch.stopped(_swapped_ahead(there))) == ("wait", "Stopping")
     gone = replace(there, pods=())
     assert said(steps_switch.stopped(gone)) == ("done", "Stopped")
     job = {"metadata": {"name": "back-restore-1", "uid": "j-1"}}
@@ -61,6 +83,30 @@ def test_stopped_waits_for_pods_and_job(planned):
         "spec": {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]},
     }
     assert said(steps_switch.stopped(replace(gone, pods=(user,)))) == ("wait", "ClaimInUse")
+
+
+def _swapped_ahead(facts):
+    """Only what Kubernetes keeps until the pods have ended is left."""
+    going = merged(facts.claims["data-pg-0"], {"metadata": {"deletionTimestamp": "2026-11-23T12:00:05Z"}})
+    spec = {"persistentVolumeReclaimPolicy": "Retain", "claimRef": {"namespace": "ns", "name": "data-pg-0"}}
+    volumes = facts.volumes | {"pv-new": merged(facts.volumes["pv-new"], {"spec": spec})}
+    volumes["pv-old"] = merged(volumes["pv-old"], {"spec": {"persistentVolumeReclaimPolicy": "Retain"}})
+    return replace(facts, claims={"data-pg-0": going}, volumes=volumes)
+
+
+def test_while_the_pods_end_the_swap_begins_where_the_recovery_is_over(planned):
+    held = copy.deepcopy(planned.workloads[0])
+    held["spec"]["replicas"] = 0
+    held["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: planned.plan.dump()}
+    facts = replace(planned, workloads=(held,))
+    assert said(steps_switch.stopped(facts)) == ("wait", "Stopping")  # the recovery follows, in its claim
+    over = msgspec.structs.replace(planned.plan, recovered=Recovered(timeline=2))
+    first = steps_switch.stopped(replace(facts, plan=over))
+    assert (first.action.plural, first.action.name) == ("persistentvolumes", "pv-new")
+    ready = replace(_swapped_ahead(facts), plan=over, claims=facts.claims)
+    assert steps_switch.stopped(ready).action.name == "back-restored"
+    without = replace(ready, claims={"data-pg-0": facts.claims["data-pg-0"]})
+    assert steps_switch.stopped(without).action.name == "data-pg-0"
 
 
 def test_what_another_restore_left_is_only_undone_when_that_one_is_gone(planned):
