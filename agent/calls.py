@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from agent import newest_wal, spool
+from agent import newest_wal, one_storage, spool
 from agent.archives import Archives
+from agent.paths import Paths
 from agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
 from agent.repo_volume import TROUBLE, RepoVolume
 from agent.supervisor import Supervisor
@@ -81,9 +82,12 @@ async def pgbackrest_version(runner: Runner) -> str:
 
 
 class Repository:
-    def __init__(self, stanza: str, runner: Runner, volume: RepoVolume | None = None) -> None:
+    def __init__(
+        self, stanza: str, runner: Runner, volume: RepoVolume | None = None, paths: Paths | None = None
+    ) -> None:
         self._stanza = stanza
         self._repo_volume = volume
+        self._paths = paths or Paths()
         self._runner = runner
         self._running: asyncio.Task[None] | None = None
         self._read = -INFO_FRESH_SECONDS
@@ -144,8 +148,13 @@ class Repository:
             return NewestWal(error=f"pgbackrest repo-ls: {problem}")
         return found
 
-    async def stanza_create(self) -> Outcome:
-        return await self._stanza_command(commands.stanza_create_argv(self._stanza))
+    async def stanza_create(self, repo: int = 0) -> Outcome:
+        """In storage *repo* alone, or in all (0)."""
+        try:
+            folder = str(one_storage.folder(self._paths, repo)) if repo else ""
+        except OSError as error:
+            return Outcome(exit_code=-1, output=str(error))
+        return await self._stanza_command(commands.stanza_create_argv(self._stanza, folder))
 
     async def stanza_upgrade(self) -> Outcome:
         return await self._stanza_command(commands.stanza_upgrade_argv(self._stanza))

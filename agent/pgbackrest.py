@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 from agent.children import Children, terminate
 from agent.paths import Paths
+from pgwarden.pgbackrest.output import error_line
 from pgwarden.pgbackrest.trouble import redact
 
 OnLine = Callable[[str], None]
@@ -19,11 +19,6 @@ OnLine = Callable[[str], None]
 GRACE_SECONDS = 10.0
 #: Of each stream at most the last so many characters are kept: `info` of thousands of backups fits.
 KEPT_CHARACTERS = 32 * 1024 * 1024
-_ERROR = re.compile(r"(?:ERROR|ASSERT): \[(\d{3})\]: .*")
-_SUMMARY = "error(s), check the log file for details"
-_HEAD = re.compile(
-    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} P\d+ |(?:P\d+ +)?(?:ERROR|WARN|INFO|ASSERT|DETAIL|DEBUG|TRACE): "
-)
 
 
 @dataclass(frozen=True)
@@ -52,28 +47,6 @@ class Result:
         return error_line(self.output) or _otherwise(self)
 
 
-def error_line(output: str) -> str:
-    """pgBackRest's last `ERROR: [NNN]: …` with the lines that belong to it (its HINTs) as one line; else empty.
-
-    Not the one that only counts those before it, as `expire` ends with.
-    """
-    found = ""
-    lines = iter(output.splitlines())
-    for line in lines:
-        match = _ERROR.search(line)
-        while match:
-            parts, match = [match[0].strip()], None
-            for following in lines:
-                if _HEAD.match(following):
-                    match = _ERROR.search(following)
-                    break
-                if following.strip():
-                    parts.append(following.strip())
-            if not (found and _SUMMARY in parts[0]):
-                found = " ".join(parts)
-    return found
-
-
 def _otherwise(result: Result) -> str:
     lines = result.output.splitlines()
     last = f": {lines[-1].strip()}" if lines else ""
@@ -87,15 +60,15 @@ class Runner:
         self._children = children
 
     def command(self, args: Sequence[str]) -> list[str]:
-        """*args* with the program and where its configuration is, unless they say that themselves."""
+        """*args* with the program and where its configuration is, unless they say that themselves.
+
+        A configuration that *args* name is whole: without --config-include-path pgBackRest reads no other file then.
+        """
         if list(args) == ["version"]:
             return [str(self._paths.pgbackrest), "version"]  # the one command that knows no options
-        own = {
-            "--config=": f"--config={self._paths.conf_file}",
-            "--config-include-path=": f"--config-include-path={self._paths.include}",
-        }
-        missing = [value for name, value in own.items() if not any(arg.startswith(name) for arg in args)]
-        return [str(self._paths.pgbackrest), *missing, *args]
+        own = [f"--config={self._paths.conf_file}", f"--config-include-path={self._paths.include}"]
+        named = any(arg.startswith("--config=") for arg in args)
+        return [str(self._paths.pgbackrest), *([] if named else own), *args]
 
     async def run(
         self, args: Sequence[str], seconds: float | None, on_line: OnLine | None = None, *, keep: int = KEPT_CHARACTERS

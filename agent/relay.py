@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from agent import last_wal, log, volume
+from agent import last_wal, log, one_storage, volume
 from agent.calls import State
 from agent.paths import Paths
 from agent.pgbackrest import Runner
@@ -69,7 +69,7 @@ class Relay:
     async def push_last(self, repo: int, seconds: float) -> last_wal.Pushed:
         """What a PostgreSQL that does not run has left: into storage *repo*, or all (0)."""
         text = config.without_server(config.only(self._conf(), repo) if repo else self._conf())
-        folder = self._written("last", text)
+        folder = one_storage.written(self._paths, "last", text)
         return await last_wal.push(
             self._runner, self._state.settings.stanza, self._wal, folder, self._paths.work, seconds
         )
@@ -114,7 +114,7 @@ class Relay:
         return True
 
     async def _push_all(self, repo: int, listed: Sequence[str], deadline: float) -> bool:
-        folder = self._configure(repo)
+        folder = one_storage.folder(self._paths, repo)
         for name in listed:
             if time.monotonic() > deadline:
                 break
@@ -142,25 +142,7 @@ class Relay:
             return []
 
     def _conf(self) -> str:
-        """The whole configuration, as pgBackRest puts it together."""
-        files = [self._paths.conf_file, *sorted(self._paths.include.glob("*.conf"))]
-        with contextlib.suppress(OSError):
-            return "\n".join(file.read_text("utf-8") for file in files)
-        return ""
-
-    def _configure(self, repo: int) -> Path:
-        """A folder with the configuration of storage *repo* alone."""
-        return self._written(f"only-{repo}", config.only(self._conf(), repo))
-
-    def _written(self, name: str, text: str) -> Path:
-        """A folder with *text* as the configuration. It lies in memory, as the whole one does."""
-        folder = self._paths.conf / name
-        (folder / "conf.d").mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder / ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        (folder / ".new").replace(folder / "pgbackrest.conf")
-        return folder
+        return one_storage.whole(self._paths)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[bool]:

@@ -95,7 +95,9 @@ class RepoVolume:
             return Half(
                 info=info.is_file(),
                 copy=info.with_name(f"{name}.info.copy").is_file(),
-                holds=folder.is_dir() and any(not one.name.startswith(info.name) for one in folder.iterdir()),
+                # Also what a stanza-create without room has left: archive.info.pgbackrest.tmp keeps the next one away.
+                holds=folder.is_dir()
+                and any(one.name not in {info.name, f"{info.name}.copy"} for one in folder.iterdir()),
             )
         return Half()
 

@@ -1,4 +1,4 @@
-"""Whether the node that an instance needs is there, silent, or gone for good. Pure.
+"""Whether the node and the volume that an instance needs are there, silent, or gone for good. Pure.
 
 A node that does not answer may still be alive, and PostgreSQL with it. Only an administrator knows that it is not, and
 says so: by deleting the Node object, or by the taint `node.kubernetes.io/out-of-service`. Kubernetes itself believes
@@ -20,12 +20,13 @@ HOSTNAME = "kubernetes.io/hostname"
 
 @dataclass(frozen=True)
 class Lack:
-    """The node that something waits for."""
+    """The node that something waits for, or the volume that it has lost without its node."""
 
-    node: str
+    node: str  # empty where it is not for a node
     bound: bool  # its volume can be used on that node alone
     proof: str = ""  # why the node is known to be gone for good; empty where it is only silent
     since: str = ""  # when the Node object turned unready, where it says so
+    claim_uid: str = ""  # of the claim that its data is on, where there is one
 
     @property
     def is_lost(self) -> bool:
@@ -53,12 +54,12 @@ def lack(pod_nodes: Mapping[str, Object | None], tied_to: Collection[str], nodes
     if tied_to:
         # Whoever renames a node by its label has not removed it: the pod knows it by its name.
         there = [*nodes, *(node for node in pod_nodes.values() if node is not None)]
-        if any(_is_ready(one) for one in there):
+        if any(is_ready(one) for one in there):
             return None
         proof = _proof(there) if all(_is_out_of_service(one) for one in there) else ""
         return Lack(" and ".join(sorted(tied_to)), bound=True, proof=proof, since=_since(there))
     for name, node in pod_nodes.items():
-        if node is None or not _is_ready(node):
+        if not is_ready(node):
             proven = node is None or _is_out_of_service(node)
             known = [node] if node else []
             return Lack(name, bound=False, proof=_proof(known) if proven else "", since=_since(known))
@@ -69,14 +70,15 @@ def _proof(nodes: Collection[Object]) -> str:
     return f"it has the taint {OUT_OF_SERVICE}" if nodes else "its Node object is deleted"
 
 
-def _is_ready(node: Object) -> bool:
-    return conditions.is_true(node, "Ready")
+def is_ready(node: Object | None) -> bool:
+    """Of one that is gone (None): not."""
+    return node is not None and conditions.is_true(node, "Ready")
 
 
 def _is_out_of_service(node: Object) -> bool:
     """Not while it is Ready, whatever its taints: so does Kubernetes judge it."""
     taints = node.get("spec", {}).get("taints") or []
-    return not _is_ready(node) and any(one.get("key") == OUT_OF_SERVICE for one in taints)
+    return not is_ready(node) and any(one.get("key") == OUT_OF_SERVICE for one in taints)
 
 
 def _since(nodes: Iterable[Object]) -> str:
@@ -84,8 +86,22 @@ def _since(nodes: Iterable[Object]) -> str:
     return max((str(one.get("lastTransitionTime") or "") for one in found), default="")
 
 
+def lost_volume(claim: Object | None, name: str) -> Lack | None:
+    """Of *claim*, called *name*, that no pod can use any more, whatever its node: its volume is gone, or it is itself.
+    None where that is not so.
+    """
+    if claim is None:
+        return Lack("", bound=True, proof=f"claim {name} does not exist")
+    if claim.get("status", {}).get("phase") == "Lost":
+        proof = f"PersistentVolume {claim['spec'].get('volumeName')} of claim {name} no longer exists"
+        return Lack("", bound=True, proof=proof)
+    return None
+
+
 def told(name: str, found: Lack) -> str:
     """What is the matter with *name*, and the way out, in a sentence."""
+    if found.is_lost and not found.node:
+        return f"the volume of {name} is lost ({found.proof})"
     if found.is_lost:
         return f"the volume of {name} is lost with node {found.node} ({found.proof})"
     if found.proof:

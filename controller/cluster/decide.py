@@ -1,8 +1,8 @@
 """What is to be done next for a PostgresCluster: at most one thing at a time. Pure.
 
-The order is the order of `STEPS`: names that pods have lost, instances lost with their node, instances that are
-missing, instances too many, Patroni's configuration, templates and restarts (replicas first, then a switchover, then
-who was the primary), the first backup.
+The order is the order of `STEPS`: names that pods have lost, instances that have lost their volume, instances that
+are missing, instances too many, Patroni's configuration, templates and restarts (replicas first, then a switchover,
+then who was the primary), the first backup.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from controller import nodes, operations, owned, patroni, storage_state
-from controller.cluster import beginning, clone
+from controller import operations, owned, patroni, storage_state
+from controller.cluster import beginning, clone, lost_volume
 from controller.cluster.actions import BackUp, ClusterDecision, Configure, EndClone, Make, Remove, Rename, Switch
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.runtime import conditions
@@ -36,8 +36,9 @@ def decide(facts: ClusterFacts) -> ClusterDecision:
     begins = beginning.decide(facts)
     if begins is not None:
         return begins
-    if facts.spec.data_source is not None and clone.said(facts.cluster) not in clone.DONE:
-        return ClusterDecision(EndClone(), "the clone is complete: it no longer reads its source")
+    said = clone.said(facts.cluster)
+    if said not in clone.DONE and (facts.spec.data_source is not None or said == clone.RECOVERING):
+        return ClusterDecision(EndClone(), "what it began with is there: it no longer reads its source")
     if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
         return configuration(facts) or ClusterDecision(None, "a Restore is running")
     waiting = ""
@@ -77,17 +78,6 @@ def renamed(facts: ClusterFacts) -> ClusterDecision | None:
 
 
 # --- instances ---------------------------------------------------------------------------------------------------
-
-
-def lost(facts: ClusterFacts) -> ClusterDecision | None:
-    """An instance whose volume is gone for good, with its node, is made anew from the others: never the last one."""
-    found = next((one for one in facts.instances if one.lack is not None and one.lack.is_lost), None)
-    if found is None or found.lack is None:
-        return None
-    said = nodes.told(found.name, found.lack)
-    if facts.primary is None:
-        return ClusterDecision(None, f"{said}; it is made anew once there is a primary")
-    return ClusterDecision(Remove(found), f"{said}: removing it, for it to be made anew")
 
 
 def missing(facts: ClusterFacts) -> ClusterDecision | None:
@@ -290,4 +280,4 @@ def _ended(facts: ClusterFacts) -> str:
 
 
 Step = Callable[[ClusterFacts], ClusterDecision | None]
-STEPS: tuple[Step, ...] = (renamed, lost, missing, surplus, configuration, outdated, first_backup)
+STEPS: tuple[Step, ...] = (renamed, lost_volume.decide, missing, surplus, configuration, outdated, first_backup)

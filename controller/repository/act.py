@@ -9,7 +9,7 @@ import structlog
 
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import decide, gaps, gather, lost, major_upgrade, mend, segment, takeover
+from controller.repository import bring_back, decide, gaps, gather, lost, major_upgrade, mend, segment, takeover
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
@@ -19,6 +19,7 @@ from pgwarden.contract import calls
 from pgwarden.contract.calls import NewestWal
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
+from pgwarden.pgbackrest.output import error_line
 
 log = structlog.get_logger()
 STANZA_CREATE_SECONDS = NEWEST_WAL_SECONDS = 60.0
@@ -33,6 +34,7 @@ class Actor:
         self._context = context
         self._stanzas: Tries[Key] = Tries(STANZA_PACE)
         self._timeouts: Tries[Key] = Tries(TIMEOUT_PACE)
+        self._bring_back = bring_back.BringBack(context)
         self._mender = mend.Mender(context, self._stanzas)
         #: When a segment was asked for last (status.segmentAsked), and what came of it.
         self._segments: dict[Key, tuple[Object, str]] = {}
@@ -41,6 +43,7 @@ class Actor:
         self._segments.pop(key, None)
         self._timeouts.forget(key)
         self._mender.forget(key)
+        self._bring_back.forget(key)
         self.try_again(key)
 
     def try_again(self, key: Key) -> None:
@@ -51,6 +54,7 @@ class Actor:
         """Bring back what the repository holds of another server, where that is asked for; else make the stanza or
         upgrade it, see to it that a first segment is archived, and ask for the backups that are owed.
         """
+        await self._mender.let_go(key, facts)
         facts = await self._take_over(key, facts)
         if lost.wants_set_aside(facts):
             facts = await self._mender.set_aside(key, facts)
@@ -97,7 +101,8 @@ class Actor:
     async def _make_stanza(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""
         host_ip, change = gather.host_ip(self._context, key), major_upgrade.found(facts)
-        call = calls.stanza_upgrade() if change else calls.stanza_create()
+        lone = decide.lone_stanza(facts)
+        call = calls.stanza_upgrade() if change else calls.stanza_create(lone)
         known, again = self._stanzas.get(key), self._stanzas.next(key)
         if known is not None and again is not None and facts.now < again:
             said = f"{known.said}; tried again at {conditions.timestamp(again)}" if known.said else ""
@@ -106,13 +111,14 @@ class Actor:
             return facts
         try:
             made = await self._context.agents.host(key, host_ip, call, seconds=STANZA_CREATE_SECONDS)
-            error = "" if made.ok else _last_line(made.output or "")
+            error = "" if made.ok else _why(made.output or "")
         except AgentError as problem:
             error = str(problem)
         self._stanzas.tried(key, facts.now, error)
         if error:
             return dataclasses.replace(facts, stanza_error=error)
-        reason, text = "StanzaCreated", f"created stanza {names.stanza(key[1])}"
+        where = f" in storage {facts.spec.storages[lone - 1]}" if lone else ""
+        reason, text = "StanzaCreated", f"created stanza {names.stanza(key[1])}{where}"
         if change:
             reason, text = "StanzaUpgraded", major_upgrade.event(change)
         await self._context.recorder.normal(facts.repository, reason, text)
@@ -137,7 +143,9 @@ class Actor:
             await recorder.normal(facts.repository, "ArchiveTimeoutSet", text)
 
     async def _mend_gap(self, key: Key, facts: RepositoryFacts) -> None:
-        """Ask for a backup where WAL is missing that no backup follows."""
+        """Ask the pods for WAL that is missing; for a backup where none has it and no backup follows."""
+        if not await self._bring_back.ask(key, facts):
+            return
         caches = self._context.caches
         wanted = gaps.backup(facts, caches.of_repository(caches.backups, *key))
         if wanted is None:
@@ -173,8 +181,7 @@ class Actor:
         return await gather.ask_host(self._context, dataclasses.replace(facts, segment_error=error))
 
 
-def _last_line(output: str) -> str:
-    """The line that says what is wrong, with its hints."""
+def _why(output: str) -> str:
+    """pgBackRest's error with its hints; where it tells of none, its last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    begin = next((n for n, line in enumerate(lines) if "ERROR" in line), max(len(lines) - 1, 0))
-    return " ".join(lines[begin:])[:1000]
+    return (error_line(output) or (lines[-1] if lines else ""))[:1000]

@@ -93,7 +93,7 @@ class Applier:
         )
         endpoints = [
             config.PodEndpoint(pod.ip, pod.facts)
-            for pod in gather.pods(context, (namespace, name))
+            for pod in await gather.answering(context, (namespace, name))
             if pod.ip and pod.facts
         ]
         host_conf = config.host_conf(repository, spec, places, endpoints)

@@ -96,6 +96,9 @@ def stanza(facts: RepositoryFacts) -> ConditionVerdict:
         return ConditionVerdict(None, "StorageNotReadable", f"unknown while storage {gone} cannot be read")
     if facts.info is not None and not stanza_missing(facts):
         return ConditionVerdict(True, "StanzaCreated", f"stanza {facts.info.stanza} exists in every storage")
+    full = lost.unwritable(facts)
+    if full is not None:  # stanza-create is not tried: it would leave half a file
+        return ConditionVerdict(False, full.reason, f"{full.sentence}. The stanza is created after that")
     if facts.stanza_error:
         return ConditionVerdict(False, "StanzaCreateFailed", storages.why(facts, facts.stanza_error))
     if facts.primary is None:
@@ -112,6 +115,9 @@ def _half(facts: RepositoryFacts, half: Trouble) -> str:
         why = f"{facts.operation} is running"
     if not why and facts.primary is None:
         why = "no primary responds; " + _pods(facts)
+    room = lost.unwritable(facts)
+    if not why and room is not None:
+        why = room.sentence
     if not why and not lost.wants_set_aside(facts):
         why = "the primary is another cluster than the stanza was of"
     told = (
@@ -121,14 +127,26 @@ def _half(facts: RepositoryFacts, half: Trouble) -> str:
 
 
 def wants_stanza(facts: RepositoryFacts) -> bool:
-    """Whether stanza-create is to be run now; never on what belongs to another cluster. It goes through the storages by
-    number and ends at the first that cannot be read: those before that one need not wait for it.
-    """
+    """Whether stanza-create is to be run now; never on what belongs to another cluster."""
     if not facts.host_ready or facts.info_error or facts.primary is None or foreign_cluster(facts) is not None:
         return False
-    away = [storage.number for storage in storages.unreadable(facts)]
-    before = range(1, min(away, default=1))
-    return stanza_missing(facts) and (not away or any(storages.lacks_stanza(facts, number) for number in before))
+    return stanza_missing(facts) and (not _out_of_reach(facts) or bool(lone_stanza(facts)))
+
+
+def lone_stanza(facts: RepositoryFacts) -> int:
+    """The number of a storage that has no stanza, while another one cannot be read or written to: stanza-create goes
+    through all of them, and ends at the first that is in trouble. 0 where there is none.
+    """
+    away = _out_of_reach(facts)
+    there = [number for number in range(1, len(facts.spec.storages) + 1) if number not in away]
+    return next((number for number in there if away and storages.lacks_stanza(facts, number)), 0)
+
+
+def _out_of_reach(facts: RepositoryFacts) -> set[int]:
+    """The numbers of the storages in which no stanza can be made now."""
+    found = {storage.number for storage in storages.unreadable(facts)}
+    local = on_volume(facts.spec)
+    return found | ({facts.spec.repo_number(local)} if local and lost.unwritable(facts) else set())
 
 
 def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:
@@ -247,6 +265,22 @@ def phase(facts: RepositoryFacts) -> str:
         or volume.is_going(facts.claim)
         else "Ready"
     )
+
+
+def why(facts: RepositoryFacts) -> tuple[str, str]:
+    """The phase as a word and a sentence: the first thing that keeps it from being Ready."""
+    for verdict in (foreign_cluster(facts), ready(facts), archiving(facts), continuous(facts)):
+        if verdict is not None and verdict.status is False:
+            return verdict.reason, verdict.message
+    told = next(((pod.name, pod.problem) for pod in facts.pods if pod.problem), None)
+    if told is not None:
+        return "PodNotProtected", f"pod {told[0]}: {told[1]}"
+    if facts.refused:
+        return "NoLongerValid", facts.refused
+    if volume.is_going(facts.claim):
+        return "ClaimGoing", "the claim of the local storage is being deleted"
+    verdict = ready(facts)
+    return verdict.reason, verdict.message
 
 
 def settled(facts: RepositoryFacts) -> bool:

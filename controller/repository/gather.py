@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
-from controller import operations
+from controller import node_lookup, operations
 from controller.agents import AgentError
 from controller.context import Context
 from controller.pods import has_ended, is_ready, is_spare, postgres_facts, refused, waiting_reason
@@ -25,12 +25,24 @@ from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 def pods(context: Context, key: Key) -> list[PodView]:
     """The labelled pods that are there to stay."""
+    return [_view(pod) for pod in _staying(context, key)]
+
+
+async def answering(context: Context, key: Key) -> list[PodView]:
+    """Of those the ones on a node that answers: for each other one, a backup would wait a minute."""
+    staying = _staying(context, key)
+    silent = await node_lookup.on_silent_nodes(context.client, [pod for pod in staying if not is_ready(pod)])
+    return [_view(pod) for pod in staying if pod["metadata"]["name"] not in silent]
+
+
+def _staying(context: Context, key: Key) -> list[Object]:
     caches = context.caches
-    return [
-        PodView(pod["metadata"]["name"], pod.get("status", {}).get("podIP", ""), postgres_facts(pod))
-        for pod in caches.labelled(caches.postgres_pods, key[0], names.LABEL_REPOSITORY, key[1])
-        if "deletionTimestamp" not in pod["metadata"] and not has_ended(pod)
-    ]
+    labelled = caches.labelled(caches.postgres_pods, key[0], names.LABEL_REPOSITORY, key[1])
+    return [pod for pod in labelled if "deletionTimestamp" not in pod["metadata"] and not has_ended(pod)]
+
+
+def _view(pod: Object) -> PodView:
+    return PodView(pod["metadata"]["name"], pod.get("status", {}).get("podIP", ""), postgres_facts(pod))
 
 
 async def gather(context: Context, facts: RepositoryFacts) -> RepositoryFacts:

@@ -67,7 +67,7 @@ def half(facts: RepositoryFacts) -> Trouble | None:
 
 def wants_set_aside(facts: RepositoryFacts) -> bool:
     """Whether what is left is to be moved now: by a primary of the cluster that it is of, while nothing uses it."""
-    if half(facts) is None or facts.primary is None or facts.operation:
+    if half(facts) is None or facts.primary is None or facts.operation or unwritable(facts) is not None:
         return False
     known = (facts.repository.get("status") or {}).get("systemIdentifier")
     return not known or known == facts.primary.postgres.system_identifier

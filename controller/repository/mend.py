@@ -1,4 +1,6 @@
-"""Mending what a storage has lost: the rest of half a stanza is set aside, and a full backup asked for that is owed."""
+"""Mending what a storage has lost: its claim is let go, the rest of half a stanza set aside, and a full backup that is
+owed asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,14 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import timedelta
 
-from controller import storage_state
+from controller import operations, storage_state
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import gather, lost, major_upgrade, renewal
+from controller.repository import gather, lost, major_upgrade, renewal, volume
 from controller.repository.facts import RepositoryFacts
 from controller.repository.renewal import Debt
 from controller.runtime.backoff import Pace, Tries
+from pgwarden.api import names
 from pgwarden.contract import calls
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
@@ -33,6 +36,25 @@ class Mender:
 
     def forget(self, key: Key) -> None:
         self._refused.forget(key)
+
+    async def let_go(self, key: Key, facts: RepositoryFacts) -> None:
+        """Of a claim that the user deletes: the Jobs that are over go, as their pods would keep it there."""
+        if not volume.is_going(facts.claim):
+            return
+        caches, claim = self._context.caches, names.repo_claim(key[1])
+        both = (*caches.of_repository(caches.backups, *key), *caches.of_repository(caches.restores, *key))
+        busy = {one["metadata"]["uid"] for one in both if not operations.is_over(one)}
+        pods, jobs = (
+            caches.labelled(cache, key[0], names.LABEL_OWNER_REPOSITORY, key[1])
+            for cache in (caches.own_pods, caches.jobs)
+        )
+        for job in volume.spent(claim, pods, jobs, busy):
+            if "deletionTimestamp" in job["metadata"]:
+                continue
+            name = job["metadata"]["name"]
+            await self._context.client.delete(paths.of("jobs", key[0], name), uid=job["metadata"]["uid"])
+            text = f"deleted Job {name}, which has ended: its pod held claim {claim}, which is being deleted"
+            await self._context.recorder.normal(facts.repository, "JobRemoved", text)
 
     async def back_up(self, facts: RepositoryFacts) -> None:
         """Ask for the full backups that the status says are owed: what this look finds is remembered there first. And

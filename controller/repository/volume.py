@@ -6,10 +6,12 @@ user's, by deleting the claim; pgwarden then makes a new, empty one.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller.pods import is_ready, is_spare, waiting_reason
+from controller import jobs
+from controller.pods import has_ended, is_ready, is_spare, waiting_reason
 from controller.runtime import conditions
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, moment
@@ -120,6 +122,24 @@ def _way_out(claim: str) -> str:
 def is_going(claim: Object | None) -> bool:
     """Whether it is deleted as soon as no pod has its volume any more."""
     return claim is not None and "deletionTimestamp" in claim["metadata"]
+
+
+def spent(claim: str, pods: Iterable[Object], listed: Iterable[Object], busy: Collection[str]) -> list[Object]:
+    """Of the Jobs *listed* those that have ended, and one of whose *pods* still holds *claim*: Kubernetes keeps a claim
+    for each pod that there is, ended or not. *busy*: uids of the operations that may still want their Job.
+    """
+    holding = {one.get("uid") for pod in pods if has_ended(pod) and _uses(pod, claim) for one in _owners(pod)}
+    ended = [job for job in listed if job["metadata"]["uid"] in holding and jobs.finished(job)]
+    return [job for job in ended if not any(one.get("uid") in busy for one in _owners(job))]
+
+
+def _uses(pod: Object, claim: str) -> bool:
+    volumes = get(pod, list, "spec", "volumes") or []
+    return any(get(one, str, "persistentVolumeClaim", "claimName") == claim for one in volumes)
+
+
+def _owners(obj: Object) -> list[Object]:
+    return list(obj["metadata"].get("ownerReferences") or [])
 
 
 def terminating(claim: str, held: list[str]) -> str:

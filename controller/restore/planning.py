@@ -89,18 +89,28 @@ def _from_pod(
     if found is None:
         return Plan(**base, new_claim=facts.spec.volume_claim)
     volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
-    if volume is None or not volume_swap.is_bound(claim, volume):
-        return wait("ClaimNotBound", f"claim {claim['metadata']['name']} is not bound to a volume")
+    if not volume_swap.is_bound(claim, volume) and not volume_swap.is_lost(claim, volume):
+        return _not_bound(claim)
     return Plan(
         **base,
         workload_kind="Deployment" if found.kind == "Deployment" else "StatefulSet",
         workload=found.workload["metadata"]["name"],
         replicas=workload.replicas(found.workload) or 1,
-        old_volume=Volume(name=volume["metadata"]["name"], reclaim=volume_swap.policy(volume)),
+        # Of one that is lost nothing is left to keep; its name says so to the steps that swap.
+        old_volume=Volume(name=claim["spec"]["volumeName"], reclaim=volume_swap.policy(volume) if volume else ""),
         new_claim=names.restored_claim(facts.name),
         kept=names.free(names.kept_claim(claim["metadata"]["name"], facts.name), facts.claims),
         failed=names.free(names.failed_claim(claim["metadata"]["name"], facts.name), facts.claims),
         backup=names.free(names.restore_backup(facts.name), _backups(facts)),
+    )
+
+
+def _not_bound(claim: Object) -> StepVerdict:
+    name, phase = claim["metadata"]["name"], claim.get("status", {}).get("phase") or "unknown"
+    return wait(
+        "ClaimNotBound",
+        f"claim {name} is not bound to a volume (phase {phase}), so there is none to replace; see kubectl describe pvc "
+        f"{name}. To restore beside it, set spec.volumeClaim to the name of a new claim",
     )
 
 
@@ -109,14 +119,14 @@ def _server(facts: RestoreFacts, pod: Object, known: PodFacts) -> dict[str, Any]
     known_before = server_facts.of(facts.repository)
     chosen = set_version.chosen(facts.spec, facts.repo_spec, facts.stanza)
     major = set_version.major(facts.stanza, chosen)
-    if facts.spec.image or (major and major != known_before.major):  # what is known is of another server
+    if major and major != known_before.major:  # what is known is of another server
         known_before = server_facts.ServerFacts()
     container: Object = next((one for one in pod["spec"]["containers"] if one["name"] == known.container), {})
     return {
         "image": facts.spec.image or str(container.get("image", "")),
         "image_pull_policy": "IfNotPresent" if facts.spec.image else str(container.get("imagePullPolicy", "")),
         "server_environment": server_environment(container),
-        "bin_directory": known_before.bin_dir or "",
+        "bin_directory": "" if facts.spec.image else known_before.bin_dir or "",
         "preload": list(known_before.shared_preload_libraries),
     }
 

@@ -74,11 +74,21 @@ def _checkpoint(facts: RestoreFacts) -> StepVerdict | None:
 def _changed(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """Whether something has come in between since the plan was made. Nothing of the user's has been touched yet."""
     for volume, claim in ((plan.old_volume, plan.claim), (plan.new_volume, plan.new_claim)):
+        if volume is plan.old_volume and _is_lost(facts, volume, claim):
+            continue
         if volume is None or not volume_swap.is_bound(facts.claims.get(claim), facts.volumes.get(volume.name)):
             return fail("ClaimChanged", f"claim {claim} is no longer bound to volume {volume and volume.name}")
     if facts.claims[plan.claim]["metadata"]["uid"] != plan.claim_uid:
         return fail("ClaimChanged", f"claim {plan.claim} was replaced by another claim of that name")
     return None
+
+
+def _is_lost(facts: RestoreFacts, volume: Volume | None, claim: str) -> bool:
+    """Whether *claim* still names *volume*, which Kubernetes no longer has."""
+    found = facts.claims.get(claim)
+    if volume is None or not volume_swap.is_lost(found, facts.volumes.get(volume.name)):
+        return False
+    return found is not None and found["spec"].get("volumeName") == volume.name
 
 
 def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:

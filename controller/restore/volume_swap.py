@@ -72,8 +72,9 @@ def ahead(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object
 def protect(wanted: list[Volume], volumes: Mapping[str, Object]) -> Change | None:
     """No volume goes with its claim from here on."""
     for volume in wanted:
-        if policy(volumes[volume.name]) != RETAIN:
-            return Change(f"keeping volume {volume.name} (Retain)", _retain(volumes[volume.name]))
+        found = volumes.get(volume.name)
+        if found is not None and policy(found) != RETAIN:
+            return Change(f"keeping volume {volume.name} (Retain)", _retain(found))
     return None
 
 
@@ -91,6 +92,13 @@ def is_bound(claim: Object | None, volume: Object | None) -> bool:
         and claim["spec"].get("volumeName") == volume["metadata"]["name"]
         and reference.get("uid") == claim["metadata"]["uid"]
     )
+
+
+def is_lost(claim: Object | None, volume: Object | None) -> bool:
+    """Whether *claim* was bound to a volume that Kubernetes no longer has: it can never be used again."""
+    if claim is None or volume is not None or is_going(claim) or not claim["spec"].get("volumeName"):
+        return False
+    return bool(claim.get("status", {}).get("phase") == "Lost")
 
 
 def is_reached(goal: Goal, claims: Mapping[str, Object], volumes: Mapping[str, Object]) -> bool:

@@ -16,7 +16,7 @@ REJECTED = Gauge(
 )
 WITHOUT_NODE = Gauge(
     "pgwarden_instances_without_node",
-    "Instances of a PostgresCluster whose node is not Ready, or gone; else absent.",
+    "Instances of a PostgresCluster whose node is not Ready, or gone, or whose volume is lost; else absent.",
     ["namespace", "name"],
 )
 

@@ -113,8 +113,9 @@ def get_archive_argv(stanza: str, repo: int, path: str) -> list[str]:
     return [f"--repo={repo}", *_QUIETLY, "repo-get", f"archive/{stanza}/{path}"]
 
 
-def stanza_create_argv(stanza: str) -> list[str]:
-    return [f"--stanza={stanza}", "stanza-create"]
+def stanza_create_argv(stanza: str, folder: str = "") -> list[str]:
+    """It has no option for one storage of several: the configuration in *folder* names that one alone."""
+    return [*(_conf_in(folder) if folder else []), f"--stanza={stanza}", "stanza-create"]
 
 
 def stanza_upgrade_argv(stanza: str) -> list[str]:
@@ -123,9 +124,12 @@ def stanza_upgrade_argv(stanza: str) -> list[str]:
 
 def archive_push_argv(stanza: str, file: str, folder: str) -> list[str]:
     """Push *file* itself and at once, by the configuration in *folder*."""
-    conf = [f"--config={folder}/pgbackrest.conf", f"--config-include-path={folder}/conf.d"]
     quiet = ["--log-level-console=off", "--log-level-stderr=error"]
-    return [*conf, f"--stanza={stanza}", "--no-archive-async", *quiet, "archive-push", file]
+    return [*_conf_in(folder), f"--stanza={stanza}", "--no-archive-async", *quiet, "archive-push", file]
+
+
+def _conf_in(folder: str) -> list[str]:
+    return [f"--config={folder}/pgbackrest.conf", f"--config-include-path={folder}/conf.d"]
 
 
 def expire_argv(stanza: str, *, backup_set: str = "", repo: int | None = None) -> list[str]:

@@ -177,7 +177,7 @@ def _no_stanza(text: str) -> Trouble | None:
     missing = set(re.findall(r"\b[A-Z][A-Za-z]+Error\b", text)) == {"FileMissingError"}
     if missing and re.search(r"unable to load info file '[^']*(?:archive|backup)\.info'", text):
         return Trouble(
-            "StorageNotReadable", "the stanza does not exist there yet; it is created once a primary responds"
+            "StorageNotReadable", "the stanza does not exist there yet; condition StanzaCreated says what it waits for"
         )
     return None
 

@@ -91,7 +91,7 @@ def space(installed: Installed, request: pytest.FixtureRequest) -> Iterator[Kube
     installed.kubectl.run("create", "namespace", name)
     yield installed.kubectl.within(name)
     if os.environ.get("PGWARDEN_KEEP_NAMESPACES") != "1":
-        installed.kubectl.run("delete", "namespace", name, "--wait=false")
+        installed.kubectl.run("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -82,8 +82,7 @@ def test_backups_restores_and_clones_go_on_from_s3(lost: str, postgres: Postgres
     complete(space, restore("back", {"time": moment}, storage="s3"), 600)
     postgres.wait_ready()
     assert postgres.sql(FINGERPRINT) == rows
-    source = {"repository": "hippo", "storage": "s3", "target": {"time": moment}}
-    space.apply(manifest("twin", 1, dataSource=source))
+    space.apply(manifest("twin", 1, dataSource={"repository": "hippo", "storage": "s3"}))
     twin = Cluster(space, "twin")
     assert condition({"status": twin.wait_ready(400)}, "DataSource")["reason"] == "Cloned"
     assert twin.sql(FINGERPRINT) == rows

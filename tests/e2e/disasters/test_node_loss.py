@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from harness.cluster import Cluster, manifest
-from harness.install import NAMESPACE
-from harness.kubectl import Kubectl, Object, condition, is_true, phase
+from harness.kubectl import Kubectl, condition, is_true, phase
+from harness.nodes import host, of_instance
 from harness.objects import backup, restore, schedule
 from harness.postgres import Postgres, statefulset
 from harness.s3 import Store, repository
@@ -18,18 +16,6 @@ from localcluster.pytest_plugin import NodeHandle
 
 BUCKET = "node-loss"
 QUIET = {"archive_timeout": "20s"}
-
-
-@pytest.fixture(scope="module")
-def node(installed, second_node: NodeHandle) -> Iterator[NodeHandle]:
-    """The one to be lost. pgwarden itself was there before it came, and is whole again for the next module."""
-    yield second_node
-    second_node.kill()
-    installed.kubectl.run("delete", "node", second_node.name, "--ignore-not-found")
-    for name in ("pgwarden-webhook", "pgwarden-controller"):
-        installed.kubectl.within(NAMESPACE).run(
-            "rollout", "status", f"deployment/{name}", "--timeout=180s", seconds=200
-        )
 
 
 @pytest.fixture(scope="module")
@@ -72,23 +58,12 @@ def hippo(installed, store: Store, lone: Postgres, node: NodeHandle, space: Kube
         space.run("uncordon", node.first)
     found.wait_ready(240)
     space.apply(schedule("often", "* * * * *"))
-    assert {name: where(space, name) for name in ("hippo-1", "hippo-2")} == {
+    assert {name: of_instance(space, name) for name in ("hippo-1", "hippo-2")} == {
         "hippo-1": node.name,
         "hippo-2": node.first,
     }
     assert host(space)["spec"]["nodeName"] == node.name
     return found
-
-
-def host(space: Kubectl) -> Object | None:
-    """The repository host's pod that is Ready."""
-    pods = space.list("pods", "pgwarden.io/for-repository=hippo,pgwarden.io/component=host")
-    return next((one for one in pods if is_true("Ready")(one) and "deletionTimestamp" not in one["metadata"]), None)
-
-
-def where(space: Kubectl, instance: str) -> str:
-    (pod,) = space.list("pods", f"pgwarden.io/instance={instance}")
-    return str(pod["spec"]["nodeName"])
 
 
 def backups(space: Kubectl) -> set[str]:
@@ -141,7 +116,7 @@ def test_the_lost_instance_is_made_anew_from_the_bucket_once_the_node_is_told_to
     space.run("taint", "node", node.name, "node.kubernetes.io/out-of-service=gone:NoExecute")
     status = hippo.wait_ready(300)
     assert (status["primary"], status["ready"]) == ("hippo-2", "2/2")
-    assert where(space, "hippo-1") == node.first
+    assert of_instance(space, "hippo-1") == node.first
     assert space.get("pvc", "hippo-1")["metadata"]["uid"] != claim
     log = space.run("logs", "deployment/hippo-1", "-c", "postgres").stdout
     assert "replica has been created using pgbackrest" in log

@@ -11,7 +11,8 @@ import pytest
 
 from agent.calls import Repository
 from agent.children import Children
-from agent.pgbackrest import Runner, error_line
+from agent.pgbackrest import Runner
+from pgwarden.pgbackrest.output import error_line
 
 FAILED = """\
 2026-11-23 17:50:51.026 P00   WARN: unable to check pg1: [DbConnectError] raised from remote-0 tls protocol
@@ -80,6 +81,7 @@ async def test_the_configuration_is_put_before_the_arguments(program, paths):
     assert (await runner.run(["--stanza=a b", "info"], 20)).stdout.split(" ") == [
         f"--config={paths.conf_file}", f"--config-include-path={paths.include}", "--stanza=a", "b", "info",
     ]  # fmt: skip
+    assert (await runner.run(["--config=/x", "info"], 20)).stdout == "--config=/x info"  # it is whole
     assert (await runner.run(["version"], 20)).stdout == "version"
 
 

@@ -49,6 +49,20 @@ def test_a_whole_stanza_on_a_writable_volume(repo: Path, volume: RepoVolume):
     assert sorted(path.name for path in repo.iterdir()) == ["archive", "backup"], "the probe is gone"
 
 
+def test_what_a_stanza_create_without_room_has_left_is_a_rest(tmp_path: Path, volume: RepoVolume):
+    """pgBackRest refuses it: "archive directory not empty"."""
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "pgbackrest.conf").write_text(CONF)
+    left = tmp_path / "repo" / "archive" / "hippo"
+    left.mkdir(parents=True)
+    (left / "archive.info.pgbackrest.tmp").touch()
+    seen = volume.look()
+    assert seen is not None
+    assert (seen.archive, seen.backup) == (Half(holds=True), Half())
+    assert volume.set_aside(NOW).ok
+    assert not left.exists()
+
+
 def test_a_configuration_without_a_volume_has_none(repo: Path, volume: RepoVolume):
     (repo.parent / "conf" / "pgbackrest.conf").write_text("[global]\nrepo1-path=/pg/hippo\nrepo1-type=s3\n")
     assert volume.look() is None

@@ -34,7 +34,7 @@ class FakeRepository:
     async def set_aside(self):
         return Outcome(ok=True, output="set-aside/20261128-120000")
 
-    async def stanza_create(self):
+    async def stanza_create(self, repo=0):
         return Outcome(ok=True, exit_code=0, output="")
 
 

@@ -129,7 +129,7 @@ def pod(on: str = "") -> Object:
     return {"metadata": {"name": "p"}, "spec": {"nodeName": on} if on else {}}
 
 
-CLAIM = {"metadata": {"name": "c"}, "spec": {"volumeName": "pv"}}
+CLAIM = {"metadata": {"name": "c", "uid": "u"}, "spec": {"volumeName": "pv"}}
 
 
 async def test_while_the_pod_is_on_a_node_that_is_ready_no_more_is_read():
@@ -140,7 +140,7 @@ async def test_while_the_pod_is_on_a_node_that_is_ready_no_more_is_read():
 
 async def test_a_pod_that_nothing_can_take_is_understood_by_its_claims_volume():
     api = Api(c=CLAIM, pv=volume(term(nodes.HOSTNAME, "n2")))
-    assert await node_lookup.lack(api, "ns", [pod()], "c") == Lack("n2", bound=True, proof=DELETED)
+    assert await node_lookup.lack(api, "ns", [pod()], "c") == Lack("n2", bound=True, proof=DELETED, claim_uid="u")
     assert api.asked == ["c", "pv", f"nodes?{nodes.HOSTNAME} in (n2)", "n2"]
 
 
@@ -148,8 +148,18 @@ async def test_a_node_of_that_name_without_its_label_is_not_gone():
     silent = node(ready=False)
     del silent["metadata"]["labels"]
     api = Api(c=CLAIM, pv=volume(term(nodes.HOSTNAME, "n2")), n2=silent)
-    assert await node_lookup.lack(api, "ns", [pod()], "c") == Lack("n2", bound=True, since=SINCE)
+    assert await node_lookup.lack(api, "ns", [pod()], "c") == Lack("n2", bound=True, since=SINCE, claim_uid="u")
 
 
-async def test_without_a_claim_nothing_is_lost():
-    assert await node_lookup.lack(Api(), "ns", [pod()], "c") is None
+async def test_a_claim_whose_volume_is_gone_or_that_is_gone_itself_is_lost_whatever_its_node():
+    lost = CLAIM | {"status": {"phase": "Lost"}}
+    found = await node_lookup.lack(Api(c=lost), "ns", [pod()], "c")
+    assert found == Lack("", bound=True, proof="PersistentVolume pv of claim c no longer exists", claim_uid="u")
+    assert found.is_lost
+    gone = await node_lookup.lack(Api(), "ns", [pod()], "c")
+    assert gone == Lack("", bound=True, proof="claim c does not exist")
+
+
+async def test_a_pod_that_runs_still_has_the_volume_that_kubernetes_has_lost():
+    api = Api(c=CLAIM | {"status": {"phase": "Lost"}}, n2=node())
+    assert await node_lookup.lack(api, "ns", [pod("n2")], "c") is None

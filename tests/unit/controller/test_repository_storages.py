@@ -142,7 +142,9 @@ def test_a_stanza_is_made_in_every_storage_that_can_be_had_before_one_that_canno
     down = {"code": 99, "message": TEXTS["down"]}
     assert decide.wants_stanza(facts(info(missing, down)))
     assert not decide.wants_stanza(facts(info({}, down)))
-    assert not decide.wants_stanza(facts(info(down, missing)))  # stanza-create would end at the first one
+    assert decide.wants_stanza(facts(info(down, missing)))
+    assert decide.lone_stanza(facts(info(down, missing))) == 2, "stanza-create of all would end at the first one"
+    assert decide.lone_stanza(facts(info(missing, missing))) == 0
     assert not decide.wants_stanza(facts(info(missing, missing), pods=()))
 
 

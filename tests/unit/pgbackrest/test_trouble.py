@@ -61,7 +61,10 @@ NO_STANZA = (
 
 
 def test_a_storage_without_a_stanza_is_one_short_sentence():
-    assert explain(NO_STANZA).sentence == "the stanza does not exist there yet; it is created once a primary responds"
+    assert (
+        explain(NO_STANZA).sentence
+        == "the stanza does not exist there yet; condition StanzaCreated says what it waits for"
+    )
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,22 @@ async def test_with_the_cluster_goes_its_figure(controller: ClusterController, a
     controller._context.caches.clusters.items.clear()
     await controller.reconcile(KEY)
     assert waiting() is None
+
+
+async def test_an_instance_that_is_empty_is_lost_where_nobody_has_the_data(
+    controller: ClusterController, api: Api, monkeypatch: pytest.MonkeyPatch
+):
+    """Its claim was deleted and made again: Patroni waits for somebody to copy from."""
+    before = reconcile.gather(controller._context, {})
+    alone = dataclasses.replace(
+        before,
+        instances=(instance(1, "uninitialized", ready=False),),
+        store=dataclasses.replace(before.store, leader=""),
+    )
+    monkeypatch.setattr(reconcile, "gather", lambda *_: alone)
+    api.there["n2"] = node() | {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    await controller.reconcile(KEY)
+    assert api.deleted == []
+    said = next(one for one in api.status["conditions"] if one["type"] == "Ready")
+    assert said["reason"] == "VolumeLost"
+    assert "the volume of hippo-1 is lost (claim hippo-1 is new, and empty)" in said["message"]

@@ -238,7 +238,8 @@ class World:
         self.stanza_creates.append(self.now)
         if self.stanza_error:
             return Outcome(exit_code=47, output=f"ERROR: [047]: {self.stanza_error}")
-        self.stanzas |= set(range(1, self._config()[1] + 1))
+        lone = int(call.path.partition("?repo=")[2] or 0)
+        self.stanzas |= {lone} if lone else set(range(1, self._config()[1] + 1))
         return Outcome(ok=True, exit_code=0, output="")
 
     async def pod(self, _key: Any, ip: str, call: Call, **_: Any) -> Any:

@@ -103,3 +103,37 @@ async def test_one_that_was_emptied_is_made_again_and_owes_one_full_backup_that_
         ("s3", "full"),
     ]
     assert any(event.get("reason") == "BackupsLost" for event in world.store.events)
+
+
+async def test_the_stanza_of_the_other_storage_is_made_while_the_volume_is_away(world: World):
+    """stanza-create goes through all storages, and ends at the first that cannot be read."""
+    await lose(world)
+    spare_pod(world)
+    world.trouble, world.stanzas = {1: "the volume is not mounted in this pod"}, {1}
+    world.now += timedelta(minutes=1)
+    await world.look()
+    assert world.stanzas == {1, 2}
+    made = len(world.stanza_creates)
+    await world.look()
+    assert len(world.stanza_creates) == made
+
+
+async def test_a_job_that_is_over_does_not_hold_the_claim_that_is_deleted(world: World):
+    about = {"namespace": "ns", "labels": {names.LABEL_OWNER_REPOSITORY: "hippo"}}
+    ended = {"conditions": [{"type": "Complete", "status": "True"}]}
+    path = paths.of("jobs", "ns", "nightly-backup")
+    world.store.put(path, {"metadata": about | {"name": "nightly-backup"}, "status": ended})
+    job = world.store.objects[path]
+    world.caches.jobs._put(job)
+    claim = {"name": "repo", "persistentVolumeClaim": {"claimName": names.repo_claim("hippo")}}
+    held = {"metadata": about | {"name": "nightly-x", "ownerReferences": [{"uid": job["metadata"]["uid"]}]}}
+    world.caches.own_pods._put(held | {"spec": {"volumes": [claim]}, "status": {"phase": "Succeeded"}})
+    await world.look()
+    assert path in world.store.objects
+    put(
+        world,
+        CLAIM,
+        {"metadata": world.store.objects[CLAIM]["metadata"] | {"deletionTimestamp": "2026-11-28T12:00:00Z"}},
+    )
+    await world.look()
+    assert path not in world.store.objects

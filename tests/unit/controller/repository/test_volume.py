@@ -76,6 +76,7 @@ def test_a_claim_that_is_deleted_under_a_host_that_answers_is_told_before_anythi
     assert (status, reason) == ("True", "ClaimTerminating")
     assert "the backups on it go with the pod" in message
     assert decide.phase(given) == "Degraded"
+    assert decide.why(given)[1] != "the repository takes WAL and backups"
 
 
 def test_a_pod_that_cannot_be_scheduled_is_named_once_it_has_been_waited_for():
@@ -145,6 +146,34 @@ def test_a_lone_local_storage_says_what_keeps_its_host_away():
     assert told("Reachable", given) == ("False", "NodeLost", "storage local: node n1 no longer exists")
 
 
+def job(uid: str, owner: str, ended: str = "Complete") -> dict[str, Any]:
+    about = {"name": f"job-{uid}", "uid": uid, "ownerReferences": [{"uid": owner}]}
+    return {"metadata": about, "status": {"conditions": [{"type": ended, "status": "True"}] if ended else []}}
+
+
+def pod_of(uid: str, phase: str = "Succeeded", claim: str = "hippo-pgbackrest-repo") -> dict[str, Any]:
+    volumes = [{"name": "conf", "configMap": {}}, {"name": "repo", "persistentVolumeClaim": {"claimName": claim}}]
+    about = {"name": f"pod-{uid}", "ownerReferences": [{"uid": uid}]}
+    return {"metadata": about, "spec": {"volumes": volumes}, "status": {"phase": phase}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "of", "busy", "goes"),
+    [
+        (pod_of("j"), job("j", "b"), (), True),
+        (pod_of("j", "Failed"), job("j", "b", "Failed"), (), True),
+        (pod_of("j"), job("j", "b"), ("b",), False),
+        (pod_of("j", "Running"), job("j", "b", ""), (), False),
+        (pod_of("j", "Failed"), job("j", "b", ""), (), False),
+        (pod_of("j", claim="other"), job("j", "b"), (), False),
+        (pod_of("another"), job("j", "b"), (), False),
+    ],
+    ids=["complete", "failed", "its Backup is not over", "runs", "tries again", "another claim", "another's pod"],
+)
+def test_a_claim_that_is_deleted_is_held_by_no_job_that_is_over(pod, of, busy, goes):
+    assert volume.spent("hippo-pgbackrest-repo", [pod], [of], busy) == ([of] if goes else [])
+
+
 # --- what is on it --------------------------------------------------------------------------------------------------
 
 
@@ -174,6 +203,7 @@ def test_a_stanza_that_stanza_create_would_refuse_is_set_aside(archive, backup, 
         assert told("StanzaCreated", given)[1] == "RepositoryHalfLost"
         assert not lost.wants_set_aside(dataclasses.replace(given, operation="Backup nightly"))
         assert not lost.wants_set_aside(dataclasses.replace(given, pods=()))
+        assert not lost.wants_set_aside(dataclasses.replace(given, volume=on(archive, backup, free=0)))
         other = given.repository | {"status": {"systemIdentifier": "7"}}
         assert not lost.wants_set_aside(dataclasses.replace(given, repository=other))
 
@@ -196,6 +226,15 @@ def test_a_volume_that_cannot_be_written_to_is_told_as_what_it_is(seen, reason):
     assert told("Ready", given)[1] == (reason or "Ready")
     assert told("Reachable", given)[0] == "True"
     assert bool(lost.hindrances(given, [])) is bool(reason)
+
+
+def test_no_stanza_is_made_on_a_full_volume_and_the_room_is_what_is_told():
+    """stanza-create would leave half a file, which keeps the next one from its work."""
+    missing = info({"code": 1, "message": "missing stanza path"})
+    full = facts(missing, "local", volume=on(NOTHING, NOTHING, free=0))
+    assert not decide.wants_stanza(full)
+    assert told("StanzaCreated", full)[1] == told("Ready", full)[1] == "RepositoryFull"
+    assert decide.wants_stanza(dataclasses.replace(full, volume=on(NOTHING, NOTHING)))
 
 
 def test_a_storage_without_a_volume_has_no_such_condition():

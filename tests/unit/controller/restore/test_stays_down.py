@@ -93,3 +93,26 @@ def test_the_binder_is_reminded_of_a_claim_whatever_its_users_write_there(cluste
     change = volume_swap.next_change(goal, {"data-pg-0": claim}, {"pv-old": volume}, later)
     assert change is not None
     assert change.message == "triggering the binding of claim data-pg-0"
+
+
+async def test_a_claim_whose_volume_is_lost_gets_the_restored_one(cluster, run):
+    """The PersistentVolume went with its disk: there is nothing to replace, and nothing to wait for."""
+    del cluster.objects["persistentvolumes", "", "pv-old"]
+    cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["status"]["phase"] = "Lost"
+    run.create()
+    status = await run.until_over()
+    assert (status["phase"], cluster.serves(), is_down(cluster)) == ("Completed", "restored", False), status
+    swapped = next(one for one in status["conditions"] if one["type"] == "Swapped")
+    assert "PersistentVolume pv-old, the old one, was deleted" in swapped["message"]
+    assert status.get("keptClaim") is None
+
+
+async def test_a_failed_restore_of_a_lost_volume_leaves_the_claim_as_it_was(cluster, run):
+    del cluster.objects["persistentvolumes", "", "pv-old"]
+    claim = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]
+    claim["status"]["phase"] = "Lost"
+    cluster.job_end, cluster.job_message = "Failed", {"ok": False, "exitCode": 75, "error": "ERROR: [075]: no set"}
+    run.create()
+    assert (await run.until_over())["phase"] == "Failed"
+    assert cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["spec"]["volumeName"] == "pv-old"
+    assert not is_down(cluster)
