@@ -93,8 +93,10 @@ def decide(leaving: Leaving) -> Step:
     repository = facts.repository
     if not facts.initialized and not leaving.begun:  # it has never taken a write
         return Release()
+    if _FOREGROUND in facts.cluster["metadata"].get("finalizers", []):
+        return lost("a foreground deletion ends the repository host and the instances at the same time")
     if repository is None or "deletionTimestamp" in repository["metadata"]:
-        return lost(_why_repository_goes(facts))
+        return lost("its Repository was deleted")
     if not leaving.running:
         return _ended(leaving)
     if leaving.age > timedelta(seconds=LONGEST):
@@ -150,12 +152,6 @@ def _ended(leaving: Leaving) -> Release:
 def lost(why: str) -> Release:
     text = f"WAL that PostgreSQL had not archived may be missing from the backups: {why}"
     return Release(NOT_ARCHIVED, text)
-
-
-def _why_repository_goes(facts: ClusterFacts) -> str:
-    if _FOREGROUND in facts.cluster["metadata"].get("finalizers", []):
-        return "a foreground deletion ends the repository host and the instances at the same time"
-    return "its Repository was deleted"
 
 
 def _waits(more: str) -> str:

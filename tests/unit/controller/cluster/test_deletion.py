@@ -111,7 +111,7 @@ RELEASES = {
     "the Repository goes": (
         leaving(ONE, repository={"metadata": {"deletionTimestamp": "x"}}), NOT_ARCHIVED, "its Repository was deleted",
     ),
-    "deleted in the foreground": (leaving(repository={}, foreground=True), NOT_ARCHIVED, "a foreground deletion"),
+    "deleted in the foreground": (leaving(ONE, foreground=True), NOT_ARCHIVED, "a foreground deletion"),
     "never initialized": (leaving(instance(1), initialized=False, leader="x"), "", ""),
     "never made": (leaving(phase="Failed", initialized=False), "", ""),
 }  # fmt: skip
