@@ -24,7 +24,7 @@ COPY images/relocate.sh /tmp/relocate.sh
 RUN sh /tmp/relocate.sh /usr/bin/pgbackrest /pgwarden/tools
 COPY images/archive.c /tmp/archive.c
 RUN cc -O2 -s -static -Wall -Wextra -Werror -o /pgwarden/tools/bin/pgbackrest-archive /tmp/archive.c
-COPY --chmod=0755 images/recover.sh /pgwarden/tools/bin/recover.sh
+COPY --chmod=0755 images/recover.sh images/needs.sh /pgwarden/tools/bin/
 
 # ---- runtime: Python, the tools and the locked dependencies --------------------------------------------------
 FROM ${BASE} AS runtime

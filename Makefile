@@ -65,8 +65,8 @@ bench-downtime: venv ## for how long a client cannot write while a Restore in pl
 bench-webhook: venv ## the webhook beside a standard Go webhook that makes the same pods
 	@$(BIN)/python -m bench.webhook
 
-faults: venv ## a restore under fire: each fault at each step, rows compared (an hour)
-	@$(BIN)/python -m bench.faults
+faults: venv ## a restore under fire: each fault at each step, rows compared (an hour); FAULTS="--help" says how to choose
+	@$(BIN)/python -m bench.faults $(FAULTS)
 
 disasters: venv ## what is lost for good: nodes, volumes, whole installations; one after the other (an hour)
 	@$(BIN)/python -m localcluster tools

@@ -37,9 +37,14 @@ class Seen:
 
 
 def message(result: JobResult) -> bytes:
-    """*result* as JSON of at most 4096 bytes. Room goes to `error` first: `expired` makes way, and says how much."""
+    """*result* as JSON of at most 4096 bytes. Room goes to `error` first: `log` makes way from its oldest line on,
+    and `expired`, which says how much.
+    """
     # What pgBackRest prints need not be text.
-    result = replace(result, error=result.error.encode("utf-8", "replace").decode())
+    lines = tuple(line.encode("utf-8", "replace").decode() for line in result.log)
+    result = replace(result, error=result.error.encode("utf-8", "replace").decode(), log=lines)
+    while result.log and len(msgspec.json.encode(result)) > MESSAGE_BYTES:
+        result = replace(result, log=result.log[1:])
     expired, error = result.expired, result.error
     while len(encoded := msgspec.json.encode(result)) > MESSAGE_BYTES and result.expired:
         over = len(encoded) - MESSAGE_BYTES

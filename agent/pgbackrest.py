@@ -60,15 +60,15 @@ class Runner:
         self._children = children
 
     def command(self, args: Sequence[str]) -> list[str]:
-        """*args* with the program and where its configuration is, unless they say that themselves."""
+        """*args* with the program and where its configuration is, unless they say that themselves.
+
+        A configuration that *args* name is whole: without --config-include-path pgBackRest reads no other file then.
+        """
         if list(args) == ["version"]:
             return [str(self._paths.pgbackrest), "version"]  # the one command that knows no options
-        own = {
-            "--config=": f"--config={self._paths.conf_file}",
-            "--config-include-path=": f"--config-include-path={self._paths.include}",
-        }
-        missing = [value for name, value in own.items() if not any(arg.startswith(name) for arg in args)]
-        return [str(self._paths.pgbackrest), *missing, *args]
+        own = [f"--config={self._paths.conf_file}", f"--config-include-path={self._paths.include}"]
+        named = any(arg.startswith("--config=") for arg in args)
+        return [str(self._paths.pgbackrest), *([] if named else own), *args]
 
     async def run(
         self, args: Sequence[str], seconds: float | None, on_line: OnLine | None = None, *, keep: int = KEPT_CHARACTERS

@@ -62,6 +62,12 @@ def _locked(folder: int) -> bool:
     return True
 
 
+def room(path: Path) -> int:
+    """Bytes that PostgreSQL's user can still write to the volume at *path*."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
 def prepare(pg_data: Path, root: Path, uid: str) -> list[str]:
     """Make *pg_data* ready for the Restore *uid*; further options for pgBackRest. VolumeError: nothing was touched."""
     if pg_data != root and root not in pg_data.parents:

@@ -184,14 +184,17 @@ def run(place: Place, case: Case, name: str, found: Found | None) -> float:
     client.wait(20)
     place.sql("SELECT pg_switch_wal()")
     until(lambda: _archived(place), "the WAL up to the target is archived", 1800)
+    began = time.time()
     if found is None:
         by_hand(place, moment)
     else:
         through_pgwarden(place, name, moment, found)
+    over = time.time()
     client.wait(30)
     confirmed = client.stop()
-    _compare(place, confirmed, moment, rows)
-    return max(later - earlier for earlier, later in itertools.pairwise(confirmed.values()))
+    _compare(place, confirmed, (began, over), moment, rows)
+    pairs = itertools.pairwise(confirmed.values())
+    return max(later - earlier for earlier, later in pairs if later > began and earlier < over)
 
 
 def _write_wal(place: Place, gigabytes: int) -> None:
@@ -211,15 +214,15 @@ def _archived(place: Place) -> bool:
     return place.sql(sql) == "t"
 
 
-def _compare(place: Place, confirmed: dict[int, float], moment: str, rows: str) -> None:
+def _compare(place: Place, confirmed: dict[int, float], between: tuple[float, float], moment: str, rows: str) -> None:
+    """All rows of before the target and of after the Restore are there, and none of those that it took back."""
+    began, over = between
     limit = datetime.fromisoformat(moment).timestamp() if moment else float("inf")
-    times = list(confirmed.values())
-    back = max(range(1, len(times)), key=lambda n: times[n] - times[n - 1])
-    wanted = {row for n, (row, at) in enumerate(confirmed.items()) if n >= back or at < limit}
+    wanted = {row for row, at in confirmed.items() if at < limit or at > over}
     there = {int(line) for line in place.sql("SELECT i FROM beats").split()}
     if place.sql(ROWS) != rows or not wanted <= there:
         raise AssertionError(f"rows differ: {sorted(wanted - there)[:20]} of {len(wanted)} are missing")
-    late = {row for n, (row, at) in enumerate(confirmed.items()) if n < back and at > limit + 1}
+    late = {row for row, at in confirmed.items() if limit + 1 < at < began}
     if late & there:
         raise AssertionError(f"rows of after the target are there: {sorted(late & there)[:20]}")
 

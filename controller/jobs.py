@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -38,14 +38,21 @@ def result(pods: Iterable[Object]) -> JobResult | None:
     """The result of the Job's latest pod that left one; None where none did (killed, or gone)."""
     latest: tuple[str, JobResult | None] = ("", None)
     for pod in pods:
-        for status in pod.get("status", {}).get("containerStatuses") or []:
-            ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
-            if not ended:
-                continue
+        for ended in _ends(pod):
             parsed = outside.decode(ended.get("message", ""), JobResult)
             if parsed is not None and ended.get("finishedAt", "") >= latest[0]:
                 latest = (ended.get("finishedAt", ""), _printable(parsed))
     return latest[1]
+
+
+def _ends(pod: Object) -> Iterator[Object]:
+    """How its containers ended; an init container counts where it has failed, as nothing comes after it then."""
+    status = pod.get("status", {})
+    for key in ("initContainerStatuses", "containerStatuses"):
+        for one in status.get(key) or []:
+            ended = one.get("state", {}).get("terminated") or one.get("lastState", {}).get("terminated")
+            if ended and (key == "containerStatuses" or ended.get("exitCode")):
+                yield ended
 
 
 def _printable(found: JobResult) -> JobResult:
@@ -55,5 +62,9 @@ def _printable(found: JobResult) -> JobResult:
         error=outside.printable(found.error),
         label=outside.printable(found.label),
         set=outside.printable(found.set),
+        reason=outside.printable(found.reason),
+        reached=outside.printable(found.reached),
+        segment=outside.printable(found.segment),
+        note=outside.printable(found.note),
         expired=tuple(map(outside.printable, found.expired)),
     )

@@ -34,7 +34,7 @@ _MOST = 256 * 1024
 #: Users' parameters win over these, and these over Patroni's.
 DEFAULTS: dict[str, str | int] = {
     "password_encryption": "scram-sha-256",
-    # What a primary that dies has not archived, its successor has in pg_wal, and archives (agent/promoted.py).
+    # What a primary that dies has not archived, its successor has in pg_wal, and archives (agent/missed_wal.py).
     "wal_keep_size": "160MB",
     "wal_level": "replica",
 }
@@ -81,6 +81,23 @@ def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
     return made | {"pause": True} if paused else made
 
 
+#: What Patroni starts PostgreSQL with where nobody says otherwise (its CMDLINE_OPTIONS).
+_STARTED_WITH = {
+    "max_connections": "100",
+    "max_locks_per_transaction": "64",
+    "max_prepared_transactions": "0",
+    "max_wal_senders": "10",
+    "max_worker_processes": "8",
+}
+
+
+def parameters(cluster: str, spec: PostgresClusterSpec) -> str:
+    """Lines for postgresql.conf: what Patroni sets, for a start without it."""
+    found = _STARTED_WITH | dynamic(cluster, spec, paused=False)["postgresql"]["parameters"]
+    quoted = {name: value.replace("\\", "\\\\").replace("'", "''") for name, value in found.items()}
+    return "".join(f"{name} = '{value}'\n" for name, value in quoted.items() if value.isprintable())
+
+
 def _archive_timeout(spec: PostgresClusterSpec) -> dict[str, str | int]:
     """Of spec.repository; nothing where it is off."""
     seconds = archive_timeout.seconds(msgspec.convert(spec.repository, RepositorySpec).archive_timeout)
@@ -103,7 +120,7 @@ def local(cluster: str, spec: PostgresClusterSpec) -> str:
         "restapi": {"listen": f"0.0.0.0:{names.PORT_PATRONI}"},
         "postgresql": {
             "listen": f"*:{names.PORT_POSTGRES}",
-            "bin_dir": f"/usr/lib/postgresql/{spec.postgres_version}/bin",
+            "bin_dir": names.cluster_bin(spec.postgres_version),
             "use_unix_socket": True,
             "pgpass": "/tmp/pgpass",  # noqa: S108  an emptyDir of the pod's own
             "authentication": {
@@ -124,7 +141,7 @@ def local(cluster: str, spec: PostgresClusterSpec) -> str:
 
 
 def bootstrap(cluster: str, spec: PostgresClusterSpec, *, copy: bool = False) -> str:
-    """bootstrap.yml: read once, by the instance that is the first of all. *copy*: begin.sh has filled its folder."""
+    """bootstrap.yml: read once, by the instance that is the first of all. *copy*: a recovery has filled its volume."""
     made: Object = {
         "dcs": dynamic(cluster, spec, paused=False),
         "post_bootstrap": f"{names.CLUSTER_CONF}/after-bootstrap.sh",
@@ -133,7 +150,7 @@ def bootstrap(cluster: str, spec: PostgresClusterSpec, *, copy: bool = False) ->
         auth = [{"auth-host": "scram-sha-256"}, {"auth-local": "peer"}]
         made["initdb"] = [{"encoding": "UTF8"}, *auth, "data-checksums"]
     else:
-        # begin.sh has restored and recovered it by then: only its folder is put in place, which is done at once.
+        # A recovery has filled the volume: only its folder is put in place, which is done at once.
         made["method"] = "clone"
         made["clone"] = {"command": f"{names.CLUSTER_CONF}/take-clone.sh", "no_params": True}
     return _text({"bootstrap": made})
@@ -178,6 +195,7 @@ class Store:
     synchronous: frozenset[str] = field(default_factory=frozenset)  # pods that commits wait for
     synchronous_leader: str = ""  # pod of the primary that these were named for
     synchronous_version: str = ""  # resource version of what says so
+    of_another: bool = False  # a Restore has brought the data of another PostgreSQL cluster
 
     @property
     def paused(self) -> bool:
@@ -213,6 +231,7 @@ def store(cluster: str, maps: Mapping[str, Object]) -> Store:
         switching=bool(failover.get("leader") or failover.get("member")) and not failover.get("scheduled_at"),
         synchronous=frozenset(filter(None, sync.get("sync_standby", "").split(","))),
         synchronous_leader=sync.get("leader", ""),
+        of_another=bool(config.get(names.ANNOTATION_INITIALIZED_BEFORE)),
         synchronous_version=str(sync_map.get("metadata", {}).get("resourceVersion", "")),
     )
 

@@ -1,24 +1,20 @@
-"""What is done to a Restore at work, and what may come of it: a PostgresCluster's rows are compared afterwards.
+"""What is done to a Restore at work. It comes within milliseconds of the moment at which its status names the step.
 
-A fault comes within milliseconds of the moment at which the Restore's status names the step.
+`FAULTS` has them by name; `applies` says at which step of which Restore there is something to do it to.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
-from harness.cluster import Cluster
-from harness.direct import CUSTOM, Direct
+from harness import killing
 from harness.install import NAMESPACE
-from harness.kubectl import Object, is_true, phase
-from harness.s3 import Store
+from harness.kubectl import Object
+from harness.scene import COMMON, Scene, runs
 from harness.waiting import until
+from localcluster import processes
 
 STEPS = (
     "Validated",
@@ -33,264 +29,252 @@ STEPS = (
     "BackedUp",
 )
 TERMINAL = {"Completed", "Failed"}
-LIMIT = 420
-OUTAGE = 30.0
-_FINGERPRINT = "SELECT count(*) || ' rows ' || md5(string_agg(said, ',' ORDER BY at)) FROM ledger"
+TARGETS = ("moment", "latest")
+AWAY = 30.0  # seconds
+STILL = 20.0
+
+
+T = TypeVar("T")
+
+
+class TooLate(Exception):
+    """What was to be harmed had ended before."""
+
+
+Does = Callable[[Scene, Object], str]  # does it, and says the name of the Restore to look at then; empty: of none
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A PostgresCluster that Restores are tried on, and the means to do harm."""
-
-    cluster: Cluster
-    direct: Direct
-    store: Store | None = None  # where the cluster's repository is in S3
-
-    @property
-    def namespace(self) -> str:
-        return self.cluster.kubectl.namespace
-
-    def of(self, plural: str, name: str = "") -> str:
-        return f"{CUSTOM}/namespaces/{self.namespace}/{plural}{f'/{name}' if name else ''}"
-
-    def core(self, plural: str, name: str = "", namespace: str = "") -> str:
-        return f"/api/v1/namespaces/{namespace or self.namespace}/{plural}{f'/{name}' if name else ''}"
+class Fault:
+    does: Does
+    #: Where the Restore's recovery is at work: to the latest state until the old PostgreSQL has stopped.
+    steps: frozenset[str] = frozenset(STEPS)
+    moment: frozenset[str] = frozenset(STEPS)  # of these, the ones of a Restore to a moment
+    s3: bool = False  # of a Repository in S3 alone
+    common: bool = False  # it meets every Restore of the cluster
+    lasts: bool = False  # so long that the Restore may have gone on when it is over
 
 
-@dataclass
-class Outcome:
-    step: str
-    fault: str
-    hit: str = ""  # the step at which the fault had been done
-    phase: str = ""  # Completed, Failed, or Undone where the Restore was deleted
-    rows: str = ""  # of the target, or as before
-    seconds: float = 0.0
-    message: str = ""
-    left: list[str] = field(default_factory=list)  # what lies about and should not
-
-    @property
-    def good(self) -> bool:
-        """It has ended one way or the other, whole: with the target's rows, or with those from before."""
-        fits = {"Completed": {"the target's"}, "Failed": {"as before"}, "Undone": {"the target's", "as before"}}
-        return self.rows in fits.get(self.phase, set()) and not self.left and bool(self.hit)
+def applies(step: str, fault: str, *, s3: bool, target: str = "moment") -> bool:
+    one = FAULTS[fault]
+    return step in one.steps and (step in one.moment or target != "moment") and (s3 or not one.s3)
 
 
-Fault = Callable[[Scene, Object], str]  # does it, and says the name of the Restore to look at then
-
-
-def _nothing(_scene: Scene, restore: Object) -> str:
+def _same(restore: Object) -> str:
     return str(restore["metadata"]["name"])
 
 
+def _nothing(_scene: Scene, restore: Object) -> str:
+    return _same(restore)
+
+
+# --- what is common to all Restores ----------------------------------------------------------------------------------
+
+
 def _controller(scene: Scene, restore: Object) -> str:
-    _end_pods(scene, "app.kubernetes.io/component=controller", NAMESPACE)
-    return _nothing(scene, restore)
+    listed = scene.direct.items(scene.core("pods", namespace=NAMESPACE), "app.kubernetes.io/component=controller")
+    with COMMON:
+        _end(scene, listed)
+    return _same(restore)
+
+
+def _api_server(scene: Scene, restore: Object) -> str:
+    """It takes requests and answers none; what it had begun comes to pass afterwards."""
+    assert scene.machine is not None
+    found = processes.running(scene.machine, "kube-apiserver")
+    assert found is not None
+    with COMMON:
+        killing.hold_up([found.pid], STILL)
+    return _same(restore)
+
+
+def _s3_away(scene: Scene, restore: Object) -> str:
+    assert scene.store is not None
+    with COMMON:
+        scene.store.stop()
+        try:
+            killing.hold_up([], AWAY)
+        finally:
+            scene.store.start()
+    return _same(restore)
+
+
+def _s3_still(scene: Scene, restore: Object) -> str:
+    assert scene.store is not None
+    found = processes.running(scene.store.cluster, "versitygw")
+    assert found is not None
+    with COMMON:
+        killing.hold_up([found.pid], STILL)
+    return _same(restore)
+
+
+# --- pods ------------------------------------------------------------------------------------------------------------
 
 
 def _host(scene: Scene, restore: Object) -> str:
-    _end_pods(scene, f"pgwarden.io/for-repository={scene.cluster.name},pgwarden.io/component=host")
-    return _nothing(scene, restore)
+    _end(scene, scene.hosts())
+    return _same(restore)
+
+
+def _host_still(scene: Scene, restore: Object) -> str:
+    found = [process for pod in scene.hosts() for process in killing.processes(pod["metadata"]["uid"])]
+    killing.hold_up(found, STILL)
+    return _same(restore)
+
+
+def _postgres(scene: Scene, restore: Object) -> str:
+    """The old one while it serves, afterwards the new one."""
+    _end(scene, until(scene.pods, "a PostgreSQL pod runs", 60, pause=0.02))
+    return _same(restore)
+
+
+def _end(scene: Scene, pods: list[Object]) -> None:
+    for pod in pods:
+        if "deletionTimestamp" not in pod["metadata"]:
+            killing.end_pod(scene.direct, pod)
+
+
+# --- the recovery and its Job ----------------------------------------------------------------------------------------
 
 
 def _job_pod(scene: Scene, restore: Object) -> str:
     """Once it runs; of the step's Job."""
+    _end(scene, [_once(scene, restore, lambda: _jobs_pod(scene, restore))])
+    return _same(restore)
+
+
+def _server(scene: Scene, restore: Object) -> str:
+    killing.kill([_once(scene, restore, lambda: _in_recovery(scene, restore, _is_server))])
+    return _same(restore)
+
+
+def _container(scene: Scene, restore: Object) -> str:
+    """All of the server's container, as where its memory does not suffice."""
+    script = _once(scene, restore, lambda: _in_recovery(scene, restore, lambda one: "recover.sh" in " ".join(one)))
+    killing.kill(killing.beside(script))
+    return _same(restore)
+
+
+def _agent(scene: Scene, restore: Object) -> str:
+    killing.kill([_once(scene, restore, lambda: _in_recovery(scene, restore, _is_agent))])
+    return _same(restore)
+
+
+def _is_agent(said: list[str]) -> bool:
+    return "agent" in said and "recover" in said
+
+
+def _is_server(said: list[str]) -> bool:
+    """The server itself, not one of its processes, which call themselves `postgres: …`, and no session without it."""
+    return said[0].rpartition("/")[2] == "postgres" and "--single" not in said
+
+
+def _in_recovery(scene: Scene, restore: Object, is_wanted: Callable[[list[str]], bool]) -> int:
+    """The first process that is wanted of the recovery's pod; 0 where there is none yet."""
+    pod = _jobs_pod(scene, restore)
+    found = killing.processes(pod["metadata"]["uid"]) if pod else ()
+    return next((one for one in found if (said := killing.words(one)) and is_wanted(said)), 0)
+
+
+def _jobs_pod(scene: Scene, restore: Object) -> Object | None:
     name = restore["metadata"]["name"]
     selector = f"batch.kubernetes.io/job-name+in+({name}-restore-1,{name}-after-backup)"
-    found = until(
-        lambda: [one for one in scene.direct.items(scene.core("pods"), selector) if _runs(one)],
-        f"a Job's pod of Restore {name} runs",
-        60,
-        pause=0.02,
-    )
-    end_pod(scene, found[0])
-    return _nothing(scene, restore)
+    return next((one for one in scene.direct.items(scene.core("pods"), selector) if runs(one)), None)
 
 
-def _s3(scene: Scene, restore: Object) -> str:
-    assert scene.store is not None
-    scene.store.stop()
-    time.sleep(OUTAGE)  # that is what the fault is
-    scene.store.start()
-    return _nothing(scene, restore)
+def _once(scene: Scene, restore: Object, look: Callable[[], T | None]) -> T:
+    """What is looked for, as soon as it is there. TooLate where the Restore has gone on without it."""
+    begun = _step(scene, restore)
+
+    def seen() -> tuple[T | None] | None:
+        found = look()
+        if found:
+            return (found,)
+        return (None,) if _step(scene, restore) != begun else None
+
+    (found,) = until(seen, f"what is to be harmed of Restore {_same(restore)} is there", 120, pause=0.01)
+    if not found:
+        raise TooLate(f"nothing of it was there at step {begun}")
+    return found
+
+
+def _step(scene: Scene, restore: Object) -> str:
+    found = scene.direct.get(scene.of("restores", _same(restore))) or {}
+    return step_of(found)
+
+
+def step_of(restore: Object) -> str:
+    status = restore.get("status") or {}
+    if status.get("phase") in TERMINAL:
+        return str(status["phase"])
+    return str(status.get("step") or "anew")
+
+
+# --- objects ---------------------------------------------------------------------------------------------------------
+
+
+def _claim(scene: Scene, restore: Object) -> str:
+    path = scene.core("persistentvolumeclaims", f"{_same(restore)}-restored")
+    _once(scene, restore, lambda: scene.direct.get(path))
+    scene.direct.delete(path)
+    return _same(restore)
+
+
+def _job(scene: Scene, restore: Object) -> str:
+    name = _same(restore)
+
+    def look() -> Object | None:
+        found = [scene.direct.get(scene.jobs(one)) for one in (f"{name}-restore-1", f"{name}-after-backup")]
+        return next((one for one in found if one), None)
+
+    found = _once(scene, restore, look)
+    scene.direct.delete(scene.jobs(found["metadata"]["name"]) + "?propagationPolicy=Background")
+    return name
 
 
 def _delete(scene: Scene, restore: Object) -> str:
-    scene.direct.delete(scene.of("restores", restore["metadata"]["name"]))
+    scene.direct.delete(scene.of("restores", _same(restore)))
     return ""
 
 
 def _reapply(scene: Scene, restore: Object) -> str:
-    path = scene.of("restores", restore["metadata"]["name"])
+    path = scene.of("restores", _same(restore))
     scene.direct.delete(path)
     until(lambda: scene.direct.get(path) is None, "the Restore is gone", 60, pause=0.02)
     scene.direct.create(scene.of("restores"), restore)
-    return _nothing(scene, restore)
+    return _same(restore)
 
 
 def _second(scene: Scene, restore: Object) -> str:
     """To the latest state, so to the first one's. It is the one that ends last."""
-    name = f"{restore['metadata']['name']}-2"
+    name = f"{_same(restore)}-2"
     spec = {"repository": restore["spec"]["repository"]}
     scene.direct.create(scene.of("restores"), restore | {"metadata": {"name": name}, "spec": spec})
     return name
 
 
-FAULTS: dict[str, Fault] = {
-    "none": _nothing,
-    "controller killed": _controller,
-    "Job's pod killed": _job_pod,
-    "repository host killed": _host,
-    "S3 away for 30 s": _s3,
-    "deleted": _delete,
-    "deleted, applied again": _reapply,
-    "a second Restore": _second,
+_JOB = frozenset({"Restored", "Replayed", "Stopped", "Recovered"})
+_MOMENT = frozenset({"Restored", "Replayed", "BackedUp"})
+_SERVER = _JOB - {"Restored"}
+_CLAIM = _JOB | {"VolumeReady"}
+_SERVES = frozenset(STEPS) - {"Recovered", "Swapped"}
+
+FAULTS = {
+    "none": Fault(_nothing),
+    "controller killed": Fault(_controller, common=True),
+    "API server away for 20 s": Fault(_api_server, common=True, lasts=True),
+    "S3 away for 30 s": Fault(_s3_away, s3=True, common=True, lasts=True),
+    "S3 stands still for 20 s": Fault(_s3_still, s3=True, common=True, lasts=True),
+    "repository host killed": Fault(_host),
+    "repository host stands still for 20 s": Fault(_host_still, lasts=True),
+    "PostgreSQL killed": Fault(_postgres, steps=_SERVES),
+    "Job's pod killed": Fault(_job_pod, steps=_JOB | {"BackedUp"}, moment=_MOMENT),
+    "recovery's container killed": Fault(_container, steps=_JOB, moment=_MOMENT),
+    "recovery's server killed": Fault(_server, steps=_SERVER, moment=_MOMENT),
+    "recovery's agent killed": Fault(_agent, steps=_JOB, moment=_MOMENT),
+    "new claim deleted": Fault(_claim, steps=_CLAIM, moment=_CLAIM - {"Recovered"}),
+    "Job deleted": Fault(_job, steps=_JOB | {"BackedUp"}, moment=_MOMENT),
+    "deleted": Fault(_delete),
+    "deleted, applied again": Fault(_reapply),
+    "a second Restore": Fault(_second),
 }
-#: Only at these steps is there a Job.
-JOB_STEPS = frozenset({"Restored", "BackedUp"})
-
-
-def applies(step: str, fault: str, *, s3: bool) -> bool:
-    if fault == "Job's pod killed":
-        return step in JOB_STEPS
-    return (fault == "S3 away for 30 s") == s3
-
-
-def _runs(pod: Object) -> bool:
-    return bool(pod.get("status", {}).get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"])
-
-
-def _end_pods(scene: Scene, selector: str, namespace: str = "") -> None:
-    for pod in scene.direct.items(scene.core("pods", namespace=namespace), selector):
-        if "deletionTimestamp" not in pod["metadata"]:
-            end_pod(scene, pod)
-
-
-def end_pod(scene: Scene, pod: Object) -> None:
-    """As hard as it can be: SIGKILL where its processes are this machine's, and no grace for the object."""
-    for process in processes(pod["metadata"]["uid"]):
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(process, signal.SIGKILL)
-    scene.direct.delete(scene.core("pods", pod["metadata"]["name"], pod["metadata"]["namespace"]), at_once=True)
-
-
-def processes(pod_uid: str) -> Iterator[int]:
-    """Of the local cluster's pods, by their cgroup."""
-    for entry in Path("/proc").glob("[0-9]*/cgroup"):
-        with suppress(OSError):
-            if f"pod{pod_uid}" in entry.read_text().replace("_", "-"):
-                yield int(entry.parent.name)
-
-
-# --- one trial -----------------------------------------------------------------------------------------------------
-
-
-def prepare(scene: Scene) -> None:
-    scene.cluster.sql(
-        "CREATE TABLE IF NOT EXISTS ledger (at timestamptz PRIMARY KEY DEFAULT clock_timestamp(), said text)"
-    )
-
-
-def trial(scene: Scene, name: str, step: str, fault: str) -> Outcome:
-    """A Restore to a moment, *fault* at *step*, and how it went. Leaves a cluster for the next one."""
-    outcome = Outcome(step, fault)
-    # A moment that is not archived yet is refused while nobody archives, as just after another trial.
-    scene.cluster.kubectl.until("pgrepo", scene.cluster.name, is_true("Archiving"), "archives", LIMIT)
-    write = f"INSERT INTO ledger (said) VALUES ('{name} {{}}')"  # noqa: S608  our own words
-    said = scene.cluster.sql(
-        f"{write.format('kept')}; {_FINGERPRINT}; SELECT clock_timestamp(); {write.format('undone')}; {_FINGERPRINT}"
-    )
-    wanted, moment, before = said.splitlines()
-    spec = {"repository": scene.cluster.name, "target": {"time": moment}}
-    restore = {"apiVersion": "pgwarden.io/v1alpha1", "kind": "Restore", "metadata": {"name": name}, "spec": spec}
-    began = time.monotonic()
-    scene.direct.create(scene.of("restores"), restore)
-    look_at = _strike(scene, restore, outcome)
-    _await_end(scene, look_at, outcome)
-    scene.cluster.kubectl.until("pgc", scene.cluster.name, _has_primary, "has a primary", LIMIT)
-    found = until(lambda: _write(scene, name), "PostgreSQL takes writes", LIMIT, lambda: str(scene.cluster.status()))
-    outcome.seconds = time.monotonic() - began
-    outcome.rows = {wanted: "the target's", before: "as before"}.get(found, f"LOST: {found}, not {wanted} or {before}")
-    outcome.left = _left_over(scene, name)
-    _tidy(scene)
-    return outcome
-
-
-def _strike(scene: Scene, restore: Object, outcome: Outcome) -> str:
-    name = restore["metadata"]["name"]
-    for seen in scene.direct.watch(scene.of("restores"), name, LIMIT):
-        status = seen.get("status") or {}
-        if status.get("phase") in TERMINAL:
-            return str(name)
-        if status.get("step") == outcome.step:
-            look_at = FAULTS[outcome.fault](scene, restore)
-            now = scene.direct.get(scene.of("restores", name)) or {}
-            outcome.hit = outcome.step if outcome.fault == "S3 away for 30 s" or not now else _step(now)
-            return look_at
-    raise AssertionError(f"Restore {name} was never at step {outcome.step}")
-
-
-def _step(restore: Object) -> str:
-    status = restore.get("status") or {}
-    return str(status.get("step") or status.get("phase") or "anew")
-
-
-def _await_end(scene: Scene, name: str, outcome: Outcome) -> None:
-    if not name:
-        until(lambda: not _busy(scene), "nothing of the deleted Restore is at work", LIMIT)
-        outcome.phase = "Undone"
-        return
-    for one in sorted(scene.direct.items(scene.of("restores")), key=lambda one: one["metadata"]["name"] == name):
-        done = scene.cluster.kubectl.until("pgr", one["metadata"]["name"], phase(*TERMINAL), "ends", LIMIT)
-        outcome.phase, outcome.message = done["status"]["phase"], done["status"]["message"]
-
-
-def _busy(scene: Scene) -> bool:
-    """Whether an instance is stopped by a Restore, or a Restore's Job is there."""
-    path = f"/apis/apps/v1/namespaces/{scene.namespace}/deployments"
-    stopped = [
-        one
-        for one in scene.direct.items(path, f"pgwarden.io/cluster={scene.cluster.name}")
-        if "pgwarden.io/stopped-by" in one["metadata"].get("annotations", {})
-    ]
-    jobs = scene.direct.items(f"/apis/batch/v1/namespaces/{scene.namespace}/jobs", "pgwarden.io/component=restore")
-    return bool(stopped or jobs)
-
-
-def _has_primary(cluster: Object) -> bool:
-    return bool((cluster.get("status") or {}).get("primary"))
-
-
-def _write(scene: Scene, name: str) -> str:
-    """The fingerprint, once a row can be written and taken back."""
-    with suppress(AssertionError):
-        row = f"INSERT INTO ledger (said) VALUES ('{name} probe')"  # noqa: S608  our own words
-        return scene.cluster.sql(f"{_FINGERPRINT}; BEGIN; {row}; ROLLBACK; CREATE TEMPORARY TABLE probe (i int)")
-    return ""
-
-
-def _left_over(scene: Scene, name: str) -> list[str]:
-    """Claims of the Restore's own that nobody keeps, and volumes without a claim or with a policy not their class's."""
-
-    def look() -> list[str]:
-        claims = scene.direct.items(scene.core("persistentvolumeclaims"), f"pgwarden.io/restore={name}")
-        found = [f"claim {one['metadata']['name']}" for one in claims]
-        for volume in scene.direct.items("/api/v1/persistentvolumes"):
-            title, spec = volume["metadata"]["name"], volume["spec"]
-            if (spec.get("claimRef") or {}).get("namespace") != scene.namespace:
-                continue
-            if spec["persistentVolumeReclaimPolicy"] != "Delete":
-                found.append(f"volume {title} of {spec['claimRef']['name']} is Retain, {volume['status']['phase']}")
-        return found
-
-    deadline = time.monotonic() + 20
-    while (found := look()) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    return found
-
-
-def _tidy(scene: Scene) -> None:
-    """So that the disk does not fill: what was kept goes, and the Restores."""
-    for one in scene.direct.items(scene.of("restores")):
-        scene.direct.delete(scene.of("restores", one["metadata"]["name"]))
-    for claim in scene.direct.items(scene.core("persistentvolumeclaims"), "pgwarden.io/kept-by"):
-        scene.direct.delete(scene.core("persistentvolumeclaims", claim["metadata"]["name"]))

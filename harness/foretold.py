@@ -8,13 +8,23 @@ import sys
 from datetime import datetime
 from typing import Any
 
-from harness.kubectl import Kubectl
+from harness.kubectl import Kubectl, phase
 
 Object = dict[str, Any]
 _FLAGS = {"time": "--pitr-target", "lsn": "--target-lsn", "xid": "--target-xid", "name": "--target-name"}
-_FIELDS = {"set": "--set", "targetTimeline": "--target-timeline", "volumeClaim": "--volume-claim"}
+_FIELDS = {"set": "--set", "targetTimeline": "--target-timeline", "volumeClaim": "--volume-claim", "image": "--image"}
 #: Seconds that the time said at the prompt may lie from the one of the status: both are whole seconds.
 _CLOSE = 1.5
+
+
+def carried_out(space: Kubectl, restore: Object, seconds: float = 300) -> Object:
+    """Create *restore* and wait for its end; its status, which is Completed, and as the plan had said before."""
+    name, said = restore["metadata"]["name"], plan(space, restore)
+    space.apply(restore)
+    status: Object = space.until("pgr", name, phase("Completed", "Failed"), "ends", seconds)["status"]
+    assert status["phase"] == "Completed", status["message"]
+    assert differences(said, status) == []
+    return status
 
 
 def plan(space: Kubectl, restore: Object) -> Object:

@@ -7,30 +7,31 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-from harness.faults import Scene, end_pod, processes
+from harness.killing import end_pod, processes, words
 from harness.kubectl import Object
+from harness.scene import Scene
 from harness.waiting import until
 
 #: Of the thousand that a fresh cluster has. pgBackRest writes pg_control last: what is half there cannot be started.
 FILES = 200
 
 
-def kill_half_way(scene: Scene, instance: str, folder: str) -> Object:
-    """Stop pgBackRest in *instance* once it has written some of *folder*, and end the pod. Says which pod that was."""
-    pod, process = until(lambda: _restoring(scene, instance), f"{instance} restores", 120, pause=0.02)
+def kill_half_way(scene: Scene, selector: str, folder: str) -> Object:
+    """Stop pgBackRest in the pod of *selector* once it has written some of *folder*, and end the pod, which is told."""
+    pod, process = until(lambda: _restoring(scene, selector), f"{selector} restores", 120, pause=0.02)
     data = Path(f"/proc/{process}/root{folder}")
-    written = until(lambda: _half_written(data), f"{FILES} files of {instance} are written", 60, pause=0.002)
+    written = until(lambda: _half_written(data), f"{FILES} files of {selector} are written", 60, pause=0.002)
     for one in _pgbackrest(pod):
         with suppress(ProcessLookupError):
             os.kill(one, signal.SIGSTOP)
     left = {name: (data / name).exists() for name in ("backup.manifest", "global/pg_control")}
-    end_pod(scene, pod)
+    end_pod(scene.direct, pod)
     assert left == {"backup.manifest": True, "global/pg_control": False}, f"not half way, at {written} files: {left}"
     return pod
 
 
-def _restoring(scene: Scene, instance: str) -> tuple[Object, int] | None:
-    pods = scene.direct.items(scene.core("pods"), f"pgwarden.io/instance={instance}")
+def _restoring(scene: Scene, selector: str) -> tuple[Object, int] | None:
+    pods = scene.direct.items(scene.core("pods"), selector)
     return next(((pod, process) for pod in pods for process in _pgbackrest(pod)), None)
 
 
@@ -38,10 +39,9 @@ def _pgbackrest(pod: Object) -> list[int]:
     """Its restore and the workers of that; the sidecar runs a server."""
     found = []
     for process in processes(pod["metadata"]["uid"]):
-        with suppress(OSError):
-            words = Path(f"/proc/{process}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
-            if words[0].endswith("/pgbackrest") and words[-1].partition(":")[0] == "restore":
-                found.append(process)
+        said = words(process)
+        if said and said[0].endswith("/pgbackrest") and said[-1].partition(":")[0] == "restore":
+            found.append(process)
     return found
 
 

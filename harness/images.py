@@ -10,7 +10,7 @@ import pytest
 from localcluster.image_inputs import IMAGES
 from localcluster.pytest_plugin import ClusterHandle
 
-OLD_MAJOR, ENGLISH = "postgres-16", "postgres-english"
+OLD_MAJOR, OLD_ALONE, ENGLISH, MARKS = "postgres-16", "postgres-16-alone", "postgres-english", "postgres-marks"
 
 
 def loaded(cluster: ClusterHandle, name: str) -> str:

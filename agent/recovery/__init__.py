@@ -4,7 +4,7 @@ It copies (`pgbackrest restore`), starts the server where nobody reaches it, rep
 shuts down cleanly. Killed at any moment, it goes on from what lies on the volume and in RUN_DIR.
 
     python3 -m agent recover --pg-data DIR --volume-root DIR --uid UID [--bin DIR] [--tablespace DIR]... [--follow]
-        [--preload LIB,LIB] [--target-time RFC3339] [--config FILE] [--keep-restore-command] -- PGBACKREST RESTORE ARGS…
+        [--preload LIB,LIB] [--target-time RFC3339] [--config FILE] [--copy] -- PGBACKREST RESTORE ARGS…
 
 What its pod has to have
 ========================
@@ -22,8 +22,10 @@ that selects PostgreSQL pods.
 Its env: `environment.of_postgres(repository, facts)` and identity.environment(), as today's restore Job
 (PGWARDEN_STANZA is read; the data directory is --pg-data). Port PORT_AGENT: `GET /status` with `recovery`, `POST
 /recovery-finish`; it opens once the certificates are there (VOLUME_SOURCE). No startupProbe: the server's container may
-start before it. With `--config FILE` that file is pgBackRest's configuration and has to be mounted in both containers,
-at the same path; VOLUME_SOURCE is then only for the certificates of the door, and may hold nothing.
+start before it. With `--config FILE` that file is pgBackRest's whole configuration, of another Repository (its stanza
+in PGWARDEN_STANZA), and has to be mounted in both containers, at the same path; VOLUME_SOURCE is then only for the
+certificates of the door, and may hold nothing. With `--copy` it is to be a server of its own: what connected, archived
+or followed as its source did is taken out of postgresql.auto.conf.
 
 | container | |
 |---|---|

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent.pgbackrest import Runner
-from agent.recovery import wal
+from agent.pgbackrest import Result, Runner
 from pgwarden.api import outside
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, wal
 from pgwarden.pgbackrest.info import InfoError, parse_info
 
 T = TypeVar("T")
 SECONDS = 300.0
 MOST = 32 * 1024 * 1024
 _FOLDER = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})")
+_SUM = re.compile(r"[0-9A-F]{24}-([0-9a-f]{40})")
 
 
 class ArchiveError(Exception):
@@ -32,6 +33,7 @@ class Place:
     repo: int
     id: str  # such as 17-1
     last: str = ""  # the name of its last segment
+    first: str = ""  # and of its first
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Archive:
             raise ArchiveError("; ".join(troubles))
         own = {(base.repo, base.id) for base in info.databases if base.system_id == system_identifier}
         return [
-            Place(one.repo, one.id, one.max)
+            Place(one.repo, one.id, one.max, one.min)
             for one in info.archives
             if (one.repo, one.database_id) in own and not info.trouble(one.repo)
         ]
@@ -106,20 +108,46 @@ class Archive:
         near = [frozenset(one for one in found if one.number >= at.number) for found in (whole, partial)]
         return Look(near[0], near[1], timelines)
 
+    async def fault(self, name: str) -> str:
+        """What pgBackRest says where it cannot give *name*, neither as a file nor as one that is not there."""
+        target = self._work / f"{name}.read"
+        try:
+            result = await self._get(name, target)
+        finally:
+            target.unlink(missing_ok=True)
+        return "" if result.ok or result.exit_code == 1 else result.error
+
+    async def is_damaged(self, places: Iterable[Place], segment: wal.Segment, size: int) -> bool:
+        """Whether what the archive gives is not what was archived: the names of its files have their SHA-1."""
+        name, target = segment.name(size), self._work / f"{segment.name(size)}.read"
+        places = list(places)
+        listed = await self._each(
+            places, [self._list(place.repo, f"{self._top(place)}/{name[:16]}") for place in places]
+        )
+        sums = {found[1] for names in listed for one in names if (found := _SUM.match(one)) and one.startswith(name)}
+        try:
+            result = await self._get(name, target)
+            if not result.ok:
+                return False
+            return bool(sums) and await asyncio.to_thread(_sha1, target) not in sums
+        except OSError as error:
+            raise ArchiveError(str(error)) from error
+        finally:
+            target.unlink(missing_ok=True)
+
+    async def _get(self, name: str, target: Path) -> Result:
+        quiet = ["--log-level-console=off", "--log-level-stderr=error"]
+        args = [*self._config, f"--stanza={self._stanza}", *quiet, "--no-archive-async"]
+        try:
+            return await self._runner.run([*args, "archive-get", name, str(target)], SECONDS)
+        except OSError as error:
+            raise ArchiveError(str(error)) from error
+
     async def history(self, timeline: int) -> tuple[wal.Ancestor, ...]:
         """Of *timeline*; none where the archive has no such file."""
         target = self._work / f"{wal.history_name(timeline)}.read"
-        quiet = ["--log-level-console=off", "--log-level-stderr=error"]
-        args = [
-            *self._config,
-            f"--stanza={self._stanza}",
-            *quiet,
-            "archive-get",
-            wal.history_name(timeline),
-            str(target),
-        ]
         try:
-            result = await self._runner.run(args, SECONDS)
+            result = await self._get(wal.history_name(timeline), target)
             if result.exit_code == 1:
                 return ()
             if not result.ok:
@@ -170,3 +198,8 @@ def folders_from(names: Iterable[str], log: int) -> list[str]:
         if found and int(found[2], 16) >= log:
             by_timeline.setdefault(found[1], []).append(name)
     return [name for folders in by_timeline.values() for name in folders[:2]]
+
+
+def _sha1(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()

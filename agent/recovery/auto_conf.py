@@ -9,13 +9,11 @@ _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)")
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 #: Of a Restore in place only the target goes: what else pgBackRest wrote is the workload's own.
 TARGETS = re.compile(r"\s*recovery_target", re.IGNORECASE)
-#: Of a clone all that connects, archives or follows as its source did: its own cluster sets that.
+#: Of a copy all that connects, archives or follows as its source did: its own cluster sets that.
 SOURCES = re.compile(
     r"\s*(archive_|restore_command|recovery_|primary_|synchronous_standby_names|cluster_name|listen_addresses|port)",
     re.IGNORECASE,
 )
-#: As a clone's, but restore_command stays.
-SOURCES_BUT_RESTORE = re.compile(SOURCES.pattern.replace("restore_command|", ""), re.IGNORECASE)
 
 
 def values(text: str) -> dict[str, str]:

@@ -42,7 +42,7 @@ def task(flags: argparse.Namespace, args: list[str]) -> Task:
         preload=flags.preload,
         target_time=flags.target_time,
         config=flags.config,
-        keep_restore_command=flags.keep_restore_command,
+        copy=flags.copy,
     )
 
 
@@ -59,5 +59,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--preload", default="", help="libraries for shared_preload_libraries, should WAL need them")
     parser.add_argument("--target-time", default="", help="the moment that is recovered to, RFC 3339, for the note")
     parser.add_argument("--config", default="", help="pgBackRest's configuration, instead of pod.conf")
-    parser.add_argument("--keep-restore-command", action="store_true", help="with --config: leave it where it is")
+    parser.add_argument("--copy", action="store_true", help="without its source's settings to connect, archive, follow")
     return parser

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -16,11 +17,11 @@ from agent.children import Children
 from agent.outcome import Seen, message
 from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
-from agent.recovery import auto_conf, door, failures, settings, state, wal
+from agent.recovery import auto_conf, door, failures, settings, state
 from agent.recovery.archive import Archive, ArchiveError, Place
 from agent.recovery.container import Container
 from agent.recovery.failures import Failed, Verdict
-from agent.recovery.orders import RESULT, Orders
+from agent.recovery.orders import RESULT, TICK_SECONDS, Orders
 from agent.recovery.progress import Progress
 from agent.recovery.replay import RETRY_SECONDS, Ended, Replay, Timelines, Wanted
 from agent.recovery.settings import Control
@@ -31,13 +32,14 @@ from pgwarden.contract import recovery
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Settings
 from pgwarden.contract.job_result import JobResult
-from pgwarden.pgbackrest import config
+from pgwarden.pgbackrest import config, wal
 
 SOURCE_SECONDS = 60.0
 KEPT_CHARACTERS = 256 * 1024
 #: Starts of the server that end badly, one after the other, before another pod is to try.
 TRIES = 5
 LONGEST_PAUSE = 60.0
+LOG_CHARACTERS = 300  # of a line, in the result of a recovery that failed
 FINISH = "finish"
 PREPARED = "max_prepared_transactions"
 
@@ -108,7 +110,8 @@ class Engine:
                 final = not isinstance(error, volume.VolumeBusy)
                 result = self._failed(Failed(Verdict("VolumeNotEmpty", str(error), final)))
             except OSError as error:
-                result = self._failed(Failed(Verdict("", str(error), final=False)))
+                known = failures.of_copy(str(error), failures.LITTLE)
+                result = self._failed(Failed(known or Verdict("", str(error), final=False)))
             self._log.info("recovery ends", **msgspec.to_builtins(result))
             (self._paths.run / RESULT).write_bytes(message(result) + b"\n")
             self._orders.end(0 if result.ok else 1)
@@ -126,6 +129,7 @@ class Engine:
             ok=False,
             exit_code=failure.exit_code,
             error=verdict.message,
+            log=tuple(line[:LOG_CHARACTERS] for line in self._progress.log),
             reason=verdict.reason if verdict.final else "",
             set=self._progress.set,
             segment=self._progress.segment,
@@ -146,12 +150,11 @@ class Engine:
             return self._settle(now)
 
     async def _configured(self) -> None:
-        if self._task.config:
-            return
+        given = Path(self._task.config) if self._task.config else None
         try:
-            await asyncio.wait_for(self._configuration.ready.wait(), SOURCE_SECONDS)
+            await asyncio.wait_for(_there(given) if given else self._configuration.ready.wait(), SOURCE_SECONDS)
         except TimeoutError:
-            missing = ", ".join(self._configuration.missing) or "its folder"
+            missing = str(given) if given else ", ".join(self._configuration.missing) or "its folder"
             raise Failed(
                 Verdict("", f"no configuration within {SOURCE_SECONDS:g} s: {missing} missing", False)
             ) from None
@@ -163,8 +166,8 @@ class Engine:
         args = [*self._config, *restoring.with_command(self._task.args, "restore", "detail")]
         result = await restoring.fill(self._task.place, args, self._pgbackrest)
         if not result.ok:
-            full = failures.out_of_space(result.output)
-            raise Failed(full or Verdict("", result.error, final=False), result.exit_code)
+            known = failures.of_copy(result.output, volume.room(self._task.place.root))
+            raise Failed(known or Verdict("", result.error, final=False), result.exit_code)
         file = self._task.pg_data / state.AUTO_CONF
         text = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
         found = State(uid=self._task.place.uid, auto_conf=text, set=self._seen.set)
@@ -190,7 +193,7 @@ class Engine:
         adopted = next((run for run in reversed(self._orders.runs()) if run.is_server), None)
         while True:
             control = await self._container.control()
-            self._progress.size = control.segment_bytes or wal.DEFAULT_SEGMENT
+            self._progress.size = control.segment_bytes or wal.SEGMENT_SIZE
             target = self._target(now)
             places, timelines = await self._archived(control, target)
             if not adopted:
@@ -199,7 +202,9 @@ class Engine:
             if adopted:
                 self._orders.repeat(run, server=True)
             adopted = None
-            watched = Replay(run, self._archive, places, timelines, self._progress, self._wanted, target)
+            watched = Replay(
+                run, self._archive, places, timelines, self._progress, self._wanted, target, self._task.pg_data
+            )
             before = self._progress.segments
             ended = await watched.watch()
             if ended.log.ready and ended.exit_code == 0:
@@ -253,6 +258,7 @@ class Engine:
                 preloaded=now.preload,
                 target=target,
                 ended_at=ended.ended_at,
+                given=ended.given,
             ),
         )
         self._log.warning("PostgreSQL ended", reason=verdict.reason, said=verdict.message, code=ended.exit_code)
@@ -278,6 +284,9 @@ class Engine:
 
     async def _promoted(self, now: State, ended: Ended) -> State:
         note = self._note(now, ended.log.last_commit or now.reached)
+        if now.least:
+            larger = ", ".join(f"{name} = {value}" for name, value in sorted(now.least.items()))
+            note = "; ".join(part for part in (note, f"WAL needed more than the backup knew of: {larger}") if part)
         control = await self._container.control()
         if not self._task.follow:  # there the living server has the same image
             note = "; ".join(part for part in (note, await self._container.image_fits(now, control)) if part)
@@ -313,12 +322,15 @@ class Engine:
         """Put postgresql.auto.conf back; the same once more where the agent was killed meanwhile."""
         if now.result is None:
             raise AssertionError("a recovery without a result is not over")
-        unwanted = auto_conf.TARGETS
-        if self._task.config:
-            unwanted = auto_conf.SOURCES_BUT_RESTORE if self._task.keep_restore_command else auto_conf.SOURCES
-        text = auto_conf.at_least(auto_conf.without(now.auto_conf, unwanted), PREPARED, now.prepared)
+        kept = auto_conf.without(now.auto_conf, auto_conf.SOURCES if self._task.copy else auto_conf.TARGETS)
+        text = auto_conf.at_least(kept, PREPARED, now.prepared)
         state.replace(self._task.pg_data / state.AUTO_CONF, text.encode("utf-8", "surrogateescape"))
         return now.result
+
+
+async def _there(file: Path) -> None:
+    while not file.exists():  # noqa: ASYNC110, ASYNC240  the kubelet writes it
+        await asyncio.sleep(TICK_SECONDS)
 
 
 def _chosen(args: tuple[str, ...]) -> int | None:

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.recovery.orders import NOT_FOUND
 from agent.recovery.server_log import ServerLog
+from pgwarden.api import quantity
 
 #: More slots for prepared transactions, or for replication origins, than any WAL has needed: no further than this.
 MOST_SLOTS = 100_000
 _PARAMETER = re.compile(r"(max_\w+) = (\d+) is a lower setting than on the primary server, where its value was (\d+)")
 _INCREASE = re.compile(r'[Ii]ncrease "?(max_\w+)"?')
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
+_NOT_WRITTEN = re.compile(r"unable to write '")
+#: Bytes; a volume with less is full.
+LITTLE = 16 * 2**20
+_HEAD = re.compile(r"^.* P\d+ +(?=\w+:)")  # time and process of a line of pgBackRest
+_FORKED = re.compile(r"target timeline \S+ forked from backup timeline|is not in the history of target timeline")
 _KILLED = re.compile(r"\S.*process \(PID \d+\) was terminated by signal 9.*")
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 
@@ -53,6 +59,7 @@ class Context:
     preloaded: bool = False
     target: Mapping[str, str] = field(default_factory=dict)
     ended_at: str = ""  # the segment that the archive did not have, where that was taken for its end
+    given: str = ""  # the last segment that it had
 
 
 def judge(log: ServerLog, exit_code: int, context: Context) -> Verdict:
@@ -76,14 +83,27 @@ def judge(log: ServerLog, exit_code: int, context: Context) -> Verdict:
     return Verdict("ServerFailed", f"PostgreSQL ended with {exit_code}: {said}", final=False)
 
 
-def corrupt(segment: str, behind: str, invalid: str) -> Verdict:
-    """Replay ended in *segment* though the archive has *behind*."""
+_PAST_IT = "restore to a moment before it (spec.target), or a newer set (spec.set)"
+
+
+def corrupt(segment: str, behind: str, invalid: str, *, damaged: bool) -> Verdict:
+    """Replay ended in *segment* though the archive has *behind*, or *damaged*: its bytes are not those that came."""
     said = invalid or "its records do not go on"
-    return Verdict(
-        "CorruptSegment",
-        f"replay ends in {segment} ({said}), but the archive goes on to {behind}; restore to a moment before it "
-        f"(spec.target), or a newer set (spec.set)",
-    )
+    why = ["its bytes in the archive are not those that were archived"] if damaged else []
+    why += [f"the archive goes on to {behind}"] if behind else []
+    return Verdict("CorruptSegment", f"replay ends in {segment} ({said}), but {' and '.join(why)}; {_PAST_IT}")
+
+
+def unreadable(segment: str, said: str, *, final: bool) -> Verdict:
+    """pgBackRest cannot unpack or decrypt it; *said* are its words."""
+    text = f"{segment} is damaged in the archive: it cannot be unpacked ({said}); {_PAST_IT}"
+    return Verdict("CorruptSegment", text, final=final)
+
+
+def no_room(segment: str, room: int, size: int, *, final: bool) -> Verdict:
+    """For *segment* of *size* bytes there are *room* bytes."""
+    line = f"{quantity.size(room)} left, segment {segment} has {quantity.size(size)}"
+    return replace(_out_of_space(None, line, Context()), final=final)
 
 
 def other_layout(major: str) -> Verdict:
@@ -102,10 +122,17 @@ def collations(log: ServerLog) -> str:
     )
 
 
-def out_of_space(text: str) -> Verdict | None:
-    """Of pgBackRest's output, too."""
-    found = _FULL.search(text)
-    return _out_of_space(found, _line(text, found).strip(), Context()) if found else None
+def of_copy(text: str, room: int) -> Verdict | None:
+    """Of pgBackRest's output; None where it is not known that another try would end in the same way.
+
+    *room* is what the new volume has left, in bytes: of a write that was cut short pgBackRest does not say why.
+    """
+    known: list[tuple[re.Pattern[str], Handler]] = [(_FULL, _out_of_space), (_FORKED, _timeline)]
+    known += [(_NOT_WRITTEN, _out_of_space)] if room < LITTLE else []
+    for words, handle in known:
+        if found := words.search(text):
+            return handle(found, _HEAD.sub("", _line(text, found)).strip(), Context())
+    return None
 
 
 def _line(text: str, found: re.Match[str]) -> str:
@@ -114,10 +141,7 @@ def _line(text: str, found: re.Match[str]) -> str:
     return text[begin : end if end >= 0 else len(text)]
 
 
-Handler = Callable[[re.Match[str], str, Context], Verdict]
-
-
-def _out_of_space(_found: re.Match[str], line: str, _context: Context) -> Verdict:
+def _out_of_space(_found: re.Match[str] | None, line: str, _context: Context) -> Verdict:
     return Verdict("OutOfSpace", f"the new volume is full ({line}); restore into a larger one: spec.newVolume.size")
 
 
@@ -144,7 +168,7 @@ def _library(found: re.Match[str], line: str, _context: Context) -> Verdict:
     name = next((one for one in found.groups() if one), "")
     return Verdict(
         "LibraryMissing",
-        f'the image has not the library "{name}" ({line}); use an image with it, as the one that the backup comes from',
+        f'the image lacks the library "{name}" ({line}); use an image with it, as the one that the backup comes from',
     )
 
 
@@ -187,6 +211,8 @@ def _not_reached(_found: re.Match[str], line: str, context: Context) -> Verdict:
 
 
 def _ends_too_early(_found: re.Match[str], line: str, context: Context) -> Verdict:
+    if context.given and not context.ended_at:  # it had all that was asked for
+        return Verdict("CorruptSegment", f"{context.given} cannot be replayed ({line}); restore another set: spec.set")
     missing = f"{context.ended_at} is missing in the archive" if context.ended_at else "a WAL segment is missing"
     return Verdict(
         "MissingSegment", f"{missing}, which the backup needs ({line}); restore an older or a newer set: spec.set"
@@ -203,13 +229,14 @@ def _minimal(_found: re.Match[str], line: str, _context: Context) -> Verdict:
 
 
 def _locale(_found: re.Match[str], line: str, _context: Context) -> Verdict:
-    return Verdict("LocaleMissing", f"the image has not the locale of the database ({line}); use an image with it")
+    return Verdict("LocaleMissing", f"the image lacks the locale of the database ({line}); use an image with it")
 
 
 def _storage(_found: re.Match[str], line: str, _context: Context) -> Verdict:
     return Verdict("StorageNotReadable", f"WAL could not be had from the archive ({line})", final=False)
 
 
+Handler = Callable[[re.Match[str], str, Context], Verdict]
 _TABLE: tuple[tuple[re.Pattern[str], Handler], ...] = tuple(
     (re.compile(words), handle)
     for words, handle in (

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from agent.recovery import wal
 from pgwarden.contract import recovery
+from pgwarden.pgbackrest import wal
 
 #: The rate is of this time, in seconds.
 RATE_SECONDS = 60.0
@@ -27,7 +27,7 @@ class Progress:
     segment: str = ""
     segments: int = 0
     last_archived: wal.Segment | None = None
-    size: int = wal.DEFAULT_SEGMENT
+    size: int = wal.SEGMENT_SIZE
     last_replay_time: str = ""
     reason: str = ""
     message: str = ""

@@ -9,15 +9,18 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from agent import log as logs
-from agent.recovery import failures, wal
+from agent.recovery import failures
 from agent.recovery.archive import Archive, ArchiveError, Place
 from agent.recovery.failures import Verdict
+from agent.recovery.fetching import Fetching
 from agent.recovery.orders import TICK_SECONDS, Run, Tail
 from agent.recovery.progress import Progress
 from agent.recovery.server_log import ServerLog
 from pgwarden.contract import recovery
+from pgwarden.pgbackrest import wal
 
 #: Between two tries at a segment that is not there yet.
 FOLLOW_SECONDS = 1.0
@@ -50,6 +53,7 @@ class Ended:
     ended_at: str = ""  # the segment that is not in the archive, behind which there is nothing
     hole: Verdict | None = None
     again: bool = False  # there is a new timeline to go on with
+    given: str = ""  # the last segment that it was given
 
 
 @dataclass
@@ -70,6 +74,7 @@ class Replay:
         progress: Progress,
         wanted: Wanted,
         target: Mapping[str, str],
+        pg_data: Path,
     ) -> None:
         self._run = run
         self._archive = archive
@@ -81,6 +86,7 @@ class Replay:
         self._ended = Ended(ServerLog(), -1)
         self._log_tail, self._wal_tail = Tail(run.log), Tail(run.wal)
         self._asks = ""  # the file that an answer is waited for
+        self._fetching = Fetching(archive, pg_data / "pg_wal")
         self._given: wal.Segment | None = None  # the last one that it was given, in this run
         self._task: asyncio.Task[None] | None = None
         self._stopping: signal.Signals | None = None
@@ -99,6 +105,8 @@ class Replay:
                 over = self._ended.hole or self._ended.again
                 if self._asks and not over and (self._task is None or self._task.done()):
                     self._task = asyncio.create_task(self._answer(self._asks, answers))
+                if self._fetching.is_due and not over and (self._task is None or self._task.done()):
+                    self._task = asyncio.create_task(self._look_at_fetching())
                 self._stop_when_due()
                 await asyncio.sleep(TICK_SECONDS)
         finally:
@@ -115,9 +123,14 @@ class Replay:
         for line in self._wal_tail.lines():
             name, _, code = line.partition(" ")
             self._asks = name if code == "?" else ""
+            if code == ">":
+                self._fetching.begins(name)
+            elif self._fetching.ended():
+                progress.stands()
             if code == "0" and wal.is_segment(name):
                 given = wal.parse_segment(name, progress.size)
                 self._given = max(self._given or given, given, key=lambda one: one.number)
+                self._ended.given = self._given.name(progress.size)
                 if name[8:] >= self._ended.ended_at[8:]:
                     self._ended.ended_at = ""  # it was there of another timeline
                 progress.replayed(name, now)
@@ -135,6 +148,15 @@ class Replay:
         due = self._ended.hole or self._ended.again or self._ended.log.ready
         if due and self._stopping != wanted and self._run.signal(wanted):
             self._stopping = wanted
+
+    async def _look_at_fetching(self) -> None:
+        name = self._fetching.name
+        found = await self._fetching.look(self._progress.size)
+        if found is None or self._fetching.name != name:  # it has come meanwhile
+            return
+        self._progress.stands(found.reason, found.message)
+        if found.final:
+            self._ended.hole = found
 
     # --- a segment that is not there ----------------------------------------------------------------------------------
 
@@ -167,6 +189,12 @@ class Replay:
             await asyncio.sleep(TICK_SECONDS)
         if not seen.redo_done or seen.stopped_at_target or self._ended.ended_at:
             return "end"
+        size, cut = self._progress.size, self._given.name(self._progress.size) == self._partial
+        behind, damaged = await self._behind(self._given), not cut and await self._is_damaged(self._given)
+        if behind or damaged:
+            there = behind.name(size) if behind else ""
+            self._ended.hole = failures.corrupt(self._given.name(size), there, seen.invalid, damaged=damaged)
+            return ""
         if self._wanted.follow and not self._wanted.finish.is_set():
             # Such as a segment that an older timeline had begun: it goes on with the newer one's, once that is there.
             self._progress.at(recovery.FOLLOWING, time.time())
@@ -174,12 +202,16 @@ class Replay:
                 await asyncio.wait_for(self._wanted.finish.wait(), FOLLOW_SECONDS * LOOK_EVERY)
             self._ended.again = True
             return ""
-        behind = await self._behind(self._given)
-        if behind is None:
-            return "end"
-        size = self._progress.size
-        self._ended.hole = failures.corrupt(self._given.name(size), behind.name(size), seen.invalid)
-        return ""
+        return "end"
+
+    async def _is_damaged(self, segment: wal.Segment) -> bool:
+        """Asked until it can be said."""
+        while True:
+            try:
+                return await self._archive.is_damaged(self._places, segment, self._progress.size)
+            except ArchiveError as error:
+                self._progress.stands("StorageNotReadable", f"the archive cannot be looked at: {error}")
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _behind(self, last: wal.Segment) -> wal.Segment | None:
         """What the archive has of this history behind *last*; asked until it can be said."""

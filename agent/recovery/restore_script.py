@@ -3,10 +3,10 @@ it tells PostgreSQL that a segment is not there.
 
 PostgreSQL takes the first segment that it is not given for the end of the WAL, and then takes writes. So the script
 does not say that until the agent has: the agent knows whether there is more behind (a hole), and whether more is to
-come (it follows the archive). History files are asked about, too: PostgreSQL wants one more, to choose its new
-timeline, before it promotes. RUN/N/wal has a line for each try, `FILE EXIT_CODE`, and `FILE ?` while it waits for an
-answer: `again FILE`, `end FILE`, or `partial FILE` (what the archive has of a segment that never was full) through the
-FIFO RUN/N/answers. Pure text.
+come (it follows the archive). History files are asked about, too: PostgreSQL wants one more, to choose its timeline,
+before it promotes. RUN/N/wal has lines for each try: `FILE >` when it begins, `FILE EXIT_CODE` when it has ended, and
+`FILE ?` while it waits for an answer: `again FILE`, `end FILE`, or `partial FILE` (what the archive has of a segment
+that never was full) through the FIFO RUN/N/answers. Pure text.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _SCRIPT = """\
 # FILE PATH; written for one recovery, see agent/recovery/restore_script.py
 file=$1
 while :; do
+  echo "$file >" >> {wal}
   {command}
   code=$?
   echo "$file $code" >> {wal}

@@ -17,7 +17,7 @@ class Task:
     preload: str = ""
     target_time: str = ""
     config: str = ""  # a configuration to be used as it is
-    keep_restore_command: bool = False
+    copy: bool = False  # it is to be a server of its own
 
     @property
     def pg_data(self) -> Path:

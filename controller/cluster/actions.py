@@ -38,20 +38,35 @@ class BackUp:
 
 @dataclass(frozen=True)
 class Clone:
-    """Make the first instance, with what it needs to read its source. *own*: that is the cluster's own Repository."""
+    """Fill the first instance's volume, from its source. *own*: that is the cluster's own Repository."""
 
     own: bool = False
 
 
 @dataclass(frozen=True)
 class KeepClone:
-    """Keep that as it must be while the clone is being made."""
+    """Keep what that needs as it must be."""
+
+
+@dataclass(frozen=True)
+class RepeatClone:
+    """Remove the Job that has failed for want of something, for another one."""
+
+    job: Object
+
+
+@dataclass(frozen=True)
+class TakeClone:
+    """The volume is filled: note that, with *result* in a sentence, and make the first instance."""
+
+    result: str
 
 
 @dataclass(frozen=True)
 class EndClone:
-    """Take that back; of a clone that has failed, what there is of it as well."""
+    """Take back what it was filled by; with *remove*, what there is of the first instance as well."""
 
+    remove: bool = False
     instance: Instance | None = None
 
 
@@ -71,7 +86,8 @@ class Rename:
     standbys: tuple[str, ...]
 
 
-Action = Make | Remove | Switch | Configure | BackUp | Recover | Rename | Clone | KeepClone | EndClone
+Filling = Clone | KeepClone | RepeatClone | TakeClone | EndClone
+Action = Make | Remove | Switch | Configure | BackUp | Recover | Rename | Filling
 
 
 @dataclass(frozen=True)

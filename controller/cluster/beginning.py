@@ -7,21 +7,25 @@ over the backups or WAL of an earlier cluster. What was chosen is on the first i
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import msgspec
 
 from controller.cluster import clone
-from controller.cluster.actions import Clone, ClusterDecision, EndClone, KeepClone, Make
-from controller.cluster.facts import ClusterFacts
-from controller.recovery import former_owner, target
+from controller.cluster.actions import Clone, ClusterDecision, EndClone, KeepClone, Make, RepeatClone, TakeClone
+from controller.cluster.facts import ClusterFacts, Instance
+from controller.recovery import former_owner, progress, target
 from controller.recovery.hindrance import Hindrance, never, not_yet
+from controller.recovery.progress import Stage
 from pgwarden import storages
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.reading import get
 from pgwarden.pgbackrest.info import MISSING_PATH, Info
 from pgwarden.storages import explain
 
 NOT_EMPTY = "RepositoryNotEmpty"
+_SENTENCE = 500  # characters of what a recovery has come to
 
 
 class Origin(Enum):
@@ -34,8 +38,7 @@ def origin(facts: ClusterFacts) -> Origin | Hindrance:
     """Where the data of a cluster without a primary comes from; or why that cannot be told, or not be begun."""
     asked = Origin.SOURCE if facts.spec.data_source is not None else Origin.EMPTY
     if facts.claim is not None or facts.instances:
-        begun = ((facts.claim or {}).get("metadata", {}).get("annotations") or {}).get(names.ANNOTATION_ORIGIN)
-        return Origin.OWN if begun == names.ORIGIN_OWN else asked
+        return Origin.OWN if _notes(facts).get(names.ANNOTATION_ORIGIN) == names.ORIGIN_OWN else asked
     if facts.own is None or facts.own.repository is None:
         return not_yet("RepositoryNotReachable", "the first instance is created once its Repository can be read")
     spec = msgspec.convert(facts.spec.repository, RepositorySpec)  # its Repository's own may lag behind
@@ -97,9 +100,18 @@ def _ways_out(facts: ClusterFacts, spec: RepositorySpec, info: Info) -> str:
     )
 
 
-def is_copy(facts: ClusterFacts) -> bool:
-    """Whether the first instance is, or is to be, filled before Patroni starts."""
-    return not facts.initialized and origin(facts) in {Origin.SOURCE, Origin.OWN}
+def is_filled(facts: ClusterFacts) -> bool:
+    """Whether the first instance's volume has been recovered: Patroni may take it."""
+    return names.ANNOTATION_FILLED in _notes(facts)
+
+
+def came_to(facts: ClusterFacts) -> str:
+    """What the recovery has come to, in a sentence; empty where that is not known any more."""
+    return outside.printable(str(_notes(facts).get(names.ANNOTATION_FILLED, "")))[:_SENTENCE]
+
+
+def _notes(facts: ClusterFacts) -> dict[str, Any]:
+    return get(facts.claim or {}, dict, "metadata", "annotations") or {}
 
 
 def is_refused(facts: ClusterFacts) -> bool:
@@ -125,26 +137,58 @@ def decide(facts: ClusterFacts) -> ClusterDecision | None:
     if facts.initialized:
         return None
     chosen = origin(facts)
+    first = next(iter(facts.instances), None)
     if clone.said(facts.cluster) in clone.FAILURES:
-        left = next(iter(facts.instances), None)
-        return ClusterDecision(EndClone(left) if left else None, clone.message(facts.cluster))
+        left = first or facts.claim or facts.filling
+        return ClusterDecision(EndClone(remove=True, instance=first) if left else None, clone.message(facts.cluster))
+    if facts.filling is not None and facts.claim is None:
+        text = f"the volume claim of {names.instance(facts.name, 1)} was deleted: its recovery is begun again"
+        return ClusterDecision(RepeatClone(facts.filling.job), text)
     if isinstance(chosen, Hindrance):
         return ClusterDecision(None, chosen.message)
     if chosen is Origin.EMPTY:
         return None
     what = f"{doing(chosen)} {title(facts, chosen)}"
-    if facts.instances:
-        first = facts.instances[0]
-        found = clone.attempt(first.pod)
-        if clone.has_failed(found):
-            return ClusterDecision(None, found.message)
-        if first.digest != facts.digest:
-            return ClusterDecision(Make(first.number), f"restarting instance {first.name}")
-        return ClusterDecision(KeepClone(), clone.progress(found, what, first.name))
+    if is_filled(facts):
+        return _started(facts, what)
+    if first is not None:
+        return _begun_before(facts, first, what)
+    if facts.filling is not None:
+        return _filling(facts, facts.filling, what)
     problem = hindrance(facts, chosen)
     if problem is not None:
         return ClusterDecision(None, problem.message)
     return left_over(facts) or ClusterDecision(Clone(own=chosen is Origin.OWN), what)
+
+
+def _filling(facts: ClusterFacts, seen: progress.Seen, what: str) -> ClusterDecision:
+    found = progress.judge(seen, facts.now)
+    if found.stage is Stage.ENDED:
+        result = clone.result(found)
+        return ClusterDecision(TakeClone(result), f"{what}: {result}")
+    if found.stage is not Stage.FAILED:
+        return ClusterDecision(KeepClone(), f"{what}: {found.message}")
+    if clone.may_end_better(found):
+        return ClusterDecision(RepeatClone(seen.job), f"{what}: begun again, as {found.message}")
+    return ClusterDecision(None, f"{found.reason}: {found.message}")
+
+
+def _started(facts: ClusterFacts, what: str) -> ClusterDecision:
+    """Its volume is filled: the first instance is made, and kept as it must be until it is the primary."""
+    first = next(iter(facts.instances), None)
+    if first is None:
+        return ClusterDecision(Make(1), f"{what}: creating instance {names.instance(facts.name, 1)}")
+    if first.digest != facts.digest:
+        return ClusterDecision(Make(first.number), f"restarting instance {first.name}")
+    return ClusterDecision(KeepClone(), f"{what}: {came_to(facts)}; instance {first.name} starts")
+
+
+def _begun_before(facts: ClusterFacts, first: Instance, what: str) -> ClusterDecision:
+    """By a version whose instances filled their volumes themselves. It is begun anew, unless Patroni has taken it."""
+    if facts.store.system_identifier or facts.store.leader:
+        return ClusterDecision(KeepClone(), f"{what}: instance {first.name} starts")
+    text = f"{what}: begun anew, as an earlier version of pgwarden has begun it"
+    return ClusterDecision(EndClone(remove=True, instance=first), text)
 
 
 def hindrance(facts: ClusterFacts, chosen: Origin | Hindrance) -> Hindrance | None:
@@ -152,6 +196,9 @@ def hindrance(facts: ClusterFacts, chosen: Origin | Hindrance) -> Hindrance | No
     source = facts.spec.data_source
     if isinstance(chosen, Hindrance):
         return chosen
+    if chosen is Origin.OWN and (facts.own is None or facts.own.info is None):
+        why = facts.own.error if facts.own else ""
+        return not_yet("RepositoryNotReachable", f"Repository {facts.name} cannot be read{why and f': {why}'}")
     if chosen is not Origin.SOURCE or source is None:
         return None
     namespace = facts.cluster["metadata"]["namespace"]

@@ -11,29 +11,30 @@ from datetime import datetime
 
 import msgspec
 
-from controller.cluster.clone_needs import FAILED as LACKING
-from controller.cluster.clone_script import FAILED_RECOVERY, FAILED_RESTORE
 from controller.recovery import set_version, target
-from controller.recovery.exit_codes import HOPELESS
 from controller.recovery.hindrance import Hindrance, never, not_yet
+from controller.recovery.needs import LIBRARY_MISSING, LOCALE_MISSING
+from controller.recovery.progress import FAILED_WITHOUT_REASON, Progress
 from controller.runtime import conditions
 from pgwarden.api.kinds import DataSource, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract.calls import NewestWal
 from pgwarden.pgbackrest.info import Info
-from pgwarden.pgbackrest.trouble import redact
 from pgwarden.rules import data_source as rules
 
 CONDITION = "DataSource"
 CLONED, FAILED, CLONING = "Cloned", "CloneFailed", "Cloning"
 #: The same of a cluster that begins with what its own Repository holds.
 RECOVERED, RECOVERY_FAILED, RECOVERING = "Recovered", "RecoveryFailed", "Recovering"
+AT_WORK = frozenset({CLONING, RECOVERING})
 DONE, FAILURES = frozenset({CLONED, RECOVERED}), frozenset({FAILED, RECOVERY_FAILED})
 FINAL = DONE | FAILURES
-#: So often a clone is tried where another try may end better; the kubelet's pauses between them are five minutes.
-#: Counted in its pod: an attempt is none that was killed, or that found nobody at its source (pgBackRest's 049).
-ATTEMPTS = 5
-_SAID = re.compile(rf"({FAILED_RESTORE}|{FAILED_RECOVERY}|{LACKING})(?: (\d+))?(?: \((\d+)\))?: *(.*)", re.DOTALL)
+#: pgBackRest's HostConnectError, and that it was ended by a signal.
+WAITED_FOR = frozenset({49, 63})
+
+
+#: A Restore's, in the engine's words.
+_RESTORES_FIELD = re.compile(r"\bspec\.(?=(target|targetTimeline|set|storage)\b)")
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,6 @@ class Source:
     info: Info | None = None
     error: str = ""
     newest_wal: NewestWal | None = None  # asked for where it is to be taken over
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """What the pod that makes the clone says of it."""
-
-    number: int = 1
-    message: str = ""  # why the last one failed, in pgBackRest's or PostgreSQL's own words
-    hopeless: bool = False  # another one would end the same way
-    failures: int = 0  # how many have failed, of those that count
 
 
 def said(cluster: Object) -> str:
@@ -108,47 +99,32 @@ def _not_archived(wanted: DataSource, which: str, repository: Object) -> Hindran
     return not_yet("TargetNotArchived", text)
 
 
-def progress(found: Attempt, what: str, instance: str) -> str:
-    """*what* is what goes on, such as `cloning Repository rhino`."""
-    if found.message:
-        return f"{what}: attempt {found.number}; the last one ended: {found.message}"
-    return f"{what}: instance {instance} restores and recovers"
+def may_end_better(found: Progress) -> bool:
+    """Of a recovery whose Job has failed: whether another Job may end better, however often. What is wrong with the
+    world is waited for: a source that does not answer, a pod that was killed or ran out of memory.
+    """
+    if found.reason != FAILED_WITHOUT_REASON:
+        return False
+    return found.result is None or found.result.exit_code in WAITED_FOR
 
 
-def attempt(pod: Object | None) -> Attempt:
-    """How far the pod of the first instance has come, by what its container left when it ended."""
-    if pod is None or "deletionTimestamp" in pod["metadata"]:
-        return Attempt()  # of an earlier cluster of this name, perhaps
-    for status in pod.get("status", {}).get("containerStatuses", []):
-        if status["name"] != "postgres":
-            continue
-        ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
-        match = _SAID.search(str(ended.get("message") or ""))
-        number = int(status.get("restartCount", 0)) + 1
-        if match is None and ended:
-            return Attempt(number, f"its container ended ({ended.get('reason')}, exit code {ended.get('exitCode')})")
-        if match is None:
-            return Attempt(number)
-        kind, code, failures, words = match.groups()
-        if kind == LACKING:
-            return Attempt(number, _lacking(redact(words).strip()), hopeless=True)
-        # A FATAL error of recovery would occur again in the next attempt, except one of restore_command.
-        final = int(code) in HOPELESS if code else "FATAL:" in words and "could not restore file" not in words
-        text = f"{_name(kind)}: {redact(words).strip() or 'without a message'}"
-        return Attempt(number, text, final, int(failures or 0))
-    return Attempt()
+def failure(found: Progress, *, own: str = "") -> str:
+    """Why a recovery has failed for good, and the way out. *own* is the cluster's name where it was of its own
+    Repository.
+    """
+    words = f"{found.reason}: {found.message}"
+    if found.reason in {LOCALE_MISSING, LIBRARY_MISSING}:
+        words += ". Name an image in spec.image that has it; a library can also be left out (spec.parameters)"
+    if own:
+        again = f"spec.dataSource: repository {own}, with an earlier target or another set"
+        return f"{words}; the Repository is unchanged. Another PostgresCluster can begin with it ({again})"
+    words = _RESTORES_FIELD.sub("spec.dataSource.", words)
+    return f"{words}; the source is unchanged; delete this PostgresCluster and create another one"
 
 
-def _lacking(words: str) -> str:
-    return (
-        f"nothing was copied, because the image lacks what the source has: {words}. Name an image in spec.image that "
-        "has it; a library can also be left out (spec.parameters.shared_preload_libraries)"
-    )
-
-
-def _name(kind: str) -> str:
-    return "pgbackrest restore failed" if kind == FAILED_RESTORE else "PostgreSQL did not recover"
-
-
-def has_failed(found: Attempt) -> bool:
-    return found.hopeless or found.failures >= ATTEMPTS
+def result(found: Progress) -> str:
+    """Where a recovery has brought PostgreSQL, in a sentence."""
+    if found.result is None:
+        return "PostgreSQL recovered"
+    text = f"PostgreSQL recovered to {found.result.reached or 'the end of the backup set'}"
+    return text + (f"; {found.result.note}" if found.result.note else "")

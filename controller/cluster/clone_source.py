@@ -11,9 +11,10 @@ import msgspec
 from controller import certificates, credentials
 from controller.agents import AgentError
 from controller.certificates import Pair
-from controller.cluster import clone_needs, render
+from controller.cluster import render
 from controller.cluster.clone import Source
 from controller.context import Context
+from controller.recovery import needs as image_needs
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, PostgresClusterSpec, RepositorySpec
@@ -102,7 +103,7 @@ class Sources:
         return ""
 
     async def take_back(self, cluster: Object) -> None:
-        """Empty it: the pods mount it still, and see nothing in it. It goes with the cluster."""
+        """Empty it: the controller may not delete Secrets. It goes with the cluster."""
         namespace, name = cluster["metadata"]["namespace"], names.clone_secret(cluster["metadata"]["name"])
         path = paths.of("secrets", namespace, name)
         self._written.pop(path, None)
@@ -134,9 +135,9 @@ class Sources:
 
 
 def needs(cluster: Object, repository: Object) -> bytes:
-    """What the image must have, for the instance to look before it copies anything."""
+    """What the image must have, to be looked for before anything is copied."""
     parameters = msgspec.convert(cluster["spec"], PostgresClusterSpec).parameters
-    return clone_needs.listed(server_facts.of(repository), parameters).encode()
+    return image_needs.listed(server_facts.of(repository), parameters).encode()
 
 
 def _secret(cluster: Object, name: str, data: dict[str, bytes]) -> Object:

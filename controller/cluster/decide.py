@@ -36,8 +36,9 @@ def decide(facts: ClusterFacts) -> ClusterDecision:
     begins = beginning.decide(facts)
     if begins is not None:
         return begins
-    if facts.spec.data_source is not None and clone.said(facts.cluster) not in clone.DONE:
-        return ClusterDecision(EndClone(), "the clone is complete: it no longer reads its source")
+    said = clone.said(facts.cluster)
+    if said not in clone.DONE and (facts.spec.data_source is not None or said == clone.RECOVERING):
+        return ClusterDecision(EndClone(), "what it began with is there: it no longer reads its source")
     if facts.restoring:  # it stops and starts instances itself: only Patroni is told to keep still
         return configuration(facts) or ClusterDecision(None, "a Restore is running")
     waiting = ""

@@ -11,6 +11,7 @@ from controller.cluster import clone
 from controller.nodes import Lack
 from controller.patroni import Member, Store
 from controller.pods import is_ready
+from controller.recovery.progress import Seen
 from controller.runtime import conditions
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PostgresClusterSpec
@@ -30,6 +31,7 @@ class Instance:
     pod: Object | None = None
     member: Member = field(default_factory=Member)
     lack: Lack | None = None  # the node that it waits for, looked up only where it is not ready
+    passwords: str = ""  # digest of those that the roles have; empty where that is not known
 
     @property
     def pod_name(self) -> str:
@@ -53,8 +55,10 @@ class Instance:
 
     @property
     def digest(self) -> str:
-        """Of the pod template that its Deployment has."""
-        return _annotation(self.deployment["spec"]["template"], names.ANNOTATION_TEMPLATE)
+        """Of the pod template that its Deployment has; another one where its Patroni logs in by passwords of before."""
+        template = self.deployment["spec"]["template"]
+        own, begun = _annotation(template, names.ANNOTATION_TEMPLATE), _annotation(template, names.ANNOTATION_PASSWORDS)
+        return own if not begun or not self.passwords or begun == self.passwords else f"{own} {begun}"
 
     @property
     def restarted(self) -> str:
@@ -77,12 +81,15 @@ class ClusterFacts:
     store: Store = field(default_factory=Store)
     repository: Object | None = None
     backups: Sequence[Object] = ()  # Backup objects of the Repository
+    restored: str = ""  # when the Restore in place began that has brought what is there; empty where none has
+    credentials: Object | None = field(default=None, repr=False)  # the Secret with the passwords
     restores: Sequence[Object] = ()  # Restore objects of the Repository
     restoring: bool = False  # a Restore in place is at work: nothing else is done meanwhile, and nobody takes over
     left: str = ""  # what of an earlier cluster of the name has to go before the first instance is made
     source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet
     own: clone.Source | None = None  # its own Repository, as it was just read, while nothing has been made yet
-    claim: Object | None = None  # of its first instance, until there is a primary
+    claim: Object | None = None  # of its first instance, until that is known to have begun
+    filling: Seen | None = None  # the recovery that fills that claim, until there is a primary
     refused: str = ""  # what a rule has against it since it was taken up
     fault: str = ""  # what has to be put right by hand before anything can be done
 
@@ -109,7 +116,12 @@ class ClusterFacts:
     @property
     def initialized(self) -> bool:
         """Whether it has had a primary."""
-        return self.primary is not None or bool((self.cluster.get("status") or {}).get("initialized"))
+        return self.primary is not None or self.initialized_before
+
+    @property
+    def initialized_before(self) -> bool:
+        """Whether it was by the last look."""
+        return bool((self.cluster.get("status") or {}).get("initialized"))
 
     @property
     def last_backup(self) -> Object | None:
@@ -137,5 +149,6 @@ def _annotation(obj: Object, name: str) -> str:
     return str((obj.get("metadata", {}).get("annotations") or {}).get(name, ""))
 
 
-def _marks(obj: Object) -> tuple[str, str]:
-    return _annotation(obj, names.ANNOTATION_TEMPLATE), _annotation(obj, names.ANNOTATION_RESTARTED)
+def _marks(obj: Object) -> tuple[str, ...]:
+    marks = (names.ANNOTATION_TEMPLATE, names.ANNOTATION_RESTARTED, names.ANNOTATION_PASSWORDS)
+    return tuple(_annotation(obj, mark) for mark in marks)

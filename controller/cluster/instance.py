@@ -48,14 +48,20 @@ def claim(cluster: Object, spec: PostgresClusterSpec, number: int, origin: str =
     }
 
 
-def deployment(cluster: Object, spec: PostgresClusterSpec, settings: Settings, number: int, restarted: str) -> Object:
-    """Recreated, never rolled: its volume is its own. *restarted* is the mark of the last restart."""
+def deployment(
+    cluster: Object, spec: PostgresClusterSpec, settings: Settings, number: int, restarted: str, passwords: str = ""
+) -> Object:
+    """Recreated, never rolled: its volume is its own. *restarted* is the mark of the last restart, *passwords* the
+    digest of those in the Secret.
+    """
     own = cluster["metadata"]["name"]
     name = names.instance(own, number)
     selector = {names.LABEL_CLUSTER: own, names.LABEL_INSTANCE: name}
     annotations = {names.ANNOTATION_TEMPLATE: digest(cluster, spec, settings)}
     if restarted:
         annotations[names.ANNOTATION_RESTARTED] = restarted
+    if passwords:
+        annotations[names.ANNOTATION_PASSWORDS] = passwords
     labels = selector | {names.MANAGED_BY: "pgwarden", names.LABEL_REPOSITORY: own}
     return {
         "apiVersion": "apps/v1",
@@ -100,17 +106,8 @@ def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings)
             {"name": "cluster", "configMap": {"name": names.cluster_patroni(cluster), "defaultMode": 0o555}},
             {"name": "tmp", "emptyDir": {}},
             {"name": "shm", "emptyDir": {"medium": "Memory"}},
-            *_source_volumes(cluster, spec),
         ],
     }
-
-
-def _source_volumes(cluster: str, spec: PostgresClusterSpec) -> list[Object]:
-    """What a clone is restored by. It stays in the template, so that the end of cloning restarts nothing; the Secret is
-    empty then. Owned by root and readable for the group, as pgBackRest asks of a key.
-    """
-    secret: Object = {"secretName": names.clone_secret(cluster), "optional": True, "defaultMode": 0o440}
-    return [{"name": "source", "secret": secret}] if spec.data_source is not None else []
 
 
 def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings) -> Object:
@@ -139,7 +136,6 @@ def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Set
             {"name": "cluster", "mountPath": names.CLUSTER_CONF, "readOnly": True},
             {"name": "tmp", "mountPath": _TMP},
             {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  PostgreSQL's shared memory
-            *([{"name": "source", "mountPath": names.CLONE_SOURCE, "readOnly": True}] if spec.data_source else []),
         ],
     }
 
@@ -165,7 +161,7 @@ def _environment(cluster: str, name: str, spec: PostgresClusterSpec) -> list[Obj
         {"name": "PATRONI_RESTAPI_USERNAME", "value": "patroni"},
         secret("PATRONI_RESTAPI_PASSWORD", KEY_PATRONI),
         secret("PGWARDEN_APP_PASSWORD", KEY_APPLICATION),
-        {"name": "PGWARDEN_BIN", "value": f"/usr/lib/postgresql/{spec.postgres_version}/bin"},
+        {"name": "PGWARDEN_BIN", "value": names.cluster_bin(spec.postgres_version)},
         {"name": "PGWARDEN_INSTANCE", "value": name},
         {"name": "PGHOST", "value": patroni.SOCKET},
     ]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 from datetime import timedelta
 
-import msgspec
 import structlog
 
 from controller import admission, node_lookup, owned, patroni
-from controller.cluster import beginning, clone, collations, instance, lost_volume, render, report
+from controller.cluster import beginning, clone, collations, instance, lost_volume, passwords, render, report
 from controller.cluster.actions import (
     Action,
     BackUp,
@@ -22,20 +21,22 @@ from controller.cluster.actions import (
     Recover,
     Remove,
     Rename,
+    RepeatClone,
     Switch,
+    TakeClone,
 )
 from controller.cluster.beginning import Origin
-from controller.cluster.clone_source import Sources
 from controller.cluster.decide import decide, paused
 from controller.cluster.facts import ClusterFacts, Instance
+from controller.cluster.filler import Filler
 from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
+from controller.cluster.password_keeper import Kept, PasswordKeeper
 from controller.context import Context
 from controller.runtime import conditions, metrics, status
 from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
 from pgwarden.api import names
-from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
@@ -68,8 +69,10 @@ def signature(facts: ClusterFacts, action: Action | None) -> tuple[str, bool]:
             return f"Switch {leader} {generation}", True
         case Remove(one):
             return f"Remove {one.name}", False
-        case EndClone(left):
-            return f"EndClone {left.name if left else ''}", False
+        case RepeatClone(job):
+            return f"RepeatClone {job['metadata']['name']}", False
+        case EndClone(remove):
+            return f"EndClone {remove}", False
         case _:
             return repr(action), False
 
@@ -83,8 +86,9 @@ def _pause(facts: ClusterFacts, decision: ClusterDecision) -> float:
 class ClusterController:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._sources = Sources(context)
+        self._filler = Filler(context)
         self._applied = Applied()
+        self._passwords = PasswordKeeper(context)
         self._told = EventMemory()
         self._done: Allowance[tuple[Key, str]] = Allowance(DONE_AT_ONCE, DONE_AGAIN)
         self._heavy: Tries[tuple[Key, str]] = Tries(HEAVY)
@@ -96,6 +100,7 @@ class ClusterController:
         if cluster is None or "deletionTimestamp" in cluster["metadata"]:
             self._told.forget(key)
             self._applied.forget(key)
+            self._passwords.forget(key)
             admission.forget("postgresclusters", key)
             metrics.without_node(key, 0)
             self._in_the_way.pop(key, None)
@@ -105,7 +110,7 @@ class ClusterController:
             return answer.again
         facts = dataclasses.replace(gather(self._context, cluster), refused=answer.refused)
         if not facts.fault:
-            facts = await self._nodes(await self._stand(await self._look_where_it_begins(facts)))
+            facts = await self._nodes(await self._stand(await self._filler.look(facts)))
         decision = self._paced(key, facts, decide(facts))
         if decision.action is not None:
             trouble = await self._act(facts, decision.action)
@@ -114,8 +119,9 @@ class ClusterController:
                 if trouble == self._in_the_way.get(key) and not facts.initialized:
                     facts = dataclasses.replace(facts, fault=trouble)
             await self._tell(facts, decision)
-        await self._report(facts, decision)
-        return _pause(facts, decision)
+        kept = await self._passwords.keep(key, facts)
+        await self._report(facts, decision, kept)
+        return UNSETTLED if kept.trouble else _pause(facts, decision)
 
     def _paced(self, key: Key, facts: ClusterFacts, decision: ClusterDecision) -> ClusterDecision:
         """*decision*, without its action where that was done already, in vain, and its time has not come again."""
@@ -133,24 +139,6 @@ class ClusterController:
         often = f": requested {known.times} times, again at {conditions.timestamp(due)}" if known.times > 1 else ""
         return ClusterDecision(None, decision.message + often)
 
-    async def _look_where_it_begins(self, facts: ClusterFacts) -> ClusterFacts:
-        """With what the data of a cluster without a primary is chosen by: its first claim, else the Repositories."""
-        if facts.initialized:
-            return facts
-        namespace = facts.cluster["metadata"]["namespace"]
-        claim = await self._context.client.find(
-            self._path("persistentvolumeclaims", facts, names.instance(facts.name, 1))
-        )
-        if claim is not None and (of_earlier(claim, facts.cluster) or stranger(claim, facts.cluster)):
-            claim = None  # what is in the way is told when the instance is made
-        if claim is None and not facts.instances:
-            recovers = msgspec.convert(facts.spec.repository, RepositorySpec).recovers
-            own = await self._sources.read_own(namespace, facts.name, recovers=recovers)
-            facts = dataclasses.replace(facts, own=own)
-        if facts.spec.data_source is not None and not facts.instances:
-            facts = dataclasses.replace(facts, source=await self._sources.read(facts.spec.data_source, namespace))
-        return dataclasses.replace(facts, claim=claim)
-
     # --- what always stands ----------------------------------------------------------------------------------------
 
     async def _stand(self, facts: ClusterFacts) -> ClusterFacts:
@@ -164,9 +152,8 @@ class ClusterController:
         await self._apply("repositories", render.repository(cluster, spec))
         facts = await self._credentials(facts)
         primary = facts.primary.name if facts.primary else await self._last_primary(facts)
-        to_fill = names.instance(facts.name, 1) if beginning.is_copy(facts) else ""
-        own = bool(to_fill) and beginning.origin(facts) is Origin.OWN
-        told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, clone=to_fill, own=own)
+        own = not facts.initialized and beginning.origin(facts) is Origin.OWN
+        told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, own=own)
         await self._apply("configmaps", told)
         return facts
 
@@ -201,7 +188,8 @@ class ClusterController:
         name = names.cluster_credentials(facts.name)
         found = await self._context.client.find(self._path("secrets", facts, name))
         if found is not None:
-            return dataclasses.replace(facts, left=of_earlier(found, facts.cluster))
+            left = facts.left or of_earlier(found, facts.cluster)
+            return dataclasses.replace(facts, credentials=found, left=left)
         if facts.initialized or facts.instances:
             fault = f"Secret {name} was deleted, and it held PostgreSQL's passwords; restore it from a copy"
             return dataclasses.replace(facts, fault=fault)
@@ -246,12 +234,21 @@ class ClusterController:
             case Configure(config):
                 name = names.patroni_object(facts.name, patroni.CONFIG)
                 await client.merge(self._path("configmaps", facts, name), patroni.config_patch(config))
-            case Clone() | KeepClone():
-                return await self._clone(facts, action)
-            case EndClone(left):
-                await self._sources.take_back(facts.cluster)
+            case Clone():
+                return await self._clone(facts)
+            case KeepClone():
+                return await self._filler.keep(facts)
+            case RepeatClone(job):
+                await self._filler.repeat(facts, job)
+            case TakeClone(result):
+                await self._filler.note(facts, result)
+                return await self._make(facts, 1, "")
+            case EndClone(remove, left):
+                await self._filler.end(facts)  # first: else another pod of its Job could begin on the claim
                 if left is not None:
                     await self._remove(facts, left)
+                elif remove:
+                    await self._remove_claim(facts, names.instance(facts.name, 1))
             case Switch(leader, candidate):
                 await self._switch(facts, leader, candidate)
             case Rename(leader, standbys):
@@ -271,36 +268,43 @@ class ClusterController:
                     await client.delete(paths.of("backups", namespace, old), uid=uid)
         return ""
 
-    async def _clone(self, facts: ClusterFacts, action: Clone | KeepClone) -> str:
-        source = facts.spec.data_source
-        if isinstance(action, Clone) and action.own:
-            return await self._make(facts, 1, "", names.ORIGIN_OWN)
-        if source is None or beginning.origin(facts) is Origin.OWN:
-            return ""  # the sidecar has all that it takes
-        trouble = await self._sources.give(facts.cluster, source)
-        if not trouble and isinstance(action, Clone):
-            return await self._make(facts, 1, "")
+    async def _clone(self, facts: ClusterFacts) -> str:
+        trouble = await self._filler.keep(facts)
+        if not trouble:
+            own = beginning.origin(facts) is Origin.OWN
+            trouble, _ = await self._place(facts, 1, names.ORIGIN_OWN if own else "")
+        if not trouble:
+            await self._filler.start(facts)
         return trouble
 
-    async def _make(self, facts: ClusterFacts, number: int, restarted: str, origin: str = "") -> str:
+    async def _make(self, facts: ClusterFacts, number: int, restarted: str) -> str:
         """Why it cannot be made yet, or nothing."""
         cluster, client = facts.cluster, self._context.client
+        trouble, there = await self._place(facts, number, "")
+        if trouble:
+            return trouble
+        begun = passwords.digest(facts.credentials) if facts.credentials else ""
+        deployment = instance.deployment(cluster, facts.spec, self._context.settings, number, restarted, begun)
+        if there is not None:  # and no other that has taken its place meanwhile
+            deployment["metadata"]["uid"] = there["metadata"]["uid"]
+        await client.apply(self._path("deployments", facts, deployment["metadata"]["name"]), deployment)
+        return ""
+
+    async def _place(self, facts: ClusterFacts, number: int, origin: str) -> tuple[str, Object | None]:
+        """Make an instance's volume claim. Why it cannot be made yet, or nothing; and its Deployment as it is."""
+        cluster, client = facts.cluster, self._context.client
         claim = instance.claim(cluster, facts.spec, number, origin)
-        deployment = instance.deployment(cluster, facts.spec, self._context.settings, number, restarted)
         volume = self._path("persistentvolumeclaims", facts, claim["metadata"]["name"])
-        path = self._path("deployments", facts, deployment["metadata"]["name"])
+        path = self._path("deployments", facts, claim["metadata"]["name"])
         there = {one["kind"]: one for one in (await client.find(volume), await client.find(path)) if one is not None}
         for one in there.values():
             trouble = of_earlier(one, cluster) or await self._stranger(facts, one)
             if trouble:
-                return trouble
+                return trouble, None
         self._in_the_way.pop((cluster["metadata"]["namespace"], facts.name), None)
         if claim["kind"] not in there:
             await client.create(volume.rpartition("/")[0], claim)
-        if deployment["kind"] in there:  # and no other that has taken its place meanwhile
-            deployment["metadata"]["uid"] = there[deployment["kind"]]["metadata"]["uid"]
-        await client.apply(path, deployment)
-        return ""
+        return "", there.get("Deployment")
 
     async def _stranger(self, facts: ClusterFacts, found: Object) -> str:
         """Why *found* is not this cluster's, with an Event the first time; or nothing."""
@@ -312,13 +316,17 @@ class ClusterController:
 
     async def _remove(self, facts: ClusterFacts, one: Instance) -> None:
         """The claim first, which Kubernetes keeps until its pod has gone: ended in between, this is begun again."""
-        client, path = self._context.client, self._path("persistentvolumeclaims", facts, one.name)
+        await self._remove_claim(facts, one.name)
+        path = self._path("deployments", facts, one.name)
+        await self._context.client.delete(path, uid=one.deployment["metadata"]["uid"])
+
+    async def _remove_claim(self, facts: ClusterFacts, name: str) -> None:
+        client, path = self._context.client, self._path("persistentvolumeclaims", facts, name)
         claim = await client.find(path)
         if claim is not None and owned.is_instances_claim(claim, facts.cluster):
             await client.delete(path, uid=claim["metadata"]["uid"])
         elif claim is not None:
             await self._stranger(facts, claim)
-        await client.delete(self._path("deployments", facts, one.name), uid=one.deployment["metadata"]["uid"])
 
     async def _switch(self, facts: ClusterFacts, leader: str, candidate: str) -> None:
         asked = patroni.switchover(facts.name, leader, candidate)
@@ -347,8 +355,8 @@ class ClusterController:
         reason = type(action).__name__
         await self._context.recorder.normal(facts.cluster, reason, decision.message)
 
-    async def _report(self, facts: ClusterFacts, decision: ClusterDecision) -> None:
-        after = report.status(facts, decision)
+    async def _report(self, facts: ClusterFacts, decision: ClusterDecision, kept: Kept) -> None:
+        after = report.status(facts, decision, kept.trouble) | {passwords.FIELD: kept.entry}
         before = self._told.before(facts.cluster, after)
         for one in after["conditions"]:
             old = conditions.find(before.get("conditions", []), one["type"])

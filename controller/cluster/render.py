@@ -17,7 +17,7 @@ PASSWORD_BYTES = 24
 #: Keys of the credentials Secret. Those of the application are named as frameworks expect them.
 KEY_SUPERUSER, KEY_REPLICATION = "superuser-password", "replication-password"
 KEY_REWIND, KEY_PATRONI, KEY_APPLICATION = "rewind-password", "patroni-password", "password"
-_PASSWORDS = (KEY_SUPERUSER, KEY_REPLICATION, KEY_REWIND, KEY_PATRONI, KEY_APPLICATION)
+PASSWORDS = (KEY_SUPERUSER, KEY_REPLICATION, KEY_REWIND, KEY_PATRONI, KEY_APPLICATION)
 #: What Patroni does with its ConfigMaps and pods. The controller's own role holds all of it: Kubernetes lets nobody
 #: grant more than they have.
 _OWN_MAPS = (patroni.CONFIG, patroni.LEADER, patroni.FAILOVER, patroni.SYNC)
@@ -91,12 +91,10 @@ def disruption_budget(cluster: Object) -> Object:
     }
 
 
-def config_map(
-    cluster: Object, spec: PostgresClusterSpec, *, paused: bool, primary: str, clone: str = "", own: bool = False
-) -> Object:
-    """Patroni's configuration and the scripts. `autofail`, `primary` and `clone` are what the scripts ask for.
+def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, primary: str, own: bool = False) -> Object:
+    """Patroni's configuration and the scripts. `autofail` and `primary` are what the scripts ask for.
 
-    *clone* is the instance that is to be filled; *own*: from the cluster's own Repository.
+    *own*: the cluster begins with what its own Repository holds.
     """
     name = cluster["metadata"]["name"]
     data = {
@@ -104,9 +102,8 @@ def config_map(
         "bootstrap.yml": patroni.bootstrap(name, spec, copy=own or spec.data_source is not None),
         "autofail": "off" if paused else "on",
         "primary": primary,
+        "parameters": patroni.parameters(name, spec),
     }
-    if own or spec.data_source is not None:
-        data["clone"] = clone
     made = metadata(cluster, names.cluster_patroni(name))
     return {
         "apiVersion": "v1",
@@ -117,10 +114,10 @@ def config_map(
 
 
 def new_credentials(cluster: Object) -> Object:
-    """Made once: PostgreSQL takes the passwords over when it is initialised."""
+    """Made once. Whoever changes it later changes the roles (passwords.py)."""
     name, namespace = cluster["metadata"]["name"], cluster["metadata"]["namespace"]
     user, host = patroni.APPLICATION, f"{names.cluster_primary(name)}.{namespace}.svc"
-    values = {key: secrets.token_urlsafe(PASSWORD_BYTES) for key in _PASSWORDS}
+    values = {key: secrets.token_urlsafe(PASSWORD_BYTES) for key in PASSWORDS}
     values |= {
         "username": user,
         "database": user,

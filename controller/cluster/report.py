@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from controller import admission, nodes, pods
-from controller.cluster import beginning, clone, collations, decide, lost_volume
+from controller.cluster import beginning, clone, collations, decide, lost_volume, passwords
 from controller.cluster.actions import Clone, ClusterDecision
 from controller.cluster.beginning import Origin
 from controller.cluster.facts import ClusterFacts, Instance
+from controller.recovery import progress
 from controller.recovery.hindrance import Hindrance
+from controller.recovery.progress import Progress, Stage
 from controller.runtime import conditions
 from pgwarden.api import records
 from pgwarden.api.objects import Object
@@ -18,7 +20,8 @@ NODE = "NodeNotReady"
 LACKS = frozenset({NODE, lost_volume.REASON})
 
 
-def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
+def status(facts: ClusterFacts, decision: ClusterDecision, not_set: str = "") -> Object:
+    """*not_set*: why the roles have not the passwords in the Secret."""
     before = facts.cluster.get("status") or {}
     generation = facts.cluster["metadata"]["generation"]
     known = before.get("conditions", [])
@@ -35,6 +38,8 @@ def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
     collation = collations.judge(facts.repository, told=conditions.find(known, collations.CONDITION) is not None)
     if collation is not None and facts.initialized:
         judged[collations.CONDITION] = collation
+    if not_set or conditions.find(known, passwords.CONDITION) is not None:
+        judged[passwords.CONDITION] = passwords.verdict(facts.name, not_set)
     for kind, (value, reason, message) in judged.items():
         listed = conditions.put(listed, kind, value, reason, message, now=facts.now, generation=generation)
     phase = _phase(facts, listed)
@@ -54,6 +59,7 @@ def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
             "timeline": primary.member.timeline if primary else before.get("timeline"),
             "instances": [_instance(facts, one) for one in sorted(facts.instances, key=lambda one: one.number)],
             "initialized": facts.initialized or None,
+            "recovery": _recovery(facts),
             "systemIdentifier": facts.store.system_identifier or before.get("systemIdentifier"),
         }
         | _of_repository(facts)
@@ -124,21 +130,41 @@ def _data_source(facts: ClusterFacts, decision: ClusterDecision) -> Judgement | 
         return None
     which = beginning.title(facts, Origin.OWN if own else chosen)
     if facts.initialized:
+        came = beginning.came_to(facts)
+        came = came and f"; {came}"
         if own:
-            return True, clone.RECOVERED, "it began with what its own Repository held of an earlier cluster"
-        return True, clone.CLONED, f"it was cloned from {which}"
+            return True, clone.RECOVERED, f"it began with what its own Repository held of an earlier cluster{came}"
+        return True, clone.CLONED, f"it was cloned from {which}{came}"
     at_work = clone.RECOVERING if own else clone.CLONING
-    if facts.instances:
-        found = clone.attempt(facts.instances[0].pod)
-        if clone.has_failed(found):
-            failed = clone.RECOVERY_FAILED if own else clone.FAILED
-            way_out = "the source is unchanged; delete this PostgresCluster and create another one"
-            return False, failed, f"{beginning.doing(chosen)} {which}: {found.message}; {way_out}"
-        return False, at_work, decision.message
-    problem = beginning.hindrance(facts, chosen)
-    if isinstance(decision.action, Clone):
-        return False, at_work, decision.message
+    failed = _failed_filling(facts)
+    if failed is not None:
+        reason = clone.RECOVERY_FAILED if own else clone.FAILED
+        why = clone.failure(failed, own=facts.name if own else "")
+        return False, reason, f"{beginning.doing(chosen)} {which}: {why}"
+    begun = facts.instances or facts.filling or beginning.is_filled(facts) or isinstance(decision.action, Clone)
+    problem = None if begun else beginning.hindrance(facts, chosen)
     return False, problem.reason if problem else at_work, decision.message
+
+
+def _failed_filling(facts: ClusterFacts) -> Progress | None:
+    """The recovery of the first instance's volume, where it has failed for good."""
+    if facts.filling is None or facts.instances or beginning.is_filled(facts):
+        return None
+    found = progress.judge(facts.filling, facts.now)
+    return found if found.stage is Stage.FAILED and not clone.may_end_better(found) else None
+
+
+def _recovery(facts: ClusterFacts) -> Object | None:
+    """How the recovery stands. Of one that has failed the last that was known of it stays, with the reason."""
+    before: Object | None = (facts.cluster.get("status") or {}).get("recovery")
+    if clone.said(facts.cluster) in clone.FAILURES:
+        return before
+    if facts.initialized or facts.filling is None or beginning.is_filled(facts):
+        return None
+    failed = _failed_filling(facts)
+    if failed is not None:
+        return (before or {}) | {"reason": failed.reason, "message": failed.message}
+    return progress.shown(facts.filling.said) or before
 
 
 def _why_no_primary(facts: ClusterFacts) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-from controller.cluster import clone_script
 from controller.patroni import APPLICATION, role
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
@@ -47,7 +46,8 @@ done
 #: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
 #: While autofail is off (Patroni's pause) Patroni starts no PostgreSQL, and leaves one running at its own end. So an
 #: instance whose pod was replaced is started here: the one that was the primary, or a replica. Any other that has no
-#: standby.signal stays down, as it could be a second primary.
+#: standby.signal stays down, as it could be a second primary. What a Restore has put there has the parameters of its
+#: backup: the primary is given those of now, or Patroni would have it restarted for them at once.
 _BEGIN = """\
 #!/bin/sh
 set -eu
@@ -59,7 +59,7 @@ if ! flock -n 9; then
   [ $code -lt 128 ] || exit 1  # that wait was ended
   [ $code = 0 ] || echo "the volume cannot be locked; going on without" >&2
 fi
-{clone}if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
+if [ -s "$data/PG_VERSION" ] && [ -e "$data/recovery.signal" ]; then
   {wait}
   rm -f "$data/postmaster.pid"
   "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 86400 start || exit 1
@@ -68,33 +68,55 @@ fi
     sleep 1
   done
 elif [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
-  if [ -e "$data/standby.signal" ] || [ "$(cat {conf}/primary)" = "$PGWARDEN_INSTANCE" ]; then
+  if [ -e "$data/standby.signal" ]; then
     rm -f "$data/postmaster.pid"
     "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
+  elif [ "$(cat {conf}/primary)" = "$PGWARDEN_INSTANCE" ]; then
+    rm -f "$data/postmaster.pid"
+    before=$data/postgresql.conf.before
+    cp "$data/postgresql.conf" "$before" || :
+    cat {conf}/parameters >> "$data/postgresql.conf" || :
+    if ! "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start; then
+      mv "$before" "$data/postgresql.conf" || :
+      "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
+    fi
+    rm -f "$before"
   fi
 fi
 exec patroni {conf}
 """
 
-#: Only the first instance of a clone, and only until it has been made.
-_BEGIN_CLONE = """\
-if [ "$(cat {conf}/clone)" = "$PGWARDEN_INSTANCE" ] && [ ! -s "$data/PG_VERSION" ]; then
-  {conf}/clone.sh || exit 1
-fi
-"""
-
 _STOP = """\
 #!/bin/sh
-{clone}if [ "$(cat {conf}/autofail)" = off ]; then
+if [ "$(cat {conf}/autofail)" = off ]; then
   "$PGWARDEN_BIN/pg_ctl" -D "$PATRONI_POSTGRESQL_DATA_DIR" -m fast -w -t 100 stop
 fi
 exit 0
 """
 
-#: Patroni makes the roles that it needs; this one is for whoever uses the database. A clone may have it already.
+#: What Patroni calls when it may initialise a cluster that begins with data: a recovery has filled the folder beside.
+#: The source may have its configuration outside of the data directory: then these are defaults, and Patroni's. What
+#: Patroni has given up, after a bootstrap that broke off, is taken once more. Patroni keeps its own variables
+#: (PATRONI_…) from what it calls.
+_TAKE = """\
+#!/bin/sh
+set -e
+[ -s {clone}/PG_VERSION ] || mv -T {data}.failed {clone}
+for file in postgresql.conf pg_ident.conf; do
+  [ -e {clone}/$file ] || install -m 600 /dev/null {clone}/$file
+done
+rmdir {data} 2> /dev/null || true
+mv -T {clone} {data}
+"""
+
+#: Patroni makes the roles that it needs; this one is for whoever uses the database. A clone may have it already. The
+#: password goes into no log.
 _AFTER_BOOTSTRAP = """\
 #!/bin/sh
 exec "$PGWARDEN_BIN/psql" -X -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
+SET log_statement = 'none';
+SET log_min_duration_statement = -1;
+SET log_min_error_statement = 'panic';
 \\getenv password PGWARDEN_APP_PASSWORD
 SELECT 'CREATE ROLE {user}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{user}') \\gexec
 ALTER ROLE {user} LOGIN PASSWORD :'password';
@@ -103,25 +125,18 @@ SQL
 """
 
 
-def _origin(cluster: str, spec: PostgresClusterSpec, *, own: bool) -> clone_script.Origin | None:
-    if own:
-        return clone_script.of_own(cluster, role(spec))
-    return clone_script.of_source(spec.data_source) if spec.data_source else None
-
-
 def files(cluster: str, spec: PostgresClusterSpec, *, own: bool = False) -> dict[str, str]:
     """Name → text, for the ConfigMap. *own*: it begins with what its own Repository holds."""
     wait = _CONFIGURED.format(file=names.CONF_FILE)
     options = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
     restore = commands.command_line([f"--stanza={names.stanza(cluster)}", *options, "restore"])
     variables = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in identity.environment(role(spec)).items())
-    origin = _origin(cluster, spec, own=own)
-    clone = clone_script.files(origin, _CONFIGURED.format(file=origin.configured)) if origin else {}
-    begin = _BEGIN_CLONE.format(conf=names.CLUSTER_CONF) if clone else ""
-    return clone | {
+    begins_with_data = own or spec.data_source is not None
+    take = {"take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA, data=names.CLUSTER_PGDATA)}
+    return (take if begins_with_data else {}) | {
         "start.sh": _START.format(conf=names.CLUSTER_CONF),
-        "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, clone=begin, volume=names.CLUSTER_DATA),
+        "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, volume=names.CLUSTER_DATA),
         "replica.sh": _REPLICA.format(wait=wait, command=" ".join(restore), variables=variables),
-        "stop.sh": _STOP.format(conf=names.CLUSTER_CONF, clone=clone_script.stop_lines() if clone else ""),
+        "stop.sh": _STOP.format(conf=names.CLUSTER_CONF),
         "after-bootstrap.sh": _AFTER_BOOTSTRAP.format(user=APPLICATION),
     }

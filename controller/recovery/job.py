@@ -1,6 +1,7 @@
 """The Job of a recovery: a pod with the workload's own server, and beside it the agent that steers it. Pure.
 
 pgwarden-tools   copies pgBackRest and the server's script to where the server finds them
+needs            looks in the workload's image for what the source has, where that is known
 pgbackrest       the agent, a native sidecar: restores, says what the server is to do, answers how far it is
 postgres         the workload's image; its termination message is the result of the whole
 
@@ -23,6 +24,7 @@ from pgwarden.pgbackrest import identity
 RETRIES = 3
 GRACE_SECONDS = 60  # a server that is ended has a checkpoint to write
 VOLUME_DATA = "data"
+VOLUME_ELSEWHERE = "elsewhere"
 AGENT, SERVER = "pgbackrest", "postgres"
 _TMP = "/tmp"  # noqa: S108  an emptyDir of the pod's own
 _SECURITY = ("fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions")
@@ -37,6 +39,7 @@ def job(order: Order, settings: Settings) -> Object:
         "initContainers": [
             *([_owner(order, settings)] if order.own_volume else []),
             _tools(order, settings),
+            *_needs(order, settings),
             _agent(order, settings),
         ],
         "containers": [_server(order, settings)],
@@ -94,18 +97,39 @@ def _tools(order: Order, settings: Settings) -> Object:
     }
 
 
+def _needs(order: Order, settings: Settings) -> list[Object]:
+    where = order.elsewhere
+    if where is None or not where.needs or not order.server.bin_directory:
+        return []
+    script = posixpath.join(names.TOOLS_DIR, programs.NEEDS_SCRIPT)
+    look = _in_servers_image(order, settings, "needs") | {
+        "command": ["/bin/sh", script, where.needs, order.server.bin_directory],
+        "volumeMounts": [
+            {"name": names.VOLUME_TOOLS, "mountPath": names.TOOLS_DIR, "readOnly": True},
+            {"name": names.VOLUME_TMP, "mountPath": _TMP},
+            *_elsewhere_mounts(order),
+        ],
+    }
+    return [look]
+
+
 def _agent(order: Order, settings: Settings) -> Object:
     return _ours(order, settings, AGENT) | {
         "restartPolicy": "Always",
         "command": programs.RECOVER,
         "args": arguments(order),
-        "env": pod_parts.environment(environment.of_postgres(order.repository, order.facts), order.repo_spec),
+        "env": pod_parts.environment(_variables(order), order.repo_spec),
         "ports": [{"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"}],
         "volumeMounts": [
             {"name": names.VOLUME_SOURCE, "mountPath": names.SOURCE_DIR, "readOnly": True},
             *_shared_mounts(order),
         ],
     }
+
+
+def _variables(order: Order) -> dict[str, str]:
+    found = environment.of_postgres(order.repository, order.facts)
+    return found | ({environment.STANZA: order.elsewhere.stanza} if order.elsewhere else {})
 
 
 def arguments(order: Order) -> list[str]:
@@ -116,20 +140,27 @@ def arguments(order: Order) -> list[str]:
     flags += ["--preload", ",".join(server.preload)] if server.preload else []
     flags += [word for folder in order.tablespaces for word in ("--tablespace", folder)]
     flags += ["--target-time", order.target_time] if order.target_time else []
+    flags += ["--config", order.elsewhere.config] if order.elsewhere else []
+    flags += ["--copy"] if order.copy else []
     flags += ["--follow"] if order.follow else []
     return [*flags, "--", *order.arguments]
 
 
-def _server(order: Order, settings: Settings) -> Object:
-    server = order.server
+def _in_servers_image(order: Order, settings: Settings, name: str) -> Object:
     return {
-        "name": SERVER,
-        "image": server.image,
-        "imagePullPolicy": server.image_pull_policy or settings.image_pull_policy,
-        "command": ["/bin/sh", posixpath.join(names.TOOLS_DIR, programs.RECOVER_SCRIPT)],
-        "env": [*map(dict, server.environment), *_identity(order)],
+        "name": name,
+        "image": order.server.image,
+        "imagePullPolicy": order.server.image_pull_policy or settings.image_pull_policy,
+        "env": [dict(one) for one in order.server.environment],
         "resources": pod_parts.resources(order.repo_spec),
         "securityContext": _security(order),
+    }
+
+
+def _server(order: Order, settings: Settings) -> Object:
+    return _in_servers_image(order, settings, SERVER) | {
+        "command": ["/bin/sh", posixpath.join(names.TOOLS_DIR, programs.RECOVER_SCRIPT)],
+        "env": [*map(dict, order.server.environment), *_identity(order)],
         "volumeMounts": [
             {"name": names.VOLUME_TOOLS, "mountPath": names.TOOLS_DIR, "readOnly": True},
             *_shared_mounts(order),
@@ -151,7 +182,13 @@ def _shared_mounts(order: Order) -> list[Object]:
         {"name": names.VOLUME_RUN, "mountPath": names.RUN_DIR},
         {"name": names.VOLUME_TMP, "mountPath": _TMP},
         *identity.mounts(storages.role(order.repo_spec)),
+        *_elsewhere_mounts(order),
     ]
+
+
+def _elsewhere_mounts(order: Order) -> list[Object]:
+    where = order.elsewhere
+    return [{"name": VOLUME_ELSEWHERE, "mountPath": where.folder, "readOnly": True}] if where else []
 
 
 def _data_mounts(order: Order) -> list[Object]:
@@ -184,4 +221,13 @@ def _volumes(order: Order) -> list[Object]:
         {"name": names.VOLUME_RUN, "emptyDir": {}},
         {"name": names.VOLUME_TMP, "emptyDir": {}},
         *identity.volumes(storages.role(order.repo_spec)),
+        *_elsewhere_volumes(order),
     ]
+
+
+def _elsewhere_volumes(order: Order) -> list[Object]:
+    """Owned by root and readable for the group, as pgBackRest asks of a key."""
+    if order.elsewhere is None:
+        return []
+    secret: Object = {"secretName": order.elsewhere.secret, "defaultMode": 0o440}
+    return [{"name": VOLUME_ELSEWHERE, "secret": secret}]

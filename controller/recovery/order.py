@@ -26,6 +26,17 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Another Repository than the pod's own: a Secret holds pgBackRest's whole configuration of it."""
+
+    stanza: str
+    secret: str
+    folder: str  # where both containers have the Secret
+    config: str  # the configuration, below *folder*
+    needs: str = ""  # what the image must have, below *folder*; see needs.py
+
+
+@dataclass(frozen=True)
 class Order:
     job: str  # the Job's name
     namespace: str
@@ -40,6 +51,8 @@ class Order:
     uid: str  # whose volume it is: written on it
     arguments: tuple[str, ...]  # pgBackRest's, of its command restore
     tablespaces: tuple[str, ...] = ()
+    elsewhere: Elsewhere | None = None  # where the data comes from, if not from *repository*
+    copy: bool = False  # it is to be a server of its own: without its source's settings to connect, archive and follow
     follow: bool = False  # replay what is archived until it is told to end
     target_time: str = ""  # the moment that is asked for, where it is one; RFC 3339
     scheduling: Mapping[str, Any] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -22,6 +23,8 @@ from pgwarden.contract.recovery import Recovery
 
 #: A recovery that has not advanced for so long says so.
 QUIET = timedelta(seconds=60)
+#: Of a Job that has failed without one.
+FAILED_WITHOUT_REASON = "RestoreFailed"
 _LINES, _CHARACTERS = 10, 300  # of its log that a status shows
 
 
@@ -84,7 +87,7 @@ def _has_no_pod(seen: Seen, now: datetime) -> bool:
 
 
 def _failed(job: Object, result: JobResult | None) -> Progress:
-    reason = result.reason if result and result.reason else "RestoreFailed"
+    reason = result.reason if result and result.reason else FAILED_WITHOUT_REASON
     why = jobs.failure(job)
     if result and result.reason:
         text = result.error
@@ -102,6 +105,8 @@ def _starting(seen: Seen, result: JobResult | None) -> Progress:
         said = f": {result.error}" if result and result.error else ""
         text = f"Job {name} is on attempt {failed + 1} of {RETRIES + 1}; the last one failed{said}"
         return Progress(Stage.COPYING, "Retrying", text)
+    if any(pod.get("status", {}).get("phase") == "Running" for pod in seen.pods):
+        return Progress(Stage.COPYING, "Running", f"Job {name} runs; its agent does not answer at the moment")
     return Progress(Stage.COPYING, "Running", f"Job {name} is starting")
 
 
@@ -154,6 +159,18 @@ def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def left(before: Any, result: JobResult | None) -> dict[str, Any] | None:
+    """What a status keeps of a recovery that has failed: *before*, with the last lines of its log."""
+    kept = dict(before) if isinstance(before, dict) else {}
+    if result is not None and result.log:
+        kept["log"] = _lines(result.log)
+    return kept or None
+
+
+def _lines(log: Iterable[str]) -> list[str]:
+    return [outside.printable(line)[:_CHARACTERS] for line in list(log)[-_LINES:]]
+
+
 def shown(said: Recovery | None) -> dict[str, Any] | None:
     """*said* for a status: only what can be printed, and no more than fits."""
     if said is None or not said.phase:
@@ -162,5 +179,5 @@ def shown(said: Recovery | None) -> dict[str, Any] | None:
     for key, value in found.items():
         if isinstance(value, str):
             found[key] = outside.printable(value)[:_CHARACTERS]
-    found["log"] = [outside.printable(line)[:_CHARACTERS] for line in said.log[-_LINES:]]
+    found["log"] = _lines(said.log)
     return found

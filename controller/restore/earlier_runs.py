@@ -15,14 +15,14 @@ from pgwarden.api import names, records
 from pgwarden.api import target as forms
 from pgwarden.api.objects import Object
 from pgwarden.api.records import Mark
-from pgwarden.pgbackrest.info import InfoError, parse_info
+from pgwarden.pgbackrest.info import BackupSet
 
 
 def mark(facts: RestoreFacts) -> Mark | None:
     """The mark of the earlier Restore that did the same; None where it is to be done.
 
-    It is known by the backup that it ended with, where a claim of the database is older than that, or by the claim that
-    it keeps or has put in place. One that was deleted before PostgreSQL had recovered has left none, or is undone
+    It is known by the backup that it ended with, where that is of this very database, or by the claim that it keeps or
+    has put in place. One that was deleted before PostgreSQL had recovered has left none, or is undone
     first.
     """
     if facts.plan is not None or workload.stopped_by_vanished(facts) is not None:
@@ -33,13 +33,25 @@ def mark(facts: RestoreFacts) -> Mark | None:
     return by_set or by_claim
 
 
+def undecided(facts: RestoreFacts) -> str:
+    """Why nobody can say yet whether it was done before; empty where that is known."""
+    made = _ended_with(facts)
+    if made is None or _is_of_this_database(facts, made) is not None:
+        return ""
+    return (
+        f"a Restore {facts.name} of this spec ended with backup set {made.label}; whether it restored this database is "
+        f"known once its PostgreSQL responds. Use another name to restore without waiting"
+    )
+
+
+def _ended_with(facts: RestoreFacts) -> BackupSet | None:
+    info = facts.stanza
+    return returned.ended_with(facts.restore, info) if info else None
+
+
 def _by_set(facts: RestoreFacts) -> Mark | None:
-    try:
-        info = parse_info([facts.info], names.stanza(facts.spec.repository)) if facts.info else None
-    except InfoError:
-        return None  # told where it is needed
-    made = returned.ended_with(facts.restore, info) if info else None
-    if made is None or not _was_there(facts, made.stop):
+    made = _ended_with(facts)
+    if made is None or not _is_of_this_database(facts, made):
         return None
     return Mark(
         uid=made.annotations.get(names.PGBACKREST_ANNOTATION_RESTORE_UID, "")[:64] or "unknown",
@@ -51,10 +63,21 @@ def _by_set(facts: RestoreFacts) -> Mark | None:
     )
 
 
-def _was_there(facts: RestoreFacts, moment: datetime) -> bool:
-    """Whether a claim of this database is older than *moment*. Where all are younger, the set is of a database that is
-    gone, as in a namespace that was made anew over the bucket that is left: what it was restored to is not here.
+def _is_of_this_database(facts: RestoreFacts, made: BackupSet) -> bool | None:
+    """Whether *made* is of the database that is here; None where nobody knows yet.
+
+    A namespace that was made anew over the bucket that is left may have an empty database of its own: what was restored
+    is not there. With `onExistingBackups: Recover` that one gives way to the latest state of the one from before.
     """
+    here = str((facts.repository or {}).get("status", {}).get("systemIdentifier") or "")
+    info = facts.stanza
+    if facts.repo_spec.recovers or _was_there(facts, made.stop):
+        return True
+    return here == info.system_id_of(made) if here and info else None
+
+
+def _was_there(facts: RestoreFacts, moment: datetime) -> bool:
+    """Whether a claim of this database is older than *moment*. A Restore in place makes the claim anew."""
     known = [(pod, postgres_facts(pod)) for pod in facts.labelled_pods()]
     named = {planning.claim_name(pod, found) for pod, found in known if found}
     claims = [claim for name, claim in facts.claims.items() if name in named]

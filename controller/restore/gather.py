@@ -10,17 +10,17 @@ from controller import owned, patroni, turns
 from controller.agents import AgentError
 from controller.context import Context
 from controller.pods import has_ended, hosts
+from controller.recovery import look
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, steps, undone, workload
 from controller.restore.carried_plans import Carried
-from controller.restore.facts import Answers, Members, RestoreFacts, claims_of, is_going, pod_ip, pods_of
+from controller.restore.facts import Answers, Members, RestoreFacts, claims_of, pod_ip, pods_of
 from controller.restore.steps import Need
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
-from pgwarden.contract.recovery import Recovery
 from pgwarden.contract.status import Status
 from pgwarden.kube import paths
 from pgwarden.kube.client import find_named
@@ -46,9 +46,9 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     info, info_error = await read.info(spec.repository) if Need.HOST in needs else (None, "")
     asked = Need.AGENT in needs or left is not None
     agent, agent_error = await read.agent(spec.repository, operation, pods) if asked else (None, "")
-    job_pods = await read.job_pods(job_name)
+    job_pods = await look.pods_of(context, namespace, job_name)
     wanted = Need.RECOVERY in needs and job is not None
-    recovery = await read.recovery(spec.repository, job_pods) if wanted else None
+    recovery = await look.said(context, namespace, spec.repository, job_pods) if wanted else None
     return RestoreFacts(
         now=context.clock(),
         settings=context.settings,
@@ -65,6 +65,7 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
         volumes=await read.volumes(_meant(claims, pods, operation), operation),
         job=job,
         job_pods=tuple(job_pods),
+        missing_class=await read.missing_class(spec) if plan is None else "",
         backup=await read.find("backups", plan.backup_after) if plan and Need.BACKUP in needs else None,
         info=info,
         info_error=info_error,
@@ -156,8 +157,10 @@ class _Reader:
         found = [await find_named(self._context.client, "persistentvolumes", "", n) for n in sorted(wanted - {""})]
         return {volume["metadata"]["name"]: volume for volume in found if volume}
 
-    async def job_pods(self, job: str) -> list[Object]:
-        return await self.items("pods", labelSelector=f"batch.kubernetes.io/job-name={job}")
+    async def missing_class(self, spec: RestoreSpec) -> str:
+        """The StorageClass that spec.newVolume names, where there is none of that name."""
+        name = spec.new_volume.storage_class_name if spec.new_volume else ""
+        return name if name and await find_named(self._context.client, "storageclasses", "", name) is None else ""
 
     async def info(self, repository: str) -> tuple[Object | None, str]:
         """The stanza's element of `pgbackrest info`, by the repository host's agent."""
@@ -173,17 +176,6 @@ class _Reader:
                 continue
             return status.info, status.info_error or ("" if status.info else "no backup yet")
         return None, error
-
-    async def recovery(self, repository: str, job_pods: Iterable[Object]) -> Recovery | None:
-        """How far the recovery is, as its own agent says. Without its answer its Job and pods tell."""
-        pod = next((p for p in job_pods if pod_ip(p) and not has_ended(p) and not is_going(p)), None)
-        if pod is None:
-            return None
-        try:
-            found = await self._context.agents.pod((self._namespace, repository), pod_ip(pod), calls.status())
-        except AgentError:
-            return None
-        return found.recovery
 
     async def agent(self, repository: str, plan: Plan | None, pods: Iterable[Object]) -> tuple[Status | None, str]:
         """What the agent beside the restarted PostgreSQL says."""

@@ -119,14 +119,14 @@ def _server(facts: RestoreFacts, pod: Object, known: PodFacts) -> dict[str, Any]
     known_before = server_facts.of(facts.repository)
     chosen = set_version.chosen(facts.spec, facts.repo_spec, facts.stanza)
     major = set_version.major(facts.stanza, chosen)
-    if facts.spec.image or (major and major != known_before.major):  # what is known is of another server
+    if major and major != known_before.major:  # what is known is of another server
         known_before = server_facts.ServerFacts()
     container: Object = next((one for one in pod["spec"]["containers"] if one["name"] == known.container), {})
     return {
         "image": facts.spec.image or str(container.get("image", "")),
         "image_pull_policy": "IfNotPresent" if facts.spec.image else str(container.get("imagePullPolicy", "")),
         "server_environment": server_environment(container),
-        "bin_directory": known_before.bin_dir or "",
+        "bin_directory": "" if facts.spec.image else known_before.bin_dir or "",
         "preload": list(known_before.shared_preload_libraries),
     }
 

@@ -10,10 +10,11 @@ from controller import operations, pods
 from controller.recovery import set_version, target
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan
-from controller.restore import elsewhere, foretold, planning, proof, render, undone, workload
+from controller.restore import earlier_runs, elsewhere, foretold, planning, proof, render, undone, workload
 from controller.restore.facts import RestoreFacts, is_going, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
+    POLL,
     SLOW,
     Ask,
     Create,
@@ -46,6 +47,9 @@ def validated(facts: RestoreFacts) -> StepVerdict:
         return wait("NoInfo", "the repository host has not responded yet")
     if facts.info is None:
         return wait("RepositoryNotReachable", f"the backups cannot be listed: {facts.info_error}")
+    unclear = earlier_runs.undecided(facts)
+    if unclear:
+        return wait("DatabaseUnknown", unclear)
     info = facts.stanza
     undoing = undone.resolve(facts, info) if info else None
     if isinstance(undoing, Hindrance):
@@ -60,6 +64,11 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     behind = _behind_a_gap(facts)
     if behind:
         return fail("WALMissing", behind)
+    if facts.missing_class:
+        text = f"spec.newVolume.storageClassName: there is no StorageClass {facts.missing_class}"
+        return wait(
+            "NoStorageClass", f"{text}; create it, or create another Restore that names one that exists", again=SLOW
+        )
     plan = planning.make(facts)
     if isinstance(plan, StepVerdict):
         return plan
@@ -135,11 +144,15 @@ def fenced(facts: RestoreFacts) -> StepVerdict:
     if answer is None:
         pod = _primary(facts)
         if pod is None or not pod_ip(pod) or pods.has_ended(pod):
-            return elsewhere.refusal(facts, None) or _archived_only(facts, "no PostgreSQL pod is running", runs=False)
+            why = "no PostgreSQL pod is running"
+            return elsewhere.refusal(facts, None) or _coming_back(facts, why) or _archived_only(facts, why, runs=False)
         return _ask(facts, pod)
     refused = elsewhere.refusal(facts, answer)
     if refused:
         return refused
+    silent = not answer.ok and not answer.unreached and answer.tablespaces is None  # the agent itself, that is
+    if silent and (waits := _coming_back(facts, answer.error or "")):
+        return waits
     plan = msgspec.structs.replace(facts.planned, tablespaces=elsewhere.folders(facts, answer))
     if answer.ok:
         ahead = target.beyond(facts.spec, answer.lsn or "")
@@ -152,6 +165,22 @@ def fenced(facts: RestoreFacts) -> StepVerdict:
         text = f"PostgreSQL does not run ({answer.error}); all that it wrote is archived, up to segment {answer.last}"
         return done("Archived", text, plan=plan)
     return _archived_only(facts, answer.error or "", runs=not answer.unreached)
+
+
+def _coming_back(facts: RestoreFacts, why: str) -> StepVerdict | None:
+    """A pod that was killed, or that moves to another node, is replaced in a moment, and what PostgreSQL had not
+    archived is on its volume. None: nobody is to come, or the time is over.
+    """
+    plan = facts.planned
+    found = facts.workload(plan.workload, plan.workload_kind) if plan.in_place else None
+    expected = bool(facts.labelled_pods()) or (found is not None and workload.replicas(found) > 0)
+    since = facts.since("Validated")
+    if not expected or since >= timedelta(seconds=FENCE_SECONDS):
+        return None
+    until = forms.rfc3339(facts.now + timedelta(seconds=FENCE_SECONDS) - since)
+    return wait(
+        "Fencing", f"{why}; after {until} ({FENCE_SECONDS} s) the restore continues with what is archived", again=POLL
+    )
 
 
 def _ask(facts: RestoreFacts, pod: Object) -> StepVerdict:
@@ -207,7 +236,7 @@ def volume_ready(facts: RestoreFacts) -> StepVerdict:
             "Removing",
             f"claim {plan.new_claim} belongs to an earlier Restore of this name",
         )
-    text = f"claim {plan.new_claim} already exists and is not touched; name a new one in spec.volumeClaim of another Restore"
+    text = f"claim {plan.new_claim} already exists and is not touched; name a new one in spec.volumeClaim"
     return fail("ClaimExists", text)
 
 

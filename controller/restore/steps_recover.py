@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from controller import owned
+from controller.pods import has_ended
 from controller.recovery import job as recovery_job
 from controller.recovery import progress
 from controller.recovery.plan import Plan, Recovered, Volume
@@ -59,11 +60,23 @@ def replayed(facts: RestoreFacts) -> StepVerdict:
 
 
 def broken(facts: RestoreFacts) -> StepVerdict | None:
-    """Why PostgreSQL must not be stopped: the recovery that followed its WAL has failed since. None: it may be."""
-    if facts.planned.recovered is not None or facts.job is None:
+    """Why PostgreSQL must not be stopped: the recovery that followed its WAL has failed since, or begins anew, as after
+    the loss of its pod. It would be down meanwhile. None: it may be stopped.
+    """
+    if facts.planned.recovered is not None:
         return None
-    found = progress.judge(_seen(facts, facts.job), facts.now)
-    return fail(found.reason, found.message) if found.stage is Stage.FAILED else None
+    found = _look(facts)
+    if isinstance(found, StepVerdict):
+        return found
+    if found.stage is Stage.ENDED:
+        text = (
+            "the recovery ended before PostgreSQL had stopped, and lacks what was written since; create another Restore"
+        )
+        return fail("RecoveryEnded", text)
+    if found.stage is Stage.FOLLOWING:
+        return None
+    text = f"not stopping PostgreSQL until the recovery follows it again: {found.message}"
+    return _still(facts, found) or wait(found.reason, text, again=POLL, **_said(facts, found))
 
 
 def recovered(facts: RestoreFacts) -> StepVerdict:
@@ -83,14 +96,18 @@ def recovered(facts: RestoreFacts) -> StepVerdict:
             return act(call, "Finishing", _FINISHING)
     still = _still(facts, found)
     if found.stage is Stage.FOLLOWING:  # told to finish, and not there yet
-        return still or wait("Finishing", _FINISHING, again=SOON)
+        answer = facts.answers.get(calls.RECOVERY_FINISH)
+        error = getattr(answer, "error", "")
+        said = f"{_FINISHING}; it could not be told to finish: {error}" if error else _FINISHING
+        return still or wait("Finishing", said, again=SOON)
     return still or wait(found.reason, found.message, again=SOON, **_said(facts, found))
 
 
 def _look(facts: RestoreFacts) -> Progress | StepVerdict:
     """How far it is; or what has to be done or said first."""
     plan, job, name = facts.planned, facts.job, names.restore_job(facts.planned.restore)
-    if facts.claims.get(plan.new_claim) is None:
+    claim = facts.claims.get(plan.new_claim)
+    if claim is None or (is_going(claim) and not plan.stopped):  # while PostgreSQL is down, its volume may still do
         return fail("ClaimGone", f"claim {plan.new_claim}, the target of this restore, was deleted")
     if not plan.image:
         text = (
@@ -103,7 +120,10 @@ def _look(facts: RestoreFacts) -> Progress | StepVerdict:
     if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
         return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
     found = progress.judge(_seen(facts, job), facts.now)
-    return fail(found.reason, found.message, job=name) if found.stage is Stage.FAILED else found
+    if found.stage is not Stage.FAILED:
+        return found
+    kept = progress.left((facts.restore.get("status") or {}).get("recovery"), found.result)
+    return fail(found.reason, found.message, job=name, recovery=kept)
 
 
 def _seen(facts: RestoreFacts, job: Object) -> progress.Seen:
@@ -111,7 +131,7 @@ def _seen(facts: RestoreFacts, job: Object) -> progress.Seen:
 
 
 def _pod(facts: RestoreFacts) -> Object | None:
-    return next((pod for pod in facts.job_pods if pod_ip(pod) and not is_going(pod)), None)
+    return next((pod for pod in facts.job_pods if pod_ip(pod) and not has_ended(pod) and not is_going(pod)), None)
 
 
 def _still(facts: RestoreFacts, found: Progress) -> StepVerdict | None:

@@ -71,8 +71,12 @@ ANNOTATION_DUE = f"{GROUP}/due"
 #: cluster has left in the cluster's own Repository.
 ANNOTATION_ORIGIN = f"{GROUP}/origin"
 ORIGIN_OWN = "own-repository"
+#: On the same claim: it is filled, and what the recovery came to, in a sentence.
+ANNOTATION_FILLED = f"{GROUP}/filled"
 #: On an instance's pod template: hash of all that takes a new pod to come into force.
 ANNOTATION_TEMPLATE = f"{GROUP}/template"
+#: On an instance's pod template: hash of the passwords that its Patroni was started with.
+ANNOTATION_PASSWORDS = f"{GROUP}/passwords"
 #: On an instance's pod template: raised to restart it for parameters that need that.
 ANNOTATION_RESTARTED = f"{GROUP}/restarted"
 #: On a Backup and a Restore: what it did, as JSON of api.records.Mark. One that comes back with it is a record.
@@ -270,7 +274,7 @@ CLONE_CONF_FILE = f"{CLONE_SOURCE}/pgbackrest.conf"
 CLONE_PGDATA = f"{CLUSTER_DATA}/clone"
 CLONE_WORK_DIR = f"{WORK_DIR}/clone"
 KEY_CLONE_CONF, KEY_CLONE_NEEDS = "pgbackrest.conf", "needs"
-#: What the image must have that the source has: controller/cluster/clone_needs.py.
+#: What the image must have that the source has: controller/recovery/needs.py.
 CLONE_NEEDS_FILE = f"{CLONE_SOURCE}/{KEY_CLONE_NEEDS}"
 PORT_POSTGRES = 5432
 PORT_PATRONI = 8008
@@ -308,6 +312,11 @@ def patroni_object(cluster: str, key: str) -> str:
     return f"{cluster}-{key}"
 
 
+def cluster_bin(version: int) -> str:
+    """Where an instance's image has the programs of that major version."""
+    return f"/usr/lib/postgresql/{version}/bin"
+
+
 def cluster_account(cluster: str) -> str:
     """ServiceAccount, Role and RoleBinding of the instances."""
     return f"{cluster}-instance"
@@ -316,6 +325,11 @@ def cluster_account(cluster: str) -> str:
 def clone_secret(cluster: str) -> str:
     """The Secret with the configuration by which a cluster's data source is read."""
     return f"{cluster}-source"
+
+
+def clone_job(cluster: str) -> str:
+    """The Job that fills the first instance's volume, of a cluster that begins with data."""
+    return f"{cluster}-recovery"
 
 
 def first_backup(cluster: str, attempt: int = 1) -> str:

@@ -43,6 +43,7 @@ def restore(args: argparse.Namespace, now: datetime) -> Object:
         ("targetTimeline", args.target_timeline),
         ("set", args.set),
         ("volumeClaim", args.volume_claim),
+        ("image", args.image),
     ):
         if value:
             spec[field] = value

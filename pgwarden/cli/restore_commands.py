@@ -44,6 +44,11 @@ RESTORE = Command(
         *RECOVERY_POINT,
         _OPTIONS,
         Option(("--volume-claim",), "restore into a new PersistentVolumeClaim; change nothing that exists", "NAME"),
+        Option(
+            ("--image",),
+            "with --volume-claim: whose PostgreSQL recovers, such as one of an older major; default is the workload's",
+            "IMAGE",
+        ),
         *_IN_PLACE,
         _SOURCE,
         *_MAKING,

@@ -21,4 +21,5 @@ class JobResult(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_
     segment: str = ""  # the WAL file that was replayed last
     segments: int = 0  # how many were replayed
     system_identifier: str = ""
+    log: tuple[str, ...] = ()  # the last lines of PostgreSQL's or pgBackRest's log, of one that failed
     note: str = ""  # a sentence for the status of one that succeeded: the target lies after the end of the WAL

@@ -13,3 +13,5 @@ JOB = [*AGENT, "job"]
 RECOVER = [*AGENT, "recover"]
 #: What the server's container runs, by its own /bin/sh, from the tools' volume; it does what the agent says.
 RECOVER_SCRIPT = "bin/recover.sh"
+#: Looks whether the workload's image has what is listed: `needs.sh LIST BINDIR`.
+NEEDS_SCRIPT = "bin/needs.sh"

@@ -95,7 +95,13 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
 
     def version_of(self, one: BackupSet) -> str | None:
         """Of the PostgreSQL that *one* is a backup of; None where the repository does not say."""
-        return next((db.version for db in self.databases if (db.repo, db.id) == (one.repo, one.database_id)), None)
+        found = self._database_of(one)
+        return found.version if found else None
+
+    def system_id_of(self, one: BackupSet) -> str | None:
+        """The system identifier of the PostgreSQL that *one* is a backup of; None where the repository does not say."""
+        found = self._database_of(one)
+        return found.system_id if found else None
 
     def annotated(self, key: str, value: str) -> BackupSet | None:
         """The newest set that carries the annotation."""
@@ -110,6 +116,9 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     def trouble(self, repo: int) -> str | None:
         """Why storage *repo* could not be read, in pgBackRest's words; None where it was, or is not configured."""
         return next((one.message for one in self.repos if one.repo == repo and one.code == OTHER), None)
+
+    def _database_of(self, one: BackupSet) -> Database | None:
+        return next((db for db in self.databases if (db.repo, db.id) == (one.repo, one.database_id)), None)
 
     def _any_current(self) -> Database | None:
         return next((base for repo in self.repos if (base := self.current(repo.repo))), None)

@@ -13,15 +13,16 @@ import yaml
 
 from harness.cluster import Cluster, manifest
 from harness.direct import direct
-from harness.faults import Scene
 from harness.half_way import kill_half_way
-from harness.kubectl import Kubectl, condition, phase
+from harness.kubectl import Kubectl, Object, condition, phase
 from harness.objects import archived, in_host
 from harness.s3 import Store, repository
+from harness.scene import Scene
 from harness.waiting import until
 
 FINGERPRINT = "SELECT count(*), md5(string_agg(id || name, ',' ORDER BY id)) FROM accounts"
 FILES = "find /pgwarden/repo -type f -exec md5sum {} + | sort -k2"
+OF_JOB = "batch.kubernetes.io/job-name"
 #: A source archives nothing by itself, so that what its repository holds can be compared to the last file.
 QUIET = {"archive_timeout": "1h"}
 
@@ -125,7 +126,9 @@ def test_clones_have_the_rows_and_the_source_is_as_it_was(
     failed = space.until("pgc", "nowhere", phase("Failed"), "fails", 300)
     said = condition(failed, "DataSource")
     assert said["reason"] == "CloneFailed"
-    assert "recovery ended before configured recovery target was reached" in said["message"]
+    assert "TargetNotReached: " in said["message"]
+    assert "no name never-made" in said["message"]
+    assert failed["status"]["recovery"]["reason"] == "TargetNotReached"
     assert files(space) == before
     assert source.sql(FINGERPRINT) == moment["latest"]
 
@@ -180,13 +183,54 @@ def test_a_clone_waits_for_its_sources_host_and_goes_on_where_it_was_killed_half
     tough = Cluster(space, "tough")
     with direct(space) as api:
         space.run("scale", "deployment/source-pgbackrest", "--replicas=1")
-        killed = kill_half_way(Scene(tough, api), "tough-1", "/pgdata/clone")
-    assert condition({"status": tough.wait_ready(300)}, "DataSource")["reason"] == "Cloned"
-    assert tough.pod("tough-1") != killed["metadata"]["name"]
-    log = space.run("logs", "deployment/tough-1", "-c", "postgres").stdout
-    assert "--delta" in next(line for line in log.splitlines() if "restore command begin" in line)
+        killed = kill_half_way(Scene(tough, api), f"{OF_JOB}=tough-recovery", "/pgdata/clone")
+    assert space.get("deployment", "tough-1") is None  # the volume is filled before the instance is made
+    begun = until(lambda: _begun_again(space, killed), "pgBackRest restores in another pod", 120)
+    assert "--delta" in begun
+    seen = space.until("pgc", "tough", _recovers, "tells how its recovery stands", 60)["status"]["recovery"]
+    assert seen["phase"] in {"Copying", "Starting", "Replaying", "Promoting", "Stopping"}
+    assert seen["log"]
+    done = {"status": tough.wait_ready(300)}
+    assert condition(done, "DataSource")["reason"] == "Cloned"
+    assert "PostgreSQL recovered to 20" in condition(done, "DataSource")["message"]
+    assert "recovery" not in done["status"]
+    until(lambda: space.get("job", "tough-recovery") is None, "its Job is gone", 60)
     assert tough.sql(FINGERPRINT) == moment["latest"]
     assert files(space) == before
+
+
+def _begun_again(space: Kubectl, killed: Object) -> str:
+    """What the pod in the place of *killed* was told to restore by."""
+    for pod in space.list("pod", f"{OF_JOB}=tough-recovery"):
+        if pod["metadata"]["uid"] != killed["metadata"]["uid"]:
+            log = space.run("logs", pod["metadata"]["name"], "-c", "pgbackrest", check=False).stdout
+            return next((line for line in log.splitlines() if "restore command begin" in line), "")
+    return ""
+
+
+def _recovers(cluster: Object) -> bool:
+    return bool(cluster["status"].get("recovery"))
+
+
+def test_a_hole_in_the_sources_wal_is_named_and_never_taken_for_its_end(source: Cluster, space: Kubectl):
+    """The last of all: the source has a hole from now on."""
+    first = space.get("pgc", "source")["status"]["lastBackup"]["label"]
+    segments = []
+    for number in range(1, 6):
+        source.sql(f"INSERT INTO accounts VALUES ({-number}, 'round {number}')")
+        segments.append(source.sql("SELECT pg_walfile_name(pg_switch_wal())"))
+    until(lambda: segments[-1] in archived(space, "source"), "all is archived", 60)
+    missing = segments[2]
+    in_host(space, "find", "/pgwarden/repo/archive/source", "-name", f"{missing}*", "-delete", name="source")
+    space.apply(copy_of("holed", set=first))
+    failed = space.until("pgc", "holed", phase("Failed"), "fails", 300)
+    said = condition(failed, "DataSource")
+    assert said["reason"] == "CloneFailed"
+    assert f"MissingSegment: {missing} is missing in the archive" in said["message"]
+    assert failed["status"]["recovery"]["reason"] == "MissingSegment"
+    assert failed["status"].get("initialized") is None
+    for kind, name in (("pvc", "holed-1"), ("job", "holed-recovery"), ("deployment", "holed-1")):
+        until(lambda kind=kind, name=name: space.get(kind, name) is None, f"{kind} {name} is gone", 60)
 
 
 def _waits_for_its_source(cluster: dict) -> bool:

@@ -9,9 +9,10 @@ import pytest
 
 from harness.cluster import Cluster, manifest
 from harness.direct import direct
-from harness.faults import Scene, prepare, trial
+from harness.fire import prepare, trial
 from harness.kubectl import Kubectl
 from harness.s3 import Store, repository
+from harness.scene import Scene
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def scene(installed, space: Kubectl) -> Iterator[Scene]:
     space.apply(*store.secrets(), manifest(replicas=1, repository=repository("s3", bucket)["spec"]))
     with direct(space) as api:
         found = Scene(Cluster(space), api, store)
-        found.cluster.wait_ready(300)
+        Cluster(space).wait_ready(300)
         prepare(found)
         yield found
 

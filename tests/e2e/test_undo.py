@@ -21,23 +21,8 @@ def postgres(installed, space: Kubectl) -> Postgres:
     return backed_up(space, installed.postgres_image)
 
 
-def ended(space: Kubectl, name: str) -> dict:
-    done = space.until("pgr", name, phase("Completed", "Failed"), "ends", 300)
-    assert done["status"]["phase"] == "Completed", done["status"]["message"]
-    return done["status"]
-
-
-def carried_out(space: Kubectl, asked: dict) -> dict:
-    """The status when it is over, which is as the plan has said."""
-    name, said = asked["metadata"]["name"], foretold.plan(space, asked)
-    space.apply(asked)
-    status = ended(space, name)
-    assert foretold.differences(said, status) == []
-    return status
-
-
 def undo(space: Kubectl, name: str, of: str) -> dict:
-    return carried_out(space, restore(name, undo=of))
+    return foretold.carried_out(space, restore(name, undo=of))
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -50,7 +35,7 @@ def test_a_restore_upon_the_restore_before(postgres: Postgres, space: Kubectl, n
     timeline = int(postgres.sql("SELECT timeline_id FROM pg_control_checkpoint()"))
     asked = restore(f"back-{number}", {"time": moment})
     assert f"every transaction committed after {moment[:19]}Z" in foretold.prompt(space, asked)
-    status = carried_out(space, asked)
+    status = foretold.carried_out(space, asked)
     assert postgres.rows("notes") == kept
     assert (status["timelineBefore"], status["timeline"]) == (timeline, timeline + 1)
     assert status["stoppedTime"] >= moment[:10]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from harness import images
+from harness import foretold, images
 from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.objects import archived, backup, info, repository, restore
 from harness.postgres import Postgres, statefulset
@@ -124,9 +124,7 @@ def test_what_was_backed_up_since_is_restored_in_place(cases: dict[str, Case], k
     case = cases[kind]
     case.postgres.sql("INSERT INTO notes VALUES (-2, 'of 17, after the upgrade')")
     rows = case.postgres.sql(ROWS)
-    case.space.apply(restore("latest"))
-    done = case.space.until("pgr", "latest", phase("Completed", "Failed"), "ends", 300)
-    assert done["status"]["phase"] == "Completed", done["status"]["message"]
+    foretold.carried_out(case.space, restore("latest"))
     case.postgres.wait_ready()
     assert case.postgres.sql(ROWS) == rows
 
@@ -136,9 +134,7 @@ def test_a_set_of_the_old_version_comes_back_in_a_claim_of_its_own_under_its_own
     cases: dict[str, Case], kind: str, old_image: str
 ):
     case = cases[kind]
-    case.space.apply(restore("before", set=case.label, volumeClaim="before", image=old_image))
-    done = case.space.until("pgr", "before", phase("Completed", "Failed"), "ends", 240)
-    assert done["status"]["phase"] == "Completed", done["status"]["message"]
+    foretold.carried_out(case.space, restore("before", set=case.label, volumeClaim="before", image=old_image))
     case.space.apply(reader(old_image, "before", case.data))
     copy = Postgres(case.space, pod="reader")
     copy.wait_ready(180)

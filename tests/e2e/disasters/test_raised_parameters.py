@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from harness import foretold
 from harness.cluster import Cluster, manifest
 from harness.kubectl import Kubectl, is_true, phase
 from harness.objects import backup, protect, restore
@@ -37,7 +38,7 @@ def postgres(installed, space: Kubectl) -> Postgres:
 
 
 @pytest.fixture(scope="module")
-def cluster(installed, space: Kubectl) -> Cluster:
+def ponto(installed, space: Kubectl) -> Cluster:
     """A PostgresCluster that has its first backup."""
     space.apply(manifest("ponto", 1))
     found = Cluster(space, "ponto")
@@ -54,8 +55,7 @@ def test_a_statefulset_whose_parameters_were_raised_since_the_backup_is_restored
     assert postgres.sql(CONNECTIONS) == str(RAISED["max_connections"])
     postgres.sql("INSERT INTO notes VALUES (-1, 'with more than the backup knew of')")
     rows = postgres.sql(ROWS)
-    space.apply(restore("raised"))
-    succeeded(space, "raised")
+    foretold.carried_out(space, restore("raised"), 420)
     assert postgres.sql(ROWS) == rows
 
 
@@ -72,32 +72,29 @@ def test_a_statefulset_whose_arguments_were_lowered_since_the_backup_is_restored
     until(lambda: serves(postgres) == "220", "it runs with less", 180)
     postgres.sql("INSERT INTO notes VALUES (-3, 'after they were lowered')")
     rows = postgres.sql(ROWS)
-    space.apply(restore("lowered"))
-    succeeded(space, "lowered")
+    foretold.carried_out(space, restore("lowered"), 420)
     assert postgres.sql(ROWS) == rows
     assert postgres.sql(CONNECTIONS) == "220"
 
 
-def test_a_cluster_whose_parameters_were_raised_since_the_backup_is_restored(cluster: Cluster, space: Kubectl):
-    change(cluster, RAISED)
-    cluster.sql("INSERT INTO notes VALUES (-1, 'with more than the backup knew of')")
-    rows = cluster.sql(ROWS)
-    space.apply(restore("ponto-raised", repository="ponto"))
-    succeeded(space, "ponto-raised")
-    assert cluster.sql(ROWS) == rows
-    assert cluster.sql(CONNECTIONS) == str(RAISED["max_connections"])
+def test_a_cluster_whose_parameters_were_raised_since_the_backup_is_restored(ponto: Cluster, space: Kubectl):
+    change(ponto, RAISED)
+    ponto.sql("INSERT INTO notes VALUES (-1, 'with more than the backup knew of')")
+    rows = ponto.sql(ROWS)
+    foretold.carried_out(space, restore("ponto-raised", repository="ponto"), 420)
+    assert ponto.sql(ROWS) == rows
+    assert ponto.sql(CONNECTIONS) == str(RAISED["max_connections"])
 
 
-def test_a_cluster_whose_parameters_were_lowered_since_the_backup_is_restored(cluster: Cluster, space: Kubectl):
+def test_a_cluster_whose_parameters_were_lowered_since_the_backup_is_restored(ponto: Cluster, space: Kubectl):
     """The full backup after the Restore before was made with more."""
-    cluster.wait_ready(300)
-    change(cluster, {name: 0 if name == "max_prepared_transactions" else value // 2 for name, value in RAISED.items()})
-    cluster.sql("INSERT INTO notes VALUES (-2, 'after they were lowered')")
-    rows = cluster.sql(ROWS)
-    space.apply(restore("ponto-lowered", repository="ponto"))
-    succeeded(space, "ponto-lowered")
-    assert cluster.sql(ROWS) == rows
-    assert cluster.sql(CONNECTIONS) == str(RAISED["max_connections"] // 2)
+    ponto.wait_ready(300)
+    change(ponto, {name: 0 if name == "max_prepared_transactions" else value // 2 for name, value in RAISED.items()})
+    ponto.sql("INSERT INTO notes VALUES (-2, 'after they were lowered')")
+    rows = ponto.sql(ROWS)
+    foretold.carried_out(space, restore("ponto-lowered", repository="ponto"), 420)
+    assert ponto.sql(ROWS) == rows
+    assert ponto.sql(CONNECTIONS) == str(RAISED["max_connections"] // 2)
 
 
 # --- how it is done -----------------------------------------------------------------------------------------------
@@ -164,8 +161,3 @@ def in_force(cluster: Cluster) -> str:
         CONNECTIONS,
     )
     return cluster.kubectl.run(*words, check=False).stdout.strip()
-
-
-def succeeded(space: Kubectl, name: str) -> None:
-    done = space.until("pgr", name, phase("Completed", "Failed"), "ends", 420)
-    assert done["status"]["phase"] == "Completed", done["status"]["message"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness import foretold
 from harness.kubectl import Kubectl, Object, condition, is_true, phase
 from harness.objects import backup, repository, restore
 from harness.postgres import Postgres, statefulset
@@ -85,9 +86,7 @@ def test_so_it_is_where_postgresql_is_dead(postgres: Postgres, space: Kubectl):
 
 
 def test_into_a_new_claim_it_is_restored_with_pg_wal_in_it(postgres: Postgres, space: Kubectl):
-    space.apply(restore("copy", volumeClaim="copy"))
-    done = space.until("pgr", "copy", phase("Failed", "Completed"), "ends", 240)
-    assert done["status"]["phase"] == "Completed", done["status"]
+    foretold.carried_out(space, restore("copy", volumeClaim="copy"))
 
 
 def refused(done: Object) -> None:

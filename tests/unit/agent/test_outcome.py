@@ -74,6 +74,14 @@ def test_the_message_always_fits_and_is_json_with_the_error_before_all_else(erro
         assert len(encoded) > MESSAGE_BYTES - 200  # and not by more than it takes
 
 
+def test_the_oldest_lines_of_the_log_make_way_for_the_error():
+    lines = tuple(f"{number:03d} {'x' * 290}" for number in range(20))
+    kept = msgspec.json.decode(message(JobResult(ok=False, error="e" * 3000, log=lines)), type=JobResult)
+    assert kept.error == "e" * 3000
+    assert 0 < len(kept.log) < 20
+    assert kept.log == lines[-len(kept.log) :]
+
+
 def test_a_result_that_fits_is_not_changed():
     result = JobResult(ok=True, expired=("20261101-000000F",))
     assert msgspec.json.decode(message(result), type=JobResult) == result

@@ -81,6 +81,7 @@ async def test_the_configuration_is_put_before_the_arguments(program, paths):
     assert (await runner.run(["--stanza=a b", "info"], 20)).stdout.split(" ") == [
         f"--config={paths.conf_file}", f"--config-include-path={paths.include}", "--stanza=a", "b", "info",
     ]  # fmt: skip
+    assert (await runner.run(["--config=/x", "info"], 20)).stdout == "--config=/x info"  # it is whole
     assert (await runner.run(["version"], 20)).stdout == "version"
 
 

@@ -106,6 +106,11 @@ RESOURCES = {
         "Restore",
         {"repository": "hippo", "volumeClaim": "look-at-this"},
     ),
+    "a restore beside, by another image": (
+        ["restore", "hippo", "--set=20261123-010000F", "--volume-claim=before", "--image=postgres:16"],
+        "Restore",
+        {"repository": "hippo", "set": "20261123-010000F", "volumeClaim": "before", "image": "postgres:16"},
+    ),
 }
 
 
@@ -143,7 +148,7 @@ REFUSALS = {
     "a Repository is deleted by kubectl": (["delete", "repository", "h"], 2, "; use `kubectl delete pgrepo`"),
     "a timeout in the past": (["backup", "h", "--wait", "--timeout=-1"], 2, "--timeout -1 must not be negative"),
     "a missing name": (["backup"], 2, "REPOSITORY is missing; see `pgwarden backup --help`"),
-    "a mistyped option": (["restore", "h", "--pitr-taget=x"], 2, "no option --pitr-taget; did you mean --pitr-target?"),
+    "a mistyped option": (["restore", "h", "--pitr-taget=x"], 2, "no option --pitr-taget; did you mean --pitr-target"),
     "an option before the command": (["--namspace=x", "backup"], 2, "unknown option --namspace=x before the command"),
     "a target without quotes": (
         ["restore", "h", "--pitr-target=2026-11-23", "10:00"],
@@ -174,6 +179,11 @@ REFUSALS = {
         ["status", "--kubeconfig=/nowhere"],
         2,
         "--kubeconfig: /nowhere: no such file",
+    ),
+    "an image for a restore in place": (
+        ["restore", "hippo", "--image=postgres:16", "--dry-run"],
+        1,
+        "is for a restore into a claim of its own (spec.volumeClaim)",
     ),
     "a zone is missing": (["restore", "h", "--pitr-target=2026-11-23 10:00:00", "--dry-run"], 1, "has no time zone"),
     "a cron that is none": (

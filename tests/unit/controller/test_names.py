@@ -75,7 +75,7 @@ OF_EACH = {
     "Repository": (names.host, names.pods, names.ca_secret, names.repo_claim),
     "PostgresCluster": (
         names.host, names.pods, names.ca_secret, names.repo_claim, names.cluster_primary, names.cluster_replicas,
-        names.cluster_credentials, names.cluster_patroni, names.cluster_account, names.clone_secret, names.first_backup,
+        names.cluster_credentials, names.cluster_patroni, names.cluster_account, names.clone_secret, names.clone_job, names.first_backup,
         lambda name: names.first_backup(name, 999), lambda name: names.instance(name, 999),
         *(lambda name, key=key: names.patroni_object(name, key) for key in ("config", "leader", "failover", "sync")),
     ),

@@ -27,9 +27,10 @@ import pathlib, sys
 root = pathlib.Path(sys.argv[1])
 from pgwarden.api import names
 names.PGBACKREST_ARCHIVE = str(root / "pgbackrest")
-from agent.recovery import command, replay
+from agent.recovery import command, fetching, replay
 from agent.paths import Paths
 replay.HOLE_SECONDS, replay.LOOK_EVERY = 1.0, 2
+fetching.LONG_SECONDS, fetching.AGAIN_SECONDS = 1.0, 0.5
 sys.exit(command.main(sys.argv[2:], Paths.below(root, pgbackrest=root / "pgbackrest")))
 """
 
@@ -142,6 +143,7 @@ class Recovering:
         self.volume, self.data = self.root / "volume", self.root / "volume/data"
         self.run_dir, self.termination = self.root / "run", self.root / "termination"
         self.flags = flags
+        (self.root / "pgbackrest.conf").touch()
         self.volume.mkdir()
         _give(self.volume)
         settings = {"restore_command": f'{self.program} --stanza=hippo archive-get %f "%p"'} | (target or {})

@@ -1,9 +1,11 @@
 """A pretended pgBackRest over a folder REPO (in the environment): base/ is a backup, wal/ its archive."""
 
+import hashlib
 import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 REPO = Path(os.environ["REPO"])
@@ -12,6 +14,13 @@ words = [arg for arg in sys.argv[1:] if not arg.startswith("--")]
 command, files = words[0], words[1:]
 with (REPO / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\n")
+
+
+def checksum(name):
+    """Of what was archived: a test that changes a file has left it under sums/."""
+    kept = REPO / "sums" / name
+    return kept.read_text() if kept.exists() else hashlib.sha1((REPO / "wal" / name).read_bytes()).hexdigest()
+
 
 if command == "restore":
     target = Path(options["pg1-path"])
@@ -48,7 +57,7 @@ if command == "repo-ls":
     folder = files[0].removeprefix("archive/hippo/15-1").strip("/")
     segments = [n for n in names if len(n) == 24 or n.endswith(".partial")]
     if folder:
-        found = [f"{n}-0123456789abcdef0123456789abcdef01234567.zst" for n in segments if n.startswith(folder)]
+        found = [f"{n}-{checksum(n)}.zst" for n in segments if n.startswith(folder)]
     else:
         found = sorted({n[:16] for n in segments} | {n for n in names if n.endswith(".history")})
     sys.stdout.writelines(f"{name}\n" for name in found)
@@ -56,6 +65,10 @@ if command == "repo-ls":
 if command == "archive-get":
     if (REPO / "archive.error").exists():
         sys.exit(103)
+    if (REPO / f"{files[0]}.error").exists():
+        sys.stderr.write(f"ERROR: [042]: unable to get {files[0]}:\n       repo1: {files[0]} [FormatError] zst error\n")
+        time.sleep(3600 if Path("recovery.signal").exists() else 0)  # as the wrapper insists
+        sys.exit(42)
     found = REPO / "wal" / files[0]
     if not found.exists():
         sys.exit(1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import signal
 
 import pytest
 
@@ -56,6 +59,21 @@ def test_a_moment_in_the_past_is_reached_and_no_more(archived, recovering):
     assert one.result()[0] == 0, one.picture()
     assert rows(one) == "1010"
     assert "recovery_target" not in (one.data / "postgresql.auto.conf").read_text()
+
+
+def test_a_copy_has_nothing_left_of_what_tied_its_source_and_waits_for_the_configuration_of_that(archived, recovering):
+    one = recovering("--copy", target={"primary_conninfo": "host=elsewhere", "work_mem": "8MB"})
+    (one.root / "pgbackrest.conf").unlink()
+    one.start()
+    wait(lambda: (one.agent.poll() is None and (one.run_dir / "orders").exists()) or None, "it waits")
+    assert not one.data.exists()
+    (one.root / "pgbackrest.conf").touch()
+    assert one.result()[0] == 0, one.picture()
+    left = (one.data / "postgresql.auto.conf").read_text()
+    assert "work_mem" in left
+    assert "primary_conninfo" not in left
+    assert "restore_command" not in left
+    assert rows(one) == "2010"
 
 
 def test_a_moment_after_the_last_commit_is_all_there_is_and_a_note_says_so(archived, recovering):
@@ -120,6 +138,39 @@ def test_a_segment_that_cannot_be_replayed_is_not_taken_for_the_end(archived, re
     assert f"the archive goes on to {MOMENTS['third']}" in result["error"]
 
 
+@pytest.mark.parametrize("flags", [(), ("--follow",)], ids=["to the end", "following"])
+def test_the_last_segment_is_not_the_end_where_its_bytes_are_not_those_that_were_archived(archived, recovering, flags):
+    one = recovering(*flags)
+    file = one.repo / "wal" / MOMENTS["third"]
+    (one.repo / "sums").mkdir()
+    (one.repo / "sums" / file.name).write_text(hashlib.sha1(file.read_bytes(), usedforsecurity=False).hexdigest())
+    file.write_bytes(bytes(len(file.read_bytes())))
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "CorruptSegment"), one.picture()
+    assert "its bytes in the archive are not those that were archived" in result["error"]
+    assert (one.data / "recovery.signal").exists()  # it was not promoted
+
+
+def test_a_segment_that_replay_ends_in_is_told_before_the_old_server_is_stopped(archived, recovering):
+    one = recovering("--follow")
+    file = one.repo / "wal" / MOMENTS["second"]
+    file.write_bytes(file.read_bytes()[:8192] + bytes(8192) + file.read_bytes()[16384:])
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "CorruptSegment"), one.picture()
+
+
+def test_a_segment_that_cannot_be_unpacked_is_told_as_such_though_the_wrapper_tries_on(archived, recovering):
+    one = recovering()
+    (one.repo / f"{MOMENTS['second']}.error").touch()
+    one.start()
+    code, result = one.result()
+    assert (code, result["reason"]) == (1, "CorruptSegment"), one.picture()
+    assert MOMENTS["second"] in result["error"]
+    assert "FormatError" in result["error"]
+
+
 def test_slots_for_prepared_transactions_that_were_added_after_the_backup_are_found_out(archived, recovering):
     one = recovering()
     archived.stop()
@@ -131,7 +182,9 @@ def test_slots_for_prepared_transactions_that_were_added_after_the_backup_are_fo
     archived.archive()
     run("cp", "-a", f"{archived.repo}/wal", one.repo)
     one.start()
-    assert one.result()[0] == 0, one.picture()
+    code, result = one.result()
+    assert code == 0, one.picture()
+    assert "WAL needed more than the backup knew of: max_prepared_transactions = " in result["note"]
     assert "maximum number of prepared transactions reached" in (one.root / "server.log").read_text()
     for number in range(80):
         archived.sql(f"ROLLBACK PREPARED '{number}'")
@@ -171,6 +224,31 @@ def test_a_pod_that_is_killed_while_it_replays_is_followed_by_one_that_does_not_
     assert one.result()[0] == 0, one.picture()
     assert (one.repo / "calls").read_text().count(" restore ") == 1
     assert rows(one) == "2010"
+
+
+@pytest.mark.parametrize("quiet", [True, False], ids=["nothing is archived any more", "WAL comes"])
+def test_a_server_that_is_killed_is_started_again_and_promoted_by_itself_alone(archived, recovering, quiet):
+    """Its startup process outlives it, in the script that waits for WAL, and would promote by itself."""
+    one = recovering("--follow", live=True)
+    one.start()
+    wait(lambda: phase(one), "it follows")
+    starts = sorted(one.run_dir.glob("[0-9]*/answers"), key=lambda path: int(path.parent.name))
+    os.kill(int((starts[-1].parent / "pid").read_text()), signal.SIGKILL)
+    segment = ""
+    if not quiet:
+        archived.sql("CREATE TABLE after_the_kill AS SELECT generate_series(1, 5) AS id")
+        segment = archived.archive()
+    (one.run_dir / "finish").touch()
+    one.kill_agent()
+    one.start_agent()
+    code, result = one.result(90)
+    assert (code, result.get("ok")) == (0, True), one.picture()
+    assert result["timeline"] > 1
+    assert len(list(one.run_dir.glob("[0-9]*/answers"))) == len(starts) + 1, one.picture()
+    served = one.serve()
+    assert served.sql("SELECT timeline_id FROM pg_control_checkpoint()") == str(result["timeline"])
+    if segment:
+        assert served.sql("SELECT count(*) FROM after_the_kill") == "5"
 
 
 def test_a_pod_that_is_deleted_shuts_the_server_down(archived, recovering):

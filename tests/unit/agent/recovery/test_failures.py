@@ -203,12 +203,40 @@ def test_an_image_without_postgresql_is_told_by_name():
     assert found.message.startswith("recover.sh: postgres of PostgreSQL 17 is not in this image; ")
 
 
-def test_a_full_volume_is_told_of_the_copy_too():
-    said = "ERROR: [082]: unable to write '/d/base/1/2.pgbackrest.tmp': [28] No space left on device"
-    found = failures.out_of_space(f"P00   INFO: restore\nP00  {said}\n")
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("ERROR: [082]: unable to write '/d/base/1/2.pgbackrest.tmp': [28] No space left on device", "OutOfSpace"),
+        (
+            "ERROR: [058]: target timeline 3 forked from backup timeline 1 at 0/5000000 which is before backup lsn of 0/7",
+            "WrongTimeline",
+        ),
+        ("ERROR: [058]: backup timeline 2, lsn 0/7000028 is not in the history of target timeline 3", "WrongTimeline"),
+    ],
+    ids=["full", "forked before the backup", "of another branch"],
+)
+def test_what_pgbackrest_says_of_the_copy_has_a_reason_too(said, reason):
+    found = failures.of_copy(
+        f"P00   INFO: restore\n2026-11-29 02:25:06.262 P00  {said}\n       HINT: was it made by promoting?\n", 2**30
+    )
     assert found
-    assert (found.reason, said in found.message) == ("OutOfSpace", True)
-    assert failures.out_of_space("ERROR: [055]: unable to open") is None
+    assert (found.reason, found.final, said in found.message) == (reason, True, True)
+    assert "P00" not in found.message
+    assert failures.of_copy("ERROR: [055]: unable to open", 0) is None
+
+
+@pytest.mark.parametrize(("room", "reason"), [(0, "OutOfSpace"), (2**20, "OutOfSpace"), (2**30, None)])
+def test_a_write_that_was_cut_short_is_a_full_volume_where_it_is_full(room, reason):
+    said = "ERROR: [064]: raised from local-2 protocol: unable to write '/d/base/1/2618' [FileWriteError] on 2 retries"
+    found = failures.of_copy(said, room)
+    assert (found.reason if found else None) == reason
+
+
+def test_a_checkpoint_that_cannot_be_read_though_its_segment_is_there_is_damage():
+    seen = log("FATAL:  could not locate required checkpoint record at 0/3000060")
+    assert failures.judge(seen, 1, Context("17", given="000000010000000000000003")).reason == "CorruptSegment"
+    lost = Context("17", given="000000010000000000000003", ended_at="000000010000000000000003")
+    assert failures.judge(seen, 1, lost).reason == "MissingSegment"
 
 
 def test_collations_of_another_version_are_told():

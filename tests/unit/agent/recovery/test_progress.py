@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent.recovery.progress import Progress
-from agent.recovery.wal import Segment
 from pgwarden.contract import recovery
+from pgwarden.pgbackrest.wal import Segment
 
 NOW = 1_800_000_000.0
 

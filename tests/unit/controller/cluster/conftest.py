@@ -6,21 +6,24 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from controller import patroni
 from controller.cluster.clone import Source
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.nodes import Lack
+from controller.recovery.progress import Seen
+from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.contract.job_result import JobResult
+from pgwarden.contract.recovery import Recovery
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CURRENT, OLD = "current", "old"
 
 
 def spec(**given: Any) -> PostgresClusterSpec:
-    import msgspec
-
     instances = {"replicas": given.pop("replicas", 3)}
     return msgspec.convert({"instances": instances} | given, PostgresClusterSpec)
 
@@ -74,7 +77,7 @@ def facts(*instances: Instance, **given: Any) -> ClusterFacts:
     paused = given.pop("paused", False)
     store = {
         "leader": given.pop("leader", leader),
-        "system_identifier": "7",
+        "system_identifier": given.pop("system_identifier", "7"),
         "config": given.pop("config", patroni.dynamic("hippo", wanted, paused=paused)),
         "switching": given.pop("switching", False),
         "synchronous": frozenset(given.pop("synchronous", ())),
@@ -98,12 +101,23 @@ def facts(*instances: Instance, **given: Any) -> ClusterFacts:
     return ClusterFacts(**(values | given))
 
 
-def ended_pod(message: str, restarts: int = 1) -> dict[str, Any]:
-    """A pod whose container has ended with *message*."""
-    pod = instance(1, "", ready=False).pod or {}
-    state = {"terminated": {"exitCode": 1, "reason": "OOMKilled", "message": message}}
-    pod["status"]["containerStatuses"] = [{"name": "postgres", "restartCount": restarts, "lastState": state}]
-    return pod
+def filling(ended: str = "", said: Recovery | None = None, **result: Any) -> Seen:
+    """The recovery that fills the first instance's volume. *ended*: how its Job has, *result*: what its pod left."""
+    conditions = [{"type": ended, "status": "True", "reason": "BackoffLimitExceeded", "message": "x"}] if ended else []
+    job = {"metadata": {"name": "hippo-recovery", "namespace": "ns", "uid": "j"}, "status": {"conditions": conditions}}
+    pod: dict[str, Any] = {"metadata": {"name": "hippo-recovery-pod"}, "status": {"phase": "Running"}}
+    if result:
+        message = msgspec.json.encode(JobResult(**result)).decode()
+        state = {"terminated": {"exitCode": 0 if result["ok"] else 1, "message": message, "finishedAt": "2026"}}
+        pod["status"] = {"phase": "Failed", "containerStatuses": [{"name": "postgres", "state": state}]}
+    return Seen(job, (pod,), said)
+
+
+def claim(*, filled: str = "", origin: str = "") -> dict[str, Any]:
+    """Of the first instance. *filled*: what its recovery came to."""
+    notes = {names.ANNOTATION_FILLED: filled, names.ANNOTATION_ORIGIN: origin}
+    annotations = {key: value for key, value in notes.items() if value}
+    return {"metadata": {"name": "hippo-1", "uid": "v", "annotations": annotations}}
 
 
 @pytest.fixture

@@ -15,16 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.cluster import clone, scripts
+from controller.cluster import scripts
 from harness.waiting import until
 from pgwarden.api import names
 
-from .conftest import ended_pod, spec
+from .conftest import spec
 
 SOURCE = {"repository": "rhino"}
-PLACES = (
-    names.CLUSTER_DATA, names.CLUSTER_CONF, names.CONF_FILE, names.CLONE_CONF_FILE, names.PGBACKREST, "/dev/termination-log",
-)  # fmt: skip
+PLACES = (names.CLUSTER_DATA, names.CLUSTER_CONF, names.CONF_FILE)
 
 
 class Volume:
@@ -32,15 +30,14 @@ class Volume:
 
     def __init__(self, root: Path) -> None:
         self.root, self.log = root, root / "log"
-        self.data, self.said = self.at(names.CLUSTER_DATA), self.at("/dev/termination-log")
+        self.data = self.at(names.CLUSTER_DATA)
         self.programs, self.conf = root / "bin", self.at(names.CLUSTER_CONF)
         for folder in (self.data, root / "tmp", self.programs, self.conf):
             folder.mkdir()
         for name, text in scripts.files("hippo", spec(dataSource=SOURCE)).items():
             self._program(self.conf / name, self._placed(text))
-        for place in (names.CONF_FILE, names.CLONE_CONF_FILE):
-            self.at(place).write_text("[global]\n")
-        for key, value in {"autofail": "on", "primary": "", "clone": "hippo-1"}.items():
+        self.at(names.CONF_FILE).write_text("[global]\n")
+        for key, value in {"autofail": "on", "primary": ""}.items():
             (self.conf / key).write_text(value)
 
     def at(self, place: str) -> Path:
@@ -58,9 +55,6 @@ class Volume:
 
     def stands(self, name: str, text: str) -> None:
         self._program(self.programs / name, f"#!/bin/sh\n{text}\n")
-
-    def pgbackrest(self, text: str) -> None:
-        self._program(self.at(names.PGBACKREST), f"#!/bin/sh\n{text}\n")
 
     @contextmanager
     def begin(self, shell: str = "sh") -> Iterator[subprocess.Popen[bytes]]:
@@ -133,6 +127,25 @@ def test_with_autofail_off_no_server_is_started_beside_that_of_the_pod_before(vo
     assert not (volume.data / "data" / "postmaster.pid").exists()
 
 
+@pytest.mark.parametrize("starts", [True, False], ids=["with them", "not with them"])
+def test_with_autofail_off_the_primary_starts_with_the_parameters_of_now(volume: Volume, starts: bool):
+    """What a Restore has put there has the parameters of its backup."""
+    made(volume)
+    (volume.conf / "autofail").write_text("off")
+    (volume.conf / "primary").write_text("hippo-1")
+    (volume.conf / "parameters").write_text("max_connections = '220'\n")
+    conf = volume.data / "data" / "postgresql.conf"
+    conf.write_text("max_connections = '100'\n")
+    refusal = "" if starts else f"grep -q 220 {conf} && exit 1;"
+    volume.stands("pg_ctl", f"{refusal} cat {conf} > {volume.root}/server")
+    volume.stands("patroni", "exit 0")
+    with volume.begin() as one:
+        assert one.wait(20) == 0
+    was = (volume.root / "server").read_text()
+    assert was == "max_connections = '100'\n" + ("max_connections = '220'\n" if starts else "")
+    assert not conf.with_name("postgresql.conf.before").exists()
+
+
 def test_where_a_volume_cannot_be_locked_it_goes_on_and_says_so(volume: Volume):
     made(volume)
     volume.stands("flock", "exit 65")
@@ -142,30 +155,25 @@ def test_where_a_volume_cannot_be_locked_it_goes_on_and_says_so(volume: Volume):
     volume.says("cannot be locked")
 
 
-def test_a_clone_touches_nothing_while_the_pod_before_is_still_at_work_on_the_volume(volume: Volume):
-    half = volume.data / "clone" / "half"
-    half.parent.mkdir()
-    half.write_text("of the pod before")
-    volume.pgbackrest("exit 50")
-    with ExitStack() as before:
-        before.enter_context(volume.held())
-        with volume.begin() as running:
-            volume.says("waiting for the pod before")
-            assert half.exists()
-            before.close()
-            assert running.wait(20) == 1
-    assert volume.said.read_text().startswith("clone: restore 50 (1)")
-    assert not half.exists()
+def take(volume: Volume) -> int:
+    return subprocess.run(["sh", volume.conf / "take-clone.sh"], check=False, capture_output=True).returncode
 
 
-def test_a_clone_counts_the_attempts_that_failed_and_not_those_that_found_nobody_or_were_ended(volume: Volume):
-    def failures(code: int) -> int:
-        volume.pgbackrest(f"echo 'ERROR: [{code:03d}]: no'; exit {code}")
-        with volume.begin() as running:
-            assert running.wait(20) == 1
-        return clone.attempt(ended_pod(volume.said.read_text())).failures
-
-    assert [failures(code) for code in (63, 124, 124, 137, 63, 50, 49, 49, 124)] == [0, 1, 2, 2, 2, 3, 0, 0, 1]
+@pytest.mark.parametrize("there", ["clone", "data.failed"], ids=["filled", "given up by Patroni"])
+def test_what_a_recovery_has_filled_is_put_in_place_with_the_files_that_its_source_had_elsewhere(
+    volume: Volume, there: str
+):
+    filled, data = volume.data / there, volume.data / "data"
+    filled.mkdir()
+    data.mkdir()
+    (filled / "PG_VERSION").write_text("17\n")
+    (filled / "pg_ident.conf").write_text("of the source")
+    assert take(volume) == 0
+    assert [one.name for one in volume.data.iterdir()] == ["data"]
+    assert (data / "postgresql.conf").read_text() == ""
+    assert (data / "pg_ident.conf").read_text() == "of the source"
+    assert take(volume) != 0
+    assert (data / "PG_VERSION").exists()
 
 
 def test_a_wait_for_the_volume_that_is_ended_starts_nothing(volume: Volume):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from controller.cluster import beginning, instance, render, report, scripts
+from controller.cluster import beginning, instance, render, report
 from controller.cluster.actions import BackUp, Clone, EndClone, KeepClone, Make
 from controller.cluster.beginning import Origin
 from controller.cluster.clone import Source
@@ -21,7 +20,7 @@ from pgwarden.api import names
 from pgwarden.contract.calls import NewestWal
 from pgwarden.pgbackrest.info import Archive, BackupSet, Database, Info, RepoStatus
 
-from .conftest import NOW, ended_pod, facts, spec
+from .conftest import NOW, claim, facts, filling, spec
 from .conftest import instance as member
 from .test_clone import SETTINGS
 
@@ -175,33 +174,44 @@ def _with(*sets: BackupSet) -> Info:
     return msgspec.structs.replace(holds(), backups=sets)
 
 
-def begun(*instances, origin: str = names.ORIGIN_OWN, **given: Any):
+def begun(*instances, origin: str = names.ORIGIN_OWN, filled: str = "", **given: Any):
     """What was chosen is on the claim: the Repository is not asked again, and the status may be lost."""
-    claim = {"metadata": {"name": "hippo-1", "annotations": {names.ANNOTATION_ORIGIN: origin} if origin else {}}}
-    return dataclasses.replace(new(**given), instances=instances, claim=claim, own=None)
+    own = new(**given)
+    return dataclasses.replace(own, instances=instances, claim=claim(origin=origin, filled=filled), own=None)
 
 
 def test_what_was_begun_goes_on_by_the_claim():
     one = member(1, "", ready=False)
     assert beginning.origin(begun(one)) is Origin.OWN
-    assert decide(begun(one)).action == KeepClone()
-    assert decide(begun()).action == Clone(own=True)
+    assert decide(begun(one, filled="done")).action == KeepClone()
+    assert decide(dataclasses.replace(begun(), filling=filling())).action == KeepClone()
+    assert decide(begun()).action is None
+    assert "cannot be read" in decide(begun()).message
+    again = dataclasses.replace(begun(), own=new(holds()).own)
+    assert decide(again).action == Clone(own=True)
     assert beginning.origin(begun(one, origin="")) is Origin.EMPTY
     assert decide(begun(origin="")).action == Make(1)
 
 
 def test_how_it_goes_and_ends_is_told():
-    one = dataclasses.replace(
-        member(1, "", ready=False), pod=ended_pod("clone: restore 124 (5): ERROR: [124]: no route")
-    )
-    failed = condition(begun(one), "DataSource")
+    broken = dataclasses.replace(begun(), filling=filling("Failed", ok=False, exit_code=124, error="no route"))
+    failed = condition(broken, "DataSource")
     assert (failed["reason"], "no route" in failed["message"]) == ("RecoveryFailed", True)
+    assert "Another PostgresCluster can begin with it (spec.dataSource: repository hippo" in failed["message"]
     recovering = {"conditions": [{"type": "DataSource", "status": "False", "reason": "Recovering", "message": ""}]}
     done = facts(member(1, "primary"), status=recovering, spec=spec(replicas=1))
     assert condition(done, "DataSource")["reason"] == "Recovered"
     over = {"conditions": [{"type": "DataSource", "status": "False", "reason": "RecoveryFailed", "message": "broke"}]}
+    one = member(1, "", ready=False)
     left = dataclasses.replace(begun(one), cluster=begun(one).cluster | {"status": over})
-    assert decide(left).action == EndClone(one)
+    assert decide(left).action == EndClone(remove=True, instance=one)
+
+
+def test_one_that_has_recovered_has_its_job_taken_away():
+    recovering = {"conditions": [{"type": "DataSource", "status": "False", "reason": "Recovering", "message": ""}]}
+    done = facts(member(1, "primary"), status=recovering, spec=spec(replicas=1), claim=claim(filled="it went well"))
+    assert decide(done).action == EndClone()
+    assert condition(done, "DataSource")["message"].endswith("; it went well")
 
 
 def test_a_cluster_with_a_primary_is_not_asked_where_it_began():
@@ -254,23 +264,6 @@ def test_its_own_first_backup_counts_whatever_the_clocks_say():
 CLUSTER = {"metadata": {"name": "hippo", "namespace": "ns", "uid": "c"}, "kind": "PostgresCluster"}
 
 
-def test_it_is_filled_by_the_sidecars_configuration_and_archives_on(tmp_path):
-    role = "arn:aws:iam::1:role/x"
-    stored = {"storageType": "s3", "s3": {"bucket": "b", "keyType": "web-id", "roleARN": role}}
-    made = scripts.files("hippo", spec(repository=stored), own=True)
-    line = next(one for one in made["clone.sh"].splitlines() if one.strip().startswith(names.PGBACKREST))
-    for part in ("--stanza=hippo", names.CONF_FILE, f"--pg1-path={names.CLONE_PGDATA}"):
-        assert part in line
-    # PostgreSQL works in that folder while it recovers, and archive-get compares its control file with the stanza's.
-    assert f"--pg1-path={names.CLONE_PGDATA} archive-get %f" in line
-    assert names.CLONE_CONF_FILE not in made["clone.sh"]
-    assert f"export AWS_ROLE_ARN={role}" in made["clone.sh"]
-    assert "clone.sh" in made["begin.sh"]
-    for name, text in made.items():
-        (tmp_path / name).write_text(text)
-        assert subprocess.run(["sh", "-n", tmp_path / name], check=False).returncode == 0
-
-
 def test_the_pods_are_the_same_before_and_after():
     """Nothing of it is in the template: the end of the recovery, and a change of the field, restart nothing."""
     wanted = spec()
@@ -281,12 +274,11 @@ def test_the_pods_are_the_same_before_and_after():
 def test_patroni_takes_the_filled_folder_while_it_recovers_and_no_longer():
     def bootstrap(**given):
         data = render.config_map(CLUSTER, spec(), paused=False, primary="", **given)["data"]
-        return json.loads(data["bootstrap.yml"])["bootstrap"], data.get("clone")
+        return json.loads(data["bootstrap.yml"])["bootstrap"]
 
-    during, to_fill = bootstrap(clone="hippo-1", own=True)
-    assert (during["method"], to_fill, "initdb" in during) == ("clone", "hippo-1", False)
-    after, to_fill = bootstrap()
-    assert (after.get("method"), to_fill, "initdb" in after) == (None, None, True)
+    during, after = bootstrap(own=True), bootstrap()
+    assert (during["method"], "initdb" in during) == ("clone", False)
+    assert (after.get("method"), "initdb" in after) == (None, True)
 
 
 def test_the_claim_says_where_its_data_comes_from():

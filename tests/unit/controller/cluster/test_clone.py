@@ -12,15 +12,15 @@ import msgspec
 import pytest
 
 from controller import patroni
-from controller.cluster import clone, instance, report, scripts
-from controller.cluster.actions import Clone, EndClone, KeepClone, Make
+from controller.cluster import instance, report, scripts
+from controller.cluster.actions import Clone, EndClone, KeepClone, Make, RepeatClone, TakeClone
 from controller.cluster.clone import Source
 from controller.cluster.decide import decide
 from controller.settings import Settings
-from pgwarden.api import names
+from pgwarden.contract.recovery import Recovery
 from pgwarden.pgbackrest.info import BackupSet, Database, Info, RepoStatus
 
-from .conftest import ended_pod, facts, spec
+from .conftest import claim, facts, filling, spec
 from .conftest import instance as member
 
 SOURCE = {"repository": "rhino"}
@@ -47,9 +47,10 @@ SIXTEEN = Database(repo=1, id=1, system_id="7", version="16")
 OWN = Source({"metadata": {"name": "hippo"}, "spec": {}})
 
 
-def asked(*instances, source=GOOD, own=OWN, **data_source):
+def asked(*instances, source=GOOD, own=OWN, system_identifier="7", **data_source):
     wanted = spec(dataSource=SOURCE | data_source)
-    return facts(*instances, spec=wanted, source=source, own=own, leader="", status={})
+    given = {"source": source, "own": own, "leader": "", "status": {}, "system_identifier": system_identifier}
+    return facts(*instances, spec=wanted, **given)
 
 
 def test_it_is_begun_when_its_source_can_be_read():
@@ -100,51 +101,111 @@ def told(found):
     return next(one for one in status["conditions"] if one["type"] == "DataSource")
 
 
-def ended(message: str, restarts: int = 1):
-    return dataclasses.replace(member(1, "", ready=False), pod=ended_pod(message, restarts))
+def at_work(seen, *instances, **given):
+    """A clone whose first volume is being filled."""
+    return dataclasses.replace(asked(*instances, source=None, **given), filling=seen, claim=claim(), own=None)
 
 
-FATAL = "clone: recovery (1): FATAL:  recovery ended before configured recovery target was reached"
+AWAY_FOR_HOURS = {"ok": False, "exit_code": 49, "error": "ERROR: [049]: timeout connecting to 'rhino-pgbackrest'"}
+HOLE = {
+    "ok": False,
+    "reason": "MissingSegment",
+    "error": "000000010000000000000004 is missing in the archive; restore to a moment before it (spec.target)",
+}
+LACKS = {"ok": False, "reason": "LibraryMissing", "error": "nothing was copied, because the image lacks x"}
+REPLAYING = Recovery(
+    phase="Replaying", set="F", segment="000000010000000000000004", remaining=3, rate=1.0, log=("redo",)
+)
+STILL = msgspec.structs.replace(REPLAYING, advanced="2026-11-23T11:50:00Z")
+NO_ANSWER = msgspec.structs.replace(REPLAYING, reason="StorageNotReadable", message="the archive cannot be looked at")
 ENDS = {
-    "still at work": (member(1, "", ready=False), "Cloning", "restores and recovers"),
-    "a repository that was away": (
-        ended("clone: restore 124 (4): ERROR: [124]: unable to connect"), "Cloning", "attempt 2; the last one ended: pgbackrest",
+    "just begun": (filling(), "Cloning", "Job hippo-recovery runs", KeepClone),
+    "at work": (filling(said=REPLAYING), "Cloning", "up to segment 000000010000000000000004; 3 segments left", KeepClone),
+    "at a standstill": (filling(said=STILL), "Cloning", "it has not advanced for 10 min", KeepClone),
+    "an archive that does not answer": (filling(said=NO_ANSWER), "Cloning", "the archive cannot be looked at", KeepClone),
+    "an attempt that failed": (filling(ok=False, error="no room", exit_code=39), "Cloning", "is starting", KeepClone),
+    "a host that nobody answers at for hours": (
+        filling("Failed", **AWAY_FOR_HOURS), "Cloning", "begun again, as ERROR: [049]", RepeatClone,
     ),
-    "a repository host that nobody answers at for hours": (
-        ended("clone: restore 49 (0): ERROR: [049]: timeout connecting to 'rhino-pgbackrest'", 20), "Cloning", "attempt 21; the",
+    "killed again and again": (filling("Failed"), "Cloning", "begun again, as Job hippo-recovery failed", RepeatClone),
+    "a repository that answers with errors each time": (
+        filling("Failed", ok=False, exit_code=124, error="ERROR: [124]: no route"), "CloneFailed", "RestoreFailed: ERROR: [124]: no", None,
     ),
-    "a repository that answers with errors for the fifth time": (
-        ended("clone: restore 124 (5): ERROR: [124]: no route"), "CloneFailed", "no route",
-    ),
-    "an error after it was away for hours": (
-        ended("clone: restore 124 (1): ERROR: [124]: no route", 40), "Cloning", "attempt 41; the last one ended: pgbackrest",
-    ),
-    "too little memory, which more of it would end": (ended("", 5), "Cloning", "its container ended (OOMKilled, exit code 1)"),
-    "a target that was never reached": (ended(FATAL), "CloneFailed", "recovery ended before configured"),
-    "an image that lacks something": (
-        ended("clone: needs (1): library pgaudit (shared_preload_libraries)"), "CloneFailed", "nothing was copied, because the image lacks",
-    ),
-    "a backup that is not there": (ended("clone: restore 75 (1): ERROR: [075]: no backup set"), "CloneFailed", "no backup set"),
-    "WAL that could not be fetched": (
-        ended('clone: recovery (1): FATAL:  could not restore file "0" from archive: x'), "Cloning", "could not restore file",
+    "a hole": (filling(**HOLE), "CloneFailed", "MissingSegment: 000000010000000000000004 is missing", None),
+    "an image that lacks something": (filling(**LACKS), "CloneFailed", "LibraryMissing: nothing was copied", None),
+    "a backup that is not there": (
+        filling(ok=False, exit_code=75, error="ERROR: [075]: no backup set"), "CloneFailed", "no backup set", None,
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", ENDS)
-def test_how_it_goes_is_told_in_their_own_words(case):
-    one, reason, words = ENDS[case]
-    found = asked(one)
+def test_how_it_goes_is_told_in_the_engines_words(case):
+    seen, reason, words, action = ENDS[case]
+    found = at_work(seen)
     assert told(found)["reason"] == reason
     assert words in told(found)["message"]
     assert report.status(found, decide(found))["phase"] == ("Failed" if reason == "CloneFailed" else "Creating")
-    assert decide(found).action == (None if reason == "CloneFailed" else KeepClone())
+    assert type(decide(found).action) is (action or type(None))
 
 
-def test_the_pod_of_an_earlier_cluster_of_the_name_is_no_attempt_of_this_one():
-    one = ended(FATAL, 7)
-    one.pod["metadata"]["deletionTimestamp"] = "2026-11-23T11:59:00Z"
-    assert told(asked(one))["reason"] == "Cloning"
+def test_a_failure_names_the_way_out_by_the_fields_of_this_kind():
+    assert (
+        "a moment before it (spec.dataSource.target); the source is unchanged"
+        in told(at_work(filling(**HOLE)))["message"]
+    )
+    assert "Name an image in spec.image that has it" in told(at_work(filling(**LACKS)))["message"]
+
+
+def test_the_status_shows_how_the_recovery_stands_and_why_it_failed():
+    before = {"phase": "Copying", "set": "F"}
+
+    def shown(found, **status):
+        found = dataclasses.replace(found, cluster=found.cluster | {"status": status})
+        return report.status(found, decide(found))["recovery"]
+
+    assert shown(at_work(filling(said=REPLAYING)))["segment"] == "000000010000000000000004"
+    assert shown(at_work(filling(said=REPLAYING)))["log"] == ["redo"]
+    assert shown(at_work(filling()), recovery=before) == before  # its agent has not answered once
+    failed = shown(at_work(filling(**HOLE)), recovery=before)
+    assert failed == before | {"reason": "MissingSegment", "message": HOLE["error"]}
+    over = [{"type": "DataSource", "status": "False", "reason": "CloneFailed", "message": "it broke"}]
+    assert shown(asked(), recovery=failed, conditions=over) == failed
+    assert shown(facts(member(1, "primary"), spec=spec(dataSource=SOURCE, replicas=1)), recovery=before) is None
+
+
+DONE = filling("Complete", ok=True, timeline=2, reached="2026-11-23T11:00:00Z", note="all of it is there")
+CAME = "PostgreSQL recovered to 2026-11-23T11:00:00Z; all of it is there"
+
+
+def test_the_first_instance_is_made_once_its_volume_is_filled_and_what_came_of_it_is_kept():
+    assert decide(at_work(DONE)).action == TakeClone(CAME)
+    filled = dataclasses.replace(at_work(DONE), claim=claim(filled=CAME))
+    assert decide(filled).action == Make(1)  # ended after the note
+    made = dataclasses.replace(filled, instances=(member(1, "", ready=False),))
+    assert decide(made).action == KeepClone()
+    assert told(made)["reason"] == "Cloning"
+    older = dataclasses.replace(filled, instances=(member(1, "", ready=False, digest="old"),))
+    assert decide(older).action == Make(1)
+    over = facts(member(1, "primary"), spec=spec(dataSource=SOURCE, replicas=1), claim=claim(filled=CAME))
+    assert told(over)["message"] == f"it was cloned from Repository rhino; {CAME}"
+
+
+def test_a_volume_that_is_deleted_while_it_is_filled_is_filled_anew():
+    lost = dataclasses.replace(asked(), filling=filling())
+    assert isinstance(decide(lost).action, RepeatClone)
+    assert decide(dataclasses.replace(asked(), claim=claim())).action == Clone()  # its Job is gone
+    gone = dataclasses.replace(asked(source=Source()), claim=claim())
+    assert "does not exist" in decide(gone).message
+
+
+def test_a_clone_that_an_earlier_version_has_begun_is_begun_anew_unless_patroni_has_it():
+    one = member(1, "", ready=False)
+    found = dataclasses.replace(asked(one, source=None, system_identifier=""), claim=claim())
+    assert decide(found).action == EndClone(remove=True, instance=one)
+    assert told(found)["reason"] == "Cloning"
+    bootstrapped = dataclasses.replace(asked(one, source=None), claim=claim())
+    assert decide(bootstrapped).action == KeepClone()
 
 
 def marked(found, reason):
@@ -153,8 +214,9 @@ def marked(found, reason):
 
 
 def test_what_there_is_of_a_failed_clone_is_removed_and_it_is_not_tried_again():
-    one = ended(FATAL)
-    assert decide(marked(asked(one), "CloneFailed")).action == EndClone(one)
+    assert decide(marked(at_work(filling(**HOLE)), "CloneFailed")).action == EndClone(remove=True)
+    one = member(1, "", ready=False)
+    assert decide(marked(asked(one), "CloneFailed")).action == EndClone(remove=True, instance=one)
     after = marked(asked(), "CloneFailed")
     assert decide(after).action is None
     assert decide(after).message == "it broke"
@@ -166,15 +228,6 @@ def test_a_clone_with_a_primary_reads_its_source_no_more():
     assert decide(done).action == EndClone()
     assert told(done)["reason"] == "Cloned"
     assert decide(marked(done, "Cloned")).action is None
-
-
-def test_an_instance_that_is_out_of_date_is_renewed_while_it_clones():
-    assert decide(asked(member(1, "", ready=False, digest="old"))).action == Make(1)
-
-
-def test_an_access_key_that_a_service_repeats_is_not_told():
-    said = clone.attempt(ended("clone: restore 39 (1): ERROR: [039]: Credential=AKIA1/x refused").pod)
-    assert "AKIA1" not in said.message
 
 
 # --- what is made --------------------------------------------------------------------------------------------------
@@ -189,69 +242,23 @@ def test_patroni_takes_the_restored_folder_and_the_clone_archives_to_its_own_rep
     assert "--stanza=hippo" in bootstrap["dcs"]["postgresql"]["parameters"]["archive_command"]
 
 
-def test_the_scripts_read_the_source_by_its_own_configuration_alone(tmp_path):
-    moment = {"time": "2026-11-15T10:00:00Z"}
-    wanted = spec(dataSource=SOURCE | {"target": moment, "set": "F", "options": ["--db-include=mine"]})
-    made = scripts.files("hippo", wanted)
-    lines = [line for line in made["clone.sh"].splitlines() if line.strip().startswith(names.PGBACKREST)]
-    assert len(lines) == 1
-    for part in (
-        "--stanza=rhino",
-        names.CLONE_CONF_FILE,
-        "'--target=2026-11-15 10:00:00+00'",
-        "--set=F",
-        "--db-include=mine",
-    ):
-        assert part in lines[0]
-    assert names.CONF_FILE not in made["clone.sh"].replace(names.CLONE_CONF_FILE, "")
-    assert "clone.sh" in made["begin.sh"]
-    for name, text in made.items():
-        path = tmp_path / name
-        path.write_text(text)
-        assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("said", "signal", "written"),
-    [
-        (
-            "2026-11-23 17:52:21.000 P00   INFO: repo2: restore backup set 20261123-175221F, recovery will",
-            "",
-            "--repo=2\n",
-        ),
-        ("P00   INFO: restore command end: completed successfully", "", ""),
-        ("P00   INFO: repo2: restore backup set 20261123-175221F", None, None),
-    ],
-    ids=["named", "of no storage", "no recovery"],
-)
-def test_recovery_waits_for_the_storage_that_the_clone_was_restored_from(tmp_path, said, signal, written):
-    lines = scripts.files("hippo", spec(dataSource=SOURCE))["clone.sh"].splitlines()
-    own = [line for line in lines if "repo=$" in line]
-    assert len(own) == 2
-    log, path = tmp_path / "log", tmp_path / "recovery.signal"
-    log.write_text(f"P00   INFO: restore command begin 2.60: --repo1-host=a\n{said}\n")
-    if signal is not None:
-        path.write_text(signal)
-    subprocess.run(["sh", "-euc", f"log={log} clone={tmp_path}\n" + "\n".join(own)], check=True)
-    assert (path.read_text() if path.exists() else None) == written
-
-
 @pytest.mark.parametrize("name", ["take-clone.sh", "after-bootstrap.sh", "replica.sh"])
 def test_what_patroni_calls_uses_no_variable_that_patroni_keeps_to_itself(name):
     assert "PATRONI_" not in scripts.files("hippo", spec(dataSource=SOURCE))[name]
 
 
-def test_a_cluster_that_is_no_copy_has_none_of_it():
-    made = scripts.files("hippo", spec())
-    assert "clone.sh" not in made
-    assert "clone" not in made["begin.sh"] + made["stop.sh"]
+def test_a_cluster_that_begins_empty_has_none_of_it():
+    assert "take-clone.sh" not in scripts.files("hippo", spec())
 
 
-def test_the_end_of_cloning_restarts_nothing():
-    """The volume of the source stays in the template, of an instance that may read it and of all others."""
-    wanted = spec(dataSource=SOURCE)
+def test_the_scripts_are_ones_that_a_shell_can_read(tmp_path):
+    for name, text in scripts.files("hippo", spec(dataSource=SOURCE)).items():
+        path = tmp_path / name
+        path.write_text(text)
+        assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
+
+
+def test_nothing_of_its_source_is_in_a_clones_pods():
+    """The end of cloning restarts nothing."""
     cluster = {"metadata": {"name": "hippo", "namespace": "ns", "uid": "c"}, "kind": "PostgresCluster"}
-    pods = [instance.deployment(cluster, wanted, SETTINGS, n, "")["spec"]["template"]["spec"] for n in (1, 2)]
-    volumes = [[one for one in pod["volumes"] if one["name"] == "source"] for pod in pods]
-    assert volumes[0] == volumes[1]
-    assert volumes[0][0]["secret"]["optional"] is True
+    assert instance.digest(cluster, spec(dataSource=SOURCE), SETTINGS) == instance.digest(cluster, spec(), SETTINGS)

@@ -126,3 +126,10 @@ def test_scripts_are_whole_shell_scripts(tmp_path):
         path.write_text(text)
         assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
         assert "{" not in text.replace("{ echo", "")
+
+
+def test_the_parameters_of_a_start_without_patroni_are_lines_of_postgresql_conf():
+    lines = patroni.parameters("hippo", spec(parameters={"max_connections": 220, "search_path": '"it\'s", a\\b'}))
+    assert "max_connections = '220'\n" in lines
+    assert "max_worker_processes = '8'\n" in lines
+    assert "search_path = '\"it''s\", a\\\\b'\n" in lines

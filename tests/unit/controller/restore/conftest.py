@@ -390,7 +390,7 @@ class Run:
             except Killed:
                 self.restart()
                 continue
-            except errors.Conflict:  # the queue tries again
+            except (errors.Conflict, errors.NotFound):  # the queue tries again
                 continue
             if again is None:
                 break

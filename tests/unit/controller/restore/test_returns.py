@@ -176,12 +176,21 @@ async def test_from_git_it_is_known_by_the_backup_that_it_ended_with(run, cluste
     assert cluster.serves() == ("restored" if reason == "Record" else "restored again")
 
 
-AGE = {"of a database that is gone": (-1, "Completed"), "of this one": (1, "Record")}
+#: When the set was made after the claim, in seconds; the system identifier of PostgreSQL; whether onExistingBackups is Recover.
+DATABASES = {
+    "of the database that is here": (1, "", False, "Record"),
+    "of a database that is gone": (-1, "8", False, "Completed"),
+    "of this one, whose claim a later restore has made anew": (-1, "7", False, "Record"),
+    "of one that comes back by itself": (-1, "8", True, "Record"),
+}
 
 
-@pytest.mark.parametrize(("seconds", "reason"), AGE.values(), ids=AGE)
-async def test_the_backup_counts_where_the_claim_is_older(run, cluster, seconds, reason):
-    """A namespace that is made anew over the bucket that is left: nothing was restored there yet."""
+@pytest.mark.parametrize(("seconds", "here", "recovers", "reason"), DATABASES.values(), ids=DATABASES)
+async def test_the_backup_counts_where_it_is_of_this_database(run, cluster, seconds, here, recovers, reason):
+    """In a namespace that is made anew over the bucket that is left, nothing was restored yet."""
+    repository = cluster.objects["repositories", "ns", "hippo"]
+    repository.setdefault("status", {})["systemIdentifier"] = here
+    repository["spec"]["onExistingBackups"] = "Recover" if recovers else "Refuse"
     await finished(run, cluster, keepOldVolume=False)
     run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
     claim = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["metadata"]
@@ -190,6 +199,21 @@ async def test_the_backup_counts_where_the_claim_is_older(run, cluster, seconds,
     run.create(keepOldVolume=False)
     assert (await run.until_over())["reason"] == reason
     assert cluster.serves() == ("restored" if reason == "Record" else "restored again")
+
+
+async def test_it_waits_until_it_is_known_whether_this_database_was_restored(run, cluster):
+    await finished(run, cluster, keepOldVolume=False)
+    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
+    claim = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["metadata"]
+    forget(cluster)
+    run.agents.made = int(datetime.fromisoformat(claim["creationTimestamp"]).timestamp()) - 1
+    run.create(keepOldVolume=False)
+    await run.until_over(rounds=5)
+    status = cluster.restore()["status"]
+    assert (status["phase"], status["reason"]) == ("Pending", "DatabaseUnknown")
+    assert "ended with backup set 20261123-" in status["message"]
+    cluster.objects["repositories", "ns", "hippo"].setdefault("status", {})["systemIdentifier"] = "7"
+    assert (await run.until_over())["reason"] == "Record"
 
 
 async def test_from_git_the_claim_that_it_keeps_is_named_as_well(run, cluster):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from msgspec import structs
@@ -58,6 +59,7 @@ def test_the_plan_remembers_what_was_there(begin):
         (lambda f: replace(f, volumes={}), ("wait", "ClaimNotBound"), "data-pg-0"),
         (lambda f: replace(f, claims={"data-pg-0": merged(f.claims["data-pg-0"], {"spec": {"volumeMode": "Block"}})}), ("fail", "BlockVolume"), "block device"),
         (lambda f: replace(f, repository=None), ("wait", "NoRepository"), "hippo"),
+        (lambda f: replace(f, missing_class="nope"), ("wait", "NoStorageClass"), "newVolume.storageClassName: there is no StorageClass nope"),
         (lambda f: replace(f, info=None, info_error="no host"), ("wait", "RepositoryNotReachable"), "no host"),
         (lambda f: replace(f, info=f.info | {"backup": []}), ("wait", "NoBackup"), "no backup to restore from"),
     ],
@@ -132,7 +134,7 @@ def test_pg_wal_on_another_volume_is_refused_before_anything_stops(planned, live
     else:
         status = {"postgres": {"walDirectory": directory} if directory else {}}
         facts = replace(facts, repository=facts.repository | {"status": status})
-        facts = replace(facts, answers={calls.FENCE: Fenced(error="connection refused")})
+        facts = replace(facts, answers={calls.FENCE: Fenced(error="connection refused", unreached=True)})
         verdict = verdict if verdict == WAL_ELSEWHERE else ("done", "ArchivedOnly")
     found = steps_prepare.fenced(facts)
     assert said(found) == verdict
@@ -178,11 +180,47 @@ def test_a_primary_that_cannot_archive(planned, time, verdict):
     }
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(time=time) if time else None)
     found = steps_prepare.fenced(
-        replace(planned, repository=repository, spec=spec, answers={calls.FENCE: Fenced(error="disk full")})
+        replace(
+            planned, repository=repository, spec=spec, answers={calls.FENCE: Fenced(error="disk full", tablespaces=())}
+        )
     )
     assert said(found) == verdict
     assert "disk full" in found.message
     assert "2026-11-23T11:55:00Z" in found.message
+
+
+def killed(facts: RestoreFacts) -> RestoreFacts:
+    return replace(facts, pods=())
+
+
+def silent(facts: RestoreFacts) -> RestoreFacts:
+    return replace(facts, answers={calls.FENCE: Fenced(error="the agent at 10.0.0.7 cannot be reached")})
+
+
+def scaled_down(facts: RestoreFacts) -> RestoreFacts:
+    (found,) = facts.workloads
+    return replace(killed(facts), workloads=(found | {"spec": found["spec"] | {"replicas": 0}},))
+
+
+@pytest.mark.parametrize(
+    ("how", "seconds", "verdict"),
+    [
+        (killed, 5, ("wait", "Fencing")),
+        (killed, 61, ("done", "ArchivedOnly")),
+        (scaled_down, 5, ("done", "ArchivedOnly")),
+        (silent, 5, ("wait", "Fencing")),
+        (silent, 61, ("fail", "TargetNotReachable")),
+    ],
+    ids=["killed", "killed and gone", "scaled down", "its agent is silent", "its agent stays silent"],
+)
+def test_a_pod_that_is_replaced_is_waited_for_as_its_volume_has_what_is_not_archived(planned, how, seconds, verdict):
+    status = {"recoveryWindow": [{"storage": "local", "latest": "2026-11-23T11:55:00Z"}]}
+    spec = RestoreSpec(repository="hippo", target=RestoreTarget(time="2026-11-23T11:59:00Z"))
+    at = (planned.now - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    done = {"type": "Validated", "status": "True", "reason": "Valid", "lastTransitionTime": at}
+    restore = planned.restore | {"status": {"conditions": [done]}}
+    facts = replace(planned, repository=planned.repository | {"status": status}, spec=spec, restore=restore)
+    assert said(steps_prepare.fenced(how(facts))) == verdict
 
 
 def test_the_end_of_a_backup_needs_no_fence(planned):

@@ -65,6 +65,17 @@ def test_restored(planned, status, pods, verdict, words):
     assert words in found.message
 
 
+def test_the_last_lines_of_the_log_are_kept_of_a_recovery_that_failed_between_two_looks(planned):
+    before = {"phase": "Replaying", "segments": 3, "log": ["redo starts"]}
+    facts = replace(planned, restore=planned.restore | {"status": {"recovery": before}}, job=job({"failed": 1}))
+    pod = ended_pod(HOLE | {"log": [f"line {number}" for number in range(12)] + ["FATAL:  \x1b[31m no segment 6"]})
+    kept = steps_recover.restored(replace(facts, job_pods=(pod,))).status["recovery"]
+    assert (kept["phase"], kept["segments"], len(kept["log"])) == ("Replaying", 3, 10)
+    assert "no segment 6" in kept["log"][-1]
+    assert "\x1b" not in kept["log"][-1]
+    assert steps_recover.restored(replace(facts, job_pods=(ended_pod(HOLE),))).status["recovery"] == before
+
+
 @pytest.mark.parametrize(
     ("words", "verdict", "message"),
     [
@@ -115,6 +126,12 @@ def test_recovered_tells_the_recovery_to_end_once_and_waits_for_its_result(plann
     following = running(planned, phase="Following")
     asked = steps_recover.recovered(following)
     assert (asked.reason, asked.action.call.name) == ("Finishing", calls.RECOVERY_FINISH)
+    failed = ended_pod(KILLED)  # an earlier attempt's: it comes first, and it still has its address
+    failed["status"]["podIP"] = "10.0.0.1"
+    again = steps_recover.recovered(replace(following, job_pods=(failed, *following.job_pods)))
+    assert again.action.ip == "10.0.0.9"
+    unheard = replace(following, answers={calls.RECOVERY_FINISH: Outcome(error="no answer")})
+    assert "could not be told to finish: no answer" in steps_recover.recovered(unheard).message
     told = replace(following, answers={calls.RECOVERY_FINISH: Outcome(ok=True)})
     assert said(steps_recover.recovered(told)) == ("wait", "Finishing")
     ended = replace(told, job=job(COMPLETE), job_pods=(ended_pod(DONE),))
@@ -140,6 +157,18 @@ def test_a_job_of_an_earlier_restore_of_that_name_is_waited_for(planned):
     earlier = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-0"}]}, "status": {}}
     assert said(steps_recover.restored(replace(planned, job=earlier))) == ("wait", "JobGoing")
     assert isinstance(steps_recover.restored(planned).action, Create)
+
+
+@pytest.mark.parametrize("phase", ["Copying", "Starting", "Following"])
+def test_a_claim_that_is_deleted_is_not_restored_into_any_longer(planned, phase):
+    """The Job's pod holds it for as long as it runs, which may be for ever."""
+    claim = planned.claims["back-restored"]
+    going = claim | {"metadata": claim["metadata"] | {"deletionTimestamp": "2026-11-23T12:00:30Z"}}
+    facts = replace(running(planned, phase=phase), claims=planned.claims | {"back-restored": going})
+    assert said(steps_recover.restored(facts)) == ("fail", "ClaimGone")
+    assert said(steps_recover.replayed(facts)) == ("fail", "ClaimGone")
+    stopped = replace(facts, plan=msgspec.structs.replace(facts.planned, stopped="2026-11-23T12:00:20Z"))
+    assert steps_recover.recovered(stopped).kind != "fail"
 
 
 def test_what_an_earlier_version_has_begun_is_left_to_its_user(planned):

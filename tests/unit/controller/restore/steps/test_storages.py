@@ -125,7 +125,7 @@ def test_what_the_chosen_storage_lacks_counts_where_the_other_can_be_read(planne
         info=with_storages(planned.info, *codes),
         repository=planned.repository | {"status": {"recoveryWindow": window}},
         spec=RestoreSpec(repository="hippo", target=RestoreTarget(time="2026-11-23T11:50:00Z")),
-        answers={calls.FENCE: Fenced(error="disk full")},
+        answers={calls.FENCE: Fenced(error="disk full", tablespaces=())},
     )
     assert said(steps_prepare.fenced(facts)) == verdict
 

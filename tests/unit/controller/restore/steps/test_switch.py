@@ -10,10 +10,12 @@ import msgspec
 
 from controller.recovery.plan import Recovered
 from controller.restore import steps_switch, workload
+from controller.restore.facts import RestoreFacts
 from controller.restore.verdict import Delete
 from pgwarden.api import names
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Outcome
+from pgwarden.contract.recovery import Recovery
 from tests.unit.controller.restore.steps.situations import merged, said
 
 
@@ -26,7 +28,27 @@ def test_nothing_stops_when_something_has_come_in_between(planned):
     assert said(steps_switch.stopped(replace(planned, claims={"data-pg-0": other}))) == ("fail", "ClaimChanged")
 
 
+def followed(facts: RestoreFacts) -> RestoreFacts:
+    """With a recovery that follows the old PostgreSQL."""
+    pod = {"metadata": {"name": "x"}, "spec": {}, "status": {"phase": "Running", "podIP": "10.0.0.9"}}
+    job = {"metadata": {"name": "back-restore-1", "ownerReferences": [{"uid": "r-1"}]}, "status": {}}
+    return replace(facts, job=job, job_pods=(pod,), recovery=Recovery(phase="Following"))
+
+
+def test_postgres_is_not_stopped_while_nobody_follows_it(planned):
+    there = followed(planned)
+    assert steps_switch.stopped(there).reason == "Stopping"
+    assert steps_switch.stopped(replace(there, job=None, job_pods=(), recovery=None)).action.plural == "jobs"
+    silent = replace(there, recovery=None)
+    assert said(steps_switch.stopped(silent)) == ("wait", "Running")
+    again = steps_switch.stopped(replace(there, recovery=Recovery(phase="Replaying", segment="1A")))
+    assert said(again) == ("wait", "Replaying")
+    assert "not stopping PostgreSQL until the recovery follows it again" in again.message
+    assert "segment 1A" in again.message
+
+
 def test_both_volumes_are_kept_before_anything_stops(planned):
+    planned = followed(planned)
     noted = steps_switch.stopped(planned)
     assert "spec" not in noted.action.body
     annotation = noted.action.body["metadata"]["annotations"][names.ANNOTATION_STOPPED_BY]

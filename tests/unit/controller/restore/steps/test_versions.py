@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from controller.recovery.plan import Plan
@@ -75,6 +76,9 @@ def test_the_image_that_is_asked_for_recovers_and_nothing_is_taken_from_the_serv
     plan = planning.make(found)
     assert isinstance(plan, Plan)
     assert (plan.image, plan.bin_directory, plan.preload) == ("postgres:17", "", [])
+    same = planning.make(replace(found, spec=msgspec.structs.replace(found.spec, set=NEW)))
+    assert isinstance(same, Plan)
+    assert (same.bin_directory, same.preload) == ("", ["pgaudit"])  # the WAL may need it, whatever image replays it
     today = planning.make(replace(found, spec=RestoreSpec(repository="hippo")))
     assert isinstance(today, Plan)
     assert (today.bin_directory, today.preload) == ("/usr/lib/postgresql/18/bin", ["pgaudit"])

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.recovery import wal
-from agent.recovery.wal import Ancestor, Segment
+from pgwarden.pgbackrest import wal
+from pgwarden.pgbackrest.wal import Ancestor, Segment
 
-MB16 = wal.DEFAULT_SEGMENT
+MB16 = wal.SEGMENT_SIZE
 #: Timeline 1 up to the middle of segment 6, timeline 2 up to the middle of segment 9, then 3.
 HISTORY = "1\t0/6800000\tno recovery target specified\n\n2\t0/9800000\tbefore 2026-01-01 00:00:00+00\n"
 ANCESTORS = wal.parse_history(HISTORY)

@@ -1,4 +1,4 @@
-"""What a clone's image must have: the list, and the look at it inside of the instance."""
+"""What an image must have: the list, and the look at it inside of the image (images/needs.sh)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.cluster import clone_needs, clone_script, clone_source
-from pgwarden.api import names
-from pgwarden.api.kinds import DataSource
+from controller import jobs
+from controller.cluster import clone_source
+from controller.recovery import needs
 from pgwarden.contract.server_facts import Locale, ServerFacts
 
 SOURCE = ServerFacts(
@@ -19,12 +19,13 @@ SOURCE = ServerFacts(
         Locale(provider="icu", collate="de_DE.utf8", ctype="C", locale="de", databases=("shop",), database_count=1),
     ),
 )
+SCRIPT = Path(__file__).parents[4] / "images/needs.sh"
 #: Knows en_US.utf8, as PostgreSQL does: by taking the parameter, or not.
 POSTGRES = '#!/bin/sh\ncase "$*" in *"-C lc_monetary -c lc_monetary=en_US.utf8") exit 0 ;; esac\nexit 1\n'
 
 
 def test_each_locale_and_library_of_the_source_is_listed():
-    assert clone_needs.listed(SOURCE, {}).splitlines() == [
+    assert needs.listed(SOURCE, {}).splitlines() == [
         "locale|en_US.utf8|databases postgres and 2 more",
         "locale|de_DE.utf8|database shop",
         "library|pgaudit|shared_preload_libraries",
@@ -40,12 +41,12 @@ def test_each_locale_and_library_of_the_source_is_listed():
     ],
 )
 def test_parameters_of_the_clone_win_over_the_sources(given: dict[str, str | int], libraries: list[str]):
-    found = [line.split("|") for line in clone_needs.listed(SOURCE, given).splitlines()]
+    found = [line.split("|") for line in needs.listed(SOURCE, given).splitlines()]
     assert [name for kind, name, _ in found if kind == "library"] == libraries
 
 
 def test_nothing_is_listed_of_a_source_of_which_nothing_is_known():
-    assert clone_needs.listed(ServerFacts(), {}) == ""
+    assert needs.listed(ServerFacts(), {}) == ""
 
 
 @pytest.fixture
@@ -61,32 +62,52 @@ def image(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def look(image: Path, needs: str | None) -> subprocess.CompletedProcess[str]:
-    file = image / "needs"
-    if needs is not None:
-        file.write_text(needs)
-    text = clone_needs.script().replace("/tmp/", f"{image}/").replace(names.CLONE_NEEDS_FILE, str(file))
-    run = ["sh", "-c", text]
-    return subprocess.run(run, env={"PGWARDEN_BIN": f"{image}/bin", "PATH": "/bin:/usr/bin"}, text=True, capture_output=True, check=False)  # fmt: skip
+def look(image: Path, wanted: str | None) -> tuple[int, str]:
+    """The script's exit code, and what it leaves as its termination message."""
+    file, said = image / "needs", image / "said"
+    if wanted is not None:
+        file.write_text(wanted)
+    said.write_text("")
+    argv = ["/bin/sh", str(SCRIPT), str(file), f"{image}/bin", str(said)]
+    environment = {"PATH": "/bin:/usr/bin", "TMPDIR": str(image)}
+    done = subprocess.run(argv, env=environment, capture_output=True, check=False)
+    return done.returncode, said.read_text()
+
+
+def result(message: str):
+    ended = {"terminated": {"exitCode": 1, "message": message, "finishedAt": "2026-11-29T00:00:00Z"}}
+    return jobs.result([{"status": {"initContainerStatuses": [{"name": "needs", "state": ended}]}}])
 
 
 def test_what_the_image_lacks_is_said_by_name_with_whom_it_is_for(image: Path):
-    done = look(image, clone_needs.listed(SOURCE, {}))
-    said = "locale de_DE.utf8 (database shop); library pgaudit (shared_preload_libraries)"
-    assert (done.returncode, done.stdout, done.stderr) == (1, said, "")
+    code, said = look(image, needs.listed(SOURCE, {}))
+    found = result(said)
+    assert (code, found.ok, found.reason) == (1, False, "LocaleMissing")
+    assert found.error == (
+        "nothing was copied, because the image lacks what the source has: locale de_DE.utf8 (database shop); library "
+        "pgaudit (shared_preload_libraries)"
+    )
     assert not list(image.glob("needs.*"))
 
 
-@pytest.mark.parametrize("needs", [None, "", "locale|en_US.utf8|x\nlibrary|pg_stat_statements|y\n"])
-def test_an_image_that_has_all_is_let_through(image: Path, needs: str | None):
-    done = look(image, needs)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+@pytest.mark.parametrize("wanted", [None, "", "locale|en_US.utf8|x\nlibrary|pg_stat_statements|y\n"])
+def test_an_image_that_has_all_is_let_through(image: Path, wanted: str | None):
+    assert look(image, wanted) == (0, "")
 
 
 def test_without_pg_config_libraries_are_looked_for_beside_the_programs(image: Path):
     (image / "bin" / "pg_config").unlink()
-    assert look(image, "library|pg_stat_statements|y\n").returncode == 0
-    assert look(image, "library|pgaudit|y\n").stdout == "library pgaudit (y)"
+    assert look(image, "library|pg_stat_statements|y\n")[0] == 0
+    found = result(look(image, "library|pgaudit|y\n")[1])
+    assert (found.reason, found.error.endswith(": library pgaudit (y)")) == ("LibraryMissing", True)
+
+
+def test_a_name_that_is_quoted_or_as_long_as_can_be_leaves_a_result_that_can_be_read(image: Path):
+    names = ['a"b', "c\\d", *("x" * 900 + str(number) for number in range(20))]
+    code, said = look(image, "".join(f"library|{name}|y\n" for name in names))
+    assert code == 1
+    assert len(said) < 4096
+    assert 'library a"b (y); library c\\d (y); ' in result(said).error
 
 
 def test_a_clone_is_told_what_its_source_has():
@@ -94,8 +115,3 @@ def test_a_clone_is_told_what_its_source_has():
     source = {"metadata": {"name": "hippo"}, "status": {"postgres": postgres}}
     told = clone_source.needs({"spec": {}}, source).decode()
     assert [line.split("|")[:2] for line in told.splitlines()] == [["locale", "de_DE.utf8"], ["library", "pgaudit"]]
-
-
-def test_the_image_is_looked_at_before_anything_is_restored():
-    text = clone_script.files(clone_script.of_source(DataSource(repository="hippo")), "wait")["clone.sh"]
-    assert 0 < text.index("needs.sh") < text.index("archive-get")
