@@ -123,7 +123,6 @@ def world(installed, space: Kubectl, postgres: Postgres) -> Iterator[World]:
         space.until("pod", "client", phase("Running"), "runs", 90)
         until(lambda: made.written() > 5, "the client writes", 60)
         yield made
-        space.run("delete", "namespace", space.namespace, "--wait=true", "--timeout=120s", check=False)
 
 
 @contextmanager
