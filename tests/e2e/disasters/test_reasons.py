@@ -141,10 +141,14 @@ def disk(space: Kubectl, kind: str, size: int) -> Iterator[str]:
                 "hostPath": {"path": folder},
                 "persistentVolumeReclaimPolicy": "Retain",
             }
-            space.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec})
+            made = {"metadata": {"name": name}, "provisioner": "kubernetes.io/no-provisioner"}
+            space.apply(
+                {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"} | made,
+                {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec},
+            )
             yield name
         finally:
-            space.run("delete", "pv", name, "--wait=false", check=False)
+            space.run("delete", f"pv/{name}", f"storageclass/{name}", "--wait=false", check=False)
             subprocess.run(["umount", "--lazy", folder], check=True)
 
 
