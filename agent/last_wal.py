@@ -37,7 +37,7 @@ async def push(runner: Runner, stanza: str, pg_wal: Path, conf: Path, work: Path
     try:
         newest = newest_segment(pg_wal)
         waiting = [pg_wal / name for name in waits(pg_wal)]
-        if newest and not _is_settled(pg_wal, newest):
+        if newest and not is_settled(pg_wal, newest):
             waiting.append(_copied(pg_wal / newest, _copy_of(work, newest)))
         for file in waiting:
             left = min(PUSH_SECONDS, deadline - time.monotonic())
@@ -81,7 +81,7 @@ def is_written(file: Path) -> bool:
     return bool(position == wal.parse_segment(file.name, size).number * size)
 
 
-def _is_settled(pg_wal: Path, name: str) -> bool:
+def is_settled(pg_wal: Path, name: str) -> bool:
     """Whether it is full: then it waits, or is archived."""
     return any((pg_wal / "archive_status" / f"{name}{state}").exists() for state in (".ready", ".done"))
 

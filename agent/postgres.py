@@ -17,11 +17,12 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from agent import archive_timeout, server_facts
+from agent import archive_timeout, roles, server_facts
 from agent.sql import Connection, PostgresError, one
 from pgwarden.contract import status
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Instance
+from pgwarden.contract.roles import Roles
 from pgwarden.contract.server_facts import ServerFacts
 
 
@@ -29,6 +30,7 @@ class Control(NamedTuple):
     in_recovery: bool
     system_identifier: str
     segment_size: int  # bytes
+    wal: str  # the segment that a primary writes; empty of a standby
 
 
 class Seen(NamedTuple):
@@ -44,6 +46,8 @@ STATEMENT_SECONDS = 5.0
 STATUS_SECONDS = 12.0
 #: Below the controller's own limit (restore/steps_switch.py).
 CHECKPOINT_SECONDS = 55.0
+#: Below the controller's own limit (cluster/password_keeper.py).
+ROLES_SECONDS = 25.0
 
 #: One round trip. A primary's timeline is that of what it writes: after a promotion the control file's lags behind.
 _STATUS = """
@@ -63,7 +67,8 @@ FROM pg_stat_archiver
 _CONTROL = """
 SELECT pg_is_in_recovery() AS in_recovery,
        (SELECT system_identifier FROM pg_control_system())::text AS system_identifier,
-       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size,
+       CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_walfile_name(pg_current_wal_lsn()) END AS wal
 """
 _WAITING = "SELECT count(*) AS count FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
 
@@ -104,7 +109,7 @@ class Postgres:
     async def control(self) -> Control:
         async with self.connect(STATUS_SECONDS) as connection:
             row = await one(connection, _CONTROL)
-        return Control(row["in_recovery"], row["system_identifier"], row["segment_size"])
+        return Control(row["in_recovery"], row["system_identifier"], row["segment_size"], row["wal"])
 
     async def look(self) -> Seen:
         """Never raises for what PostgreSQL does."""
@@ -139,6 +144,14 @@ class Postgres:
         try:
             async with self.connect(30) as connection:
                 return Outcome(ok=True, output=await archive_timeout.keep(connection, seconds))
+        except PostgresError as error:
+            return Outcome(error=str(error))
+
+    async def keep_roles(self, wanted: Roles) -> Outcome:
+        """See roles.keep. Making a database may take a while."""
+        try:
+            async with self.connect(ROLES_SECONDS, statement_seconds=ROLES_SECONDS) as connection:
+                return Outcome(ok=True, output=", ".join(await roles.keep(connection, wanted.roles)))
         except PostgresError as error:
             return Outcome(error=str(error))
 

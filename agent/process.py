@@ -31,6 +31,7 @@ from pgwarden.pgbackrest.trouble import by_repo
 from pgwarden.storages import explain
 
 if TYPE_CHECKING:
+    from agent.missed_wal import MissedWal
     from agent.postgres import Postgres
 
 #: One readlink. A watch on the folder would save nothing: the kubelet itself looks at a volume once a minute or so.
@@ -59,7 +60,10 @@ class Agent:
         self._postgres = _postgres(settings)
         self._repository = _repository(settings, paths, self._runner)
         self._relay = _relay(settings, self._state, paths, self._runner)
-        app = application(self._state, repository=self._repository, postgres=self._postgres, relay=self._relay)
+        self._missed = _missed(self._postgres, self._runner, settings.stanza, paths)
+        app = application(
+            self._state, repository=self._repository, postgres=self._postgres, relay=self._relay, missed=self._missed
+        )
         self._server = Server(paths, app)
 
     async def run(self) -> None:
@@ -76,10 +80,8 @@ class Agent:
             duties.append(self._repository.archives.run())
         if self._relay:
             duties.append(self._relay.run())
-        if self._postgres:
-            from agent.promoted import Promoted  # psycopg is ten megabytes that the repository host has no use for
-
-            duties.append(Promoted(self._postgres, self._runner, self._settings.stanza, self._paths).run())
+        if self._missed:
+            duties.append(self._missed.run())
         if self._postgres and self._settings.instance and self._settings.instance.alter_system:
             duties.append(self._keep_configured(self._postgres))
         self._log.info("agent starts", role=self._settings.role.value, stanza=self._settings.stanza, pid=os.getpid())
@@ -184,6 +186,14 @@ def _postgres(settings: Settings) -> Postgres | None:
     from agent.postgres import Postgres
 
     return Postgres(settings.instance)
+
+
+def _missed(postgres: Postgres | None, runner: Runner, stanza: str, paths: Paths) -> MissedWal | None:
+    if postgres is None:
+        return None
+    from agent.missed_wal import MissedWal
+
+    return MissedWal(postgres, runner, stanza, paths)
 
 
 def main(settings: Settings, paths: Paths | None = None) -> int:

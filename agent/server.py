@@ -14,13 +14,15 @@ from msgspec.structs import replace
 from agent import log
 from agent.calls import Repository, State
 from agent.paths import Paths
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.contract import calls
-from pgwarden.contract.calls import Outcome
+from pgwarden.contract.calls import Fenced, Outcome, Segments
+from pgwarden.contract.roles import Roles
 from pgwarden.contract.shape import Shape
 from pgwarden.pgbackrest import wal
 
 if TYPE_CHECKING:
+    from agent.missed_wal import MissedWal
     from agent.postgres import Postgres
     from agent.relay import Relay
 
@@ -81,6 +83,7 @@ def application(
     repository: Repository | None = None,
     postgres: Postgres | None = None,
     relay: Relay | None = None,
+    missed: MissedWal | None = None,
 ) -> web.Application:
     app = web.Application(middlewares=[controller_only], client_max_size=65536)
 
@@ -104,7 +107,7 @@ def application(
     if repository:
         _repository_calls(app, repository)
     if postgres:
-        _postgres_calls(app, postgres, relay)
+        _postgres_calls(app, postgres, relay, missed)
     return app
 
 
@@ -127,7 +130,7 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     app.router.add_post(f"/{calls.NEWEST_WAL}", newest_wal)
 
 
-def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None) -> None:
+def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None, missed: MissedWal | None) -> None:
     from agent import fence  # psycopg is ten megabytes that the repository host has no use for
     from agent.sql import PostgresError
 
@@ -139,7 +142,8 @@ def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | Non
             return _json(await closer.close(seconds, _seconds(request, "every")))
         repo = _repo(request)
         relayed = partial(relay.holds, repo) if relay and repo else None
-        answer = await fence.fence(postgres, seconds, relayed)
+        lacks = await missed.lacks(repo, seconds) if missed else ""
+        answer = Fenced(error=lacks) if lacks else await fence.fence(postgres, seconds, relayed)
         if relay and answer.unreached:
             pushed = await relay.push_last(repo, seconds)
             answer = replace(answer, last=pushed.segment or None, error=pushed.error or answer.error)
@@ -157,6 +161,20 @@ def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | Non
             raise web.HTTPBadRequest(text=f"seconds must be a number of seconds, not {raw!r}\n")
         return _json(await postgres.archive_timeout(int(raw)))
 
+    async def roles(request: web.Request) -> web.Response:
+        wanted = outside.decode(await request.read(), Roles)
+        if wanted is None:
+            raise web.HTTPBadRequest(text="the body must be the roles to keep\n")
+        return _json(await postgres.keep_roles(wanted))
+
+    async def bring_back(request: web.Request) -> web.Response:
+        wanted = outside.decode(await request.read(), Segments)
+        if wanted is None:
+            raise web.HTTPBadRequest(text="the body must be the segments to archive\n")
+        return _json(await missed.bring_back(wanted.segments) if missed else Outcome())
+
+    app.router.add_post(f"/{calls.ROLES}", roles)
+    app.router.add_post(f"/{calls.BRING_BACK}", bring_back)
     app.router.add_post(f"/{calls.ARCHIVE_TIMEOUT}", archive_timeout)
     app.router.add_post(f"/{calls.FENCE}", close_fence)
     app.router.add_post(f"/{calls.CHECKPOINT}", checkpoint)

@@ -8,6 +8,7 @@ import os
 import ssl
 
 import aiohttp
+import msgspec
 
 from pgwarden.api import names, outside
 from pgwarden.api.objects import Object
@@ -83,10 +84,11 @@ class Agents:
             self._session = aiohttp.ClientSession(auto_decompress=False, headers={"Accept-Encoding": "identity"})
         address = f"[{ip}]" if ":" in ip else ip
         url = f"https://{address}:{names.PORT_AGENT}/{call.path}"
+        body = msgspec.json.encode(call.body) if call.body is not None else None
         limit = aiohttp.ClientTimeout(total=seconds, connect=5)
         try:
             async with self._session.request(
-                call.method, url, ssl=context, server_hostname=name, timeout=limit
+                call.method, url, ssl=context, server_hostname=name, timeout=limit, data=body
             ) as answer:
                 raw = await _read(answer, ip, most)
                 if answer.status >= 400:

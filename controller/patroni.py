@@ -34,7 +34,7 @@ _MOST = 256 * 1024
 #: Users' parameters win over these, and these over Patroni's.
 DEFAULTS: dict[str, str | int] = {
     "password_encryption": "scram-sha-256",
-    # What a primary that dies has not archived, its successor has in pg_wal, and archives (agent/promoted.py).
+    # What a primary that dies has not archived, its successor has in pg_wal, and archives (agent/missed_wal.py).
     "wal_keep_size": "160MB",
     "wal_level": "replica",
 }
@@ -195,6 +195,7 @@ class Store:
     synchronous: frozenset[str] = field(default_factory=frozenset)  # pods that commits wait for
     synchronous_leader: str = ""  # pod of the primary that these were named for
     synchronous_version: str = ""  # resource version of what says so
+    of_another: bool = False  # a Restore has brought the data of another PostgreSQL cluster
 
     @property
     def paused(self) -> bool:
@@ -230,6 +231,7 @@ def store(cluster: str, maps: Mapping[str, Object]) -> Store:
         switching=bool(failover.get("leader") or failover.get("member")) and not failover.get("scheduled_at"),
         synchronous=frozenset(filter(None, sync.get("sync_standby", "").split(","))),
         synchronous_leader=sync.get("leader", ""),
+        of_another=bool(config.get(names.ANNOTATION_INITIALIZED_BEFORE)),
         synchronous_version=str(sync_map.get("metadata", {}).get("resourceVersion", "")),
     )
 

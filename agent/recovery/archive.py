@@ -33,6 +33,7 @@ class Place:
     repo: int
     id: str  # such as 17-1
     last: str = ""  # the name of its last segment
+    first: str = ""  # and of its first
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Archive:
             raise ArchiveError("; ".join(troubles))
         own = {(base.repo, base.id) for base in info.databases if base.system_id == system_identifier}
         return [
-            Place(one.repo, one.id, one.max)
+            Place(one.repo, one.id, one.max, one.min)
             for one in info.archives
             if (one.repo, one.database_id) in own and not info.trouble(one.repo)
         ]

@@ -31,6 +31,7 @@ class Instance:
     pod: Object | None = None
     member: Member = field(default_factory=Member)
     lack: Lack | None = None  # the node that it waits for, looked up only where it is not ready
+    passwords: str = ""  # digest of those that the roles have; empty where that is not known
 
     @property
     def pod_name(self) -> str:
@@ -54,8 +55,10 @@ class Instance:
 
     @property
     def digest(self) -> str:
-        """Of the pod template that its Deployment has."""
-        return _annotation(self.deployment["spec"]["template"], names.ANNOTATION_TEMPLATE)
+        """Of the pod template that its Deployment has; another one where its Patroni logs in by passwords of before."""
+        template = self.deployment["spec"]["template"]
+        own, begun = _annotation(template, names.ANNOTATION_TEMPLATE), _annotation(template, names.ANNOTATION_PASSWORDS)
+        return own if not begun or not self.passwords or begun == self.passwords else f"{own} {begun}"
 
     @property
     def restarted(self) -> str:
@@ -78,6 +81,8 @@ class ClusterFacts:
     store: Store = field(default_factory=Store)
     repository: Object | None = None
     backups: Sequence[Object] = ()  # Backup objects of the Repository
+    restored: str = ""  # when the Restore in place began that has brought what is there; empty where none has
+    credentials: Object | None = field(default=None, repr=False)  # the Secret with the passwords
     restores: Sequence[Object] = ()  # Restore objects of the Repository
     restoring: bool = False  # a Restore in place is at work: nothing else is done meanwhile, and nobody takes over
     left: str = ""  # what of an earlier cluster of the name has to go before the first instance is made
@@ -111,7 +116,12 @@ class ClusterFacts:
     @property
     def initialized(self) -> bool:
         """Whether it has had a primary."""
-        return self.primary is not None or bool((self.cluster.get("status") or {}).get("initialized"))
+        return self.primary is not None or self.initialized_before
+
+    @property
+    def initialized_before(self) -> bool:
+        """Whether it was by the last look."""
+        return bool((self.cluster.get("status") or {}).get("initialized"))
 
     @property
     def last_backup(self) -> Object | None:
@@ -139,5 +149,6 @@ def _annotation(obj: Object, name: str) -> str:
     return str((obj.get("metadata", {}).get("annotations") or {}).get(name, ""))
 
 
-def _marks(obj: Object) -> tuple[str, str]:
-    return _annotation(obj, names.ANNOTATION_TEMPLATE), _annotation(obj, names.ANNOTATION_RESTARTED)
+def _marks(obj: Object) -> tuple[str, ...]:
+    marks = (names.ANNOTATION_TEMPLATE, names.ANNOTATION_RESTARTED, names.ANNOTATION_PASSWORDS)
+    return tuple(_annotation(obj, mark) for mark in marks)

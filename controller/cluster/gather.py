@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from controller import operations, owned, patroni
-from controller.cluster import instance
+from controller.cluster import instance, passwords
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.context import Context
 from controller.pods import has_ended
@@ -37,6 +37,7 @@ def gather(context: Context, cluster: Object) -> ClusterFacts:
         store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if not is_anothers(one, cluster)}),
         repository=repository,
         backups=caches.of_repository(caches.backups, namespace, name),
+        restored=passwords.restored(caches.of_repository(caches.restores, namespace, name)),
         restores=caches.of_repository(caches.restores, namespace, name),
         restoring=_restoring(context, cluster),
         fault=_fault(cluster, repository),
@@ -77,7 +78,7 @@ def of_earlier(obj: Object, cluster: Object) -> str:
 def _instances(context: Context, cluster: Object, pods: list[Object]) -> list[Instance]:
     caches = context.caches
     namespace, own = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
-    found = []
+    found, known = [], passwords.known(cluster)
     for deployment in caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, own):
         name = deployment["metadata"]["name"]
         number = name.rpartition("-")[2]
@@ -88,7 +89,7 @@ def _instances(context: Context, cluster: Object, pods: list[Object]) -> list[In
         mine = [pod for pod in pods if pod["metadata"]["labels"].get(names.LABEL_INSTANCE) == name]
         pod = max(mine, key=_newest, default=None)
         member = patroni.member(pod) if pod else patroni.Member()
-        found.append(Instance(name, int(number), deployment, pod, member))
+        found.append(Instance(name, int(number), deployment, pod, member, passwords=known.digest if known else ""))
     return sorted(found, key=lambda one: one.number)
 
 

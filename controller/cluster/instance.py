@@ -48,14 +48,20 @@ def claim(cluster: Object, spec: PostgresClusterSpec, number: int, origin: str =
     }
 
 
-def deployment(cluster: Object, spec: PostgresClusterSpec, settings: Settings, number: int, restarted: str) -> Object:
-    """Recreated, never rolled: its volume is its own. *restarted* is the mark of the last restart."""
+def deployment(
+    cluster: Object, spec: PostgresClusterSpec, settings: Settings, number: int, restarted: str, passwords: str = ""
+) -> Object:
+    """Recreated, never rolled: its volume is its own. *restarted* is the mark of the last restart, *passwords* the
+    digest of those in the Secret.
+    """
     own = cluster["metadata"]["name"]
     name = names.instance(own, number)
     selector = {names.LABEL_CLUSTER: own, names.LABEL_INSTANCE: name}
     annotations = {names.ANNOTATION_TEMPLATE: digest(cluster, spec, settings)}
     if restarted:
         annotations[names.ANNOTATION_RESTARTED] = restarted
+    if passwords:
+        annotations[names.ANNOTATION_PASSWORDS] = passwords
     labels = selector | {names.MANAGED_BY: "pgwarden", names.LABEL_REPOSITORY: own}
     return {
         "apiVersion": "apps/v1",

@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from controller import admission, node_lookup, owned, patroni
-from controller.cluster import beginning, clone, collations, instance, lost_volume, render, report
+from controller.cluster import beginning, clone, collations, instance, lost_volume, passwords, render, report
 from controller.cluster.actions import (
     Action,
     BackUp,
@@ -30,6 +30,7 @@ from controller.cluster.decide import decide, paused
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.cluster.filler import Filler
 from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
+from controller.cluster.password_keeper import Kept, PasswordKeeper
 from controller.context import Context
 from controller.runtime import conditions, metrics, status
 from controller.runtime.applied import Applied
@@ -87,6 +88,7 @@ class ClusterController:
         self._context = context
         self._filler = Filler(context)
         self._applied = Applied()
+        self._passwords = PasswordKeeper(context)
         self._told = EventMemory()
         self._done: Allowance[tuple[Key, str]] = Allowance(DONE_AT_ONCE, DONE_AGAIN)
         self._heavy: Tries[tuple[Key, str]] = Tries(HEAVY)
@@ -98,6 +100,7 @@ class ClusterController:
         if cluster is None or "deletionTimestamp" in cluster["metadata"]:
             self._told.forget(key)
             self._applied.forget(key)
+            self._passwords.forget(key)
             admission.forget("postgresclusters", key)
             metrics.without_node(key, 0)
             self._in_the_way.pop(key, None)
@@ -116,8 +119,9 @@ class ClusterController:
                 if trouble == self._in_the_way.get(key) and not facts.initialized:
                     facts = dataclasses.replace(facts, fault=trouble)
             await self._tell(facts, decision)
-        await self._report(facts, decision)
-        return _pause(facts, decision)
+        kept = await self._passwords.keep(key, facts)
+        await self._report(facts, decision, kept)
+        return UNSETTLED if kept.trouble else _pause(facts, decision)
 
     def _paced(self, key: Key, facts: ClusterFacts, decision: ClusterDecision) -> ClusterDecision:
         """*decision*, without its action where that was done already, in vain, and its time has not come again."""
@@ -184,7 +188,8 @@ class ClusterController:
         name = names.cluster_credentials(facts.name)
         found = await self._context.client.find(self._path("secrets", facts, name))
         if found is not None:
-            return dataclasses.replace(facts, left=facts.left or of_earlier(found, facts.cluster))
+            left = facts.left or of_earlier(found, facts.cluster)
+            return dataclasses.replace(facts, credentials=found, left=left)
         if facts.initialized or facts.instances:
             fault = f"Secret {name} was deleted, and it held PostgreSQL's passwords; restore it from a copy"
             return dataclasses.replace(facts, fault=fault)
@@ -278,7 +283,8 @@ class ClusterController:
         trouble, there = await self._place(facts, number, "")
         if trouble:
             return trouble
-        deployment = instance.deployment(cluster, facts.spec, self._context.settings, number, restarted)
+        begun = passwords.digest(facts.credentials) if facts.credentials else ""
+        deployment = instance.deployment(cluster, facts.spec, self._context.settings, number, restarted, begun)
         if there is not None:  # and no other that has taken its place meanwhile
             deployment["metadata"]["uid"] = there["metadata"]["uid"]
         await client.apply(self._path("deployments", facts, deployment["metadata"]["name"]), deployment)
@@ -349,8 +355,8 @@ class ClusterController:
         reason = type(action).__name__
         await self._context.recorder.normal(facts.cluster, reason, decision.message)
 
-    async def _report(self, facts: ClusterFacts, decision: ClusterDecision) -> None:
-        after = report.status(facts, decision)
+    async def _report(self, facts: ClusterFacts, decision: ClusterDecision, kept: Kept) -> None:
+        after = report.status(facts, decision, kept.trouble) | {passwords.FIELD: kept.entry}
         before = self._told.before(facts.cluster, after)
         for one in after["conditions"]:
             old = conditions.find(before.get("conditions", []), one["type"])

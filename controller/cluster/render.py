@@ -17,7 +17,7 @@ PASSWORD_BYTES = 24
 #: Keys of the credentials Secret. Those of the application are named as frameworks expect them.
 KEY_SUPERUSER, KEY_REPLICATION = "superuser-password", "replication-password"
 KEY_REWIND, KEY_PATRONI, KEY_APPLICATION = "rewind-password", "patroni-password", "password"
-_PASSWORDS = (KEY_SUPERUSER, KEY_REPLICATION, KEY_REWIND, KEY_PATRONI, KEY_APPLICATION)
+PASSWORDS = (KEY_SUPERUSER, KEY_REPLICATION, KEY_REWIND, KEY_PATRONI, KEY_APPLICATION)
 #: What Patroni does with its ConfigMaps and pods. The controller's own role holds all of it: Kubernetes lets nobody
 #: grant more than they have.
 _OWN_MAPS = (patroni.CONFIG, patroni.LEADER, patroni.FAILOVER, patroni.SYNC)
@@ -114,10 +114,10 @@ def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, prim
 
 
 def new_credentials(cluster: Object) -> Object:
-    """Made once: PostgreSQL takes the passwords over when it is initialised."""
+    """Made once. Whoever changes it later changes the roles (passwords.py)."""
     name, namespace = cluster["metadata"]["name"], cluster["metadata"]["namespace"]
     user, host = patroni.APPLICATION, f"{names.cluster_primary(name)}.{namespace}.svc"
-    values = {key: secrets.token_urlsafe(PASSWORD_BYTES) for key in _PASSWORDS}
+    values = {key: secrets.token_urlsafe(PASSWORD_BYTES) for key in PASSWORDS}
     values |= {
         "username": user,
         "database": user,

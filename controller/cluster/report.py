@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller import admission, nodes, pods
-from controller.cluster import beginning, clone, collations, decide, lost_volume
+from controller.cluster import beginning, clone, collations, decide, lost_volume, passwords
 from controller.cluster.actions import Clone, ClusterDecision
 from controller.cluster.beginning import Origin
 from controller.cluster.facts import ClusterFacts, Instance
@@ -20,7 +20,8 @@ NODE = "NodeNotReady"
 LACKS = frozenset({NODE, lost_volume.REASON})
 
 
-def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
+def status(facts: ClusterFacts, decision: ClusterDecision, not_set: str = "") -> Object:
+    """*not_set*: why the roles have not the passwords in the Secret."""
     before = facts.cluster.get("status") or {}
     generation = facts.cluster["metadata"]["generation"]
     known = before.get("conditions", [])
@@ -37,6 +38,8 @@ def status(facts: ClusterFacts, decision: ClusterDecision) -> Object:
     collation = collations.judge(facts.repository, told=conditions.find(known, collations.CONDITION) is not None)
     if collation is not None and facts.initialized:
         judged[collations.CONDITION] = collation
+    if not_set or conditions.find(known, passwords.CONDITION) is not None:
+        judged[passwords.CONDITION] = passwords.verdict(facts.name, not_set)
     for kind, (value, reason, message) in judged.items():
         listed = conditions.put(listed, kind, value, reason, message, now=facts.now, generation=generation)
     phase = _phase(facts, listed)

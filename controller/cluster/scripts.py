@@ -109,10 +109,14 @@ rmdir {data} 2> /dev/null || true
 mv -T {clone} {data}
 """
 
-#: Patroni makes the roles that it needs; this one is for whoever uses the database. A clone may have it already.
+#: Patroni makes the roles that it needs; this one is for whoever uses the database. A clone may have it already. The
+#: password goes into no log.
 _AFTER_BOOTSTRAP = """\
 #!/bin/sh
 exec "$PGWARDEN_BIN/psql" -X -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
+SET log_statement = 'none';
+SET log_min_duration_statement = -1;
+SET log_min_error_statement = 'panic';
 \\getenv password PGWARDEN_APP_PASSWORD
 SELECT 'CREATE ROLE {user}' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{user}') \\gexec
 ALTER ROLE {user} LOGIN PASSWORD :'password';

@@ -9,7 +9,7 @@ import structlog
 
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import decide, gaps, gather, lost, major_upgrade, mend, segment, takeover
+from controller.repository import bring_back, decide, gaps, gather, lost, major_upgrade, mend, segment, takeover
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
@@ -34,6 +34,7 @@ class Actor:
         self._context = context
         self._stanzas: Tries[Key] = Tries(STANZA_PACE)
         self._timeouts: Tries[Key] = Tries(TIMEOUT_PACE)
+        self._bring_back = bring_back.BringBack(context)
         self._mender = mend.Mender(context, self._stanzas)
         #: When a segment was asked for last (status.segmentAsked), and what came of it.
         self._segments: dict[Key, tuple[Object, str]] = {}
@@ -42,6 +43,7 @@ class Actor:
         self._segments.pop(key, None)
         self._timeouts.forget(key)
         self._mender.forget(key)
+        self._bring_back.forget(key)
         self.try_again(key)
 
     def try_again(self, key: Key) -> None:
@@ -141,7 +143,9 @@ class Actor:
             await recorder.normal(facts.repository, "ArchiveTimeoutSet", text)
 
     async def _mend_gap(self, key: Key, facts: RepositoryFacts) -> None:
-        """Ask for a backup where WAL is missing that no backup follows."""
+        """Ask the pods for WAL that is missing; for a backup where none has it and no backup follows."""
+        if not await self._bring_back.ask(key, facts):
+            return
         caches = self._context.caches
         wanted = gaps.backup(facts, caches.of_repository(caches.backups, *key))
         if wanted is None:

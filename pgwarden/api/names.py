@@ -75,6 +75,8 @@ ORIGIN_OWN = "own-repository"
 ANNOTATION_FILLED = f"{GROUP}/filled"
 #: On an instance's pod template: hash of all that takes a new pod to come into force.
 ANNOTATION_TEMPLATE = f"{GROUP}/template"
+#: On an instance's pod template: hash of the passwords that its Patroni was started with.
+ANNOTATION_PASSWORDS = f"{GROUP}/passwords"
 #: On an instance's pod template: raised to restart it for parameters that need that.
 ANNOTATION_RESTARTED = f"{GROUP}/restarted"
 #: On a Backup and a Restore: what it did, as JSON of api.records.Mark. One that comes back with it is a record.

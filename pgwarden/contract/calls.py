@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
+import msgspec
+
+from pgwarden.contract.archive import Segment
+from pgwarden.contract.roles import Roles
 from pgwarden.contract.shape import Shape, Time
 from pgwarden.contract.status import Status
 
@@ -14,6 +18,8 @@ STANZA_CREATE, STANZA_UPGRADE, SET_ASIDE = "stanza-create", "stanza-upgrade", "s
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
 NEWEST_WAL = "newest-wal"
+ROLES, BRING_BACK = "roles", "bring-back"
+MOST_SEGMENTS = 64
 
 
 class Reply(Shape, frozen=True, kw_only=True):
@@ -43,6 +49,10 @@ class Fenced(Reply, frozen=True, kw_only=True):
     wal_directory: str | None = None  # where pg_wal is not in the data directory; see server_facts
 
 
+class Segments(Shape, frozen=True, kw_only=True):
+    segments: Annotated[tuple[Segment, ...], msgspec.Meta(max_length=MOST_SEGMENTS)] = ()
+
+
 class NewestWal(Reply, frozen=True, kw_only=True):
     """*time* is when the newest WAL came into the repository, by its storage's clock; None where it holds none."""
 
@@ -58,6 +68,7 @@ Answer_co = TypeVar("Answer_co", bound=Shape, covariant=True)
 class Call(Generic[Answer_co]):
     path: str  # with its query
     answer: type[Answer_co]
+    body: Shape | None = None  # beside the path, as JSON
 
     @property
     def name(self) -> str:
@@ -108,6 +119,16 @@ def archive_timeout(seconds: int) -> Call[Outcome]:
 def checkpoint() -> Call[Outcome]:
     """Of the PostgreSQL beside the agent: it stops sooner afterwards."""
     return Call(CHECKPOINT, Outcome)
+
+
+def roles(wanted: Roles) -> Call[Outcome]:
+    """Of a primary: its roles have these passwords and rights afterwards. `output` says what was changed."""
+    return Call(ROLES, Outcome, wanted)
+
+
+def bring_back(wanted: Segments) -> Call[Outcome]:
+    """Archive those of them that are complete in pg_wal beside the agent; `output` names them."""
+    return Call(BRING_BACK, Outcome, wanted)
 
 
 def recovery_finish() -> Call[Outcome]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 SEGMENT_SIZE = 16 * 2**20  # bytes, where nobody has told
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _FOLDER = re.compile(r"[0-9A-F]{16}")
-_FILE = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}(\.[a-z0-9]+)?")  # a .partial one has a dot before its checksum
+#: What a push that was killed has left, ends with `.pgbackrest.tmp`: that is no segment.
+_FILE = re.compile(r"([0-9A-F]{24})(\.partial)?-[0-9a-f]{40}(\.[a-z0-9]+)?")
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 _SWITCH = re.compile(r"\s*([0-9]{1,10})\s+([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})(?:\s|\Z)")
 _FULL = 2**32  # bytes of WAL in one folder
@@ -104,10 +105,11 @@ def timeline_of(folder: str) -> int:
 
 def archived(names: Iterable[str], size: int = SEGMENT_SIZE) -> tuple[frozenset[Segment], frozenset[Segment]]:
     """Of the files of an archive (`SEGMENT-SHA1.zst`, `SEGMENT.partial-SHA1.zst`): whole segments, and partial ones."""
-    found = [
-        (parse_segment(name[:24], size), name[24:].startswith(".partial")) for name in names if is_segment(name[:24])
-    ]
-    return frozenset(one for one, cut in found if not cut), frozenset(one for one, cut in found if cut)
+    found = [match for name in names if (match := _FILE.fullmatch(name))]
+    whole, cut = (
+        [parse_segment(one[1], size) for one in found if bool(one[2]) is partial] for partial in (False, True)
+    )
+    return frozenset(whole), frozenset(cut)
 
 
 # --- timelines -------------------------------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ def runs(folder: str, files: Mapping[str, int], size: int) -> list[Run]:
     numbers: dict[int, int] = {}
     for file, time in files.items():
         match = _FILE.fullmatch(file)
-        if match and match[1].startswith(folder) and (place := int(match[1][16:], 16)) < each:
+        if match and not match[2] and match[1].startswith(folder) and (place := int(match[1][16:], 16)) < each:
             numbers[int(folder[8:], 16) * each + place] = time
     found: list[Run] = []
     for number in sorted(numbers):

@@ -227,6 +227,18 @@ def test_nobody_takes_over_from_who_still_archives(installed, space: Kubectl, ho
 # --- another cluster's backups under a living one ------------------------------------------------------------------
 
 
+STREAMS = "SELECT count(*) FROM pg_stat_replication WHERE usename = 'replicator' AND state = 'streaming'"
+
+
+def log_in_by_the_secret(cluster: Cluster) -> None:
+    """An application through the Service, and the replicas: the roles of the data have the passwords of the Secret."""
+    cluster.start_writing()
+    written, _ = cluster.stop_writing()
+    until(lambda: cluster.sql(STREAMS) == "1", "the replica streams", 120)
+    replica = next(one["name"] for one in cluster.status()["instances"] if one["role"] == "replica")
+    until(lambda: written <= cluster.rows(replica), f"{replica} has each row", 60)
+
+
 def test_a_restore_of_another_cluster_ends_when_the_service_takes_writes(space: Kubectl, store: Store, bucket: str):
     """The cluster was created anew over an empty folder, then somebody put the old folder back."""
     path = f"/{uuid.uuid4().hex[:8]}"
@@ -261,3 +273,4 @@ def test_a_restore_of_another_cluster_ends_when_the_service_takes_writes(space: 
     assert phoenix.sql(FINGERPRINT) == rows
     phoenix.sql("CREATE TABLE since (id int)")
     phoenix.wait_ready(400)
+    log_in_by_the_secret(phoenix)

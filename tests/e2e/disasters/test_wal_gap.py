@@ -51,15 +51,38 @@ def test_the_users_own_value_wins_and_off_takes_pgwardens_back(postgres: Postgre
     until(lambda: postgres.sql("SHOW archive_timeout") == "0", "it is as it was", 120)
 
 
-def test_a_lost_segment_is_told_and_a_backup_begins_a_new_window(postgres: Postgres, space: Kubectl):
+def write_segments(postgres: Postgres, first: int, many: int) -> list[str]:
+    """Archived, one row in each."""
     segments = []
-    for number in range(10, 16):
+    for number in range(first, first + many):
         postgres.sql(f"INSERT INTO notes VALUES ({number})")
         segments.append(postgres.sql("SELECT pg_walfile_name(pg_switch_wal())"))
     last = segments[-1]
     until(lambda: postgres.sql("SELECT last_archived_wal FROM pg_stat_archiver") >= last, "all are archived", 60)
+    return segments
+
+
+def lose(space: Kubectl, segment: str) -> None:
+    in_host(space, "find", "/pgwarden/repo/archive/hippo", "-name", f"{segment}-*", "-delete")
+
+
+def test_a_lost_segment_that_postgresql_still_has_is_archived_again(postgres: Postgres, space: Kubectl):
+    _, lost, _ = write_segments(postgres, 2, 3)
+    lose(space, lost)
+    until(lambda: lost in in_host(space, "find", "/pgwarden/repo/archive/hippo"), f"{lost} is there again", 300)
+    space.until("pgrepo", "hippo", lambda one: not gaps(one), "has no gap any more", 180)
+    events = space.run("get", "events", "-o", "jsonpath={.items[*].reason}").stdout
+    assert "WALBroughtBack" in events
+    assert [one for one in space.list("pgb") if "-after-" in one["metadata"]["name"]] == []
+
+
+def test_a_lost_segment_is_told_and_a_backup_begins_a_new_window(postgres: Postgres, space: Kubectl):
+    segments = write_segments(postgres, 10, 6)
+    for _ in range(2):  # PostgreSQL needs them no more
+        postgres.sql("CHECKPOINT")
+    assert segments[2] not in postgres.sql("SELECT name FROM pg_ls_waldir()")
     behind = postgres.sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
-    in_host(space, "find", "/pgwarden/repo/archive/hippo", "-name", f"{segments[2]}-*", "-delete")
+    lose(space, segments[2])
     told = space.until("pgrepo", "hippo", gaps, "tells of the segment that is missing", 240)
     (gap,) = gaps(told)
     assert (gap["missing"], gap["segments"], gap["next"]) == (segments[2], 1, segments[3])
@@ -86,7 +109,7 @@ def test_a_restore_to_a_moment_behind_the_gap_is_refused_and_one_before_it_is_do
     assert f"choose a target time up to then, or from {newest['earliest']} on" in said
     foretold.carried_out(space, restore("latest"))
     postgres.wait_ready()
-    assert postgres.sql("SELECT count(*) FROM notes") == "7"
+    assert postgres.sql("SELECT count(*) FROM notes") == "10"
 
 
 def gaps(repository: Object) -> list[Object]:

@@ -29,12 +29,16 @@ class FakeRunner:
         return Result(0, "\n".join(self.lists.get(args[-1], [])), "", 0)
 
 
+SUM = "0123456789abcdef0123456789abcdef01234567"
 LISTS = {
     "archive/hippo/17-1": ["0000000100000000", "0000000200000000", "0000000200000001", "00000002.history"],
-    "archive/hippo/17-1/0000000200000000": ["000000020000000000000007-ab.zst", "000000020000000000000009-cd.zst", "x"],
-    "archive/hippo/17-1/0000000200000001": ["000000020000000100000000-ef.zst"],
-    "archive/hippo/17-1/0000000100000000": ["000000010000000000000005-ab.zst"],
-}
+    "archive/hippo/17-1/0000000200000000": [
+        f"000000020000000000000007-{SUM}.zst", f"000000020000000000000009-{SUM}.zst", "x",
+        f"00000002000000000000000A-{SUM}.zst.pgbackrest.tmp", f"00000002000000000000000B.partial-{SUM}.zst",
+    ],
+    "archive/hippo/17-1/0000000200000001": [f"000000020000000100000000-{SUM}.zst"],
+    "archive/hippo/17-1/0000000100000000": [f"000000010000000000000005-{SUM}.zst"],
+}  # fmt: skip
 
 
 async def look(runner, tmp_path, chosen=None):
@@ -45,6 +49,12 @@ async def look(runner, tmp_path, chosen=None):
 async def test_what_there_is_from_a_segment_on(tmp_path):
     found = await look(FakeRunner(LISTS), tmp_path)
     assert (found.segments, found.timelines) == ({Segment(2, 9), Segment(2, 256)}, {2})
+    assert found.partial == {Segment(2, 11)}
+
+
+async def test_what_a_push_that_was_killed_has_left_is_no_segment(tmp_path):
+    """`SEGMENT-SHA1.zst.pgbackrest.tmp`: a primary that is killed while it archives leaves one."""
+    assert Segment(2, 10) not in (await look(FakeRunner(LISTS), tmp_path)).segments
 
 
 async def test_a_storage_that_does_not_answer_is_passed_over(tmp_path):
