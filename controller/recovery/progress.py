@@ -105,6 +105,8 @@ def _starting(seen: Seen, result: JobResult | None) -> Progress:
         said = f": {result.error}" if result and result.error else ""
         text = f"Job {name} is on attempt {failed + 1} of {RETRIES + 1}; the last one failed{said}"
         return Progress(Stage.COPYING, "Retrying", text)
+    if any(pod.get("status", {}).get("phase") == "Running" for pod in seen.pods):
+        return Progress(Stage.COPYING, "Running", f"Job {name} runs; its agent does not answer at the moment")
     return Progress(Stage.COPYING, "Running", f"Job {name} is starting")
 
 

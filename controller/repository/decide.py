@@ -267,6 +267,22 @@ def phase(facts: RepositoryFacts) -> str:
     )
 
 
+def why(facts: RepositoryFacts) -> tuple[str, str]:
+    """The phase as a word and a sentence: the first thing that keeps it from being Ready."""
+    for verdict in (foreign_cluster(facts), ready(facts), archiving(facts), continuous(facts)):
+        if verdict is not None and verdict.status is False:
+            return verdict.reason, verdict.message
+    told = next(((pod.name, pod.problem) for pod in facts.pods if pod.problem), None)
+    if told is not None:
+        return "PodNotProtected", f"pod {told[0]}: {told[1]}"
+    if facts.refused:
+        return "NoLongerValid", facts.refused
+    if volume.is_going(facts.claim):
+        return "ClaimGoing", "the claim of the local storage is being deleted"
+    verdict = ready(facts)
+    return verdict.reason, verdict.message
+
+
 def settled(facts: RepositoryFacts) -> bool:
     """Nothing is being waited for. Without a primary that answers something is, unless no pod is to be protected."""
     return phase(facts) == "Ready" and (facts.primary is not None or not facts.pods)

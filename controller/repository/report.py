@@ -49,6 +49,7 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
     after = before | {
         "observedGeneration": generation,
         "phase": decide.phase(facts),
+        **dict(zip(("reason", "message"), decide.why(facts), strict=True)),
         "conditions": listed,
         "stanza": names.stanza(facts.repository["metadata"]["name"]),
         "storages": with_facts,

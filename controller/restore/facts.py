@@ -58,6 +58,7 @@ class RestoreFacts:
     volumes: Mapping[str, Object] = field(default_factory=dict)
     job: Object | None = None
     job_pods: tuple[Object, ...] = ()
+    missing_class: str = ""  # the StorageClass that spec.newVolume names, where there is none
     backup: Object | None = None
     info: Object | None = None  # the stanza's element of `pgbackrest info`
     info_error: str = ""

@@ -65,6 +65,7 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
         volumes=await read.volumes(_meant(claims, pods, operation), operation),
         job=job,
         job_pods=tuple(job_pods),
+        missing_class=await read.missing_class(spec) if plan is None else "",
         backup=await read.find("backups", plan.backup_after) if plan and Need.BACKUP in needs else None,
         info=info,
         info_error=info_error,
@@ -155,6 +156,11 @@ class _Reader:
             wanted |= {volume.name for volume in (plan.old_volume, plan.new_volume) if volume}
         found = [await find_named(self._context.client, "persistentvolumes", "", n) for n in sorted(wanted - {""})]
         return {volume["metadata"]["name"]: volume for volume in found if volume}
+
+    async def missing_class(self, spec: RestoreSpec) -> str:
+        """The StorageClass that spec.newVolume names, where there is none of that name."""
+        name = spec.new_volume.storage_class_name if spec.new_volume else ""
+        return name if name and await find_named(self._context.client, "storageclasses", "", name) is None else ""
 
     async def info(self, repository: str) -> tuple[Object | None, str]:
         """The stanza's element of `pgbackrest info`, by the repository host's agent."""

@@ -64,6 +64,11 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     behind = _behind_a_gap(facts)
     if behind:
         return fail("WALMissing", behind)
+    if facts.missing_class:
+        text = f"spec.newVolume.storageClassName: there is no StorageClass {facts.missing_class}"
+        return wait(
+            "NoStorageClass", f"{text}; create it, or create another Restore that names one that exists", again=SLOW
+        )
     plan = planning.make(facts)
     if isinstance(plan, StepVerdict):
         return plan

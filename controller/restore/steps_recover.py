@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from controller import owned
+from controller.pods import has_ended
 from controller.recovery import job as recovery_job
 from controller.recovery import progress
 from controller.recovery.plan import Plan, Recovered, Volume
@@ -95,7 +96,10 @@ def recovered(facts: RestoreFacts) -> StepVerdict:
             return act(call, "Finishing", _FINISHING)
     still = _still(facts, found)
     if found.stage is Stage.FOLLOWING:  # told to finish, and not there yet
-        return still or wait("Finishing", _FINISHING, again=SOON)
+        answer = facts.answers.get(calls.RECOVERY_FINISH)
+        error = getattr(answer, "error", "")
+        said = f"{_FINISHING}; it could not be told to finish: {error}" if error else _FINISHING
+        return still or wait("Finishing", said, again=SOON)
     return still or wait(found.reason, found.message, again=SOON, **_said(facts, found))
 
 
@@ -127,7 +131,7 @@ def _seen(facts: RestoreFacts, job: Object) -> progress.Seen:
 
 
 def _pod(facts: RestoreFacts) -> Object | None:
-    return next((pod for pod in facts.job_pods if pod_ip(pod) and not is_going(pod)), None)
+    return next((pod for pod in facts.job_pods if pod_ip(pod) and not has_ended(pod) and not is_going(pod)), None)
 
 
 def _still(facts: RestoreFacts, found: Progress) -> StepVerdict | None:

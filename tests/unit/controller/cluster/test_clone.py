@@ -119,7 +119,7 @@ REPLAYING = Recovery(
 STILL = msgspec.structs.replace(REPLAYING, advanced="2026-11-23T11:50:00Z")
 NO_ANSWER = msgspec.structs.replace(REPLAYING, reason="StorageNotReadable", message="the archive cannot be looked at")
 ENDS = {
-    "just begun": (filling(), "Cloning", "Job hippo-recovery is starting", KeepClone),
+    "just begun": (filling(), "Cloning", "Job hippo-recovery runs", KeepClone),
     "at work": (filling(said=REPLAYING), "Cloning", "up to segment 000000010000000000000004; 3 segments left", KeepClone),
     "at a standstill": (filling(said=STILL), "Cloning", "it has not advanced for 10 min", KeepClone),
     "an archive that does not answer": (filling(said=NO_ANSWER), "Cloning", "the archive cannot be looked at", KeepClone),

@@ -109,6 +109,7 @@ def test_the_condition_says_whether_wal_is_missing_since_the_newest_backup(given
     assert (found.status, found.reason) == (status, reason)
     assert status is not False or f"WAL segment {segment(40)} is missing in storage local" in found.message
     assert (decide.phase(given) == "Degraded") is (status is False)
+    assert (decide.why(given)[0] == "WALMissing") is (status is False)
 
 
 def test_of_several_segments_it_says_how_many():

@@ -76,6 +76,7 @@ def test_a_claim_that_is_deleted_under_a_host_that_answers_is_told_before_anythi
     assert (status, reason) == ("True", "ClaimTerminating")
     assert "the backups on it go with the pod" in message
     assert decide.phase(given) == "Degraded"
+    assert decide.why(given)[1] != "the repository takes WAL and backups"
 
 
 def test_a_pod_that_cannot_be_scheduled_is_named_once_it_has_been_waited_for():

@@ -291,6 +291,9 @@ async def test_onto_another_class_and_size_each_volume_keeps_its_own(run, cluste
 
     run.agents.recovers = recovers
     run.create(newVolume={"storageClassName": "fast", "size": "5Gi"}, recoveryTimeoutSeconds=60)
+    await run.until_over(rounds=3)
+    assert cluster.restore()["status"]["reason"] == "NoStorageClass"
+    cluster.add("storageclasses", "", {"metadata": {"name": "fast"}})
     status = await run.until_over()
     assert status["phase"] == ("Completed" if recovers else "Failed"), status
     old, new = ("standard", "1Gi"), ("fast", "5Gi")

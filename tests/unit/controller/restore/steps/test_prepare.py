@@ -59,6 +59,7 @@ def test_the_plan_remembers_what_was_there(begin):
         (lambda f: replace(f, volumes={}), ("wait", "ClaimNotBound"), "data-pg-0"),
         (lambda f: replace(f, claims={"data-pg-0": merged(f.claims["data-pg-0"], {"spec": {"volumeMode": "Block"}})}), ("fail", "BlockVolume"), "block device"),
         (lambda f: replace(f, repository=None), ("wait", "NoRepository"), "hippo"),
+        (lambda f: replace(f, missing_class="nope"), ("wait", "NoStorageClass"), "newVolume.storageClassName: there is no StorageClass nope"),
         (lambda f: replace(f, info=None, info_error="no host"), ("wait", "RepositoryNotReachable"), "no host"),
         (lambda f: replace(f, info=f.info | {"backup": []}), ("wait", "NoBackup"), "no backup to restore from"),
     ],

@@ -126,6 +126,12 @@ def test_recovered_tells_the_recovery_to_end_once_and_waits_for_its_result(plann
     following = running(planned, phase="Following")
     asked = steps_recover.recovered(following)
     assert (asked.reason, asked.action.call.name) == ("Finishing", calls.RECOVERY_FINISH)
+    failed = ended_pod(KILLED)  # an earlier attempt's: it comes first, and it still has its address
+    failed["status"]["podIP"] = "10.0.0.1"
+    again = steps_recover.recovered(replace(following, job_pods=(failed, *following.job_pods)))
+    assert again.action.ip == "10.0.0.9"
+    unheard = replace(following, answers={calls.RECOVERY_FINISH: Outcome(error="no answer")})
+    assert "could not be told to finish: no answer" in steps_recover.recovered(unheard).message
     told = replace(following, answers={calls.RECOVERY_FINISH: Outcome(ok=True)})
     assert said(steps_recover.recovered(told)) == ("wait", "Finishing")
     ended = replace(told, job=job(COMPLETE), job_pods=(ended_pod(DONE),))
