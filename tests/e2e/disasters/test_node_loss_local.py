@@ -69,7 +69,7 @@ def test_the_replica_takes_over_and_the_status_names_the_node_and_what_was_on_it
     hippo, _ = clusters
     rows = hippo.sql(FINGERPRINT)
     node.kill()
-    until(lambda: hippo.primary() == "hippo-2", "hippo-2 is the primary", 180)
+    until(lambda: hippo.primary() == "hippo-2", "hippo-2 is the primary", 240)
     assert hippo.sql(FINGERPRINT) == rows
     told = space.until("pgrepo", "hippo", says("Reachable", "False", "storage s3 responds"), "reads s3", 240)
     said = condition(told, "Reachable")
@@ -81,7 +81,7 @@ def test_the_replica_takes_over_and_the_status_names_the_node_and_what_was_on_it
 
 
 def test_schedules_to_s3_go_on_and_no_backup_waits_for_the_dead_node(clusters: tuple[Cluster, Cluster], space: Kubectl):
-    before = backups(space)
+    before = {one["metadata"]["name"] for one in space.list("pgb")}
     done = until(
         lambda: next((one for name, one in backups(space).items() if name not in before), None),
         "a scheduled backup is complete",

@@ -123,7 +123,6 @@ def world(installed, space: Kubectl, postgres: Postgres) -> Iterator[World]:
         space.until("pod", "client", phase("Running"), "runs", 90)
         until(lambda: made.written() > 5, "the client writes", 60)
         yield made
-        space.run("delete", "namespace", space.namespace, "--wait=true", "--timeout=120s", check=False)
 
 
 @contextmanager
@@ -142,10 +141,14 @@ def disk(space: Kubectl, kind: str, size: int) -> Iterator[str]:
                 "hostPath": {"path": folder},
                 "persistentVolumeReclaimPolicy": "Retain",
             }
-            space.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec})
+            made = {"metadata": {"name": name}, "provisioner": "kubernetes.io/no-provisioner"}
+            space.apply(
+                {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"} | made,
+                {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec},
+            )
             yield name
         finally:
-            space.run("delete", "pv", name, "--wait=false", check=False)
+            space.run("delete", f"pv/{name}", f"storageclass/{name}", "--wait=false", check=False)
             subprocess.run(["umount", "--lazy", folder], check=True)
 
 

@@ -14,6 +14,7 @@ from bench.faults import KINDS, groups
 from harness import killing
 from harness.faults import FAULTS, STEPS, TARGETS, applies
 from harness.fire import Outcome
+from harness.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_the_table_tells_of_each_kind_and_target_and_what_went_wrong():
 
 def test_a_process_is_found_by_its_words_held_up_and_killed():
     with subprocess.Popen([sys.executable, "-c", "input()", "agent", "recover"], stdin=subprocess.PIPE) as child:
-        assert killing.words(child.pid)[-2:] == ["agent", "recover"]
+        until(lambda: killing.words(child.pid)[-2:] == ["agent", "recover"], "it runs its program", 30, pause=0.01)
         assert child.pid in killing.beside(os.getpid())
         killing.hold_up([child.pid], 0.01)
         assert child.poll() is None
