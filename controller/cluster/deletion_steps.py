@@ -101,12 +101,16 @@ class Deletion:
             await self._context.recorder.normal(cluster, deletion.DELETING, step.message)
 
     async def _release(self, cluster: Object, step: Release) -> None:
+        """The finalizer first: by a cache that lags behind, this is come to once more, and refused."""
+        try:
+            await self._set_finalizer(cluster, there=False)
+        except errors.NotFound:
+            return
+        self._answers.pop(cluster["metadata"]["uid"], None)
         if step.reason:
             archived = step.reason == deletion.ARCHIVED
             tell = self._context.recorder.normal if archived else self._context.recorder.warning
             await tell(cluster, step.reason, step.message)
-        await self._set_finalizer(cluster, there=False)
-        self._answers.pop(cluster["metadata"]["uid"], None)
 
     async def _set_finalizer(self, cluster: Object, *, there: bool) -> None:
         metadata = cluster["metadata"]

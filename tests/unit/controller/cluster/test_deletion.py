@@ -132,7 +132,7 @@ def test_when_the_finalizer_comes_off_and_what_is_said(given: Leaving, reason: s
 class Api(KubeClient):
     def __init__(self) -> None:
         super().__init__(Access("http://fake", None))
-        self.terminating = self.quota = False
+        self.terminating = self.quota = self.gone = False
         self.sent: list[tuple[str, str, Any]] = []
 
     async def request(self, method: str, path: str, *, body: Any = None, params: Any = None, **_: Any) -> Any:
@@ -142,6 +142,8 @@ class Api(KubeClient):
             if self.quota:
                 raise errors.Invalid(403, "Forbidden", "exceeded quota")
             return body
+        if self.gone and path.endswith("postgresclusters/hippo"):
+            raise errors.NotFound(404, "NotFound", path)
         self.sent.append((method, path.rpartition("/namespaces/ns/")[2], copy.deepcopy(body)))
         return body or {}
 
@@ -258,3 +260,9 @@ async def test_a_status_that_an_old_definition_refuses_holds_nothing_up(world, a
     for _ in range(2):
         await controller.reconcile(KEY)
     assert api.scaled() == [("hippo-1", 0)]
+
+
+async def test_by_a_cache_that_lags_behind_its_end_is_not_told_twice(world, api: Api):
+    api.gone = True
+    assert await world(leaving(GONE, phase="Deleting").facts).reconcile(KEY) is None
+    assert api.events() == []
