@@ -6,6 +6,7 @@ the archive through Stopped, and ends when the old server's last WAL is there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -99,7 +100,9 @@ def recovered(facts: RestoreFacts) -> StepVerdict:
         answer = facts.answers.get(calls.RECOVERY_FINISH)
         error = getattr(answer, "error", "")
         said = f"{_FINISHING}; it could not be told to finish: {error}" if error else _FINISHING
-        return still or wait("Finishing", said, again=SOON)
+        return _still(facts, replace(found, message=said, still=facts.since("Stopped"))) or wait(
+            "Finishing", said, again=SOON
+        )
     return still or wait(found.reason, found.message, again=SOON, **_said(facts, found))
 
 

@@ -134,6 +134,10 @@ def test_recovered_tells_the_recovery_to_end_once_and_waits_for_its_result(plann
     assert "could not be told to finish: no answer" in steps_recover.recovered(unheard).message
     told = replace(following, answers={calls.RECOVERY_FINISH: Outcome(ok=True)})
     assert said(steps_recover.recovered(told)) == ("wait", "Finishing")
+    stopped = {"type": "Stopped", "status": "True", "reason": "Stopped", "message": ""}
+    stopped["lastTransitionTime"] = (planned.now - timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for_hours = replace(unheard, restore=unheard.restore | {"status": {"conditions": [stopped]}})
+    assert said(steps_recover.recovered(for_hours)) == ("fail", "RecoveryTimeout")
     ended = replace(told, job=job(COMPLETE), job_pods=(ended_pod(DONE),))
     done = steps_recover.recovered(ended)
     assert said(done) == ("done", "Recovered")
