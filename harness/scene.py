@@ -103,6 +103,7 @@ class Writer:
         self._scene, self._said = scene, said
         kubectl, pod = scene.kubectl, scene.pods()[0]["metadata"]["name"]
         self._seen = tempfile.TemporaryFile()  # noqa: SIM115  closed when it is stopped
+        self._last = ""
         argv = [kubectl.program, f"--kubeconfig={kubectl.kubeconfig}", f"--namespace={kubectl.namespace}"]
         argv += ["exec", "-i", pod, "-c", "postgres", "--", "psql", "-XqAt", "-U", "postgres", "-f", "-"]
         self._process = subprocess.Popen(
@@ -121,12 +122,17 @@ class Writer:
             self._scene.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'writer'")
         self._process.kill()
         self._process.wait()
+        self._last = self._read()
+        self._seen.close()
 
     def acknowledged(self) -> set[str]:
         """Its rows that PostgreSQL has confirmed, each as `at|said`."""
-        self._seen.seek(0)
-        lines = self._seen.read().decode().split("\n")[:-1]
+        lines = (self._last if self._seen.closed else self._read()).split("\n")[:-1]
         return {line for line in lines if line.endswith(f"|{self._said}")}
+
+    def _read(self) -> str:
+        self._seen.seek(0)
+        return self._seen.read().decode()
 
 
 @contextmanager
