@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from controller import finalizers
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 
@@ -54,8 +55,7 @@ def _is_alive(obj: Object) -> bool:
 
 def is_expiring(obj: Object) -> bool:
     """A deleted Backup whose set is to be expired before it goes: that is an operation on the stanza as well."""
-    metadata = obj["metadata"]
-    return "deletionTimestamp" in metadata and names.FINALIZER_EXPIRE in metadata.get("finalizers", [])
+    return "deletionTimestamp" in obj["metadata"] and finalizers.has(obj, names.FINALIZER_EXPIRE)
 
 
 def _runs(obj: Object) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from controller import jobs, operations, returned, storage_state, turns
+from controller import finalizers, jobs, operations, returned, storage_state, turns
 from controller.backup import job_conflicts, render, report
 from controller.context import Context
 from controller.runtime import status
@@ -28,7 +28,7 @@ LONGEST = timedelta(hours=1)  # from the deletion on; then the set stays
 
 
 def has_finalizer(backup: Object) -> bool:
-    return names.FINALIZER_EXPIRE in backup["metadata"].get("finalizers", [])
+    return finalizers.has(backup, names.FINALIZER_EXPIRE)
 
 
 def wants_finalizer(backup: Object) -> bool:
@@ -47,13 +47,8 @@ async def keep_finalizer(context: Context, backup: Object) -> bool:
 
 async def _set_finalizer(context: Context, backup: Object, *, there: bool) -> None:
     metadata = backup["metadata"]
-    others = [one for one in metadata.get("finalizers", []) if one != names.FINALIZER_EXPIRE]
-    change = {
-        "uid": metadata["uid"],
-        "resourceVersion": metadata["resourceVersion"],  # a list is replaced whole: nobody else's may be lost
-        "finalizers": [*others, *([names.FINALIZER_EXPIRE] if there else [])],
-    }
-    await context.client.merge(paths.of("backups", metadata["namespace"], metadata["name"]), {"metadata": change})
+    change = finalizers.change(backup, names.FINALIZER_EXPIRE, there=there)
+    await context.client.merge(paths.of("backups", metadata["namespace"], metadata["name"]), change)
 
 
 class Expiry:
@@ -149,7 +144,7 @@ class Expiry:
             return await self._release("SetKept", "the namespace is being deleted")
         except errors.Invalid as refused:
             return await self._wait(
-                operations.JOB_REFUSED, f"its set will be expired; {job_conflicts.refusal(refused)}"
+                operations.JOB_REFUSED, f"its set will be expired; {job_conflicts.refused(refused)}"
             )
         await self._context.recorder.normal(self._backup, "Expiring", f"expires set {label}{more}")
         return POLL

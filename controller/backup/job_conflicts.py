@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from controller import operations, owned
-from pgwarden.api import outside
+from controller import operations, owned, refusal
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors
-
-LONGEST_REFUSAL = 1000  # characters
 
 
 def is_strangers(job: Object, backup: Object) -> bool:
@@ -27,6 +24,6 @@ def in_the_way(job: Object, backup: Object) -> tuple[str, str]:
     return "JobInTheWay", f"{why}, or use another name"
 
 
-def refusal(error: errors.Invalid) -> str:
-    """Message of one whose Job the API server does not take, in Kubernetes' own words."""
-    return f"Kubernetes refuses the Job: {outside.printable(error.message or str(error))}"[:LONGEST_REFUSAL]
+def refused(error: errors.Invalid) -> str:
+    """Message of one whose Job the API server does not take."""
+    return refusal.told("Kubernetes refuses the Job", error)

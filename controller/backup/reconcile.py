@@ -140,7 +140,7 @@ class BackupController:
         except errors.Terminating:
             raise
         except errors.Invalid as refused:
-            return job_conflicts.refusal(refused)
+            return job_conflicts.refused(refused)
         return ""
 
     async def _refused(self, backup: Object, why: str) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller import pods
+from controller import finalizers, pods
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.cluster.instance import GRACE_SECONDS
 from controller.runtime import conditions
@@ -85,7 +85,7 @@ class Leaving:
 
 
 def has_finalizer(cluster: Object) -> bool:
-    return names.FINALIZER_LAST_WAL in cluster["metadata"].get("finalizers", [])
+    return finalizers.has(cluster, names.FINALIZER_LAST_WAL)
 
 
 def decide(leaving: Leaving) -> Step:
@@ -93,7 +93,7 @@ def decide(leaving: Leaving) -> Step:
     repository = facts.repository
     if not facts.initialized and not leaving.begun:  # it has never taken a write
         return Release()
-    if _FOREGROUND in facts.cluster["metadata"].get("finalizers", []):
+    if finalizers.has(facts.cluster, _FOREGROUND):
         return lost("a foreground deletion ends the repository host and the instances at the same time")
     if repository is None or "deletionTimestamp" in repository["metadata"]:
         return lost("its Repository was deleted")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 import structlog
 
+from controller import finalizers
 from controller.agents import AgentError
 from controller.cluster import deletion
 from controller.cluster.deletion import Archive, Leaving, Release, Step, Stop
@@ -114,11 +115,5 @@ class Deletion:
 
     async def _set_finalizer(self, cluster: Object, *, there: bool) -> None:
         metadata = cluster["metadata"]
-        others = [one for one in metadata.get("finalizers", []) if one != names.FINALIZER_LAST_WAL]
-        change = {
-            "uid": metadata["uid"],
-            "resourceVersion": metadata["resourceVersion"],  # a list is replaced whole: nobody else's may be lost
-            "finalizers": [*others, *([names.FINALIZER_LAST_WAL] if there else [])],
-        }
         path = paths.of("postgresclusters", metadata["namespace"], metadata["name"])
-        await self._context.client.merge(path, {"metadata": change})
+        await self._context.client.merge(path, finalizers.change(cluster, names.FINALIZER_LAST_WAL, there=there))

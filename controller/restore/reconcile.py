@@ -27,7 +27,7 @@ from pgwarden.api import records
 from pgwarden.api.objects import Object
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
-from pgwarden.kube.errors import ApiError
+from pgwarden.kube.errors import Invalid
 
 log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ class RestoreController:
                 repository = restore["spec"]["repository"]
                 try:
                     await act(self._context, self._carried, key[0], repository, decision.action, answers)
-                except ApiError as error:
+                except Invalid as error:
                     self._refusals.note(key, decision, error)  # told with the next look
                     raise
                 self._refusals.done(key, decision.action)

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from controller import refusal
 from controller.restore.decide import RestoreDecision
 from controller.restore.verdict import Action
-from pgwarden.api import outside
 from pgwarden.kube.cache import Key
-from pgwarden.kube.errors import ApiError
+from pgwarden.kube.errors import Invalid
 
 REASON = "KubernetesRefuses"
-#: What a quota, a policy, an admission webhook or the API server's own validation answers.
-STATUSES = frozenset({400, 403, 422})
 
 
 @dataclass(frozen=True)
@@ -28,20 +26,20 @@ class Refusals:
     def __init__(self) -> None:
         self._last: dict[Key, Refusal] = {}
 
-    def note(self, key: Key, decision: RestoreDecision, error: ApiError) -> None:
-        """The action of *decision* has ended in *error*."""
-        if error.status in STATUSES and decision.action is not None:
+    def note(self, key: Key, decision: RestoreDecision, error: Invalid) -> None:
+        """The action of *decision* has ended in *error*: of a quota, a policy, an admission webhook."""
+        if decision.action is not None:
             said = str(decision.status.get("message") or "")
-            why = f"Kubernetes refuses it, and it is tried again: {outside.printable(error.message)}"
+            why = refusal.told("Kubernetes refuses it, and it is tried again", error)
             said = said.removesuffix(f": {why}")  # it was told with the refusal before
             self._last[key] = Refusal(decision.action, f"{said}: {why}")
 
     def told(self, key: Key, decision: RestoreDecision) -> RestoreDecision:
         """*decision*, whose status tells of the refusal where its action is the one that was refused."""
-        refusal = self._last.get(key)
-        if refusal is None or refusal.action != decision.action:
+        last = self._last.get(key)
+        if last is None or last.action != decision.action:
             return decision
-        said = {"reason": REASON, "message": refusal.message}
+        said = {"reason": REASON, "message": last.message}
         waiting = decision.status.get("message")
         told = [{**one, **said} if one["message"] == waiting else one for one in decision.status["conditions"]]
         return replace(decision, status={**decision.status, **said, "conditions": told})

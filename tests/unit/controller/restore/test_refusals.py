@@ -34,3 +34,17 @@ async def test_what_kubernetes_refuses_is_told_until_it_does_not(cluster, run, m
     found = await run.until_over()
     assert found["phase"] == "Completed"
     assert REASON not in str(found["conditions"])
+
+
+async def test_a_long_refusal_leaves_a_status_that_can_be_written(cluster, run, monkeypatch):
+    async def refusing(path, body):
+        raise errors.Invalid(403, "Forbidden", "no " * 300_000)
+
+    monkeypatch.setattr(cluster, "create", refusing)
+    run.create()
+    for _ in range(2):
+        with pytest.raises(errors.ApiError):
+            await run.until_over()
+    message = cluster.objects["restores", "ns", "back"]["status"]["message"]
+    assert "Kubernetes refuses it" in message
+    assert len(message) < 2000
