@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from controller import nodes, operations, pod_parts
+from controller import nodes, operations
 from controller.cluster.actions import ClusterDecision, Make, Recover, Remove
 from controller.cluster.facts import ClusterFacts, Instance
 from pgwarden.api import names
@@ -45,8 +45,7 @@ def decide(facts: ClusterFacts) -> ClusterDecision | None:
 
 def restore_name(facts: ClusterFacts) -> str:
     """Of the one Restore that brings back what was lost with these claims: after another loss, it is another."""
-    uid = next((one.lack.claim_uid for one in lost(facts) if one.lack and one.lack.claim_uid), "")
-    return names.lost_volume_restore(facts.name, uid)
+    return names.lost_volume_restore(facts.name, _claim_uid(facts))
 
 
 def message(facts: ClusterFacts) -> str:
@@ -56,30 +55,11 @@ def message(facts: ClusterFacts) -> str:
     return f"{told}; {only} outside of Repository {facts.name}. {_way_out(facts)}"
 
 
-def restore(cluster: Object, asked: Recover, *, autofail: bool) -> Object:
-    """*autofail*: the Restore turns it off, and is to turn it on again."""
-    metadata = cluster["metadata"]
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": "Restore",
-        "metadata": {
-            "name": asked.name,
-            "namespace": metadata["namespace"],
-            "labels": {names.MANAGED_BY: "pgwarden", names.LABEL_OWNER_REPOSITORY: metadata["name"]},
-            # A new one, though an earlier cluster of the name may have asked for the same.
-            "annotations": {names.ANNOTATION_RUN_AGAIN: f"{metadata['uid']} {asked.uid}"},
-            "ownerReferences": [pod_parts.owner(cluster)],
-        },
-        "spec": {"repository": metadata["name"], "reenableAutofail": autofail},
-    }
-
-
 def _recover(facts: ClusterFacts) -> ClusterDecision:
     recovers = msgspec.convert(facts.spec.repository, RepositorySpec).recovers
     if not recovers or not _sets(facts) or _made(facts) is not None:
         return ClusterDecision(None, message(facts))
-    uid = next((one.lack.claim_uid for one in lost(facts) if one.lack), "")
-    return ClusterDecision(Recover(restore_name(facts), uid), message(facts))
+    return ClusterDecision(Recover(restore_name(facts), _claim_uid(facts)), message(facts))
 
 
 def _way_out(facts: ClusterFacts) -> str:
@@ -101,6 +81,11 @@ def _way_out(facts: ClusterFacts) -> str:
         f"To bring it back, run `kubectl pgwarden restore {facts.name}` (a Restore with spec.repository "
         f"{facts.name}), or set spec.repository.onExistingBackups to Recover, by which pgwarden does that itself"
     )
+
+
+def _claim_uid(facts: ClusterFacts) -> str:
+    """Of the first of the lost claims that there is; empty where there is none."""
+    return next((one.lack.claim_uid for one in lost(facts) if one.lack and one.lack.claim_uid), "")
 
 
 def _without_claim(found: list[Instance]) -> Instance | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from controller import admission, node_lookup, owned, patroni
-from controller.cluster import beginning, clone, collations, instance, lost_volume, passwords, render, report
+from controller.cluster import beginning, clone, collations, instance, passwords, render, report
 from controller.cluster.actions import (
     Action,
     BackUp,
@@ -33,6 +33,7 @@ from controller.cluster.filler import Filler
 from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
 from controller.cluster.password_keeper import Kept, PasswordKeeper
 from controller.context import Context
+from controller.recovery import request
 from controller.runtime import conditions, metrics, status
 from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance, Pace, Tries
@@ -257,12 +258,12 @@ class ClusterController:
                 await self._switch(facts, leader, candidate)
             case Rename(leader, standbys):
                 await self._rename(facts, leader, standbys)
-            case Recover():
-                asked = lost_volume.restore(facts.cluster, action, autofail=facts.spec.autofail)
+            case Recover(name, uid):  # it turns autofail off, and on again if that was so
+                asked = request.restore(facts.cluster, name, uid, reenableAutofail=facts.spec.autofail)
                 try:
                     await client.create(paths.of("restores", namespace), asked)
                 except errors.Conflict:
-                    log.info("the Restore already exists", name=action.name)
+                    log.info("the Restore already exists", name=name)
             case BackUp(name, expendable):
                 try:
                     await client.create(paths.of("backups", namespace), render.backup(facts.cluster, name))

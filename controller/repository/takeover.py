@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from controller import operations, pod_parts
-from controller.recovery import former_owner, target
+from controller import operations
+from controller.recovery import former_owner, request, target
 from controller.recovery.hindrance import Hindrance, never, not_yet
 from controller.repository.facts import RepositoryFacts
 from pgwarden import storages
@@ -88,21 +88,8 @@ def order(facts: RepositoryFacts) -> Object | None:
     said = judge(facts) if is_asked(facts) else None
     if said is None or said.reason != RECOVERING:
         return None
-    namespace, name = facts.key
-    again = f"{facts.repository['metadata']['uid']} {restore_name(facts)}"
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": "Restore",
-        "metadata": {
-            "name": restore_name(facts),
-            "namespace": namespace,
-            "labels": {names.MANAGED_BY: "pgwarden", names.LABEL_OWNER_REPOSITORY: name},
-            # A new one, though an earlier Repository of the name may have asked for the same.
-            "annotations": {names.ANNOTATION_RUN_AGAIN: again},
-            "ownerReferences": [pod_parts.owner(facts.repository)],
-        },
-        "spec": {"repository": name, "keepOldVolume": True},
-    }
+    name = restore_name(facts)
+    return request.restore(facts.repository, name, name, keepOldVolume=True)
 
 
 def _refusal(facts: RepositoryFacts, found: Mismatch) -> Hindrance | None:

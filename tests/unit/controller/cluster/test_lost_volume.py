@@ -12,6 +12,7 @@ from controller.cluster.actions import Make, Recover, Remove
 from controller.cluster.decide import decide
 from controller.cluster.report import status
 from controller.nodes import Lack
+from controller.recovery import request
 from pgwarden.api.kinds import RestoreSpec
 from tests.unit.controller.cluster.conftest import facts, instance, spec
 
@@ -64,7 +65,7 @@ def test_it_is_restored_by_itself_where_that_is_asked_for():
     action = decide(found).action
     assert action == Recover("hippo-lost-0a1b2c3d", UID)
     cluster = found.cluster | {"kind": "PostgresCluster"}
-    made = lost_volume.restore(cluster, action, autofail=True)
+    made = request.restore(cluster, action.name, action.uid, reenableAutofail=True)
     asked = msgspec.convert(made["spec"], RestoreSpec)
     assert (asked.repository, asked.reenable_autofail, asked.keep_old_volume) == ("hippo", True, True)
     assert made["metadata"]["ownerReferences"][0]["uid"] == "c"
