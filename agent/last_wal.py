@@ -67,10 +67,15 @@ def newest_segment(pg_wal: Path) -> str:
     has the position that it had.
     """
     names = sorted((name for name in (one.name for one in pg_wal.iterdir()) if wal.is_segment(name)), reverse=True)
-    return next((name for name in names if is_written(pg_wal / name)), "")
+    return next((name for name in names if _is_written(pg_wal / name)), "")
 
 
-def is_written(file: Path) -> bool:
+def written(pg_wal: Path) -> list[str]:
+    """The segments that are not such old files, in the order of their names."""
+    return sorted(one.name for one in pg_wal.iterdir() if wal.is_segment(one.name) and _is_written(one))
+
+
+def _is_written(file: Path) -> bool:
     with file.open("rb") as opened:
         head = opened.read(_HEADER.size)
     if len(head) < _HEADER.size:

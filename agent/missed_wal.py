@@ -115,7 +115,7 @@ class MissedWal:
     def _complete_here(self, names: frozenset[str]) -> list[str]:
         """PostgreSQL notes what is complete, as a standby too; without a note, a later one of its timeline shows it."""
         folder = self._data / "pg_wal"
-        written = sorted(one.name for one in folder.iterdir() if wal.is_segment(one.name) and last_wal.is_written(one))
+        written = last_wal.written(folder)
         last = {name[:8]: name for name in written}
         return [
             name for name in written if name in names and (name < last[name[:8]] or last_wal.is_settled(folder, name))
@@ -180,13 +180,13 @@ class MissedWal:
     def _local(self, now: Control) -> Local:
         folder, size = self._data / "pg_wal", now.segment_size
         current = wal.parse_segment(now.wal, size)
-        written = [one.name for one in folder.iterdir() if wal.is_segment(one.name) and last_wal.is_written(one)]
+        written = last_wal.written(folder)
         waiting = [name for name in last_wal.waits(folder) if wal.is_segment(name)]
         history = folder / wal.history_name(current.timeline)
         text = history.read_text("utf-8", "replace") if current.timeline > 1 else ""
         return Local(
             current,
             wal.parse_history(text),
-            tuple(wal.parse_segment(name, size) for name in sorted(written)),
+            tuple(wal.parse_segment(name, size) for name in written),
             frozenset(wal.parse_segment(name, size) for name in waiting),
         )

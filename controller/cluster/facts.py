@@ -81,7 +81,6 @@ class ClusterFacts:
     store: Store = field(default_factory=Store)
     repository: Object | None = None
     backups: Sequence[Object] = ()  # Backup objects of the Repository
-    restored: str = ""  # when the Restore in place began that has brought what is there; empty where none has
     credentials: Object | None = field(default=None, repr=False)  # the Secret with the passwords
     restores: Sequence[Object] = ()  # Restore objects of the Repository
     restoring: bool = False  # a Restore in place is at work: nothing else is done meanwhile, and nobody takes over

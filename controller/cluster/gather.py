@@ -37,7 +37,6 @@ def gather(context: Context, cluster: Object) -> ClusterFacts:
         store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if not is_anothers(one, cluster)}),
         repository=repository,
         backups=caches.of_repository(caches.backups, namespace, name),
-        restored=passwords.restored(caches.of_repository(caches.restores, namespace, name)),
         restores=caches.of_repository(caches.restores, namespace, name),
         restoring=_restoring(context, cluster),
         fault=_fault(cluster, repository),

@@ -45,7 +45,7 @@ class PasswordKeeper:
         pod = (primary.pod if primary else None) or {}
         if facts.fault or secret is None or primary is None or not facts.store.system_identifier:
             return Kept(entry)
-        now = Known(passwords.digest(secret), facts.restored)
+        now = Known(passwords.digest(secret), passwords.restored(facts.restores))
         mark = now, str(pod["metadata"].get("uid", ""))
         done = self._done.get(key)
         if done and done[0] == mark and facts.now - done[1] < AGAIN and before == now:
@@ -54,7 +54,9 @@ class PasswordKeeper:
         if not self._tries.may(key, facts.now):
             known = self._tries.get(key)
             return Kept(first, known.said if known else "")
-        trouble = await self._set(key, facts, secret, before, now)
+        due = passwords.application_is_due(before, now, initialized=facts.initialized_before)
+        ip = str(pod.get("status", {}).get("podIP") or "")
+        trouble = await self._set(key, facts, secret, ip, application=due)
         self._tries.tried(key, facts.now, trouble)
         if trouble:
             return Kept(first, trouble)
@@ -62,15 +64,13 @@ class PasswordKeeper:
         self._done[key] = mark, facts.now
         return Kept(now.entry())
 
-    async def _set(self, key: Key, facts: ClusterFacts, secret: Object, before: Known | None, now: Known) -> str:
-        """Why it could not be done, or nothing."""
-        due = passwords.application_is_due(before, now, initialized=facts.initialized_before)
+    async def _set(self, key: Key, facts: ClusterFacts, secret: Object, ip: str, *, application: bool) -> str:
+        """Why it could not be done by the agent at *ip*, or nothing."""
         try:
-            wanted = passwords.roles(secret, application=due, create=due and facts.store.of_another)
+            create = application and facts.store.of_another
+            wanted = passwords.roles(secret, application=application, create=create)
         except passwords.UnreadableError as error:
             return str(error)
-        pod = (facts.primary.pod if facts.primary else None) or {}
-        ip = str(pod.get("status", {}).get("podIP") or "")
         try:
             answer = await self._context.agents.pod(key, ip, calls.roles(wanted), seconds=SECONDS)
         except AgentError as error:

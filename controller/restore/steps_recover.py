@@ -95,15 +95,12 @@ def recovered(facts: RestoreFacts) -> StepVerdict:
         if pod is not None:
             call = Ask(pod_ip(pod), calls.recovery_finish(), FINISH_SECONDS)
             return act(call, "Finishing", _FINISHING)
-    still = _still(facts, found)
     if found.stage is Stage.FOLLOWING:  # told to finish, and not there yet
-        answer = facts.answers.get(calls.RECOVERY_FINISH)
-        error = getattr(answer, "error", "")
+        error = getattr(facts.answers.get(calls.RECOVERY_FINISH), "error", "")
         said = f"{_FINISHING}; it could not be told to finish: {error}" if error else _FINISHING
-        return _still(facts, replace(found, message=said, still=facts.since("Stopped"))) or wait(
-            "Finishing", said, again=SOON
-        )
-    return still or wait(found.reason, found.message, again=SOON, **_said(facts, found))
+        late = _still(facts, replace(found, message=said, still=facts.since("Stopped")))
+        return late or wait("Finishing", said, again=SOON)
+    return _still(facts, found) or wait(found.reason, found.message, again=SOON, **_said(facts, found))
 
 
 def _look(facts: RestoreFacts) -> Progress | StepVerdict:

@@ -151,9 +151,13 @@ class World:
         primary = instance(1, "primary")
         primary.pod["metadata"]["uid"] = self.pod
         primary.pod["status"]["podIP"] = "10.0.0.1"
-        found = facts(primary, instance(2), status=self.status, credentials=self.secret, restored=self.restored)
+        found = facts(primary, instance(2), status=self.status, credentials=self.secret, restores=self.restores())
         store = dataclasses.replace(found.store, of_another=self.of_another)
         return dataclasses.replace(found, now=self.now, store=store)
+
+    def restores(self):
+        started = {"startTime": self.restored, "conditions": [{"type": "Started", "status": "True"}]}
+        return [{"spec": {}, "status": started}] if self.restored else []
 
     def look(self, seconds: float = 30):
         self.now += timedelta(seconds=seconds)
