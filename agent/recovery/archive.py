@@ -19,7 +19,6 @@ T = TypeVar("T")
 SECONDS = 300.0
 MOST = 32 * 1024 * 1024
 _FOLDER = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})")
-_SUM = re.compile(r"[0-9A-F]{24}-([0-9a-f]{40})")
 
 
 class ArchiveError(Exception):
@@ -124,7 +123,7 @@ class Archive:
         listed = await self._each(
             places, [self._list(place.repo, f"{self._top(place)}/{name[:16]}") for place in places]
         )
-        sums = {found[1] for names in listed for one in names if (found := _SUM.match(one)) and one.startswith(name)}
+        sums = wal.checksums((one for names in listed for one in names), name)
         try:
             result = await self._get(name, target)
             if not result.ok:
@@ -136,10 +135,9 @@ class Archive:
             target.unlink(missing_ok=True)
 
     async def _get(self, name: str, target: Path) -> Result:
-        quiet = ["--log-level-console=off", "--log-level-stderr=error"]
-        args = [*self._config, f"--stanza={self._stanza}", *quiet, "--no-archive-async"]
+        args = [*self._config, *commands.archive_get_argv(self._stanza, name, str(target))]
         try:
-            return await self._runner.run([*args, "archive-get", name, str(target)], SECONDS)
+            return await self._runner.run(args, SECONDS)
         except OSError as error:
             raise ArchiveError(str(error)) from error
 
@@ -177,8 +175,8 @@ class Archive:
         return f"archive/{self._stanza}/{place.id}"
 
     async def _list(self, repo: int, path: str) -> list[str]:
-        quiet = ["--log-level-console=off", "--log-level-stderr=error"]
-        return (await self._run([f"--stanza={self._stanza}", f"--repo={repo}", *quiet, "repo-ls", path])).split()
+        args = [f"--stanza={self._stanza}", f"--repo={repo}", *commands.QUIET, "repo-ls", path]
+        return (await self._run(args)).split()
 
     async def _run(self, args: Sequence[str]) -> str:
         try:

@@ -7,9 +7,10 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from agent import log as logs
 from agent.recovery import failures
@@ -22,6 +23,7 @@ from agent.recovery.server_log import ServerLog
 from pgwarden.contract import recovery
 from pgwarden.pgbackrest import wal
 
+T = TypeVar("T")
 #: Between two tries at a segment that is not there yet.
 FOLLOW_SECONDS = 1.0
 #: So many of those, and the archive is looked at: for a hole, and for a new timeline.
@@ -205,26 +207,25 @@ class Replay:
         return "end"
 
     async def _is_damaged(self, segment: wal.Segment) -> bool:
-        """Asked until it can be said."""
-        while True:
-            try:
-                return await self._archive.is_damaged(self._places, segment, self._progress.size)
-            except ArchiveError as error:
-                self._progress.stands("StorageNotReadable", f"the archive cannot be looked at: {error}")
-                await asyncio.sleep(RETRY_SECONDS)
+        return await self._said(lambda: self._archive.is_damaged(self._places, segment, self._progress.size))
 
     async def _behind(self, last: wal.Segment) -> wal.Segment | None:
-        """What the archive has of this history behind *last*; asked until it can be said."""
+        """What the archive has of this history behind *last*."""
         size, known = self._progress.size, self._timelines
+        look = await self._said(lambda: self._archive.look(self._places, last, size))
+        return wal.first_behind(last, look.segments, known.target, known.ancestors, size)
+
+    async def _said(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The archive is asked until it can be said."""
         while True:
             try:
-                look = await self._archive.look(self._places, last, size)
+                answer = await ask()
             except ArchiveError as error:
                 self._progress.stands("StorageNotReadable", f"the archive cannot be looked at: {error}")
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._progress.stands()
-            return wal.first_behind(last, look.segments, known.target, known.ancestors, size)
+            return answer
 
     def _tried_before_finish(self, name: str) -> bool:
         """The try that has failed may have begun before all was archived: there has to be one more."""

@@ -18,7 +18,9 @@ from pgwarden.pgbackrest.user_options import ParsedOptions
 
 #: How long `info` waits for one answer of a storage. It is the probe of the condition Reachable.
 PROBE_SECONDS = 8
-_QUIETLY = (f"--io-timeout={PROBE_SECONDS}", "--log-level-console=off", "--log-level-stderr=error")
+#: Errors to stderr, and nothing else but what is asked for.
+QUIET = ("--log-level-console=off", "--log-level-stderr=error")
+_QUIETLY = (f"--io-timeout={PROBE_SECONDS}", *QUIET)
 
 
 def command_line(argv: Sequence[str], program: str = names.PGBACKREST) -> list[str]:
@@ -93,14 +95,12 @@ def target_arguments(target: RestoreTarget | None, timeline: str = "") -> list[s
 
 def info_argv(stanza: str) -> list[str]:
     """Bounded: a storage that does not answer is asked again and again for io-timeout, a minute by default."""
-    quiet = ["--log-level-console=off", "--log-level-stderr=error"]
-    return [f"--stanza={stanza}", "--output=json", f"--io-timeout={PROBE_SECONDS}", *quiet, "info"]
+    return [f"--stanza={stanza}", "--output=json", *_QUIETLY, "info"]
 
 
 def list_argv(folder: str, repo: int) -> list[str]:
     """The files in *folder* of the repository, as JSON: name → {type, size, time}."""
-    quiet = ["--log-level-console=off", "--log-level-stderr=error"]
-    return [f"--repo={repo}", "--output=json", f"--io-timeout={PROBE_SECONDS}", *quiet, "repo-ls", folder]
+    return [f"--repo={repo}", "--output=json", *_QUIETLY, "repo-ls", folder]
 
 
 def list_archive_argv(stanza: str, repo: int, path: str) -> list[str]:
@@ -124,8 +124,12 @@ def stanza_upgrade_argv(stanza: str) -> list[str]:
 
 def archive_push_argv(stanza: str, file: str, folder: str) -> list[str]:
     """Push *file* itself and at once, by the configuration in *folder*."""
-    quiet = ["--log-level-console=off", "--log-level-stderr=error"]
-    return [*_conf_in(folder), f"--stanza={stanza}", "--no-archive-async", *quiet, "archive-push", file]
+    return [*_conf_in(folder), f"--stanza={stanza}", "--no-archive-async", *QUIET, "archive-push", file]
+
+
+def archive_get_argv(stanza: str, file: str, target: str) -> list[str]:
+    """Fetch *file* of the archive to *target*, at once; it ends with 1 where there is none."""
+    return [f"--stanza={stanza}", "--no-archive-async", *QUIET, "archive-get", file, target]
 
 
 def _conf_in(folder: str) -> list[str]:

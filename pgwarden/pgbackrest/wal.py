@@ -15,7 +15,7 @@ SEGMENT_SIZE = 16 * 2**20  # bytes, where nobody has told
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _FOLDER = re.compile(r"[0-9A-F]{16}")
 #: What a push that was killed has left, ends with `.pgbackrest.tmp`: that is no segment.
-_FILE = re.compile(r"([0-9A-F]{24})(\.partial)?-[0-9a-f]{40}(\.[a-z0-9]+)?")
+_FILE = re.compile(r"([0-9A-F]{24})(\.partial)?-([0-9a-f]{40})(\.[a-z0-9]+)?")
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 _SWITCH = re.compile(r"\s*([0-9]{1,10})\s+([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})(?:\s|\Z)")
 _FULL = 2**32  # bytes of WAL in one folder
@@ -110,6 +110,12 @@ def archived(names: Iterable[str], size: int = SEGMENT_SIZE) -> tuple[frozenset[
         [parse_segment(one[1], size) for one in found if bool(one[2]) is partial] for partial in (False, True)
     )
     return frozenset(whole), frozenset(cut)
+
+
+def checksums(names: Iterable[str], segment: str) -> frozenset[str]:
+    """The SHA-1 of each whole *segment* among the files of an archive, in hexadecimal digits."""
+    found = (match for name in names if (match := _FILE.fullmatch(name)))
+    return frozenset(one[3] for one in found if one[1] == segment and not one[2])
 
 
 # --- timelines -------------------------------------------------------------------------------------------------------

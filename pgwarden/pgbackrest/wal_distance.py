@@ -9,10 +9,10 @@ from typing import Literal
 
 from pgwarden.api.kinds import RestoreSpec
 from pgwarden.api.target import TargetError, parse_lsn, parse_time
+from pgwarden.pgbackrest import wal
 from pgwarden.pgbackrest.info import BackupSet, Info
 
-DEFAULT_SEGMENT = 16 * 1024 * 1024
-_SIZES = [DEFAULT_SEGMENT, *(2**power for power in range(20, 31) if power != 24)]  # wal_segment_size: 1 MiB to 1 GiB
+_SIZES = [wal.SEGMENT_SIZE, *(2**power for power in range(20, 31) if power != 24)]  # wal_segment_size: 1 MiB to 1 GiB
 _LOG = 2**32  # bytes of WAL that share the middle eight digits of their segments' names
 _WAITING = 2**40  # more WAL than waits in any pg_wal to be archived
 Is = Literal["exactly", "about", "atMost"]
@@ -90,8 +90,8 @@ def _segment_size(sets: Iterable[BackupSet]) -> int:
         if lsn is None or len(name) != 24 or not int(name[16:], 16):
             continue
         number, within = int(name[16:], 16), lsn % _LOG
-        return next((size for size in _SIZES if within // size == number), DEFAULT_SEGMENT)
-    return DEFAULT_SEGMENT
+        return next((size for size in _SIZES if within // size == number), wal.SEGMENT_SIZE)
+    return wal.SEGMENT_SIZE
 
 
 def _lsn(text: str) -> int | None:

@@ -105,3 +105,10 @@ def test_the_same_segment_of_another_timeline_is_asked_for_next():
 )
 def test_the_newest_timeline_is_found_as_postgresql_does(histories, newest):
     assert wal.newest(histories, 1) == newest
+
+
+def test_only_whole_files_of_the_segment_have_its_checksum():
+    segment, sums = Segment(1, 5).name(), [digit * 40 for digit in "abcdef"]
+    files = [f"{segment}-{sums[0]}.zst", f"{segment}-{sums[1]}", f"{segment}.partial-{sums[2]}.zst"]
+    files += [f"{segment}-{sums[3]}.zst.pgbackrest.tmp", f"{Segment(1, 6).name()}-{sums[4]}.zst", f"{segment}.backup"]
+    assert wal.checksums(files, segment) == {sums[0], sums[1]}
