@@ -25,7 +25,7 @@ from bench import runs
 from bench.ground import Ground, say
 from harness.cluster import Cluster, manifest
 from harness.kubectl import Object, is_true
-from harness.postgres import IMAGE, Postgres
+from harness.postgres import IMAGE, Postgres, client
 from harness.waiting import until
 from pgwarden.pgbackrest.commands import restore_argv
 
@@ -49,8 +49,8 @@ STEPS = ("Restored", "Replayed", "Stopped", "Recovered", "Swapped", "Started")
 HOW = """The client is a pod that inserts rows one after the other, each by a connection of its own through the Service's name,
 and gives each try one second. Downtime: from its last confirmed row before to the first one after. After each run the
 rows that were confirmed (to a moment: before it) and the count and sum of pgbench_accounts are compared.
-By hand: PostgreSQL's container is replaced by `sleep`, its data folder emptied, `pgbackrest restore` run with the
-arguments of pgwarden's own, and the container put back; of a PostgresCluster with autofail off."""
+By hand, of a StatefulSet: PostgreSQL's container is replaced by `sleep`, its data folder emptied, `pgbackrest restore`
+run with the arguments of pgwarden's own, and the container put back."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,6 @@ class Place:
     kind: str
 
     @property
-    def workload(self) -> str:
-        return "statefulset/postgres" if self.kind == "StatefulSet" else "deployment/hippo-1"
-
-    @property
     def host(self) -> str:
         return "postgres-0.postgres" if self.kind == "StatefulSet" else "hippo-primary"
 
@@ -127,18 +123,13 @@ def lay(kind: str, size: int) -> Place:
 
 
 def _writer(place: Place) -> Object:
+    pod = client(IMAGE, name="writer")
     secret, user = ("postgres", "postgres") if place.kind == "StatefulSet" else ("hippo-credentials", "app")
-    password = {"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": {"name": secret, "key": "password"}}}
+    container = pod["spec"]["containers"][0]
+    container["env"][0]["valueFrom"]["secretKeyRef"]["name"] = secret
     plain = {"PGHOST": place.host, "PGUSER": user, "PGDATABASE": "postgres"}
-    container = {
-        "name": "writer",
-        "image": IMAGE,
-        "imagePullPolicy": "Never",
-        "command": ["sleep", "infinity"],
-        "env": [password, *({"name": name, "value": value} for name, value in plain.items())],
-    }
-    spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "writer"}, "spec": spec}
+    container["env"] += [{"name": name, "value": value} for name, value in plain.items()]
+    return pod
 
 
 # --- a client -----------------------------------------------------------------------------------------------------
@@ -179,9 +170,9 @@ def run(place: Place, case: Case, name: str, found: Found | None) -> float:
     _write_wal(place, case.wal)
     place.sql("CHECKPOINT")
     rows = place.sql(ROWS)
-    client = Client(place)
+    writer = Client(place)
     moment = _moment(place) if case.target == "moment" else ""
-    client.wait(20)
+    writer.wait(20)
     place.sql("SELECT pg_switch_wal()")
     until(lambda: _archived(place), "the WAL up to the target is archived", 1800)
     began = time.time()
@@ -190,8 +181,8 @@ def run(place: Place, case: Case, name: str, found: Found | None) -> float:
     else:
         through_pgwarden(place, name, moment, found)
     over = time.time()
-    client.wait(30)
-    confirmed = client.stop()
+    writer.wait(30)
+    confirmed = writer.stop()
     _compare(place, confirmed, (began, over), moment, rows)
     pairs = itertools.pairwise(confirmed.values())
     return max(later - earlier for earlier, later in pairs if later > began and earlier < over)
@@ -248,22 +239,22 @@ def _seconds(conditions: list[Object]) -> dict[str, float]:
 
 
 def by_hand(place: Place, moment: str) -> None:
-    kubectl, cluster = place.ground.kubectl, Cluster(place.ground.kubectl)
-    if place.kind == "PostgresCluster":
-        cluster.change(autofail=False)
+    """Of a StatefulSet."""
+    kubectl = place.ground.kubectl
     sleeping = '[{"op":"add","path":"/spec/template/spec/containers/0/command","value":["sleep","86400"]}]'
     awake = '[{"op":"remove","path":"/spec/template/spec/containers/0/command"}]'
     target = ["--type=time", f"--target={moment.replace('T', ' ')}", "--target-action=promote"] if moment else []
     script = f'set -e; d="$({_DATA})"; find "$d" -mindepth 1 -delete; {_words(*restore_argv("hippo"), *target)}'
-    kubectl.run("patch", place.workload, "--type=json", "-p", sleeping)
-    kubectl.run("rollout", "status", place.workload, "--timeout=300s", seconds=320)
-    kubectl.run("exec", place.workload, "-c", "postgres", "--", "bash", "-c", script, seconds=7200)
-    kubectl.run("patch", place.workload, "--type=json", "-p", awake)
-    kubectl.run("rollout", "status", place.workload, "--timeout=3600s", seconds=3620)
+    kubectl.run("patch", _WORKLOAD, "--type=json", "-p", sleeping)
+    kubectl.run("rollout", "status", _WORKLOAD, "--timeout=300s", seconds=320)
+    kubectl.run("exec", _WORKLOAD, "-c", "postgres", "--", "bash", "-c", script, seconds=7200)
+    kubectl.run("patch", _WORKLOAD, "--type=json", "-p", awake)
+    kubectl.run("rollout", "status", _WORKLOAD, "--timeout=3600s", seconds=3620)
     place.wait_ready()
     runs.through_pgwarden(place.ground, "pgb", runs.custom("Backup", f"hand-{int(time.time())}", type="full"))
 
 
+_WORKLOAD = "statefulset/postgres"
 _DATA = 'echo "${PGDATA:-/var/lib/postgresql/data}"'
 
 

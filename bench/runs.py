@@ -104,8 +104,14 @@ def job_arguments(kubectl: Kubectl, job: str) -> list[str]:
     """pgBackRest's arguments in the Job that pgwarden made, without the mark that ties the set to the Backup."""
     found = kubectl.get("job", job)
     assert found is not None
-    words = found["spec"]["template"]["spec"]["containers"][0]["args"]
+    words = _program(found["spec"]["template"]["spec"])["args"]
     return [word for word in words[words.index("--") + 1 :] if not word.startswith("--annotation=")]
+
+
+def _program(pod: dict[str, Any]) -> dict[str, Any]:
+    """The container of a Job's pod that runs pgBackRest: of a recovery it is the agent beside the server."""
+    every = [*pod.get("initContainers", []), *pod["containers"]]
+    return next(one for one in every if one["name"] == "pgbackrest")
 
 
 def backup_by_hand(ground: Ground, arguments: list[str]) -> float:
@@ -124,9 +130,12 @@ def restore_by_hand(ground: Ground, job: str, name: str) -> float:
     assert like is not None
     claim = {key: like["spec"][key] for key in ("accessModes", "resources", "storageClassName")}
     data["claimName"] = name
-    container = spec["containers"][0]
+    container = _program(spec)
+    spec.pop("initContainers", None)
+    spec["containers"] = [container]
     arguments = job_arguments(kubectl, job)
     container.pop("args")
+    container.pop("restartPolicy", None)
     container["command"] = ["sleep", "infinity"]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
     kubectl.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": claim}, pod)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from harness.cluster import Cluster
 from harness.kubectl import Object, phase
+from harness.objects import restore
 from harness.waiting import until
 
 Death = Callable[[Cluster, str], None]
@@ -56,8 +57,7 @@ def restore_latest(cluster: Cluster, name: str) -> Object:
     """To the latest state: completed, all instances ready, and no backup made meanwhile but its own."""
     space = cluster.kubectl
     before = {one["metadata"]["name"] for one in space.list("pgb")}
-    spec = {"repository": cluster.name, "reenableAutofail": True}
-    space.apply({"apiVersion": "pgwarden.io/v1alpha1", "kind": "Restore", "metadata": {"name": name}, "spec": spec})
+    space.apply(restore(name, repository=cluster.name, reenableAutofail=True))
     done = space.until("pgr", name, phase("Completed", "Failed"), "ends", 600)
     assert done["status"]["phase"] == "Completed", done["status"]["message"]
     cluster.wait_ready(300)
