@@ -1,4 +1,6 @@
-"""A recovery as it stands, by `status.recovery` of its Restore: a line while waiting, more in `show restore`. Pure."""
+"""A recovery as it stands, by `status.recovery` of its Restore or of the PostgresCluster that begins with it: a line
+while waiting, more in `show restore` and `show cluster`. Pure.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any
 
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import size
-from pgwarden.api.reading import get
+from pgwarden.api.reading import get, objects
 from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.contract import recovery
 
@@ -23,13 +25,17 @@ _DOES = {
 }
 
 
-def of(restore: Object) -> Object:
+def of(obj: Object) -> Object:
     """Its recovery; empty where there is none, or none that is under way."""
-    return get(restore, dict, "status", "recovery") or {}
+    return get(obj, dict, "status", "recovery") or {}
 
 
-def is_under_way(restore: Object) -> bool:
-    return bool(of(restore)) and get(restore, str, "status", "phase") == "Running" and not _is_done(restore)
+def is_under_way(obj: Object) -> bool:
+    """A PostgresCluster has none but while its first volume is filled, and after that has failed."""
+    if obj.get("kind") == "PostgresCluster":
+        said = next((one for one in objects(obj, "status", "conditions") if one.get("type") == "DataSource"), {})
+        return bool(of(obj)) and not str(said.get("reason") or "").endswith("Failed")
+    return bool(of(obj)) and get(obj, str, "status", "phase") == "Running" and not _is_done(obj)
 
 
 def _is_done(restore: Object) -> bool:
@@ -80,13 +86,13 @@ def _stands(found: Object, now: datetime) -> str:
     return ", ".join(part for part in (since, reason) if part)
 
 
-def lines(restore: Object, now: datetime) -> list[str]:
-    """All that is known of it, below the table of `show restore NAME`."""
-    found = of(restore)
+def lines(obj: Object, now: datetime) -> list[str]:
+    """All that is known of it, below the table of `show restore NAME` or `show cluster NAME`."""
+    found = of(obj)
     if not found:
         return []
-    heading = "recovery" if is_under_way(restore) else "recovery, as it was last"
-    copied, total = get(found, int, "copiedBytes"), get(restore, int, "status", "forecast", "copyBytes")
+    heading = "recovery" if is_under_way(obj) else "recovery, as it was last"
+    copied, total = get(found, int, "copiedBytes"), get(obj, int, "status", "forecast", "copyBytes")
     of_all = f" of {size(total)}" if total else ""
     share = f" ({_number(found, 'copiedPercent'):.1f} %)" if _number(found, "copiedPercent") is not None else ""
     log = [str(line) for line in get(found, list, "log") or []]
@@ -95,10 +101,10 @@ def lines(restore: Object, now: datetime) -> list[str]:
         *row("set", str(found.get("set") or "")),
         *row("copied", f"{size(copied)}{of_all}{share}" if copied is not None else ""),
         *row("replayed", _replayed(found)),
-        *row("to go", _to_go(found) if is_under_way(restore) else ""),
+        *row("to go", _to_go(found) if is_under_way(obj) else ""),
         *row("rate", _rate(found)),
         *row("advanced", clock(moment(found.get("advanced")))),
-        *row("stands", _stands(found, now) if is_under_way(restore) else ""),
+        *row("stands", _stands(found, now) if is_under_way(obj) else ""),
         *(row("log", *log) if log else []),
     ]
 

@@ -229,5 +229,5 @@ _RENDER: dict[str, Callable[[list[Object], list[Object], argparse.Namespace, Ter
     "schedule": _schedules,
     "repository": _repositories,
     "restore": _restores,
-    "cluster": lambda found, _, args, __: show_cluster.lines(found, whole=bool(args.name)),
+    "cluster": lambda found, _, args, __: show_cluster.lines(found, datetime.now(UTC), whole=bool(args.name)),
 }

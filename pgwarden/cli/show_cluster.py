@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, objects
-from pgwarden.cli import output
+from pgwarden.cli import output, recovery_view
 from pgwarden.cli.output import clock, moment
 from pgwarden.cli.short_messages import described
 
@@ -22,7 +23,7 @@ _HEADS = (
 )
 
 
-def lines(found: list[Object], *, whole: bool) -> list[str]:
+def lines(found: list[Object], now: datetime, *, whole: bool) -> list[str]:
     if not found:
         return []
     rows = [_row(obj) for obj in found]
@@ -31,7 +32,8 @@ def lines(found: list[Object], *, whole: bool) -> list[str]:
         for obj in found
         if get(obj, str, "status", "message") and get(obj, str, "status", "phase") != "Ready"
     ]
-    details = [line for obj in found if whole for line in ("", *_details(obj))]
+    blocks = [block for obj in found if whole for block in (_details(obj), recovery_view.lines(obj, now))]
+    details = [line for block in blocks if block for line in ("", *block)]
     return [*output.table(_HEADS, rows), *messages, *details]
 
 

@@ -123,7 +123,7 @@ def line(obj: Object, log: Log, now: datetime) -> str:
     found = recovery_view.of(obj) if recovery_view.is_under_way(obj) else {}
     percent = log.percent or recovery_view.percent(found)
     parts.append(f"{percent} %" if percent else "")
-    if found and step in _RECOVERING:
+    if found and (step in _RECOVERING or obj["kind"] == "PostgresCluster"):
         parts.append(recovery_view.short(found, now))
         return "  ".join(part for part in parts if part)
     said = _said(obj)

@@ -41,18 +41,19 @@ def deletable(repository: Object, *, lookup: Lookup, user: str = "") -> Verdict:
     allowed = get(repository, str, "metadata", "annotations", names.ANNOTATION_DELETE_IN_USE) == "true"
     if user in CLEANERS or allowed:
         return Verdict()
+    anyway = _anyway(namespace, name)
     faults = []
     pods = sorted(str(pod.get("name")) for pod in objects(repository, "status", "pods"))
     if pods:
         message = (
             f"is in use: without it these pods cannot archive WAL and their volumes fill up; {_way_out(repository)}"
-            f"{_anyway(name)}"
+            f"{anyway}"
         )
         faults.append(Fault("status.pods", _some(pods), message, "in-use"))
     for kind, others in (("Backup", lookup.backups(namespace, name)), ("Restore", lookup.restores(namespace, name))):
         running = sorted(str(get(other, str, "metadata", "name")) for other in others if _runs(other))
         if running:
-            message = f"is in use by a {kind} that has not finished; wait for it, or delete it first{_anyway(name)}"
+            message = f"is in use by a {kind} that has not finished; wait for it, or delete it first{anyway}"
             faults.append(Fault(f"{kind.lower()}s", _some(running), message, "in-use"))
     return Verdict(faults)
 
@@ -61,11 +62,14 @@ def of_cluster(cluster: Object, *, user: str = "") -> Verdict:
     """Refused while it is protected. One without the field is of a CRD that has none, where it could not be lifted."""
     if user in CLEANERS or get(cluster, bool, "spec", "deletionProtection") is not True:
         return Verdict()
-    name = get(cluster, str, "metadata", "name") or ""
+    name, namespace = (
+        get(cluster, str, "metadata", "name") or "",
+        get(cluster, str, "metadata", "namespace") or "default",
+    )
     patch = '{"spec":{"deletionProtection":false}}'
     message = (
         "protects it: its instances and all their data would be deleted. To delete it, lift that first: "
-        f"kubectl patch postgrescluster {name} --type=merge -p '{patch}'"
+        f"kubectl -n {namespace} patch postgrescluster {name} --type=merge -p '{patch}'"
     )
     return Verdict([Fault("spec.deletionProtection", True, message, "deletion-protection")])
 
@@ -104,8 +108,9 @@ def _way_out(repository: Object) -> str:
     return f"delete the pods first, or remove their label {names.LABEL_REPOSITORY}"
 
 
-def _anyway(name: str) -> str:
-    return f"; to delete it anyway: kubectl annotate repository {name} {names.ANNOTATION_DELETE_IN_USE}=true"
+def _anyway(namespace: str, name: str) -> str:
+    command = f"kubectl -n {namespace} annotate repository {name} {names.ANNOTATION_DELETE_IN_USE}=true"
+    return f"; to delete it anyway: {command}"
 
 
 def _some(found: list[str]) -> list[str]:

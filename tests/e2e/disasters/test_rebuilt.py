@@ -177,8 +177,9 @@ def test_a_cluster_is_protected_and_once_deleted_nothing_is_created_over_its_bac
     done = space.run("delete", "pgc", "zebra", check=False)
     assert done.returncode != 0
     assert "deletionProtection" in done.stderr
-    lift = done.stderr[done.stderr.index("kubectl patch") :].strip()
-    assert lift == """kubectl patch postgrescluster zebra --type=merge -p '{"spec":{"deletionProtection":false}}'"""
+    lift = done.stderr[done.stderr.index("kubectl -n") :].strip()
+    patch = """patch postgrescluster zebra --type=merge -p '{"spec":{"deletionProtection":false}}'"""
+    assert lift == f"kubectl -n {space.namespace} {patch}"
     for _ in range(2):
         zebra.change(deletionProtection=False)
         space.delete("pgc", "zebra")

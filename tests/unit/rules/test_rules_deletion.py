@@ -25,7 +25,7 @@ def test_a_repository_of_pods_says_what_would_become_of_them_and_the_ways_out(us
     assert fault.message == (
         "is in use: without it these pods cannot archive WAL and their volumes fill up; delete the pods first, or remove "
         "their label pgwarden.io/repository; to delete it anyway: "
-        "kubectl annotate repository hippo pgwarden.io/delete-in-use=true"
+        "kubectl -n ns annotate repository hippo pgwarden.io/delete-in-use=true"
     )
 
 
@@ -113,7 +113,7 @@ def test_a_protected_cluster_is_not_deleted_and_the_message_says_how_it_is(make,
     protected = make("PostgresCluster", "rhino", deletionProtection=True)
     (fault,) = judge(protected, lookup=cluster).faults
     assert (fault.field, fault.value, fault.rule) == ("spec.deletionProtection", True, "deletion-protection")
-    lift = """kubectl patch postgrescluster rhino --type=merge -p '{"spec":{"deletionProtection":false}}'"""
+    lift = """kubectl -n ns patch postgrescluster rhino --type=merge -p '{"spec":{"deletionProtection":false}}'"""
     assert fault.message.endswith(lift)
 
 
