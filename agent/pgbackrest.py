@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from agent import dead_peers
 from agent.children import Children, terminate
 from agent.paths import Paths
 from pgwarden.pgbackrest.output import error_line
@@ -28,6 +29,7 @@ class Result:
     stderr: str
     seconds: float
     timed_out: bool = False
+    silent: str = ""  # the address of a peer that acknowledged nothing any more
 
     @property
     def output(self) -> str:
@@ -44,6 +46,8 @@ class Result:
             return ""
         if self.timed_out:
             return f"no result within {self.seconds:.0f} s"
+        if self.silent:
+            return f"{self.silent} acknowledges nothing any more: its node, or the way to it, is gone"
         return error_line(self.output) or _otherwise(self)
 
 
@@ -73,13 +77,18 @@ class Runner:
     async def run(
         self, args: Sequence[str], seconds: float | None, on_line: OnLine | None = None, *, keep: int = KEPT_CHARACTERS
     ) -> Result:
-        """Cancelled, it ends pgBackRest with SIGTERM and waits for it."""
+        """Cancelled, it ends pgBackRest with SIGTERM and waits for it. Without a limit (*seconds*) it must be the only
+        one that runs in the pod: it is ended when a peer is silent (agent/dead_peers.py).
+        """
         started = time.monotonic()
         async with self._children.start(self.command(args), capture=True) as process:
             streams = [asyncio.create_task(_read(stream, on_line, keep)) for stream in (process.stdout, process.stderr)]
-            timed_out = False
+            timed_out, silent = False, ""
             try:
-                await asyncio.wait_for(process.wait(), seconds)
+                if seconds is None:
+                    silent = await _until_silent(process)
+                else:
+                    await asyncio.wait_for(process.wait(), seconds)
             except TimeoutError:
                 timed_out = True
                 await terminate(process, GRACE_SECONDS)
@@ -93,7 +102,22 @@ class Runner:
                     stream.cancel()
             stdout, stderr = ("" if task.cancelled() or not task.done() else task.result() for task in streams)
         code = process.returncode if process.returncode is not None else -1
-        return Result(code, stdout, stderr, time.monotonic() - started, timed_out)
+        return Result(code, stdout, stderr, time.monotonic() - started, timed_out, silent)
+
+
+async def _until_silent(process: asyncio.subprocess.Process) -> str:
+    """Until *process* has ended; where that is because a peer is silent, its address."""
+    ended, watch = asyncio.create_task(process.wait()), asyncio.create_task(dead_peers.wait_for_one())
+    try:
+        await asyncio.wait((ended, watch), return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            return ""
+        await terminate(process, GRACE_SECONDS)
+        return watch.result()
+    finally:
+        for task in (ended, watch):
+            task.cancel()
+        await asyncio.gather(ended, watch, return_exceptions=True)
 
 
 class _Lines:

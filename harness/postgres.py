@@ -11,6 +11,9 @@ from harness.kubectl import Kubectl, Object
 
 MANIFESTS = Path(__file__).resolve().parent.parent / "demo" / "manifests"
 IMAGE = "localhost/postgres:17"
+#: Ends the segment and says which it was. After a switch without a record since, PostgreSQL 17 names the next one, that
+#: nobody archives: so a record is written first.
+SWITCH = "SELECT pg_walfile_name(pg_switch_wal()) FROM pg_create_restore_point('switched')"
 
 
 def manifests(name: str) -> list[Object]:

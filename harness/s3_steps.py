@@ -8,7 +8,7 @@ import sys
 
 from harness.kubectl import Kubectl, Object, condition
 from harness.objects import PGBACKREST, in_host
-from harness.postgres import Postgres
+from harness.postgres import SWITCH, Postgres
 
 SEGMENT = re.compile(r"([0-9A-F]{24})-[0-9a-f]{40}")
 
@@ -32,7 +32,7 @@ def switch_wal(postgres: Postgres, rows: int = 1) -> str:
     """Write something, close the segment, and say which it was."""
     postgres.sql("CREATE TABLE IF NOT EXISTS ballast (x text)")
     postgres.sql(f"INSERT INTO ballast SELECT md5(i::text) FROM generate_series(1, {rows}) AS i")  # noqa: S608
-    return postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    return postgres.sql(SWITCH)
 
 
 def is_plain(path, content):

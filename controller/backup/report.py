@@ -20,7 +20,7 @@ from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.storages import NAMES
 
 #: After this time from the Job's end on, a set that `info` does not show is not there.
-LONGEST_READING = timedelta(minutes=10)
+LONGEST_READING = timedelta(minutes=2)
 
 
 def asked_type(spec: BackupSpec) -> str:

@@ -14,7 +14,7 @@ import pytest
 from harness.install import kill_controller
 from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.objects import archived, backup, info, protect
-from harness.postgres import Postgres
+from harness.postgres import SWITCH, Postgres
 from harness.waiting import until
 
 #: As the seed writes them.
@@ -188,7 +188,7 @@ def test_while_the_repository_host_is_away_wal_waits_and_all_of_it_arrives_later
         assert condition(failing, "Archiving")["reason"] == "ArchiveCommandFailing"
         assert "PostgreSQL retries within a minute" in condition(failing, "Archiving")["message"]
         assert postgres.sql("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'away%'") == "5"
-    last = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    last = postgres.sql(SWITCH)
     space.until("pgrepo", "hippo", is_true("Archiving"), "archives again", 180)
     until(lambda: last in archived(space), f"{last} is in the repository", 60)
     assert holes(archived(space)) == []

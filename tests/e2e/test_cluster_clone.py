@@ -16,6 +16,7 @@ from harness.direct import direct
 from harness.half_way import kill_half_way
 from harness.kubectl import Kubectl, Object, condition, phase
 from harness.objects import archived, in_host
+from harness.postgres import SWITCH
 from harness.s3 import Store, repository
 from harness.scene import Scene
 from harness.waiting import until
@@ -73,7 +74,7 @@ def near(installed, space: Kubectl, bucket: str) -> dict | None:
     if not bucket:
         return None
     store, afar = Store(installed.cluster._own()), filled(space, "afar")
-    rows, last = afar.sql(FINGERPRINT), afar.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    rows, last = afar.sql(FINGERPRINT), afar.sql(SWITCH)
     until(lambda: any(f"/{last}-" in path for path in store.objects(bucket)), f"{last} is in the bucket", 60)
     before = objects(store, bucket)
     space.apply(manifest("near", 1, dataSource={"repository": "afar"}))
@@ -218,7 +219,7 @@ def test_a_hole_in_the_sources_wal_is_named_and_never_taken_for_its_end(source: 
     segments = []
     for number in range(1, 6):
         source.sql(f"INSERT INTO accounts VALUES ({-number}, 'round {number}')")
-        segments.append(source.sql("SELECT pg_walfile_name(pg_switch_wal())"))
+        segments.append(source.sql(SWITCH))
     until(lambda: segments[-1] in archived(space, "source"), "all is archived", 60)
     missing = segments[2]
     in_host(space, "find", "/pgwarden/repo/archive/source", "-name", f"{missing}*", "-delete", name="source")

@@ -6,7 +6,7 @@ import time
 
 from harness.kubectl import Kubectl, condition, phase
 from harness.objects import archived, backup, protect, restore, schedule
-from harness.postgres import Postgres
+from harness.postgres import SWITCH, Postgres
 from harness.s3_steps import figure
 from harness.waiting import until
 
@@ -21,7 +21,7 @@ def test_a_restore_goes_before_the_scheduled_backups_that_wait_for_the_primary_i
     space.apply(backup("base", type="full"))
     assert space.until("pgb", "base", OVER, "ends", 180)["status"]["phase"] == "Completed"
     postgres.sql("INSERT INTO notes VALUES (5001, 'after the backup')")
-    wal = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    wal = postgres.sql(SWITCH)
     until(lambda: wal in archived(space), f"{wal} is archived", 90)
     postgres.sql("INSERT INTO notes VALUES (5002, 'in no segment that PostgreSQL has archived')")
     rows, moment = postgres.rows("notes"), postgres.sql("SELECT clock_timestamp()")  # after the last commit of all

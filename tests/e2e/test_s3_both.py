@@ -11,7 +11,7 @@ import pytest
 
 from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.objects import backup, in_host, info, restore
-from harness.postgres import Postgres, statefulset
+from harness.postgres import SWITCH, Postgres, statefulset
 from harness.s3 import Store, repository, secret_of
 from harness.s3_steps import figure, is_plain, says, segments, switch_wal
 from harness.waiting import until
@@ -131,7 +131,7 @@ def test_while_the_store_is_down_wal_queues_and_afterwards_nothing_is_lost(
 ):
     space.until("pgrepo", "hippo", is_true("Archiving"), "archives", 120)
     postgres.sql("CREATE TABLE drill (id int)")
-    began, before = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())"), time.monotonic()
+    began, before = postgres.sql(SWITCH), time.monotonic()
     _wait_both(space, {began})
     at_first = {number: segments(space, number) for number in (1, 2)}
     store.stop()
@@ -146,7 +146,7 @@ def test_while_the_store_is_down_wal_queues_and_afterwards_nothing_is_lost(
         walked = []
         for n in range(10):
             postgres.sql(f"INSERT INTO drill SELECT generate_series({n * 1000}, {n * 1000 + 999})")
-            walked.append(postgres.sql("SELECT pg_walfile_name(pg_switch_wal())"))
+            walked.append(postgres.sql(SWITCH))
         told = space.until("pgrepo", "hippo", _queues(len(walked)), "has a queue", 60)
         failing = space.until(
             "pgrepo", "hippo", says("Archiving", "False", "storage s3: cannot connect"), "says which", 90

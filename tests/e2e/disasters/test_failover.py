@@ -10,7 +10,7 @@ from harness import failover
 from harness.cluster import Cluster, manifest
 from harness.kubectl import Kubectl, is_true
 from harness.objects import repository
-from harness.postgres import Postgres, statefulset
+from harness.postgres import SWITCH, Postgres, statefulset
 from harness.waiting import until
 
 #: How often the primary dies in each way.
@@ -69,7 +69,7 @@ def test_a_stateful_set_that_comes_back_archives_what_waited(installed, space: K
     pid = postgres.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'archiver'")
     postgres.run("sh", "-c", f"kill -STOP {pid}")
     write_segments(postgres, 4)
-    last = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    last = postgres.sql(SWITCH)
     space.run("delete", "pod", postgres.pod, "--grace-period=0", "--force")
     postgres.wait_ready()
     until(lambda: postgres.sql(ARCHIVED) >= last, f"{last} is archived", 120)

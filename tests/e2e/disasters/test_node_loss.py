@@ -8,7 +8,7 @@ from harness.cluster import Cluster, manifest
 from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.nodes import host, of_instance
 from harness.objects import backup, restore, schedule
-from harness.postgres import Postgres, statefulset
+from harness.postgres import SWITCH, Postgres, statefulset
 from harness.s3 import Store, repository
 from harness.s3_steps import figure
 from harness.waiting import until
@@ -40,7 +40,7 @@ def lone(installed, store: Store, node: NodeHandle, space: Kubectl) -> Postgres:
     space.apply(backup("lone-full", repository="lone"))
     space.until("pgb", "lone-full", phase("Completed"), "is complete", 180)
     found.sql("CREATE TABLE kept AS SELECT i FROM generate_series(1, 1000) AS i")
-    last = found.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    last = found.sql(SWITCH)
     until(lambda: found.sql("SELECT last_archived_wal FROM pg_stat_archiver") >= last, "it is archived", 60)
     return found
 
@@ -75,6 +75,9 @@ def test_the_primary_lost_with_its_node_is_followed_by_the_replica_with_every_ac
     hippo: Cluster, node: NodeHandle, space: Kubectl
 ):
     hippo.start_writing(node=node.first)
+    space.run("cordon", node.name)
+    space.apply(backup("cut", type="full"))
+    space.until("pgb", "cut", lambda one: one["status"].get("reason") == "JobRuns", "runs", 60)
     node.kill()
     until(lambda: hippo.primary() == "hippo-2", "hippo-2 is the primary", 180)
     hippo.wait_written(50)
@@ -106,6 +109,8 @@ def test_backups_and_schedules_go_on_while_the_node_is_only_silent(hippo: Cluste
         lambda: backups(space) - before, "a scheduled backup is complete", 180, lambda: str(space.list("pgb"))[-3000:]
     )
     space.until("pgrepo", "hippo", is_true("Archiving"), "archives", 60)
+    cut = space.until("pgb", "cut", phase("Completed", "Failed"), "has ended", 10)
+    assert cut["status"]["phase"] == "Completed", cut["status"]["message"]
 
 
 def test_the_lost_instance_is_made_anew_from_the_bucket_once_the_node_is_told_to_be_gone(

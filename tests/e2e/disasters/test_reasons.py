@@ -20,7 +20,7 @@ import pytest
 from harness import foretold, images
 from harness.kubectl import Kubectl, Object, condition, is_true, phase
 from harness.objects import archived, backup, in_host, repository, restore
-from harness.postgres import Postgres, client, statefulset
+from harness.postgres import SWITCH, Postgres, client, statefulset
 from harness.waiting import until
 
 ROWS = "SELECT count(*), md5(string_agg(n::text, ',' ORDER BY n)) FROM notes AS n"
@@ -57,7 +57,7 @@ class World:
 
     def archive(self) -> str:
         self.postgres.sql("INSERT INTO filling SELECT md5(i::text) FROM generate_series(1, 2000) AS i")
-        name = self.postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
+        name = self.postgres.sql(SWITCH)
         until(lambda: name in archived(self.space), f"{name} is archived", 150)
         return name
 

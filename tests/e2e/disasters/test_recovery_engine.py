@@ -19,7 +19,7 @@ import pytest
 
 from harness.kubectl import Kubectl, Object
 from harness.objects import archived, backed_up, in_host
-from harness.postgres import Postgres
+from harness.postgres import SWITCH, Postgres
 from harness.waiting import until
 from localcluster.pytest_plugin import ClusterHandle
 from pgwarden.api import names
@@ -266,7 +266,7 @@ def engine(installed, space: Kubectl) -> Callable[..., Engine]:
 def archive(postgres: Postgres) -> str:
     """All so far is in the repository; the name of the last segment."""
     postgres.sql("SELECT txid_current()")  # a segment with nothing in it would not be closed
-    name = postgres.sql("SELECT pg_walfile_name(pg_switch_wal())")
+    name = postgres.sql(SWITCH)
     until(lambda: name in archived(postgres.kubectl), f"{name} is archived", 150)
     return name
 

@@ -7,7 +7,7 @@ import pytest
 from harness import foretold
 from harness.kubectl import Kubectl, Object, condition, is_true, phase
 from harness.objects import backup, in_host, protect, restore
-from harness.postgres import Postgres
+from harness.postgres import SWITCH, Postgres
 from harness.waiting import until
 from pgwarden.contract import server_facts
 
@@ -56,7 +56,7 @@ def write_segments(postgres: Postgres, first: int, many: int) -> list[str]:
     segments = []
     for number in range(first, first + many):
         postgres.sql(f"INSERT INTO notes VALUES ({number})")
-        segments.append(postgres.sql("SELECT pg_walfile_name(pg_switch_wal())"))
+        segments.append(postgres.sql(SWITCH))
     last = segments[-1]
     until(lambda: postgres.sql("SELECT last_archived_wal FROM pg_stat_archiver") >= last, "all are archived", 60)
     return segments

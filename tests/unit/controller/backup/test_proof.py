@@ -111,7 +111,7 @@ def mine(**status: Any) -> dict[str, Any]:
     return found
 
 
-SOON, LATE = timedelta(minutes=9), timedelta(minutes=11)
+SOON, LATE = timedelta(minutes=1), timedelta(minutes=3)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ SOON, LATE = timedelta(minutes=9), timedelta(minutes=11)
             Agents(**{"10_0_0_2": stanza(0, uid="u-one")}), SOON, "Completed", "Completed", id="the first host ends"
         ),
         pytest.param(Agents(**{"10_0_0_1": stanza(0)}), SOON, "Running", "ReadingInfo", id="not yet"),
-        pytest.param(Agents(**{"10_0_0_1": stanza(0)}), LATE, "Failed", "InfoHasNoSet", id="for ten minutes"),
+        pytest.param(Agents(**{"10_0_0_1": stanza(0)}), LATE, "Failed", "InfoHasNoSet", id="for two minutes"),
         pytest.param(Agents(), LATE, "Running", "ReadingInfo", id="no host answers: nothing is known"),
         pytest.param(Agents(**{"10_0_0_1": stanza(99)}), LATE, "Running", "ReadingInfo", id="its storage is away"),
         pytest.param(Agents(**{"10_0_0_1": stanza(0)}), None, "Failed", "JobLost", id="the job is gone, and no set"),
