@@ -18,6 +18,7 @@ from controller.restore.facts import Answers, RestoreFacts
 from controller.restore.gather import gather
 from controller.restore.proof import REFUSED
 from controller.restore.refusals import REASON, Refusals
+from controller.restore.steps_switch import SCALED_UP
 from controller.restore.vanished import Vanished
 from controller.restore.verdict import POLL
 from controller.runtime import conditions, status
@@ -30,6 +31,9 @@ from pgwarden.kube.cache import Key
 from pgwarden.kube.errors import Invalid
 
 log = structlog.get_logger()
+
+#: Reasons of a step that goes on, and that somebody has to know of.
+_WARN = frozenset({REFUSED, REASON, SCALED_UP})
 
 
 class RestoreController:
@@ -103,7 +107,7 @@ class RestoreController:
             old = conditions.find(before, one["type"])
             if old is not None and (old["status"], old["reason"]) == (one["status"], one["reason"]):
                 continue
-            failed = (one["status"] == "False" and one["reason"] != "NotNeeded") or one["reason"] in {REFUSED, REASON}
+            failed = (one["status"] == "False" and one["reason"] != "NotNeeded") or one["reason"] in _WARN
             write = recorder.warning if failed else recorder.normal
             await write(restore, one["type"] if one["status"] == "True" else one["reason"], one["message"])
         phase = decision.status["phase"]

@@ -17,6 +17,9 @@ from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 
 CHECKPOINT_SECONDS = 60
+SCALED_UP = "ScaledUp"
+#: How it is told that the workload is scaled to 0 and its pods end.
+_ENDING = "waiting for "
 
 
 def stopped(facts: RestoreFacts) -> StepVerdict:
@@ -95,10 +98,11 @@ def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     """Keep the workload at zero; None when it is, and nothing uses the claims any more. One that is gone is stopped."""
     found = facts.workload(plan.workload, plan.workload_kind)
     if found is not None and not workload.is_stopped(plan, found):
-        return act(workload.stop(plan, found), "Stopping", _scaling(plan))
+        reason, text = (SCALED_UP, _again(plan)) if _was_stopped(facts, plan) else ("Stopping", _scaling(plan))
+        return act(workload.stop(plan, found), reason, text)
     ours = pods_of(facts.pods, plan.workload_kind, plan.workload)
     if ours:
-        return wait("Stopping", f"waiting for {_names(ours)} to end", again=SOON)
+        return wait("Stopping", f"{_ENDING}{_names(ours)} to end", again=SOON)
     wanted = {plan.claim, plan.kept_claim}
     if plan.recovered is not None or plan.ending is not None:  # else the recovery on the new volume is still at work
         job = _job_gone(facts, plan)
@@ -109,6 +113,19 @@ def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     if users:
         return wait("ClaimInUse", f"waiting for {_names(users)}, which use the claims; delete them if they do not end")
     return None
+
+
+def _was_stopped(facts: RestoreFacts, plan: Plan) -> bool:
+    """Whether the workload had been scaled to 0 already, at the look before this one or earlier."""
+    said = str((facts.restore.get("status") or {}).get("message") or "")
+    return bool(plan.stopped) or said.startswith(_ENDING)
+
+
+def _again(plan: Plan) -> str:
+    return (
+        f"something has scaled {workload.title(plan)} up while this Restore keeps it at 0, as a GitOps tool or an "
+        f"autoscaler does: suspend that until the Restore is over. Scaling it to 0 again"
+    )
 
 
 def _scaling(plan: Plan) -> str:

@@ -116,3 +116,13 @@ async def test_a_failed_restore_of_a_lost_volume_leaves_the_claim_as_it_was(clus
     assert (await run.until_over())["phase"] == "Failed"
     assert cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["spec"]["volumeName"] == "pv-old"
     assert not is_down(cluster)
+
+
+async def test_what_scales_it_up_meanwhile_is_told_and_does_no_harm(cluster, run):
+    run.create()
+    await until(run, cluster, lambda: is_down(cluster) and "stoppedTime" in cluster.restore()["status"])
+    cluster.objects[WORKLOAD]["spec"]["replicas"] = 1  # as a GitOps tool does
+    await until(run, cluster, lambda: cluster.restore()["status"]["reason"] == "ScaledUp")
+    assert "has scaled StatefulSet pg up while this Restore keeps it at 0" in cluster.restore()["status"]["message"]
+    status = await run.until_over()
+    assert (status["phase"], cluster.serves(), is_down(cluster)) == ("Completed", "restored", False)
