@@ -140,7 +140,7 @@ class Client:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._pod("pkill -f confirmed; rm -f /tmp/confirmed; true")
+        self._pod("pkill -f '[c]onfirmed'; rm -f /tmp/confirmed; true")
         place.sql("TRUNCATE beats")
         self._pod(f"nohup bash -c '{WRITE}' > /dev/null 2>&1 &")
         self.wait(20)
@@ -158,7 +158,7 @@ class Client:
         until(lambda: len(self.confirmed()) >= before + rows, f"{rows} more rows are confirmed", 600)
 
     def stop(self) -> dict[int, float]:
-        self._pod("pkill -f confirmed; true")
+        self._pod("pkill -f '[c]onfirmed'; true")
         return self.confirmed()
 
 
