@@ -39,6 +39,7 @@ SCALE = 67
 ROWS = "SELECT count(*), sum(abalance) FROM pgbench_accounts"
 #: Inserts row after row by connections of its own, and notes each that was confirmed. A try ends after a second.
 WRITE = """
+echo $$ > /tmp/writer
 i=0
 while :; do
   i=$((i + 1))
@@ -140,7 +141,7 @@ class Client:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._pod("pkill -f '[c]onfirmed'; rm -f /tmp/confirmed; true")
+        self._pod("rm -f /tmp/confirmed")
         place.sql("TRUNCATE beats")
         self._pod(f"nohup bash -c '{WRITE}' > /dev/null 2>&1 &")
         self.wait(20)
@@ -158,7 +159,7 @@ class Client:
         until(lambda: len(self.confirmed()) >= before + rows, f"{rows} more rows are confirmed", 600)
 
     def stop(self) -> dict[int, float]:
-        self._pod("pkill -f '[c]onfirmed'; true")
+        self._pod("kill $(cat /tmp/writer) && while kill -0 $(cat /tmp/writer); do :; done")
         return self.confirmed()
 
 
