@@ -159,7 +159,7 @@ class Client:
         until(lambda: len(self.confirmed()) >= before + rows, f"{rows} more rows are confirmed", 600)
 
     def stop(self) -> dict[int, float]:
-        self._pod("kill $(cat /tmp/writer) && while kill -0 $(cat /tmp/writer); do :; done")
+        self._pod("kill -KILL $(cat /tmp/writer)")
         return self.confirmed()
 
 
