@@ -24,7 +24,7 @@ from bench import ground as grounds
 from bench import runs
 from bench.ground import Ground, say
 from harness.cluster import Cluster, manifest
-from harness.kubectl import Object, is_true
+from harness.kubectl import Kubectl, Object, is_true
 from harness.postgres import IMAGE, Postgres, client
 from harness.waiting import until
 from pgwarden.pgbackrest.commands import restore_argv
@@ -247,12 +247,18 @@ def by_hand(place: Place, moment: str) -> None:
     target = ["--type=time", f"--target={moment.replace('T', ' ')}", "--target-action=promote"] if moment else []
     script = f'set -e; d="$({_DATA})"; find "$d" -mindepth 1 -delete; {_words(*restore_argv("hippo"), *target)}'
     kubectl.run("patch", _WORKLOAD, "--type=json", "-p", sleeping)
-    kubectl.run("rollout", "status", _WORKLOAD, "--timeout=300s", seconds=320)
+    kubectl.run("delete", "pod", "postgres-0", "--wait=true")
+    until(lambda: _sleeps(kubectl), "a shell is there instead of PostgreSQL", 120, pause=0.2)
     kubectl.run("exec", _WORKLOAD, "-c", "postgres", "--", "bash", "-c", script, seconds=7200)
     kubectl.run("patch", _WORKLOAD, "--type=json", "-p", awake)
-    kubectl.run("rollout", "status", _WORKLOAD, "--timeout=3600s", seconds=3620)
+    kubectl.run("delete", "pod", "postgres-0", "--grace-period=1", "--wait=true")  # it is not ready: no rollout goes on
     place.wait_ready()
     runs.through_pgwarden(place.ground, "pgb", runs.custom("Backup", f"hand-{int(time.time())}", type="full"))
+
+
+def _sleeps(kubectl: Kubectl) -> bool:
+    done = kubectl.run("exec", "postgres-0", "-c", "postgres", "--", "cat", "/proc/1/cmdline", check=False)
+    return done.stdout.startswith("sleep")
 
 
 _WORKLOAD = "statefulset/postgres"
