@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -33,22 +34,33 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     spec = undone.spec_of(spec, plan)
     needs = steps.needs(restore, plan)
     read = _Reader(context, namespace)
-    repository = await read.find("repositories", spec.repository)
-    workloads = await read.workloads(plan, carried)
+    # While PostgreSQL is down each look counts. Reads go beside each other, but a workload's before its pods' and a
+    # Job's before its own: what is begun between two reads must not be missed.
+    repository, workloads = await asyncio.gather(
+        read.find("repositories", spec.repository), read.workloads(plan, carried)
+    )
     operations = await read.operations(spec.repository) if plan is None else ()
     # What a vanished Restore has left counts like a plan of ours until it is undone.
     left = None if plan else workload.left_by_vanished(workloads, spec.repository, operations)
     operation = plan or left
     job_name = names.restore_job(operation.restore if operation else restore["metadata"]["name"])
     job = await read.find("jobs", job_name)
-    pods = await read.pods(None if Need.ALL_PODS in needs else spec.repository)
-    claims = await read.claims(plan)
-    info, info_error = await read.info(spec.repository) if Need.HOST in needs else (None, "")
+    down = plan is not None and any(workload.is_stopped(plan, one) for one in workloads)
+    pods, claims, (info, info_error), job_pods, members, backup = await asyncio.gather(
+        read.pods(None if Need.ALL_PODS in needs else spec.repository),
+        read.claims(plan),
+        read.info(spec.repository) if Need.HOST in needs and not down else _none(),
+        look.pods_of(context, namespace, job_name),
+        read.members(repository if Need.MEMBERS in needs else None),
+        read.backup(plan if Need.BACKUP in needs else None),
+    )
     asked = Need.AGENT in needs or left is not None
-    agent, agent_error = await read.agent(spec.repository, operation, pods) if asked else (None, "")
-    job_pods = await look.pods_of(context, namespace, job_name)
     wanted = Need.RECOVERY in needs and job is not None
-    recovery = await look.said(context, namespace, spec.repository, job_pods) if wanted else None
+    (agent, agent_error), recovery, volumes = await asyncio.gather(
+        read.agent(spec.repository, operation if asked else None, pods),
+        look.said(context, namespace, spec.repository, job_pods if wanted else ()),
+        read.volumes(_meant(claims, pods, operation), operation),
+    )
     return RestoreFacts(
         now=context.clock(),
         settings=context.settings,
@@ -62,19 +74,23 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
         pods=tuple(pods),
         unproven=workload.unproven(pods, workloads, spec.repository) if plan is None else frozenset(),
         claims=claims,
-        volumes=await read.volumes(_meant(claims, pods, operation), operation),
+        volumes=volumes,
         job=job,
         job_pods=tuple(job_pods),
         missing_class=await read.missing_class(spec) if plan is None else "",
-        backup=await read.find("backups", plan.backup_after) if plan and Need.BACKUP in needs else None,
+        backup=backup,
         info=info,
         info_error=info_error,
-        members=await read.members(repository) if Need.MEMBERS in needs else None,
+        members=members,
         agent=agent,
         agent_error=agent_error,
         recovery=recovery,
         answers=answers,
     )
+
+
+async def _none() -> tuple[Object | None, str]:
+    return None, ""
 
 
 def _meant(claims: Mapping[str, Object], pods: Iterable[Object], plan: Plan | None) -> list[Object]:
@@ -119,10 +135,14 @@ class _Reader:
         selector = f"{names.LABEL_CLUSTER}={name}"
         instances = f"{selector},{names.LABEL_INSTANCE}"
         deployments = await self.items("deployments", labelSelector=instances)
-        claims = await self.items("persistentvolumeclaims", labelSelector=instances)
-        maps = {one["metadata"]["name"]: one for one in await self.items("configmaps", labelSelector=selector)}
+        claims, listed, of_instances = await asyncio.gather(
+            self.items("persistentvolumeclaims", labelSelector=instances),
+            self.items("configmaps", labelSelector=selector),
+            self.items("pods", labelSelector=selector),
+        )
+        maps = {one["metadata"]["name"]: one for one in listed}
         store = patroni.store(name, maps)
-        pods = {one["metadata"]["name"]: one for one in await self.items("pods", labelSelector=selector)}
+        pods = {one["metadata"]["name"]: one for one in of_instances}
         holder = pods.get(store.leader, {}).get("metadata", {}).get("labels", {})
         last = (maps.get(names.cluster_patroni(name), {}).get("data") or {}).get("primary", "")
         return Members(
@@ -134,6 +154,9 @@ class _Reader:
             deployments=tuple(one for one in deployments if owned.is_owned(one, uid)),
             claims=tuple(one for one in claims if owned.is_instances_claim(one, found)),
         )
+
+    async def backup(self, plan: Plan | None) -> Object | None:
+        return await self.find("backups", plan.backup_after) if plan else None
 
     async def pods(self, repository: str | None) -> list[Object]:
         if repository is None:
@@ -147,14 +170,15 @@ class _Reader:
         wanted = {plan.new_claim}
         if plan.in_place:
             wanted |= {plan.claim, plan.kept_claim, plan.failed_claim}
-        found = [await self.find("persistentvolumeclaims", name) for name in sorted(wanted)]
+        found = await asyncio.gather(*(self.find("persistentvolumeclaims", name) for name in sorted(wanted)))
         return {claim["metadata"]["name"]: claim for claim in found if claim}
 
     async def volumes(self, claims: Iterable[Object], plan: Plan | None) -> dict[str, Object]:
         wanted = {claim["spec"].get("volumeName", "") for claim in claims}
         if plan is not None:
             wanted |= {volume.name for volume in (plan.old_volume, plan.new_volume) if volume}
-        found = [await find_named(self._context.client, "persistentvolumes", "", n) for n in sorted(wanted - {""})]
+        client = self._context.client
+        found = await asyncio.gather(*(find_named(client, "persistentvolumes", "", n) for n in sorted(wanted - {""})))
         return {volume["metadata"]["name"]: volume for volume in found if volume}
 
     async def missing_class(self, spec: RestoreSpec) -> str:
