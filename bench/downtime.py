@@ -245,7 +245,7 @@ def by_hand(place: Place, moment: str) -> None:
     sleeping = '[{"op":"add","path":"/spec/template/spec/containers/0/command","value":["sleep","86400"]}]'
     awake = '[{"op":"remove","path":"/spec/template/spec/containers/0/command"}]'
     target = ["--type=time", f"--target={moment.replace('T', ' ')}", "--target-action=promote"] if moment else []
-    script = f'set -e; d="$({_DATA})"; find "$d" -mindepth 1 -delete; {_words(*restore_argv("hippo"), *target)}'
+    script = f'set -e; {_AS}; d="$({_DATA})"; find "$d" -mindepth 1 -delete; {_words(*restore_argv("hippo"), *target)}'
     kubectl.run("patch", _WORKLOAD, "--type=json", "-p", sleeping)
     kubectl.run("delete", "pod", "postgres-0", "--wait=true")
     until(lambda: _sleeps(kubectl), "a shell is there instead of PostgreSQL", 120, pause=0.2)
@@ -262,11 +262,12 @@ def _sleeps(kubectl: Kubectl) -> bool:
 
 
 _WORKLOAD = "statefulset/postgres"
+_AS = 'as_postgres() { [ "$(id -u)" != 0 ] || set -- setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; "$@"; }'
 _DATA = 'echo "${PGDATA:-/var/lib/postgresql/data}"'
 
 
 def _words(*words: str) -> str:
-    return f"gosu postgres {shlex.join([*runs.PGBACKREST, *words])}"
+    return f"as_postgres {shlex.join([*runs.PGBACKREST, *words])}"
 
 
 # --- all of them, and the report ----------------------------------------------------------------------------------
