@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shlex
 
+import msgspec
+
 from controller.patroni import APPLICATION, role
 from pgwarden.api import names
-from pgwarden.api.kinds import PostgresClusterSpec
+from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
 from pgwarden.pgbackrest import commands, identity
+from pgwarden.pgbackrest.config import ARCHIVE_IO_SECONDS
 
 #: The sidecar writes pgBackRest's configuration in its first seconds, beside which we start.
 _CONFIGURED = "until [ -s {file} ]; do sleep 0.2; done"
@@ -16,7 +19,7 @@ _CONFIGURED = "until [ -s {file} ]; do sleep 0.2; done"
 _REPLICA = """\
 #!/bin/sh
 {wait}
-{variables}exec {command}
+{variables}{command}
 """
 
 #: The kernel keeps from process 1 each signal that it has no handler for, so a pod that is ended in its first seconds,
@@ -128,15 +131,27 @@ SQL
 def files(cluster: str, spec: PostgresClusterSpec, *, own: bool = False) -> dict[str, str]:
     """Name → text, for the ConfigMap. *own*: it begins with what its own Repository holds."""
     wait = _CONFIGURED.format(file=names.CONF_FILE)
-    options = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
-    restore = commands.command_line([f"--stanza={names.stanza(cluster)}", *options, "restore"])
     variables = "".join(f"export {n}={shlex.quote(v)}\n" for n, v in identity.environment(role(spec)).items())
     begins_with_data = own or spec.data_source is not None
     take = {"take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA, data=names.CLUSTER_PGDATA)}
     return (take if begins_with_data else {}) | {
         "start.sh": _START.format(conf=names.CLUSTER_CONF),
         "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, volume=names.CLUSTER_DATA),
-        "replica.sh": _REPLICA.format(wait=wait, command=" ".join(restore), variables=variables),
+        "replica.sh": _REPLICA.format(wait=wait, command=_replica(cluster, spec), variables=variables),
         "stop.sh": _STOP.format(conf=names.CLUSTER_CONF),
         "after-bootstrap.sh": _AFTER_BOOTSTRAP.format(user=APPLICATION),
     }
+
+
+def _replica(cluster: str, spec: PostgresClusterSpec) -> str:
+    """pgBackRest ends where the first storage does not answer, though the next one has the backup: each is tried, and
+    all but the last for a quarter of a minute.
+    """
+    options = ["--delta", "--type=standby", f"--pg1-path={names.CLUSTER_PGDATA}", "--log-level-console=info"]
+    of_stanza = f"--stanza={names.stanza(cluster)}"
+    storages = msgspec.convert(spec.repository, RepositorySpec).storages
+    if len(storages) == 1:
+        return f"exec {' '.join(commands.command_line([of_stanza, *options, 'restore']))}"
+    soon = f"--io-timeout={ARCHIVE_IO_SECONDS}"
+    each = [[f"--repo={number}", *([soon] if number < len(storages) else [])] for number in range(1, len(storages) + 1)]
+    return " ||\n  ".join(" ".join(commands.command_line([of_stanza, *options, *one, "restore"])) for one in each)

@@ -40,6 +40,23 @@ def test_a_web_identity_is_set_by_each_command_that_reaches_the_bucket():
     assert "AWS_" not in scripts.files("hippo", spec())["replica.sh"]
 
 
+def test_a_replica_is_made_from_the_next_storage_where_the_first_is_away(tmp_path):
+    """pgBackRest, without --repo, ends with HostConnectError at the first."""
+    both = spec(repository={"storageType": "local,s3", "s3": {"bucket": "b", "endpoint": "e", "region": "r"}})
+    text = scripts.files("hippo", both)["replica.sh"].replace(names.PGBACKREST, str(tmp_path / "pgbackrest"))
+    (tmp_path / "pgbackrest").write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\ncase "$*" in *--repo=2*) ;; *) exit 49 ;; esac\n'
+    )
+    (tmp_path / "pgbackrest").chmod(0o755)
+    (tmp_path / "conf").write_text("[global]")
+    done = subprocess.run(["sh", "-c", text.replace(names.CONF_FILE, str(tmp_path / "conf"))], check=False)
+    first, second = (tmp_path / "asked").read_text().splitlines()
+    assert done.returncode == 0
+    assert "--repo=1 --io-timeout=15 restore" in first
+    assert "--repo=2 restore" in second
+    assert "exec " in scripts.files("hippo", spec())["replica.sh"]
+
+
 def test_replicas_come_from_the_repository_before_they_come_from_the_primary():
     local = json.loads(patroni.local("hippo", spec()))["postgresql"]
     assert local["create_replica_methods"] == ["pgbackrest", "basebackup"]
