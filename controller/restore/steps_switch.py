@@ -19,7 +19,7 @@ from pgwarden.contract import calls
 CHECKPOINT_SECONDS = 60
 SCALED_UP = "ScaledUp"
 #: How it is told that the workload is scaled to 0 and its pods end.
-_ENDING = "waiting for "
+_ENDING = "waiting for pod "
 
 
 def stopped(facts: RestoreFacts) -> StepVerdict:
@@ -102,7 +102,7 @@ def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
         return act(workload.stop(plan, found), reason, text)
     ours = pods_of(facts.pods, plan.workload_kind, plan.workload)
     if ours:
-        return wait("Stopping", f"{_ENDING}{_names(ours)} to end", again=SOON)
+        return wait("Stopping", f"waiting for {_names(ours)} to end", again=SOON)
     wanted = {plan.claim, plan.kept_claim}
     if plan.recovered is not None or plan.ending is not None:  # else the recovery on the new volume is still at work
         job = _job_gone(facts, plan)

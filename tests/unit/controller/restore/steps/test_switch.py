@@ -85,6 +85,18 @@ def test_stopped_waits_for_pods_and_job(planned):
     assert said(steps_switch.stopped(replace(gone, pods=(user,)))) == ("wait", "ClaimInUse")
 
 
+def test_only_who_was_scaled_to_zero_can_have_been_scaled_up_since(planned):
+    """What is waited for before the stop is told in words that begin alike."""
+
+    def after(message: str) -> str:
+        restore = planned.restore | {"status": {"message": message}}
+        return steps_switch.hold(replace(planned, restore=restore), planned.plan).reason
+
+    assert after("waiting for Job back-restore-1 to be deleted") == "Stopping"
+    assert after("waiting for the Job's pod back-restore-1-x to end") == "Stopping"
+    assert after("waiting for pod pg-0 to end") == "ScaledUp"
+
+
 def _swapped_ahead(facts):
     """Only what Kubernetes keeps until the pods have ended is left."""
     going = merged(facts.claims["data-pg-0"], {"metadata": {"deletionTimestamp": "2026-11-23T12:00:05Z"}})
