@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from pgwarden.api import names
@@ -43,12 +42,11 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-async def wait_for_one(tables: Iterable[Path] = TABLES) -> str:
+async def wait_for_one() -> str:
     """The address of the first one that is seen."""
-    tables = list(tables)
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        for table in tables:
+        for table in TABLES:
             try:
                 found = silent(table.read_text("ascii"))
             except OSError:

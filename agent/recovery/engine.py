@@ -18,12 +18,13 @@ from agent.outcome import Seen, message
 from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
 from agent.recovery import auto_conf, door, failures, settings, state
-from agent.recovery.archive import Archive, ArchiveError, Place
+from agent.recovery.archive import Archive, Place
+from agent.recovery.asking import until_said
 from agent.recovery.container import Container
 from agent.recovery.failures import Failed, Verdict
 from agent.recovery.orders import RESULT, TICK_SECONDS, Orders
 from agent.recovery.progress import Progress
-from agent.recovery.replay import RETRY_SECONDS, Ended, Replay, Timelines, Wanted
+from agent.recovery.replay import Ended, Replay, Timelines, Wanted
 from agent.recovery.settings import Control
 from agent.recovery.state import State
 from agent.recovery.task import Task
@@ -218,20 +219,17 @@ class Engine:
         return {"recovery_target_timeline": found.get("recovery_target_timeline", "latest")} if now.to_end else found
 
     async def _archived(self, control: Control, target: dict[str, str]) -> tuple[list[Place], Timelines]:
-        """Asked until it can be said."""
-        while True:
-            try:
-                places = await self._archive.places(control.system_identifier)
-                timelines = await self._timelines(control, target.get("recovery_target_timeline", "latest"), places)
-            except ArchiveError as error:
-                self._progress.stands("StorageNotReadable", str(error))
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            self._progress.stands()
-            size = self._progress.size
-            lasts = [wal.parse_segment(one.last, size) for one in places if wal.is_segment(one.last)]
-            self._progress.last_archived = max(lasts, key=lambda one: one.number, default=None)
-            return places, timelines
+
+        async def ask() -> tuple[list[Place], Timelines]:
+            places = await self._archive.places(control.system_identifier)
+            wanted = target.get("recovery_target_timeline", "latest")
+            return places, await self._timelines(control, wanted, places)
+
+        places, timelines = await until_said(self._progress, ask)
+        size = self._progress.size
+        lasts = [wal.parse_segment(one.last, size) for one in places if wal.is_segment(one.last)]
+        self._progress.last_archived = max(lasts, key=lambda one: one.number, default=None)
+        return places, timelines
 
     async def _timelines(self, control: Control, wanted: str, places: list[Place]) -> Timelines:
         base = control.timeline

@@ -7,14 +7,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from agent import log as logs
 from agent.recovery import failures
 from agent.recovery.archive import Archive, ArchiveError, Place
+from agent.recovery.asking import RETRY_SECONDS, until_said
 from agent.recovery.failures import Verdict
 from agent.recovery.fetching import Fetching
 from agent.recovery.orders import TICK_SECONDS, Run, Tail
@@ -23,7 +23,6 @@ from agent.recovery.server_log import ServerLog
 from pgwarden.contract import recovery
 from pgwarden.pgbackrest import wal
 
-T = TypeVar("T")
 #: Between two tries at a segment that is not there yet.
 FOLLOW_SECONDS = 1.0
 #: So many of those, and the archive is looked at: for a hole, and for a new timeline.
@@ -34,8 +33,7 @@ HOLE_SECONDS = 10.0
 FOLLOWED_HOLE_SECONDS = 60.0
 #: A question may be read before the lines of the log that were written before it.
 LOG_SECONDS = 5.0
-#: Between two tries at an archive that cannot be read.
-RETRY_SECONDS = 5.0
+_CANNOT = "the archive cannot be looked at: "
 
 
 @dataclass(frozen=True)
@@ -207,25 +205,15 @@ class Replay:
         return "end"
 
     async def _is_damaged(self, segment: wal.Segment) -> bool:
-        return await self._said(lambda: self._archive.is_damaged(self._places, segment, self._progress.size))
+        return await until_said(
+            self._progress, lambda: self._archive.is_damaged(self._places, segment, self._progress.size), _CANNOT
+        )
 
     async def _behind(self, last: wal.Segment) -> wal.Segment | None:
         """What the archive has of this history behind *last*."""
         size, known = self._progress.size, self._timelines
-        look = await self._said(lambda: self._archive.look(self._places, last, size))
+        look = await until_said(self._progress, lambda: self._archive.look(self._places, last, size), _CANNOT)
         return wal.first_behind(last, look.segments, known.target, known.ancestors, size)
-
-    async def _said(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """The archive is asked until it can be said."""
-        while True:
-            try:
-                answer = await ask()
-            except ArchiveError as error:
-                self._progress.stands("StorageNotReadable", f"the archive cannot be looked at: {error}")
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            self._progress.stands()
-            return answer
 
     def _tried_before_finish(self, name: str) -> bool:
         """The try that has failed may have begun before all was archived: there has to be one more."""

@@ -49,7 +49,7 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     pods, claims, (info, info_error), job_pods, members, backup = await asyncio.gather(
         read.pods(None if Need.ALL_PODS in needs else spec.repository),
         read.claims(plan),
-        read.info(spec.repository) if Need.HOST in needs and not down else _none(),
+        read.info(spec.repository if Need.HOST in needs and not down else ""),
         look.pods_of(context, namespace, job_name),
         read.members(repository if Need.MEMBERS in needs else None),
         read.backup(plan if Need.BACKUP in needs else None),
@@ -87,10 +87,6 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
         recovery=recovery,
         answers=answers,
     )
-
-
-async def _none() -> tuple[Object | None, str]:
-    return None, ""
 
 
 def _meant(claims: Mapping[str, Object], pods: Iterable[Object], plan: Plan | None) -> list[Object]:
@@ -188,6 +184,8 @@ class _Reader:
 
     async def info(self, repository: str) -> tuple[Object | None, str]:
         """The stanza's element of `pgbackrest info`, by the repository host's agent."""
+        if not repository:
+            return None, ""
         selector = f"{names.LABEL_OWNER_REPOSITORY}={repository}"
         key, error = (self._namespace, repository), "the repository host has no running pod"
         for pod in hosts(await self.items("pods", labelSelector=selector)):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import size
-from pgwarden.api.reading import get, objects
+from pgwarden.api.reading import get
 from pgwarden.cli.output import clock, count, moment, row, span
 from pgwarden.contract import recovery
 
@@ -31,11 +31,8 @@ def of(obj: Object) -> Object:
 
 
 def is_under_way(obj: Object) -> bool:
-    """A PostgresCluster has none but while its first volume is filled, and after that has failed."""
-    if obj.get("kind") == "PostgresCluster":
-        said = next((one for one in objects(obj, "status", "conditions") if one.get("type") == "DataSource"), {})
-        return bool(of(obj)) and not str(said.get("reason") or "").endswith("Failed")
-    return bool(of(obj)) and get(obj, str, "status", "phase") == "Running" and not _is_done(obj)
+    """A PostgresCluster is Creating meanwhile."""
+    return bool(of(obj)) and get(obj, str, "status", "phase") in {"Running", "Creating"} and not _is_done(obj)
 
 
 def _is_done(restore: Object) -> bool:

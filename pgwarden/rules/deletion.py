@@ -62,10 +62,8 @@ def of_cluster(cluster: Object, *, user: str = "") -> Verdict:
     """Refused while it is protected. One without the field is of a CRD that has none, where it could not be lifted."""
     if user in CLEANERS or get(cluster, bool, "spec", "deletionProtection") is not True:
         return Verdict()
-    name, namespace = (
-        get(cluster, str, "metadata", "name") or "",
-        get(cluster, str, "metadata", "namespace") or "default",
-    )
+    namespace = get(cluster, str, "metadata", "namespace") or "default"
+    name = get(cluster, str, "metadata", "name") or ""
     patch = '{"spec":{"deletionProtection":false}}'
     message = (
         "protects it: its instances and all their data would be deleted. To delete it, lift that first: "

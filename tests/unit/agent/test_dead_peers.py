@@ -44,7 +44,7 @@ def at_work(paths, tmp_path, monkeypatch):
     monkeypatch.setattr(dead_peers, "LOOK_SECONDS", 0.05)
     seen = tmp_path / "tcp"
     seen.write_text(table((V4, "00000001")))
-    monkeypatch.setattr(dead_peers.wait_for_one, "__defaults__", ((tmp_path / "none", seen),))
+    monkeypatch.setattr(dead_peers, "TABLES", (tmp_path / "none", seen))
     return Runner(paths, Children()), seen
 
 

@@ -95,3 +95,29 @@ def healthy() -> dict[str, Any]:
         ],
         "pods": [{"name": "hippo-0", "role": "primary", "reachable": True, "injected": True}],
     }
+
+
+@pytest.fixture
+def cluster(make):
+    def build(replicas=3, phase="Ready", repository=None, autofail=True, **changes):
+        instances = [{"name": f"hippo-{n}", "role": "replica", "ready": True} for n in range(1, replicas + 1)]
+        instances[-1]["role"] = "primary"
+        known = {
+            "phase": phase,
+            "message": "everything matches the spec",
+            "primary": f"hippo-{replicas}",
+            "ready": f"{replicas}/{replicas}",
+            "autofail": "on" if autofail else "off",
+            "instances": instances,
+            "conditions": [{"type": "Ready", "status": "True", "message": "hippo-3 takes reads and writes"}],
+        }
+        spec = {"instances": {"replicas": replicas, "storage": {"size": "2Gi"}}, "autofail": autofail}
+        return make(
+            "PostgresCluster",
+            "hippo",
+            status=known | changes,
+            repository=repository or {"storageType": "local"},
+            **spec,
+        )
+
+    return build

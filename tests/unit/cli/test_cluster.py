@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pgwarden.cli import cluster as cluster_commands
-from pgwarden.cli import cluster_data_loss, completion, data_loss, keys, show_cluster, status, wait
+from pgwarden.cli import cluster_data_loss, completion, data_loss, keys, status
 from pgwarden.cli.errors import CliError
 from pgwarden.cli.protection import judge
 from tests.unit.cli.conftest import NOW
@@ -260,32 +260,6 @@ def test_keys_do_not_show_in_a_traceback():
     assert HIDDEN not in repr(keys.Keys(KEY, HIDDEN))
 
 
-@pytest.fixture
-def cluster(make):
-    def build(replicas=3, phase="Ready", repository=None, autofail=True, **changes):
-        instances = [{"name": f"hippo-{n}", "role": "replica", "ready": True} for n in range(1, replicas + 1)]
-        instances[-1]["role"] = "primary"
-        known = {
-            "phase": phase,
-            "message": "everything matches the spec",
-            "primary": f"hippo-{replicas}",
-            "ready": f"{replicas}/{replicas}",
-            "autofail": "on" if autofail else "off",
-            "instances": instances,
-            "conditions": [{"type": "Ready", "status": "True", "message": "hippo-3 takes reads and writes"}],
-        }
-        spec = {"instances": {"replicas": replicas, "storage": {"size": "2Gi"}}, "autofail": autofail}
-        return make(
-            "PostgresCluster",
-            "hippo",
-            status=known | changes,
-            repository=repository or {"storageType": "local"},
-            **spec,
-        )
-
-    return build
-
-
 def test_scaling_down_names_what_goes_and_never_the_primary(cluster):
     assert cluster_data_loss.of_scale(cluster(), 3) == cluster_data_loss.of_scale(cluster(), 5) == []
     (line,) = cluster_data_loss.of_scale(cluster(), 1)
@@ -366,39 +340,6 @@ def test_a_cluster_without_a_repository_is_not_protected(there, cluster):
     (one,) = judge(there(cluster(phase="Creating"), repositories=()), NOW)
     assert status.as_text(one, NOW)[0] == "hippo: NOT PROTECTED"
     assert one.wrong
-
-
-def test_show_has_instances_of_one_and_rows_of_all(cluster):
-    all_of_them = show_cluster.lines([cluster()], NOW, whole=False)
-    assert len(all_of_them) == 2  # what is Ready needs no sentence
-    assert all_of_them[1].split()[:5] == ["hippo", "Ready", "hippo-3", "3/3", "on"]
-    one = show_cluster.lines([cluster()], NOW, whole=True)
-    assert any(line.startswith("hippo-1   replica") for line in one)
-    assert one[-1] == "  Ready True: hippo-3 takes reads and writes"
-    assert show_cluster.lines([], NOW, whole=True) == []
-
-
-RECOVERY = {"phase": "Replaying", "segment": "0000000100000000000000A1", "segments": 40, "remaining": 20, "rate": 2.0}
-
-
-@pytest.mark.parametrize(
-    ("reason", "heading"),
-    [("Cloning", "recovery: replaying WAL"), ("CloneFailed", "recovery, as it was last: replaying WAL")],
-)
-def test_a_cluster_that_begins_with_data_shows_how_far_its_recovery_is(cluster, reason, heading):
-    said = {"type": "DataSource", "status": "False", "reason": reason, "message": "it is copied"}
-    one = cluster(phase="Creating", recovery=RECOVERY, conditions=[said], instances=[])
-    shown = show_cluster.lines([one], NOW, whole=True)
-    assert heading in shown
-    assert any(line.endswith("40 WAL segments up to 0000000100000000000000A1") for line in shown)
-
-
-def test_the_line_of_a_cluster_that_is_waited_for_says_how_far_its_recovery_is(cluster):
-    said = {"type": "DataSource", "status": "False", "reason": "Cloning", "message": "it is copied"}
-    one = cluster(phase="Creating", recovery=RECOVERY, conditions=[said])
-    assert "replaying WAL, at 0000000100000000000000A1, 20 segments to go, about 10 s" in wait.line(
-        one, wait.Log(), NOW
-    )
 
 
 COMPLETIONS = {
