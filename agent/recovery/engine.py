@@ -63,6 +63,7 @@ class Engine:
         self._orders = Orders(paths.run)
         self._container = Container(task, self._orders, own.stanza)
         self._seen = Seen()
+        self._copied = False
         self._started = time.monotonic()
         self._log = log.get("recovery")
 
@@ -132,6 +133,7 @@ class Engine:
             error=verdict.message,
             log=tuple(line[:LOG_CHARACTERS] for line in self._progress.log),
             reason=verdict.reason if verdict.final else "",
+            copied=self._copied,
             set=self._progress.set,
             segment=self._progress.segment,
             segments=self._progress.segments,
@@ -145,7 +147,7 @@ class Engine:
         await self._configured()
         async with volume.alone(self._task.place.root):
             now = state.read(self._task.pg_data, self._task.place.uid) or await self._copy()
-            self._progress.set = now.set
+            self._progress.set, self._copied = now.set, True
             if now.result is None:
                 now = await self._recover(now)
             return self._settle(now)

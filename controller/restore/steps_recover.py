@@ -31,9 +31,12 @@ _FINISHING = "the old PostgreSQL has stopped: its last WAL is replayed"
 
 def restored(facts: RestoreFacts) -> StepVerdict:
     """The backup set is copied."""
-    found = _look(facts)
+    found = _seen(facts)
     if isinstance(found, StepVerdict):
         return found
+    failed = found.stage is Stage.FAILED
+    if failed and not (found.result and found.result.copied):
+        return _failed(facts, found)
     if found.stage is Stage.COPYING:
         return _still(facts, found) or wait(found.reason, found.message, again=POLL, **_said(facts, found))
     plan, claim = facts.planned, facts.claims[facts.planned.new_claim]
@@ -43,7 +46,8 @@ def restored(facts: RestoreFacts) -> StepVerdict:
     name = volume["metadata"]["name"]
     plan = msgspec.structs.replace(plan, new_volume=Volume(name=name, reclaim=volume_swap.policy(volume)))
     text = f"backup set {found.set or 'unknown'} is on volume {name}"
-    return done("Restored", text, plan=plan, newVolume=name, **_said(facts, found))
+    status = {} if failed else _said(facts, found)  # the next step says how it failed
+    return done("Restored", text, plan=plan, newVolume=name, **status)
 
 
 def replayed(facts: RestoreFacts) -> StepVerdict:
@@ -104,7 +108,18 @@ def recovered(facts: RestoreFacts) -> StepVerdict:
 
 
 def _look(facts: RestoreFacts) -> Progress | StepVerdict:
-    """How far it is; or what has to be done or said first."""
+    """How far it is; or what has to be done or said first, also that it has failed."""
+    found = _seen(facts)
+    return _failed(facts, found) if isinstance(found, Progress) and found.stage is Stage.FAILED else found
+
+
+def _failed(facts: RestoreFacts, found: Progress) -> StepVerdict:
+    kept = progress.left((facts.restore.get("status") or {}).get("recovery"), found.result)
+    return fail(found.reason, found.message, job=names.restore_job(facts.planned.restore), recovery=kept)
+
+
+def _seen(facts: RestoreFacts) -> Progress | StepVerdict:
+    """How far it is, or that it has failed; or what has to be done or said first."""
     plan, job, name = facts.planned, facts.job, names.restore_job(facts.planned.restore)
     claim = facts.claims.get(plan.new_claim)
     if claim is None or (is_going(claim) and not plan.stopped):  # while PostgreSQL is down, its volume may still do
@@ -119,15 +134,7 @@ def _look(facts: RestoreFacts) -> Progress | StepVerdict:
         return act(Create("jobs", body), "Starting", f"starting Job {name}", job=name)
     if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
         return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
-    found = progress.judge(_seen(facts, job), facts.now)
-    if found.stage is not Stage.FAILED:
-        return found
-    kept = progress.left((facts.restore.get("status") or {}).get("recovery"), found.result)
-    return fail(found.reason, found.message, job=name, recovery=kept)
-
-
-def _seen(facts: RestoreFacts, job: Object) -> progress.Seen:
-    return progress.Seen(job, facts.job_pods, facts.recovery)
+    return progress.judge(progress.Seen(job, facts.job_pods, facts.recovery), facts.now)
 
 
 def _pod(facts: RestoreFacts) -> Object | None:

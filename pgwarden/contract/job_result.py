@@ -16,6 +16,7 @@ class JobResult(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_
     seconds: float = 0.0
     # Of a recovery:
     reason: str = ""  # CamelCase: why another attempt would end in the same way; empty where it may end better
+    copied: bool = False  # the backup set is on the volume, also where what came after has failed
     timeline: int = 0  # the new one
     reached: str = ""  # RFC 3339: the last commit that was replayed; empty where there was none
     segment: str = ""  # the WAL file that was replayed last

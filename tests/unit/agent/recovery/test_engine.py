@@ -111,7 +111,7 @@ def test_a_target_that_is_not_in_the_wal_is_final(archived, recovering, target, 
     one = recovering(target=target)
     one.start()
     code, result = one.result()
-    assert (code, result["reason"]) == (1, "TargetNotReached"), one.picture()
+    assert (code, result["reason"], result["copied"]) == (1, "TargetNotReached", True), one.picture()
     assert named in result["error"]
 
 

@@ -65,6 +65,15 @@ def test_restored(planned, status, pods, verdict, words):
     assert words in found.message
 
 
+def test_a_replay_that_failed_between_two_looks_is_not_told_as_a_copy_that_failed(planned):
+    facts = replace(planned, job=job({"failed": 1}), job_pods=(ended_pod(HOLE | {"set": "s", "copied": True}),))
+    copied = steps_recover.restored(facts)
+    assert said(copied) == ("done", "Restored")
+    assert copied.message == "backup set s is on volume pv-new"
+    failed = steps_recover.replayed(replace(facts, plan=copied.plan))
+    assert said(failed) == ("fail", "MissingSegment")
+
+
 def test_the_last_lines_of_the_log_are_kept_of_a_recovery_that_failed_between_two_looks(planned):
     before = {"phase": "Replaying", "segments": 3, "log": ["redo starts"]}
     facts = replace(planned, restore=planned.restore | {"status": {"recovery": before}}, job=job({"failed": 1}))
