@@ -22,6 +22,21 @@ def has_ended(pod: Object) -> bool:
     return pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
 
 
+def is_over(pod: Object) -> bool:
+    """Whether its node says of each of its containers that it has ended: nothing of it writes to a volume any more.
+
+    The phase alone may come from elsewhere, as for the pods of a node that is gone.
+    """
+    status, spec = pod.get("status", {}), pod["spec"]
+    told = {
+        one["name"]
+        for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        if "terminated" in one.get("state", {})
+    }
+    containers = [*spec.get("initContainers", []), *spec.get("containers", [])]
+    return has_ended(pod) and bool(containers) and {one["name"] for one in containers} <= told
+
+
 def waiting_reason(pods: Iterable[Object]) -> str:
     """Why one of *pods* does not start, where Kubernetes says so: unschedulable, image not there."""
     for pod in pods:

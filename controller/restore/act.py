@@ -11,7 +11,7 @@ from controller.context import Context
 from controller.restore import workload
 from controller.restore.carried_plans import Carried
 from controller.restore.facts import Answers
-from controller.restore.verdict import Action, Ask, Create, Delete, Merge
+from controller.restore.verdict import Action, Ask, Create, Delete, Dismiss, Merge
 from pgwarden.api import names
 from pgwarden.kube import errors, paths
 
@@ -39,6 +39,11 @@ async def act(
             await client.merge(paths.of(plural, where, name), body)
         case Delete(plural, where, name, uid):
             await client.delete(paths.of(plural, where, name), uid=uid)
+        case Dismiss(where, name, uid):
+            try:
+                await client.delete(paths.of("pods", where, name), uid=uid, grace_seconds=0)
+            except errors.ApiError as error:  # its node takes it away then
+                log.info("the pod is left to its node", namespace=where, pod=name, error=str(error))
         case Ask(ip, call, seconds):
             try:
                 answers[call.name] = await context.agents.pod((namespace, repository), ip, call, seconds=seconds)

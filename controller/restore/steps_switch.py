@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import msgspec
 
-from controller.pods import has_ended
+from controller.pods import has_ended, is_over
 from controller.recovery import target
 from controller.recovery.plan import Plan, Volume
 from controller.restore import cluster_members, render, steps_recover, volume_swap, workload
 from controller.restore.facts import RestoreFacts, claims_of, is_going, pod_ip, pods_of
-from controller.restore.verdict import SOON, Ask, Delete, StepVerdict, act, done, fail, wait
+from controller.restore.verdict import SOON, Ask, Delete, Dismiss, StepVerdict, act, done, fail, wait
 from controller.runtime import conditions
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
@@ -102,7 +102,7 @@ def hold(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
         return act(workload.stop(plan, found), reason, text)
     ours = pods_of(facts.pods, plan.workload_kind, plan.workload)
     if ours:
-        return wait("Stopping", f"waiting for {_names(ours)} to end", again=SOON)
+        return _until_gone(facts, ours, f"waiting for {_names(ours)} to end")
     wanted = {plan.claim, plan.kept_claim}
     if plan.recovered is not None or plan.ending is not None:  # else the recovery on the new volume is still at work
         job = _job_gone(facts, plan)
@@ -137,13 +137,23 @@ def _job_gone(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
     job = facts.job
     if job is None:
         holding = [pod for pod in facts.job_pods if claims_of(pod) & {plan.new_claim}]
-        return wait("Stopping", f"waiting for the Job's {_names(holding)} to end", again=SOON) if holding else None
+        return _until_gone(facts, holding, f"waiting for the Job's {_names(holding)} to end") if holding else None
     name, uid = job["metadata"]["name"], job["metadata"]["uid"]
     if is_going(job):
         return wait("Stopping", f"waiting for Job {name} to be deleted", again=SOON)
     return act(
         Delete("jobs", facts.namespace, name, uid), "Stopping", f"removing Job {name}, which holds the new claim"
     )
+
+
+def _until_gone(facts: RestoreFacts, pods: list[Object], text: str) -> StepVerdict:
+    """Kubernetes keeps a claim until no pod names it, and a StatefulSet its pod's name: a second of downtime that
+    nothing is done in.
+    """
+    over = next((pod for pod in pods if is_going(pod) and is_over(pod)), None)
+    if over is None:
+        return wait("Stopping", text, again=SOON)
+    return act(Dismiss(facts.namespace, over["metadata"]["name"], over["metadata"]["uid"]), "Stopping", text)
 
 
 def _names(pods: list[Object]) -> str:

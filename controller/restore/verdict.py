@@ -45,6 +45,15 @@ class Delete:
 
 
 @dataclass(frozen=True)
+class Dismiss:
+    """Take a pod away whose containers have all ended. Its node does that too, a second later."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True)
 class Ask:
     """Ask the agent at *ip*; its answer is in the facts when the step is judged again."""
 
@@ -53,7 +62,7 @@ class Ask:
     seconds: float
 
 
-Action = Create | Merge | Delete | Ask
+Action = Create | Merge | Delete | Dismiss | Ask
 
 
 @dataclass(frozen=True)

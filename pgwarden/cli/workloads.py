@@ -125,14 +125,16 @@ def _metadata(before: Object, pod: Object) -> Object:
 
 
 def apply(document: Object, operations: list[Object]) -> Object:
-    """RFC 6902, the two operations that the webhook uses: add and replace."""
+    """RFC 6902, the operations that the webhook uses: add, replace and remove (of a list's element)."""
     result: Object = copy.deepcopy(document)
     for operation in operations:
         *parents, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
         target: Any = result
         for part in parents:
             target = target[int(part)] if isinstance(target, list) else target[part]
-        if isinstance(target, dict):
+        if operation["op"] == "remove":
+            target.pop(int(last))
+        elif isinstance(target, dict):
             target[last] = operation["value"]
         elif operation["op"] == "replace":
             target[int(last)] = operation["value"]

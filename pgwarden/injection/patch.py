@@ -59,24 +59,20 @@ def _replace(path: str, value: Any) -> Operation:
 
 
 def _init_containers(existing: Existing, fragments: Fragments) -> Iterator[Operation]:
-    """Ours come first.
+    """Ours comes first.
 
     So a user's init container that runs PostgreSQL, or is a sidecar itself, finds tools and configuration there, and
-    where others put theirs changes nothing.
+    where others put theirs changes nothing. A container that earlier versions added for the tools is taken out.
     """
     path, present = "/spec/initContainers", list(existing.init_containers)
     if not present:
         yield _add(path, list(fragments.containers.values()))
         return
+    if names.CONTAINER_TOOLS in present:
+        yield {"op": "remove", "path": f"{path}/{present.index(names.CONTAINER_TOOLS)}"}
+        present.remove(names.CONTAINER_TOOLS)
     for name, value in fragments.containers.items():
-        if name in present:
-            yield _replace(f"{path}/{present.index(name)}", value)
-    missing = [(name, value) for name, value in fragments.containers.items() if name not in present]
-    for name, value in missing:
-        # The sidecar goes behind the tools, which are either just added at 0 or stand somewhere already.
-        at = present.index(names.CONTAINER_TOOLS) + 1 if name == names.CONTAINER_SIDECAR else 0
-        present.insert(at, name)
-        yield _add(f"{path}/{at}", value)
+        yield _replace(f"{path}/{present.index(name)}", value) if name in present else _add(f"{path}/0", value)
 
 
 def _named(path: str, wanted: dict[str, msgspec.Raw], present: tuple[str, ...] | None) -> Iterator[Operation]:

@@ -53,7 +53,7 @@ def render(recipe: Recipe) -> Fragments:
 
 
 def _render(recipe: Recipe) -> Fragments:
-    containers = {each["name"]: _raw(each) for each in (_tools(recipe), _sidecar(recipe))}
+    containers = {each["name"]: _raw(each) for each in [_sidecar(recipe)]}
     volumes = {each["name"]: _raw(each) for each in _volumes(recipe)}
     mounts = {each["name"]: _raw(each) for each in _main_mounts(recipe)}
     settings = server_settings(recipe.repository, recipe.role_arn) if recipe.facts.configured_by == "Arguments" else ()
@@ -91,18 +91,19 @@ def _raw(value: Any) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
 
 
-def _tools(recipe: Recipe) -> Object:
-    return _container(recipe, names.CONTAINER_TOOLS) | {
-        "command": [*programs.INSTALL_TOOLS, "--to", names.TOOLS_TARGET],
-        "volumeMounts": [{"name": names.VOLUME_TOOLS, "mountPath": names.TOOLS_TARGET}],
-    }
-
-
 def _sidecar(recipe: Recipe) -> Object:
+    """Complete by itself, as neither quota nor Pod Security may refuse a database for us."""
+    facts = recipe.facts
     check = {"exec": {"command": programs.CHECK}, "timeoutSeconds": 10}
-    return _container(recipe, names.CONTAINER_SIDECAR) | {
+    return {
+        "name": names.CONTAINER_SIDECAR,
+        "image": recipe.settings.image,
+        "imagePullPolicy": recipe.settings.image_pull_policy,
         "restartPolicy": "Always",
         "command": programs.AGENT,
+        # The kubelet starts the next container when it has ended: PostgreSQL finds the tools. A container of their own
+        # would hold PostgreSQL back for a second more, at each start.
+        "lifecycle": {"postStart": {"exec": {"command": [*programs.INSTALL_TOOLS, "--to", names.TOOLS_TARGET]}}},
         "env": _environment(recipe),
         "ports": [
             {"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"},
@@ -112,16 +113,6 @@ def _sidecar(recipe: Recipe) -> Object:
         # A check starts a Python: seldom.
         "livenessProbe": check | {"initialDelaySeconds": 20, "periodSeconds": 30, "failureThreshold": 3},
         "volumeMounts": _sidecar_mounts(recipe),
-    }
-
-
-def _container(recipe: Recipe, name: str) -> Object:
-    """What both of ours share: complete by itself, as neither quota nor Pod Security may refuse a database for us."""
-    facts = recipe.facts
-    return {
-        "name": name,
-        "image": recipe.settings.image,
-        "imagePullPolicy": recipe.settings.image_pull_policy,
         "resources": msgspec.json.decode(recipe.resources) if recipe.resources else _RESOURCES,
         "securityContext": {
             "runAsNonRoot": True,
@@ -163,6 +154,7 @@ def _main_mounts(recipe: Recipe) -> list[Object]:
 def _sidecar_mounts(recipe: Recipe) -> list[Object]:
     """The user's mounts as they are, but read-only: the sidecar has nothing to write into a data directory."""
     mounts: list[Object] = [
+        {"name": names.VOLUME_TOOLS, "mountPath": names.TOOLS_TARGET},
         {"name": names.VOLUME_SOURCE, "mountPath": names.SOURCE_DIR, "readOnly": True},
         {"name": names.VOLUME_CONF, "mountPath": names.CONF_DIR},
         {"name": names.VOLUME_WORK, "mountPath": names.WORK_DIR},

@@ -166,8 +166,13 @@ class KubeClient:
             raise errors.Conflict(409, "Conflict", f"{path} is not as it was read") from error
         return patched
 
-    async def delete(self, path: str, *, uid: str, propagation: str = "Background") -> bool:
-        """Delete the very object that was looked at. False where there is none; Conflict where it is another by now."""
+    async def delete(
+        self, path: str, *, uid: str, propagation: str = "Background", grace_seconds: int | None = None
+    ) -> bool:
+        """Delete the very object that was looked at. False where there is none; Conflict where it is another by now.
+
+        *grace_seconds* 0 takes a pod away without waiting for its node: only of one that has ended.
+        """
         if not uid:
             raise ValueError(f"{path}: a delete names the uid of what was looked at")
         options: Object = {
@@ -176,6 +181,8 @@ class KubeClient:
             "propagationPolicy": propagation,
             "preconditions": {"uid": uid},
         }
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
         try:
             await self.request("DELETE", path, body=options)
         except errors.NotFound:

@@ -108,7 +108,7 @@ def test_warnings_are_printed_and_do_not_refuse(hippo: Kubectl):
 def test_a_labelled_pod_is_injected_and_an_unlabelled_one_left_alone(hippo: Kubectl):
     hippo.apply(postgres_pod("labelled"), postgres_pod("plain", repository=""))
     injected = hippo.get("pod", "labelled")
-    assert [one["name"] for one in injected["spec"]["initContainers"]] == ["pgwarden-tools", "pgwarden"]
+    assert [one["name"] for one in injected["spec"]["initContainers"]] == ["pgwarden"]
     assert injected["metadata"]["annotations"]["pgwarden.io/injected"]
     plain = hippo.get("pod", "plain")
     assert "initContainers" not in plain["spec"]

@@ -69,19 +69,18 @@ def test_a_dry_run_shows_the_injected_pod_and_makes_nothing(space: Kubectl, hipp
     assert space.get("pod", "dry") is None
 
 
-def test_injection_adds_two_containers_before_all_others(plain: dict, injected: dict):
+def test_injection_adds_a_sidecar_before_all_other_containers(plain: dict, injected: dict):
     names = [container["name"] for container in injected["spec"]["initContainers"]]
-    assert names == ["pgwarden-tools", "pgwarden"]
+    assert names == ["pgwarden"]
     assert "initContainers" not in plain["spec"]
-    tools, sidecar = injected["spec"]["initContainers"]
-    assert tools["command"][-2:] == ["--to", "/pgwarden/tools-target"]
+    (sidecar,) = injected["spec"]["initContainers"]
+    assert sidecar["lifecycle"]["postStart"]["exec"]["command"][-2:] == ["--to", "/pgwarden/tools-target"]
     assert sidecar["restartPolicy"] == "Always"
     assert {port["containerPort"] for port in sidecar["ports"]} == {8432, 8433}
-    for container in (tools, sidecar):
-        security = container["securityContext"]
-        assert (security["runAsUser"], security["runAsNonRoot"]) == (999, True)
-        assert security["capabilities"] == {"drop": ["ALL"]}
-        assert security["readOnlyRootFilesystem"] is True
+    security = sidecar["securityContext"]
+    assert (security["runAsUser"], security["runAsNonRoot"]) == (999, True)
+    assert security["capabilities"] == {"drop": ["ALL"]}
+    assert security["readOnlyRootFilesystem"] is True
 
 
 def test_injection_adds_volumes_of_its_own_and_leaves_the_pods(plain: dict, injected: dict):
@@ -118,7 +117,7 @@ def test_injection_gives_postgresql_its_settings_and_mounts_and_nothing_else(pla
 
 
 def test_the_sidecar_can_read_the_data_directory_and_not_write_it(injected: dict):
-    mounts = {m["mountPath"]: m for m in injected["spec"]["initContainers"][1]["volumeMounts"]}
+    mounts = {m["mountPath"]: m for m in injected["spec"]["initContainers"][0]["volumeMounts"]}
     assert mounts["/var/lib/postgresql/data"]["name"] == "data"
     assert mounts["/var/lib/postgresql/data"]["readOnly"] is True
     facts = json.loads(injected["metadata"]["annotations"]["pgwarden.io/postgres"])

@@ -51,7 +51,7 @@ def test_controller(render):
         "pgwarden.io/restores": READ | {"patch", "create"},
         **{f"pgwarden.io/{kind}/status": {"update", "patch"} for kind in KINDS},
         **{f"pgwarden.io/{kind}/finalizers": {"update"} for kind in KINDS},
-        "pods": READ | {"patch"},
+        "pods": READ | {"patch", "delete"},
         "services": {"get", "create", "patch"},
         "configmaps": READ | {"create", "patch", "update", "delete"},
         "serviceaccounts": {"get", "create", "patch"},

@@ -102,7 +102,7 @@ def test_a_repository_in_the_cluster_can_be_named(run):
     assert "there is no Repository of this name" in missing.err
     named = run("inject", str(DEMO / "postgres.yaml"), "--repository", "hippo", "--image", IMAGE)
     assert named.code == 0
-    assert "+        - name: pgwarden-tools" in named.out
+    assert "+        - name: pgwarden\n" in named.out
 
 
 def test_the_input_is_left_as_it_was():
@@ -111,6 +111,7 @@ def test_the_input_is_left_as_it_was():
     after = apply(pod, [{"op": "add", "path": "/spec/volumes/-", "value": {"name": "x"}}])
     assert pod == before
     assert after["spec"]["volumes"] == [{"name": "data"}, {"name": "x"}]
+    assert apply(after, [{"op": "remove", "path": "/spec/volumes/0"}])["spec"]["volumes"] == [{"name": "x"}]
 
 
 def repository():

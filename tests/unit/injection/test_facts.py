@@ -157,5 +157,5 @@ def test_the_shape_that_a_widespread_chart_renders(pod, repository, settings, op
         "postgresql", "/bitnami/postgresql/data", "data",
     )  # fmt: skip
     assert (facts.run_as_user, facts.run_as_group, facts.configured_by) == (1001, 1001, "AlterSystem")
-    sidecar = applied(seen, operations(seen, found))["spec"]["initContainers"][1]
+    sidecar = applied(seen, operations(seen, found))["spec"]["initContainers"][0]
     assert {"name": "tmp", "mountPath": "/tmp"} in sidecar["volumeMounts"]  # where the socket is

@@ -43,11 +43,11 @@ def test_injected_pod_is_whole(golden, operations, applied):
         places = [pods.normal(mount["mountPath"]) for mount in mounts]
         assert len(set(places)) == len(places)
         assert {mount["name"] for mount in mounts} <= set(volumes)
-    assert [each["name"] for each in spec["initContainers"]][:2] == ["pgwarden-tools", "pgwarden"]
-    for ours in spec["initContainers"][:2]:
-        assert _restricted(ours["securityContext"])
-        assert ours["resources"]["requests"]["memory"]
-        assert ours["resources"]["limits"]["memory"]
+    assert [each["name"] for each in spec["initContainers"]][:1] == ["pgwarden"]
+    ours = spec["initContainers"][0]
+    assert _restricted(ours["securityContext"])
+    assert ours["resources"]["requests"]["memory"]
+    assert ours["resources"]["limits"]["memory"]
 
 
 def _restricted(context):

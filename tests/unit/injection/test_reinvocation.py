@@ -55,15 +55,16 @@ def _label(pod):
     pod["metadata"]["labels"]["pgwarden.io/repository"] = "rhino"
 
 
-def _stripped(pod):
-    del pod["spec"]["initContainers"][0]
-
-
 def _no_sidecar(pod):
-    del pod["spec"]["initContainers"][1]
+    pod["spec"]["initContainers"] = [one for one in pod["spec"]["initContainers"] if one["name"] != "pgwarden"]
 
 
-@pytest.mark.parametrize("change", [_user, _label, _stripped, _no_sidecar])
+def _of_an_earlier_version(pod):
+    """It had a container of its own that copied the tools."""
+    pod["spec"]["initContainers"].insert(0, {"name": "pgwarden-tools", "image": "pgwarden:old"})
+
+
+@pytest.mark.parametrize("change", [_user, _label, _no_sidecar, _of_an_earlier_version])
 @pytest.mark.parametrize("mesh", [False, True])
 def test_changed_facts_replace_ours_in_place(change, mesh, pod, operations, applied, repository):
     """Another user, another Repository (a copy of a live pod), a part of ours gone: mended once, then at rest."""

@@ -68,12 +68,14 @@ async def test_apply_merge_create_and_delete_say_what_they_are(connect):
     await client.merge(PATH, {"b": None})
     await client.create(PATH, {"c": 3})
     assert await client.delete(PATH, uid="u-1")
+    assert await client.delete(PATH, uid="u-1", grace_seconds=0)
     options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
     assert seen == [
         ("PATCH", "application/apply-patch+yaml", {"fieldManager": "pgwarden", "force": "true"}, {"a": 1}),
         ("PATCH", "application/merge-patch+json", {"fieldManager": "pgwarden"}, {"b": None}),
         ("POST", "application/json", {"fieldManager": "pgwarden"}, {"c": 3}),
         ("DELETE", "application/json", {}, options | {"preconditions": {"uid": "u-1"}}),
+        ("DELETE", "application/json", {}, options | {"preconditions": {"uid": "u-1"}, "gracePeriodSeconds": 0}),
     ]
 
 

@@ -29,21 +29,17 @@ func inject(pod *corev1.Pod, stanza string, s spec, image string) error {
 	}
 	socket := holding(container, found.SocketDirectory)
 	mounts := dataMounts(pod, container, holding(container, found.DataDirectory))
-	own := base(image, found, s.SidecarResources)
-	tools, sidecar := own, own
-	tools.Name = "pgwarden-tools"
-	tools.Command = []string{"python3", "-m", "agent", "install-tools", "--to", "/pgwarden/tools-target"}
-	tools.VolumeMounts = []corev1.VolumeMount{{Name: "pgwarden-tools", MountPath: "/pgwarden/tools-target"}}
+	sidecar := base(image, found, s.SidecarResources)
 	complete(&sidecar, stanza, found, a, container, mounts, socket)
 	volumes := volumes(stanza, socket == nil)
-	pod.Spec.InitContainers = append([]corev1.Container{tools, sidecar}, pod.Spec.InitContainers...)
+	pod.Spec.InitContainers = append([]corev1.Container{sidecar}, pod.Spec.InitContainers...)
 	pod.Spec.Volumes = append(pod.Spec.Volumes, volumes...)
 	mainMounts(container, found, socket == nil)
 	container.TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
 	if found.ConfiguredBy == "Arguments" {
 		configure(container, stanza)
 	}
-	return annotate(pod, found, tools, sidecar, volumes)
+	return annotate(pod, found, sidecar, volumes)
 }
 
 func examine(pod *corev1.Pod, container *corev1.Container, a access) (facts, error) {
@@ -126,6 +122,8 @@ func base(image string, f facts, resources *corev1.ResourceRequirements) corev1.
 func complete(c *corev1.Container, stanza string, f facts, a access, from *corev1.Container, data []corev1.VolumeMount, socket *corev1.VolumeMount) {
 	c.RestartPolicy = ptr.To(corev1.ContainerRestartPolicyAlways)
 	c.Command = []string{"python3", "-m", "agent"}
+	install := []string{"python3", "-m", "agent", "install-tools", "--to", "/pgwarden/tools-target"}
+	c.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: install}}}
 	c.Env = sidecarEnvironment(stanza, f, a, from, data)
 	c.Ports = []corev1.ContainerPort{
 		{Name: "pgbackrest", ContainerPort: 8432, Protocol: corev1.ProtocolTCP},
@@ -136,6 +134,7 @@ func complete(c *corev1.Container, stanza string, f facts, a access, from *corev
 		ProbeHandler: check, TimeoutSeconds: 10, InitialDelaySeconds: 20, PeriodSeconds: 30, FailureThreshold: 3,
 	}
 	c.VolumeMounts = append([]corev1.VolumeMount{
+		{Name: "pgwarden-tools", MountPath: "/pgwarden/tools-target"},
 		{Name: "pgwarden-source", MountPath: "/pgwarden/source", ReadOnly: true},
 		{Name: "pgwarden-conf", MountPath: "/pgwarden/conf"},
 		{Name: "pgwarden-work", MountPath: "/pgwarden/work"},

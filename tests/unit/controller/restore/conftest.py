@@ -58,6 +58,8 @@ class Cluster(KubeClient):
         self.backup_end = "Completed"
         self.restored_data = "restored"
         self.prefix = {paths.of(p): p for p in paths._PREFIX}
+        self.lingers = False  # whether an ended pod stays until it is taken away
+        self.may_delete_pods = True
         self.pod_template: Callable[[Object], None] = lambda pod: None
 
     # --- the API server -----------------------------------------------------------------------------------------
@@ -126,6 +128,12 @@ class Cluster(KubeClient):
             raise errors.Conflict(409, "Conflict", "uid")
         if method == "DELETE":
             assert uid, "only the very object that was looked at may be deleted"
+            if plural == "pods":
+                assert body["gracePeriodSeconds"] == 0
+                del self.objects[key]  # by its node a moment later, where it was refused
+                if not self.may_delete_pods:
+                    raise errors.Invalid(403, "Forbidden", "pods is forbidden: cannot delete")
+                return {}
             self.objects[key]["metadata"]["deletionTimestamp"] = self._time()
             return {}
         assert not sub
@@ -188,7 +196,7 @@ class Cluster(KubeClient):
     def _finalize(self) -> None:
         used = {v["persistentVolumeClaim"]["claimName"] for pod in self.of("pods") for v in pod["spec"]["volumes"]}
         for key, obj in list(self.objects.items()):
-            if "deletionTimestamp" not in obj["metadata"]:
+            if "deletionTimestamp" not in obj["metadata"] or (key[0] == "pods" and self.lingers):
                 continue
             if key[0] == "persistentvolumeclaims":
                 if key[2] in used:
@@ -245,7 +253,12 @@ class Cluster(KubeClient):
         for sts in self.of("statefulsets"):
             namespace, name = sts["metadata"]["namespace"], sts["metadata"]["name"]
             key = ("pods", namespace, f"{name}-0")
-            if sts["spec"]["replicas"] == 0:
+            if sts["spec"]["replicas"] == 0 and self.lingers and key in self.objects:
+                pod = self.objects[key]
+                pod["metadata"]["deletionTimestamp"] = self._time()
+                ended = [{"name": one["name"], "state": {"terminated": {}}} for one in pod["spec"]["containers"]]
+                pod["status"] |= {"phase": "Succeeded", "containerStatuses": ended}
+            elif sts["spec"]["replicas"] == 0:
                 self.objects.pop(key, None)
             elif key not in self.objects:
                 labels = sts["spec"]["template"]["metadata"]["labels"]

@@ -43,6 +43,15 @@ async def test_latest_swaps_the_volumes_and_keeps_the_old_one(run, cluster):
     }
 
 
+@pytest.mark.parametrize("allowed", [True, False], ids=["with the right", "without the right to delete pods"])
+async def test_a_pod_that_has_ended_is_taken_away(run, cluster, allowed):
+    cluster.lingers, cluster.may_delete_pods = True, allowed
+    run.create()
+    assert (await run.until_over())["phase"] == "Completed"
+    assert "DELETE pods/pg-0" in cluster.log
+    assert cluster.serves() == "restored"
+
+
 async def test_the_claims_are_as_before_but_for_the_volume(run, cluster):
     claims = cluster.objects
     before = copy.deepcopy(claims["persistentvolumeclaims", "ns", "data-pg-0"])

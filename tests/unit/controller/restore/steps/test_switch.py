@@ -7,11 +7,12 @@ import json
 from dataclasses import replace
 
 import msgspec
+import pytest
 
 from controller.recovery.plan import Recovered
 from controller.restore import steps_switch, workload
 from controller.restore.facts import RestoreFacts
-from controller.restore.verdict import Delete
+from controller.restore.verdict import Delete, Dismiss
 from pgwarden.api import names
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Outcome
@@ -83,6 +84,61 @@ def test_stopped_waits_for_pods_and_job(planned):
         "spec": {"volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data-pg-0"}}]},
     }
     assert said(steps_switch.stopped(replace(gone, pods=(user,)))) == ("wait", "ClaimInUse")
+
+
+def stopping(planned) -> RestoreFacts:
+    """The recovery is over, the workload is scaled to 0."""
+    held = copy.deepcopy(planned.workloads[0])
+    held["spec"]["replicas"] = 0
+    held["metadata"]["annotations"] = {names.ANNOTATION_STOPPED_BY: planned.plan.dump()}
+    over = msgspec.structs.replace(planned.plan, recovered=Recovered(timeline=2))
+    return _swapped_ahead(replace(planned, plan=over, workloads=(held,)))
+
+
+def ended_pod(pod):
+    """*pod* on its way, with all that its node says in the end."""
+    ended = [{"name": one["name"], "state": {"terminated": {"exitCode": 0}}} for one in pod["spec"]["containers"]]
+    metadata = pod["metadata"] | {"deletionTimestamp": "2026-11-23T12:00:05Z"}
+    return copy.deepcopy(pod | {"metadata": metadata, "status": {"phase": "Succeeded", "containerStatuses": ended}})
+
+
+def of_postgres(facts):
+    return next(pod for pod in facts.pods if pod["metadata"]["name"] == "pg-0")
+
+
+def test_a_pod_that_has_ended_is_not_waited_for(planned):
+    """Its node takes it away a second later."""
+    facts = stopping(planned)
+    pod = ended_pod(of_postgres(facts))
+    found = steps_switch.stopped(replace(facts, pods=(pod,)))
+    assert found.action == Dismiss("ns", "pg-0", pod["metadata"]["uid"])
+    assert found.message == "waiting for pod pg-0 to end"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pod: pod["metadata"].pop("deletionTimestamp"),
+        lambda pod: pod["status"].update(phase="Running"),
+        lambda pod: pod["status"]["containerStatuses"].pop(),
+        lambda pod: pod["status"]["containerStatuses"][0].update(state={"running": {}}),
+        lambda pod: pod["status"].pop("containerStatuses"),
+    ],
+    ids=["it is not deleted", "it runs", "one is not told of", "one runs", "its node is gone"],
+)
+def test_any_other_pod_is_waited_for(planned, change):
+    facts = stopping(planned)
+    pod = ended_pod(of_postgres(facts))
+    change(pod)
+    assert said(steps_switch.stopped(replace(facts, pods=(pod,)))) == ("wait", "Stopping")
+
+
+def test_the_jobs_pod_that_has_ended_is_not_waited_for(planned):
+    claim = {"name": "data", "persistentVolumeClaim": {"claimName": planned.plan.new_claim}}
+    spec = {"volumes": [claim], "containers": [{"name": "postgres"}]}
+    pod = ended_pod({"metadata": {"name": "back-x", "uid": "p-9"}, "spec": spec})
+    facts = replace(stopping(planned), pods=(), job_pods=(pod,))
+    assert steps_switch.stopped(facts).action == Dismiss("ns", "back-x", "p-9")
 
 
 def test_only_who_was_scaled_to_zero_can_have_been_scaled_up_since(planned):
