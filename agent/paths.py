@@ -16,6 +16,7 @@ class Paths:
     work: Path = Path(names.WORK_DIR)
     repo: Path = Path(names.REPO_DIR)
     run: Path = Path(names.RUN_DIR)
+    tools_target: Path = Path(names.TOOLS_TARGET)
     #: The kubelet reads at most 4096 bytes of it into the container's status.
     termination_log: Path = Path("/dev/termination-log")
 
@@ -28,6 +29,7 @@ class Paths:
             work=root / "work",
             repo=root / "repo",
             run=root / "run",
+            tools_target=root / "tools-target",
             termination_log=root / "termination-log",
         )
 

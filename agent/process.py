@@ -40,6 +40,8 @@ POLL_SECONDS = 2.0
 CONFIGURE_SECONDS = 15.0
 #: And at most, while somebody else changes back each time what it has set.
 LONGEST_CONFIGURE_SECONDS = 600.0
+#: How long after the tools could not be copied that is tried again.
+TOOLS_SECONDS = 30.0
 #: How often the spool is looked at for a new reason why WAL waits.
 TELL_SECONDS = 5.0
 
@@ -75,7 +77,7 @@ class Agent:
             self._keep_in_step(), self._supervisor.run(), self._children.keep_reaping()
         ]  # fmt: skip
         if self._settings.instance:
-            duties.append(self._keep_telling())
+            duties += [self._keep_telling(), self._keep_tools()]
         if self._repository:
             duties.append(self._repository.archives.run())
         if self._relay:
@@ -143,6 +145,22 @@ class Agent:
                 self._log.warning("archive-push fails", error=told)
             before = told
             await asyncio.sleep(TELL_SECONDS)
+
+    async def _keep_tools(self) -> None:
+        """The tools in PostgreSQL's container; the sidecar's postStart has copied them, unless it was ended halfway."""
+        from agent import tools
+
+        said, target, source = "", self._paths.tools_target, self._paths.pgbackrest.parent.parent
+        while target.is_dir():  # else this is a pod of before: an init container has copied them
+            try:
+                self._log.info("tools", said=await asyncio.to_thread(tools.install, source, target))
+                break
+            except OSError as error:
+                if str(error) != said:
+                    self._log.warning("PostgreSQL has no tools to archive with", error=str(error))
+                said = str(error)
+            await asyncio.sleep(TOOLS_SECONDS)
+        await asyncio.Event().wait()  # a duty does not end
 
     async def _keep_configured(self, postgres: Postgres) -> None:
         from agent.sql import PostgresError

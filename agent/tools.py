@@ -1,12 +1,14 @@
 """`python3 -m agent install-tools --to FOLDER`: the image's self-contained pgBackRest, copied into a pod's emptyDir.
 
-Each file is written beside its place and renamed, the stamp comes last: an init container that was restarted halfway
-starts over, one that had finished does nothing.
+The sidecar's postStart runs it, which the kubelet waits for before it starts PostgreSQL. The agent does the same, as a
+kubelet that was restarted meanwhile repeats no postStart; a lock keeps them apart. Each file is written beside its
+place and renamed, the stamp comes last: a run starts over what was ended halfway, and does nothing where all is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import shutil
@@ -19,13 +21,21 @@ from pgwarden import __version__
 from pgwarden.api import names
 
 STAMP = ".pgwarden-tools"
+LOCK = ".pgwarden-tools.lock"
 
 
 def install(source: Path, target: Path) -> str:
-    """What was done, for the container's log."""
+    """What was done, for a log. OSError where it cannot be."""
     files = sorted(_walk(source))
     if not files:
         raise FileNotFoundError(f"no tools in {source}")
+    target.mkdir(parents=True, exist_ok=True)
+    with (target / LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _install(source, target, files)
+
+
+def _install(source: Path, target: Path, files: list[Path]) -> str:
     stamp, stamp_file = _stamp(source, files), target / STAMP
     if stamp_file.is_file() and stamp_file.read_text() == stamp:
         return f"{target} is up to date ({len(files)} files)"

@@ -144,6 +144,7 @@ class Engine:
         return round(time.monotonic() - self._started, 1)
 
     async def _result(self) -> JobResult:
+        self._copied = state.read(self._task.pg_data, self._task.place.uid) is not None
         await self._configured()
         async with volume.alone(self._task.place.root):
             now = state.read(self._task.pg_data, self._task.place.uid) or await self._copy()

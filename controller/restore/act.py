@@ -11,7 +11,7 @@ from controller.context import Context
 from controller.restore import workload
 from controller.restore.carried_plans import Carried
 from controller.restore.facts import Answers
-from controller.restore.verdict import Action, Ask, Create, Delete, Dismiss, Merge
+from controller.restore.verdict import POLL, Action, Ask, Create, Delete, Dismiss, Merge
 from pgwarden.api import names
 from pgwarden.kube import errors, paths
 
@@ -49,6 +49,11 @@ async def act(
                 answers[call.name] = await context.agents.pod((namespace, repository), ip, call, seconds=seconds)
             except AgentError as error:
                 answers[call.name] = call.answer(error=str(error))
+
+
+def before_next(action: Action) -> float:
+    """Seconds until *action*, which has changed nothing, is tried again."""
+    return SOON if isinstance(action, Dismiss) else POLL  # a pod goes by itself in a moment, and PostgreSQL is down
 
 
 class Done:

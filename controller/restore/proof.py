@@ -3,7 +3,8 @@
 - a PersistentVolume: by its claimRef, in the Restore's namespace and under one of the plan's own names. That holds
   through the whole swap: a released volume keeps its old claimRef, and a promise is one of ours without uid;
 - a claim: by the uid of the one that was there, by the Restore's own marks, or by the workload that uses it;
-- a workload: it is the planned one, as it was read; a Job, and an instance of a PostgresCluster: by its owner's uid.
+- a workload: it is the planned one, as it was read; a Job, and an instance of a PostgresCluster: by its owner's uid;
+- a pod is only taken away when it is going anyway and has ended, by its own uid: what it was has ended by then.
 
 A volume's change carries the version that was looked at, so that what was proven is what is changed.
 """

@@ -11,7 +11,7 @@ from controller import admission, operations, returned
 from controller.context import Context
 from controller.recovery import plan as plans
 from controller.restore import earlier_runs, workload
-from controller.restore.act import ACTIONS, SOON, Done, act
+from controller.restore.act import ACTIONS, SOON, Done, act, before_next
 from controller.restore.carried_plans import Carried
 from controller.restore.decide import RestoreDecision, decide
 from controller.restore.facts import Answers, RestoreFacts
@@ -20,7 +20,6 @@ from controller.restore.proof import REFUSED
 from controller.restore.refusals import REASON, Refusals
 from controller.restore.steps_switch import SCALED_UP
 from controller.restore.vanished import Vanished
-from controller.restore.verdict import POLL
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Patience
 from controller.runtime.worker import NotYet
@@ -77,7 +76,7 @@ class RestoreController:
                         return self._again(key, decision.again, str(decision.status.get("message")))
                     continue
                 if done.seen(decision.action):
-                    return self._again(key, POLL, str(decision.status.get("message")))
+                    return self._again(key, before_next(decision.action), str(decision.status.get("message")))
                 repository = restore["spec"]["repository"]
                 try:
                     await act(self._context, self._carried, key[0], repository, decision.action, answers)

@@ -42,6 +42,8 @@ def restored(facts: RestoreFacts) -> StepVerdict:
     plan, claim = facts.planned, facts.claims[facts.planned.new_claim]
     volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
     if volume is None or not volume_swap.is_bound(claim, volume):
+        if failed:
+            return _failed(facts, found)
         return wait("ClaimNotBound", f"claim {plan.new_claim} is not bound to its volume yet")
     name = volume["metadata"]["name"]
     plan = msgspec.structs.replace(plan, new_volume=Volume(name=name, reclaim=volume_swap.policy(volume)))

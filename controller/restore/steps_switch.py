@@ -44,7 +44,7 @@ def stopped(facts: RestoreFacts) -> StepVerdict:
             return flushed
     held = hold(facts, plan)
     if held:
-        ending = held.kind == "wait" and held.reason == "Stopping"
+        ending = held.reason == "Stopping" and (held.kind == "wait" or isinstance(held.action, Dismiss))
         return (_ahead(facts, plan) if ending else None) or held
     at = conditions.timestamp(facts.now)
     text = f"{workload.title(plan)} is scaled to 0 and its pods have ended"
@@ -150,8 +150,8 @@ def _until_gone(facts: RestoreFacts, pods: list[Object], text: str) -> StepVerdi
     """Kubernetes keeps a claim until no pod names it, and a StatefulSet its pod's name: a second of downtime that
     nothing is done in.
     """
-    over = next((pod for pod in pods if is_going(pod) and is_over(pod)), None)
-    if over is None:
+    over = next((pod for pod in pods if is_over(pod) and pod["metadata"].get("deletionGracePeriodSeconds")), None)
+    if over is None:  # or it was taken away already, and a finalizer keeps it
         return wait("Stopping", text, again=SOON)
     return act(Dismiss(facts.namespace, over["metadata"]["name"], over["metadata"]["uid"]), "Stopping", text)
 

@@ -271,8 +271,8 @@ def _no_variable(main: _Main, name: str, expressions: list[str | None]) -> Fault
 def _reserved(pod: Pod) -> Iterator[Fault]:
     """What the pod uses of the names and ports that the sidecar needs.
 
-    In a pod that was injected, init containers and volumes of these names are ours: a patch replaces them in place. In
-    any other pod they are the user's.
+    In a pod that was injected, init containers and volumes of these names are ours: a patch replaces them in place, or
+    takes them out. In any other pod they are the user's.
     """
     for number, each in enumerate(pod.spec.containers):
         if each.name in _OWN_CONTAINERS:

@@ -1,7 +1,7 @@
 """The last stage: the RFC 6902 operations that turn a pod into an injected one.
 
-Elements are added, or our own replaced; never a list. So what other mutators did, and fields that this code has never
-heard of, stay as they are.
+Elements are added, or our own replaced or taken out; never a list. So what other mutators did, and fields that
+this code has never heard of, stay as they are.
 """
 
 from __future__ import annotations

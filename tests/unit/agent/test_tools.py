@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from agent import tools
+from agent import process, tools
+from agent.paths import Paths
+from agent.process import Agent
+from pgwarden.contract.environment import Instance, Role, Settings
 
 
 @pytest.fixture
@@ -73,3 +80,39 @@ def test_other_tools_replace_the_old_ones(image, target):
 def test_an_image_without_tools_is_an_error(tmp_path, target, capsys):
     assert tools.main(["--from", str(tmp_path / "none"), "--to", str(target)]) == 1
     assert "no tools" in capsys.readouterr().err
+
+
+def test_two_at_once_leave_whole_tools(image, target):
+    command = [sys.executable, "-m", "agent", "install-tools", "--from", str(image), "--to", str(target)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) for _ in range(2)]
+    said = sorted(one.communicate(timeout=60)[0] for one in both)
+    assert [one.returncode for one in both] == [0, 0]
+    assert ["copied" in line or "up to date" in line for line in said] == [True, True]
+    assert sum("copied" in line for line in said) == 1
+    assert (target / "bin/pgbackrest").read_text() == "program"
+
+
+async def test_the_agent_installs_what_an_ended_post_start_has_left(image, tmp_path, monkeypatch):
+    """And tries again where there was no room."""
+    paths = Paths.below(tmp_path, pgbackrest=image / "bin/pgbackrest")
+    (paths.tools_target / "bin").mkdir(parents=True)
+    (paths.tools_target / "bin/.pgbackrest.new").write_text("half")
+    tries, install = [], tools.install
+
+    def full_at_first(source, target):
+        tries.append(target)
+        if len(tries) == 1:
+            raise OSError(28, "No space left on device")
+        return install(source, target)
+
+    monkeypatch.setattr(tools, "install", full_at_first)
+    monkeypatch.setattr(process, "TOOLS_SECONDS", 0.01)
+    agent = Agent(Settings(Role.POSTGRES, "hippo", Instance("/data")), paths)
+    duty = asyncio.create_task(agent._keep_tools())
+    async with asyncio.timeout(20):
+        while not (paths.tools_target / tools.STAMP).exists():  # noqa: ASYNC110  files tell nobody
+            await asyncio.sleep(0.01)
+    assert (paths.tools_target / "bin/pgbackrest").read_text() == "program"
+    assert len(tries) == 2
+    assert not duty.done()
+    duty.cancel()

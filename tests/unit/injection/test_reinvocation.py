@@ -64,7 +64,11 @@ def _of_an_earlier_version(pod):
     pod["spec"]["initContainers"].insert(0, {"name": "pgwarden-tools", "image": "pgwarden:old"})
 
 
-@pytest.mark.parametrize("change", [_user, _label, _no_sidecar, _of_an_earlier_version])
+def _old_tools_alone(pod):
+    pod["spec"]["initContainers"] = [{"name": "pgwarden-tools", "image": "pgwarden:old"}]
+
+
+@pytest.mark.parametrize("change", [_user, _label, _no_sidecar, _of_an_earlier_version, _old_tools_alone])
 @pytest.mark.parametrize("mesh", [False, True])
 def test_changed_facts_replace_ours_in_place(change, mesh, pod, operations, applied, repository):
     """Another user, another Repository (a copy of a live pod), a part of ours gone: mended once, then at rest."""
@@ -98,7 +102,7 @@ def test_template_with_our_annotation_alone_is_injected(pod, operations):
 
 
 def test_annotation_tells_injections_apart(pod, operations, repository):
-    """The controller compares it: another Repository's resources are another injection."""
+    """The webhook compares it: another Repository's resources are another injection."""
     limits = repository(sidecarResources={"limits": {"memory": "1Gi"}})
     first, second = (operations(pod(), found)[-1]["value"] for found in (repository(), limits))
     assert first["pgwarden.io/injected"] != second["pgwarden.io/injected"]

@@ -59,7 +59,7 @@ class Cluster(KubeClient):
         self.restored_data = "restored"
         self.prefix = {paths.of(p): p for p in paths._PREFIX}
         self.lingers = False  # whether an ended pod stays until it is taken away
-        self.may_delete_pods = True
+        self.may_delete_pods, self.refused = True, 0
         self.pod_template: Callable[[Object], None] = lambda pod: None
 
     # --- the API server -----------------------------------------------------------------------------------------
@@ -130,9 +130,12 @@ class Cluster(KubeClient):
             assert uid, "only the very object that was looked at may be deleted"
             if plural == "pods":
                 assert body["gracePeriodSeconds"] == 0
-                del self.objects[key]  # by its node a moment later, where it was refused
                 if not self.may_delete_pods:
+                    self.refused += 1
+                    if self.refused == 3:  # its node has done it by then
+                        del self.objects[key]
                     raise errors.Invalid(403, "Forbidden", "pods is forbidden: cannot delete")
+                del self.objects[key]
                 return {}
             self.objects[key]["metadata"]["deletionTimestamp"] = self._time()
             return {}
@@ -255,7 +258,7 @@ class Cluster(KubeClient):
             key = ("pods", namespace, f"{name}-0")
             if sts["spec"]["replicas"] == 0 and self.lingers and key in self.objects:
                 pod = self.objects[key]
-                pod["metadata"]["deletionTimestamp"] = self._time()
+                pod["metadata"] |= {"deletionTimestamp": self._time(), "deletionGracePeriodSeconds": 30}
                 ended = [{"name": one["name"], "state": {"terminated": {}}} for one in pod["spec"]["containers"]]
                 pod["status"] |= {"phase": "Succeeded", "containerStatuses": ended}
             elif sts["spec"]["replicas"] == 0:

@@ -72,6 +72,7 @@ def test_a_replay_that_failed_between_two_looks_is_not_told_as_a_copy_that_faile
     assert copied.message == "backup set s is on volume pv-new"
     failed = steps_recover.replayed(replace(facts, plan=copied.plan))
     assert said(failed) == ("fail", "MissingSegment")
+    assert said(steps_recover.restored(replace(facts, volumes={}))) == ("fail", "MissingSegment"), "nothing to wait for"
 
 
 def test_the_last_lines_of_the_log_are_kept_of_a_recovery_that_failed_between_two_looks(planned):

@@ -97,9 +97,15 @@ def stopping(planned) -> RestoreFacts:
 
 def ended_pod(pod):
     """*pod* on its way, with all that its node says in the end."""
-    ended = [{"name": one["name"], "state": {"terminated": {"exitCode": 0}}} for one in pod["spec"]["containers"]]
-    metadata = pod["metadata"] | {"deletionTimestamp": "2026-11-23T12:00:05Z"}
-    return copy.deepcopy(pod | {"metadata": metadata, "status": {"phase": "Succeeded", "containerStatuses": ended}})
+    over = {"terminated": {"exitCode": 0}}
+    status = {
+        "phase": "Succeeded",
+        "initContainerStatuses": [{"name": "pgwarden", "state": over}],
+        "containerStatuses": [{"name": one["name"], "state": over} for one in pod["spec"]["containers"]],
+    }
+    spec = pod["spec"] | {"initContainers": [{"name": "pgwarden", "restartPolicy": "Always"}]}
+    metadata = pod["metadata"] | {"deletionTimestamp": "2026-11-23T12:00:05Z", "deletionGracePeriodSeconds": 30}
+    return copy.deepcopy(pod | {"metadata": metadata, "spec": spec, "status": status})
 
 
 def of_postgres(facts):
@@ -113,18 +119,31 @@ def test_a_pod_that_has_ended_is_not_waited_for(planned):
     found = steps_switch.stopped(replace(facts, pods=(pod,)))
     assert found.action == Dismiss("ns", "pg-0", pod["metadata"]["uid"])
     assert found.message == "waiting for pod pg-0 to end"
+    kept = ended_pod(of_postgres(facts) | {"metadata": of_postgres(facts)["metadata"] | {"name": "pg-1", "uid": "u-1"}})
+    kept["metadata"]["deletionGracePeriodSeconds"] = 0  # only a finalizer keeps it
+    assert steps_switch.stopped(replace(facts, pods=(kept, pod))).action == found.action
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda pod: pod["metadata"].pop("deletionTimestamp"),
+        lambda pod: pod["metadata"].pop("deletionGracePeriodSeconds"),
+        lambda pod: pod["metadata"].update(deletionGracePeriodSeconds=0),
+        lambda pod: pod["status"]["initContainerStatuses"][0].update(state={"running": {}}),
         lambda pod: pod["status"].update(phase="Running"),
         lambda pod: pod["status"]["containerStatuses"].pop(),
         lambda pod: pod["status"]["containerStatuses"][0].update(state={"running": {}}),
         lambda pod: pod["status"].pop("containerStatuses"),
     ],
-    ids=["it is not deleted", "it runs", "one is not told of", "one runs", "its node is gone"],
+    ids=[
+        "it is not deleted",
+        "a finalizer keeps it",
+        "its sidecar runs",
+        "it runs",
+        "one is not told of",
+        "one runs",
+        "its node is gone",
+    ],
 )
 def test_any_other_pod_is_waited_for(planned, change):
     facts = stopping(planned)
