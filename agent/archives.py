@@ -1,7 +1,9 @@
 """Lists the WAL in each storage bit by bit, and finds what is missing in it.
 
 Ranges are kept, not names: 100,000 segments without a gap are 400 folders of one range each. The newest folder is
-listed at each look, the others in turn: what somebody deletes in an old one is found within hours.
+listed at each look, and those that a gap was found in at the look before; the others in turn: what somebody deletes in
+an old one is found within hours. A folder that is no longer the newest may have got its last segments since it was
+listed, so a gap counts only by listings of the look that tells it.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class _Known:
     runs: dict[str, list[wal.Run]] = field(default_factory=dict)  # by folder
     listed: dict[str, float] = field(default_factory=dict)  # when each folder was
     history: dict[int, str] = field(default_factory=dict)  # of the newest timeline
-    seen: set[int] = field(default_factory=set)  # first segments of the gaps of the look before
+    found: list[wal.Missing] = field(default_factory=list)  # the gaps of the look before
+    told: set[int] = field(default_factory=set)  # first segments of those that counted
     complete: bool = False
     gaps: tuple[Gap, ...] = ()
 
@@ -89,7 +92,7 @@ class Archives:
         for gone in known.listed.keys() - set(folders):
             del known.listed[gone], known.runs[gone]
         began = self._clock()
-        for place, folder in enumerate(_order(folders, known.listed)):
+        for place, folder in enumerate(_order(folders, known.listed, _suspects(known))):
             if place > 1 and self._clock() - began > BUDGET_SECONDS:  # slow as it is, it gets on
                 break
             files = await self._list(repo, f"{known.archive_id}/{folder}")
@@ -98,10 +101,13 @@ class Archives:
         known.complete = known.listed.keys() == set(folders)
         if timeline > 1 and timeline not in known.history:
             known.history = {timeline: await self._history(repo, known.archive_id, timeline, top)}
-        self._judge(known, timeline)
+        self._judge(known, timeline, {folder for folder, at in known.listed.items() if at >= began})
 
-    def _judge(self, known: _Known, timeline: int) -> None:
-        """A gap counts once two looks have found it: of what is pushed at once, a later segment may come first."""
+    def _judge(self, known: _Known, timeline: int, fresh: set[str]) -> None:
+        """A gap counts once two looks have found it: of what is pushed at once, a later segment may come first.
+
+        The second look must have listed its folders, *fresh*.
+        """
         of_timeline: dict[int, list[wal.Run]] = {}
         for folder in sorted(known.runs):
             of_timeline.setdefault(wal.timeline_of(folder), []).extend(known.runs[folder])
@@ -109,9 +115,16 @@ class Archives:
         joined = {number: _joined(runs) for number, runs in of_timeline.items()}
         # While not all is listed, what is not may be what seems to be missing.
         found = wal.missing(joined, way, known.size) if known.complete else []
-        told = [one for one in found if one.first in known.seen]
-        known.seen = {one.first for one in found}
+        before = {one.first for one in known.found}
+        told = [
+            one
+            for one in found
+            if one.first in known.told
+            or (one.first in before and _around(one, known.size) & known.listed.keys() <= fresh)
+        ]
+        known.found = found
         if known.complete:
+            known.told = {one.first for one in told}
             known.gaps = tuple(_gap(one, known.size) for one in told[-MOST_GAPS:])
 
     async def _list(self, repo: int, path: str) -> dict[str, int]:
@@ -135,12 +148,25 @@ class Archives:
         return result.stdout
 
 
-def _order(folders: Sequence[str], listed: dict[str, float]) -> list[str]:
-    """What to list: the newest, what was never listed (newest first), and some of the others, the oldest look first."""
+def _order(folders: Sequence[str], listed: dict[str, float], suspects: Sequence[str]) -> list[str]:
+    """What to list: the newest, *suspects*, what was never listed (newest first), and some of the others in turn."""
     new = [folder for folder in reversed(folders) if folder not in listed]
     newest = [folder for folder in folders[-1:] if folder in listed]
     others = sorted((folder for folder in folders[:-1] if folder in listed), key=lambda folder: listed[folder])
-    return [*newest, *new, *others[:AGAIN]]
+    again = [folder for folder in suspects if folder in others]
+    return [*newest, *again, *new, *[folder for folder in others if folder not in again][:AGAIN]]
+
+
+def _suspects(known: _Known) -> list[str]:
+    """Folders that may have got by now what was missing: of what was not told yet, and of the newest of the others."""
+    new = [one for one in known.found if one.first not in known.told]
+    told = [one for one in known.found if one.first in known.told]
+    return list(dict.fromkeys(folder for one in [*new, *told[-1:]] for folder in sorted(_around(one, known.size))))
+
+
+def _around(one: wal.Missing, size: int) -> set[str]:
+    """The folders where its first and last segment would be, and the one behind it."""
+    return {wal.name(one.timeline, number, size)[:16] for number in (one.first, one.last)} | {one.after[:16]}
 
 
 def _joined(runs: Sequence[wal.Run]) -> list[wal.Run]:

@@ -12,7 +12,7 @@ from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition, get, moment, objects
 from pgwarden.api.target import TargetError, lsn_text, parse_lsn, parse_time, rfc3339
-from pgwarden.rules import backup_sets, restore_timeline, wal_gaps
+from pgwarden.rules import backup_sets, restore_timeline, taken_back, wal_gaps
 from pgwarden.rules.backup_sets import BackupSets
 
 KINDS = ("time", "lsn", "xid", "name", "immediate")
@@ -119,6 +119,15 @@ def _check_time(case: Case, target: dict[str, Any], repository: Object | None) -
         problem = _reach_problem(case, repository, wanted)
         if problem:
             case.refuse("spec.target.time", text, problem, "window", Waits.OUTSIDE_WINDOW)
+        elif not case.get(str, "targetTimeline"):
+            _check_taken_back(case, repository, text, wanted)
+
+
+def _check_taken_back(case: Case, repository: Object, text: str, wanted: datetime) -> None:
+    of = (get(repository, str, "metadata", "namespace") or "", get(repository, str, "metadata", "name") or "")
+    problem = taken_back.problem(case.lookup.restores(*of), wanted)
+    if problem:
+        case.refuse("spec.target.time", text, problem, "timeline", Waits.OUTSIDE_WINDOW)
 
 
 def _reach_problem(case: Case, repository: Object, wanted: datetime) -> str:

@@ -74,6 +74,22 @@ def test_a_restore_whose_object_is_gone_is_undone_by_what_its_backup_carries(pos
     assert "from just before Restore back-1 stopped PostgreSQL" in message(space, "undo-1")
 
 
+def test_a_time_that_a_restore_took_back_needs_its_timeline(postgres: Postgres, space: Kubectl):
+    """Restored too far by mistake: what was meant is on the timeline of before alone."""
+    too_early = postgres.sql("SELECT clock_timestamp()")
+    postgres.sql("INSERT INTO notes VALUES (200, 'was meant to stay')")
+    rows, meant = postgres.rows("notes"), postgres.sql("SELECT clock_timestamp()")
+    postgres.sql("INSERT INTO notes VALUES (201, 'the mistake')")
+    timeline = postgres.sql("SELECT timeline_id FROM pg_control_checkpoint()")
+    foretold.carried_out(space, restore("too-far", {"time": too_early}))
+    assert "was meant to stay" not in postgres.rows("notes")
+    said = space.refused(restore("meant", {"time": meant}))
+    assert "was taken back by Restore too-far" in said
+    assert f'add targetTimeline: "{timeline}"' in said
+    foretold.carried_out(space, restore("meant", {"time": meant}, targetTimeline=timeline))
+    assert postgres.rows("notes") == rows
+
+
 def test_what_cannot_be_undone_is_refused_with_the_reason(postgres: Postgres, space: Kubectl):
     said = space.refused(restore("both", {"immediate": True}, undo="back-2"))
     assert "cannot be combined with target" in said

@@ -106,6 +106,38 @@ async def test_the_newest_folder_is_listed_at_each_look_and_an_old_one_in_its_tu
     assert set(turns) == {f"00000001{number:08X}" for number in range(11)}
 
 
+async def test_a_folder_that_is_no_longer_the_newest_has_got_its_last_segments_since():
+    """Seen after a Restore: the old server's last segment came after the look, and folders are listed in turn."""
+    storage = Storage(*range(256 * 12 - 2))
+    now = 0.0
+    found = of(storage, clock=lambda: now)
+    await found.look()
+    storage.put(*range(256 * 12 - 2, 256 * 12 + 3))
+    for now in range(60, 60 * 6, 60):  # noqa: B007  the clock's
+        await found.look()
+        assert missing(found) == []
+
+
+async def test_the_last_segments_of_an_earlier_timeline_are_no_gap():
+    storage = Storage(*range(10))
+    for timeline in range(2, 12):
+        storage.put(*range(timeline * 5, timeline * 5 + 4), timeline=timeline)
+        storage.histories[f"{timeline:08X}.history"] = "".join(
+            f"{before}\t0/{(before + 1) * 5:02X}000000\tno recovery target specified\n" for before in range(1, timeline)
+        )
+    now = 0.0
+    found = of(storage, clock=lambda: now)
+    await found.look()
+    await found.look()
+    told = len(missing(found))
+    storage.put(59, timeline=11)
+    storage.put(*range(60, 64), timeline=12)
+    storage.histories["0000000C.history"] = storage.histories["0000000B.history"] + "11\t0/3C000000\tx\n"
+    for now in range(60, 60 * 6, 60):  # noqa: B007  the clock's
+        await found.look()
+        assert len(missing(found)) == told, missing(found)
+
+
 async def test_what_somebody_deletes_in_an_old_folder_is_found():
     storage = Storage(*range(256 * 12))
     now = 0.0

@@ -146,6 +146,7 @@ RESTORE = [
     ("window", "spec.target.lsn", {"repository": "holed", "target": {"lsn": "0/6000060"}}),
     *(("timeline", "spec.targetTimeline", {"targetTimeline": value}) for value in ("0", "9", "1")),
     ("timeline", "spec.targetTimeline", {"targetTimeline": "2", "set": INCR}),
+    ("timeline", "spec.target.time", {"repository": "rewound", "target": {"time": "2026-11-12T11:00:00Z"}}),
     ("timeline", "spec.targetTimeline", {"target": {"immediate": True}, "targetTimeline": "latest"}),
     ("schema", "spec.volumeClaim", {"volumeClaim": "Data_1"}),
 ]

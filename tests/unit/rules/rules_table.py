@@ -32,11 +32,19 @@ KINDS = {
 }
 IDENTITY = {key: value for key, value in examples.S3.items() if key != "credentialsSecretRef"} | {"keyType": "web-id"}
 Row = tuple[str, Fault]  # kind and what is refused
+REWOUND = {
+    "phase": "Completed",
+    "timelineBefore": 2,
+    "timeline": 3,
+    "recoveredTo": "2026-11-12T09:59:58Z",
+    "stoppedTime": "2026-11-12T12:00:00Z",
+    "conditions": [{"type": "Started", "status": "True"}],
+}
 
 
 def world() -> Cluster:
     """hippo, with backups on two timelines; many, with more than are listed; holed, with WAL that is missing; upgraded
-    to another major version; new, of which nothing is known; busy; and one that has a bucket's folder.
+    to another major version; new, of which nothing is known; busy; rewound by a Restore; and one that has a bucket's folder.
     """
     made = sets(timelines=(2, 3), took=timedelta(minutes=90))
     status = produced.repository(made, archived=ARCHIVED)["status"] | {"conditions": []}
@@ -46,6 +54,7 @@ def world() -> Cluster:
         build("Repository", "holed", status=_holed()),
         build("Repository", "new", status={"phase": "Ready"}),
         build("Repository", "busy", status={"phase": "Ready"}),
+        build("Repository", "rewound", status=status),
         build("Repository", "elsewhere", namespace="apps"),
         build("Repository", "upgraded", status=upgraded()),
         build("Repository", "foreign", status={"postgresVersion": "16.4"}, postgres={"user": "admin"}),
@@ -53,6 +62,7 @@ def world() -> Cluster:
         build("Repository", "broken", status={"conditions": [{"type": "Ready", "status": "False"}]}),
         build("Repository", "owner", storageType="s3", s3=examples.S3 | {"path": "/taken"}),
         build("Restore", "first", repository="busy", status={"phase": "Running"}),
+        build("Restore", "too-far", repository="rewound", target={"time": "2026-11-12T10:00:00Z"}, status=REWOUND),
         build("Restore", "back", repository="hippo", status={"phase": "Completed"}),
         build("Restore", "aside", repository="hippo", volumeClaim="look", status={"phase": "Completed"}),
         build("Restore", "failed", repository="hippo", status={"phase": "Failed"}),
