@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from bench import ground
@@ -149,11 +149,6 @@ class Matrix:
             self.results.save(self.one(scene, name, cell))
 
     def one(self, scene: Scene, name: str, cell: Cell) -> Outcome:
-        """The trial; once more where another lane has taken the API server away under our own kubectl."""
-        found = self._one(scene, name, cell)
-        return self._one(scene, f"{name}-again", cell) if "Unable to connect" in found.message else found
-
-    def _one(self, scene: Scene, name: str, cell: Cell) -> Outcome:
         try:
             found = trial(scene, name, cell.step, cell.fault, cell.target)
         except Exception as error:  # noqa: BLE001  told in the table; the next trial shows whether PostgreSQL still lives
@@ -173,7 +168,8 @@ class Matrix:
 
 def main() -> int:
     chosen = _chosen()
-    kubectl = ground.install("pgwarden", "pgwarden-patroni", "postgres")
+    # Another lane takes the API server away under our own kubectl.
+    kubectl = replace(ground.install("pgwarden", "pgwarden-patroni", "postgres"), patience=120)
     given = bool(chosen.namespace)
     chosen.namespace = chosen.namespace or f"faults-{uuid.uuid4().hex[:5]}"
     results = Results(Path(tempfile.gettempdir()) / f"restore-{chosen.namespace}.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,10 @@ from harness.waiting import until
 Object = dict[str, Any]
 
 
+#: How kubectl says that there is no API server, and that it has asked for nothing yet.
+_AWAY = ("Unable to connect to the server", "did you specify the right host or port")
+
+
 class KubectlError(AssertionError):
     """kubectl said no. The message is its own."""
 
@@ -26,6 +31,7 @@ class Kubectl:
     program: str
     kubeconfig: Path
     namespace: str = "default"
+    patience: float = 0.0  # seconds for which an API server that is away is waited for
 
     def within(self, namespace: str) -> Kubectl:
         return replace(self, namespace=namespace)
@@ -35,7 +41,13 @@ class Kubectl:
     ) -> subprocess.CompletedProcess[str]:
         argv = [self.program, f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *args]
         given: Mapping[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-        done = subprocess.run(argv, text=True, capture_output=True, timeout=seconds, check=False, **given)
+        until_then = time.monotonic() + self.patience
+        while True:
+            done = subprocess.run(argv, text=True, capture_output=True, timeout=seconds, check=False, **given)
+            away = done.returncode != 0 and any(text in done.stderr for text in _AWAY)
+            if not away or time.monotonic() >= until_then:
+                break
+            time.sleep(0.5)
         if check and done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(args)}: exit {done.returncode}\n{done.stderr.strip()}")
         return done
