@@ -1,7 +1,8 @@
 """From what is found to what is said (the status) and what is done next. Pure.
 
 The steps run in order; one that has been dealt with (its condition says so) is not judged again; one pass judges one
-step, from what was read for it. The status is written before anything is done, so that the plan is there first.
+step, from what was read for it, and while PostgreSQL is down the next ones too, where as much was read for them. The
+status is written before anything is done, so that the plan is there first.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def decide(facts: RestoreFacts) -> RestoreDecision:
             return draft.wait("Validated", left)
     if facts.plan is not None and facts.plan.ending is not None:
         return _end(facts, draft, facts.plan, facts.plan.ending)
+    read = steps.needs(facts.restore, facts.plan)
     for name, step in steps.STEPS.items():
         if steps.is_settled(draft.conditions, name):
             continue
@@ -55,8 +57,9 @@ def decide(facts: RestoreFacts) -> RestoreDecision:
         if verdict.kind != "done":
             return draft.wait(name, verdict)
         draft.done(name, verdict)
-        if not skipped:
+        if not skipped and not steps.goes_on_at_once(name, read):
             return draft.go_on(name, verdict)
+        facts = replace(facts, plan=draft.plan)
     return draft.completed()
 
 

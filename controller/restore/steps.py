@@ -47,6 +47,8 @@ STEPS = {
     "Started": _step(steps_finish.started, Need.AGENT, Need.MEMBERS, in_place=True),
     "BackedUp": _step(steps_finish.backed_up, Need.MEMBERS, Need.BACKUP, in_place=True),
 }
+#: Of those during which PostgreSQL is down the ones that read what the next one does.
+_DOWN = frozenset({"Stopped", "Recovered"})
 _UNDOING = frozenset({Need.ALL_PODS, Need.AGENT, Need.MEMBERS})
 
 
@@ -62,6 +64,14 @@ def current(restore: Object) -> str:
     """The step that is judged next; empty where all are settled."""
     listed = restore.get("status", {}).get("conditions", [])
     return next((name for name in STEPS if not is_settled(listed, name)), "")
+
+
+def goes_on_at_once(step: str, read: frozenset[Need]) -> bool:
+    """Whether the step after *step*, which is done, is judged in the same pass. PostgreSQL is down then, and each pass
+    reads and writes for a tenth of a second or two.
+    """
+    following = list(STEPS)[list(STEPS).index(step) + 1 :]
+    return step in _DOWN and STEPS[following[0]].needs <= read
 
 
 def is_settled(listed: list[Object], step: str) -> bool:
