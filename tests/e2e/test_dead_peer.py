@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -52,14 +53,15 @@ def table(end: str) -> str:
 def test_the_kernel_says_that_a_peer_is_gone(cable: tuple[str, str], monkeypatch: pytest.MonkeyPatch):
     near, far = cable
     monkeypatch.setattr(dead_peers, "TRIES", 4)  # 3 s instead of 51
-    with start(far, SERVE) as server, start(near, TALK) as client:
-        try:
-            assert [server.stdout.readline() for _ in range(2)] == ["1\n", "2\n"]
-            assert dead_peers.silent(table(near)) == []
-            ip("-n", far, "link", "set", "cable", "down")
-            client.stdin.write("\n")
-            client.stdin.flush()
-            until(lambda: dead_peers.silent(table(near)) == ["10.77.0.2"], "it is seen to be gone", 20)
-        finally:
-            for each in (server, client):
-                each.kill()
+    with ExitStack() as ended:
+        server = ended.enter_context(start(far, SERVE))
+        ended.callback(server.kill)
+        assert server.stdout.readline() == "1\n", "it listens"
+        client = ended.enter_context(start(near, TALK))
+        ended.callback(client.kill)
+        assert server.stdout.readline() == "2\n", "it has heard of the client"
+        assert dead_peers.silent(table(near)) == []
+        ip("-n", far, "link", "set", "cable", "down")
+        client.stdin.write("\n")
+        client.stdin.flush()
+        until(lambda: dead_peers.silent(table(near)) == ["10.77.0.2"], "it is seen to be gone", 20)
