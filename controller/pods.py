@@ -27,14 +27,15 @@ def is_over(pod: Object) -> bool:
 
     The phase alone may come from elsewhere, as for the pods of a node that is gone.
     """
-    status, spec = pod.get("status", {}), pod["spec"]
-    told = {
-        one["name"]
-        for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-        if "terminated" in one.get("state", {})
-    }
-    containers = [*spec.get("initContainers", []), *spec.get("containers", [])]
+    told = {one["name"] for one in _statuses(pod) if "terminated" in one.get("state", {})}
+    containers = [*pod["spec"].get("initContainers", []), *pod["spec"].get("containers", [])]
     return has_ended(pod) and bool(containers) and {one["name"] for one in containers} <= told
+
+
+def _statuses(pod: Object) -> list[Object]:
+    """Of its containers, in the order in which they start."""
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
 def waiting_reason(pods: Iterable[Object]) -> str:
@@ -43,8 +44,7 @@ def waiting_reason(pods: Iterable[Object]) -> str:
         for condition in pod.get("status", {}).get("conditions", []):
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return f"pod {pod['metadata']['name']} cannot be scheduled: {condition.get('message', '')}"
-        said = pod.get("status", {})
-        for status in [*said.get("initContainerStatuses", []), *said.get("containerStatuses", [])]:
+        for status in _statuses(pod):
             waiting = status.get("state", {}).get("waiting") or {}
             if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
                 return f"pod {pod['metadata']['name']}: {waiting['reason']}: {waiting.get('message', '')}"

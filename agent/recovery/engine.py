@@ -63,7 +63,6 @@ class Engine:
         self._orders = Orders(paths.run)
         self._container = Container(task, self._orders, own.stanza)
         self._seen = Seen()
-        self._copied = False
         self._started = time.monotonic()
         self._log = log.get("recovery")
 
@@ -133,7 +132,7 @@ class Engine:
             error=verdict.message,
             log=tuple(line[:LOG_CHARACTERS] for line in self._progress.log),
             reason=verdict.reason if verdict.final else "",
-            copied=self._copied,
+            copied=self._state() is not None,
             set=self._progress.set,
             segment=self._progress.segment,
             segments=self._progress.segments,
@@ -143,12 +142,15 @@ class Engine:
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 1)
 
+    def _state(self) -> State | None:
+        """From the end of the copy on."""
+        return state.read(self._task.pg_data, self._task.place.uid)
+
     async def _result(self) -> JobResult:
-        self._copied = state.read(self._task.pg_data, self._task.place.uid) is not None
         await self._configured()
         async with volume.alone(self._task.place.root):
-            now = state.read(self._task.pg_data, self._task.place.uid) or await self._copy()
-            self._progress.set, self._copied = now.set, True
+            now = self._state() or await self._copy()
+            self._progress.set = now.set
             if now.result is None:
                 now = await self._recover(now)
             return self._settle(now)

@@ -11,14 +11,13 @@ from controller.context import Context
 from controller.restore import workload
 from controller.restore.carried_plans import Carried
 from controller.restore.facts import Answers
-from controller.restore.verdict import POLL, Action, Ask, Create, Delete, Dismiss, Merge
+from controller.restore.verdict import POLL, SOON, Action, Ask, Create, Delete, Dismiss, Merge
 from pgwarden.api import names
 from pgwarden.kube import errors, paths
 
 log = structlog.get_logger()
 #: Actions in one go; then other keys have their turn.
 ACTIONS = 20
-SOON = 0.2  # seconds
 
 
 async def act(

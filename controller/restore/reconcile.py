@@ -11,7 +11,7 @@ from controller import admission, operations, returned
 from controller.context import Context
 from controller.recovery import plan as plans
 from controller.restore import earlier_runs, workload
-from controller.restore.act import ACTIONS, SOON, Done, act, before_next
+from controller.restore.act import ACTIONS, Done, act, before_next
 from controller.restore.carried_plans import Carried
 from controller.restore.decide import RestoreDecision, decide
 from controller.restore.facts import Answers, RestoreFacts
@@ -20,6 +20,7 @@ from controller.restore.proof import REFUSED
 from controller.restore.refusals import REASON, Refusals
 from controller.restore.steps_switch import SCALED_UP
 from controller.restore.vanished import Vanished
+from controller.restore.verdict import SOON
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Patience
 from controller.runtime.worker import NotYet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -47,6 +48,7 @@ STEPS = {
     "Started": _step(steps_finish.started, Need.AGENT, Need.MEMBERS, in_place=True),
     "BackedUp": _step(steps_finish.backed_up, Need.MEMBERS, Need.BACKUP, in_place=True),
 }
+_NEXT = dict(itertools.pairwise(STEPS))
 #: Of those during which PostgreSQL is down the ones that read what the next one does.
 _DOWN = frozenset({"Stopped", "Recovered"})
 _UNDOING = frozenset({Need.ALL_PODS, Need.AGENT, Need.MEMBERS})
@@ -70,8 +72,7 @@ def goes_on_at_once(step: str, read: frozenset[Need]) -> bool:
     """Whether the step after *step*, which is done, is judged in the same pass. PostgreSQL is down then, and each pass
     reads and writes for a tenth of a second or two.
     """
-    following = list(STEPS)[list(STEPS).index(step) + 1 :]
-    return step in _DOWN and STEPS[following[0]].needs <= read
+    return step in _DOWN and STEPS[_NEXT[step]].needs <= read
 
 
 def is_settled(listed: list[Object], step: str) -> bool:

@@ -34,16 +34,14 @@ def restored(facts: RestoreFacts) -> StepVerdict:
     found = _seen(facts)
     if isinstance(found, StepVerdict):
         return found
-    failed = found.stage is Stage.FAILED
-    if failed and not (found.result and found.result.copied):
+    plan, claim = facts.planned, facts.claims[facts.planned.new_claim]
+    volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
+    bound, failed = volume_swap.is_bound(claim, volume), found.stage is Stage.FAILED
+    if failed and not (bound and found.result and found.result.copied):
         return _failed(facts, found)
     if found.stage is Stage.COPYING:
         return _still(facts, found) or wait(found.reason, found.message, again=POLL, **_said(facts, found))
-    plan, claim = facts.planned, facts.claims[facts.planned.new_claim]
-    volume = facts.volumes.get(claim["spec"].get("volumeName", ""))
-    if volume is None or not volume_swap.is_bound(claim, volume):
-        if failed:
-            return _failed(facts, found)
+    if volume is None or not bound:
         return wait("ClaimNotBound", f"claim {plan.new_claim} is not bound to its volume yet")
     name = volume["metadata"]["name"]
     plan = msgspec.structs.replace(plan, new_volume=Volume(name=name, reclaim=volume_swap.policy(volume)))

@@ -9,11 +9,11 @@ from controller.context import Context
 from controller.recovery import plan as plans
 from controller.recovery.plan import Ending, Plan
 from controller.restore import proof, undo
-from controller.restore.act import ACTIONS, SOON, Done, act, before_next
+from controller.restore.act import ACTIONS, Done, act, before_next
 from controller.restore.carried_plans import Carried
 from controller.restore.gather import gather
 from controller.restore.proof import REFUSED
-from controller.restore.verdict import StepVerdict
+from controller.restore.verdict import SOON, StepVerdict
 from controller.runtime.backoff import Patience
 from pgwarden.api import names
 from pgwarden.api.objects import Object

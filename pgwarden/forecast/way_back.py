@@ -60,9 +60,7 @@ def before(name: str, restore: Object | None, info: Info) -> Before | str | None
 
 
 def _by_status(name: str, restore: Object) -> Before | None:
-    told = get(restore, int, "status", "timelineBefore")
-    # Version 0.1 did not write it. A recovery begins the timeline after the newest, which is the one that served.
-    timeline = told or (get(restore, int, "status", "timeline") or 1) - 1
+    timeline = restore_undo.timeline_before(restore)
     if timeline < 1:
         return None
     stopped = get(restore, str, "status", "stoppedTime") or ""
@@ -105,7 +103,7 @@ def forks(restores: Iterable[Object]) -> dict[int, Fork]:
     for one in restores:
         began, label = get(one, int, "status", "timeline"), get(one, str, "status", "set")
         if began and label and get(one, str, "status", "phase") == "Completed":
-            found[began] = Fork(label, get(one, int, "status", "timelineBefore") or began - 1)
+            found[began] = Fork(label, restore_undo.timeline_before(one))
     return found
 
 

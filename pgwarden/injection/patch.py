@@ -66,13 +66,15 @@ def _init_containers(existing: Existing, fragments: Fragments) -> Iterator[Opera
     """
     path, present = "/spec/initContainers", list(existing.init_containers)
     if not present:
-        yield _add(path, list(fragments.containers.values()))
+        yield _add(path, [fragments.sidecar])
         return
     if names.CONTAINER_TOOLS in present:
         yield {"op": "remove", "path": f"{path}/{present.index(names.CONTAINER_TOOLS)}"}
         present.remove(names.CONTAINER_TOOLS)
-    for name, value in fragments.containers.items():
-        yield _replace(f"{path}/{present.index(name)}", value) if name in present else _add(f"{path}/0", value)
+    if names.CONTAINER_SIDECAR in present:
+        yield _replace(f"{path}/{present.index(names.CONTAINER_SIDECAR)}", fragments.sidecar)
+    else:
+        yield _add(f"{path}/0", fragments.sidecar)
 
 
 def _named(path: str, wanted: dict[str, msgspec.Raw], present: tuple[str, ...] | None) -> Iterator[Operation]:

@@ -35,9 +35,9 @@ _PROJECTED = (
 
 
 class Fragments(msgspec.Struct, frozen=True, kw_only=True):
-    """Encoded JSON, ready to stand as the value of a patch operation, each under the name it has in the pod."""
+    """Encoded JSON, ready to stand as the value of a patch operation; of several, each under its name in the pod."""
 
-    containers: dict[str, msgspec.Raw]  # of initContainers, in order
+    sidecar: msgspec.Raw  # of initContainers
     volumes: dict[str, msgspec.Raw]
     mounts: dict[str, msgspec.Raw]  # of the main container
     service_account: str  # to run as; empty: the pod's own
@@ -53,11 +53,11 @@ def render(recipe: Recipe) -> Fragments:
 
 
 def _render(recipe: Recipe) -> Fragments:
-    containers = {each["name"]: _raw(each) for each in [_sidecar(recipe)]}
+    sidecar = _raw(_sidecar(recipe))
     volumes = {each["name"]: _raw(each) for each in _volumes(recipe)}
     mounts = {each["name"]: _raw(each) for each in _main_mounts(recipe)}
     settings = server_settings(recipe.repository, recipe.role_arn) if recipe.facts.configured_by == "Arguments" else ()
-    parts = [*containers.values(), *volumes.values(), *mounts.values(), msgspec.json.encode(settings)]
+    parts = [sidecar, *volumes.values(), *mounts.values(), msgspec.json.encode(settings)]
     if recipe.service_account:
         parts.append(recipe.service_account.encode())
     digest = hashlib.sha256(b"\n".join(bytes(part) for part in parts)).hexdigest()[:16]
@@ -66,7 +66,7 @@ def _render(recipe: Recipe) -> Fragments:
         names.ANNOTATION_POSTGRES: msgspec.json.encode(recipe.facts).decode(),
     }
     return Fragments(
-        containers=containers,
+        sidecar=sidecar,
         volumes=volumes,
         mounts=mounts,
         service_account=recipe.service_account,

@@ -51,3 +51,11 @@ def nothing_to_undo(restore: Object) -> str:
             f"is {phase}; wait until it is Completed, or delete it: before PostgreSQL has recovered, that rolls it back"
         )
     return ""
+
+
+def timeline_before(restore: Object) -> int:
+    """The timeline that PostgreSQL was on when *restore* stopped it; 0 where it tells none.
+
+    Version 0.1 did not write it. A recovery begins the timeline after the newest, which is the one that served.
+    """
+    return get(restore, int, "status", "timelineBefore") or (get(restore, int, "status", "timeline") or 1) - 1

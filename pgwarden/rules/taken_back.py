@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition, get, moment
 from pgwarden.api.target import TargetError, parse_time, rfc3339, timeline_number
+from pgwarden.rules import restore_undo
 
 _NEVER, _FOREVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -60,7 +61,7 @@ def problem(restores: Iterable[Object], wanted: datetime) -> str:
     return (
         f"was taken back by Restore {took.name}, which at {rfc3339(took.stopped)} brought back the state of "
         f'{rfc3339(took.cut)}; for the state at that time add targetTimeline: "{there[-1].number}", '
-        f"for what the timeline of now has of it targetTimeline: latest"
+        "for what the timeline of now has of it targetTimeline: latest"
     )
 
 
@@ -82,7 +83,7 @@ def _done(restore: Object, named: Mapping[str, Object]) -> _Done | None:
         return None
     if condition(restore, "Started") != "True" or condition(restore, "RolledBack"):
         return None
-    before = get(restore, int, "status", "timelineBefore") or began - 1
+    before = restore_undo.timeline_before(restore)
     name = get(restore, str, "metadata", "name") or ""
     undone = named.get(get(restore, str, "spec", "undo") or "")
     if get(restore, str, "spec", "undo"):

@@ -13,7 +13,7 @@ from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.kube import errors
 from pgwarden.kube.events import Recorder
-from tests.unit.controller.restore.conftest import SETTINGS, Cluster
+from tests.unit.controller.restore.fake_cluster import SETTINGS, Cluster
 
 Object = dict[str, Any]
 PLURALS = {

@@ -21,7 +21,7 @@ from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
-from tests.unit.controller.restore.conftest import FACTS
+from tests.unit.controller.restore.fake_cluster import FACTS
 
 FAILURES = {
     "a nested annotation": RecursionError("maximum recursion depth exceeded"),

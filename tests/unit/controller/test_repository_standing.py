@@ -15,7 +15,7 @@ from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.kube import errors
 from tests.unit.controller.living import World, condition
-from tests.unit.controller.restore.conftest import SETTINGS
+from tests.unit.controller.restore.fake_cluster import SETTINGS
 
 KEY = ("ns", "hippo")
 DEFAULTS = OperatorDefaults(s3_bucket="kept-bucket", s3_endpoint="store.example:9000", s3_region="here")

@@ -8,7 +8,7 @@ import pytest
 from controller.backup import render
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
-from tests.unit.controller.restore.conftest import SETTINGS
+from tests.unit.controller.restore.fake_cluster import SETTINGS
 
 SPEC = msgspec.convert({"storageType": "local,s3", "s3": {"bucket": "b"}}, RepositorySpec)
 REPOSITORY = {"kind": "Repository", "metadata": {"name": "hippo", "namespace": "ns", "uid": "r"}}

@@ -18,7 +18,7 @@ from pgwarden.contract.status import Status
 from pgwarden.kube import errors
 from pgwarden.kube.events import Recorder
 from tests.unit.controller.restore.agents import info
-from tests.unit.controller.restore.conftest import SETTINGS, Cluster, Killed
+from tests.unit.controller.restore.fake_cluster import SETTINGS, Cluster, Killed
 
 Object = dict[str, Any]
 WORD, DONE = names.ANNOTATION_RUN_AGAIN, names.ANNOTATION_DONE

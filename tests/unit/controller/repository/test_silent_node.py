@@ -13,7 +13,7 @@ from pgwarden.api.kinds import RepositorySpec
 from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
-from tests.unit.controller.restore.conftest import SETTINGS
+from tests.unit.controller.restore.fake_cluster import SETTINGS
 
 REPOSITORY = {
     "apiVersion": "pgwarden.io/v1alpha1",

@@ -16,8 +16,8 @@ from controller.restore.steps import STEPS
 from controller.restore.verdict import Create, Delete, Merge
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreSpec
-from tests.unit.controller.restore.conftest import FACTS, SETTINGS
-from tests.unit.controller.restore.conftest import START as NOW
+from tests.unit.controller.restore.fake_cluster import FACTS, SETTINGS
+from tests.unit.controller.restore.fake_cluster import START as NOW
 
 ORDER = list(STEPS)
 SPEC = RestoreSpec(repository="hippo")

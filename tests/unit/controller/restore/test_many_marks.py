@@ -8,7 +8,7 @@ import pytest
 
 from controller.restore import carried_plans
 from pgwarden.api import names
-from tests.unit.controller.restore.conftest import FACTS
+from tests.unit.controller.restore.fake_cluster import FACTS
 
 MARKS = 2200
 

@@ -12,7 +12,7 @@ from controller.recovery import plan as plans
 from controller.restore import proof, workload
 from pgwarden.api import names
 from pgwarden.kube import errors
-from tests.unit.controller.restore.conftest import FACTS
+from tests.unit.controller.restore.fake_cluster import FACTS
 
 #: What a namespace's user knows of the fake cluster, beside their own.
 VICTIM = {"name": "pv-victim", "reclaim": "Delete"}
