@@ -6,8 +6,11 @@ BIN    := $(VENV)/bin
 #: Every shell script, whatever its name: what git tracks and what begins as one.
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
+# Where the caller switches this on, each of the thousand Pythons that the tests start would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test durations check lint unit bench bench-downtime bench-webhook bench-schedules faults disasters rebuild clean
+.PHONY: help venv cluster cluster-down images demo test durations check lint unit bench bench-downtime bench-webhook bench-schedules bench-fleet faults disasters rebuild clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +58,7 @@ lint: venv ## style, types, layers, shell scripts
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck $(SCRIPTS)
 
-bench: venv ## backup and restore beside pgBackRest by hand (see also bench-downtime, bench-webhook, bench-schedules)
+bench: venv ## backup and restore beside pgBackRest by hand (see also bench-downtime, bench-webhook, bench-schedules, bench-fleet)
 	@$(BIN)/python -m bench.backup_restore
 	@$(BIN)/python -m bench.cluster_restore
 
@@ -70,7 +73,7 @@ faults: venv ## a restore under fire: each fault at each step, rows compared (an
 
 disasters: venv ## what is lost for good: nodes, volumes, whole installations; one after the other (an hour)
 	@$(BIN)/python -m localcluster tools
-	@$(BIN)/python -m pytest -v tests/e2e/disasters --timeout=1800
+	@PGWARDEN_AWAY_SECONDS=600 PGWARDEN_SLOW_SECONDS=1200 $(BIN)/python -m pytest -v tests/e2e/disasters --timeout=1800
 
 rebuild: venv ## everything but the bucket is lost and applied again, ten times over, in ten orders (an hour)
 	@PGWARDEN_REBUILD_ROUNDS=10 $(BIN)/python -m pytest -q tests/e2e/disasters/test_rebuilt.py -k same_folder --timeout=7200
@@ -78,6 +81,10 @@ rebuild: venv ## everything but the bucket is lost and applied again, ten times 
 bench-schedules: venv ## ten thousand BackupSchedules beside as many CronJobs and kopf timers (a quarter of an hour)
 	@$(BIN)/python -m localcluster tools
 	@$(BIN)/python -m bench.schedules
+
+bench-fleet: venv ## the controller with a thousand Repositories (an hour); FLEET="--repositories 10 --events 5" is a quick try
+	@$(BIN)/python -m localcluster tools
+	@$(BIN)/python -m bench.fleet $(or $(FLEET),--save)
 
 clean: ## remove what this checkout made (the cache outside of it stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .reports

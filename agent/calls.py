@@ -10,24 +10,21 @@ from pathlib import Path
 
 from agent import newest_wal, one_storage, spool
 from agent.archives import Archives
+from agent.info_reader import InfoReader, Known
+from agent.outcome import Seen
 from agent.paths import Paths
-from agent.pgbackrest import KEPT_CHARACTERS, Result, Runner
-from agent.repo_volume import TROUBLE, RepoVolume
+from agent.pgbackrest import Result, Runner
+from agent.repo_volume import RepoVolume
 from agent.supervisor import Supervisor
 from pgwarden import __version__
-from pgwarden.api import outside
-from pgwarden.api.objects import Object
 from pgwarden.contract.calls import NewestWal, Outcome
 from pgwarden.contract.environment import Settings
 from pgwarden.contract.status import Server, Status, Volume
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, version
 from pgwarden.pgbackrest.info import OTHER, InfoError, parse_info
 
-INFO_FRESH_SECONDS = 10.0
-#: How long a status waits for `info`. Below the controller's own limit; info itself may take longer (S3).
-INFO_WAIT_SECONDS = 10.0
-INFO_LIMIT_SECONDS = 300.0
 STANZA_CREATE_SECONDS = 300.0
+EXPIRE_SECONDS = 1800.0
 NEWEST_WAL_SECONDS = 30.0
 #: Of stanza-create's output that is answered.
 OUTPUT_CHARACTERS = 8192
@@ -72,13 +69,12 @@ class State:
 
 
 async def pgbackrest_version(runner: Runner) -> str:
-    """`2.60` of `pgBackRest 2.60.0`: the patch level is named only where it is not zero."""
+    """Empty where it does not say."""
     try:
         result = await runner.run(["version"], 10)
     except OSError:
         return ""
-    words = result.stdout.split()
-    return words[-1].removesuffix(".0") if result.ok and words else ""
+    return version.told(result.stdout) if result.ok else ""
 
 
 class Repository:
@@ -89,57 +85,36 @@ class Repository:
         self._repo_volume = volume
         self._paths = paths or Paths()
         self._runner = runner
-        self._running: asyncio.Task[None] | None = None
-        self._read = -INFO_FRESH_SECONDS
-        self._info: Object | None = None
-        self._error = ""
+        self._reader = InfoReader(stanza, runner, volume.complete if volume else None)
         self._create_lock = asyncio.Lock()
+        self._expire_lock = asyncio.Lock()
         self.archives = Archives(stanza, runner, self._places)
 
     def _places(self) -> dict[int, str]:
         """The storages that could be read, each with the folder of the current cluster's WAL."""
         try:
-            found = parse_info([self._info], self._stanza) if self._info else None
+            found = parse_info([self._reader.info], self._stanza) if self._reader.info else None
         except InfoError:
             found = None
         archives = [found.archive(repo.repo) for repo in found.repos if repo.code != OTHER] if found else []
         return {one.repo: one.id for one in archives if one is not None and one.min}
 
-    async def info(self, *, refresh: bool = False) -> tuple[Object | None, str]:
-        """The stanza's element of `pgbackrest info`, at most ten seconds old, and why it could not be had."""
-        if refresh or time.monotonic() - self._read > INFO_FRESH_SECONDS:
-            if self._running is None or self._running.done():
-                self._running = asyncio.create_task(self._read_info())
-            done, _ = await asyncio.wait([self._running], timeout=INFO_WAIT_SECONDS)
-            if not done and not _has_trouble(self._info):
-                return self._info, f"pgbackrest info takes longer than {INFO_WAIT_SECONDS:g} s"
-        return self._info, self._error
+    async def info(self, *, refresh: bool = False) -> Known:
+        """The stanza's element of `pgbackrest info`, ten seconds old or as old as a slow storage makes it."""
+        return await self._reader.get(refresh=refresh)
 
     async def volume(self) -> Volume | None:
         """In a thread: a file system that is away may answer late."""
         return await asyncio.to_thread(self._repo_volume.look) if self._repo_volume else None
 
-    async def _read_info(self) -> None:
-        try:
-            result = await self._runner.run(commands.info_argv(self._stanza), INFO_LIMIT_SECONDS)
-            self._error = result.error
-            self._info = None
-            if result.ok:
-                self._info, self._error = _element(result.stdout)
-                if self._repo_volume:
-                    self._repo_volume.complete(self._info)
-        except (OSError, ValueError) as error:
-            self._info, self._error = None, f"pgbackrest info: {error}"
-        self._read = time.monotonic()
-
     async def newest_wal(self) -> NewestWal:
         """When WAL came last into any storage."""
-        info, error = await self.info(refresh=True)
-        if error:
-            return NewestWal(error=error)
+        known = await self.info(refresh=True)
+        if known.error:
+            return NewestWal(error=known.error)
         found = NewestWal(ok=True)
         try:
-            for repo, folder in newest_wal.folders(info or {}, self._stanza):
+            for repo, folder in newest_wal.folders(known.info or {}, self._stanza):
                 listed = await self._runner.run(commands.list_argv(folder, repo), NEWEST_WAL_SECONDS)
                 if not listed.ok:
                     return NewestWal(error=listed.error)
@@ -167,8 +142,22 @@ class Repository:
                 result = await self._runner.run(argv, STANZA_CREATE_SECONDS)
             except OSError as error:
                 return Outcome(exit_code=-1, output=str(error))
-        self._read = -INFO_FRESH_SECONDS
+        self._reader.spoil()
         return Outcome(ok=result.ok, exit_code=result.exit_code, output=_shown(result))
+
+    async def expire(self, repo: int, label: str, archives_of: int) -> Outcome:
+        if self._expire_lock.locked():
+            return Outcome(exit_code=-1, error="expire is already running")
+        argv = commands.expire_argv(self._stanza, backup_set=label, repo=repo, archives_of=archives_of)
+        async with self._expire_lock:
+            seen = Seen()
+            try:
+                result = await self._runner.run(argv, EXPIRE_SECONDS, seen.line)
+            except OSError as error:
+                return Outcome(exit_code=-1, error=str(error))
+        self._reader.spoil()
+        gone, why = ", ".join(seen.expired), None if result.ok else result.error
+        return Outcome(ok=result.ok, exit_code=result.exit_code, error=why, output=gone)
 
     async def set_aside(self) -> Outcome:
         """Not while stanza-create makes the other half."""
@@ -176,25 +165,8 @@ class Repository:
             return Outcome(error="no storage is on a volume")
         async with self._create_lock:
             done = await asyncio.to_thread(self._repo_volume.set_aside, datetime.now(UTC))
-        self._read = -INFO_FRESH_SECONDS
+        self._reader.spoil()
         return done
-
-
-def _element(text: str) -> tuple[Object | None, str]:
-    """The stanza's element of what `info` has printed, and what is wrong with the text; no element, no stanza."""
-    listed = outside.decode_loose(text, most=KEPT_CHARACTERS)
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        return None, "pgbackrest info: its output cannot be read"
-    found: Object | None = next(iter(listed), None)
-    for one in (found or {}).get("backup") or []:
-        if isinstance(one, dict):
-            one.pop("reference", None)  # nobody asks, and of a long chain it is nine tenths of the answer
-    return found, ""
-
-
-def _has_trouble(info: Object | None) -> bool:
-    """Whether the last answer says already which storage could not be read: that is more than "it takes long"."""
-    return any(repo.get("status", {}).get("code") == TROUBLE for repo in (info or {}).get("repo", ()))
 
 
 def _shown(result: Result) -> str:

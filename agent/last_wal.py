@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import foreign_file
 from agent.pgbackrest import Runner
 from pgwarden.pgbackrest import commands, wal
 
@@ -76,8 +77,10 @@ def written(pg_wal: Path) -> list[str]:
 
 
 def _is_written(file: Path) -> bool:
-    with file.open("rb") as opened:
-        head = opened.read(_HEADER.size)
+    try:
+        head = foreign_file.read(file, _HEADER.size)
+    except foreign_file.NotAFileError:
+        return False
     if len(head) < _HEADER.size:
         return False
     _, _, _, position, _, _, size = _HEADER.unpack(head)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from types import FrameType
 
 
 def main(argv: list[str]) -> int:
@@ -16,9 +14,6 @@ def main(argv: list[str]) -> int:
     if argv:
         sys.stderr.write(f"pgwarden agent: --check or nothing, not {' '.join(argv)}\n")
         return 2
-    # Process 1 of a container has no default action: a SIGTERM during the imports, which take seconds on a busy node,
-    # would be lost, and the pod would end only with its grace period.
-    signal.signal(signal.SIGTERM, _end)
     from agent import log, process
     from pgwarden.contract.environment import Settings, SettingsError
 
@@ -29,7 +24,3 @@ def main(argv: list[str]) -> int:
         log.get("agent").error("cannot start", error=str(error))
         return 2
     return process.main(settings)
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    sys.exit(128 + number)

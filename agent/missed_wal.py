@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agent import last_wal, log, volume
+from agent import foreign_file, last_wal, log, volume
 from agent.paths import Paths
 from agent.pgbackrest import Runner
 from agent.postgres import Control, Postgres
@@ -32,6 +32,7 @@ from pgwarden.pgbackrest.wal import Ancestor, Segment
 #: Between two looks whether PostgreSQL was started or promoted; and after one that could not be dealt with.
 LOOK_SECONDS, RETRY_SECONDS = 2.0, 15.0
 PUSH_SECONDS = 60.0
+_MOST_TEXT = 1024 * 1024  # of a history, or of postmaster.pid
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class MissedWal:
         """The newest timeline with a history in pg_wal, and PostgreSQL's start; None where either is not to be seen."""
         try:
             names = [one.name for one in (self._data / "pg_wal").iterdir()]
-            start = (self._data / "postmaster.pid").read_text("utf-8", "replace").splitlines()[:3]
+            start = foreign_file.read_text(self._data / "postmaster.pid", _MOST_TEXT).splitlines()[:3]
         except OSError:
             return None
         newest = max((one for name in names if (one := wal.history_timeline(name)) is not None), default=1)
@@ -183,7 +184,7 @@ class MissedWal:
         written = last_wal.written(folder)
         waiting = [name for name in last_wal.waits(folder) if wal.is_segment(name)]
         history = folder / wal.history_name(current.timeline)
-        text = history.read_text("utf-8", "replace") if current.timeline > 1 else ""
+        text = foreign_file.read_text(history, _MOST_TEXT) if current.timeline > 1 else ""
         return Local(
             current,
             wal.parse_history(text),

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pgwarden.contract.job_result import JobResult
+from pgwarden.pgbackrest import standby
 
 MESSAGE_BYTES = 4096
 _LABEL = r"\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?"
@@ -26,12 +27,15 @@ class Seen:
     label: str = ""
     set: str = ""
     expired: list[str] = field(default_factory=list)
+    note: str = ""
 
     def line(self, line: str) -> None:
         if found := _NEW.search(line):
             self.label = found[1]
         elif found := _SET.search(line):
             self.set = found[1]
+        elif standby.tells_of_none(line):
+            self.note = standby.FROM_PRIMARY
         elif found := _EXPIRED.search(line):
             self.expired += [label for label in found[1].split(", ") if label not in self.expired]
 
@@ -41,8 +45,8 @@ def message(result: JobResult) -> bytes:
     and `expired`, which says how much.
     """
     # What pgBackRest prints need not be text.
-    lines = tuple(line.encode("utf-8", "replace").decode() for line in result.log)
-    result = replace(result, error=result.error.encode("utf-8", "replace").decode(), log=lines)
+    lines = tuple(map(_text, result.log))
+    result = replace(result, error=_text(result.error), expiry_error=_text(result.expiry_error)[:1000], log=lines)
     while result.log and len(msgspec.json.encode(result)) > MESSAGE_BYTES:
         result = replace(result, log=result.log[1:])
     expired, error = result.expired, result.error
@@ -56,3 +60,7 @@ def message(result: JobResult) -> bytes:
         result = replace(result, error=error + "…")
         encoded = msgspec.json.encode(result)
     return encoded
+
+
+def _text(printed: str) -> str:
+    return printed.encode("utf-8", "replace").decode()

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from agent import archive_timeout, roles, server_facts
+from agent import archive_timeout, disk, roles, server_facts
 from agent.sql import Connection, PostgresError, one
 from pgwarden.contract import status
 from pgwarden.contract.calls import Outcome
@@ -38,6 +38,8 @@ class Seen(NamedTuple):
     archiver: status.Archiver | None
     unarchived: int | None
     facts: ServerFacts | None
+    data: status.Usage | None = None
+    wal: status.Usage | None = None
 
 
 CONNECT_SECONDS = 5
@@ -95,7 +97,7 @@ class Postgres:
                     dbname=at.database,
                     connect_timeout=CONNECT_SECONDS,
                     application_name="pgwarden",
-                    options=f"-c statement_timeout={int(statement_seconds * 1000)} -c lock_timeout=2000",
+                    options=options(statement_seconds),
                     autocommit=True,
                     row_factory=dict_row,
                 )
@@ -113,7 +115,7 @@ class Postgres:
 
     async def look(self) -> Seen:
         """Never raises for what PostgreSQL does."""
-        unarchived = await asyncio.to_thread(self._count_waiting)
+        unarchived, (data, wal) = await asyncio.to_thread(self._look_at_files)
         try:
             async with self.connect(STATUS_SECONDS) as connection:
                 row = await one(connection, _STATUS)
@@ -122,8 +124,12 @@ class Postgres:
                         unarchived = (await one(connection, _WAITING))["count"]
                 facts = await self._facts.of(connection, row)
         except PostgresError as error:
-            return Seen(status.Postgres(error=str(error)), None, unarchived, None)
-        return Seen(_postgres(row), _archiver(row), unarchived, facts)
+            return Seen(status.Postgres(error=str(error)), None, unarchived, None, data, wal)
+        return Seen(_postgres(row), _archiver(row), unarchived, facts, data, wal)
+
+    def _look_at_files(self) -> tuple[int | None, tuple[status.Usage | None, status.Usage | None]]:
+        """It may take as long as the file system does."""
+        return self._count_waiting(), disk.of_server(self._instance.data_directory)
 
     def _count_waiting(self) -> int | None:
         """Segments not archived yet, from the data directory itself: that works while PostgreSQL is down, too."""
@@ -175,6 +181,13 @@ class Postgres:
             if changed:
                 await connection.execute("SELECT pg_reload_conf()")
         return changed
+
+
+def options(statement_seconds: float) -> str:
+    """What a session begins with. It wins over what a database or a role sets: the owner of a database is no superuser,
+    and may set its search_path, but no name in a statement of ours is found in a schema of theirs.
+    """
+    return f"-c search_path=pg_catalog -c statement_timeout={int(statement_seconds * 1000)} -c lock_timeout=2000"
 
 
 def _same(name: str, have: str | None, wanted: str) -> bool:

@@ -28,7 +28,7 @@ from pgwarden.api import names
 from pgwarden.contract.environment import Role, Settings
 from pgwarden.pgbackrest import commands, config, identity
 from pgwarden.pgbackrest.trouble import by_repo
-from pgwarden.storages import explain
+from pgwarden.storages import explain_archiving
 
 if TYPE_CHECKING:
     from agent.missed_wal import MissedWal
@@ -139,7 +139,7 @@ class Agent:
         before = ""
         while True:
             text = self._state.archive_error()
-            parts = [(number, explain(said).sentence) for number, said in by_repo(text)] if text else []
+            parts = [(number, explain_archiving(said).sentence) for number, said in by_repo(text)] if text else []
             told = "; ".join(f"repo{number}: {sentence}" if number else sentence for number, sentence in parts)
             if told and told != before:
                 self._log.warning("archive-push fails", error=told)

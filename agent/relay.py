@@ -159,7 +159,7 @@ class Relay:
 
 
 def _lock(stack: contextlib.ExitStack, path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o640)
     stack.callback(os.close, descriptor)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     # pgBackRest removes its file when it lets go: this may be one that nobody looks at any more.

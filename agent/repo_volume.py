@@ -11,6 +11,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from agent import disk
 from agent.paths import Paths
 from pgwarden.api import names
 from pgwarden.api.objects import Object
@@ -42,10 +43,12 @@ class RepoVolume:
             seen = os.statvfs(root)
         except OSError as error:
             return Volume(mounted=False, error=_words(error))
+        usage = disk.of(seen)
         return Volume(
             mounted=True,
-            size=seen.f_blocks * seen.f_frsize,
-            free=seen.f_bavail * seen.f_frsize,
+            size=usage.size,
+            used=usage.used,
+            free=usage.free,
             read_only=bool(seen.f_flag & os.ST_RDONLY),
             error=_probe(root),
             archive=self._half("archive"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -19,6 +21,7 @@ from pgwarden.contract import calls
 from pgwarden.contract.calls import Fenced, Outcome, Segments
 from pgwarden.contract.roles import Roles
 from pgwarden.contract.shape import Shape
+from pgwarden.contract.status import Status, tag
 from pgwarden.pgbackrest import wal
 
 if TYPE_CHECKING:
@@ -27,10 +30,14 @@ if TYPE_CHECKING:
     from agent.relay import Relay
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-#: Shorter than certificates take to be replaced: a connection made with the old ones does not last.
-KEEPALIVE_SECONDS = 15.0
+#: Longer than the controller's time between two looks, which would make each a handshake. A connection outlives the
+#: certificates it was made with by no more: whoever has new ones makes a new one.
+KEEPALIVE_SECONDS = 75.0
+#: Bytes of an answer after which its connection is not used again.
+LARGE = 8192
 #: A fence may be waited for so long.
 LONGEST_SECONDS = 3600.0
+_FULL = re.compile(r"[0-9]{8}-[0-9]{6}F")
 #: 1 MiB to 1 GiB.
 _SEGMENT_SIZES = frozenset(2**power for power in range(20, 31))
 
@@ -91,17 +98,19 @@ def application(
         found = state.status()
         if repository:
             repository.archives.segment_size = _segment_size(request)
-            info, error = await repository.info(refresh=request.query.get("refresh") == "1")
+            known = await repository.info(refresh=request.query.get("refresh") == "1")
             archives, volume = repository.archives.told(), await repository.volume()
-            found = replace(found, info=info, info_error=error, archives=archives, volume=volume)
+            age = None if math.isinf(known.age) else int(known.age)
+            found = replace(found, info=known.info, info_error=known.error, info_age=age)
+            found = replace(found, archives=archives, volume=volume)
         if postgres:
             seen = await postgres.look()
             relays = relay is not None and relay.works
             found = replace(
                 found, postgres=seen.postgres, archiver=seen.archiver, unarchived=seen.unarchived, relays=relays,
-                facts=seen.facts,
+                facts=seen.facts, data=seen.data, wal=seen.wal,
             )  # fmt: skip
-        return _json(found)
+        return _unless_known(request, found)
 
     app.router.add_get(f"/{calls.STATUS}", status)
     if repository:
@@ -124,10 +133,17 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     async def newest_wal(_request: web.Request) -> web.Response:
         return _json(await repository.newest_wal())
 
+    async def expire(request: web.Request) -> web.Response:
+        label, kept = request.query.get("set", ""), request.query.get("archives-of", "")
+        if not (_FULL.fullmatch(label) and _repo(request) and kept.isascii() and kept.isdigit() and len(kept) < 8):
+            raise web.HTTPBadRequest(text="repo, set and archives-of must be those of a full backup\n")
+        return _json(await repository.expire(_repo(request), label, int(kept)))
+
     app.router.add_post(f"/{calls.STANZA_CREATE}", stanza_create)
     app.router.add_post(f"/{calls.SET_ASIDE}", set_aside)
     app.router.add_post(f"/{calls.STANZA_UPGRADE}", stanza_upgrade)
     app.router.add_post(f"/{calls.NEWEST_WAL}", newest_wal)
+    app.router.add_post(f"/{calls.EXPIRE}", expire)
 
 
 def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None, missed: MissedWal | None) -> None:
@@ -206,8 +222,21 @@ def _repo(request: web.Request) -> int:
     return int(raw)
 
 
+def _unless_known(request: web.Request, found: Status) -> web.Response:
+    """Whoever looks twice a minute, at very many, seldom has to read an answer."""
+    known = [one.value for one in request.if_none_match or ()]
+    return web.Response(status=304) if known and tag(found) in known else _json(found)
+
+
 def _json(answer: Shape) -> web.Response:
-    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+    """A large one is its connection's last: buffers of TLS keep the size of the largest answer, and the controller has
+    a connection to each of very many agents.
+    """
+    body = msgspec.json.encode(answer)
+    response = web.Response(body=body, content_type="application/json")
+    if len(body) > LARGE:
+        response.force_close()
+    return response
 
 
 class Server:

@@ -3,21 +3,25 @@
 `python -m bench.downtime [CASE …]`: each CASE is KIND:GB:WAL:TARGET:ROUNDS, as `StatefulSet:2:0:moment:10`: the kind that
 runs PostgreSQL (StatefulSet or PostgresCluster), gigabytes of data, gigabytes of WAL after the backup, where to (moment
 or latest), and how often. Cases of one kind and size that follow each other share a namespace. Without any: CASES.
-BENCH_BY_HAND=0 leaves out the run by hand, which is made once for each case. The results are saved after each case.
+BENCH_BY_HAND=0 leaves out the run by hand, which is made once for each case. The results are saved after each round;
+those of the same day and commit are one report, in which a case that is measured again replaces itself.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import platform
 import re
 import shlex
 import sys
+import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from math import ceil
+from pathlib import Path
 from statistics import median
 
 from bench import ground as grounds
@@ -273,29 +277,47 @@ def _words(*words: str) -> str:
 # --- all of them, and the report ----------------------------------------------------------------------------------
 
 
-def measure(cases: list[Case]) -> list[Found]:
-    found: list[Found] = []
+@dataclass
+class Results:
+    day: str = field(default_factory=lambda: time.strftime("%Y%m%d", time.gmtime()))
+    found: list[Found] = field(default_factory=list)
+
+    @property
+    def _seen(self) -> Path:
+        return Path(tempfile.gettempdir()) / f"downtime-{self.day}-{grounds.commit()}.json"
+
+    def load(self) -> None:
+        listed = json.loads(self._seen.read_text()) if self._seen.exists() else []
+        self.found = [Found(**(one | {"case": Case(**one["case"])})) for one in listed]
+
+    def save(self, found: Found) -> None:
+        self.found = [one for one in self.found if one.case != found.case] + [found]
+        self._seen.write_text(json.dumps([asdict(one) for one in self.found]))
+        (grounds.RESULTS / f"downtime-{self.day}.md").write_text(report(self.found), encoding="utf-8")
+
+
+def measure(cases: list[Case], results: Results) -> None:
     for (kind, size), some in itertools.groupby(cases, key=lambda case: (case.kind, case.size)):
         place = lay(kind, size)
         try:
             for case in some:
-                found.append(_case(place, case))
-                _save(found)
+                _case(place, case, results)
         finally:
             place.ground.clean()
-    return found
 
 
-def _case(place: Place, case: Case) -> Found:
+def _case(place: Place, case: Case, results: Results) -> None:
     found = Found(case, place.ground.bytes())
     for number in range(1, case.rounds + 1):
-        found.load.append(os.getloadavg()[0])
+        load = os.getloadavg()[0]
         found.downtimes.append(run(place, case, f"r{case.wal}-{case.target}-{number}", found))
+        found.load.append(load)
         say(f"{case}: {found.downtimes[-1]:.1f} s, {found.steps[-1]}")
+        results.save(found)
     if os.environ.get("BENCH_BY_HAND") != "0" and place.kind == "StatefulSet":
         found.hand.append(run(place, case, "", None))
         say(f"{case}: by hand {found.hand[-1]:.1f} s")
-    return found
+        results.save(found)
 
 
 def p95(values: list[float]) -> float:
@@ -336,14 +358,11 @@ def report(found: list[Found]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _save(found: list[Found]) -> None:
-    path = grounds.RESULTS / f"downtime-{time.strftime('%Y%m%d', time.gmtime())}.md"
-    path.write_text(report(found), encoding="utf-8")
-
-
 def main(arguments: list[str]) -> int:
-    found = measure([Case.parse(one) for one in arguments or CASES])
-    print(report(found))
+    results = Results()
+    results.load()
+    measure([Case.parse(one) for one in arguments or CASES], results)
+    print(report(results.found))
     return 0
 
 

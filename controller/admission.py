@@ -14,11 +14,11 @@ import msgspec
 from controller.context import CacheLookup, Context
 from controller.runtime import conditions, metrics, status
 from pgwarden import rules, storages
-from pgwarden.api import faults
+from pgwarden.api import faults, outside
 from pgwarden.api.faults import Fault, Waits
 from pgwarden.api.kinds import BackupScheduleSpec, RepositorySpec
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get
+from pgwarden.api.reading import get, is_going
 from pgwarden.api.registry import BY_PLURAL
 from pgwarden.kube.cache import Key
 from pgwarden.schedule import cron
@@ -102,7 +102,7 @@ def refusal(listed: list[Object], message: str, *, now: datetime, generation: in
     """*listed* conditions with the one that says what a rule has against an object that is acted on; or without it."""
     if message:
         return conditions.put(listed, REJECTED, True, NO_LONGER_VALID, message, now=now, generation=generation)
-    return [one for one in listed if one["type"] != REJECTED]
+    return conditions.without(listed, REJECTED)
 
 
 def pause(since: str | None, now: datetime) -> float:
@@ -129,7 +129,7 @@ def _going(context: Context, obj: Object) -> list[Fault]:
     """Nothing is begun on a Repository that is being deleted."""
     name = get(obj, str, "spec", "repository")
     repository = context.caches.repositories.get(obj["metadata"]["namespace"], name) if name else None
-    if repository is None or "deletionTimestamp" not in repository["metadata"]:
+    if repository is None or not is_going(repository):
         return []
     message = "this Repository is being deleted; pgwarden waits for a new one with this name"
     return [Fault("spec.repository", name, message, "repository", Waits.REPOSITORY_GOING)]
@@ -143,7 +143,7 @@ def _can_be_followed(plural: str, obj: Object, found: list[Fault]) -> bool:
         return False  # the rules look at it only while the copy has not begun
     try:
         spec = msgspec.convert(obj["spec"], BY_PLURAL[plural].spec)
-    except msgspec.ValidationError:
+    except outside.UNREADABLE:
         return False
     if isinstance(spec, RepositorySpec):
         return set(spec.storages) <= set(storages.NAMES)
@@ -179,7 +179,7 @@ async def _wait(context: Context, plural: str, obj: Object, found: list[Fault]) 
     if plural == "backupschedules":
         return Answer(False, reason=reason, message=message, again=again)
     value = False if _never_over(plural) else None
-    listed = [one for one in _kept(plural, before) if one["type"] != REJECTED]
+    listed = conditions.without(_kept(plural, before), REJECTED)
     listed = conditions.put(listed, kind, value, reason, message, now=now, generation=generation)
     phase = "Pending"
     if plural == "postgresclusters":

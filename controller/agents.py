@@ -6,10 +6,14 @@ import asyncio
 import base64
 import os
 import ssl
+from types import SimpleNamespace
 
 import aiohttp
 import msgspec
 
+from controller import owned
+from controller.runtime import slots
+from controller.runtime.slots import Slot
 from pgwarden.api import names, outside
 from pgwarden.api.objects import Object
 from pgwarden.contract.calls import Answer, Call
@@ -19,6 +23,12 @@ from pgwarden.kube.client import KubeClient
 from pgwarden.kube.tls import client_context, load_pair
 
 _STATUS_SECONDS = 15.0
+_CONNECT_SECONDS = 5.0
+#: Connections that are made at once: a handshake takes milliseconds of CPU, and a thousand at once would last longer
+#: than _CONNECT_SECONDS. Whoever is connected and waits for an answer holds up nobody.
+CONNECTING = 128
+#: A connection lasts from one look to the next.
+KEEPALIVE_SECONDS = 60.0
 #: Bytes of the host's answer. `info` of 2,000 backup sets is 1.1 MB; with references, as older agents send it, 7.3 MB.
 MOST = 8 * 1024 * 1024
 #: Bytes of a pod's answer, which has no `info`: the longest is a fence's, with 100 bytes or so for each tablespace.
@@ -33,6 +43,10 @@ class AgentError(Exception):
     """No usable answer from an agent: it cannot be reached, its certificate is wrong, or it refused."""
 
 
+class Unchanged(Exception):
+    """The answer is the one that the call names as known."""
+
+
 class Agents:
     """One TLS context per Repository, made from its CA Secret and kept until that Secret changes."""
 
@@ -40,6 +54,7 @@ class Agents:
         self._client = client
         self._contexts: dict[Key, tuple[str, ssl.SSLContext]] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._connecting = asyncio.Semaphore(CONNECTING)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -65,31 +80,39 @@ class Agents:
     async def host(
         self, repository: Key, pod_ip: str, call: Call[Answer], *, seconds: float = _STATUS_SECONDS
     ) -> Answer:
+        """Within a look: in its slot (`slots`), as the answer may be long."""
         name = names.host_dns(repository[1], repository[0])
-        return await self._call(repository, pod_ip, name, call, seconds, MOST)
+        async with slots.waiting():
+            raw = await self._call(repository, pod_ip, name, call, seconds, MOST)
+        return _decoded(raw, pod_ip, call, MOST)
 
     async def pod(
         self, repository: Key, pod_ip: str, call: Call[Answer], *, seconds: float = _STATUS_SECONDS
     ) -> Answer:
         name = names.pod_dns(repository[1], repository[0], pod_ip)
-        return await self._call(repository, pod_ip, name, call, seconds, MOST_POD)
+        return _decoded(await self._call(repository, pod_ip, name, call, seconds, MOST_POD), pod_ip, call, MOST_POD)
 
-    async def _call(self, repository: Key, ip: str, name: str, call: Call[Answer], seconds: float, most: int) -> Answer:
-        """*name* is what the certificate must carry, *most* are bytes."""
+    async def _call(self, repository: Key, ip: str, name: str, call: Call[Answer], seconds: float, most: int) -> bytes:
+        """The answer as it came. *name* is what the certificate must carry, *most* are bytes."""
         if not ip:
             raise AgentError("the pod has no IP address yet")
         context = await self._trusted(repository)
         if self._session is None:
-            # Nobody packs an answer here: what a small one may unpack to has no bound.
-            self._session = aiohttp.ClientSession(auto_decompress=False, headers={"Accept-Encoding": "identity"})
+            self._session = _open()
         address = f"[{ip}]" if ":" in ip else ip
         url = f"https://{address}:{names.PORT_AGENT}/{call.path}"
         body = msgspec.json.encode(call.body) if call.body is not None else None
-        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
+        limit = aiohttp.ClientTimeout(total=seconds, connect=_CONNECT_SECONDS)
+        headers = {"If-None-Match": f'"{call.unless}"'} if call.unless else None
+        slot = Slot(self._connecting)
+        await slot.take()
         try:
             async with self._session.request(
-                call.method, url, ssl=context, server_hostname=name, timeout=limit, data=body
-            ) as answer:
+                call.method, url, ssl=context, server_hostname=name, timeout=limit, data=body, headers=headers,
+                trace_request_ctx=slot,
+            ) as answer:  # fmt: skip
+                if call.unless and answer.status == 304:
+                    raise Unchanged
                 raw = await _read(answer, ip, most)
                 if answer.status >= 400:
                     raise AgentError(f"the agent returned {answer.status}: {_shown(raw)}")
@@ -97,20 +120,43 @@ class Agents:
             raise AgentError(f"the agent at {ip} did not answer {call.name} within {seconds:g} s") from error
         except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise AgentError(f"the agent at {ip} cannot be reached: {_why(error)}") from error
-        if outside.values(raw) > MOST_VALUES:
-            raise AgentError(f"the agent at {ip} returned more than {MOST_VALUES} values")
-        found = outside.decode(raw, call.answer, most=most)
-        if found is None:
-            raise AgentError(f"the agent at {ip} answered {call.name} with an invalid response")
-        return found
+        finally:
+            slot.give_back()
+        return raw
 
     async def _trusted(self, repository: Key) -> ssl.SSLContext:
         if repository not in self._contexts:
             secret = await self._client.find(paths.of("secrets", repository[0], names.ca_secret(repository[1])))
             if secret is None or KEY_CONTROLLER_CERT not in secret.get("data", {}):
                 raise AgentError("the Repository's certificates have not been created yet")
+            await self._prove(repository, secret)
             await asyncio.to_thread(self.trust, repository, secret)
         return self._contexts[repository][1]
+
+    async def _prove(self, key: Key, secret: Object) -> None:
+        """Whoever has made the Secret holds the key of its CA, and would be each of the Repository's agents."""
+        repository = await self._client.find(paths.of("repositories", *key))
+        if repository is None:
+            raise AgentError(f"Repository {key[1]} was deleted")
+        why = owned.not_the_repositorys(secret, repository)
+        if why:
+            raise AgentError(why)
+
+
+def _open() -> aiohttp.ClientSession:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_connected)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
+        # Nobody packs an answer here: what a small one may unpack to has no bound.
+        auto_decompress=False,
+        headers={"Accept-Encoding": "identity"},
+        trace_configs=[trace],
+    )
+
+
+async def _connected(_session: aiohttp.ClientSession, about: SimpleNamespace, _params: object) -> None:
+    about.trace_request_ctx.give_back()
 
 
 async def _read(answer: aiohttp.ClientResponse, ip: str, most: int) -> bytes:
@@ -121,6 +167,15 @@ async def _read(answer: aiohttp.ClientResponse, ip: str, most: int) -> bytes:
         if len(found) > most:
             raise AgentError(f"the agent at {ip} returned more than {most // 1024} KiB")
     return bytes(found)
+
+
+def _decoded(raw: bytes, ip: str, call: Call[Answer], most: int) -> Answer:
+    if outside.values(raw) > MOST_VALUES:
+        raise AgentError(f"the agent at {ip} returned more than {MOST_VALUES} values")
+    found = outside.decode(raw, call.answer, most=most)
+    if found is None:
+        raise AgentError(f"the agent at {ip} answered {call.name} with an invalid response")
+    return found
 
 
 def _shown(raw: bytes) -> str:

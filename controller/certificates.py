@@ -89,8 +89,7 @@ def still_good(leaf: Pair, ca: Pair, common_name: str, dns_names: Sequence[str],
         cert.verify_directly_issued_by(authority)
     except Exception:  # noqa: BLE001  whatever is wrong with it, the answer is a new one
         return False
-    whole = cert.not_valid_after_utc - cert.not_valid_before_utc
-    if cert.not_valid_after_utc - now < whole * RENEW_AT:
+    if now > _renews(cert):
         return False
     try:
         found = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(
@@ -120,6 +119,16 @@ def _name(common_name: str) -> x509.Name:
 
 def expires(cert: bytes) -> datetime:
     return x509.load_pem_x509_certificate(cert).not_valid_after_utc
+
+
+def renews(cert: bytes) -> datetime:
+    """From then on it is issued anew."""
+    return _renews(x509.load_pem_x509_certificate(cert))
+
+
+def _renews(cert: x509.Certificate) -> datetime:
+    whole = cert.not_valid_after_utc - cert.not_valid_before_utc
+    return cert.not_valid_after_utc - whole * RENEW_AT
 
 
 def _usage(*, sign_certificates: bool) -> x509.KeyUsage:

@@ -28,10 +28,13 @@ def concerns(error: str) -> str:
 class Credentials:
     """What users' Secrets hold for this Repository. Never logged."""
 
-    #: Storage → pgBackRest's options that reach it.
+    #: Storage → pgBackRest's options that reach it, for the repository host and its Jobs.
     keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: The same for what runs beside PostgreSQL, and for clones, which read only.
+    pod_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cipher_pass: str = ""
     storage_ca: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)  # of the Secrets that were read, by name
 
 
 def decode(secret: Object) -> dict[str, bytes]:
@@ -41,30 +44,45 @@ def decode(secret: Object) -> dict[str, bytes]:
 async def read_credentials(client: KubeClient, namespace: str, spec: RepositorySpec) -> Credentials:
     cipher = storage_ca = ""
     keys: dict[str, Mapping[str, str]] = {}
+    pod_keys: dict[str, Mapping[str, str]] = {}
+    read: dict[str, str] = {}
     for storage in storages.REGISTER:
-        wanted = storage.keys(spec)
+        wanted, of_pods = storage.keys(spec), storage.pod_keys(spec)
         if wanted is not None:
-            data = await _secret(client, namespace, wanted.secret, wanted.field)
-            keys[storage.name] = {option: _pick(data, wanted, option) for option in wanted.options}
+            keys[storage.name] = pod_keys[storage.name] = await _keys(client, namespace, wanted, read)
+        if of_pods is not None:
+            host = keys.get(storage.name, {})
+            of_data = {option: host[option] for option in of_pods.of_host if option in host}
+            pod_keys[storage.name] = await _keys(client, namespace, of_pods, read) | of_data
     if spec.encryption:
         ref = spec.encryption.secret_ref
-        cipher = await _one(client, namespace, ref, "cipher-pass", "spec.encryption.secretRef")
+        cipher = await _one(client, namespace, ref, "cipher-pass", "spec.encryption.secretRef", read)
     for storage in storages.REGISTER:
         ca = storage.ca(spec)
         if ca is not None:
-            storage_ca = await _one(client, namespace, ca, "ca.crt", f"spec.{storage.name}.caSecretRef")
-    return Credentials(keys, cipher, storage_ca)
+            storage_ca = await _one(client, namespace, ca, "ca.crt", f"spec.{storage.name}.caSecretRef", read)
+    return Credentials(keys, pod_keys, cipher, storage_ca, read)
 
 
-async def _secret(client: KubeClient, namespace: str, name: str, field: str) -> dict[str, bytes]:
+async def _keys(client: KubeClient, namespace: str, wanted: SecretKeys, read: dict[str, str]) -> dict[str, str]:
+    data = await _secret(client, namespace, wanted.secret, wanted.field, read)
+    given = [option for option, names in wanted.optional.items() if not data.keys().isdisjoint(names)]
+    return {option: _pick(data, wanted, option) for option in [*wanted.options, *given]}
+
+
+async def _secret(client: KubeClient, namespace: str, name: str, field: str, read: dict[str, str]) -> dict[str, bytes]:
+    """What is in it; its version is noted in *read*. Of two versions that were met, the older counts."""
     found = await find_named(client, "secrets", namespace, name)
     if found is None:
         raise MissingSecretError(f"{field}: there is no Secret {name} in namespace {namespace}; create it")
+    read.setdefault(name, str(found["metadata"]["resourceVersion"]))
     return decode(found)
 
 
-async def _one(client: KubeClient, namespace: str, ref: SecretKeyRef, default_key: str, field: str) -> str:
-    data = await _secret(client, namespace, ref.name, field)
+async def _one(
+    client: KubeClient, namespace: str, ref: SecretKeyRef, default_key: str, field: str, read: dict[str, str]
+) -> str:
+    data = await _secret(client, namespace, ref.name, field, read)
     key = ref.key or default_key
     if key not in data:
         raise MissingSecretError(
@@ -94,7 +112,7 @@ def _one_line(text: str, what: str) -> str:
 
 
 def _pick(data: dict[str, bytes], wanted: SecretKeys, option: str) -> str:
-    for candidate in wanted.options[option]:
+    for candidate in wanted.options.get(option) or wanted.optional[option]:
         if candidate in data:
             what = f"{wanted.field}: key {candidate} of Secret {wanted.secret}"
             return _one_line(_text(data[candidate], what), what)

@@ -1,55 +1,158 @@
-"""Reading a Job: how it ended, and what its pod said in its termination message. Pure."""
+"""Reading a Job: how it ended, and what its pod said in its termination message. Pure.
+
+What counts are the containers of the Job's own template. A service mesh puts one of its own beside them, which goes on
+for ever: Kubernetes then never calls the Job complete, nor does it make another pod where the first has failed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from controller import owned
+from controller.pods import has_ended
 from pgwarden.api import outside
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get, moment, objects
 from pgwarden.contract.job_result import JobResult
+
+COMPLETE, FAILED = "Complete", "Failed"
+#: So long what stands beside our containers may take to end by itself; many proxies do.
+PATIENCE = timedelta(seconds=10)
 
 
 def finished(job: Object) -> str:
-    """Complete or Failed; empty while it runs."""
+    """Complete or Failed by Kubernetes' own word; empty while it runs."""
     for condition in job.get("status", {}).get("conditions", []):
-        if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
+        if condition["type"] in {COMPLETE, FAILED} and condition["status"] == "True":
             return str(condition["type"])
     return ""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a Job stands. `state` is Complete or Failed; empty while it is at it, or while another try is to be made.
+
+    `kept` is a pod in which all of the Job's own containers have ended, but not one that others have put there: with a
+    state, the Job has to be deleted once its end is told; without one, that pod, so that Kubernetes tries again.
+    """
+
+    state: str = ""
+    at: datetime | None = None
+    kept: Object | None = None
+
+
+def end(job: Object, pods: Iterable[Object], now: datetime) -> End:
+    said = finished(job)
+    if said:
+        return End(said, moment(job.get("status", {}).get("completionTime")))
+    kept = next((pod for pod in pods if is_kept(job, pod, now)), None)
+    if kept is None:
+        return End()
+    codes = [one.get("exitCode") for one in _ended(job, kept)]
+    if not any(codes):
+        return End(COMPLETE, _since(job, kept), kept)
+    return End("" if has_tries(job) else FAILED, _since(job, kept), kept)
+
+
+def is_kept(job: Object, pod: Object, now: datetime) -> bool:
+    """Whether *pod*, of that very Job, has done its work, and something that is not ours keeps it."""
+    own = _own(job)
+    if not own or has_ended(pod) or not owned.is_owned(pod, job["metadata"]["uid"]) or not beside(job, pod):
+        return False
+    since = _since(job, pod)
+    return len(_ended(job, pod)) == len(own) and (since is None or now - since >= PATIENCE)
+
+
+def beside(job: Object, pod: Object) -> list[str]:
+    """The names of the containers in *pod* that are not the Job's own, and run."""
+    own = _own(job)
+    return [str(one.get("name")) for one in _statuses(pod) if one.get("name") not in own and not _terminated(one)]
+
+
+def has_tries(job: Object) -> bool:
+    """Whether Kubernetes makes another pod after the one that fails now."""
+    limit = get(job, int, "spec", "backoffLimit")
+    return limit is None or tried(job) < limit
+
+
+def tried(job: Object) -> int:
+    """How many of its pods have failed."""
+    return int(job.get("status", {}).get("failed") or 0)
+
+
+def _own(job: Object) -> set[str]:
+    return {str(one.get("name")) for one in objects(job, "spec", "template", "spec", "containers")}
+
+
+def _statuses(pod: Object) -> list[Object]:
+    return objects(pod, "status", "containerStatuses")
+
+
+def _terminated(status: Object) -> Object | None:
+    return get(status, dict, "state", "terminated")
+
+
+def _ended(job: Object, pod: Object) -> list[Object]:
+    own = _own(job)
+    found = (_terminated(one) for one in _statuses(pod) if one.get("name") in own)
+    return [one for one in found if one is not None]
+
+
+def _since(job: Object, pod: Object) -> datetime | None:
+    times = [time for one in _ended(job, pod) if (time := moment(one.get("finishedAt")))]
+    return max(times, default=None)
+
+
+def without_pod_since(job: Object, pods: Iterable[Object], deleted: datetime | None = None) -> datetime | None:
+    """Of a Job that has no pod that waits or runs: since its start, or the last one's end or deletion."""
+    ended = (_terminated(one) for pod in pods for one in _statuses(pod))
+    started = moment(job.get("status", {}).get("startTime")) or moment(job["metadata"].get("creationTimestamp"))
+    times = [moment(one.get("finishedAt")) for one in ended if one is not None]
+    return max((time for time in (*times, started, deleted) if time), default=None)
 
 
 def failure(job: Object) -> str:
     """Kubernetes' own words for why the Job failed (BackoffLimitExceeded, DeadlineExceeded)."""
     for condition in job.get("status", {}).get("conditions", []):
-        if condition["type"] == "Failed" and condition["status"] == "True":
+        if condition["type"] == FAILED and condition["status"] == "True":
             return f"{condition.get('reason', '')}: {condition.get('message', '')}"
     return ""
 
 
-def completed(job: Object, otherwise: datetime) -> datetime:
-    """When it ended well; *otherwise* where Kubernetes does not say."""
-    at = job.get("status", {}).get("completionTime")
-    return datetime.fromisoformat(at) if at else otherwise
+def result(pods: Iterable[Object], job: Object | None = None, after: datetime | None = None) -> JobResult | None:
+    """The result of the Job's latest pod that left one; None where none did (killed, or gone).
 
-
-def result(pods: Iterable[Object]) -> JobResult | None:
-    """The result of the Job's latest pod that left one; None where none did (killed, or gone)."""
+    With the *job*, only what its own containers have left counts; with a time, only what they have left after that.
+    """
     latest: tuple[str, JobResult | None] = ("", None)
+    own = _template(job) if job is not None else set()
     for pod in pods:
-        for ended in _ends(pod):
+        for ended in _ends(pod, own):
+            at = moment(ended.get("finishedAt"))
+            if after is not None and (at is None or at <= after):
+                continue
             parsed = outside.decode(ended.get("message", ""), JobResult)
             if parsed is not None and ended.get("finishedAt", "") >= latest[0]:
                 latest = (ended.get("finishedAt", ""), _printable(parsed))
     return latest[1]
 
 
-def _ends(pod: Object) -> Iterator[Object]:
+def _template(job: Object) -> set[str]:
+    """The names of all containers that the Job's own template has."""
+    return _own(job) | {str(one.get("name")) for one in objects(job, "spec", "template", "spec", "initContainers")}
+
+
+def _ends(pod: Object, own: set[str]) -> Iterator[Object]:
     """How its containers ended; an init container counts where it has failed, as nothing comes after it then."""
     status = pod.get("status", {})
     for key in ("initContainerStatuses", "containerStatuses"):
         for one in status.get(key) or []:
+            if own and one.get("name") not in own:
+                continue
             ended = one.get("state", {}).get("terminated") or one.get("lastState", {}).get("terminated")
             if ended and (key == "containerStatuses" or ended.get("exitCode")):
                 yield ended

@@ -10,7 +10,7 @@ from controller.backup.reconcile import BackupController
 from controller.cluster.reconcile import ClusterController
 from controller.context import Context
 from controller.recovery import plan as plans
-from controller.repository import metrics
+from controller.repository import metrics, secret_watch
 from controller.repository.reconcile import RepositoryController
 from controller.repository.secret_watch import SecretWatch
 from controller.restore.reconcile import RestoreController
@@ -22,10 +22,11 @@ from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
 from pgwarden.kube.cache import Key, Listener, key_of
 
-#: Of each kind: an agent or a storage that is slow blocks the others no sooner than there are so many.
-WORKERS = 4
-#: Of BackupSchedules many are due at the same second, and each run takes a few round trips.
-MORE_WORKERS = {"BackupSchedule": 16}
+#: Objects of each kind that are worked on at once.
+WORKERS = 64
+#: A look at a Repository may wait for its storage for most of the time until the next one: a service that all share,
+#: and that hangs, must hold up no new Repository.
+MORE_WORKERS = {"Repository": 2000}
 
 
 class Controller(Protocol):
@@ -40,8 +41,9 @@ class Manager:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._restorer = RestoreController(context)
+        self._keeper = RepositoryController(context)
         controllers: dict[str, Controller] = {
-            "Repository": RepositoryController(context),
+            "Repository": self._keeper,
             "Backup": BackupController(context),
             "BackupSchedule": ScheduleController(context),
             "Restore": self._restorer,
@@ -67,18 +69,28 @@ class Manager:
         for kind in registry.OPERATIONS:
             caches.ours[kind.plural].listen(self._operation_changed)
         caches.postgres_pods.listen(self._postgres_pod_changed)
-        for cache in (caches.own_pods, caches.jobs, caches.deployments):
+        for cache in (caches.own_pods, caches.jobs, caches.claims, *caches.of_repositories.values()):
             cache.listen(self._ours_changed)
         for cache in (caches.instances, caches.patroni, caches.postgres_pods):
             cache.listen(self._of_cluster_changed)
         for cache in (caches.repositories, caches.backups, caches.restores):
             cache.listen(self._of_cluster_changed)
         caches.instances.listen(self._instance_changed)
+        for cache in (caches.quotas, caches.limit_ranges):
+            cache.listen(self._namespace_changed)
         for cache, worker in self._own:
             for key in list(cache.items):
                 worker.queue.add(key)
-        watch = SecretWatch(self._context.client, caches.repositories, self.repositories.queue.add)
-        tasks = {"Restores that have gone": self._adopt, "the Secrets": watch.run, "metrics": metrics.keep_fresh}
+        watches = {
+            f"the Secrets {whose}": SecretWatch(
+                self._context.client, caches.repositories, self._secret_changed, self._keeper.keys.used, listed, rate
+            ).run
+            for whose, listed, rate in (
+                ("of users", secret_watch.named, secret_watch.RATE),
+                ("of Repositories", secret_watch.own, secret_watch.OWN_RATE),
+            )
+        }
+        tasks = {"Restores that have gone": self._adopt, "metrics": metrics.keep_fresh} | watches
         tasks |= {f"the workers of {worker.kind}": worker.run for _, worker in self._own}
         async with asyncio.TaskGroup() as group:
             for what, work in tasks.items():
@@ -88,6 +100,10 @@ class Manager:
         """Beside the work: what others have written on their workloads must not hold it up."""
         for key in await self._restorer.orphans():
             self.restores.queue.add(key)
+
+    def _secret_changed(self, key: Key) -> None:
+        self._keeper.keys.forget(key)
+        self.repositories.queue.add(key)
 
     def _repository_changed(self, kind: str, obj: Object, before: Object | None) -> None:
         self._wake_operations(*key_of(obj))
@@ -150,6 +166,16 @@ class Manager:
         plan = plans.load(text) if text and not (before and plans.text_of(before) == text) else None
         if plan is not None and self._context.caches.restores.get(namespace, plan.restore) is None:
             self.restores.queue.add((namespace, plan.restore))
+
+    def _namespace_changed(self, kind: str, obj: Object, before: Object | None) -> None:
+        """It asks something else of containers: what is made from now on is made like that."""
+        if kind == "MODIFIED" and before is not None and obj.get("spec") == before.get("spec"):
+            return
+        namespace = obj["metadata"].get("namespace", "")
+        caches = self._context.caches
+        for cache, queue in ((caches.repositories, self.repositories.queue), (caches.clusters, self.clusters.queue)):
+            for one in cache.in_namespace(namespace):
+                queue.add(key_of(one))
 
     def _wake_operations(self, namespace: str, repository: str) -> None:
         for kind in registry.OPERATIONS:

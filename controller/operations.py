@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from controller import finalizers
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 
 TERMINAL = ("Completed", "Failed")
 #: status.reason of a deleted Backup while the Job runs that expires its set.
@@ -22,8 +23,14 @@ READING = "ReadingInfo"
 NOT_READY = "RepositoryNotReady"
 #: status.reason of a Backup whose Job the API server does not take: a quota, a policy.
 JOB_REFUSED = "JobRefused"
+#: status.reason of one whose Job was taken back because no pod of it could start.
+JOB_STUCK = "JobStuck"
+#: status.reason of one that waits until WAL is archived that waits before its own.
+BACKLOG = "WALBacklog"
+#: status.reason of one in a window of its spec.notDuring.
+EXCLUDED = "InExcludedWindow"
 #: For these a Restore does not hold the stanza until its Backup afterwards; for what lasts seconds it does.
-MAY_TAKE_LONG = frozenset({NOT_READY, JOB_REFUSED})
+MAY_TAKE_LONG = frozenset({NOT_READY, JOB_REFUSED, JOB_STUCK, BACKLOG, EXCLUDED})
 #: Reasons of one that could begin if it were its turn; empty before its first look.
 FOR_ITS_TURN = frozenset({"", "Waiting", "WaitingForTurn", "UndoingEarlier"})
 
@@ -49,13 +56,18 @@ def holder(operations: Iterable[Object], me: Object | None = None) -> Object | N
     return min(running, key=_age, default=None) or min(ready, key=_rank, default=None)
 
 
+def running(operations: Iterable[Object]) -> Object | None:
+    """One that something is at work for."""
+    return next((one for one in operations if (is_expiring(one) or _is_alive(one)) and _runs(one)), None)
+
+
 def _is_alive(obj: Object) -> bool:
-    return not is_over(obj) and not _refused(obj) and "deletionTimestamp" not in obj["metadata"]
+    return not is_over(obj) and not _refused(obj) and not is_going(obj)
 
 
 def is_expiring(obj: Object) -> bool:
     """A deleted Backup whose set is to be expired before it goes: that is an operation on the stanza as well."""
-    return "deletionTimestamp" in obj["metadata"] and finalizers.has(obj, names.FINALIZER_EXPIRE)
+    return is_going(obj) and finalizers.has(obj, names.FINALIZER_EXPIRE)
 
 
 def _runs(obj: Object) -> bool:

@@ -31,6 +31,8 @@ TTL, LOOP_WAIT, RETRY_TIMEOUT = 30, 10, 10
 MAXIMUM_LAG = 1024 * 1024
 #: Bytes of one of its annotations: all of an object's together have no more.
 _MOST = 256 * 1024
+#: Of a WAL position in bytes.
+_DIGITS = 20
 #: Users' parameters win over these, and these over Patroni's.
 DEFAULTS: dict[str, str | int] = {
     "password_encryption": "scram-sha-256",
@@ -69,6 +71,8 @@ def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
         "loop_wait": LOOP_WAIT,
         "retry_timeout": RETRY_TIMEOUT,
         "maximum_lag_on_failover": MAXIMUM_LAG,
+        # While the API server is away, the primary goes on as long as all members agree (cluster/keep_place.py).
+        "failsafe_mode": True,
         "synchronous_mode": spec.synchronous,
         "postgresql": {
             "use_pg_rewind": True,
@@ -96,6 +100,11 @@ def parameters(cluster: str, spec: PostgresClusterSpec) -> str:
     found = _STARTED_WITH | dynamic(cluster, spec, paused=False)["postgresql"]["parameters"]
     quoted = {name: value.replace("\\", "\\\\").replace("'", "''") for name, value in found.items()}
     return "".join(f"{name} = '{value}'\n" for name, value in quoted.items() if value.isprintable())
+
+
+def access() -> str:
+    """pg_hba.conf, for a start without it."""
+    return "".join(f"{line}\n" for line in ACCESS)
 
 
 def _archive_timeout(spec: PostgresClusterSpec) -> dict[str, str | int]:
@@ -172,6 +181,7 @@ class Member:
     timeline: int | None = None
     pending_restart: bool = False
     replication: str = ""
+    position: int | None = None  # bytes of WAL: received or replayed
 
     @property
     def is_empty(self) -> bool:
@@ -189,6 +199,7 @@ class Store:
     """Patroni's ConfigMaps."""
 
     leader: str = ""  # name of the pod that holds, or last held, the lock
+    position: int | None = None  # bytes of WAL that it had written, at its last look
     system_identifier: str = ""  # empty until the first instance has initialised the cluster
     config: Object | None = None  # the dynamic configuration
     switching: bool = False  # a switchover that has been asked for, and not for later
@@ -210,6 +221,7 @@ def member(pod: Object) -> Member:
         timeline=said["timeline"] if isinstance(said.get("timeline"), int) else None,
         pending_restart=bool(said.get("pending_restart")),
         replication=str(said.get("replication_state", "")),
+        position=said["xlog_location"] if isinstance(said.get("xlog_location"), int) else None,
     )
 
 
@@ -226,6 +238,7 @@ def store(cluster: str, maps: Mapping[str, Object]) -> Store:
     sync_map = maps.get(names.patroni_object(cluster, SYNC), {})
     return Store(
         leader=found.get(LEADER, {}).get("leader", ""),
+        position=_number(found.get(LEADER, {}).get("optime", "")),
         system_identifier=config.get(_INITIALIZE, ""),
         config=_json(config[CONFIG]) if CONFIG in config else None,
         switching=bool(failover.get("leader") or failover.get("member")) and not failover.get("scheduled_at"),
@@ -304,6 +317,10 @@ def switchover(cluster: str, leader: str, candidate: str) -> Object:
 def switchover_patch(asked: Object) -> Object:
     """What *asked* is where the ConfigMap is there already, perhaps with a switchover for later."""
     return {"metadata": {"annotations": asked["metadata"]["annotations"] | {"scheduled_at": None}}}
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else None
 
 
 def _json(text: object) -> Object:

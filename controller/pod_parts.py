@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.api.sizing import Asks, Size, fitted
 from pgwarden.pgbackrest import identity
 
-DEFAULT_RESOURCES: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
+#: Of each container of the repository host and of Jobs.
+SIZE = Size(
+    always={"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
+    if_asked={"limits.cpu": "1", "limits.ephemeral-storage": "1Gi", "requests.ephemeral-storage": "64Mi"},
+)
 
 
 def owner(obj: Object) -> Object:
@@ -101,8 +104,9 @@ def environment(values: dict[str, str], spec: RepositorySpec) -> list[Object]:
     return [{"name": name, "value": value} for name, value in sorted(both.items())]
 
 
-def resources(spec: RepositorySpec) -> dict[str, Any]:
-    return spec.resources or DEFAULT_RESOURCES
+def resources(spec: RepositorySpec, wanted: Asks, containers: int = 1) -> Object:
+    """Of a container in a pod of ours in which so many run at once. *wanted*: by the namespace."""
+    return fitted(spec.resources or None, SIZE, wanted.shared_by(containers))
 
 
 def service_account(spec: RepositorySpec) -> Object:

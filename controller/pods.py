@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
@@ -10,11 +13,12 @@ from controller.runtime import conditions
 from pgwarden.api import names, outside
 from pgwarden.api.kinds import PodFacts
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get, is_going, moment, objects
 
 
 def is_ready(pod: Object) -> bool:
     """Whether it is there to stay, and Ready."""
-    return "deletionTimestamp" not in pod["metadata"] and conditions.is_true(pod, "Ready")
+    return not is_going(pod) and conditions.is_true(pod, "Ready")
 
 
 def has_ended(pod: Object) -> bool:
@@ -38,16 +42,72 @@ def _statuses(pod: Object) -> list[Object]:
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
-def waiting_reason(pods: Iterable[Object]) -> str:
+def image_of(pod: Object, container: str) -> str:
+    """Of that container, as its spec names it; empty where there is none."""
+    both = [*objects(pod, "spec", "initContainers"), *objects(pod, "spec", "containers")]
+    return next((get(one, str, "image") or "" for one in both if one.get("name") == container), "")
+
+
+@dataclass(frozen=True)
+class Held:
+    """What keeps a pod from running, in Kubernetes' own words."""
+
+    reason: str  # one of HELD
+    message: str
+
+
+#: Kubernetes does not create it (quota, limit, policy); has no node for it; cannot start one of its containers.
+REFUSED, UNSCHEDULABLE, NOT_STARTING = "PodRefused", "PodUnschedulable", "PodNotStarting"
+HELD = frozenset({REFUSED, UNSCHEDULABLE, NOT_STARTING})
+
+
+def held(pods: Iterable[Object]) -> Held | None:
     """Why one of *pods* does not start, where Kubernetes says so: unschedulable, image not there."""
     for pod in pods:
+        name = pod["metadata"]["name"]
         for condition in pod.get("status", {}).get("conditions", []):
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                return f"pod {pod['metadata']['name']} cannot be scheduled: {condition.get('message', '')}"
+                return Held(UNSCHEDULABLE, f"pod {name} cannot be scheduled: {condition.get('message', '')}")
         for status in _statuses(pod):
             waiting = status.get("state", {}).get("waiting") or {}
             if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
-                return f"pod {pod['metadata']['name']}: {waiting['reason']}: {waiting.get('message', '')}"
+                text = f"pod {name}: {waiting['reason']}: {waiting.get('message', '')}"
+                return Held(NOT_STARTING, text + _ended_last(status))
+    return None
+
+
+def _ended_last(status: Object) -> str:
+    """Why the container did not stay, where more is known than its exit code."""
+    ended = status.get("lastState", {}).get("terminated") or {}
+    return f" (it ended with {ended['reason']})" if ended.get("reason") == OUT_OF_MEMORY else ""
+
+
+def waiting_reason(pods: Iterable[Object]) -> str:
+    """What `held` says; empty where nothing keeps them."""
+    found = held(pods)
+    return found.message if found else ""
+
+
+OUT_OF_MEMORY = "OOMKilled"
+
+
+def out_of_memory(pods: Iterable[Object], since: datetime | None = None) -> str:
+    """Which container of *pods* was killed for want of memory, not before *since*; empty where none was."""
+    for pod in pods:
+        limits = {
+            one["name"]: get(one, dict, "resources", "limits") or {}
+            for one in [*objects(pod, "spec", "initContainers"), *objects(pod, "spec", "containers")]
+        }
+        for status in _statuses(pod):
+            for state in (status.get("state") or {}, status.get("lastState") or {}):
+                ended = state.get("terminated") or {}
+                at = moment(ended.get("finishedAt"))
+                if ended.get("reason") != OUT_OF_MEMORY or (since and (at is None or at < since)):
+                    continue
+                limit = limits.get(status["name"], {}).get("memory")
+                more = f" with a limit of {limit}" if limit else ""
+                name = pod["metadata"]["name"]
+                return f"container {status['name']} of pod {name} was killed for want of memory (OOMKilled{more})"
     return ""
 
 
@@ -55,8 +115,19 @@ def refused(deployment: Object | None) -> str:
     """Why Kubernetes creates no pod of *deployment*, such as a quota; empty where it does."""
     for condition in (deployment or {}).get("status", {}).get("conditions") or []:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return str(condition.get("message", ""))
+            return words(str(condition.get("message", "")))
     return ""
+
+
+#: Of a pod's name what is made up for each attempt: with it each would be another message.
+_MADE_UP = re.compile(r'(pods? "[^"]*)-[a-z0-9]{5}"')
+_LONGEST = 600  # characters
+
+
+def words(message: str) -> str:
+    """Kubernetes' *message* on a pod that it does not create, the same for each attempt."""
+    said = _MADE_UP.sub(r'\1"', outside.printable(message)).removeprefix("Error creating: ")
+    return said[:_LONGEST]
 
 
 def postgres_facts(pod: Object) -> PodFacts | None:
@@ -71,13 +142,10 @@ def postgres_facts(pod: Object) -> PodFacts | None:
     return found if all(value.isprintable() for value in values if isinstance(value, str)) else None
 
 
-def hosts(found: Sequence[Object]) -> list[Object]:
-    """Of *found* those that answer for a Repository's storages: the repository host's, then the spare one's."""
-    order = (names.COMPONENT_HOST, names.COMPONENT_SPARE)
-    told = [(pod["metadata"].get("labels") or {}).get(names.LABEL_COMPONENT) for pod in found]
-    return [pod for wanted in order for pod, component in zip(found, told, strict=True) if component == wanted]
+def component(pod: Object) -> str:
+    return str((pod["metadata"].get("labels") or {}).get(names.LABEL_COMPONENT) or "")
 
 
 def is_spare(pod: Object) -> bool:
     """Whether it answers in the repository host's place, without the volume."""
-    return bool(pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == names.COMPONENT_SPARE)
+    return component(pod) == names.COMPONENT_SPARE

@@ -122,8 +122,12 @@ def _result(mark: Mark) -> str:
     return f" ({said})" if said else ""
 
 
-def marks(backup: Object) -> dict[str, str]:
-    """What the set of *backup* carries in the repository, as pgBackRest's annotations."""
+def marks(backup: Object, *, sealed: bool) -> dict[str, str]:
+    """What the set of *backup* carries in the repository, as pgBackRest's annotations.
+
+    *sealed*: a Restore has made it. Who may create Backups can write what a Restore writes on one, and an undo would
+    go back to where that says.
+    """
     metadata = backup["metadata"]
     found = {
         names.PGBACKREST_ANNOTATION_UID: metadata["uid"],
@@ -133,7 +137,7 @@ def marks(backup: Object) -> dict[str, str]:
     }
     annotations, restore = metadata.get("annotations", {}), metadata.get("labels", {}).get(names.LABEL_RESTORE)
     order, uid = annotations.get(names.ANNOTATION_RESTORE_ORDER), annotations.get(names.ANNOTATION_RESTORE_UID)
-    if restore and all(_PLAIN.fullmatch(one or "") for one in (order, uid)):
+    if sealed and restore and all(_PLAIN.fullmatch(one or "") for one in (order, uid)):
         found |= {
             names.PGBACKREST_ANNOTATION_RESTORE: restore,
             names.PGBACKREST_ANNOTATION_RESTORE_UID: uid,

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import secrets
 
 from controller.runtime.worker import NotYet
@@ -18,6 +19,10 @@ from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
 from pgwarden.kube.client import KubeClient
 
+_OF_A_RESTORE = (
+    names.ANNOTATION_RESTORE_ORDER, names.ANNOTATION_RESTORE_UID, names.ANNOTATION_TIMELINE_BEFORE,
+    names.ANNOTATION_LSN_BEFORE, names.ANNOTATION_STOPPED,
+)  # fmt: skip
 _BYTES = 32
 _AGAIN = 30.0  # seconds until a Secret that has no key is looked at again
 
@@ -41,6 +46,18 @@ class Seal:
             return False
         right = self.of(metadata["namespace"], kind, metadata["name"], metadata["uid"], text)
         return hmac.compare_digest(right.encode(), found.encode())
+
+    def of_backup(self, backup: Object) -> str:
+        """On what a Restore writes on the Backup that it ends with, before that is made and has a uid."""
+        metadata = backup["metadata"]
+        noted = metadata.get("annotations") or {}
+        told = [(metadata.get("labels") or {}).get(names.LABEL_RESTORE), *(noted.get(one) for one in _OF_A_RESTORE)]
+        return self.of(metadata["namespace"], "Backup", metadata["name"], "", json.dumps(told))
+
+    def vouches(self, backup: Object) -> bool:
+        """Whether a Restore made *backup*, or one of this name before it."""
+        found = (backup["metadata"].get("annotations") or {}).get(names.ANNOTATION_RESTORE_SEAL)
+        return isinstance(found, str) and hmac.compare_digest(self.of_backup(backup).encode(), found.encode())
 
 
 async def load(client: KubeClient, namespace: str, name: str) -> Seal:

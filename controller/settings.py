@@ -33,6 +33,7 @@ class Settings:
     lease_seconds: int = LEASE_SECONDS
     postgres_image: str = f"pgwarden-patroni:{postgres_majors.DEFAULT}"
     cluster_domain: str = "cluster.local"
+    pgbackrest: str = ""  # the version that `image` has; empty where it is not known
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from controller.agents import AgentError
 from controller.context import Context
+from controller.pods import has_ended
 from pgwarden.api import names
+from pgwarden.api.objects import Object
 from pgwarden.contract import calls
+from pgwarden.contract.status import Status
+from pgwarden.kube.cache import Key
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 from pgwarden.storages import explain
+
+NO_POD = "the repository host has no running pod"
+
+
+def addresses(pods: Iterable[Object]) -> list[str]:
+    """Of those that may answer. A pod that was evicted stays as an object, with the address that it had."""
+    found = [str(pod.get("status", {}).get("podIP") or "") for pod in pods if not has_ended(pod)]
+    return [address for address in found if address]
+
+
+async def ask(
+    context: Context, key: Key, hosts: Iterable[Object], *, refresh: bool = False
+) -> tuple[Status | None, str]:
+    """The answer of the first of *hosts* that can read the repository; else the last that there was, or None, and why.
+
+    The reason is pgBackRest's own where a host has answered. One that ends may stand before one that answers.
+    """
+    told, why = None, NO_POD
+    for address in addresses(hosts):
+        try:
+            answer = await context.agents.host(key, address, calls.status(refresh=refresh))
+        except AgentError as error:
+            why = why if told else str(error)
+            continue
+        if not answer.info_error:
+            return answer, ""
+        told, why = answer, answer.info_error
+    return told, why
 
 
 async def read(context: Context, namespace: str, repository: str, *, refresh: bool = False) -> Info | str:
     """What the host's agent has read, or why nothing could be had, in one line for people.
 
-    It is ten seconds old at most; with *refresh* it is read anew. A host that ends may stand before one that answers.
+    It is ten seconds old at most; with *refresh* it is read anew.
     """
-    stanza, why = names.stanza(repository), "the repository host has no running pod"
-    call = calls.status(refresh=refresh)
-    for pod in context.caches.hosts(namespace, repository):
-        ip = pod.get("status", {}).get("podIP")
-        if not ip:
-            continue
-        try:
-            answer = await context.agents.host((namespace, repository), ip, call)
-            info = parse_info([answer.info], stanza) if answer.info else None
-        except (AgentError, InfoError) as error:
-            why = str(error)
-            continue
-        if info is not None and not answer.info_error:
-            return info
-        why = explain(answer.info_error).sentence if answer.info_error else "no answer yet"
-    return why
+    key = namespace, repository
+    answer, why = await ask(context, key, await context.hosts(*key), refresh=refresh)
+    if answer is None:
+        return why
+    if why:
+        return explain(why).sentence
+    try:
+        info = parse_info([answer.info], names.stanza(repository)) if answer.info else None
+    except InfoError as error:
+        return str(error)
+    return info or "no answer yet"

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 import aiohttp
 import structlog
+from prometheus_client import Gauge
 
 from controller import certificates
 from controller.certificates import Pair, expires
@@ -31,6 +32,9 @@ LONGEST_PAUSE = 60.0  # seconds after a failure; the first is a second, and each
 #: Somebody else who writes another caBundle each time is answered this often at most, after growing pauses.
 PACE = Pace(timedelta(seconds=1), timedelta(minutes=1))
 KEY_BUNDLE = "ca-bundle.crt"
+EXPIRY = Gauge(
+    "pgwarden_webhook_certificate_expiry_timestamp_seconds", "When the certificate that the webhook serves expires."
+)
 
 
 async def keep(context: Context) -> None:
@@ -84,6 +88,7 @@ async def reconcile(context: Context) -> bool:
         f"{settings.webhook_service}.{settings.namespace}.svc.{settings.cluster_domain}",
     ]
     content = decide(data, dns, now)
+    EXPIRY.set(expires(content[names.KEY_TLS_CERT]).timestamp())
     written = False
     for plural, name in _configurations(context):
         written |= await _ensure_bundle(context, paths.of(plural, "", name), content[KEY_BUNDLE])

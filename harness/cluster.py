@@ -37,6 +37,14 @@ class Cluster:
     kubectl: Kubectl
     name: str = "hippo"
 
+    @classmethod
+    def made(cls, kubectl: Kubectl, document: Object, seconds: float = 300) -> Cluster:
+        """That of *document*, as specified."""
+        kubectl.apply(document)
+        found = cls(kubectl, document["metadata"]["name"])
+        found.wait_ready(seconds)
+        return found
+
     def status(self) -> Object:
         found = self.kubectl.get("pgc", self.name)
         return (found or {}).get("status") or {}
@@ -67,7 +75,34 @@ class Cluster:
         return self.postgres(instance).sql(statement)
 
     def pod(self, instance: str) -> str:
-        return next(one["pod"] for one in self.status()["instances"] if one["name"] == instance)
+        """The name of its pod, once it has one."""
+        from harness.waiting import until
+
+        def name() -> str:
+            listed = self.status().get("instances", [])
+            return next((one["pod"] for one in listed if one["name"] == instance and one.get("pod")), "")
+
+        return until(name, f"{instance} has a pod", 60)
+
+    def wait_returned(self, instance: str, former: str, seconds: float = 180) -> None:
+        """The primary again, in another pod than *former*; by one status, as two may be from before and after."""
+
+        def has(one: Object) -> bool:
+            status = one.get("status", {})
+            pods = {each["name"]: each.get("pod") for each in status.get("instances", [])}
+            return status.get("primary") == instance and pods.get(instance) not in {former, None}
+
+        self.kubectl.until("pgc", self.name, has, f"has {instance} as its primary again", seconds)
+
+    def pods(self) -> list[str]:
+        """The names of all its instances' pods."""
+        listed = self.kubectl.list("pod", f"pgwarden.io/cluster={self.name},pgwarden.io/instance")
+        return sorted(one["metadata"]["name"] for one in listed)
+
+    def members(self) -> list[str]:
+        """Whom Patroni has noted for when the API server is away."""
+        found = self.kubectl.get("configmap", f"{self.name}-leader") or {"metadata": {}}
+        return sorted(json.loads((found["metadata"].get("annotations") or {}).get("failsafe") or "{}"))
 
     def time(self, expression: str, instance: str = "") -> datetime:
         return datetime.fromisoformat(self.sql(f"SELECT to_json({expression}) #>> '{{}}'", instance))

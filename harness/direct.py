@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,15 +43,24 @@ class Direct:
         self._ask("DELETE", path, {"gracePeriodSeconds": 0} if at_once else None)
 
     def watch(self, path: str, name: str, seconds: int) -> Iterator[Object]:
-        """The object *name* each time that it changes, beginning with how it is."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds + 10)
-        query = f"watch=1&fieldSelector=metadata.name%3D{name}&timeoutSeconds={seconds}"
-        try:
-            connection.request("GET", f"{path}?{query}")
-            for line in connection.getresponse():
-                yield json.loads(line)["object"]
-        finally:
-            connection.close()
+        """The object *name* each time that it changes, beginning with how it is.
+
+        A watch that the API server ends with an error (an API server that was slow or away) is begun again.
+        """
+        end = time.monotonic() + seconds
+        while (left := int(end - time.monotonic())) > 0:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=left + 10)
+            query = f"watch=1&fieldSelector=metadata.name%3D{name}&timeoutSeconds={left}"
+            try:
+                connection.request("GET", f"{path}?{query}")
+                for line in connection.getresponse():
+                    event = json.loads(line)
+                    if event.get("type") not in {"ADDED", "MODIFIED", "DELETED"}:
+                        break  # or the answer is no watch, but says why there is none
+                    yield event["object"]
+            finally:
+                connection.close()
+            time.sleep(0.2)
 
     def _ask(self, method: str, path: str, body: Object | None = None) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from datetime import datetime
 from typing import Any
 
+from harness.command_line import argv
 from harness.kubectl import Kubectl, phase
+from harness.waiting import SLOWER
 
 Object = dict[str, Any]
 _FLAGS = {"time": "--pitr-target", "lsn": "--target-lsn", "xid": "--target-xid", "name": "--target-name"}
@@ -57,11 +58,9 @@ def _words(restore: Object) -> list[str]:
 
 
 def _run(space: Kubectl, *words: str) -> str:
-    where = ["-n", space.namespace, f"--kubeconfig={space.kubeconfig}"]
     done = subprocess.run(
-        [sys.executable, "-m", "pgwarden.cli.main", *words, *where],
-        capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        argv(space, *words), capture_output=True, text=True, timeout=60 * SLOWER, check=False, stdin=subprocess.DEVNULL
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

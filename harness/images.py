@@ -11,6 +11,8 @@ from localcluster.image_inputs import IMAGES
 from localcluster.pytest_plugin import ClusterHandle
 
 OLD_MAJOR, OLD_ALONE, ENGLISH, MARKS = "postgres-16", "postgres-16-alone", "postgres-english", "postgres-marks"
+#: The release before, as it was made, and with a pgBackRest that this release's refuses.
+RELEASE, RELEASE_OTHER = "pgwarden-release", "pgwarden-release-other"
 
 
 def loaded(cluster: ClusterHandle, name: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.kubectl import Kubectl
+from harness.waiting import SLOWER, patient
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "pgwarden"
@@ -24,11 +25,11 @@ class Helm:
 
     def run(self, *args: str, check: bool = True, seconds: float = 300) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [self.program, f"--kubeconfig={self.kubeconfig}", *args],
+            [self.program, f"--kubeconfig={self.kubeconfig}", *map(patient, args)],
             text=True,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=seconds,
+            timeout=seconds * SLOWER,
             check=False,
             env=os.environ | {"HELM_NAMESPACE": NAMESPACE},
         )
@@ -36,7 +37,7 @@ class Helm:
             raise AssertionError(f"helm {' '.join(args)}: exit {done.returncode}\n{done.stderr.strip()}")
         return done
 
-    def install(self, image: str, *more: str, seconds: float = 240) -> str:
+    def install(self, image: str, *more: str, seconds: float = 240, chart: Path = CHART) -> str:
         """`helm upgrade --install` and wait until webhook and controller are ready."""
         repository, _, tag = image.rpartition(":")
         values = [f"--set=image.repository={repository}", f"--set=image.tag={tag}"]
@@ -46,7 +47,7 @@ class Helm:
             "upgrade",
             "--install",
             "pgwarden",
-            str(CHART),
+            str(chart),
             "--create-namespace",
             "--wait",
             f"--timeout={seconds:.0f}s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -12,8 +13,9 @@ from typing import Any
 
 import yaml
 
+from harness import reads
 from harness.processes import started
-from harness.waiting import until
+from harness.waiting import SLOWER, patient, until
 
 Object = dict[str, Any]
 
@@ -39,11 +41,11 @@ class Kubectl:
     def run(
         self, *args: str, stdin: str | None = None, check: bool = True, seconds: float = 120
     ) -> subprocess.CompletedProcess[str]:
-        argv = [self.program, f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *args]
+        argv = [self.program, f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *map(patient, args)]
         given: Mapping[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         until_then = time.monotonic() + self.patience
         while True:
-            done = subprocess.run(argv, text=True, capture_output=True, timeout=seconds, check=False, **given)
+            done = subprocess.run(argv, text=True, capture_output=True, timeout=seconds * SLOWER, check=False, **given)
             away = done.returncode != 0 and any(text in done.stderr for text in _AWAY)
             if not away or time.monotonic() >= until_then:
                 break
@@ -72,12 +74,16 @@ class Kubectl:
         return done.stderr
 
     def get(self, kind: str, name: str) -> Object | None:
+        with contextlib.suppress(reads.Unclear):
+            return reads.of(self.kubeconfig).get(kind, name, self.namespace)
         done = self.run("get", kind, name, "-o", "json", "--ignore-not-found", check=False)
         if done.returncode != 0:
             raise KubectlError(done.stderr.strip())
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def list(self, kind: str, selector: str = "") -> list[Object]:
+        with contextlib.suppress(reads.Unclear):
+            return reads.of(self.kubeconfig).list(kind, selector, self.namespace)
         extra = ["-l", selector] if selector else []
         return list(json.loads(self.run("get", kind, "-o", "json", *extra).stdout)["items"])
 
@@ -85,12 +91,17 @@ class Kubectl:
         self.run("delete", kind, name, "--ignore-not-found", f"--wait={str(wait).lower()}", seconds=seconds)
 
     def until(self, kind: str, name: str, good: Callable[[Object], bool], what: str, seconds: float = 180) -> Object:
-        """Wait until the object is there and *good*; the failure shows its status as it was last."""
+        """Wait until the object is there and *good*; the failure shows its status as it was last.
+
+        What *good* looks for may not have been written yet: a KeyError of its is no answer.
+        """
         last: list[Object | None] = [None]
 
         def look() -> Object | None:
-            last[0] = self.get(kind, name)
-            return last[0] if last[0] is not None and good(last[0]) else None
+            found = last[0] = self.get(kind, name)
+            with contextlib.suppress(KeyError):
+                return found if found is not None and good(found) else None
+            return None
 
         def seen() -> str:
             return yaml.safe_dump((last[0] or {}).get("status") or {"object": "not there"}, sort_keys=False)[:4000]

@@ -71,3 +71,11 @@ def archived(kubectl: Kubectl, name: str = "hippo") -> list[str]:
     files = in_host(kubectl, "find", f"/pgwarden/repo/archive/{name}", "-type", "f", name=name).split()
     found = (path.rpartition("/")[2].partition("-")[0] for path in files)
     return sorted(segment for segment in found if len(segment) == 24)
+
+
+def events(kubectl: Kubectl, kind: str, name: str, reason: str, **fields: str) -> list[str]:
+    """What the Events with that *reason* about the object say; *fields* of theirs besides, as `type="Warning"`."""
+    wanted = {"involvedObject.kind": kind, "involvedObject.name": name, "reason": reason} | fields
+    selector = ",".join(f"{field}={value}" for field, value in wanted.items())
+    listed = kubectl.run("get", "events", f"--field-selector={selector}", "-o", "json").stdout
+    return [str(one["message"]) for one in json.loads(listed)["items"]]

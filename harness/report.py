@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 SLOWEST = 20
 #: The child element of a JUnit test case that says how it ended; a case without one has passed.
 OUTCOMES = {"failure": "failed", "error": "error", "skipped": "skipped"}
-COLUMNS = ("passed", "failed", "error", "skipped")
+#: It failed, and passed when it was tried once more (harness.again).
+UNSTEADY = "unsteady"
+BAD = ("failed", "error")
+COLUMNS = ("passed", *BAD, "skipped", UNSTEADY)
+#: Of what a test said as it failed.
+SAID_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,7 @@ class Case:
     test: str
     seconds: float  # with its fixtures
     outcome: str = "passed"
+    said: str = ""  # why it did not pass
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,12 @@ def read(path: Path) -> list[Case] | None:
 
 
 def _case(element: ET.Element) -> Case:
-    outcome = next((OUTCOMES[child.tag] for child in element if child.tag in OUTCOMES), "passed")
+    ended = next((child for child in element if child.tag in OUTCOMES), None)
     module = element.get("classname", "").removeprefix("tests.")
-    return Case(module, element.get("name", ""), float(element.get("time", 0)), outcome)
+    case = Case(module, element.get("name", ""), float(element.get("time", 0)))
+    if ended is None:
+        return case
+    return replace(case, outcome=OUTCOMES[ended.tag], said=" ".join(ended.get("message", "").split())[:SAID_CHARACTERS])
 
 
 def _merged(cases: Iterable[Case]) -> Iterable[Case]:
@@ -70,7 +79,7 @@ def _faults(tier: Tier, may_skip: bool) -> list[str]:
         return [f"pytest ended without a report, with exit code {tier.code}"]
     counts = tier.counts()
     found = ["interrupted before its end"] if tier.code is None else []
-    found += [f"{counts[one]} {one}" for one in ("failed", "error") if counts[one]]
+    found += [f"{counts[one]} {one}" for one in BAD if counts[one]]
     if counts["skipped"] and not may_skip:
         found.append(f"{counts['skipped']} skipped; nothing may be skipped here")
     if not tier.cases and not found:
@@ -78,6 +87,13 @@ def _faults(tier: Tier, may_skip: bool) -> list[str]:
     if tier.code and not found:
         found.append(f"pytest ended with exit code {tier.code}")
     return found
+
+
+def named(tiers: Sequence[Tier]) -> list[str]:
+    """A line for each test that failed, at once or at first, with what it said; not more than fit on a screen."""
+    bad = [one for tier in tiers for one in tier.cases or [] if one.outcome in (*BAD, UNSTEADY)]
+    lines = [f"{one.outcome:8}  {one.module}::{one.test}: {one.said}" for one in bad]
+    return lines[:SLOWEST] + ([f"and {len(bad) - SLOWEST} more"] if len(bad) > SLOWEST else [])
 
 
 def table(tiers: Sequence[Tier], seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -36,6 +37,14 @@ class Store:
     def make_account(self) -> tuple[str, str]:
         """Access key and secret key of somebody who has no right on any bucket."""
         return s3.make_account(self.cluster)
+
+    def set_policy(self, bucket: str, statements: list[Object]) -> None:
+        """Who may do what in the bucket besides root."""
+        s3.set_policy(self.cluster, bucket, json.dumps({"Version": "2012-10-17", "Statement": statements}))
+
+    def ask(self, method: str, path: str, keys: tuple[str, str]) -> tuple[int, str]:
+        """HTTP status and body of a request signed with *keys*."""
+        return s3.request(self.cluster, method, path, keys=keys)
 
     def answer(self, path: str, late: timedelta) -> tuple[int, str]:
         """HTTP status and body of a signed GET, as from a machine whose clock is that *late*."""

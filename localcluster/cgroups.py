@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from localcluster import scheduling
 from localcluster.config import Machine
 
 _ROOT = Path("/sys/fs/cgroup")
@@ -31,6 +32,7 @@ def create(machine: Machine) -> None:
                 target.write_text(source.read_text())
         if root == _ROOT:
             _delegate(root)
+        scheduling.weigh(group)
 
 
 def _delegate(root: Path) -> None:

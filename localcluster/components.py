@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from localcluster import pki
+from localcluster import pki, rights
 from localcluster.config import (
     API_PORT,
     DNS_PORT,
@@ -87,6 +87,13 @@ def apiserver(cluster: Cluster, tools: Tools) -> Component:
         # The node's name is in no DNS; logs and exec go to its address.
         "kubelet-preferred-address-types": "InternalIP",
         "allow-privileged": "true",
+        # It counts every resource's keys again and again: a quarter of what an idle API server takes of the CPU.
+        "feature-gates": "SizeBasedListCostEstimate=false",
+    }
+    flags |= {
+        "audit-policy-file": str(_config(cluster, "audit-policy.json", json.dumps(rights.POLICY))),
+        "audit-log-path": str(rights.audit_log(cluster)),
+        "audit-log-maxsize": "2048",
     }
     if cluster.apiserver_only:
         # No controller makes service accounts in this size, so pods must do without one.

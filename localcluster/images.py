@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import os
 import platform
 import re
 import shutil
@@ -20,6 +19,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from localcluster import history
+from localcluster.build_machine import (
+    PIP_MOUNT,
+    apt_mirror,
+    apt_settings,
+    machine_pip,
+    proxy_arguments,
+    require,
+)
 from localcluster.cache import cache_root, sha256
 from localcluster.commands import run
 from localcluster.console import say, step
@@ -30,8 +38,6 @@ from localcluster.image_inputs import (
     Image,
     Jar,
     digest,
-    mirror_of,
-    pip_configuration,
     prune,
     seal,
     sealed,
@@ -47,13 +53,6 @@ BUILD_LIMIT = 3600.0
 
 # Programs that builds need, and the Debian packages that bring them.
 NEEDED_PROGRAMS = {"buildah": "buildah", "debootstrap": "debootstrap"}
-# The machine's apt settings without which its mirror cannot be used from inside a build either.
-APT_SETTINGS = (
-    "Acquire::Check-Valid-Until",
-    "Acquire::Check-Date",
-    "Acquire::http::Proxy",
-    "Acquire::https::Proxy",
-)
 # As in the official images: packages and package caches would stay in the layers.
 APT_KEEPS_NOTHING = """\
 DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb || true"; };
@@ -61,61 +60,12 @@ Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
 Acquire::Languages "none";
 """
-PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-# Where the machine's pip configuration is mounted during a build; nothing of it stays in the image.
-PIP_MOUNT = "/mnt"
 # What a damaged layer store says, as opposed to a failing step of a Dockerfile.
 STORE_DAMAGE = re.compile(
     r"layer not known|image not known|identifier is not|locating item named|creating build container"
     r"|mounting (new|build) container|readlink \S*overlay|unlinkat|layers\.json|images\.json",
     re.IGNORECASE,
 )
-
-
-# ---- the machine -----------------------------------------------------------------------------------------------
-
-
-def require(programs: dict[str, str]) -> None:
-    """Install the packages whose programs are missing."""
-    if os.geteuid() != 0:
-        raise LocalClusterError("building images needs root (debootstrap, mounts)")
-    missing = sorted({package for program, package in programs.items() if shutil.which(program) is None})
-    if not missing:
-        return
-    with step(f"installing {', '.join(missing)}"):
-        run(["apt-get", "update", "-q"], limit=300)
-        run(
-            ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing],
-            env={"DEBIAN_FRONTEND": "noninteractive"},
-            limit=900,
-        )
-
-
-def apt_mirror() -> str:
-    listing = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
-    return mirror_of(listing.splitlines())
-
-
-def apt_settings() -> str:
-    return "".join(run(["apt-config", "dump", name]) for name in APT_SETTINGS)
-
-
-def proxy_arguments() -> list[str]:
-    return [f"--build-arg={name}={os.environ[name]}" for name in PROXY_VARIABLES if os.environ.get(name)]
-
-
-def machine_pip(folder: Path) -> None:
-    """The folder that a build mounts: this machine's pip configuration and certificates."""
-    folder.mkdir(parents=True, exist_ok=True)
-    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
-    if bundle.is_file():
-        shutil.copyfile(bundle, folder / "ca.crt")
-    try:
-        listing = run([sys.executable, "-m", "pip", "config", "list"]).splitlines()
-    except LocalClusterError:
-        listing = []
-    certificates = f"{PIP_MOUNT}/ca.crt" if bundle.is_file() else None
-    (folder / "pip.conf").write_text(pip_configuration(listing, certificates))
 
 
 class Store:
@@ -126,6 +76,7 @@ class Store:
         self.archives = self.root / "archives"
         self.bases = self.root / "bases"
         self.logs = self.root / "logs"
+        self.sources = self.root / "sources"  # of releases
         for folder in (self.archives, self.bases, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         self._driver = ""
@@ -231,22 +182,34 @@ class Store:
 
     def build(self, image: Image) -> Path:
         """The archive of the image, built unless its inputs are the same as before."""
+        parent = self.build(IMAGES[image.parent]) if image.parent else None
         with self.locked():
             context = self.root / "contexts" / image.name
-            snapshot(REPOSITORY / image.context, image.inputs, context)
-            archive = self.archives / f"{image.name}-{self.key(image, context)}.tar"
+            if not image.commit and not parent:
+                snapshot(REPOSITORY / image.context, image.inputs, context)
+            archive = self.archives / f"{image.name}-{self.key(image, context, parent)}.tar"
             if sealed(archive):
                 say(f"{image.tag}: unchanged")
                 return archive
             require(NEEDED_PROGRAMS)
+            if image.commit:
+                history.snapshot_of(REPOSITORY, image.commit, image.inputs, context, self.sources)
             if image.jar:
                 shutil.copyfile(self.jar(image.jar), context / "embedded.jar")
             with step(f"building {image.tag}"):
-                self._build_healing(image, context, archive)
+                if parent:
+                    self._change(image, parent, archive)
+                else:
+                    self._build_healing(image, context, archive)
             prune(self.archives, f"{image.name}-{'[0-9a-f]' * 16}.tar", ARCHIVES_KEPT)
             return archive
 
-    def key(self, image: Image, context: Path) -> str:
+    def key(self, image: Image, context: Path, parent: Path | None = None) -> str:
+        """What is in a commit never changes, so that it is not looked at; nor is an archive with a key in its name."""
+        if parent:
+            return digest(RECIPE, image.tag, image.change, parent.name)
+        if image.commit:
+            return digest(RECIPE, image.tag, image.release, image.dockerfile, image.target, image.commit)
         jar = image.jar.checksum if image.jar else ""
         return digest(RECIPE, image.tag, image.release, image.dockerfile, image.target, jar, tree_digest(context))
 
@@ -259,6 +222,20 @@ class Store:
             say("the layer store is damaged; building again from an empty one")
             self.forget_layers()
             self._build(image, context, archive)
+
+    def _change(self, image: Image, parent: Path, archive: Path) -> None:
+        name, log = f"{image.name}-change", self.logs / f"{image.name}.log"
+        self.buildah("rm", "--all")
+        self.buildah("from", "--name", name, f"docker-archive:{parent}", limit=BUILD_LIMIT)
+        try:
+            run_it = ("run", "--isolation", "chroot", "--user", "0:0", name, "--", "/bin/sh", "-c", image.change)
+            self.buildah(*run_it, log=log)
+            temporary = archive.with_name(f".{image.name}.tmp")
+            temporary.unlink(missing_ok=True)
+            self.buildah("commit", name, f"docker-archive:{temporary}:{image.tag}", limit=BUILD_LIMIT)
+        finally:
+            self.buildah("rm", name)
+        seal(temporary, archive)
 
     def _build(self, image: Image, context: Path, archive: Path) -> None:
         base = self.base_image(image.release)

@@ -19,7 +19,6 @@ from localcluster.config import S3_HOST, S3_PORT, Cluster
 from localcluster.errors import LocalClusterError
 
 _REGION = "us-east-1"
-_EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def credentials(cluster: Cluster) -> tuple[str, str]:
@@ -48,18 +47,22 @@ def _sign(key: bytes, text: str) -> bytes:
 def make_account(cluster: Cluster) -> tuple[str, str]:
     """Access and secret key of a user that the store knows from now on, and who may do nothing."""
     access, secret = secrets.token_hex(10).upper(), secrets.token_hex(20)
-    account = {"access": access, "secret": secret, "role": "user"}
-    pki.write_private(cluster.s3 / "iam" / "users.json", json.dumps({"accessAccounts": {access: account}}))
+    users = cluster.s3 / "iam" / "users.json"
+    known = json.loads(users.read_text() or "{}").get("accessAccounts") if users.exists() else None
+    accounts = (known or {}) | {access: {"access": access, "secret": secret, "role": "user"}}
+    pki.write_private(users, json.dumps({"accessAccounts": accounts}))
     return access, secret
 
 
-def _headers(method: str, path: str, access: str, secret: str, moment: str) -> dict[str, str]:
-    """Headers of a request without a body and without a query."""
-    day = moment[:8]
-    signed = {"host": f"{S3_HOST}:{S3_PORT}", "x-amz-content-sha256": _EMPTY, "x-amz-date": moment}
+def _headers(
+    method: str, path: str, keys: tuple[str, str], moment: str, query: str = "", body: bytes = b""
+) -> dict[str, str]:
+    """*query* as it is signed: `policy=`, and not `policy`."""
+    (access, secret), day, content = keys, moment[:8], hashlib.sha256(body).hexdigest()
+    signed = {"host": f"{S3_HOST}:{S3_PORT}", "x-amz-content-sha256": content, "x-amz-date": moment}
     names = ";".join(signed)
     lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
-    request = f"{method}\n{path}\n\n{lines}\n{names}\n{_EMPTY}"
+    request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{content}"
     scope = f"{day}/{_REGION}/s3/aws4_request"
     digest = hashlib.sha256(request.encode()).hexdigest()
     key = f"AWS4{secret}".encode()
@@ -70,16 +73,27 @@ def _headers(method: str, path: str, access: str, secret: str, moment: str) -> d
     return {**signed, "authorization": authorization}
 
 
-def request(cluster: Cluster, method: str, path: str, late: dt.timedelta = dt.timedelta()) -> tuple[int, str]:
-    """One signed request through the host's forwarder, as from a machine whose clock is that *late*."""
-    access, secret = credentials(cluster)
+def request(
+    cluster: Cluster,
+    method: str,
+    path: str,
+    late: dt.timedelta = dt.timedelta(),
+    *,
+    keys: tuple[str, str] | None = None,
+    query: str = "",
+    body: bytes = b"",
+) -> tuple[int, str]:
+    """One signed request through the host's forwarder, as from a machine whose clock is that *late*. *keys*: of another
+    user than root.
+    """
     tls = ssl.create_default_context(cafile=str(cluster.s3 / "ca.crt"))
     moment = (dt.datetime.now(dt.UTC) - late).strftime("%Y%m%dT%H%M%SZ")
     connection = http.client.HTTPSConnection(
         "127.0.0.1", ports.remembered(cluster).get("s3", 0), timeout=10, context=tls
     )
     try:
-        connection.request(method, path, headers=_headers(method, path, access, secret, moment))
+        headers = _headers(method, path, keys or credentials(cluster), moment, query, body)
+        connection.request(method, f"{path}?{query}" if query else path, body=body or None, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode(errors="replace")
     except http.client.HTTPException as error:
@@ -94,6 +108,13 @@ def answers(cluster: Cluster) -> bool:
         return request(cluster, "GET", "/")[0] == 200
     except OSError:
         return False
+
+
+def set_policy(cluster: Cluster, bucket: str, policy: str) -> None:
+    """Who may do what in the bucket besides root."""
+    status, said = request(cluster, "PUT", f"/{bucket}", query="policy=", body=policy.encode())
+    if status not in {200, 204}:
+        raise LocalClusterError(f"the S3 store refused the policy of bucket {bucket!r}: {status} {said[:300]}")
 
 
 def make_bucket(cluster: Cluster, bucket: str) -> bool:

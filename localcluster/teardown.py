@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from localcluster import cgroups, host, netns, processes
+from localcluster import cgroups, host, netns, processes, rights
 from localcluster.config import Cluster, Machine
 from localcluster.console import say, step
 from localcluster.errors import LocalClusterError
@@ -150,6 +150,7 @@ def down(cluster: Cluster) -> None:
         end_everything(cluster, grace=0)
         machines = cluster.machines
         host.restore(cluster)
+        rights.save(cluster)
         remove_folder(cluster)
     for folder in [left for machine in machines for left in cgroups.delete(machine)]:
         say(f"the kernel still holds the cgroup {folder}")

@@ -129,6 +129,7 @@ def artifacts() -> list[Artifact]:
         _deb("runc", ("usr/sbin/runc",), ("runc",), ("runc", "--version")),
         _deb("containernetworking-plugins", ("usr/lib/cni/*",), CNI_PLUGINS),
         _deb("busybox-static", ("bin/busybox",), ("busybox",), ("busybox", "true")),
+        _deb("prometheus", ("usr/bin/promtool",), ("promtool",), ("promtool", "--version")),
         _kubernetes(),
         _go("coredns", "github.com/coredns/coredns", versions.COREDNS, "-version"),
         _go(

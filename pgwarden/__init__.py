@@ -1,3 +1,3 @@
 """Disaster recovery for PostgreSQL on Kubernetes, declared in resources and enforced at admission."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0-dev"

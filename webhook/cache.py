@@ -1,4 +1,7 @@
-"""Our kinds, as the watch last showed them. No look-up waits, but one for a Repository younger than the watch."""
+"""Our kinds and LimitRanges, as the watch last showed them.
+
+No look-up waits, but one for a Repository younger than the watch.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,23 @@ import time
 
 from pgwarden.api import registry
 from pgwarden.api.objects import Object
+from pgwarden.api.sizing import NOTHING, Asks, asks
 from pgwarden.kube import errors, index, paths
-from pgwarden.kube.cache import WatchCache
+from pgwarden.kube.cache import NAMESPACE, WatchCache, key_of
 from pgwarden.kube.client import KubeClient
 
 Key = tuple[str, str]
+_RANGES = "limitranges"
 REPOSITORY = "repository"  # the index by spec.repository
 LIVE_SECONDS = 1.0  # for the one question to the API server: the webhook itself has but a few seconds
 _RECENT_SECONDS = 10.0  # how long an object fetched ahead of the watch is believed
 
 
 class Store:
-    """Watch caches of our kinds, and the Lookup of the rules. `run()` until cancelled; `synced` once all are listed."""
+    """Watch caches of our kinds and of LimitRanges, and the Lookup of the rules.
+
+    `run()` until cancelled; `synced` once all are listed.
+    """
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
@@ -28,6 +36,10 @@ class Store:
             for kind in registry.KINDS
             if kind.read_by_webhook
         }
+        self.caches[_RANGES] = WatchCache(client, paths.of(_RANGES))
+        self.caches[_RANGES].listen(self._ranges_changed)
+        #: Namespace → what its LimitRanges ask, once that was asked for.
+        self._asks: dict[str, Asks] = {}
         self._recent: dict[Key, tuple[float, Object]] = {}
         self._asking: dict[Key, asyncio.Task[Object | None]] = {}
 
@@ -39,6 +51,20 @@ class Store:
     @property
     def synced(self) -> bool:
         return all(cache.synced.is_set() for cache in self.caches.values())
+
+    def _ranges_changed(self, _kind: str, obj: Object, _before: Object | None) -> None:
+        self._asks.pop(key_of(obj)[0], None)
+
+    def asks(self, namespace: str) -> Asks:
+        """What LimitRanges bound. What quotas want named, a pod's own containers show."""
+        known = self._asks.get(namespace)
+        if known is not None:
+            return known
+        found = self.caches[_RANGES].by(NAMESPACE, namespace)
+        if not found:  # nothing to remember for each of many namespaces
+            return NOTHING
+        self._asks[namespace] = asks((), found)
+        return self._asks[namespace]
 
     def repository(self, namespace: str, name: str) -> Object | None:
         """From memory alone."""

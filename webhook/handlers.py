@@ -11,6 +11,7 @@ import msgspec
 from pgwarden.api import names, registry
 from pgwarden.api.faults import Fault
 from pgwarden.api.objects import Object
+from pgwarden.api.sizing import NOTHING, Asks
 from pgwarden.injection.inspection import passed_over
 from pgwarden.injection.pods import Pod
 from pgwarden.injection.settings import Settings
@@ -18,6 +19,7 @@ from pgwarden.injection.terms import no_repository
 from pgwarden.rules import Verdict
 from webhook import incoming
 from webhook.pod_answers import Injections, refused
+from webhook.requester import Requester
 from webhook.review import Answer, Request
 
 FindRepository = Callable[[str, str], Awaitable[Object | None]]
@@ -37,7 +39,8 @@ Deletable = Callable[[Object, str], Verdict]
 
 
 class Handlers:
-    """*known* is the cache; *find_repository* asks the API server too, for what is not in it. *judge* is the rules.
+    """*known* is the cache; *find_repository* asks the API server too, for what is not in it. *judge* is the rules;
+    *asks* tells what a namespace asks of each container, *requester* what the author of an object may.
 
     A handler answers at once where memory is enough, which it nearly always is, and else promises an answer.
     """
@@ -49,11 +52,15 @@ class Handlers:
         judge: Judge,
         known: Known = lambda *_: None,
         deletable: Deletable | None = None,
+        asks: Callable[[str], Asks] = lambda _: NOTHING,
+        requester: Requester | None = None,
     ) -> None:
+        self._requester = requester
         self._known = known
         self._find_repository = find_repository
         self._judge = judge
         self._deletable = deletable
+        self._asks = asks
         self._injections = Injections(settings)
 
     def mutate_pods(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
@@ -68,7 +75,7 @@ class Handlers:
         name, namespace = pod.labels[names.LABEL_REPOSITORY], pod.metadata.namespace
         repository = self._known(namespace, name)
         if repository is not None:
-            return self._injections.answer(pod, name, repository)
+            return self._injections.answer(pod, name, repository, self._asks(namespace))
         if max(len(name), len(namespace)) > _LONGEST_NAME:
             return refused([no_repository(name, namespace)])
         return self._mutate_later(request, namespace, name)
@@ -79,10 +86,17 @@ class Handlers:
         pod = _pod(request)
         if isinstance(pod, Fault) or repository is None:
             return refused([pod if isinstance(pod, Fault) else no_repository(name, namespace)])
-        return self._injections.answer(pod, name, repository)
+        return self._injections.answer(pod, name, repository, self._asks(namespace))
 
     def check_kinds(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
-        """Also asked before the schema has been applied, so that the object may be anything that is JSON."""
+        """Asked before the schema has been applied, so that the object may be anything that is JSON."""
+        return self._kinds(request, final=False)
+
+    def validate_kinds(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
+        """The last word: what the object is now is what will be kept, so its author is asked about here."""
+        return self._kinds(request, final=True)
+
+    def _kinds(self, request: Request[Any], *, final: bool) -> Answer | Awaitable[Answer]:
         if request.sub_resource:
             return _PASSED
         if request.operation == "DELETE" and request.kind.kind in _GUARDED and self._deletable:
@@ -100,10 +114,10 @@ class Handlers:
         _complete(obj, request.namespace)
         where, name = _names(obj, request.namespace)
         if name and max(len(where), len(name)) <= _LONGEST_NAME and self._known(where, name) is None:
-            return self._check_later(where, name, request)
-        return self._judged(obj, old)
+            return self._check_later(where, name, request, final=final)
+        return self._judged(obj, old, request, final=final)
 
-    async def _check_later(self, namespace: str, name: str, request: Request[Any]) -> Answer:
+    async def _check_later(self, namespace: str, name: str, request: Request[Any], *, final: bool) -> Answer:
         """The rules look up without waiting: a Repository made by the same `kubectl apply` is fetched beforehand.
 
         The object is decoded once more afterwards: many may be waiting, and none of them decoded.
@@ -113,10 +127,20 @@ class Handlers:
         if not isinstance(change, tuple):  # it was one before
             return _PASSED
         _complete(change[0], request.namespace)
-        return self._judged(*change)
+        found = self._judged(*change, request, final=final)
+        return found if isinstance(found, Answer) else await found
 
-    def _judged(self, obj: Object, old: Object | None) -> Answer:
-        return _verdict(self._judge(obj, old, datetime.now(UTC)))
+    def _judged(
+        self, obj: Object, old: Object | None, request: Request[Any], *, final: bool
+    ) -> Answer | Awaitable[Answer]:
+        verdict = self._judge(obj, old, datetime.now(UTC))
+        requester = self._requester
+        if requester is None:
+            return _verdict(verdict)
+        if any(fault.elsewhere for fault in verdict.faults):
+            return _told(requester, request, verdict)
+        questions = requester.faults(request, obj, old) if final and not verdict.faults else None
+        return _allowed(questions, verdict) if questions is not None else _verdict(verdict)
 
 
 def _pod(request: Request[Any]) -> Pod | Fault:
@@ -130,6 +154,15 @@ def _pod(request: Request[Any]) -> Pod | Fault:
     if pod.metadata.namespace:
         return pod
     return _replace(pod, metadata=_replace(pod.metadata, namespace=request.namespace))
+
+
+async def _told(requester: Requester, request: Request[Any], verdict: Verdict) -> Answer:
+    return refused(await requester.told(request, verdict.faults))
+
+
+async def _allowed(questions: Awaitable[list[Fault]], verdict: Verdict) -> Answer:
+    faults = await questions
+    return refused(faults) if faults else _verdict(verdict)
 
 
 def _verdict(verdict: Verdict) -> Answer:

@@ -25,9 +25,11 @@ from pgwarden.rules import Verdict
 from webhook.cache import Store
 from webhook.certificates import Certificates
 from webhook.handlers import Deletable, Handlers, Judge
+from webhook.requester import AccessReviews, Requester
 from webhook.review import Typed
 from webhook.server import Server
 from webhook.serving import FAST, SERVERS
+from webhook.workloads import Workloads
 
 log = structlog.get_logger()
 
@@ -40,6 +42,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tls_secret: str = "pgwarden-webhook-tls"  # noqa: S105  a name
     drain_seconds: float = 2.0  # after SIGTERM: the chart's preStop has waited for the endpoints already
     server: str = FAST
+    check_requester: bool = True
+    controller: str = "pgwarden-controller"  # its service account, in our namespace
+    postgres_images: tuple[str, ...] = ()  # that everybody may choose
 
 
 def main(argv: list[str]) -> int:
@@ -69,6 +74,9 @@ def _options(argv: list[str], environment: Mapping[str, str]) -> Options:
         tls_secret=environment.get("PGWARDEN_TLS_SECRET") or default.tls_secret,
         drain_seconds=given.drain_seconds,
         server=_server(environment.get("PGWARDEN_WEBHOOK_SERVER") or default.server),
+        check_requester=(environment.get("PGWARDEN_CHECK_REQUESTER") or "true") == "true",
+        controller=environment.get("PGWARDEN_CONTROLLER_ACCOUNT") or default.controller,
+        postgres_images=tuple(filter(None, (environment.get("PGWARDEN_POSTGRES_IMAGES") or "").split(","))),
     )
 
 
@@ -88,12 +96,21 @@ def assemble(client: KubeClient, settings: Settings, options: Options, judge: Ca
     """Everything, bound together and not yet started."""
     store = Store(client)
     certificates = Certificates(client, settings.namespace, options.tls_secret)
-    handlers = Handlers(settings, store.find_repository, judge(store), store.repository, deletions(store))
+    handlers = Handlers(
+        settings,
+        store.find_repository,
+        judge(store),
+        store.repository,
+        deletions(store),
+        store.asks,
+        requester(client, settings, options),
+    )
     server = Server(
         {
             "/mutate": Typed(handlers.mutate_pods, Pod),
             "/check": handlers.check_kinds,
-            "/validate": handlers.check_kinds,
+            "/validate": handlers.validate_kinds,
+            "/workloads": Workloads(settings, store.find_repository, store.repository).check,
         },
         lambda: {"certificate": certificates.loaded, "caches": store.synced},
         options.server,
@@ -139,6 +156,14 @@ async def _drain(server: Server, seconds: float) -> None:
     await asyncio.sleep(seconds)
     await server.stop()
     log.info("stopped")
+
+
+def requester(client: KubeClient, settings: Settings, options: Options) -> Requester | None:
+    """Who asks whether the authors of objects may use what they name; None where the operator does not want that."""
+    if not options.check_requester:
+        return None
+    controller = f"system:serviceaccount:{settings.namespace}:{options.controller}"
+    return Requester(AccessReviews(client), controller, options.postgres_images)
 
 
 def deletions(store: Store) -> Deletable:

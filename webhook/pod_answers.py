@@ -1,7 +1,7 @@
 """The answer for a labelled pod: made once for all pods that are alike, and remembered.
 
-What is remembered is found by the likeness of the pod and the terms of its Repository, by value: a changed template or
-Repository is another question, so that no answer can be stale.
+What is remembered is found by the likeness of the pod, the terms of its Repository and what the namespace asks, by
+value: a changed template, Repository or LimitRange is another question, so that no answer can be stale.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pgwarden.api.bounded_dict import BoundedDict
 from pgwarden.api.faults import Fault, limited
 from pgwarden.api.objects import Object
+from pgwarden.api.sizing import NOTHING, Asks
 from pgwarden.injection.decide import Inject, Refuse, decide
 from pgwarden.injection.inspection import inspect, postgres_container
 from pgwarden.injection.likeness import example, likeness
@@ -19,7 +20,8 @@ from pgwarden.injection.settings import Settings
 from pgwarden.injection.terms import Terms, terms_of
 from webhook.review import Answer, prepared
 
-Question = tuple[bytes, Terms]  # the likeness of a pod, and what its Repository says
+#: The likeness of a pod, what its Repository says, and what its namespace asks of each container.
+Question = tuple[bytes, Terms, Asks]
 _REMEMBERED = 128  # answers of some 12 kB
 _LARGE = 24_576  # bytes: what is larger could be made to fill memory, and is worked out each time
 _MOST_PATCH = 512 * 1024  # bytes: no honest pod has as many mounts
@@ -32,29 +34,29 @@ class Injections:
         self._terms: dict[tuple[str, str], tuple[Object, Terms | Fault]] = {}
         self._answers: BoundedDict[Question, Answer] = BoundedDict(_REMEMBERED)
 
-    def answer(self, pod: Pod, name: str, repository: Object) -> Answer:
-        """*repository* is the object of that *name* as it is now."""
+    def answer(self, pod: Pod, name: str, repository: Object, wanted: Asks = NOTHING) -> Answer:
+        """*repository* is the object of that *name* as it is now; *wanted* what the namespace asks of a container."""
         terms = self._terms_of(repository, pod.metadata.namespace, name)
         if isinstance(terms, Fault):
             return refused([terms])
         index = postgres_container(pod, terms.access)
         if isinstance(index, Fault):  # by which container it is like another cannot be told
-            return self._work_out(pod, terms)
-        question = likeness(pod, index), terms
+            return self._work_out(pod, terms, wanted)
+        question = likeness(pod, index), terms, wanted
         known = self._answers.get(question)
         return known if known is not None else self._remember(question)
 
     def _remember(self, question: Question) -> Answer:
-        like, terms = question
-        answer = self._work_out(example(like), terms)
+        like, terms, wanted = question
+        answer = self._work_out(example(like), terms, wanted)
         if not answer.faults:
             answer = prepared(answer)
         if len(answer.encoded) + len(like) <= _LARGE:
             self._answers[question] = answer
         return answer
 
-    def _work_out(self, pod: Pod, terms: Terms) -> Answer:
-        decision = decide(inspect(pod, terms.access), terms, self._settings)
+    def _work_out(self, pod: Pod, terms: Terms, wanted: Asks) -> Answer:
+        decision = decide(inspect(pod, terms.access), terms, self._settings, wanted)
         # A refusal names the pod, so it is encoded each time.
         return refused(decision.faults) if isinstance(decision, Refuse) else _injected(decision)
 

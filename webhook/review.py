@@ -38,7 +38,12 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class UserInfo(msgspec.Struct, frozen=True):
+    """Who asks. What is not looked at here is handed on as it came."""
+
     username: str = ""
+    uid: str = ""
+    groups: msgspec.Raw = msgspec.Raw(b"[]")
+    extra: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Request(msgspec.Struct, Generic[T], frozen=True, rename="camel"):

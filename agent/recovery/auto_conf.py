@@ -22,7 +22,7 @@ def values(text: str) -> dict[str, str]:
     for line in text.splitlines():
         match = _LINE.match(line)
         if match:
-            found[match[1].lower()] = _value(match[2])
+            found[match[1].lower()] = value(match[2])
     return found
 
 
@@ -44,20 +44,21 @@ def at_least(text: str, name: str, number: int) -> str:
     return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{name} = '{number}'\n"
 
 
-def _value(raw: str) -> str:
+def value(raw: str) -> str:
+    """What is behind a setting's name, unquoted."""
     raw = raw.strip()
     if not raw.startswith("'"):
         return re.split(r"[\s#]", raw, maxsplit=1)[0]
-    value, at = "", 1
+    found, at = "", 1
     while at < len(raw):
         if raw[at] == "'":
             if raw[at : at + 2] != "''":
                 break
-            value, at = value + "'", at + 2
+            found, at = found + "'", at + 2
         elif escape := _ESCAPE.match(raw, at):
             code = escape[1]
-            value += chr(int(code, 8) & 0xFF) if code[0] in "01234567" else _ESCAPES.get(code, code)
+            found += chr(int(code, 8) & 0xFF) if code[0] in "01234567" else _ESCAPES.get(code, code)
             at = escape.end()
         else:
-            value, at = value + raw[at], at + 1
-    return value
+            found, at = found + raw[at], at + 1
+    return found

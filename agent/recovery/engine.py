@@ -12,12 +12,12 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from agent import log, restoring, volume
+from agent import door, log, restoring, volume
 from agent.children import Children
 from agent.outcome import Seen, message
 from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
-from agent.recovery import auto_conf, door, failures, settings, state
+from agent.recovery import auto_conf, failures, foreign, settings, state
 from agent.recovery.archive import Archive, Place
 from agent.recovery.asking import until_said
 from agent.recovery.container import Container
@@ -29,10 +29,13 @@ from agent.recovery.settings import Control
 from agent.recovery.state import State
 from agent.recovery.task import Task
 from agent.server import Server
-from pgwarden.contract import recovery
+from pgwarden import __version__
+from pgwarden.api import names
+from pgwarden.contract import calls, recovery
 from pgwarden.contract.calls import Outcome
-from pgwarden.contract.environment import Settings
+from pgwarden.contract.environment import Role, Settings
 from pgwarden.contract.job_result import JobResult
+from pgwarden.contract.status import Status
 from pgwarden.pgbackrest import config, wal
 
 SOURCE_SECONDS = 60.0
@@ -55,10 +58,10 @@ class Engine:
         self._config = [f"--config={task.config}"] if task.config else []
         self._archive = Archive(self._runner, own.stanza, paths.run, self._config, _chosen(task.args))
         section = config.stanza_section(own.stanza, own.instance) if own.instance else ""
-        self._configuration = door.Configuration(paths, section)
+        self._configuration = door.Configuration(paths, names.KEY_POD_CONF, section)
         self._progress = Progress()
         self._wanted = Wanted(task.follow)
-        app = door.application(self.told, self.finish, lambda: self._configuration.digest)
+        app = door.application(self.status, {calls.RECOVERY_FINISH: self.finish})
         self._server = Server(paths, app)
         self._orders = Orders(paths.run)
         self._container = Container(task, self._orders, own.stanza)
@@ -70,6 +73,10 @@ class Engine:
 
     def told(self) -> recovery.Recovery:
         return self._progress.told(time.time())
+
+    def status(self) -> Status:
+        digest = self._configuration.digest
+        return Status(role=Role.POSTGRES.value, version=__version__, config_hash=digest, recovery=self.told())
 
     def finish(self) -> Outcome:
         if not self._task.follow:
@@ -326,6 +333,11 @@ class Engine:
         if now.result is None:
             raise AssertionError("a recovery without a result is not over")
         kept = auto_conf.without(now.auto_conf, auto_conf.SOURCES if self._task.copy else auto_conf.TARGETS)
+        if self._task.copy:
+            kept, gone = foreign.without(self._task.pg_data, kept, self._task.pg_data, set())
+            gone += foreign.remove(self._task.pg_data)
+            if gone:
+                self._log.info("not taken over from the source's configuration", lines=gone)
         text = auto_conf.at_least(kept, PREPARED, now.prepared)
         state.replace(self._task.pg_data / state.AUTO_CONF, text.encode("utf-8", "surrogateescape"))
         return now.result

@@ -15,7 +15,7 @@ from pgwarden.pgbackrest import wal
 RATE_SECONDS = 60.0
 KEPT_LINES = 20
 _COPIED = re.compile(r"restore (?:zeroed )?file .*\((?:.*, )?([\d.]+)(B|KB|MB|GB|TB|PB)?, ([\d.]+)%\)")
-_UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40, "PB": 2**50}
+UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40, "PB": 2**50}
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Progress:
         found = _COPIED.search(line)
         if not found:
             return False
-        self.copied_bytes += int(float(found[1]) * _UNITS[found[2] or "B"])
+        self.copied_bytes += int(float(found[1]) * UNITS[found[2] or "B"])
         self.copied_percent = min(100.0, float(found[3]))
         self.advanced = now
         return True

@@ -36,6 +36,9 @@ _KEPT = {
 _FIXED = {
     "listen_addresses": "",
     "hot_standby": "off",
+    "dynamic_library_path": "$libdir",
+    "local_preload_libraries": "",
+    "session_preload_libraries": "",
     "archive_mode": "on",  # WAL of the new timeline waits as .ready until the workload's own archive_command
     "archive_command": "",
     "archive_cleanup_command": "",

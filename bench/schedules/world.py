@@ -57,7 +57,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
+async def world(folder: Path, *, first: bool = True) -> AsyncIterator[World]:
+    """*first*: before other work on the machine."""
     own, tools = named(f"bench-{os.getpid()}"), Tools()
     try:
         lifecycle.up(own, apiserver_only=True)
@@ -66,7 +67,8 @@ async def world(folder: Path) -> AsyncIterator[World]:
         kubectl.run("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         for name in ("pgwarden-system", *NAMESPACES):
             kubectl.run("create", "namespace", name)
-        _ahead(os.getpid(), *(one.pid for one in all_running(own).values()))
+        if first:
+            _ahead(os.getpid(), *(one.pid for one in all_running(own).values()))
         async with KubeClient(await access.from_kubeconfig(str(own.kubeconfig))) as client:
             made = World(client, kubectl, own.kubeconfig, folder)
             try:

@@ -64,6 +64,7 @@ class World:
     async def ours(self) -> Server:
         port, http = _free_port(), _free_port()
         environment = os.environ | {"BENCH_API": self._api, "PGWARDEN_IMAGE": IMAGE}
+        environment["PGWARDEN_CHECK_REQUESTER"] = "false"  # or what the API server takes for it would be measured
         arguments = ["--port", str(port), "--http-port", str(http), "--drain-seconds", "0"]
         command = [*self._python, str(self._programs / "serve.py"), *arguments]
         return await self._start("pgwarden", command, port, environment)

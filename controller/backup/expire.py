@@ -11,13 +11,25 @@ from datetime import datetime, timedelta
 import msgspec
 import structlog
 
-from controller import finalizers, jobs, operations, returned, storage_state, turns
-from controller.backup import job_conflicts, render, report
+from controller import (
+    failed_create,
+    finalizers,
+    host_image,
+    jobs,
+    operations,
+    pod_terms,
+    returned,
+    set_gone,
+    storage_state,
+    turns,
+)
+from controller.backup import job_conflicts, own_pods, progress, render, report
 from controller.context import Context
 from controller.runtime import status
 from pgwarden.api import names
 from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.kube import errors, paths
 from pgwarden.pgbackrest import commands
 from pgwarden.rules.dependents import dependents, may_have_more, set_in, set_of
@@ -65,7 +77,7 @@ class Expiry:
         if self._spec.deletion_policy != "Delete":
             return await self._release()
         repository = self._repository
-        if repository is None or "deletionTimestamp" in repository["metadata"]:
+        if repository is None or is_going(repository):
             return await self._release("SetKept", "its Repository was deleted")
         late = self._context.clock() - _deleted(self._backup) > LONGEST
         if not late and await self._still_stopping():
@@ -79,8 +91,13 @@ class Expiry:
         label, repo = found or ("its set", 0)
         if not label or repo is None:
             return await self._release()
+        if job is not None and job_conflicts.is_strangers(job, self._backup, may_be_orphan=False):
+            reason, why = job_conflicts.in_the_way(job, self._backup, goes=True)
+            if late:
+                return await self._release("SetKept", why)
+            return await self._wait(reason, f"its set will be expired; {why}")
         if job is not None:
-            return await self._follow(repository, job, label)
+            return await self._follow(repository, job, found or ("its set", 0), late=late)
         if late:
             return await self._release("SetKept", f"it could not be expired within {LONGEST}")
         return await self._begin(repository, label, repo)
@@ -91,16 +108,11 @@ class Expiry:
         path = paths.of("jobs", self._namespace, names.backup_job(name))
         job = await self._context.client.find(path)
         if job is not None and not job_conflicts.is_strangers(job, self._backup) and not jobs.finished(job):
-            if "deletionTimestamp" not in job["metadata"]:
+            if not is_going(job):
                 await self._context.client.delete(path, uid=job["metadata"]["uid"])
             return True
-        caches = self._context.caches
-        pods = caches.labelled(caches.own_pods, self._namespace, names.LABEL_BACKUP, names.short(name, 63))
-        return any(
-            pod["metadata"]["labels"].get(names.LABEL_COMPONENT) == "backup"
-            and pod.get("status", {}).get("phase") in {"Pending", "Running"}
-            for pod in pods
-        )
+        pods = own_pods.of(self._context.caches, self._backup, own_pods.BACKUP)
+        return any(pod.get("status", {}).get("phase") in {"Pending", "Running"} for pod in pods)
 
     async def _set(self, repository: Object) -> tuple[str, int | None] | None:
         """Of one that was deleted before it was over, what `info` has by its uid; None where that was not read."""
@@ -120,7 +132,9 @@ class Expiry:
         argv = commands.expire_argv(names.stanza(self._spec.repository), backup_set=label, repo=repo)
         spec = msgspec.convert(repository["spec"], RepositorySpec)
         storage = "".join(spec.storages[repo - 1 : repo])
-        job = render.expire_job(self._backup, repository, spec, argv, self._context.settings, storage=storage)
+        terms = pod_terms.terms(self._context, self._namespace, self._spec.repository)
+        settings = host_image.settings(self._context, (self._namespace, self._spec.repository))
+        job = render.expire_job(self._backup, repository, spec, argv, settings, terms, storage=storage)
         path = paths.of("jobs", self._namespace)
         more = _with_it(repository, label, repo)
         try:
@@ -129,13 +143,16 @@ class Expiry:
             waits = storage_state.hindrance(repository, storage)
             if waits:
                 return await self._wait(operations.NOT_READY, f"its set will be expired; {waits}")
+            waits = self._turn(turns.known(self._context.caches, self._namespace, self._spec.repository))
+            if waits:  # by the caches: nothing is read yet
+                return await self._wait("WaitingForTurn", waits)
             proof = await self._proof(label, repo)
             if isinstance(proof, str):
                 return await self._wait("RepositoryNotReachable", f"its set will be expired; {proof}")
             if not proof:
                 return await self._release("SetKept", "the set was not created by a Backup with this name and spec")
             async with self._context.lock(self._namespace, self._spec.repository):
-                waits = await self._turn()
+                waits = self._turn(await turns.listed(self._context.client, self._namespace, self._spec.repository))
                 if waits:
                     return await self._wait("WaitingForTurn", waits)
                 await self._write(operations.EXPIRING, f"set {label} is being expired{more}")
@@ -165,28 +182,62 @@ class Expiry:
         made = info.backup(label, repo)
         return made is not None and returned.is_of(self._backup, made)
 
-    async def _turn(self) -> str:
-        """For what it waits; empty where it is its turn."""
-        listed = await turns.listed(self._context.client, self._namespace, self._spec.repository)
+    def _turn(self, listed: list[Object]) -> str:
+        """For what it waits, of those; empty where it is its turn."""
         if operations.may_run(self._backup, listed):
             return ""
         title, _ = operations.standing(self._backup, listed)
         return f"its set will be expired; waiting for {title} to finish: only one operation runs on a stanza"
 
-    async def _follow(self, repository: Object, job: Object, label: str) -> float | None:
-        ended = jobs.finished(job)
-        if not ended:
-            return POLL
-        caches = self._context.caches
-        value = names.short(self._backup["metadata"]["name"], 63)
-        pods = caches.labelled(caches.own_pods, self._namespace, names.LABEL_BACKUP, value)
-        result = jobs.result(pod for pod in pods if pod["metadata"]["labels"][names.LABEL_COMPONENT] == "expire")
-        if ended == "Failed":
+    async def _follow(
+        self, repository: Object, job: Object, found: tuple[str, int | None], *, late: bool
+    ) -> float | None:
+        label, repo = found
+        pods, now = self._pods(job), self._context.clock()
+        end = jobs.end(job, pods, now)
+        if not end.state:
+            return await self._go_on(job, pods, end, label, late=late)
+        result = jobs.result(pods, job)
+        if end.state == jobs.FAILED:
             return await self._release("SetKept", (result and result.error) or jobs.failure(job))
-        gone = ", ".join((result and result.expired) or [label])
-        text = f"Backup {self._backup['metadata']['name']} was deleted: expired {gone}"
+        gone, name = (result and result.expired) or [label], self._backup["metadata"]["name"]
+        await set_gone.tell_expired(
+            self._context, repository, gone, repo or 0, f"with Backup {name}, which was deleted"
+        )
+        text = f"Backup {name} was deleted: expired {', '.join(gone)}"
         await self._context.recorder.normal(repository, "SetExpired", text)
         return await self._release()
+
+    async def _go_on(self, job: Object, pods: list[Object], end: jobs.End, label: str, *, late: bool) -> float | None:
+        """What runs is let run. What cannot start would hold others up: it is taken back, and tried until late."""
+        if end.kept is not None and not is_going(end.kept):
+            await self._delete("pods", end.kept)
+        if is_going(job):
+            return POLL
+        now = self._context.clock()
+        refused = await failed_create.of_job(self._context.client, job, pods, now)
+        why = progress.stuck(job, pods, now, refused)
+        if not why:
+            await self._tell(label, *progress.running(job, pods, None, "", now, refused))
+            return POLL
+        await self._delete("jobs", job)
+        if late:
+            return await self._release("SetKept", f"no pod of its Job could start: {why}")
+        return await self._wait(operations.JOB_STUCK, f"its set will be expired; no pod of its Job could start: {why}")
+
+    async def _tell(self, label: str, reason: str, why: str) -> None:
+        """Why the Job's pod does not start, where Kubernetes says so."""
+        text = f"set {label} is being expired; {why}"
+        if reason == progress.WAITS and await self._write(operations.EXPIRING, text):
+            await self._context.recorder.warning(self._backup, reason, text)
+
+    def _pods(self, job: Object) -> list[Object]:
+        """Of the Job that expires."""
+        return own_pods.of(self._context.caches, self._backup, own_pods.EXPIRE, job)
+
+    async def _delete(self, plural: str, obj: Object) -> None:
+        metadata = obj["metadata"]
+        await self._context.client.delete(paths.of(plural, self._namespace, metadata["name"]), uid=metadata["uid"])
 
     async def _wait(self, reason: str, message: str) -> float:
         if await self._write(reason, message):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller import pod_parts
+import msgspec
+
+from controller import placement, pod_parts
+from controller.pod_terms import PLAIN, PodTerms
 from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
@@ -12,9 +15,8 @@ from pgwarden.api.kinds import BackupSpec, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
 
-RETRIES = 2  # a Job's pod that was killed is made again; pgBackRest resumes what it had copied
-DEADLINE = 24 * 3600  # seconds, where the Backup names none
-EXPIRE_DEADLINE = 1800  # seconds to remove a set's files
+#: A Job's pod that was killed is made again; it looks for the set first, and pgBackRest resumes what it had copied.
+RETRIES = 2
 
 
 def job(
@@ -24,10 +26,13 @@ def job(
     repo_spec: RepositorySpec,
     argv: Sequence[str],
     settings: Settings,
+    terms: PodTerms = PLAIN,
     *,
     storage: str,
 ) -> Object:
-    """*storage* is the one that *argv* uses."""
+    """*storage* is the one that *argv* uses. It has no deadline unless the user gives it one: what advances is not
+    ended, and what stands still is (`progress.stood_still`).
+    """
     name, namespace = backup["metadata"]["name"], backup["metadata"]["namespace"]
     repo_name = repository["metadata"]["name"]
     labels = pod_parts.labels(repo_name, "backup", **{names.LABEL_BACKUP: names.short(name, 63)})
@@ -40,7 +45,8 @@ def job(
         "command": programs.JOB,
         "args": ["backup", "--", *argv],
         "env": pod_parts.environment(environment.of_repository(repo_name), repo_spec),
-        "resources": pod_parts.resources(repo_spec),
+        "resources": pod_parts.resources(_sized(repo_spec, spec), terms.asks),
+        "ports": [{"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"}],
         "securityContext": pod_parts.container_security(),
         "volumeMounts": pod_parts.host_mounts(repo_spec, with_repo=with_repo),
     }
@@ -50,9 +56,10 @@ def job(
         "volumes": pod_parts.host_volumes(repo_name, repo_spec, with_repo=with_repo),
         "securityContext": pod_parts.pod_security(),
         "enableServiceLinks": False,
-    } | pod_parts.service_account(repo_spec)
+    }
+    pod |= pod_parts.service_account(repo_spec) | placement.fields(repo_spec.pod_template.spec, terms.inherited)
     if with_repo:
-        pod["affinity"] = _beside_host(repo_name)
+        placement.with_term(pod, "podAffinity", placement.REQUIRED, _beside_host(repo_name))
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -64,10 +71,24 @@ def job(
         },
         "spec": {
             "backoffLimit": RETRIES,
-            "activeDeadlineSeconds": spec.active_deadline_seconds or DEADLINE,
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
+            "template": {"metadata": _pod_metadata(spec, repo_spec, labels), "spec": pod},
+        }
+        | ({"activeDeadlineSeconds": spec.active_deadline_seconds} if spec.active_deadline_seconds else {}),
     }
+
+
+def _sized(repo_spec: RepositorySpec, spec: BackupSpec) -> RepositorySpec:
+    """The Backup's own size goes before the Repository's."""
+    return msgspec.structs.replace(repo_spec, resources=spec.resources) if spec.resources else repo_spec
+
+
+def _pod_metadata(spec: BackupSpec, repo_spec: RepositorySpec, labels: dict[str, str]) -> Object:
+    """The user's labels and annotations go on the pod, for what looks at pods (a mesh, a scraper); ours win."""
+    given = repo_spec.pod_template.metadata
+    own = msgspec.structs.replace(
+        given, labels=given.labels | spec.pod_labels, annotations=given.annotations | spec.pod_annotations
+    )
+    return placement.metadata(own, labels)
 
 
 def expire_job(
@@ -76,26 +97,25 @@ def expire_job(
     repo_spec: RepositorySpec,
     argv: Sequence[str],
     settings: Settings,
+    terms: PodTerms = PLAIN,
     *,
     storage: str,
 ) -> Object:
     """The Job that expires the set of a deleted Backup: the backup's own Job with another command."""
     name = backup["metadata"]["name"]
-    spec = BackupSpec(repository=repository["metadata"]["name"])
-    made = job(backup, spec, repository, repo_spec, argv, settings, storage=storage)
+    spec = msgspec.structs.replace(msgspec.convert(backup["spec"], BackupSpec), active_deadline_seconds=None)
+    made = job(backup, spec, repository, repo_spec, argv, settings, terms, storage=storage)
     template = made["spec"]["template"]
     template["spec"]["containers"][0]["args"] = ["expire", "--", *argv]
     for metadata in (made["metadata"], template["metadata"]):
         metadata["labels"] = metadata["labels"] | {names.LABEL_COMPONENT: "expire"}
     made["metadata"]["name"] = names.expire_job(name)
-    made["spec"]["activeDeadlineSeconds"] = EXPIRE_DEADLINE
     return made
 
 
 def _beside_host(repository: str) -> Object:
     """On the host's node: its volume is ReadWriteOnce, which binds a node, not a pod."""
-    term = {
+    return {
         "labelSelector": {"matchLabels": pod_parts.labels(repository, "host")},
         "topologyKey": "kubernetes.io/hostname",
     }
-    return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}

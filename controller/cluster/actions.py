@@ -56,6 +56,13 @@ class RepeatClone:
 
 
 @dataclass(frozen=True)
+class EndPod:
+    """Delete a pod of that Job that has failed and is kept by something that is not ours: the Job makes another."""
+
+    pod: Object
+
+
+@dataclass(frozen=True)
 class TakeClone:
     """The volume is filled: note that, with *result* in a sentence, and make the first instance."""
 
@@ -86,7 +93,7 @@ class Rename:
     standbys: tuple[str, ...]
 
 
-Filling = Clone | KeepClone | RepeatClone | TakeClone | EndClone
+Filling = Clone | KeepClone | RepeatClone | EndPod | TakeClone | EndClone
 Action = Make | Remove | Switch | Configure | BackUp | Recover | Rename | Filling
 
 

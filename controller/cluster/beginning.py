@@ -12,7 +12,16 @@ from typing import Any
 import msgspec
 
 from controller.cluster import clone
-from controller.cluster.actions import Clone, ClusterDecision, EndClone, KeepClone, Make, RepeatClone, TakeClone
+from controller.cluster.actions import (
+    Clone,
+    ClusterDecision,
+    EndClone,
+    EndPod,
+    KeepClone,
+    Make,
+    RepeatClone,
+    TakeClone,
+)
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.recovery import former_owner, progress, target
 from controller.recovery.hindrance import Hindrance, never, not_yet
@@ -162,10 +171,14 @@ def decide(facts: ClusterFacts) -> ClusterDecision | None:
 
 
 def _filling(facts: ClusterFacts, seen: progress.Seen, what: str) -> ClusterDecision:
+    if facts.no_longer_allowed:
+        return ClusterDecision(None, f"{what}: {facts.no_longer_allowed}")
     found = progress.judge(seen, facts.now)
     if found.stage is Stage.ENDED:
         result = clone.result(found)
         return ClusterDecision(TakeClone(result), f"{what}: {result}")
+    if found.kept is not None:
+        return ClusterDecision(EndPod(found.kept), f"{what}: {found.message}")
     if found.stage is not Stage.FAILED:
         return ClusterDecision(KeepClone(), f"{what}: {found.message}")
     if clone.may_end_better(found):

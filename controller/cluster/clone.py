@@ -6,8 +6,9 @@ The condition `DataSource` remembers it: Cloned, Recovered and their failures ar
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -16,6 +17,7 @@ from controller.recovery.hindrance import Hindrance, never, not_yet
 from controller.recovery.needs import LIBRARY_MISSING, LOCALE_MISSING
 from controller.recovery.progress import FAILED_WITHOUT_REASON, Progress
 from controller.runtime import conditions
+from pgwarden import storages
 from pgwarden.api.kinds import DataSource, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract.calls import NewestWal
@@ -26,11 +28,15 @@ CONDITION = "DataSource"
 CLONED, FAILED, CLONING = "Cloned", "CloneFailed", "Cloning"
 #: The same of a cluster that begins with what its own Repository holds.
 RECOVERED, RECOVERY_FAILED, RECOVERING = "Recovered", "RecoveryFailed", "Recovering"
+#: Of an Event of the source: it has taken back what allowed a clone that was under way.
+ENDED = "CloneEnded"
 AT_WORK = frozenset({CLONING, RECOVERING})
 DONE, FAILURES = frozenset({CLONED, RECOVERED}), frozenset({FAILED, RECOVERY_FAILED})
 FINAL = DONE | FAILURES
 #: pgBackRest's HostConnectError, and that it was ended by a signal.
 WAITED_FOR = frozenset({49, 63})
+#: A source that has archived nothing for so long has archived all that it wrote before.
+QUIET = timedelta(minutes=1)
 
 
 #: A Restore's, in the engine's words.
@@ -45,6 +51,7 @@ class Source:
     info: Info | None = None
     error: str = ""
     newest_wal: NewestWal | None = None  # asked for where it is to be taken over
+    restores: tuple[Object, ...] = ()  # of the Repository
 
 
 def said(cluster: Object) -> str:
@@ -85,14 +92,46 @@ def hindrance(
     other = set_version.of_source(wanted, spec, source.info, version)
     if other:
         return never("SetOfOtherVersion", f"{which}: {other}")
-    return _not_archived(wanted, which, source.repository)
+    return _taken_back(wanted, which, source) or _not_archived(wanted, which, source.repository, now)
 
 
-def _not_archived(wanted: DataSource, which: str, repository: Object) -> Hindrance | None:
-    """Recovery to a moment ends at a transaction after it. The source is not asked to write one: it is waited for."""
+def no_longer_allowed(wanted: DataSource, namespace: str, repository: Object) -> str:
+    """Why a clone that is under way ends, with what it was given; empty where it may go on."""
+    if rules.allows(repository, namespace):
+        return ""
+    which = title(wanted, namespace)
+    text = f"NotAllowed: {which} no longer allows clones into namespace {namespace} (spec.cloneableFrom)"
+    return ". ".join([text, *_given(wanted, msgspec.convert(repository["spec"], RepositorySpec))])
+
+
+def _given(wanted: DataSource, spec: RepositorySpec) -> Iterator[str]:
+    """What a clone was given that is good for longer than its certificate."""
+    for storage in storages.REGISTER:
+        given = storage.name in spec.storages and wanted.storage in {"", storage.name}
+        keys = storage.pod_keys(spec) or storage.keys(spec) if given else None
+        if keys is not None:
+            yield f"It had the keys of Secret {keys.secret} ({keys.field}): they stay valid until they are rotated"
+    if spec.encryption:
+        secret = f"Secret {spec.encryption.secret_ref.name} (spec.encryption.secretRef)"
+        yield f"It had the passphrase of {secret}: that opens all backups that it can still reach, or has copied"
+
+
+def _taken_back(wanted: DataSource, which: str, source: Source) -> Hindrance | None:
+    """By a Restore that has ended since the clone was asked for: it would get another state than the one it names."""
+    problem = target.taken_back(wanted.as_restore(), source.restores)
+    return never("TimeTakenBack", f"{which}: the target's time {problem}") if problem else None
+
+
+def _not_archived(wanted: DataSource, which: str, repository: Object, now: datetime) -> Hindrance | None:
+    """Recovery to a moment ends at a transaction after it. The source is not asked to write one: it is waited for.
+
+    The status ends with a whole second. Where a minute has brought no more WAL, all of that second is archived.
+    """
     asked = wanted.as_restore()
     moment, latest = target.wanted_time(asked), target.archived_until(repository, asked)
     if moment is None or latest is None or moment <= latest:
+        return None
+    if moment < latest + timedelta(seconds=1) and now - latest > QUIET:
         return None
     until = conditions.timestamp(latest)
     text = f"{which} has archived up to {until}, and the target is later; the clone starts when that WAL is archived"

@@ -8,13 +8,14 @@ import time
 
 import msgspec
 
-from controller import certificates, credentials
+from controller import certificates, credentials, owned, stanza_info
 from controller.agents import AgentError
 from controller.certificates import Pair
 from controller.cluster import render
 from controller.cluster.clone import Source
 from controller.context import Context
 from controller.recovery import needs as image_needs
+from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import DataSource, PostgresClusterSpec, RepositorySpec
@@ -23,7 +24,7 @@ from pgwarden.contract import calls, server_facts
 from pgwarden.contract.calls import NewestWal
 from pgwarden.kube import paths
 from pgwarden.kube.client import find_named
-from pgwarden.pgbackrest import config
+from pgwarden.pgbackrest import config, version
 from pgwarden.pgbackrest.info import InfoError, parse_info
 from pgwarden.rules import data_source as rules
 
@@ -45,7 +46,7 @@ class Sources:
         found = await self.read(DataSource(repository=name), namespace, refresh=True)
         if found.info is None or not found.info.backups or not recovers:
             return found
-        address = self._address(namespace, name)
+        address = await self._address(namespace, name)
         try:
             call = calls.newest_wal()
             newest = await self._context.agents.host((namespace, name), address, call, seconds=NEWEST_WAL_SECONDS)
@@ -53,9 +54,8 @@ class Sources:
             newest = NewestWal(error=str(error))
         return dataclasses.replace(found, newest_wal=newest)
 
-    def _address(self, namespace: str, repository: str) -> str:
-        hosts = self._context.caches.hosts(namespace, repository)
-        return next((str(ip) for pod in hosts if (ip := pod.get("status", {}).get("podIP"))), "")
+    async def _address(self, namespace: str, repository: str) -> str:
+        return next(iter(stanza_info.addresses(await self._context.hosts(namespace, repository))), "")
 
     async def read(self, wanted: DataSource, namespace: str, *, refresh: bool = False) -> Source:
         """*refresh*: what it holds is read anew; else that may be ten seconds old."""
@@ -63,20 +63,20 @@ class Sources:
         repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         if repository is None or not rules.allows(repository, namespace):
             return Source(repository)
-        error, call = "its repository host has no running pod", calls.status(refresh=refresh)
-        for pod in self._context.caches.hosts(where, wanted.repository):
-            address = pod.get("status", {}).get("podIP")
-            if not address:
-                continue
-            try:
-                answer = await self._context.agents.host((where, wanted.repository), address, call)
-                if answer.info_error:
-                    return Source(repository, error=answer.info_error)
-                listed = [answer.info] if answer.info else []
-                return Source(repository, parse_info(listed, names.stanza(wanted.repository)))
-            except (AgentError, InfoError) as problem:
-                error = str(problem)  # one that ends, or whose node is lost: the next one may answer
-        return Source(repository, error=error)
+        hosts = await self._context.hosts(where, wanted.repository)
+        answer, error = await stanza_info.ask(self._context, (where, wanted.repository), hosts, refresh=refresh)
+        if answer is None or error:
+            its = "its repository host has no running pod"
+            return Source(repository, error=its if error == stanza_info.NO_POD else error)
+        told = version.believed(answer.pgbackrest)
+        if where != namespace and (other := _other_version(repository, told, self._context.settings)):
+            return Source(repository, error=other)
+        try:
+            info = parse_info([answer.info] if answer.info else [], names.stanza(wanted.repository))
+        except InfoError as problem:
+            return Source(repository, error=str(problem))
+        caches = self._context.caches
+        return Source(repository, info, restores=tuple(caches.of_repository(caches.restores, where, wanted.repository)))
 
     async def give(self, cluster: Object, wanted: DataSource) -> str:
         """Bring the clone's Secret up to date; why it cannot be, or nothing."""
@@ -91,23 +91,36 @@ class Sources:
         )
         if repository is None or authority is None:
             return f"Repository {wanted.repository} of namespace {where} was deleted"
+        if not rules.allows(repository, namespace):  # by the cache it may be for a moment yet
+            return f"Repository {wanted.repository} of namespace {where} no longer allows this clone"
+        if owned.not_the_repositorys(authority, repository):
+            secret = names.ca_secret(wanted.repository)
+            return f"Secret {secret} of namespace {where} does not belong to Repository {wanted.repository}"
         try:
             data = await self._content(repository, wanted)
             data[names.KEY_CLONE_NEEDS] = needs(cluster, repository)
         except credentials.MissingSecretError as error:
             return str(error)
         found = await self._context.client.find(path)
+        why = owned.stranger(found, _secret(cluster, name, {}))
+        if why:
+            return why
         data |= self._certificate(repository, authority, credentials.decode(found) if found else {})
         await self._context.client.apply(path, _secret(cluster, name, data))
         self._written[path] = time.monotonic()
         return ""
+
+    def forget(self, namespace: str, cluster: str) -> None:
+        """It is gone, and its Secret with it: another one of the name is given its own at once."""
+        self._written.pop(paths.of("secrets", namespace, names.clone_secret(cluster)), None)
 
     async def take_back(self, cluster: Object) -> None:
         """Empty it: the controller may not delete Secrets. It goes with the cluster."""
         namespace, name = cluster["metadata"]["namespace"], names.clone_secret(cluster["metadata"]["name"])
         path = paths.of("secrets", namespace, name)
         self._written.pop(path, None)
-        if await self._context.client.find(path) is not None:
+        found = await self._context.client.find(path)
+        if found is not None and owned.is_owned(found, cluster["metadata"]["uid"]):
             await self._context.client.apply(path, _secret(cluster, name, {}))
 
     async def _content(self, repository: Object, wanted: DataSource) -> dict[str, bytes]:
@@ -116,7 +129,7 @@ class Sources:
         given = await credentials.read_credentials(self._context.client, namespace, spec)
         places = storages.places(spec, self._context.settings.defaults, namespace, name)
         repos = {
-            number: config.RepoCredentials(given.keys.get(storage, {}), given.cipher_pass)
+            number: config.RepoCredentials(given.pod_keys.get(storage, {}), given.cipher_pass)  # it only reads
             for number, storage in enumerate(spec.storages, 1)
             if wanted.storage in {"", storage} and not rules.unusable(repository, storage)
         }
@@ -132,6 +145,18 @@ class Sources:
         if not certificates.still_good(leaf, ca, common, [], now):
             leaf = certificates.issue(ca, common, [], now, CERTIFICATE_DAYS)
         return {names.KEY_CA_CERT: ca.cert, names.KEY_TLS_CERT: leaf.cert, names.KEY_TLS_KEY: leaf.key}
+
+
+def _other_version(repository: Object, told: str, settings: Settings) -> str:
+    """Why nothing can be read through a host of another namespace that still has an earlier image. A Job runs the image
+    of its own namespace's host (host_image.py) or this release's: who may change that host must not choose what runs
+    in the clone's namespace.
+    """
+    spec = msgspec.convert(repository["spec"], RepositorySpec)
+    if not told or not settings.pgbackrest or told == settings.pgbackrest or not storages.on_volume(spec):
+        return ""
+    said = f"its repository host still runs pgBackRest {told}, and this release has {settings.pgbackrest}"
+    return f"{said}: restart the pods that its condition SameVersion names"
 
 
 def needs(cluster: Object, repository: Object) -> bytes:

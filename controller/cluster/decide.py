@@ -1,8 +1,8 @@
 """What is to be done next for a PostgresCluster: at most one thing at a time. Pure.
 
-The order is the order of `STEPS`: names that pods have lost, instances that have lost their volume, instances that
-are missing, instances too many, Patroni's configuration, templates and restarts (replicas first, then a switchover,
-then who was the primary), the first backup.
+The order is the order of `STEPS`: names that pods have lost, instances that have lost their volume, replicas that
+cannot follow any more, instances that are missing, instances too many, Patroni's configuration, templates and restarts
+(replicas first, then a switchover, then who was the primary), the first backup.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from controller import operations, owned, patroni, storage_state
-from controller.cluster import beginning, clone, lost_volume
+from controller.cluster import beginning, clone, instance, lost_volume, stale_replica, takeover
 from controller.cluster.actions import BackUp, ClusterDecision, Configure, EndClone, Make, Remove, Rename, Switch
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
-from pgwarden.api import names, records
+from pgwarden.api import names, records, sizing
 from pgwarden.api.objects import Object
 from pgwarden.api.target import parse_time
 
@@ -115,8 +115,9 @@ def surplus(facts: ClusterFacts) -> ClusterDecision | None:
     if facts.store.switching:
         return ClusterDecision(None, f"switching over from {primary.name}")
     kept = [one for one in facts.instances if one.number <= wanted]
-    if primary in beyond and not any(_able(one) for one in kept):
-        return ClusterDecision(None, f"no remaining instance is ready to take over from {primary.name}")
+    if primary in beyond and not any(takeover.able(facts, one) for one in kept):
+        why = takeover.why_none(facts, kept)
+        return ClusterDecision(None, f"no remaining instance is ready to take over from {primary.name}{why}")
     removable = [one for one in beyond if one is not primary]
     if removable:
         last = max(removable, key=lambda one: one.number)
@@ -129,6 +130,9 @@ def surplus(facts: ClusterFacts) -> ClusterDecision | None:
 
 def outdated(facts: ClusterFacts) -> ClusterDecision | None:
     """One at a time, replicas first; the next only when the one before is ready again."""
+    unfit = [one for one in facts.instances if one.refused and not sizing.same(one.resources, _resources(facts))]
+    if unfit:  # the quota or the limit is newer than its template
+        return ClusterDecision(Make(unfit[0].number, unfit[0].restarted), f"fitting instance {unfit[0].name}")
     old = [one for one in facts.instances if one.digest != facts.digest or one.member.pending_restart]
     if not old:
         return None
@@ -137,7 +141,8 @@ def outdated(facts: ClusterFacts) -> ClusterDecision | None:
     if stuck:  # what is new may be the cure
         return _renew(facts, stuck[0])
     if moving:
-        return ClusterDecision(None, f"rolling: waiting for {moving[0].name}")
+        why = takeover.unready(moving[0])
+        return ClusterDecision(None, f"rolling: waiting for {moving[0].name}{why and f', which {why}'}")
     primary = facts.primary
     if primary is None and len(facts.instances) > 1 and not _is_down(facts):
         return ClusterDecision(None, "rolling: waiting for a primary")
@@ -148,6 +153,10 @@ def outdated(facts: ClusterFacts) -> ClusterDecision | None:
         return _renew(facts, max(replicas, key=lambda one: one.number))
     others = [one for one in facts.instances if one is not primary]
     return _switch(facts, primary, others) if others else _renew(facts, primary)
+
+
+def _resources(facts: ClusterFacts) -> Object:
+    return instance.resources(facts.spec, facts.asks)
 
 
 def _is_down(facts: ClusterFacts) -> bool:
@@ -179,19 +188,13 @@ def _renew(facts: ClusterFacts, one: Instance) -> ClusterDecision:
 
 
 def _switch(facts: ClusterFacts, primary: Instance, others: list[Instance]) -> ClusterDecision:
-    able = [one for one in others if _able(one)]
-    if facts.spec.synchronous:
-        able = [one for one in able if one.pod_name in facts.store.synchronous]
+    able = [one for one in others if takeover.safely(facts, one)]
     if not able:
-        return ClusterDecision(None, f"no replica is ready to take over from {primary.name}")
+        why = takeover.why_none(facts, others)
+        return ClusterDecision(None, f"no replica is ready to take over from {primary.name}{why}")
     best = min(able, key=lambda one: (one.member.replication != "streaming", one.number))
     text = f"switching over from {primary.name} to {best.name}"
     return ClusterDecision(Switch(primary.pod_name, best.pod_name), text)
-
-
-def _able(one: Instance) -> bool:
-    """Whether it could take over."""
-    return one.ready and one.member.follows
 
 
 # --- Patroni's configuration -------------------------------------------------------------------------------------
@@ -280,4 +283,13 @@ def _ended(facts: ClusterFacts) -> str:
 
 
 Step = Callable[[ClusterFacts], ClusterDecision | None]
-STEPS: tuple[Step, ...] = (renamed, lost_volume.decide, missing, surplus, configuration, outdated, first_backup)
+STEPS: tuple[Step, ...] = (
+    renamed,
+    lost_volume.decide,
+    stale_replica.decide,
+    missing,
+    surplus,
+    configuration,
+    outdated,
+    first_backup,
+)

@@ -16,6 +16,7 @@ from controller.cluster.instance import GRACE_SECONDS
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.contract.calls import Fenced
 
 #: Seconds from the deletion on for which PostgreSQL is asked again to archive, where it could not.
@@ -95,7 +96,7 @@ def decide(leaving: Leaving) -> Step:
         return Release()
     if finalizers.has(facts.cluster, _FOREGROUND):
         return lost("a foreground deletion ends the repository host and the instances at the same time")
-    if repository is None or "deletionTimestamp" in repository["metadata"]:
+    if repository is None or is_going(repository):
         return lost("its Repository was deleted")
     if not leaving.running:
         return _ended(leaving)

@@ -5,7 +5,6 @@ The finalizer never holds a namespace up: in one that is being deleted it comes 
 
 from __future__ import annotations
 
-import msgspec
 import structlog
 
 from controller import finalizers
@@ -16,7 +15,7 @@ from controller.cluster.facts import ClusterFacts, Instance
 from controller.cluster.gather import gather
 from controller.context import Context
 from controller.runtime import status
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Fenced
@@ -49,9 +48,9 @@ class Deletion:
             await self._release(cluster, Release())
             return None
         try:
-            facts = gather(self._context, cluster)
+            facts = await gather(self._context, cluster)
             step = deletion.decide(Leaving(facts, self._answers.get(metadata["uid"])))
-        except msgspec.ValidationError as error:  # nothing holds it for ever
+        except outside.UNREADABLE as error:  # nothing holds it for ever
             step = deletion.lost(f"its spec cannot be read: {error}")
         if isinstance(step, Release):
             await self._release(cluster, step)

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from controller import operations, owned
+from controller.claim_growth import Growth
 from controller.cluster import clone
 from controller.nodes import Lack
 from controller.patroni import Member, Store
-from controller.pods import is_ready
+from controller.pods import is_ready, refused
 from controller.recovery.progress import Seen
 from controller.runtime import conditions
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PostgresClusterSpec
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import objects
+from pgwarden.api.reading import get, objects
+from pgwarden.api.sizing import NOTHING, Asks
 from pgwarden.api.target import parse_time
 from pgwarden.rules import backup_sets
 
@@ -61,6 +63,17 @@ class Instance:
         return own if not begun or not self.passwords or begun == self.passwords else f"{own} {begun}"
 
     @property
+    def refused(self) -> str:
+        """Why Kubernetes creates no pod of it, in its words; empty where it does."""
+        return "" if self.pod is not None else refused(self.deployment)
+
+    @property
+    def resources(self) -> Object:
+        """Of its container, as its pod template has them."""
+        containers = objects(self.deployment, "spec", "template", "spec", "containers")
+        return get(containers[0], dict, "resources") or {} if containers else {}
+
+    @property
     def restarted(self) -> str:
         return _annotation(self.deployment["spec"]["template"], names.ANNOTATION_RESTARTED)
 
@@ -88,8 +101,12 @@ class ClusterFacts:
     source: clone.Source | None = None  # what it is to be cloned from, while nothing has been made yet
     own: clone.Source | None = None  # its own Repository, as it was just read, while nothing has been made yet
     claim: Object | None = None  # of its first instance, until that is known to have begun
+    growths: tuple[Growth, ...] = ()  # what instances' claims lack of the size in the spec
+    no_longer_allowed: str = ""  # why that recovery ends, where its source has taken back what allowed it
     filling: Seen | None = None  # the recovery that fills that claim, until there is a primary
     refused: str = ""  # what a rule has against it since it was taken up
+    asks: Asks = NOTHING  # of each container, by the namespace
+    not_made: str = ""  # what Kubernetes does not take of what the cluster consists of, in its words
     fault: str = ""  # what has to be put right by hand before anything can be done
 
     @property

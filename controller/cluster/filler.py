@@ -7,7 +7,7 @@ import dataclasses
 import msgspec
 import structlog
 
-from controller import owned
+from controller import host_image, owned
 from controller.cluster import beginning, clone, filling
 from controller.cluster.beginning import Origin
 from controller.cluster.clone_source import Sources
@@ -16,10 +16,12 @@ from controller.cluster.gather import of_earlier, stranger
 from controller.context import Context
 from controller.recovery import job as recovery_job
 from controller.recovery import look
+from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
+from pgwarden.kube.cache import Key
 
 log = structlog.get_logger()
 
@@ -28,6 +30,10 @@ class Filler:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._sources = Sources(context)
+
+    def forget(self, key: Key) -> None:
+        """The cluster is gone."""
+        self._sources.forget(*key)
 
     # --- what there is -----------------------------------------------------------------------------------------------
 
@@ -43,7 +49,7 @@ class Filler:
         facts = dataclasses.replace(facts, claim=claim)
         if facts.initialized:
             return facts
-        facts = await self._recovery(facts)
+        facts = await self._allowed(await self._recovery(facts))
         is_begun = claim is not None and (facts.filling is not None or beginning.is_filled(facts))
         return facts if facts.instances or is_begun else await self._repositories(facts)
 
@@ -56,6 +62,22 @@ class Filler:
             why = f"there is a Job {job['metadata']['name']} that is not this cluster's; delete it"
             return dataclasses.replace(facts, left=earlier or why)
         return dataclasses.replace(facts, filling=await look.seen(self._context, job, facts.name))
+
+    async def _allowed(self, facts: ClusterFacts) -> ClusterFacts:
+        """With why a clone that is under way ends. Its source's owner is told, too: the keys are theirs."""
+        source = facts.spec.data_source
+        over = facts.filling is None or beginning.is_filled(facts) or clone.said(facts.cluster) in clone.FAILURES
+        if source is None or over or beginning.origin(facts) is Origin.OWN:
+            return facts
+        namespace = facts.cluster["metadata"]["namespace"]
+        repository = self._context.caches.repositories.get(source.namespace or namespace, source.repository)
+        why = clone.no_longer_allowed(source, namespace, repository) if repository is not None else ""
+        if not why or repository is None:
+            return facts
+        await self._context.recorder.warning(
+            repository, clone.ENDED, f"PostgresCluster {namespace}/{facts.name}, a clone under way, ends. {why}"
+        )
+        return dataclasses.replace(facts, no_longer_allowed=why)
 
     async def _repositories(self, facts: ClusterFacts) -> ClusterFacts:
         """Its own one and its source's, as they are now."""
@@ -78,16 +100,30 @@ class Filler:
         return await self._sources.give(facts.cluster, source)
 
     async def start(self, facts: ClusterFacts) -> None:
-        order = filling.order(facts, self._context.settings, own=beginning.origin(facts) is Origin.OWN)
-        body = recovery_job.job(order, self._context.settings)
+        own = beginning.origin(facts) is Origin.OWN
+        order = filling.order(facts, self._context.settings, own=own)
+        body = recovery_job.job(order, self._settings(facts, own=own))
         try:
             await self._context.client.create(paths.of("jobs", order.namespace), body)
         except errors.Conflict:
             log.info("the Job already exists", name=order.job)
 
+    def _settings(self, facts: ClusterFacts, *, own: bool) -> Settings:
+        """With the image of the host that is read from. Another namespace's is not run: see Sources.read."""
+        namespace, source = facts.cluster["metadata"]["namespace"], facts.spec.data_source
+        if own or source is None:
+            return host_image.settings(self._context, (namespace, facts.name))
+        if source.namespace not in {"", namespace}:
+            return self._context.settings
+        return host_image.settings(self._context, (namespace, source.repository))
+
     async def repeat(self, facts: ClusterFacts, job: Object) -> None:
         path = self._path(facts, "jobs", job["metadata"]["name"])
         await self._context.client.delete(path, uid=job["metadata"]["uid"])
+
+    async def end_pod(self, facts: ClusterFacts, pod: Object) -> None:
+        path = self._path(facts, "pods", pod["metadata"]["name"])
+        await self._context.client.delete(path, uid=pod["metadata"]["uid"])
 
     async def note(self, facts: ClusterFacts, result: str) -> None:
         """On that very claim: another one of the name is not filled."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from controller import patroni, pod_parts
+from controller import patroni, placement, pod_parts
 from controller.cluster.clone import Source
 from controller.cluster.facts import ClusterFacts
 from controller.cluster.render import UID
@@ -63,7 +63,9 @@ def order(facts: ClusterFacts, settings: Settings, *, own: bool) -> Order:
         elsewhere=None if own else _elsewhere(facts.name, wanted.repository),
         copy=True,
         target_time=rfc3339(moment) if moment else "",
+        scheduling=placement.like(placement.fields(facts.spec.instances.pod_template.spec)),
         security=pod_parts.pod_security(UID, UID),
+        asks=facts.asks,
     )
 
 

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from controller import operations, owned, patroni
+from controller import operations, owned, patroni, pod_terms
 from controller.cluster import instance, passwords
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.context import Context
@@ -16,11 +16,12 @@ from controller.runtime.conditions import is_true
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 
 
-def gather(context: Context, cluster: Object) -> ClusterFacts:
+async def gather(context: Context, cluster: Object) -> ClusterFacts:
     namespace, name = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
     caches = context.caches
     spec = msgspec.convert(cluster["spec"], PostgresClusterSpec)
@@ -32,13 +33,14 @@ def gather(context: Context, cluster: Object) -> ClusterFacts:
         spec=spec,
         now=context.clock(),
         digest=instance.digest(cluster, spec, context.settings),
-        instances=tuple(_instances(context, cluster, pods)),
-        pods=tuple(one["metadata"]["name"] for one in pods if not has_ended(one)),
+        instances=tuple(await _instances(context, cluster, pods)),
+        pods=tuple(one["metadata"]["name"] for one in pods if not has_ended(one) and _is_instances(one, name)),
         store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if not is_anothers(one, cluster)}),
         repository=repository,
         backups=caches.of_repository(caches.backups, namespace, name),
         restores=caches.of_repository(caches.restores, namespace, name),
         restoring=_restoring(context, cluster),
+        asks=pod_terms.asked(context, namespace),
         fault=_fault(cluster, repository),
     )
 
@@ -54,16 +56,10 @@ def stranger(obj: Object, cluster: Object) -> str:
 
     A claim without an owner is adopted where it has all of the instance's labels; a Deployment never.
     """
-    metadata, kind = obj["metadata"], obj["kind"]
-    ours = owned.is_owned(obj, cluster["metadata"]["uid"])
-    if ours or (kind == "PersistentVolumeClaim" and owned.is_instances_claim(obj, cluster)):
+    kind, uid = obj["kind"], cluster["metadata"]["uid"]
+    if owned.is_owned(obj, uid) or (kind == "PersistentVolumeClaim" and owned.is_instances_claim(obj, cluster)):
         return ""
-    owners = metadata.get("ownerReferences") or []
-    whose = f", but to {owners[0].get('kind')} {owners[0].get('name')}" if owners else ""
-    return (
-        f"there is a {kind} {metadata['name']} that does not belong to this cluster{whose}; it is left "
-        f"unchanged. Give the cluster another name, or delete that {kind} if it is unused"
-    )
+    return owned.in_the_way(kind, obj, "PostgresCluster")
 
 
 def of_earlier(obj: Object, cluster: Object) -> str:
@@ -71,21 +67,22 @@ def of_earlier(obj: Object, cluster: Object) -> str:
     which = f"{obj['kind']} {obj['metadata']['name']}"
     if is_anothers(obj, cluster):
         return f"waiting for {which} of an earlier cluster of this name to be deleted"
-    return f"waiting for {which}, which is being deleted" if "deletionTimestamp" in obj["metadata"] else ""
+    return f"waiting for {which}, which is being deleted" if is_going(obj) else ""
 
 
-def _instances(context: Context, cluster: Object, pods: list[Object]) -> list[Instance]:
+async def _instances(context: Context, cluster: Object, pods: list[Object]) -> list[Instance]:
     caches = context.caches
     namespace, own = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
     found, known = [], passwords.known(cluster)
     for deployment in caches.labelled(caches.instances, namespace, names.LABEL_CLUSTER, own):
         name = deployment["metadata"]["name"]
         number = name.rpartition("-")[2]
-        going = "deletionTimestamp" in deployment["metadata"]
+        going = is_going(deployment)
         ours = owned.is_owned(deployment, cluster["metadata"]["uid"])
         if going or not ours or not _NUMBER.fullmatch(number) or name != names.instance(own, int(number)):
             continue
-        mine = [pod for pod in pods if pod["metadata"]["labels"].get(names.LABEL_INSTANCE) == name]
+        labelled = [pod for pod in pods if pod["metadata"]["labels"].get(names.LABEL_INSTANCE) == name]
+        mine = await context.replica_sets.pods_of(deployment, labelled)
         pod = max(mine, key=_newest, default=None)
         member = patroni.member(pod) if pod else patroni.Member()
         found.append(Instance(name, int(number), deployment, pod, member, passwords=known.digest if known else ""))
@@ -122,8 +119,13 @@ def _is_stopped(context: Context, deployment: Object) -> bool:
     return not operations.is_over(restore) and not is_true(restore, "Started")
 
 
+def _is_instances(pod: Object, cluster: str) -> bool:
+    """Whether an instance of a PostgresCluster of that name, also of an earlier one, has made *pod*, as it says."""
+    return str(owned.controller(pod, "ReplicaSet").get("name") or "").startswith(f"{cluster}-")
+
+
 def _newest(pod: Object) -> tuple[bool, str]:
-    return "deletionTimestamp" not in pod["metadata"], str(pod["metadata"]["creationTimestamp"])
+    return not is_going(pod), str(pod["metadata"]["creationTimestamp"])
 
 
 def _fault(cluster: Object, repository: Object | None) -> str:

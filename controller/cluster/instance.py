@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 
-from controller import patroni, pod_parts
+from controller import patroni, placement, pod_parts
 from controller.cluster.render import (
     KEY_APPLICATION,
     KEY_PATRONI,
@@ -20,8 +21,13 @@ from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
 from pgwarden.api.objects import Object
+from pgwarden.api.sizing import NOTHING, Asks, Size, fitted
 
-DEFAULT_RESOURCES: Object = {"requests": {"cpu": "100m", "memory": "256Mi"}}
+SIZE = Size(
+    always={"requests": {"cpu": "100m", "memory": "256Mi"}},
+    if_asked={"limits.cpu": "1", "limits.memory": "1Gi"}
+    | {"limits.ephemeral-storage": "1Gi", "requests.ephemeral-storage": "64Mi"},
+)
 #: A clean stop writes a checkpoint, and archives the last WAL.
 GRACE_SECONDS = 180
 _TMP = "/tmp"  # noqa: S108  an emptyDir of the pod's own
@@ -49,10 +55,16 @@ def claim(cluster: Object, spec: PostgresClusterSpec, number: int, origin: str =
 
 
 def deployment(
-    cluster: Object, spec: PostgresClusterSpec, settings: Settings, number: int, restarted: str, passwords: str = ""
+    cluster: Object,
+    spec: PostgresClusterSpec,
+    settings: Settings,
+    number: int,
+    restarted: str,
+    passwords: str = "",
+    wanted: Asks = NOTHING,
 ) -> Object:
     """Recreated, never rolled: its volume is its own. *restarted* is the mark of the last restart, *passwords* the
-    digest of those in the Secret.
+    digest of those in the Secret; *wanted* what the namespace asks of each container.
     """
     own = cluster["metadata"]["name"]
     name = names.instance(own, number)
@@ -63,6 +75,8 @@ def deployment(
     if passwords:
         annotations[names.ANNOTATION_PASSWORDS] = passwords
     labels = selector | {names.MANAGED_BY: "pgwarden", names.LABEL_REPOSITORY: own}
+    about = placement.metadata(spec.instances.pod_template.metadata, labels)
+    about["annotations"] = about.get("annotations", {}) | annotations
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -72,35 +86,38 @@ def deployment(
             "revisionHistoryLimit": 1,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": selector},
-            "template": {
-                "metadata": {"labels": labels, "annotations": annotations},
-                "spec": _pod(own, name, spec, settings),
-            },
+            "template": {"metadata": about, "spec": _pod(own, name, spec, settings, wanted)},
         },
     }
 
 
 def digest(cluster: Object, spec: PostgresClusterSpec, settings: Settings) -> str:
-    """Of all that takes a new pod to come into force, the same for each instance."""
+    """Of all that takes a new pod to come into force, the same for each instance.
+
+    Not of what the namespace asks: a new quota restarts no database that runs.
+    """
     own = cluster["metadata"]["name"]
-    parts = [_pod(own, names.instance(own, 0), spec, settings), patroni.local(own, spec)]
+    parts: list[Any] = [_pod(own, names.instance(own, 0), spec, settings, NOTHING), patroni.local(own, spec)]
+    about = spec.instances.pod_template.metadata
+    if about.labels or about.annotations:  # others keep the digest of before there were any
+        parts.append(msgspec.to_builtins(about))
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 
 
-def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings) -> Object:
-    apart = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {names.LABEL_CLUSTER: cluster}}}
-    return {
+def resources(spec: PostgresClusterSpec, wanted: Asks) -> Object:
+    """Of the one container of an instance; with its sidecar two share what a pod may have."""
+    return fitted(spec.instances.resources or None, SIZE, wanted.shared_by(2))
+
+
+def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings, wanted: Asks) -> Object:
+    pod: Object = {
         "serviceAccountName": names.cluster_account(cluster),
         "automountServiceAccountToken": True,  # Patroni keeps its state in Kubernetes
         "enableServiceLinks": False,
         "securityContext": pod_parts.pod_security(UID, UID),
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "affinity": {
-            "podAntiAffinity": {
-                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": apart}]
-            }
-        },
-        "containers": [_container(cluster, name, spec, settings)],
+        "affinity": {"podAntiAffinity": {placement.PREFERRED: [_apart(cluster)]}},
+        "containers": [_container(cluster, name, spec, settings, wanted)],
         "volumes": [
             {"name": "data", "persistentVolumeClaim": {"claimName": name}},
             {"name": "cluster", "configMap": {"name": names.cluster_patroni(cluster), "defaultMode": 0o555}},
@@ -108,9 +125,17 @@ def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings)
             {"name": "shm", "emptyDir": {"medium": "Memory"}},
         ],
     }
+    given = placement.fields(spec.instances.pod_template.spec)
+    return pod | given | {"affinity": pod["affinity"] | given.get("affinity", {})}
 
 
-def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings) -> Object:
+def _apart(cluster: str) -> Object:
+    """Instances best on nodes of their own."""
+    selector = {"matchLabels": {names.LABEL_CLUSTER: cluster}}
+    return {"weight": 100, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": selector}}
+
+
+def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings, wanted: Asks) -> Object:
     def probe(path: str, **more: int) -> Object:
         return {"httpGet": {"path": path, "port": names.PORT_PATRONI}, "timeoutSeconds": 5} | more
 
@@ -129,7 +154,7 @@ def _container(cluster: str, name: str, spec: PostgresClusterSpec, settings: Set
         "startupProbe": probe("/liveness", periodSeconds=1, failureThreshold=86400),
         "readinessProbe": probe("/readiness", periodSeconds=1, failureThreshold=9),
         "livenessProbe": probe("/liveness", periodSeconds=10, failureThreshold=6),
-        "resources": spec.instances.resources or DEFAULT_RESOURCES,
+        "resources": resources(spec, wanted),
         "securityContext": pod_parts.container_security(),
         "volumeMounts": [
             {"name": "data", "mountPath": names.CLUSTER_DATA},

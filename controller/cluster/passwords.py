@@ -15,7 +15,14 @@ from urllib.parse import quote, unquote, urlsplit
 
 from controller import operations, patroni
 from controller.cluster import scram
-from controller.cluster.render import KEY_APPLICATION, KEY_REPLICATION, KEY_REWIND, KEY_SUPERUSER, PASSWORDS
+from controller.cluster.render import (
+    KEY_APPLICATION,
+    KEY_PATRONI,
+    KEY_REPLICATION,
+    KEY_REWIND,
+    KEY_SUPERUSER,
+    PASSWORDS,
+)
 from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.objects import Object
@@ -24,6 +31,7 @@ from pgwarden.contract.roles import Role, Roles
 #: Of the status: what the roles have last been brought in step with.
 FIELD = "passwords"
 CONDITION = "Passwords"
+NOT_SET = "PasswordsNotSet"
 
 
 class UnreadableError(Exception):
@@ -79,12 +87,15 @@ def verdict(cluster: str, trouble: str) -> tuple[bool, str, str]:
     """Status, reason and message of the condition, which is there once there was *trouble*."""
     secret = names.cluster_credentials(cluster)
     if trouble:
-        return False, "PasswordsNotSet", f"PostgreSQL's roles may not have the passwords in Secret {secret}: {trouble}"
+        return False, NOT_SET, f"PostgreSQL's roles may not have the passwords in Secret {secret}: {trouble}"
     return True, "PasswordsSet", f"PostgreSQL's roles have the passwords in Secret {secret}"
 
 
 def roles(secret: Object, *, application: bool, create: bool) -> Roles:
-    """*create*: the application's role and database, where the data has none. UnreadableError."""
+    """*create*: the application's role and database, where the data has none. UnreadableError, also of the one that is
+    no role's but Patroni's: instances would be renewed for it.
+    """
+    _value(secret, KEY_PATRONI)
     own = [
         Role(name=patroni.SUPERUSER, verifier=_verifier(secret, KEY_SUPERUSER)),
         Role(name=patroni.REPLICATOR, verifier=_verifier(secret, KEY_REPLICATION), replicates=True, create=True),

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import structlog
 
-from controller import admission, node_lookup, owned, patroni
-from controller.cluster import beginning, clone, collations, instance, passwords, render, report
+from controller import admission, node_lookup, owned, patroni, refusal
+from controller.cluster import beginning, instance, news, passwords, render, report
 from controller.cluster.actions import (
     Action,
     BackUp,
@@ -16,6 +16,7 @@ from controller.cluster.actions import (
     ClusterDecision,
     Configure,
     EndClone,
+    EndPod,
     KeepClone,
     Make,
     Recover,
@@ -26,6 +27,7 @@ from controller.cluster.actions import (
     TakeClone,
 )
 from controller.cluster.beginning import Origin
+from controller.cluster.claims import ClaimKeeper
 from controller.cluster.decide import decide, paused
 from controller.cluster.deletion_steps import Deletion
 from controller.cluster.facts import ClusterFacts, Instance
@@ -33,6 +35,7 @@ from controller.cluster.filler import Filler
 from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
 from controller.cluster.password_keeper import Kept, PasswordKeeper
 from controller.context import Context
+from controller.owned import InTheWayError
 from controller.recovery import request
 from controller.runtime import conditions, metrics, status
 from controller.runtime.applied import Applied
@@ -40,6 +43,7 @@ from controller.runtime.backoff import Allowance, Pace, Tries
 from controller.runtime.event_memory import EventMemory
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 
@@ -73,6 +77,8 @@ def signature(facts: ClusterFacts, action: Action | None) -> tuple[str, bool]:
             return f"Remove {one.name}", False
         case RepeatClone(job):
             return f"RepeatClone {job['metadata']['name']}", False
+        case EndPod(pod):
+            return f"EndPod {pod['metadata']['uid']}", False
         case EndClone(remove):
             return f"EndClone {remove}", False
         case _:
@@ -92,6 +98,7 @@ class ClusterController:
         self._filler = Filler(context)
         self._applied = Applied()
         self._passwords = PasswordKeeper(context)
+        self._claims = ClaimKeeper(context)
         self._told = EventMemory()
         self._done: Allowance[tuple[Key, str]] = Allowance(DONE_AT_ONCE, DONE_AGAIN)
         self._heavy: Tries[tuple[Key, str]] = Tries(HEAVY)
@@ -100,10 +107,12 @@ class ClusterController:
 
     async def reconcile(self, key: Key) -> float | None:
         cluster = self._context.caches.clusters.get(*key)
-        if cluster is None or "deletionTimestamp" in cluster["metadata"]:
+        if cluster is None or is_going(cluster):
             self._told.forget(key)
             self._applied.forget(key)
             self._passwords.forget(key)
+            self._claims.forget(key)
+            self._filler.forget(key)
             admission.forget("postgresclusters", key)
             metrics.without_node(key, 0)
             self._in_the_way.pop(key, None)
@@ -113,12 +122,23 @@ class ClusterController:
             return answer.again
         if await self._deletion.put_finalizer(cluster):
             return UNSETTLED
-        facts = dataclasses.replace(gather(self._context, cluster), refused=answer.refused)
+        facts = dataclasses.replace(await gather(self._context, cluster), refused=answer.refused)
         if not facts.fault:
-            facts = await self._nodes(await self._stand(await self._filler.look(facts)))
-        decision = self._paced(key, facts, decide(facts))
+            facts = await self._filler.look(facts)
+            try:
+                facts = await self._nodes(await self._stand(facts))
+            except InTheWayError as error:
+                facts = await self._in_its_way(facts, str(error))
+            except errors.Invalid as error:
+                facts = dataclasses.replace(facts, not_made=refusal.waited_for(error))
+            facts = await self._claims.look(key, facts)
+        decision = ClusterDecision(None, facts.not_made) if facts.not_made else self._paced(key, facts, decide(facts))
         if decision.action is not None:
-            trouble = await self._act(facts, decision.action)
+            try:
+                trouble = await self._act(facts, decision.action)
+            except errors.Invalid as error:
+                facts = dataclasses.replace(facts, not_made=refusal.waited_for(error))
+                trouble = facts.not_made
             if trouble:
                 decision = ClusterDecision(None, trouble)
                 if trouble == self._in_the_way.get(key) and not facts.initialized:
@@ -126,6 +146,8 @@ class ClusterController:
             await self._tell(facts, decision)
         kept = await self._passwords.keep(key, facts)
         await self._report(facts, decision, kept)
+        if facts.not_made:
+            return STEADY
         return UNSETTLED if kept.trouble else _pause(facts, decision)
 
     def _paced(self, key: Key, facts: ClusterFacts, decision: ClusterDecision) -> ClusterDecision:
@@ -143,6 +165,11 @@ class ClusterController:
             return decision
         often = f": requested {known.times} times, again at {conditions.timestamp(due)}" if known.times > 1 else ""
         return ClusterDecision(None, decision.message + often)
+
+    async def _in_its_way(self, facts: ClusterFacts, why: str) -> ClusterFacts:
+        """Nothing is done while what the cluster needs is another's: that is a fault, with an Event the first time."""
+        await self._tell_of_stranger(facts, why)
+        return dataclasses.replace(facts, fault=why)
 
     # --- what always stands ----------------------------------------------------------------------------------------
 
@@ -193,7 +220,10 @@ class ClusterController:
         name = names.cluster_credentials(facts.name)
         found = await self._context.client.find(self._path("secrets", facts, name))
         if found is not None:
-            left = facts.left or of_earlier(found, facts.cluster)
+            left = facts.left or of_earlier({"kind": "Secret"} | found, facts.cluster)
+            copied = (facts.initialized or facts.instances) and not found["metadata"].get("ownerReferences")
+            if not left and not copied:  # what was put back from a copy need not have our labels
+                owned.prove(found, render.new_credentials(facts.cluster))
             return dataclasses.replace(facts, credentials=found, left=left)
         if facts.initialized or facts.instances:
             fault = f"Secret {name} was deleted, and it held PostgreSQL's passwords; restore it from a copy"
@@ -210,7 +240,9 @@ class ClusterController:
         age = self._applied.age(path, obj)
         if age is not None and age < TRUSTED_SECONDS:
             return
-        if age is None or await self._context.client.find(path) is None:
+        found = await self._context.client.find(path)
+        owned.prove(found, obj)
+        if age is None or found is None:
             await self._context.client.apply(path, obj)
         self._applied.note(path, obj)
 
@@ -218,7 +250,8 @@ class ClusterController:
         """With the nodes that instances wait for."""
         caches, namespace, found = self._context.caches, facts.cluster["metadata"]["namespace"], []
         for one in facts.instances:
-            pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_INSTANCE, one.name)
+            labelled = caches.labelled(caches.postgres_pods, namespace, names.LABEL_INSTANCE, one.name)
+            pods = await self._context.replica_sets.pods_of(one.deployment, labelled)
             lack = None if one.ready else await node_lookup.lack(self._context.client, namespace, pods, one.name)
             if lack is None and one.member.is_empty and not one.ready and facts.initialized and facts.primary is None:
                 lack = await node_lookup.empty(self._context.client, namespace, one.name)
@@ -245,6 +278,8 @@ class ClusterController:
                 return await self._filler.keep(facts)
             case RepeatClone(job):
                 await self._filler.repeat(facts, job)
+            case EndPod(pod):
+                await self._filler.end_pod(facts, pod)
             case TakeClone(result):
                 await self._filler.note(facts, result)
                 return await self._make(facts, 1, "")
@@ -289,7 +324,8 @@ class ClusterController:
         if trouble:
             return trouble
         begun = passwords.digest(facts.credentials) if facts.credentials else ""
-        deployment = instance.deployment(cluster, facts.spec, self._context.settings, number, restarted, begun)
+        settings = self._context.settings
+        deployment = instance.deployment(cluster, facts.spec, settings, number, restarted, begun, facts.asks)
         if there is not None:  # and no other that has taken its place meanwhile
             deployment["metadata"]["uid"] = there["metadata"]["uid"]
         await client.apply(self._path("deployments", facts, deployment["metadata"]["name"]), deployment)
@@ -313,11 +349,16 @@ class ClusterController:
 
     async def _stranger(self, facts: ClusterFacts, found: Object) -> str:
         """Why *found* is not this cluster's, with an Event the first time; or nothing."""
-        key, why = (facts.cluster["metadata"]["namespace"], facts.name), stranger(found, facts.cluster)
-        if why and self._in_the_way.get(key) != why:
+        why = stranger(found, facts.cluster)
+        if why:
+            await self._tell_of_stranger(facts, why)
+        return why
+
+    async def _tell_of_stranger(self, facts: ClusterFacts, why: str) -> None:
+        key = facts.cluster["metadata"]["namespace"], facts.name
+        if self._in_the_way.get(key) != why:
             self._in_the_way[key] = why
             await self._context.recorder.warning(facts.cluster, "NotOurs", why)
-        return why
 
     async def _remove(self, facts: ClusterFacts, one: Instance) -> None:
         """The claim first, which Kubernetes keeps until its pod has gone: ended in between, this is begun again."""
@@ -363,21 +404,9 @@ class ClusterController:
     async def _report(self, facts: ClusterFacts, decision: ClusterDecision, kept: Kept) -> None:
         after = report.status(facts, decision, kept.trouble) | {passwords.FIELD: kept.entry}
         before = self._told.before(facts.cluster, after)
-        for one in after["conditions"]:
-            old = conditions.find(before.get("conditions", []), one["type"])
-            turned = one["type"] == "Ready" and old is not None and old["status"] != one["status"]
-            turned = turned or (one["type"] == collations.CONDITION and (old or {}).get("reason") != one["reason"])
-            ended = one["reason"] in clone.FINAL and (old is None or old["reason"] != one["reason"])
-            if one["type"] == admission.REJECTED and (old is None or old["reason"] != one["reason"]):
-                await self._context.recorder.warning(facts.cluster, admission.REJECTED, one["message"])
-            if one["reason"] in report.LACKS and (old is None or old["reason"] != one["reason"]):
-                await self._context.recorder.warning(facts.cluster, one["reason"], one["message"])
-            if turned or ended:
-                tell = self._context.recorder.normal if one["status"] == "True" else self._context.recorder.warning
-                await tell(facts.cluster, one["reason"], one["message"])
-        primary, was = after.get("primary"), before.get("primary")
-        if primary and was and primary != was:
-            await self._context.recorder.normal(facts.cluster, "NewPrimary", f"{primary} is the primary, after {was}")
+        for one in news.of(before, after):
+            tell = self._context.recorder.normal if one.good else self._context.recorder.warning
+            await tell(facts.cluster, one.reason, one.message)
         await status.write(self._context.client, "postgresclusters", facts.cluster, after)
 
     def _path(self, plural: str, facts: ClusterFacts, name: str) -> str:

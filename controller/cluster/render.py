@@ -103,6 +103,7 @@ def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, prim
         "autofail": "off" if paused else "on",
         "primary": primary,
         "parameters": patroni.parameters(name, spec),
+        "access": patroni.access(),
     }
     made = metadata(cluster, names.cluster_patroni(name))
     return {

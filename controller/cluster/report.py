@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from controller import admission, nodes, pods
-from controller.cluster import beginning, clone, collations, decide, lost_volume, passwords
+from controller import admission, claim_growth, nodes, pods
+from controller.cluster import beginning, clone, collations, decide, lost_volume, passwords, stale_replica, takeover
 from controller.cluster.actions import Clone, ClusterDecision
 from controller.cluster.beginning import Origin
 from controller.cluster.facts import ClusterFacts, Instance
@@ -16,8 +16,19 @@ from pgwarden.api.objects import Object
 
 #: Why a cluster is not complete: an instance's node is silent, or gone.
 NODE = "NodeNotReady"
+#: A quota or a policy is in the way of an object that it consists of.
+KUBERNETES_REFUSES = "KubernetesRefuses"
 #: Told by a warning whenever a condition gets one of them.
-LACKS = frozenset({NODE, lost_volume.REASON})
+LACKS = pods.HELD | {
+    NODE,
+    KUBERNETES_REFUSES,
+    claim_growth.FAILED,
+    claim_growth.REFUSED,
+    lost_volume.REASON,
+    passwords.NOT_SET,
+    progress.STUCK,
+    stale_replica.REASON,
+}
 
 
 def status(facts: ClusterFacts, decision: ClusterDecision, not_set: str = "") -> Object:
@@ -86,6 +97,10 @@ def _instance(facts: ClusterFacts, one: Instance) -> Object:
         notes.append("it will be restarted for changed parameters")
     if one.lack is not None:
         notes.append(nodes.told(one.name, one.lack))
+    still = stale_replica.told(facts, one)
+    if still:
+        notes.append(still)
+    notes += [growth.message for growth in facts.growths if growth.claim == one.name]
     return {
         "name": one.name,
         "role": role,
@@ -93,6 +108,7 @@ def _instance(facts: ClusterFacts, one: Instance) -> Object:
         "pod": one.pod_name or None,
         "state": one.member.replication or one.member.state or None,
         "timeline": one.member.timeline,
+        "standsAt": stale_replica.entry(facts, one),
         "message": "; ".join(notes) or None,
     }
 
@@ -136,6 +152,8 @@ def _data_source(facts: ClusterFacts, decision: ClusterDecision) -> Judgement | 
             return True, clone.RECOVERED, f"it began with what its own Repository held of an earlier cluster{came}"
         return True, clone.CLONED, f"it was cloned from {which}{came}"
     at_work = clone.RECOVERING if own else clone.CLONING
+    if facts.no_longer_allowed:
+        return False, clone.FAILED, f"{beginning.doing(chosen)} {which}: {facts.no_longer_allowed}"
     failed = _failed_filling(facts)
     if failed is not None:
         reason = clone.RECOVERY_FAILED if own else clone.FAILED
@@ -182,10 +200,23 @@ def _why_no_primary(facts: ClusterFacts) -> str:
     return f"there is no primary now ({said}){'; ' + of_nodes if of_nodes else _stuck(facts)}"
 
 
+def _held(facts: ClusterFacts) -> pods.Held | None:
+    """What keeps a pod of it from running, or from being there, where Kubernetes says so."""
+    if facts.not_made:
+        return pods.Held(KUBERNETES_REFUSES, facts.not_made)
+    for one in facts.instances:
+        if one.refused:
+            return pods.Held(pods.REFUSED, f"Kubernetes creates no pod of instance {one.name}: {one.refused}")
+    filling = progress.judge(facts.filling, facts.now) if facts.filling is not None else None
+    if filling is not None and filling.reason == progress.STUCK:
+        return pods.Held(filling.reason, filling.message)
+    return pods.held(one.pod for one in facts.instances if one.pod is not None)
+
+
 def _stuck(facts: ClusterFacts) -> str:
     """The end of a sentence: why a pod does not start, where Kubernetes says so; else empty."""
-    reason = pods.waiting_reason(one.pod for one in facts.instances if one.pod is not None)
-    return f"; {reason}" if reason else ""
+    found = _held(facts)
+    return f"; {found.message}" if found else ""
 
 
 def _complete(facts: ClusterFacts, decision: ClusterDecision) -> Judgement:
@@ -194,14 +225,25 @@ def _complete(facts: ClusterFacts, decision: ClusterDecision) -> Judgement:
     silent = _of_nodes(facts)
     if silent:
         return False, lost_volume.REASON if lost_volume.lost(facts) else NODE, silent
+    unready = ", ".join(one.name for one in facts.instances if not one.ready)
+    counted = f"{ready} of {wanted} instances are ready; not ready: {unready}" if ready < wanted else ""
+    held = _held(facts)
+    if held is not None:
+        doing = "" if decision.message == held.message else decision.message or counted
+        return False, held.reason, f"{doing}; {held.message}" if doing else held.message
+    still = [said for said in (stale_replica.told(facts, one) for one in facts.instances) if said]
+    if still:
+        return False, stale_replica.REASON, "; ".join(still)
     if decision.message:
         return False, "Working", decision.message
-    if ready < wanted:
-        unready = ", ".join(one.name for one in facts.instances if not one.ready)
-        return False, "NotReady", f"{ready} of {wanted} instances are ready; not ready: {unready}{_stuck(facts)}"
+    if counted:
+        return False, "NotReady", counted
     if facts.spec.synchronous and wanted > 1 and not facts.synchronous:
         said = "no replica is synchronous now: new commits are only on the primary"
         return False, "NotSynchronous", said
+    if facts.growths:
+        worst = next((one for one in facts.growths if one.reason not in claim_growth.UNDERWAY), facts.growths[0])
+        return False, worst.reason, "; ".join(one.message for one in facts.growths)
     who = "the only instance matches" if wanted == 1 else f"all {wanted} instances match"
     return True, "AsSpecified", f"{who} the spec"
 
@@ -228,7 +270,8 @@ def _autofail(facts: ClusterFacts) -> Judgement:
         return True, "TurningOff", f"it is turned off {when}"
     if word == "turning on":
         return False, "TurningOn", "spec.autofail is true"
-    others = [one for one in facts.instances if one is not facts.primary and one.ready and one.member.follows]
+    replicas = [one for one in facts.instances if one is not facts.primary]
+    others = [one for one in replicas if takeover.able(facts, one)]
     if facts.primary is not None and not others:
         return True, "NoReplica", "autofail is on, but no replica can take over"
     return True, "On", f"{len(others)} replica{'s' if len(others) != 1 else ''} can take over"
@@ -237,7 +280,7 @@ def _autofail(facts: ClusterFacts) -> Judgement:
 def _backed_up(facts: ClusterFacts) -> Judgement:
     last = facts.last_backup
     if last:
-        return True, "HasBackup", f"the last backup is {last.get('label')}"
+        return _broken(facts.repository) or (True, "HasBackup", f"the last backup is {last.get('label')}")
     if decide.first_backup_failed(facts):
         ended = [one for one in facts.backups if not records.is_record(one)]
         failed = [one for one in ended if (one.get("status") or {}).get("phase") == "Failed"]
@@ -247,6 +290,19 @@ def _backed_up(facts: ClusterFacts) -> Judgement:
         said = last["status"].get("message", "")
         return False, "FirstBackupFailed", f"Backup {last['metadata']['name']} failed: {said}{again}"
     return False, "NoBackup", "there is no backup yet"
+
+
+def _broken(repository: Object | None) -> Judgement | None:
+    """Why the backups that are there protect the cluster no more, by the Repository's own conditions. Unknown while
+    they cannot be read, False where nothing is added to them or WAL is missing. None where no condition is False: some
+    are Unknown at each change of the primary.
+    """
+    listed = ((repository or {}).get("status") or {}).get("conditions", [])
+    found = {one["type"]: one for one in listed if one["status"] == "False"}
+    one = next((found[kind] for kind in ("Ready", "Reachable", "Archiving", "WALContinuous") if kind in found), None)
+    if one is None:
+        return None
+    return None if "Reachable" in found else False, one["reason"], f"Repository: {one['message']}"
 
 
 def _phase(facts: ClusterFacts, listed: list[Object]) -> str:
@@ -269,13 +325,9 @@ def _clone_failed(listed: list[Object]) -> bool:
 
 
 def _message(facts: ClusterFacts, listed: list[Object]) -> str:
-    for kind in (clone.CONDITION, "Ready", "BackedUp", "Complete"):
+    first = () if facts.has_backup else ("BackedUp",)  # what the Repository lacks is told after what the cluster does
+    for kind in (clone.CONDITION, "Ready", *first, "Complete", "BackedUp"):
         found = conditions.find(listed, kind)
         if found is not None and found["status"] != "True":
             return str(found["message"])
-    repository = (facts.repository or {}).get("status") or {}
-    for kind in ("Ready", "Archiving"):
-        found = conditions.find(repository.get("conditions", []), kind)
-        if found is not None and found["status"] == "False":
-            return f"Repository: {found['message']}"
     return f"a newer rule refuses the spec: {facts.refused}" if facts.refused else "everything matches the spec"

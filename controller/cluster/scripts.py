@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import msgspec
 
-from controller.patroni import APPLICATION, role
+from controller.cluster import keep_place
+from controller.patroni import APPLICATION, LEADER, role
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec, RepositorySpec
 from pgwarden.pgbackrest import commands, identity
@@ -14,6 +16,9 @@ from pgwarden.pgbackrest.config import ARCHIVE_IO_SECONDS
 
 #: The sidecar writes pgBackRest's configuration in its first seconds, beside which we start.
 _CONFIGURED = "until [ -s {file} ]; do sleep 0.2; done"
+
+#: Patroni's configuration for a start beside a primary that runs: what is in the ConfigMap, and one file more.
+_BEGUN = "/tmp/patroni"  # noqa: S108  an emptyDir of the pod's own
 
 #: From the repository, not from the primary: only what has changed since the last backup comes by WAL.
 _REPLICA = """\
@@ -49,12 +54,16 @@ done
 #: What a Restore has put there recovers before Patroni looks at it: Patroni would take the recovery for a replica's.
 #: While autofail is off (Patroni's pause) Patroni starts no PostgreSQL, and leaves one running at its own end. So an
 #: instance whose pod was replaced is started here: the one that was the primary, or a replica. Any other that has no
-#: standby.signal stays down, as it could be a second primary. What a Restore has put there has the parameters of its
-#: backup: the primary is given those of now, or Patroni would have it restarted for them at once.
+#: standby.signal stays down, as it could be a second primary. What a Restore has put there has the parameters and the
+#: pg_hba.conf of its backup: the primary is given those of now, or Patroni would have it restarted for them at once.
+#: A Patroni that joins a running primary writes pg_hba.conf, reloads, and sleeps for a second before it takes the lock
+#: (ConfigHandler.reload_config): a second in which nobody can write. So here it begins without `pg_hba`, which is in
+#: place already, and is told to read its configuration again when it answers.
+#: What runs beside Patroni is a child of process 1, which buries it.
 _BEGIN = """\
 #!/bin/sh
 set -eu
-data=$PATRONI_POSTGRESQL_DATA_DIR
+data=$PATRONI_POSTGRESQL_DATA_DIR conf={conf}
 exec 9< {volume}
 if ! flock -n 9; then
   echo "waiting for the pod before, which still works on the volume" >&2
@@ -76,6 +85,7 @@ elif [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
     "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
   elif [ "$(cat {conf}/primary)" = "$PGWARDEN_INSTANCE" ]; then
     rm -f "$data/postmaster.pid"
+    cat {conf}/access > "$data/pg_hba.conf" || :
     before=$data/postgresql.conf.before
     cp "$data/postgresql.conf" "$before" || :
     cat {conf}/parameters >> "$data/postgresql.conf" || :
@@ -84,9 +94,28 @@ elif [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
       "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
     fi
     rm -f "$before"
+    begun={begun}
+    if mkdir -p $begun && ln -sf {conf}/patroni.yml {conf}/bootstrap.yml $begun &&
+      printf 'postgresql:\\n  pg_hba: []\\n' > $begun/start.yml; then
+      conf=$begun
+      ({conf}/read-again.sh $$ $begun/start.yml 9<&- &)
+    fi
   fi
 fi
-exec patroni {conf}
+python=$(sed -n '1s/^#! *//p;q' "$(command -v patroni)")
+case $python in *python*) ;; *) python=python3 ;; esac
+($python {conf}/keep_place.py {leader} 9<&- &)
+exec patroni $conf
+"""
+
+#: Of a Patroni that has begun with one file more. It answers just before its first look, which is let pass.
+_READ_AGAIN = """\
+#!/bin/sh
+while sleep 5; do
+  ! grep -qs ':{port:04X} 0*:0000 0A' /proc/net/tcp /proc/net/tcp6 || break
+done
+rm -f "$2"
+kill -HUP "$1"
 """
 
 _STOP = """\
@@ -113,10 +142,11 @@ mv -T {clone} {data}
 """
 
 #: Patroni makes the roles that it needs; this one is for whoever uses the database. A clone may have it already. The
-#: password goes into no log.
+#: password goes into no log. A clone's database may set a search_path: no name is found by that.
 _AFTER_BOOTSTRAP = """\
 #!/bin/sh
 exec "$PGWARDEN_BIN/psql" -X -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
+SET search_path = pg_catalog;
 SET log_statement = 'none';
 SET log_min_duration_statement = -1;
 SET log_min_error_statement = 'panic';
@@ -136,7 +166,15 @@ def files(cluster: str, spec: PostgresClusterSpec, *, own: bool = False) -> dict
     take = {"take-clone.sh": _TAKE.format(clone=names.CLONE_PGDATA, data=names.CLUSTER_PGDATA)}
     return (take if begins_with_data else {}) | {
         "start.sh": _START.format(conf=names.CLUSTER_CONF),
-        "begin.sh": _BEGIN.format(conf=names.CLUSTER_CONF, wait=wait, volume=names.CLUSTER_DATA),
+        "begin.sh": _BEGIN.format(
+            conf=names.CLUSTER_CONF,
+            wait=wait,
+            volume=names.CLUSTER_DATA,
+            begun=_BEGUN,
+            leader=names.patroni_object(cluster, LEADER),
+        ),
+        "keep_place.py": Path(keep_place.__file__).read_text(encoding="utf-8"),
+        "read-again.sh": _READ_AGAIN.format(port=names.PORT_PATRONI),
         "replica.sh": _REPLICA.format(wait=wait, command=_replica(cluster, spec), variables=variables),
         "stop.sh": _STOP.format(conf=names.CLUSTER_CONF),
         "after-bootstrap.sh": _AFTER_BOOTSTRAP.format(user=APPLICATION),

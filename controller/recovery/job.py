@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import posixpath
 
-from controller import pod_parts
+from controller import placement, pod_parts
 from controller.recovery.order import Order
 from controller.settings import Settings
 from pgwarden import storages
-from pgwarden.api import names
+from pgwarden.api import names, sizing
 from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
 from pgwarden.pgbackrest import identity
 
 RETRIES = 3
+AT_ONCE = 2  # containers that run beside each other: agent and server
 GRACE_SECONDS = 60  # a server that is ended has a checkpoint to write
 VOLUME_DATA = "data"
 VOLUME_ELSEWHERE = "elsewhere"
@@ -47,7 +48,11 @@ def job(order: Order, settings: Settings) -> Object:
         "securityContext": _pod_security(order),
         "enableServiceLinks": False,
     }
-    pod |= dict(order.scheduling) | pod_parts.service_account(order.repo_spec)
+    template = order.repo_spec.pod_template
+    pod |= placement.beside(template.spec, dict(order.scheduling)) | pod_parts.service_account(order.repo_spec)
+    if order.elsewhere is not None:
+        pod["automountServiceAccountToken"] = False  # the data is somebody else's, and a Secret has what reads it
+    about = placement.metadata(template.metadata, dict(order.labels))
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -57,8 +62,23 @@ def job(order: Order, settings: Settings) -> Object:
             "labels": dict(order.labels),
             "ownerReferences": [pod_parts.owner(order.owner)],
         },
-        "spec": {"backoffLimit": RETRIES, "template": {"metadata": {"labels": dict(order.labels)}, "spec": pod}},
+        "spec": {"backoffLimit": RETRIES, "template": {"metadata": about, "spec": pod}},
     }
+
+
+def is_resized(job: Object, wanted: Object) -> bool:
+    """Whether the containers of *job* have other requests and limits than those of *wanted*: a Job's stay as they are.
+
+    A quota or a limit of the namespace may be newer.
+    """
+    before, now = _sizes(job), _sizes(wanted)
+    return before.keys() != now.keys() or not all(sizing.same(before[name], now[name]) for name in now)
+
+
+def _sizes(job: Object) -> dict[str, Object]:
+    pod = job["spec"]["template"]["spec"]
+    both = [*(pod.get("initContainers") or []), *pod["containers"]]
+    return {one["name"]: one.get("resources") or {} for one in both}
 
 
 def _security(order: Order) -> Object:
@@ -71,7 +91,7 @@ def _ours(order: Order, settings: Settings, name: str) -> Object:
         "name": name,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
-        "resources": pod_parts.resources(order.repo_spec),
+        "resources": pod_parts.resources(order.repo_spec, order.asks, AT_ONCE),
         "securityContext": _security(order),
     }
 
@@ -152,7 +172,7 @@ def _in_servers_image(order: Order, settings: Settings, name: str) -> Object:
         "image": order.server.image,
         "imagePullPolicy": order.server.image_pull_policy or settings.image_pull_policy,
         "env": [dict(one) for one in order.server.environment],
-        "resources": pod_parts.resources(order.repo_spec),
+        "resources": pod_parts.resources(order.repo_spec, order.asks, AT_ONCE),
         "securityContext": _security(order),
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pgwarden.contract.server_facts import Locale, ServerFacts
+from pgwarden.contract.server_facts import Locale, ServerFacts, is_plain_library
 
 #: Parameters that name libraries which PostgreSQL loads by itself: without one of those it does not start, or lets
 #: nobody in.
@@ -30,8 +30,8 @@ def listed(source: ServerFacts, parameters: Mapping[str, str | int]) -> str:
 
 
 def libraries(source: ServerFacts, parameters: Mapping[str, str | int], parameter: str = SHARED) -> list[str]:
-    """What *parameter* makes the copy load."""
-    told: Iterable[str] = getattr(source, parameter)
+    """What *parameter* makes the copy load: of the source's what its own image has, no path into the data."""
+    told: Iterable[str] = filter(is_plain_library, getattr(source, parameter))
     if parameter in parameters:
         told = [one.strip(" \"'") for one in str(parameters[parameter]).split(",")]
     return [name for name in told if name]

@@ -9,6 +9,7 @@ from typing import Any
 
 from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.api.objects import Object
+from pgwarden.api.sizing import NOTHING, Asks
 
 #: Plain variables of the workload's container that decide how its binaries run: locale, libraries.
 _KEPT_VARIABLES = ("LANG", "LANGUAGE", "LC_", "LD_", "TZ", "PATH", "LOCPATH", "NSS_WRAPPER_")
@@ -58,6 +59,7 @@ class Order:
     scheduling: Mapping[str, Any] = field(default_factory=dict)
     security: Mapping[str, Any] = field(default_factory=dict)  # the workload's pod's own
     own_volume: bool = False  # whether root must give the new volume to PostgreSQL's user first
+    asks: Asks = NOTHING  # of each container, by the namespace
 
     @property
     def volume_root(self) -> str:

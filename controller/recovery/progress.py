@@ -16,13 +16,15 @@ from controller.recovery.job import RETRIES
 from pgwarden.api import outside
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import size
-from pgwarden.api.reading import moment
+from pgwarden.api.reading import is_going, moment
 from pgwarden.contract import recovery as words
 from pgwarden.contract.job_result import JobResult
 from pgwarden.contract.recovery import Recovery
 
 #: A recovery that has not advanced for so long says so.
 QUIET = timedelta(seconds=60)
+#: Of a Job whose pod does not start.
+STUCK = "JobStuck"
 #: Of a Job that has failed without one.
 FAILED_WITHOUT_REASON = "RestoreFailed"
 _LINES, _CHARACTERS = 10, 300  # of its log that a status shows
@@ -43,6 +45,7 @@ class Seen:
     job: Object
     pods: tuple[Object, ...] = ()
     said: Recovery | None = None
+    refused: str = ""  # why Kubernetes creates no pod of it, in its words
 
 
 @dataclass(frozen=True)
@@ -53,26 +56,41 @@ class Progress:
     result: JobResult | None = None
     set: str = ""
     still: timedelta = timedelta()  # for how long it has not advanced
+    kept: Object | None = None  # a pod that has failed and is to be deleted: something that is not ours keeps it
 
 
 def judge(seen: Seen, now: datetime) -> Progress:
-    result = jobs.result(seen.pods)
-    ended = jobs.finished(seen.job)
-    if ended == "Complete" or (result is not None and result.ok and result.timeline):
+    result, end = jobs.result(seen.pods, seen.job), jobs.end(seen.job, seen.pods, now)
+    ended = end.state
+    if ended == jobs.COMPLETE or (result is not None and result.ok and result.timeline):
         label = result.set if result else ""
         return Progress(Stage.ENDED, "Recovered", "", result, label)
-    if ended == "Failed" or _is_final(result):
-        return _failed(seen.job, result)
+    if ended == jobs.FAILED or _is_final(result):
+        return _failed(seen, result)
+    if end.kept is not None:
+        return _kept(seen.job, end.kept, result)
     stuck = pods.waiting_reason(p for p in seen.pods if not pods.has_ended(p))
     if stuck:
-        return Progress(Stage.COPYING, "JobStuck", f"Job {seen.job['metadata']['name']}: {stuck}")
+        return Progress(Stage.COPYING, STUCK, f"Job {seen.job['metadata']['name']}: {stuck}")
     if seen.said is not None and seen.said.phase:
         return _going(seen.said, now)
+    if seen.refused:
+        text = f"Job {seen.job['metadata']['name']}: Kubernetes creates no pod of it: {seen.refused}"
+        return Progress(Stage.COPYING, STUCK, text)
     if _has_no_pod(seen, now):
         name = seen.job["metadata"]["name"]
         why = f"Job {name} has no pod: a quota or a policy may refuse it; see kubectl describe job {name}"
-        return Progress(Stage.COPYING, "JobStuck", why)
+        return Progress(Stage.COPYING, STUCK, why)
     return _starting(seen, result)
+
+
+def _kept(job: Object, pod: Object, result: JobResult | None) -> Progress:
+    """The next pod is made once this one has gone."""
+    said = f": {result.error}" if result and result.error else ""
+    beside = ", ".join(jobs.beside(job, pod))
+    text = f"Job {job['metadata']['name']} runs again; the last attempt failed{said} (container {beside} kept its pod)"
+    going = is_going(pod)
+    return Progress(Stage.COPYING, "Retrying", text, kept=None if going else pod)
 
 
 def _is_final(result: JobResult | None) -> bool:
@@ -81,26 +99,28 @@ def _is_final(result: JobResult | None) -> bool:
 
 
 def _has_no_pod(seen: Seen, now: datetime) -> bool:
-    """What Kubernetes says when it refuses a Job's pods is in the Job's Events alone."""
+    """And nothing says why: Events may be lost."""
     since = moment(seen.job.get("status", {}).get("startTime"))
     return not seen.pods and since is not None and now - since >= QUIET
 
 
-def _failed(job: Object, result: JobResult | None) -> Progress:
+def _failed(seen: Seen, result: JobResult | None) -> Progress:
+    job = seen.job
     reason = result.reason if result and result.reason else FAILED_WITHOUT_REASON
-    why = jobs.failure(job)
+    why = jobs.failure(job) or ("" if jobs.has_tries(job) else f"the last of {RETRIES + 1} attempts")
     if result and result.reason:
         text = result.error
     elif result and result.error:
         text = f"{result.error} ({why or 'another attempt would fail in the same way'})"
     else:
-        text = f"Job {job['metadata']['name']} failed: {why or 'its pod left no reason'}"
+        killed = pods.out_of_memory(seen.pods)
+        killed = killed and f"; {killed}: raise the Repository's spec.resources.limits.memory"
+        text = f"Job {job['metadata']['name']} failed: {why or 'its pod left no reason'}{killed}"
     return Progress(Stage.FAILED, reason, text, result, result.set if result else "")
 
 
 def _starting(seen: Seen, result: JobResult | None) -> Progress:
-    name, status = seen.job["metadata"]["name"], seen.job.get("status", {})
-    failed = int(status.get("failed") or 0)
+    name, failed = seen.job["metadata"]["name"], jobs.tried(seen.job)
     if failed:
         said = f": {result.error}" if result and result.error else ""
         text = f"Job {name} is on attempt {failed + 1} of {RETRIES + 1}; the last one failed{said}"

@@ -13,6 +13,7 @@ from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import parse_quantity, size
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
+from pgwarden.rules import taken_back as times_taken_back
 from pgwarden.storages import explain
 
 _SHOWN = 5  # backup sets in a message
@@ -23,6 +24,12 @@ def wanted_time(spec: RestoreSpec) -> datetime | None:
     if spec.target is None or spec.target.time is None:
         return None
     return forms.parse_time(spec.target.time)
+
+
+def taken_back(spec: RestoreSpec, restores: Iterable[Object]) -> str:
+    """Why the target's moment needs a timeline after *restores*; the end of a sentence, empty where it does not."""
+    moment = wanted_time(spec)
+    return "" if moment is None or spec.target_timeline else times_taken_back.problem(restores, moment)
 
 
 def repo_number(spec: RestoreSpec, repository: RepositorySpec) -> int | None:

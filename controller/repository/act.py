@@ -10,6 +10,7 @@ import structlog
 from controller.agents import AgentError
 from controller.context import Context
 from controller.repository import bring_back, decide, gaps, gather, lost, major_upgrade, mend, segment, takeover
+from controller.repository.expire import Expirer
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
@@ -36,6 +37,7 @@ class Actor:
         self._timeouts: Tries[Key] = Tries(TIMEOUT_PACE)
         self._bring_back = bring_back.BringBack(context)
         self._mender = mend.Mender(context, self._stanzas)
+        self._expirer = Expirer(context)
         #: When a segment was asked for last (status.segmentAsked), and what came of it.
         self._segments: dict[Key, tuple[Object, str]] = {}
 
@@ -44,6 +46,7 @@ class Actor:
         self._timeouts.forget(key)
         self._mender.forget(key)
         self._bring_back.forget(key)
+        self._expirer.forget(key)
         self.try_again(key)
 
     def try_again(self, key: Key) -> None:
@@ -55,6 +58,7 @@ class Actor:
         upgrade it, see to it that a first segment is archived, and ask for the backups that are owed.
         """
         await self._mender.let_go(key, facts)
+        facts = await self._expirer.look(key, facts)
         facts = await self._take_over(key, facts)
         if lost.wants_set_aside(facts):
             facts = await self._mender.set_aside(key, facts)
@@ -92,7 +96,7 @@ class Actor:
         return dataclasses.replace(facts, takeover=made)
 
     async def _newest_wal(self, key: Key) -> NewestWal:
-        host_ip = gather.host_ip(self._context, key)
+        host_ip = await gather.host_ip(self._context, key)
         try:
             return await self._context.agents.host(key, host_ip, calls.newest_wal(), seconds=NEWEST_WAL_SECONDS)
         except AgentError as problem:
@@ -100,7 +104,7 @@ class Actor:
 
     async def _make_stanza(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""
-        host_ip, change = gather.host_ip(self._context, key), major_upgrade.found(facts)
+        host_ip, change = await gather.host_ip(self._context, key), major_upgrade.found(facts)
         lone = decide.lone_stanza(facts)
         call = calls.stanza_upgrade() if change else calls.stanza_create(lone)
         known, again = self._stanzas.get(key), self._stanzas.next(key)
@@ -154,6 +158,8 @@ class Actor:
             await self._context.client.create(paths.of("backups", key[0]), gaps.body(facts, wanted))
         except errors.Conflict:
             return  # the cache has yet to see it
+        for name, uid in wanted.expendable:
+            await self._context.client.delete(paths.of("backups", key[0], name), uid=uid)
         text = f"{wanted.why}; Backup {wanted.name} is asked for"
         await self._context.recorder.warning(facts.repository, "WALMissing", text)
 

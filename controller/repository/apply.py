@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from controller import credentials, owned
+from controller import owned, pod_terms
+from controller.claim_grower import Grower
+from controller.claim_growth import Growth
 from controller.context import Context
-from controller.repository import gather, render, secrets
+from controller.owned import InTheWayError
+from controller.repository import gather, metrics, render
 from controller.repository.facts import RepositoryFacts
+from controller.repository.keys import Keys
+from controller.repository.versions import Versions
 from controller.runtime import conditions
 from controller.runtime.applied import Applied
 from controller.runtime.backoff import Allowance
+from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
-from pgwarden.api.quantity import parse_quantity
-from pgwarden.api.reading import get
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.pgbackrest import config
@@ -32,10 +36,6 @@ ARRIVED = timedelta(minutes=2)
 NUDGES, NUDGE_AGAIN = 20, timedelta(minutes=1)
 
 
-class InTheWayError(Exception):
-    """An object of a name that the Repository needs is not its own. The message says which, and what to do."""
-
-
 class Applier:
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -46,15 +46,25 @@ class Applier:
         self._given: dict[Key, tuple[str, datetime]] = {}
         #: Repository → the claim of its local storage.
         self._claims: dict[Key, Object] = {}
-        #: Repository → the size that its claim cannot have.
-        self._not_grown: dict[Key, str] = {}
+        self._grower = Grower(context)
+        #: Repository → what that claim lacks of the size in the spec.
+        self._growth: dict[Key, Growth] = {}
         self._nudges: Allowance[Key] = Allowance(NUDGES, NUDGE_AGAIN)
+        #: By which the host's image is chosen.
+        self.versions = Versions(context)
+        self.keys = Keys(context)
 
     def forget(self, key: Key) -> None:
-        for known in (self._moving, self._given, self._claims, self._not_grown):
+        self.keys.forget(key)
+        for known in (self._moving, self._given, self._claims, self._growth):
             known.pop(key, None)
         self._nudges.forget(key)
         self._applied.forget(key)
+        self.versions.forget(key)
+
+    async def _settings(self, key: Key) -> Settings:
+        """With the image that the host is to have."""
+        return dataclasses.replace(self._context.settings, image=await self.versions.image(key))
 
     def is_moving(self, key: Key) -> bool:
         """Whether pods may still be on the way to a configuration that was written a moment ago."""
@@ -73,24 +83,16 @@ class Applier:
         found = await self._context.client.find(
             paths.of("configmaps", metadata["namespace"], names.host(metadata["name"]))
         )
-        text = str(((found or {}).get("data") or {}).get(names.KEY_HOST_CONF, ""))
+        mine = found if found is not None and owned.is_owned(found, metadata["uid"]) else {}
+        text = str((mine.get("data") or {}).get(names.KEY_HOST_CONF, ""))
         return tuple(place.in_force(config.lines_of(text, number)) for number, place in enumerate(places, 1))
 
     async def apply(self, repository: Object, spec: RepositorySpec, places: Sequence[Place]) -> bool:
         """Whether PostgreSQL's pods are given another configuration than before."""
         context, now = self._context, self._context.clock()
         namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
-        authority = await secrets.ensure_authority(context.client, repository, now)
-        await asyncio.to_thread(context.agents.trust, (namespace, name), authority)
-        given = await credentials.read_credentials(context.client, namespace, spec)
-        per_repo = {
-            number: config.RepoCredentials(given.keys.get(storage, {}), given.cipher_pass)
-            for number, storage in enumerate(spec.storages, 1)
-        }
-        conf = config.credentials_conf(per_repo)
-        leaves = await secrets.ensure_leaves(
-            context.client, repository, authority, conf, given.storage_ca, now, context.settings.cluster_domain
-        )
+        leaves = await self.keys.leaves(repository, spec)
+        metrics.EXPIRY.labels(namespace, name).set(leaves.expires.timestamp())
         endpoints = [
             config.PodEndpoint(pod.ip, pod.facts)
             for pod in await gather.answering(context, (namespace, name))
@@ -106,10 +108,11 @@ class Applier:
         volume = storages.volume(spec)
         self._claims.pop((namespace, name), None)  # of a storage that was given up
         if volume is not None:
-            self._claims[namespace, name] = await self._ensure_claim(render.claim(repository, volume))
-            await self._grow(repository, self._claims[namespace, name], volume.size)
-        await self._apply_one("deployments", render.deployment(repository, spec, context.settings))
+            await self._keep_claim((namespace, name), render.claim(repository, volume), volume.size)
+        terms = pod_terms.terms(context, namespace, name)
         key = namespace, name
+        settings = await self._settings(key)
+        await self._apply_one("deployments", render.deployment(repository, spec, settings, terms))
         digest = config.source_digest({names.KEY_POD_CONF: pod_conf.encode(), **leaves.pods})
         is_new = self._given.get(key, ("",))[0] != digest
         if changed:
@@ -121,16 +124,19 @@ class Applier:
         return is_new
 
     async def _apply_one(self, plural: str, obj: Object) -> bool:
-        """Server-side apply where it differs from what we applied last, or where the object has gone.
+        """Server-side apply where it differs from what we applied last, or where the object has gone. Nothing is asked
+        while the cache shows what we applied; its deletion wakes the Repository.
 
         Whether that changed it: what a controller that has just started applies is there already, as a rule.
-        Another's Deployment of that name is not taken over; an earlier Repository's goes by itself.
+        Another's object of that name is not taken over; an earlier Repository's goes by itself.
         """
-        path = paths.of(plural, obj["metadata"]["namespace"], obj["metadata"]["name"])
+        metadata, uid = obj["metadata"], obj["metadata"]["ownerReferences"][0]["uid"]
+        path = paths.of(plural, metadata["namespace"], metadata["name"])
+        known = self._context.caches.of_repositories[plural].get(metadata["namespace"], metadata["name"])
+        if known is not None and owned.is_owned(known, uid) and self._applied.age(path, obj) is not None:
+            return False
         found = await self._context.client.find(path)
-        is_workload = plural == "deployments"
-        if found and is_workload and not owned.is_owned(found, obj["metadata"]["ownerReferences"][0]["uid"]):
-            raise InTheWayError(_in_the_way("Deployment", obj["metadata"]["name"]))
+        owned.prove(found, obj)
         if self._applied.age(path, obj) is not None and found is not None:
             return False
         made = await self._context.client.apply(path, obj)
@@ -141,10 +147,15 @@ class Applier:
         """The local storage's claim, as it was found or made when the Repository was applied last."""
         return self._claims.get(key)
 
+    def growth(self, key: Key) -> Growth | None:
+        """What that claim lacked then of the size in the spec."""
+        return self._growth.get(key) if key in self._claims else None
+
     async def apply_spare(self, facts: RepositoryFacts) -> None:
         """The spare host: there and up to date where it is wanted, else gone."""
         context, repository = self._context, facts.repository
-        made = render.spare(repository, facts.spec, context.settings)
+        settings = await self._settings(facts.key)
+        made = render.spare(repository, facts.spec, settings, pod_terms.terms(context, *facts.key))
         if facts.spare_wanted:
             await self._apply_one("deployments", made)
             return
@@ -155,43 +166,36 @@ class Applier:
 
     async def _ensure_claim(self, claim: Object) -> Object:
         """Made once. One that is there is adopted where it carries our labels and has no owner, as an earlier
-        Repository of the name has left it; its spec cannot be applied again.
+        Repository of the name has left it; its spec cannot be applied again. One that the cache shows is there.
         """
         namespace, name = claim["metadata"]["namespace"], claim["metadata"]["name"]
+        ours = {key: claim["metadata"]["labels"][key] for key in (names.MANAGED_BY, names.LABEL_OWNER_REPOSITORY)}
+        known = self._context.caches.claims.get(namespace, name)
+        if known is not None and owned.is_adoptable(known, ours):
+            return known
         found = await self._context.client.find(paths.of("persistentvolumeclaims", namespace, name))
         if found is not None:
-            ours = {key: claim["metadata"]["labels"][key] for key in (names.MANAGED_BY, names.LABEL_OWNER_REPOSITORY)}
             if not owned.is_adoptable(found, ours):
-                raise InTheWayError(_in_the_way("PersistentVolumeClaim", name))
+                raise InTheWayError(owned.in_the_way("PersistentVolumeClaim", found, "Repository"))
             return found
         try:
             return await self._context.client.create(paths.of("persistentvolumeclaims", namespace), claim)
         except errors.Conflict:
             return claim
 
-    async def _grow(self, repository: Object, claim: Object, size: str) -> None:
-        """Ask for the size of the spec where the claim asks for less. One that cannot be had is told once."""
-        path = ("spec", "resources", "requests")
-        before = parse_quantity(get(claim, str, *path, "storage") or "")
-        wanted = parse_quantity(size)
-        key = repository["metadata"]["namespace"], repository["metadata"]["name"]
-        if before is None or wanted is None or wanted <= before or self._not_grown.get(key) == size:
-            return
-        name = claim["metadata"]["name"]
-        body = {"spec": {"resources": {"requests": {"storage": size}}}}
-        try:
-            await self._context.client.merge(paths.of("persistentvolumeclaims", key[0], name), body)
-        except errors.Invalid as error:
-            self._not_grown[key] = size
-            await self._context.recorder.warning(
-                repository, "ClaimNotExpanded", f"claim {name} cannot grow to {size}: {error}"
-            )
+    async def _keep_claim(self, key: Key, claim: Object, size: str) -> None:
+        """There, and as large as the spec says."""
+        found = self._claims[key] = await self._ensure_claim(claim)
+        growth = await self._grower.look(found, size)
+        self._growth.pop(key, None)
+        if growth is not None:
+            self._growth[key] = growth
 
     async def _nudge(self, namespace: str, name: str) -> None:
         """Touch the pods that mount what changed: the kubelet looks at a pod's volumes then, else only each minute."""
         caches = self._context.caches
         pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_REPOSITORY, name)
-        pods += caches.labelled(caches.own_pods, namespace, names.LABEL_OWNER_REPOSITORY, name)
+        pods += [*await self._context.hosts(namespace, name), *self._of_jobs(namespace, name)]
         stamp = {
             "metadata": {"annotations": {names.ANNOTATION_CONFIG_HASH: conditions.timestamp(self._context.clock())}}
         }
@@ -202,7 +206,8 @@ class Applier:
                 except errors.NotFound:
                     continue
 
-
-def _in_the_way(kind: str, name: str) -> str:
-    said = f"there is a {kind} {name} that does not belong to this Repository; it is left unchanged"
-    return f"{said}. Delete it if it is unused, or give the Repository another name"
+    def _of_jobs(self, namespace: str, name: str) -> list[Object]:
+        caches = self._context.caches
+        pods, jobs = (caches.owned_by(cache, namespace, name) for cache in (caches.own_pods, caches.jobs))
+        there = {job["metadata"]["uid"] for job in jobs}
+        return [pod for pod in pods if owned.controller(pod, "Job").get("uid") in there]

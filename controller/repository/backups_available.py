@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 import aiohttp
 import structlog
 
+from controller import operations, set_gone
 from controller.context import Context
 from controller.repository import storages
 from controller.repository.facts import RepositoryFacts
-from controller.runtime import conditions, status
+from controller.runtime import conditions
+from controller.set_gone import EXPIRED, GONE, MAY_BE, THERE
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get
+from pgwarden.api.reading import get, is_going
 from pgwarden.kube import errors
 from pgwarden.kube.cache import about
 from pgwarden.rules import backup_sets
@@ -34,19 +36,23 @@ async def tell(context: Context, facts: RepositoryFacts, after: Object) -> None:
     metadata = facts.repository["metadata"]
     backups = context.caches.of_repository(context.caches.backups, metadata["namespace"], metadata["name"])
     gone, there = lost(facts.repository.get("status") or {}, after), read(facts)
-    with_set = [one for one in backups if set_of(one)[0] and "deletionTimestamp" not in one["metadata"]]
+    with_set = [one for one in backups if set_of(one)[0] and not is_going(one)]
     expired = [
         one
         for one in with_set
         if not _is_said_gone(one) and (_place(one["status"]) in gone or is_missing(one, there, facts.now))
     ]
-    back = [one for one in with_set if _is_said_gone(one) and _is_there(one, there)]
-    said = [(one, why_gone(one, backups), False) for one in expired[:_AT_ONCE]]
-    said += [(one, f"set {set_of(one)[0]} is in the repository", True) for one in back[:_AT_ONCE]]
+    said_gone = [one for one in with_set if _is_said_gone(one)]
+    back = [one for one in said_gone if _is_there(one, there)]
+    not_known = [one for one in said_gone if _reason(one) == MAY_BE and not _is_there(one, there)]
+    said = [(one, *why_gone(one, backups)) for one in expired[:_AT_ONCE]]
+    known = [(one, *why_gone(one, backups)) for one in not_known]
+    said += [one for one in known if one[1] != MAY_BE][:_AT_ONCE]
+    said += [(one, THERE, f"set {set_of(one)[0]} is in the repository") for one in back[:_AT_ONCE]]
     passing: Exception | None = None
-    for backup, message, available in said:
+    for backup, reason, message in said:
         try:
-            await _write(context, backup, message, available=available)
+            await set_gone.write(context, backup, reason, message)
         except (errors.ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(error, errors.Invalid | errors.NotFound):
                 log.warning("cannot update a Backup's condition Available", error=str(error), **about(backup))
@@ -57,22 +63,6 @@ async def tell(context: Context, facts: RepositoryFacts, after: Object) -> None:
             log.exception("a Backup's condition Available is not updated", **about(backup))
     if passing is not None:
         raise passing
-
-
-async def _write(context: Context, backup: Object, message: str, *, available: bool) -> None:
-    reason = "InRepository" if available else "Expired"
-    before = backup["status"]
-    listed = conditions.put(
-        before.get("conditions", []),
-        "Available",
-        available,
-        reason,
-        message,
-        now=context.clock(),
-        generation=backup["metadata"]["generation"],
-    )
-    if await status.write(context.client, "backups", backup, before | {"conditions": listed}):
-        await context.recorder.normal(backup, reason, message)
 
 
 def lost(before: Object, after: Object) -> set[Set]:
@@ -111,18 +101,34 @@ def is_missing(backup: Object, there: Mapping[str, set[str]], asked: datetime) -
     return datetime.fromisoformat(ended) + _ROUNDED <= asked
 
 
+def _available(backup: Object) -> Object:
+    return conditions.find(backup["status"].get("conditions") or [], "Available") or {}
+
+
 def _is_said_gone(backup: Object) -> bool:
-    found = conditions.find(backup["status"].get("conditions") or [], "Available")
-    return found is not None and found["status"] == "False"
+    return bool(_available(backup).get("status") == "False")
+
+
+def _reason(backup: Object) -> str:
+    return str(_available(backup).get("reason"))
 
 
 def _is_there(backup: Object, there: Mapping[str, set[str]]) -> bool:
     return set_of(backup)[0] in there.get(get(backup, str, "status", "storage") or "", set())
 
 
-def why_gone(backup: Object, others: Iterable[Object]) -> str:
+def why_gone(backup: Object, others: Collection[Object]) -> tuple[str, str]:
+    """Reason and message."""
     label, _ = set_of(backup)
     by = [o["metadata"]["name"] for o in others if label in (get(o, list, "status", "expired") or [])]
     if by:
-        return f"set {label} was expired by retention after Backup {by[0]}"
-    return f"set {label} is no longer in the repository"
+        return EXPIRED, f"set {label} was expired by retention after Backup {by[0]}"
+    full = label.partition("_")[0]
+    for one in others:
+        if operations.is_expiring(one) and operations.running([one]) and set_of(one)[0].partition("_")[0] == full:
+            return EXPIRED, f"set {label} was expired with Backup {one['metadata']['name']}, which is being deleted"
+    not_there = f"set {label} is no longer in the repository"
+    working = operations.running(one for one in others if not operations.is_expiring(one))
+    if working is not None:
+        return MAY_BE, f"{not_there}; Backup {working['metadata']['name']}, which is running, may have expired it"
+    return GONE, f"{not_there}, and neither a Backup's retention nor a request expired it"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from controller.repository import gaps, lost, major_upgrade, segment, storages, takeover, volume
+from controller import claim_growth
+from controller.pods import HELD, NOT_STARTING, REFUSED
+from controller.repository import gaps, lost, major_upgrade, room, segment, storages, takeover, tools, volume
 from controller.repository.facts import RepositoryFacts
 from controller.repository.major_upgrade import MajorChange
 from pgwarden.api import archive_timeout, names
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get
+from pgwarden.api.reading import get, is_going
+from pgwarden.api.wording import span
+from pgwarden.contract.status import told_age
 from pgwarden.pgbackrest import info as pgbackrest_info
 from pgwarden.pgbackrest.trouble import Trouble
 from pgwarden.storages import explain, on_volume
@@ -21,6 +25,10 @@ STEADY = 15.0
 UNSETTLED = 3.0  # while it is not, at first
 #: What has been out of order for long is looked at after this part of that time: 15 s from five minutes on.
 PATIENCE = 1 / 20
+#: A quota or a policy is in the way of an object that the Repository consists of.
+KUBERNETES_REFUSES = "KubernetesRefuses"
+#: Reasons that are told by a warning whatever the condition's status.
+ALARMS = frozenset({"ClaimTerminating", "VolumeLost", KUBERNETES_REFUSES}) | HELD
 #: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
 BEGINNING = frozenset(
     {"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet", takeover.RECOVERING, major_upgrade.PENDING}
@@ -42,13 +50,15 @@ def reachable(facts: RepositoryFacts) -> ConditionVerdict:
         return ConditionVerdict(False, "SecretMissing", facts.secret_error)
     if facts.in_the_way:
         return ConditionVerdict(False, "NotOurs", facts.in_the_way)
+    if facts.not_applied and not facts.host_ready:
+        return ConditionVerdict(False, KUBERNETES_REFUSES, facts.not_applied)
+    kept = tools.why_kept(facts.versions) if facts.host_held == NOT_STARTING else ""
     if not facts.host_ready and facts.away is not None:
         where = f"storage {on_volume(facts.spec)}"
-        return ConditionVerdict(False, facts.away.reason, f"{where}: {facts.away.sentence}")
+        return ConditionVerdict(False, facts.away.reason, f"{where}: {facts.away.sentence}{kept}")
     if not facts.host_ready:
-        return ConditionVerdict(
-            False, "HostNotReady", facts.host_message or "the repository host's pod is not ready yet"
-        )
+        message = facts.host_message or "the repository host's pod is not ready yet"
+        return ConditionVerdict(False, facts.host_held or "HostNotReady", message + kept)
     if facts.info_error:
         return ConditionVerdict(False, explain(facts.info_error).reason, storages.why(facts, facts.info_error))
     half = lost.half(facts)
@@ -64,13 +74,18 @@ def reachable(facts: RepositoryFacts) -> ConditionVerdict:
             False, told[0][1].reason, "; ".join([*parts, *(f"storage {name} responds" for name in fine)])
         )
     reads = f"the repository host reads {' and '.join(facts.spec.storages)}"
-    if volume.is_going(facts.claim):
+    age = told_age(facts.info_age)
+    if age is not None:
+        reads = f"{reads}, slowly: what is said of backups and WAL is more than {span(timedelta(seconds=age))} old"
+    if is_going(facts.claim):
         host = f"of Deployment {names.host(facts.key[1])}"
         going = volume.terminating(names.repo_claim(facts.key[1]), [host])
         return ConditionVerdict(True, "ClaimTerminating", f"{reads}, but {going}")
     if get(facts.claim, str, "status", "phase") == "Lost":
         lost_one = f"the volume of claim {names.repo_claim(facts.key[1])} no longer exists in Kubernetes"
         return ConditionVerdict(True, "VolumeLost", f"{reads}, but {lost_one}: a pod that ends cannot start again")
+    if facts.not_applied:
+        return ConditionVerdict(True, KUBERNETES_REFUSES, f"{reads}, but: {facts.not_applied}")
     return ConditionVerdict(True, "HostAnswers", reads)
 
 
@@ -103,7 +118,7 @@ def stanza(facts: RepositoryFacts) -> ConditionVerdict:
         return ConditionVerdict(False, "StanzaCreateFailed", storages.why(facts, facts.stanza_error))
     if facts.primary is None:
         return ConditionVerdict(
-            False, "NoPrimary", "the stanza is created once a PostgreSQL primary responds; " + _pods(facts)
+            False, _no_primary(facts), "the stanza is created once a PostgreSQL primary responds; " + _pods(facts)
         )
     return ConditionVerdict(False, "StanzaPending", "the stanza is being created")
 
@@ -188,7 +203,7 @@ def archiving(facts: RepositoryFacts) -> ConditionVerdict:
     """True only when a segment was seen in every storage and the archiver is not failing now."""
     primary = facts.primary
     if primary is None:
-        return ConditionVerdict(None, "NoPrimary", _pods(facts))
+        return ConditionVerdict(None, _no_primary(facts), _pods(facts))
     if primary.postgres.archive_mode not in {"on", "always"}:
         if primary.postgres.pending_restart:
             return ConditionVerdict(
@@ -234,6 +249,27 @@ def writable(facts: RepositoryFacts) -> ConditionVerdict | None:
     return ConditionVerdict(True, "VolumeWritable", f"the volume of storage {on_volume(facts.spec)} can be written to")
 
 
+def sized(facts: RepositoryFacts) -> ConditionVerdict | None:
+    """Whether the local storage's claim is as large as the spec says; None where there is none."""
+    if not on_volume(facts.spec) or facts.claim is None:
+        return None
+    if facts.growth is not None:
+        return ConditionVerdict(False, facts.growth.reason, facts.growth.message)
+    name = names.repo_claim(facts.key[1])
+    return ConditionVerdict(True, claim_growth.AS_SPECIFIED, f"claim {name} has the size that the spec asks for")
+
+
+def has_room(facts: RepositoryFacts) -> ConditionVerdict:
+    """Whether the volumes of storage, data and WAL have room."""
+    return ConditionVerdict(*room.verdict(facts))
+
+
+def same_version(facts: RepositoryFacts) -> ConditionVerdict | None:
+    """Whether host and pods have this release's pgBackRest; None where that is not known."""
+    found = tools.verdict(facts.versions, on_volume=bool(on_volume(facts.spec)))
+    return ConditionVerdict(*found) if found else None
+
+
 def continuous(facts: RepositoryFacts) -> ConditionVerdict:
     """Whether recovery can go through all WAL since the newest backup of each storage."""
     return ConditionVerdict(*gaps.verdict(facts))
@@ -244,9 +280,9 @@ def ready(facts: RepositoryFacts) -> ConditionVerdict:
     for verdict in (reachable(facts), stanza(facts)):
         if verdict.status is not True:
             return ConditionVerdict(False, verdict.reason, verdict.message)
-    room = writable(facts)
-    if room is not None and room.status is False:
-        return room
+    written = writable(facts)
+    if written is not None and written.status is False:
+        return written
     return ConditionVerdict(True, "Ready", "the repository takes WAL and backups")
 
 
@@ -261,8 +297,10 @@ def phase(facts: RepositoryFacts) -> str:
         if archiving(facts).status is False
         or gaps.unmended(facts)
         or any(p.problem for p in facts.pods)
+        or facts.refused_workloads
+        or facts.not_applied
         or facts.refused
-        or volume.is_going(facts.claim)
+        or is_going(facts.claim)
         else "Ready"
     )
 
@@ -272,12 +310,16 @@ def why(facts: RepositoryFacts) -> tuple[str, str]:
     for verdict in (foreign_cluster(facts), ready(facts), archiving(facts), continuous(facts)):
         if verdict is not None and verdict.status is False:
             return verdict.reason, verdict.message
+    if facts.refused_workloads:
+        return REFUSED, _refusals(facts)
     told = next(((pod.name, pod.problem) for pod in facts.pods if pod.problem), None)
     if told is not None:
         return "PodNotProtected", f"pod {told[0]}: {told[1]}"
+    if facts.not_applied:
+        return KUBERNETES_REFUSES, facts.not_applied
     if facts.refused:
         return "NoLongerValid", facts.refused
-    if volume.is_going(facts.claim):
+    if is_going(facts.claim):
         return "ClaimGoing", "the claim of the local storage is being deleted"
     verdict = ready(facts)
     return verdict.reason, verdict.message
@@ -320,7 +362,7 @@ def _failing(facts: RepositoryFacts) -> str:
         return ""
     queued = primary.unarchived
     said = primary.answer.archive_error if primary.answer else None
-    because = f": {storages.why(facts, said)}" if said else ""
+    because = f": {storages.why(facts, said, of_pods=True)}" if said else ""
     return (
         f"archive_command fails for {archiver.last_failed_wal}, last at {failed}{because}; "
         f"{queued} segment{' waits' if queued == 1 else 's wait'} in pg_wal of pod {primary.name}, and PostgreSQL "
@@ -340,7 +382,20 @@ def _stanza_made(facts: RepositoryFacts) -> str:
     return str(made["lastTransitionTime"]) if made else f"{facts.now:%Y-%m-%dT%H:%M:%SZ}"
 
 
+def _no_primary(facts: RepositoryFacts) -> str:
+    """The reason for it."""
+    if facts.refused_workloads:
+        return REFUSED
+    return next((pod.stuck.reason for pod in facts.pods if pod.stuck is not None), "NoPrimary")
+
+
+def _refusals(facts: RepositoryFacts) -> str:
+    return "; ".join(map(str, facts.refused_workloads))
+
+
 def _pods(facts: RepositoryFacts) -> str:
+    if facts.refused_workloads:
+        return _refusals(facts)
     if not facts.pods:
         name = facts.repository["metadata"]["name"]
         return f"no pod carries the label pgwarden.io/repository: {name}"

@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from controller.claim_growth import Growth
+from controller.failed_create import Refused
+from controller.pods import Held
+from controller.repository import tools
+from controller.repository.tools import Tools, View
 from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract.archive import Archive
@@ -25,6 +30,9 @@ class PodView:
     facts: PodFacts | None
     answer: Status | None = None
     error: str = ""
+    held: Held | None = None  # what keeps it from running, where Kubernetes says so
+    uid: str = ""
+    image: str = ""  # that it was injected with
 
     @property
     def postgres(self) -> Postgres:
@@ -50,6 +58,11 @@ class PodView:
         return "replica" if self.postgres.in_recovery else "primary"
 
     @property
+    def stuck(self) -> Held | None:
+        """What is held. Where the agent answers it is another container, which is none of ours."""
+        return self.held if self.answer is None else None
+
+    @property
     def problem(self) -> str:
         """Why this pod is not known to be protected; empty where all is well."""
         if self.facts is None:
@@ -57,6 +70,8 @@ class PodView:
                 "pgwarden is not injected; put the label pgwarden.io/repository into the workload's pod template, or "
                 "delete the pod if the template has it"
             )
+        if self.stuck is not None:
+            return self.stuck.message.removeprefix(f"pod {self.name}").lstrip(": ")
         return self.error or self.postgres.error or ""
 
 
@@ -67,12 +82,20 @@ class RepositoryFacts:
     now: datetime
     pods: tuple[PodView, ...] = ()
     host_ready: bool = False
+    host_answer: Status | None = None  # what the repository host that is ready has said
     host_message: str = ""  # why the host is not ready
+    host_answered: Tools = tools.NOT_TOLD  # its image and pgBackRest
+    versions: View = tools.NOT_SEEN  # of pgBackRest, in the host and in the pods
+    host_held: str = ""  # one of pods.HELD, where Kubernetes says what keeps it from running
+    refused_workloads: tuple[Refused, ...] = ()  # with the label, whose pods Kubernetes does not create
+    not_applied: str = ""  # what Kubernetes does not take of what the Repository consists of, in its words
     claim: Object | None = None  # of the local storage
+    growth: Growth | None = None  # what it lacks of the size in the spec
     away: Trouble | None = None  # what keeps the repository host from its volume
     spare_wanted: bool = False  # whether a host without the volume is to answer for the other storages
     info: Info | None = None
     info_error: str = ""
+    info_age: int = 0  # seconds since it was read
     volume: Volume | None = None  # that of the local storage, as the repository host sees it
     archives: tuple[Archive, ...] = ()  # what the host says of the WAL in each storage
     stanza_error: str = ""
@@ -84,6 +107,7 @@ class RepositoryFacts:
     in_the_way: str = ""  # what has the name of something that is to be made, and is not the Repository's
     takeover: Object | None = None  # the Restore that replaces the server that runs now, once there is one
     newest_wal: NewestWal | None = None  # asked for before that Restore is made
+    backups: tuple[Object, ...] = ()  # the Backups of the Repository
     operation: str = ""
     next_scheduled: str = ""
     places: tuple[Place, ...] = ()  # of the storages, with the operator's defaults filled in

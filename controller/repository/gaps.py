@@ -5,7 +5,7 @@ Recovery ends before a gap. So the window of the backups before it ends there, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from controller.repository import storages
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import objects
 from pgwarden.api.target import parse_time
@@ -25,7 +25,9 @@ from pgwarden.pgbackrest.info import Info, usable
 
 FIELD = "gaps"  # of an entry of status.storages
 #: After a backup that was asked for and failed, until the next is.
-PACE = Pace(timedelta(minutes=2), timedelta(hours=2))
+PACE = Pace(timedelta(minutes=2), timedelta(hours=1))
+#: Failed ones that are kept; older ones are deleted, at most so many at a time.
+KEPT_FAILED, DELETED_AT_ONCE = 3, 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def _kept(facts: RepositoryFacts, storage: str) -> tuple[Gap, ...]:
     found = next((one.get(FIELD) for one in entries if one.get("name") == storage), None)
     try:
         return msgspec.convert(found or (), tuple[Gap, ...])
-    except msgspec.ValidationError:
+    except outside.UNREADABLE:
         return ()
 
 
@@ -111,6 +113,7 @@ class Wanted:
     name: str
     storage: str
     why: str
+    expendable: tuple[tuple[str, str], ...] = ()  # name and uid of failed ones before it, which go
 
 
 def backup(facts: RepositoryFacts, backups: Sequence[Object]) -> Wanted | None:
@@ -121,11 +124,11 @@ def backup(facts: RepositoryFacts, backups: Sequence[Object]) -> Wanted | None:
             continue
         if any(not operations.is_over(one) and _goes_to(facts, one, storage) for one in backups):
             continue
-        attempts = {number: one for one in backups if (number := _attempt(facts, gap, one))}
-        if attempts and not _is_due(attempts[max(attempts)], max(attempts), facts.now):
+        attempts = _attempts(facts, gap, backups)
+        if attempts and not _is_due(attempts, facts.now):
             continue
         name = names.gap_backup(facts.key[1], gap.missing, max(attempts, default=0) + 1)
-        return Wanted(name, storage, sentence(storage, gap))
+        return Wanted(name, storage, sentence(storage, gap), _expendable(attempts))
     return None
 
 
@@ -153,16 +156,34 @@ def _is_first(facts: RepositoryFacts, storage: str) -> bool:
     return facts.spec.storages[0] == storage
 
 
-def _attempt(facts: RepositoryFacts, gap: Gap, backup: Object) -> int:
-    return names.gap_backup_attempt(facts.key[1], gap.missing, str(backup["metadata"]["name"]))
+def _attempts(facts: RepositoryFacts, gap: Gap, backups: Iterable[Object]) -> dict[int, Object]:
+    """By their number: that of the newest is how often it was tried."""
+    numbered = {
+        names.gap_backup_attempt(facts.key[1], gap.missing, str(one["metadata"]["name"])): one for one in backups
+    }
+    return {number: one for number, one in numbered.items() if number}
 
 
-def _is_due(last: Object, number: int, now: datetime) -> bool:
+def _expendable(attempts: Mapping[int, Object]) -> tuple[tuple[str, str], ...]:
+    """Of the failed ones all but the newest, the next one being made."""
+    failed = [attempts[number] for number in sorted(attempts) if operations.phase(attempts[number]) == "Failed"]
+    old = failed[: max(0, len(failed) - KEPT_FAILED + 1)][:DELETED_AT_ONCE]
+    return tuple((one["metadata"]["name"], one["metadata"]["uid"]) for one in old)
+
+
+def _due(attempts: Mapping[int, Object]) -> datetime | None:
+    """When the next is asked for, the last having failed; None: it has not."""
+    number = max(attempts, default=0)
+    ended = (attempts[number].get("status") or {}).get("completionTime") if number else None
+    if not ended or operations.phase(attempts[number]) != "Failed":
+        return None
+    return parse_time(str(ended)) + PACE.pause(number)
+
+
+def _is_due(attempts: Mapping[int, Object], now: datetime) -> bool:
     """One that is complete will be listed; after one that failed the next is asked for, later each time."""
-    ended = (last.get("status") or {}).get("completionTime")
-    if operations.phase(last) != "Failed" or not ended:
-        return False
-    return now >= parse_time(str(ended)) + PACE.pause(number)
+    due = _due(attempts)
+    return due is not None and now >= due
 
 
 # --- the condition -----------------------------------------------------------------------------------------------
@@ -173,7 +194,11 @@ def verdict(facts: RepositoryFacts) -> tuple[bool | None, str, str]:
     found = unmended(facts)
     if found:
         told = "; ".join(sentence(storage, gap) for storage, gap in found)
-        return False, "WALMissing", f"{told}. A backup begins a new recovery window and is asked for"
+        return (
+            False,
+            "WALMissing",
+            f"{told}. A backup begins a new recovery window and is asked for{_again(facts, found)}",
+        )
     read = {storage.number for storage in storages.read(facts)}
     listed = {one.repo for one in facts.archives if one.complete}
     if not read or not read <= listed:
@@ -181,6 +206,12 @@ def verdict(facts: RepositoryFacts) -> tuple[bool | None, str, str]:
     before = [sentence(name, gap) for name in facts.spec.storages for gap in known(facts, name)[-1:]]
     more = f"; before it, {before[0]}" if before else ""
     return True, "NothingMissing", f"no WAL is missing since the newest backup{more}"
+
+
+def _again(facts: RepositoryFacts, found: Iterable[tuple[str, Gap]]) -> str:
+    tried = [attempts for _, gap in found if (attempts := _attempts(facts, gap, facts.backups))]
+    due = [time for attempts in tried if (time := _due(attempts)) and time > facts.now]
+    return f"; the last one failed, and it is tried again at {conditions.timestamp(min(due))}" if due else ""
 
 
 def latest(window: Window, archived: str) -> str:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from controller import node_lookup, operations
 from controller.agents import AgentError
-from controller.context import Context
-from controller.pods import has_ended, is_ready, is_spare, postgres_facts, refused, waiting_reason
+from controller.context import REPOSITORY, Context
+from controller.pods import REFUSED, Held, has_ended, held, image_of, is_ready, is_spare, postgres_facts, refused
 from controller.repository import volume
 from controller.repository.facts import PodView, RepositoryFacts
+from controller.repository.tools import Tools
 from controller.repository.volume import VolumeView
 from controller.runtime import conditions
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.contract import calls, server_facts
 from pgwarden.contract.status import Status
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import find_named
+from pgwarden.pgbackrest import version
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 
 
@@ -38,46 +43,58 @@ async def answering(context: Context, key: Key) -> list[PodView]:
 def _staying(context: Context, key: Key) -> list[Object]:
     caches = context.caches
     labelled = caches.labelled(caches.postgres_pods, key[0], names.LABEL_REPOSITORY, key[1])
-    return [pod for pod in labelled if "deletionTimestamp" not in pod["metadata"] and not has_ended(pod)]
+    return [pod for pod in labelled if not is_going(pod) and not has_ended(pod)]
 
 
 def _view(pod: Object) -> PodView:
-    return PodView(pod["metadata"]["name"], pod.get("status", {}).get("podIP", ""), postgres_facts(pod))
+    metadata, ip = pod["metadata"], pod.get("status", {}).get("podIP", "")
+    return PodView(
+        metadata["name"],
+        ip,
+        postgres_facts(pod),
+        held=held([pod]),
+        uid=str(metadata.get("uid", "")),
+        image=image_of(pod, names.CONTAINER_SIDECAR),
+    )
 
 
-async def gather(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
+async def gather(
+    context: Context, facts: RepositoryFacts, answers: Mapping[str, Status | AgentError] = MappingProxyType({})
+) -> RepositoryFacts:
+    """*answers* are those that agents have given a moment ago, by their IP."""
     namespace, name = facts.key
     caches = context.caches
-    seen = await asyncio.gather(*(_ask(context, facts.key, pod) for pod in pods(context, facts.key)))
-    running = operations.holder(
-        [
-            *caches.of_repository(caches.backups, namespace, name),
-            *caches.of_repository(caches.restores, namespace, name),
-        ]
-    )
+    seen = await asyncio.gather(*(_ask(context, facts.key, pod, answers) for pod in pods(context, facts.key)))
+    # Of before the host is asked, so that the set of one that has ended is in its answer; read afterwards, as those of
+    # a thousand Repositories that wait for theirs would take 100 MB.
+    of_then = caches.backups.later(REPOSITORY, facts.key)
+    facts = await ask_host(context, dataclasses.replace(facts, pods=tuple(seen)), answers)
+    backups = of_then()
+    running = operations.holder([*backups, *caches.of_repository(caches.restores, namespace, name)])
     times = [
         (schedule.get("status") or {}).get("nextScheduleTimes", [])[:1]
         for schedule in caches.of_repository(caches.schedules, namespace, name)
     ]
-    facts = dataclasses.replace(
+    return dataclasses.replace(
         facts,
-        pods=tuple(seen),
+        backups=tuple(backups),
         operation=operations.title(running) if running else "",
         next_scheduled=min((time[0] for time in times if time), default=""),
     )
-    return await ask_host(context, facts)
 
 
-async def ask_host(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
+async def ask_host(
+    context: Context, facts: RepositoryFacts, answers: Mapping[str, Status | AgentError] = MappingProxyType({})
+) -> RepositoryFacts:
     """With what `info` says now: of the repository host, or of the spare one while that is not ready."""
-    hosts = context.caches.hosts(*facts.key)
+    hosts = await context.hosts(*facts.key)
     why, size = "", server_facts.of(facts.repository).wal_segment_size or 0
     for pod in hosts:
         if not is_ready(pod):
             continue
         try:
-            call = calls.status(refresh=True, segment_size=size)
-            answer = await context.agents.host(facts.key, pod["status"]["podIP"], call)
+            ip, call = pod["status"]["podIP"], calls.status(refresh=True, segment_size=size)
+            answer = given(answers[ip]) if ip in answers else await context.agents.host(facts.key, ip, call)
             info, error = _info(answer, names.stanza(facts.key[1]))
         except AgentError as problem:
             why = why or str(problem)
@@ -85,14 +102,20 @@ async def ask_host(context: Context, facts: RepositoryFacts) -> RepositoryFacts:
         facts = dataclasses.replace(
             facts,
             host_ready=True,
+            host_answered=Tools(image_of(pod, names.CONTAINER_HOST), version.believed(answer.pgbackrest)),
+            host_answer=answer,
             info=info,
             info_error=error,
+            info_age=answer.info_age or 0,
             archives=answer.archives or (),
             volume=answer.volume,
         )
         return facts if not is_spare(pod) else await _without_host(context, facts, hosts)
-    why = why or _why_not_ready(hosts, _refused(context, facts.key))
-    return await _without_host(context, dataclasses.replace(facts, host_ready=False, host_message=why), hosts)
+    kept = None if why else _kept_from_running(hosts, _refused(context, facts.key))
+    why = why or (kept.message if kept else "the repository host's pod is not ready yet")
+    reason = kept.reason if kept else ""
+    facts = dataclasses.replace(facts, host_ready=False, host_message=why, host_held=reason)
+    return await _without_host(context, facts, hosts)
 
 
 async def _without_host(context: Context, facts: RepositoryFacts, hosts: list[Object]) -> RepositoryFacts:
@@ -119,16 +142,23 @@ async def _volume(context: Context, claim: Object, hosts: list[Object]) -> Volum
     return VolumeView(claim, found, node, await find_named(client, "nodes", "", node) if node else None)
 
 
-def host_ip(context: Context, key: Key) -> str:
+async def host_ip(context: Context, key: Key) -> str:
     """Of the repository host that is ready; empty where none is."""
-    return next((str(pod["status"]["podIP"]) for pod in context.caches.hosts(*key) if is_ready(pod)), "")
+    return next((str(pod["status"]["podIP"]) for pod in await context.hosts(*key) if is_ready(pod)), "")
 
 
-async def _ask(context: Context, key: Key, pod: PodView) -> PodView:
+def given(answer: Status | AgentError) -> Status:
+    if isinstance(answer, AgentError):
+        raise answer
+    return answer
+
+
+async def _ask(context: Context, key: Key, pod: PodView, answers: Mapping[str, Status | AgentError]) -> PodView:
     if pod.facts is None or not pod.ip:
         return pod
     try:
-        answer = await context.agents.pod(key, pod.ip, calls.status())
+        known = answers.get(pod.ip)
+        answer = given(known) if known is not None else await context.agents.pod(key, pod.ip, calls.status())
     except AgentError as error:
         return dataclasses.replace(pod, error=str(error))
     return dataclasses.replace(pod, answer=answer)
@@ -145,11 +175,11 @@ def _info(answer: Status, stanza: str) -> tuple[Info | None, str]:
         return None, str(error)
 
 
-def _why_not_ready(hosts: list[Object], no_pod: str) -> str:
+def _kept_from_running(hosts: list[Object], no_pod: str) -> Held | None:
     """What Kubernetes says of a host that does not come up; *no_pod* is why it creates no pod."""
-    if not hosts and no_pod:
-        return f"Kubernetes refuses the repository host's pod: {no_pod}"
-    return waiting_reason(hosts) or "the repository host's pod is not ready yet"
+    if no_pod and not [pod for pod in hosts if not is_spare(pod)]:
+        return Held(REFUSED, f"Kubernetes creates no pod of the repository host: {no_pod}")
+    return held(hosts)
 
 
 def _refused(context: Context, key: Key) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from controller.repository import storages
+from controller.repository import expiry, storages
 from controller.repository.facts import RepositoryFacts
 from controller.repository.renewal import Debt
 from pgwarden.api import names
@@ -104,11 +104,11 @@ def unwritable(facts: RepositoryFacts) -> Trouble | None:
         )
         return Trouble("RepositoryReadOnly", sentence)
     if _is_full(seen):
-        grow = f"raise {_field(facts)} if the storage class can expand volumes"
+        offered = expiry.offer(facts)
+        room = f"or {offered.words}" if offered else "there is no older full backup to expire"
         sentence = (
             f"storage {storage}: the volume of claim {claim} is full ({_room(seen)}); backups can be restored, and WAL "
-            f"waits in pg_wal. {grow[0].upper()}{grow[1:]}, or make room: delete a Backup with deletionPolicy Delete, "
-            "or lower spec.retention"
+            f"waits in pg_wal. Raise {_field(facts)} if the storage class can expand volumes; {room}"
         )
         return Trouble("RepositoryFull", sentence)
     if error:

@@ -16,6 +16,7 @@ from controller.repository.facts import RepositoryFacts
 from controller.repository.renewal import Debt
 from controller.runtime.backoff import Pace, Tries
 from pgwarden.api import names
+from pgwarden.api.reading import is_going
 from pgwarden.contract import calls
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
@@ -39,17 +40,14 @@ class Mender:
 
     async def let_go(self, key: Key, facts: RepositoryFacts) -> None:
         """Of a claim that the user deletes: the Jobs that are over go, as their pods would keep it there."""
-        if not volume.is_going(facts.claim):
+        if not is_going(facts.claim):
             return
         caches, claim = self._context.caches, names.repo_claim(key[1])
         both = (*caches.of_repository(caches.backups, *key), *caches.of_repository(caches.restores, *key))
-        busy = {one["metadata"]["uid"] for one in both if not operations.is_over(one)}
-        pods, jobs = (
-            caches.labelled(cache, key[0], names.LABEL_OWNER_REPOSITORY, key[1])
-            for cache in (caches.own_pods, caches.jobs)
-        )
-        for job in volume.spent(claim, pods, jobs, busy):
-            if "deletionTimestamp" in job["metadata"]:
+        over = {one["metadata"]["uid"] for one in both if operations.is_over(one)}
+        pods, jobs = (caches.owned_by(cache, *key) for cache in (caches.own_pods, caches.jobs))
+        for job in volume.spent(claim, pods, jobs, over):
+            if is_going(job):
                 continue
             name = job["metadata"]["name"]
             await self._context.client.delete(paths.of("jobs", key[0], name), uid=job["metadata"]["uid"])
@@ -95,7 +93,7 @@ class Mender:
         if known is not None and again is not None and facts.now < again:
             return dataclasses.replace(facts, stanza_error=known.said)
         try:
-            host_ip = gather.host_ip(self._context, key)
+            host_ip = await gather.host_ip(self._context, key)
             made = await self._context.agents.host(key, host_ip, calls.set_aside(), seconds=SET_ASIDE_SECONDS)
             error = "" if made.ok else made.error or "no reason given"
         except AgentError as problem:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from prometheus_client import Gauge
+from prometheus_client import REGISTRY, Gauge
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
-from pgwarden.contract.status import Volume
+from controller.repository.room import Filled
+from controller.runtime.of_objects import OfObjects
+from pgwarden.contract.status import Archiver, Volume
 from pgwarden.rules import backup_sets
 
 #: A Repository that nobody has looked at for this long (seconds) has no metrics: its last good values prove nothing.
@@ -33,11 +38,53 @@ OWED = Gauge(
 )
 SIZE = Gauge("pgwarden_repository_volume_size_bytes", "Size of the local storage's volume.", LABELS)
 FREE = Gauge("pgwarden_repository_volume_free_bytes", "Free bytes of the local storage's volume.", LABELS)
+#: By role, as pods come and go: of several the fullest is shown.
+ROOM = [*LABELS, "volume", "role"]
+DATA_SIZE = Gauge("pgwarden_data_volume_size_bytes", "Size of PostgreSQL's fullest volume of data or WAL.", ROOM)
+DATA_FREE = Gauge("pgwarden_data_volume_free_bytes", "Free bytes of that volume.", ROOM)
 MISSING = Gauge(
     "pgwarden_missing_wal_segments", "WAL segments that later WAL of a storage is there without.", [*LABELS, "storage"]
 )
-_ALL = (UNARCHIVED, CONDITION, EARLIEST, LATEST, LAST_BACKUP, UNPROTECTED, OWED, SIZE, FREE, MISSING)
+EXPIRY = Gauge(
+    "pgwarden_certificate_expiry_timestamp_seconds",
+    "When the first certificate of its pods and its repository host expires.",
+    LABELS,
+)
+_values = OfObjects()
 _shown: dict[tuple[str, str], float] = {}
+
+
+class Archives(Collector):
+    """PostgreSQL's own counters, as the primary says them: another primary begins anew."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Archiver] = {}
+
+    def show(self, key: tuple[str, str], archiver: Archiver | None) -> None:
+        self.forget(key)
+        if archiver is not None:
+            self._known[key] = archiver
+
+    def forget(self, key: tuple[str, str]) -> None:
+        self._known.pop(key, None)
+
+    def collect(self) -> Iterator[Metric]:
+        done = CounterMetricFamily(
+            "pgwarden_archived_wal_segments", "WAL segments that the primary has archived.", labels=LABELS
+        )
+        failed = CounterMetricFamily(
+            "pgwarden_wal_archive_failures", "Times that the primary's archive_command has failed.", labels=LABELS
+        )
+        for key, archiver in self._known.items():
+            for family, count in ((done, archiver.archived_count), (failed, archiver.failed_count)):
+                if count is not None:
+                    family.add_metric(list(key), count)
+        yield done
+        yield failed
+
+
+ARCHIVES = Archives()
+REGISTRY.register(ARCHIVES)
 
 
 async def keep_fresh() -> None:
@@ -50,40 +97,67 @@ async def keep_fresh() -> None:
 def sweep(now: float) -> None:
     """*now* as of time.monotonic()."""
     for key in [key for key, shown in _shown.items() if now - shown > STALE]:
-        forget(key)
+        gone(key)
+
+
+def forget_all() -> None:
+    for key in list(_shown):
+        gone(key)
+
+
+def gone(key: tuple[str, str]) -> None:
+    forget(key)
+    ARCHIVES.forget(key)
+    EXPIRY.remove(*key)
 
 
 def forget(key: tuple[str, str]) -> None:
     _shown.pop(key, None)
-    for gauge in _ALL:
-        gauge.remove_by_labels({"namespace": key[0], "repository": key[1]})
+    _values.forget(key)
 
 
-def show(key: tuple[str, str], status: dict[str, Any], volume: Volume | None = None) -> None:
+def again(key: tuple[str, str]) -> None:
+    """What is shown of it is so still."""
+    if key in _shown:
+        _shown[key] = time.monotonic()
+
+
+def show(
+    key: tuple[str, str],
+    status: dict[str, Any],
+    volume: Volume | None = None,
+    archiver: Archiver | None = None,
+    filled: Iterable[Filled] = (),
+) -> None:
     forget(key)
+    ARCHIVES.show(key, archiver)
+    for one in sorted(filled, key=lambda one: one.percent):  # the fullest is shown last, and stays
+        if one.kind and one.usage.size is not None and one.usage.free is not None:
+            _values.of(DATA_SIZE, key, one.kind, one.role).set(one.usage.size)
+            _values.of(DATA_FREE, key, one.kind, one.role).set(one.usage.free)
     if volume is not None and volume.mounted and volume.size is not None and volume.free is not None:
-        SIZE.labels(*key).set(volume.size)
-        FREE.labels(*key).set(volume.free)
+        _values.of(SIZE, key).set(volume.size)
+        _values.of(FREE, key).set(volume.free)
     for debt in status.get("fullBackupOwed") or []:
-        OWED.labels(*key, debt["storage"], debt["reason"]).set(_seconds(debt["since"]))
+        _values.of(OWED, key, debt["storage"], debt["reason"]).set(_seconds(debt["since"]))
     _shown[key] = time.monotonic()
     if status.get("primary") and status.get("unarchivedWAL") is not None:  # the status keeps what it knew last
-        UNARCHIVED.labels(*key).set(status["unarchivedWAL"])
+        _values.of(UNARCHIVED, key).set(status["unarchivedWAL"])
     for condition in status.get("conditions", []):
         if condition["status"] != "Unknown":
-            CONDITION.labels(*key, condition["type"]).set(condition["status"] == "True")
+            _values.of(CONDITION, key, condition["type"]).set(condition["status"] == "True")
     for storage in status.get("storages", []):
-        MISSING.labels(*key, storage["name"]).set(sum(gap["segments"] for gap in storage.get("gaps", [])))
+        _values.of(MISSING, key, storage["name"]).set(sum(gap["segments"] for gap in storage.get("gaps", [])))
     newest = {window["storage"]: window for window in reversed(status.get("recoveryWindow", []))}  # it is the first
     for window in newest.values():
-        EARLIEST.labels(*key, window["storage"]).set(_seconds(window["earliest"]))
-        LATEST.labels(*key, window["storage"]).set(_seconds(window["latest"]))
+        _values.of(EARLIEST, key, window["storage"]).set(_seconds(window["earliest"]))
+        _values.of(LATEST, key, window["storage"]).set(_seconds(window["latest"]))
     sets = backup_sets.of({"status": status})
     for storage, kind in itertools.product([held.name for held in sets.held], backup_sets.TYPES):
         for last in sets.of_storage(storage).latest(kind):
-            LAST_BACKUP.labels(*key, storage, kind).set(_seconds(last["stopTime"]))
+            _values.of(LAST_BACKUP, key, storage, kind).set(_seconds(last["stopTime"]))
     if "pods" in status:
-        UNPROTECTED.labels(*key).set(sum(not pod["injected"] for pod in status["pods"]))
+        _values.of(UNPROTECTED, key).set(sum(not pod["injected"] for pod in status["pods"]))
 
 
 def _seconds(time: str) -> float:

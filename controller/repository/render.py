@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 
-from controller import pod_parts
+from controller import placement, pod_parts
+from controller.pod_terms import PLAIN, PodTerms
 from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
@@ -90,42 +91,49 @@ def claim(repository: Object, volume: LocalStorage) -> Object:
     }
 
 
-def _leaves_silent_nodes(spec: RepositorySpec) -> Object:
-    """A host without a volume is as good on any other node: it does not wait five minutes, as pods do by default."""
+def _leaves_silent_nodes(spec: RepositorySpec, tolerations: list[Object]) -> list[Object]:
+    """A host without a volume is as good on any other node: it does not wait five minutes, as pods do by default.
+
+    Before *tolerations*, unless one of those says how long it waits.
+    """
     if storages.volume(spec):
-        return {}
+        return tolerations
     kept: Object = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": SILENT_NODE}
     keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-    return {"tolerations": [{"key": key} | kept for key in keys]}
+    said = {one.get("key") for one in tolerations}
+    return [*({"key": key} | kept for key in keys if key not in said), *tolerations]
 
 
-def deployment(repository: Object, spec: RepositorySpec, settings: Settings) -> Object:
+def deployment(repository: Object, spec: RepositorySpec, settings: Settings, terms: PodTerms = PLAIN) -> Object:
     """The repository host: one pod. Recreated rather than rolled where it has a volume, which is ReadWriteOnce; without
     one a pod on a lost node must not hold up its successor.
     """
     with_repo = storages.volume(spec) is not None
-    made = _host(repository, spec, settings, names.COMPONENT_HOST, with_repo=with_repo)
+    made = _host(repository, spec, settings, terms, names.COMPONENT_HOST, with_repo=with_repo)
     made["metadata"]["name"] = names.host(repository["metadata"]["name"])
+    made["metadata"]["annotations"] = {names.ANNOTATION_TAKEN_OVER: placement.note(terms.inherited)}
     made["spec"]["strategy"] = {"type": "Recreate" if with_repo else "RollingUpdate"}
     return made
 
 
-def spare(repository: Object, spec: RepositorySpec, settings: Settings) -> Object:
+def spare(repository: Object, spec: RepositorySpec, settings: Settings, terms: PodTerms = PLAIN) -> Object:
     """The host without its volume: it answers for the other storages while the volume keeps the host from starting.
 
     No Service leads to it, so that what is on the volume is sought nowhere else.
     """
-    made = _host(repository, spec, settings, names.COMPONENT_SPARE, with_repo=False)
+    made = _host(repository, spec, settings, terms, names.COMPONENT_SPARE, with_repo=False)
     made["metadata"]["name"] = names.spare_host(repository["metadata"]["name"])
     return made
 
 
-def _host(repository: Object, spec: RepositorySpec, settings: Settings, component: str, *, with_repo: bool) -> Object:
+def _host(
+    repository: Object, spec: RepositorySpec, settings: Settings, terms: PodTerms, component: str, *, with_repo: bool
+) -> Object:
     name = repository["metadata"]["name"]
     labels = pod_parts.labels(name, component)
     probe: Object = {"exec": {"command": programs.CHECK}, "timeoutSeconds": 10}
     container = {
-        "name": "pgbackrest",
+        "name": names.CONTAINER_HOST,
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": programs.AGENT,
@@ -134,10 +142,10 @@ def _host(repository: Object, spec: RepositorySpec, settings: Settings, componen
             {"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"},
             {"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"},
         ],
-        "startupProbe": probe | {"periodSeconds": 2, "failureThreshold": 60},
+        "startupProbe": probe | {"periodSeconds": 2, "failureThreshold": 150},
         "readinessProbe": {"tcpSocket": {"port": names.PORT_PGBACKREST}, "periodSeconds": 5},
-        "livenessProbe": probe | {"periodSeconds": 30, "failureThreshold": 4},
-        "resources": pod_parts.resources(spec),
+        "livenessProbe": probe | {"periodSeconds": 30, "failureThreshold": 10},
+        "resources": pod_parts.resources(spec, terms.asks),
         "securityContext": pod_parts.container_security(),
         "volumeMounts": pod_parts.host_mounts(spec, with_repo=with_repo),
     }
@@ -148,7 +156,10 @@ def _host(repository: Object, spec: RepositorySpec, settings: Settings, componen
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
     }
-    pod |= pod_parts.service_account(spec) | _leaves_silent_nodes(spec)
+    pod |= pod_parts.service_account(spec) | placement.fields(spec.pod_template.spec, terms.inherited)
+    tolerations = _leaves_silent_nodes(spec, pod.get("tolerations") or [])
+    if tolerations:
+        pod["tolerations"] = tolerations
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -156,6 +167,6 @@ def _host(repository: Object, spec: RepositorySpec, settings: Settings, componen
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {"metadata": placement.metadata(spec.pod_template.metadata, labels), "spec": pod},
         },
     }

@@ -88,6 +88,20 @@ def plan(
     return [_of_one(repository, debt, known, hindrances.get(debt.storage, ""), now) for debt in owed]
 
 
+def entries(repository: Object, owed: Iterable[Debt], backups: Iterable[Object], now: datetime) -> list[Object]:
+    """For `status.fullBackupOwed`: what is owed, and where it has failed how often, and when it is tried again."""
+    known, name = list(backups), repository["metadata"]["name"]
+    return [debt.entry() | _tries(_attempts(name, debt, known), now) for debt in owed]
+
+
+def _tries(attempts: Mapping[int, Object], now: datetime) -> Object:
+    last = attempts[max(attempts)] if attempts else None
+    due = _due(attempts)
+    if last is None or operations.phase(last) != "Failed" or due is None or due <= now:
+        return {}
+    return {"failedAttempts": max(attempts), "nextTryTime": conditions.timestamp(due)}
+
+
 def backup(repository: Object, asked: BackUp) -> Object:
     """The Backup to create. It has no owner: it is a record of its set, as others are."""
     metadata = repository["metadata"]

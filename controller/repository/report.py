@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller import admission
-from controller.repository import decide, gaps, lost, renewal, segment, storages
+from controller.repository import decide, expiry, gaps, lost, renewal, room, segment, storages, tools
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from pgwarden.api import names
@@ -31,13 +31,16 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
         ("Ready", decide.ready),
         ("Reachable", decide.reachable),
         ("Writable", decide.writable),
+        ("Sized", decide.sized),
+        ("HasRoom", decide.has_room),
         ("StanzaCreated", decide.stanza),
         ("Archiving", decide.archiving),
         ("WALContinuous", decide.continuous),
+        ("SameVersion", decide.same_version),
     ):
         verdict = judge(facts)
         if verdict is None:
-            listed = [one for one in listed if one["type"] != kind]
+            listed = conditions.without(listed, kind)
             continue
         listed = conditions.put(
             listed, kind, verdict.status, verdict.reason, verdict.message, now=facts.now, generation=generation
@@ -45,6 +48,12 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
     sets = _sets(facts, backup_names)
     foreign = decide.foreign_cluster(facts) is not None
     with_facts = _with_facts(storages.status(facts, foreign=foreign), before, sets)
+    filled, offered = room.measured(facts), expiry.offer(facts)
+    with_facts = [one | room.of_storage(filled, one["name"]) for one in with_facts]
+    if offered is not None:
+        with_facts = [
+            one | {expiry.FIELD: offered.entry} if one["name"] == offered.storage else one for one in with_facts
+        ]
     with_facts = [one | {gaps.FIELD: found} if (found := gaps.entry(facts, one["name"])) else one for one in with_facts]
     after = before | {
         "observedGeneration": generation,
@@ -62,12 +71,15 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
                 "injected": pod.facts is not None,
                 "message": pod.problem,
             }
+            | _version_of(facts, pod.name)
+            | room.of_pod(filled, pod.name)
             for pod in facts.pods
         ],
         "primary": facts.primary.name if facts.primary else None,
         "activeOperation": facts.operation or None,
         "nextScheduledBackup": facts.next_scheduled or None,
-        renewal.FIELD: [debt.entry() for debt in owed(facts)] or None,
+        tools.FIELD: tools.entry(facts.versions) or None,
+        renewal.FIELD: renewal.entries(facts.repository, owed(facts), facts.backups, facts.now) or None,
         segment.FIELD: segment.kept(facts, archives=decide.archiving(facts).status is True),
     }
     return after | _of_primary(facts) | _of_server(facts, foreign=foreign) | _of_repository(facts, before, sets)
@@ -76,6 +88,11 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
 def owed(facts: RepositoryFacts) -> list[renewal.Debt]:
     """The full backups that are owed, with what was found in this look."""
     return renewal.standing(facts.repository.get("status") or {}, lost.debts(facts), lost.newest_full(facts))
+
+
+def _version_of(facts: RepositoryFacts, pod: str) -> Object:
+    told = facts.versions.spoken.get(pod)
+    return {tools.VERSION: told} if told else {}
 
 
 def _of_primary(facts: RepositoryFacts) -> Object:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from controller import certificates
+from controller import certificates, owned
 from controller.agents import KEY_CONTROLLER_CERT, KEY_CONTROLLER_KEY
 from controller.certificates import Pair
 from controller.credentials import MissingSecretError, decode
@@ -23,10 +23,24 @@ class Leaves:
 
     written: bool  # whether one of them was written just now
     pods: Mapping[str, bytes]  # the PostgreSQL pods' Secret
+    expires: datetime  # the first of the certificates
+    renews: datetime  # when the first of those that are renewed is due, the controller's own among them
+    versions: Mapping[str, str]  # of the two, by name
+
+
+@dataclass(frozen=True)
+class Conf:
+    """credentials.conf of each side. Never logged."""
+
+    host: str = field(default="", repr=False)  # and of its Jobs
+    pods: str = field(default="", repr=False)  # of PostgreSQL's
 
 
 async def ensure_authority(client: KubeClient, repository: Object, now: datetime) -> Object:
-    """The Secret with the Repository's CA and the controller's client certificate; made where it is not there."""
+    """The Secret with the Repository's CA and the controller's client certificate; made where it is not there.
+
+    Another's is not believed: whoever holds its key would be each of the Repository's agents.
+    """
     metadata = repository["metadata"]
     name = names.ca_secret(metadata["name"])
     path = paths.of("secrets", metadata["namespace"], name)
@@ -38,6 +52,7 @@ async def ensure_authority(client: KubeClient, repository: Object, now: datetime
             return await client.create(paths.of("secrets", metadata["namespace"]), made)
         except errors.Conflict:
             found = await client.get(path)
+    owned.prove(found, render.secret(repository, name, {}))
     data = decode(found)
     ca = Pair(data.get(names.KEY_CA_CERT, b""), data.get(names.KEY_CA_KEY, b""))
     if not certificates.authority_good(ca, datetime.min.replace(tzinfo=UTC)):  # its age is no reason to stop
@@ -65,7 +80,7 @@ async def ensure_leaves(
     client: KubeClient,
     repository: Object,
     authority: Object,
-    credentials_conf: str,
+    conf: Conf,
     storage_ca: str,
     now: datetime,
     cluster_domain: str,
@@ -76,17 +91,21 @@ async def ensure_leaves(
     data = decode(authority)
     ca = Pair(data[names.KEY_CA_CERT], data[names.KEY_CA_KEY])
     wanted = [
-        (names.host(name), names.cn_host(name), _both(names.host_dns(name, namespace), cluster_domain)),
-        (names.pods(name), names.cn_pods(name), _both(names.pod_dns_wildcard(name, namespace), cluster_domain)),
+        (names.host(name), names.cn_host(name), conf.host, names.host_dns(name, namespace)),
+        (names.pods(name), names.cn_pods(name), conf.pods, names.pod_dns_wildcard(name, namespace)),
     ]
-    written, content = False, dict[str, bytes]()
-    for secret_name, common_name, dns in wanted:
-        path = paths.of("secrets", namespace, secret_name)
+    written, content, versions = False, dict[str, bytes](), dict[str, str]()
+    expire, renew = [certificates.expires(ca.cert)], [certificates.renews(one) for one in _mine(data)]
+    for secret_name, common_name, credentials_conf, address in wanted:
+        path, dns = paths.of("secrets", namespace, secret_name), _both(address, cluster_domain)
         found = await client.find(path)
+        owned.prove(found, render.secret(repository, secret_name, {}))
         have = decode(found) if found else {}
         leaf = Pair(have.get(names.KEY_TLS_CERT, b""), have.get(names.KEY_TLS_KEY, b""))
         if not certificates.still_good(leaf, ca, common_name, dns, now):
             leaf = certificates.issue(ca, common_name, dns, now)
+        expire.append(certificates.expires(leaf.cert))
+        renew.append(certificates.renews(leaf.cert))
         content = {
             names.KEY_CA_CERT: ca.cert,
             names.KEY_TLS_CERT: leaf.cert,
@@ -96,9 +115,15 @@ async def ensure_leaves(
         if storage_ca:
             content[names.KEY_STORAGE_CA] = storage_ca.encode()
         if content != have:
-            await client.apply(path, render.secret(repository, secret_name, content))
+            found = await client.apply(path, render.secret(repository, secret_name, content))
             written = True
-    return Leaves(written, content)  # the pods' are the last
+        versions[secret_name] = str((found or {})["metadata"]["resourceVersion"])
+    return Leaves(written, content, min(expire), min(renew), versions)  # the pods' are the last
+
+
+def _mine(authority: Mapping[str, bytes]) -> list[bytes]:
+    """The controller's own certificate, where there is one."""
+    return [authority[KEY_CONTROLLER_CERT]] if KEY_CONTROLLER_CERT in authority else []
 
 
 def _both(name: str, cluster_domain: str) -> Sequence[str]:

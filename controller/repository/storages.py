@@ -66,14 +66,14 @@ def ready(facts: RepositoryFacts, storage: StorageView) -> bool:
     return there and not lacks_stanza(facts, storage.number)
 
 
-def service(facts: RepositoryFacts, number: int) -> Service | None:
+def service(facts: RepositoryFacts, number: int, *, of_pods: bool = False) -> Service | None:
     """What sentences about storage *number* name; None where it has no service, or is not known."""
-    return facts.places[number - 1].service() if 1 <= number <= len(facts.places) else None
+    return facts.places[number - 1].service(of_pods=of_pods) if 1 <= number <= len(facts.places) else None
 
 
-def why(facts: RepositoryFacts, text: str) -> str:
-    """pgBackRest's *text*, which may speak of several storages, in plain words."""
-    return "; ".join(_told(facts, number, said) for number, said in by_repo(text))
+def why(facts: RepositoryFacts, text: str, *, of_pods: bool = False) -> str:
+    """pgBackRest's *text*, which may speak of several storages, in plain words. *of_pods*: beside PostgreSQL."""
+    return "; ".join(_told(facts, number, said, of_pods=of_pods) for number, said in by_repo(text))
 
 
 def status(facts: RepositoryFacts, *, foreign: bool = False) -> list[Object]:
@@ -95,14 +95,14 @@ def _look(facts: RepositoryFacts, number: int, name: str) -> StorageView:
     return StorageView(name, number, known=facts.info is not None)
 
 
-def _told(facts: RepositoryFacts, number: int, text: str) -> str:
+def _told(facts: RepositoryFacts, number: int, text: str, *, of_pods: bool) -> str:
     storages = facts.spec.storages
     if number == 0 and len(storages) == 1:
         number = 1
     if not 1 <= number <= len(storages):
         return explain(text).sentence
     name = storages[number - 1]
-    return f"storage {name}: {explain(text, service(facts, number)).sentence}"
+    return f"storage {name}: {explain(text, service(facts, number, of_pods=of_pods)).sentence}"
 
 
 def _entry(facts: RepositoryFacts, storage: StorageView) -> Object:

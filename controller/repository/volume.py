@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller import jobs
-from controller.pods import has_ended, is_ready, is_spare, waiting_reason
+from controller.pods import REFUSED, has_ended, is_ready, is_spare, waiting_reason
 from controller.runtime import conditions
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get, moment
+from pgwarden.api.reading import get, is_going, moment
 from pgwarden.pgbackrest.trouble import Trouble
 
 #: A host that is not ready for so long is not waited for: where there is another storage, a spare one answers.
@@ -78,7 +78,7 @@ def away(view: VolumeView, hosts: list[Object], refused: str = "") -> Trouble:
     name = view.claim["metadata"]["name"]
     own = [pod for pod in hosts if not is_spare(pod)]
     if refused and not own:
-        return Trouble("HostNotReady", f"Kubernetes refuses the repository host's pod: {refused}")
+        return Trouble(REFUSED, f"Kubernetes creates no pod of the repository host: {refused}")
     if get(view.claim, str, "status", "phase") == "Pending":
         return Trouble("ClaimPending", f"claim {name} is not bound to a volume; see kubectl describe pvc {name}")
     why = waiting_reason(own)
@@ -119,18 +119,14 @@ def _way_out(claim: str) -> str:
     return f"if it is lost for good, delete the claim ({_word(claim)}): pgwarden then creates a new, empty one"
 
 
-def is_going(claim: Object | None) -> bool:
-    """Whether it is deleted as soon as no pod has its volume any more."""
-    return claim is not None and "deletionTimestamp" in claim["metadata"]
-
-
-def spent(claim: str, pods: Iterable[Object], listed: Iterable[Object], busy: Collection[str]) -> list[Object]:
+def spent(claim: str, pods: Iterable[Object], listed: Iterable[Object], over: Collection[str]) -> list[Object]:
     """Of the Jobs *listed* those that have ended, and one of whose *pods* still holds *claim*: Kubernetes keeps a claim
-    for each pod that there is, ended or not. *busy*: uids of the operations that may still want their Job.
+    for each pod that there is, ended or not. *over*: uids of the operations that want their Job no more. A Job of
+    nobody of these has no more than our labels, and stays.
     """
     holding = {one.get("uid") for pod in pods if has_ended(pod) and _uses(pod, claim) for one in _owners(pod)}
     ended = [job for job in listed if job["metadata"]["uid"] in holding and jobs.finished(job)]
-    return [job for job in ended if not any(one.get("uid") in busy for one in _owners(job))]
+    return [job for job in ended if any(one.get("uid") in over for one in _owners(job))]
 
 
 def _uses(pod: Object, claim: str) -> bool:

@@ -27,6 +27,8 @@ async def act(
     client = context.client
     match action:
         case Create(plural, body):
+            if plural == "backups":
+                body = await carried.sealed_backup(namespace, body)
             try:
                 await client.create(paths.of(plural, namespace), body)
             except errors.Conflict as error:

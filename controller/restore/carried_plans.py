@@ -7,19 +7,21 @@ that carries it, once, and stops nobody.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 
-from controller import operations, seal
+from controller import operations
 from controller.context import Context
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
 from controller.restore import proof, workload
 from controller.runtime.worker import NotYet
+from controller.seal import Seal
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
+from pgwarden.kube.client import METADATA
 
 log = structlog.get_logger()
 
@@ -34,12 +36,16 @@ class Carried:
         self._context = context
         self._told: dict[bytes, None] = {}
 
-    async def look(self, namespace: str = "") -> AsyncIterator[tuple[Object, Plan | None]]:
-        """Each workload of *namespace*, or of all, with the plan that it carries where that is ours; page by page."""
+    async def look(self, namespace: str = "", *, whole: bool = False) -> AsyncIterator[tuple[Object, Plan | None]]:
+        """Each workload of *namespace*, or of all, with the plan that it carries where that is ours; page by page.
+
+        Unless *whole* no more than its metadata is read: there may be thousands of other people's.
+        """
         left = _AT_A_LOOK
         for kind, plural in workload.PLURALS.items():
-            async for raw in self._context.client.items(paths.of(plural, namespace)):
-                one = {"kind": kind, "apiVersion": "apps/v1"} | raw
+            accept = "" if whole else METADATA
+            async for raw in self._context.client.items(paths.of(plural, namespace), accept=accept):
+                one = raw | {"kind": kind, "apiVersion": "apps/v1"}
                 if plans.text_of(one) is None:
                     yield one, None
                     continue
@@ -57,13 +63,6 @@ class Carried:
         left = {key: value for key, value in noted.items() if key != names.ANNOTATION_STOPPED_BY}
         return one | {"metadata": one["metadata"] | {"annotations": left}}
 
-    async def seal(self) -> seal.Seal:
-        if self._context.seal is None:
-            settings = self._context.settings
-            secret = names.plan_seals(settings.lease)
-            self._context.seal = await seal.load(self._context.client, settings.namespace, secret)
-        return self._context.seal
-
     async def sealed(self, kind: str, namespace: str, name: str, body: Object) -> Object:
         """*body*, a merge patch of a workload that names its uid, with the seal on the plan that it writes, if any.
 
@@ -71,20 +70,31 @@ class Carried:
         """
         metadata = body["metadata"]
         text = metadata.get("annotations", {}).get(names.ANNOTATION_STOPPED_BY)
+        mark = None
+        if text is not None:
+            about = (namespace, kind, name)
+            mark = await self._try(about, lambda one: one.of(*about, metadata["uid"], text))
+        return _noted(body, names.ANNOTATION_STOPPED_BY_SEAL, mark)
+
+    async def sealed_backup(self, namespace: str, body: Object) -> Object:
+        """The same of the Backup that a Restore ends with: an undo believes what it says once the Restore is gone."""
+        mark = await self._try((namespace, "Backup", body["metadata"]["name"]), lambda one: one.of_backup(body))
+        return body if mark is None else _noted(body, names.ANNOTATION_RESTORE_SEAL, mark)
+
+    async def _try(self, about: tuple[str, str, str], make: Callable[[Seal], str]) -> str | None:
+        """None where the key cannot be had. *about*: namespace, kind and name of what is sealed."""
         try:
-            mark = (await self.seal()).of(namespace, kind, name, metadata["uid"], text) if text is not None else None
+            return make(await self._context.sealing())
         except NotYet as error:
-            log.warning("a plan is not sealed", namespace=namespace, kind=kind, name=name, error=str(error))
-            mark = None
-        noted = metadata.get("annotations", {}) | {names.ANNOTATION_STOPPED_BY_SEAL: mark}
-        return body | {"metadata": metadata | {"annotations": noted}}
+            log.warning("not sealed", namespace=about[0], kind=about[1], name=about[2], error=str(error))
+            return None
 
     async def _why_not(self, kind: str, one: Object) -> str:
         if plans.load(plans.text_of(one)) is None:
             return "it is not a valid plan of a Restore"
         if plans.of_workload(one) is None:
             return "it names another workload"
-        if not (await self.seal()).holds(kind, one):
+        if not (await self._context.sealing()).holds(kind, one):
             return f"{names.ANNOTATION_STOPPED_BY_SEAL} is not this controller's seal, so anybody may have written it"
         return ""
 
@@ -122,3 +132,8 @@ class Carried:
 
 def _key(one: Object, why: str) -> bytes:
     return hashlib.sha256(repr((one["metadata"]["uid"], plans.text_of(one), why)).encode()).digest()
+
+
+def _noted(body: Object, annotation: str, mark: str | None) -> Object:
+    metadata = body["metadata"]
+    return body | {"metadata": metadata | {"annotations": metadata.get("annotations", {}) | {annotation: mark}}}

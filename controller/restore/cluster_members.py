@@ -9,10 +9,11 @@ from __future__ import annotations
 from controller import patroni
 from controller.pods import is_ready
 from controller.recovery.plan import Plan
-from controller.restore.facts import Members, RestoreFacts, is_going
+from controller.restore.facts import Members, RestoreFacts
 from controller.restore.verdict import Delete, Merge, StepVerdict, act, fail, wait
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 
 KIND = "PostgresCluster"
 

@@ -9,11 +9,12 @@ import msgspec
 from controller import returned
 from controller.pods import postgres_facts
 from controller.restore import planning, workload
-from controller.restore.facts import RestoreFacts, is_going
+from controller.restore.facts import RestoreFacts
 from controller.runtime import conditions
 from pgwarden.api import names, records
 from pgwarden.api import target as forms
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.api.records import Mark
 from pgwarden.pgbackrest.info import BackupSet
 

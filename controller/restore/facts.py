@@ -12,6 +12,7 @@ from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
+from pgwarden.api.sizing import NOTHING, Asks
 from pgwarden.api.target import parse_time
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Fenced, Reply
@@ -54,10 +55,14 @@ class RestoreFacts:
     members: Members | None = None  # of the PostgresCluster that the Repository belongs to
     pods: tuple[Object, ...] = ()  # all of the namespace that matter: labelled, or using a claim
     unproven: frozenset[str] = frozenset()  # of those, the ones that are not run by what they say they are
+    strangers: frozenset[str] = frozenset()  # once there is a plan: those that its workload does not run
     claims: Mapping[str, Object] = field(default_factory=dict)
     volumes: Mapping[str, Object] = field(default_factory=dict)
     job: Object | None = None
     job_pods: tuple[Object, ...] = ()
+    job_refused: str = ""  # why Kubernetes creates no pod of the Job, in its words
+    workload_refused: str = ""  # the same of the workload, once it is to run again
+    asks: Asks = NOTHING  # of each container, by the namespace
     missing_class: str = ""  # the StorageClass that spec.newVolume names, where there is none
     backup: Object | None = None
     info: Object | None = None  # the stanza's element of `pgbackrest info`
@@ -129,13 +134,13 @@ def pods_of(pods: Iterable[Object], kind: str, name: str) -> list[Object]:
     return [pod for pod in pods if owner(pod) == (kind, name)]
 
 
+def without(pods: Iterable[Object], strangers: frozenset[str]) -> list[Object]:
+    return [pod for pod in pods if pod["metadata"]["name"] not in strangers]
+
+
 def claims_of(pod: Object) -> set[str]:
     volumes = pod["spec"].get("volumes", [])
     return {v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
-
-
-def is_going(obj: Object) -> bool:
-    return "deletionTimestamp" in obj["metadata"]
 
 
 def pod_ip(pod: Object) -> str:

@@ -7,20 +7,22 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from controller import owned, patroni, turns
+from controller import failed_create, host_image, owned, patroni, pod_terms, stanza_info, turns
 from controller.agents import AgentError
 from controller.context import Context
-from controller.pods import has_ended, hosts
+from controller.pods import refused
 from controller.recovery import look
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, steps, undone, workload
 from controller.restore.carried_plans import Carried
-from controller.restore.facts import Answers, Members, RestoreFacts, claims_of, pod_ip, pods_of
+from controller.restore.facts import Answers, Members, RestoreFacts, claims_of, pod_ip, pods_of, without
 from controller.restore.steps import Need
+from controller.runtime import conditions
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import moment
 from pgwarden.contract import calls
 from pgwarden.contract.status import Status
 from pgwarden.kube import paths
@@ -50,20 +52,21 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
         read.pods(None if Need.ALL_PODS in needs else spec.repository),
         read.claims(plan),
         read.info(spec.repository if Need.HOST in needs and not down else ""),
-        look.pods_of(context, namespace, job_name),
+        look.pods_of(context, namespace, job_name, job),
         read.members(repository if Need.MEMBERS in needs else None),
         read.backup(plan if Need.BACKUP in needs else None),
     )
+    strangers = await read.strangers(operation, workloads, pods)
     asked = Need.AGENT in needs or left is not None
     wanted = Need.RECOVERY in needs and job is not None
     (agent, agent_error), recovery, volumes = await asyncio.gather(
-        read.agent(spec.repository, operation if asked else None, pods),
+        read.agent(spec.repository, operation if asked else None, without(pods, strangers)),
         look.said(context, namespace, spec.repository, job_pods if wanted else ()),
         read.volumes(_meant(claims, pods, operation), operation),
     )
     return RestoreFacts(
         now=context.clock(),
-        settings=context.settings,
+        settings=host_image.settings(context, (namespace, spec.repository)),
         restore=restore,
         spec=spec,
         plan=plan,
@@ -73,10 +76,14 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
         workloads=tuple(workloads),
         pods=tuple(pods),
         unproven=workload.unproven(pods, workloads, spec.repository) if plan is None else frozenset(),
+        strangers=strangers,
         claims=claims,
         volumes=volumes,
         job=job,
         job_pods=tuple(job_pods),
+        job_refused=await read.refused_job(job if wanted else None, job_pods),
+        workload_refused=await read.refused_workload(plan if _is_late(context, restore) else None, workloads, pods),
+        asks=pod_terms.asked(context, namespace),
         missing_class=await read.missing_class(spec) if plan is None else "",
         backup=backup,
         info=info,
@@ -87,6 +94,13 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
         recovery=recovery,
         answers=answers,
     )
+
+
+def _is_late(context: Context, restore: Object) -> bool:
+    """Whether the workload has been to run again for longer than Kubernetes takes to create a pod."""
+    swapped = conditions.find((restore.get("status") or {}).get("conditions", []), "Swapped") or {}
+    at = moment(swapped.get("lastTransitionTime")) if swapped.get("status") == "True" else None
+    return at is not None and context.clock() - at > failed_create.SOON
 
 
 def _meant(claims: Mapping[str, Object], pods: Iterable[Object], plan: Plan | None) -> list[Object]:
@@ -114,7 +128,8 @@ class _Reader:
 
     async def workloads(self, plan: Plan | None, carried: Carried) -> list[Object]:
         if plan is None:
-            return [one if found else carried.without(one) async for one, found in carried.look(self._namespace)]
+            listed = carried.look(self._namespace, whole=True)
+            return [one if found else carried.without(one) async for one, found in listed]
         if not plan.in_place:
             return []
         found = await self.find(workload.PLURALS[plan.workload_kind], plan.workload)
@@ -138,18 +153,25 @@ class _Reader:
         )
         maps = {one["metadata"]["name"]: one for one in listed}
         store = patroni.store(name, maps)
-        pods = {one["metadata"]["name"]: one for one in of_instances}
-        holder = pods.get(store.leader, {}).get("metadata", {}).get("labels", {})
+        ours = tuple(one for one in deployments if owned.is_owned(one, uid))
+        holder = await self._instance_of(ours, [one for one in of_instances if one["metadata"]["name"] == store.leader])
         last = (maps.get(names.cluster_patroni(name), {}).get("data") or {}).get("primary", "")
         return Members(
             cluster=found,
-            primary=holder.get(names.LABEL_INSTANCE) or last,
+            primary=holder or last,
             lock=store.leader,
             paused=store.paused,
             noted=patroni.noted(name, maps),
-            deployments=tuple(one for one in deployments if owned.is_owned(one, uid)),
+            deployments=ours,
             claims=tuple(one for one in claims if owned.is_instances_claim(one, found)),
         )
+
+    async def _instance_of(self, deployments: Iterable[Object], pods: list[Object]) -> str:
+        """Which of *deployments* runs one of *pods*; empty where none does."""
+        for one in deployments:
+            if await self._context.replica_sets.pods_of(one, pods):
+                return str(one["metadata"]["name"])
+        return ""
 
     async def backup(self, plan: Plan | None) -> Object | None:
         return await self.find("backups", plan.backup_after) if plan else None
@@ -158,6 +180,21 @@ class _Reader:
         if repository is None:
             return await self.items("pods")
         return await self.items("pods", labelSelector=f"{names.LABEL_REPOSITORY}={repository}")
+
+    async def strangers(self, plan: Plan | None, workloads: list[Object], pods: list[Object]) -> frozenset[str]:
+        """Of the pods that name the workload of *plan* as their owner, which anybody may write, those that it does not
+        run. None of them is believed; but they are waited for where a volume must be free.
+        """
+        of = (plan.workload_kind, plan.workload) if plan is not None else ("", "")
+        found = next((one for one in workloads if (one["kind"], one["metadata"]["name"]) == of), None)
+        named = pods_of(pods, *of)
+        if plan is None or found is None or not named:
+            return frozenset()
+        if plan.workload_kind == "StatefulSet":
+            own = [pod for pod in named if owned.controller(pod, "StatefulSet").get("uid") == found["metadata"]["uid"]]
+        else:
+            own = await self._context.replica_sets.pods_of(found, named)
+        return frozenset(pod["metadata"]["name"] for pod in named if pod not in own)
 
     async def claims(self, plan: Plan | None) -> dict[str, Object]:
         if plan is None:
@@ -187,17 +224,22 @@ class _Reader:
         if not repository:
             return None, ""
         selector = f"{names.LABEL_OWNER_REPOSITORY}={repository}"
-        key, error = (self._namespace, repository), "the repository host has no running pod"
-        for pod in hosts(await self.items("pods", labelSelector=selector)):
-            if not pod_ip(pod) or has_ended(pod):
-                continue
-            try:
-                status = await self._context.agents.host(key, pod_ip(pod), calls.status())
-            except AgentError as problem:
-                error = str(problem)  # one that ends, perhaps: the next one may answer
-                continue
-            return status.info, status.info_error or ("" if status.info else "no backup yet")
-        return None, error
+        listed = await self.items("pods", labelSelector=selector)
+        pods = await self._context.hosts(self._namespace, repository, listed)
+        answer, error = await stanza_info.ask(self._context, (self._namespace, repository), pods)
+        if answer is None:
+            return None, error
+        return answer.info, error or ("" if answer.info else "no backup yet")
+
+    async def refused_job(self, job: Object | None, pods: list[Object]) -> str:
+        return await failed_create.of_job(self._context.client, job, pods, self._context.clock())
+
+    async def refused_workload(self, plan: Plan | None, workloads: list[Object], pods: list[Object]) -> str:
+        """Of one that is to run again, and has no pod."""
+        found = next((one for one in workloads if plan and workload.is_started(plan, one)), None)
+        if plan is None or found is None or pods_of(pods, plan.workload_kind, plan.workload):
+            return ""
+        return refused(found) or await failed_create.of(self._context.client, found, self._context.clock())
 
     async def agent(self, repository: str, plan: Plan | None, pods: Iterable[Object]) -> tuple[Status | None, str]:
         """What the agent beside the restarted PostgreSQL says."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller import placement
 from controller.pods import has_ended, postgres_facts
 from controller.recovery import plan as plans
 from controller.recovery import set_version
 from controller.recovery.order import server_environment
 from controller.recovery.plan import Plan, Volume
-from controller.restore import render, volume_swap, workload
-from controller.restore.facts import RestoreFacts, claims_of, is_going, owner
+from controller.restore import volume_swap, workload
+from controller.restore.facts import RestoreFacts, claims_of, owner
 from controller.restore.verdict import SLOW, StepVerdict, fail, wait
 from pgwarden.api import names, records
 from pgwarden.api.kinds import PodFacts
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.contract import server_facts
 
 
@@ -80,9 +82,9 @@ def _from_pod(
     template = found.workload["spec"]["template"] if found else {"spec": pod["spec"]}
     security = template.get("spec", {}).get("securityContext", {})
     base |= {
-        "scheduling": render.scheduling(template, pod["spec"].get("nodeName", "")),
+        "scheduling": placement.like(template.get("spec", {}), pod["spec"].get("nodeName", "")),
         "security": security,
-        "own_volume": not _runs_as_user(pod, known, security),
+        "own_volume": not _never_is_root(pod, known, security),
     } | _server(facts, pod, known)
     base |= plans.claim_parts(claim)
     base["new_spec"] = _new_spec(facts, base["claim_spec"])
@@ -166,11 +168,15 @@ def _mounts(pod: Object, known: PodFacts) -> list[dict[str, Any]]:
     return []
 
 
-def _runs_as_user(pod: Object, known: PodFacts, security: dict[str, Any]) -> bool:
-    """Whether the pod starts as PostgreSQL's user, and so has a volume that this user may write to."""
+def _never_is_root(pod: Object, known: PodFacts, security: dict[str, Any]) -> bool:
+    """Whether the pod starts as another user than root, and so has a volume that this user may write to.
+
+    Where Pod Security is restricted it must, whether it names the user or its image does.
+    """
     for container in pod["spec"]["containers"]:
         if container["name"] == known.container:
-            return bool(container.get("securityContext", {}).get("runAsUser") or security.get("runAsUser"))
+            in_force = security | (container.get("securityContext") or {})
+            return bool(in_force.get("runAsUser") or in_force.get("runAsNonRoot"))
     return False
 
 

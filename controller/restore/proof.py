@@ -4,7 +4,8 @@
   through the whole swap: a released volume keeps its old claimRef, and a promise is one of ours without uid;
 - a claim: by the uid of the one that was there, by the Restore's own marks, or by the workload that uses it;
 - a workload: it is the planned one, as it was read; a Job, and an instance of a PostgresCluster: by its owner's uid;
-- a pod is only taken away when it is going anyway and has ended, by its own uid: what it was has ended by then.
+- a pod is only taken away when it is going anyway and has ended, by its own uid: what it was has ended by then; or
+  deleted, when it is of this Restore's own Job and has done its work.
 
 A volume's change carries the version that was looked at, so that what was proven is what is changed.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller import owned
+from controller import jobs, owned
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
 from controller.restore import render
@@ -58,6 +59,11 @@ def unproven(facts: RestoreFacts, action: Action) -> str:
         case Delete("jobs", _, name, _):
             ours = facts.job is not None and owned.is_owned(facts.job, facts.planned.restore_uid)
             return "" if ours else f"Job {name} does not belong to this Restore"
+        case Delete("pods", _, name, uid):
+            job, own = facts.job, [pod for pod in facts.job_pods if pod["metadata"]["uid"] == uid]
+            kept = job is not None and any(jobs.is_kept(job, pod, facts.now) for pod in own)
+            ours = job is not None and owned.is_owned(job, facts.planned.restore_uid)
+            return "" if kept and ours else f"pod {name} is not one of this Restore that has done its work"
     return ""
 
 

@@ -9,7 +9,9 @@ import structlog
 
 from controller import admission, operations, returned
 from controller.context import Context
+from controller.pods import HELD
 from controller.recovery import plan as plans
+from controller.recovery.progress import STUCK
 from controller.restore import earlier_runs, workload
 from controller.restore.act import ACTIONS, Done, act, before_next
 from controller.restore.carried_plans import Carried
@@ -26,6 +28,7 @@ from controller.runtime.backoff import Patience
 from controller.runtime.worker import NotYet
 from pgwarden.api import records
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.errors import Invalid
@@ -33,7 +36,7 @@ from pgwarden.kube.errors import Invalid
 log = structlog.get_logger()
 
 #: Reasons of a step that goes on, and that somebody has to know of.
-_WARN = frozenset({REFUSED, REASON, SCALED_UP})
+_WARN = frozenset({REFUSED, REASON, SCALED_UP, STUCK}) | HELD
 
 
 class RestoreController:
@@ -52,7 +55,7 @@ class RestoreController:
         done = Done()
         for _ in range(ACTIONS):
             restore = await self._context.client.find(paths.of("restores", *key))
-            if restore is None or "deletionTimestamp" in restore["metadata"]:
+            if restore is None or is_going(restore):
                 self._refusals.forget(key)
                 return await self._vanished.undo(key)
             held = await self._records.look(restore)
@@ -122,7 +125,7 @@ class RestoreController:
         if plan is None or found is None or not workload.is_marked(plan, found):
             return
         try:
-            sealed = (await self._carried.seal()).holds(plan.workload_kind, found)
+            sealed = (await self._context.sealing()).holds(plan.workload_kind, found)
         except NotYet as error:  # its own status.plan vouches for it: PostgreSQL does not stay down for a seal
             await self._tell_unsealed(facts, str(error))
             return

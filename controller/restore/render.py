@@ -12,6 +12,7 @@ from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
+from pgwarden.api.sizing import NOTHING, Asks
 from pgwarden.api.target import rfc3339
 from pgwarden.pgbackrest import commands
 from pgwarden.pgbackrest.user_options import parse_options
@@ -19,14 +20,6 @@ from pgwarden.pgbackrest.user_options import parse_options
 DESCRIPTION = "kubernetes.io/description"
 #: The component of a claim that is ours to delete (it stands only until the swap), and of one that the user asked for.
 IN_BETWEEN, COPY = "restore", "copy"
-_SCHEDULING = (
-    "nodeSelector",
-    "tolerations",
-    "priorityClassName",
-    "runtimeClassName",
-    "schedulerName",
-    "imagePullSecrets",
-)
 
 
 def storage(plan: Plan, spec: RestoreSpec) -> str:
@@ -149,25 +142,7 @@ def _undone_by(plan: Plan) -> dict[str, str]:
 # --- the recovery --------------------------------------------------------------------------------------------------
 
 
-def scheduling(template: Object, node: str) -> dict[str, Any]:
-    """Where the pod may run. Affinity to and against other pods is left out: the pod that is replaced still stands."""
-    spec = template.get("spec", {})
-    found = {key: spec[key] for key in _SCHEDULING if spec.get(key)}
-    node_affinity = dict(spec.get("affinity", {}).get("nodeAffinity", {}))
-    if node:
-        # The new volume is made where the Job runs: there the pod could be, with all that it mounts.
-        beside = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]}
-        preferred = node_affinity.get("preferredDuringSchedulingIgnoredDuringExecution", [])
-        node_affinity["preferredDuringSchedulingIgnoredDuringExecution"] = [
-            *preferred,
-            {"weight": 100, "preference": beside},
-        ]
-    if node_affinity:
-        found["affinity"] = {"nodeAffinity": node_affinity}
-    return found
-
-
-def order(restore: Object, plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> Order:
+def order(restore: Object, plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec, wanted: Asks = NOTHING) -> Order:
     """Of a Restore in place to the latest state, the recovery follows the old server until that has stopped."""
     return Order(
         job=names.restore_job(plan.restore),
@@ -194,6 +169,7 @@ def order(restore: Object, plan: Plan, spec: RestoreSpec, repo_spec: RepositoryS
         scheduling=plan.scheduling,
         security=plan.security,
         own_volume=plan.own_volume,
+        asks=wanted,
     )
 
 

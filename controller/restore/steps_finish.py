@@ -8,7 +8,7 @@ from datetime import timedelta
 from controller import pods
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, proof, render, volume_swap, workload
-from controller.restore.facts import RestoreFacts, pods_of
+from controller.restore.facts import RestoreFacts, pods_of, without
 from controller.restore.steps_switch import keep, running_pod
 from controller.restore.verdict import (
     BACKUP_FAILED,
@@ -26,6 +26,7 @@ from controller.restore.verdict import (
 )
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 
 #: PostgreSQL that fails this often does not start: the restored data is not what it can begin with.
 RESTARTS = 3
@@ -71,13 +72,13 @@ def _finish(facts: RestoreFacts, plan: Plan, found: Object, pod: Object) -> Step
 def _waiting(facts: RestoreFacts, pod: Object | None) -> StepVerdict:
     title = workload.title(facts.planned)
     if pod is None:
-        return wait("Starting", f"waiting for a pod of {title} with an IP address{_stuck(facts)}", again=SOON)
+        return wait(_reason(facts), f"waiting for a pod of {title} with an IP address{_stuck(facts)}", again=SOON)
     if names.ANNOTATION_INJECTED not in pod["metadata"].get("annotations", {}):
         name = pod["metadata"]["name"]
         text = f"pgwarden was not injected into pod {name}, so it does not archive; delete the pod"
         return wait("PodNotInjected", text)
     why = facts.postgres.error or facts.agent_error or "it has not responded yet"
-    return wait("Starting", f"PostgreSQL is starting{_stuck(facts)}: {why}", again=SOON)
+    return wait(_reason(facts), f"PostgreSQL is starting{_stuck(facts)}: {why}", again=SOON)
 
 
 def _too_late(facts: RestoreFacts) -> StepVerdict | None:
@@ -89,9 +90,21 @@ def _too_late(facts: RestoreFacts) -> StepVerdict | None:
     return fail("StartTimeout", f"{title} did not take writes on the restored volume within {seconds}{_stuck(facts)}")
 
 
+def _held(facts: RestoreFacts) -> pods.Held | None:
+    if facts.workload_refused:
+        return pods.Held(pods.REFUSED, f"Kubernetes creates none: {facts.workload_refused}")
+    named = pods_of(facts.pods, facts.planned.workload_kind, facts.planned.workload)
+    return pods.held(without(named, facts.strangers))
+
+
+def _reason(facts: RestoreFacts) -> str:
+    held = _held(facts)
+    return held.reason if held else "Starting"
+
+
 def _stuck(facts: RestoreFacts) -> str:
-    stuck = pods.waiting_reason(pods_of(facts.pods, facts.planned.workload_kind, facts.planned.workload))
-    return f": {stuck}" if stuck else ""
+    held = _held(facts)
+    return f": {held.message}" if held else ""
 
 
 def _crashes(pod: Object, plan: Plan) -> str:
@@ -132,7 +145,7 @@ def backed_up(facts: RestoreFacts) -> StepVerdict:
         text = f"waiting for Backup {name} ({phase or 'Pending'}{waits})"
         return wait("Running", text, again=SLOW if phase else POLL, backup=name)
     kept = facts.claims.get(plan.kept_claim)
-    ours = kept is not None and proof.is_kept(plan, kept) and "deletionTimestamp" not in kept["metadata"]
+    ours = kept is not None and proof.is_kept(plan, kept) and not is_going(kept)
     if not facts.spec.keep_old_volume and kept is not None and ours:
         delete = Delete("persistentvolumeclaims", facts.namespace, plan.kept_claim, kept["metadata"]["uid"])
         return act(delete, "Removing", f"removing claim {plan.kept_claim} (keepOldVolume: false)", keptClaim=None)

@@ -11,7 +11,7 @@ from controller.recovery import set_version, target
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.plan import Plan
 from controller.restore import earlier_runs, elsewhere, foretold, planning, proof, render, undone, workload
-from controller.restore.facts import RestoreFacts, is_going, pod_ip
+from controller.restore.facts import RestoreFacts, pod_ip
 from controller.restore.verdict import (
     ARCHIVED_ONLY,
     POLL,
@@ -31,6 +31,7 @@ from controller.restore.verdict import (
 from pgwarden.api import names
 from pgwarden.api import target as forms
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.contract import calls
 from pgwarden.rules import wal_gaps
 
@@ -64,6 +65,9 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     behind = _behind_a_gap(facts)
     if behind:
         return fail("WALMissing", behind)
+    before = _taken_back(facts)
+    if before:
+        return fail("TimeTakenBack", before)
     if facts.missing_class:
         text = f"spec.newVolume.storageClassName: there is no StorageClass {facts.missing_class}"
         return wait(
@@ -72,8 +76,8 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     plan = planning.make(facts)
     if isinstance(plan, StepVerdict):
         return plan
-    before = undone.newest_timeline(info) if info and plan.in_place else None
-    plan = msgspec.structs.replace(plan, storage=storage, undone=undoing, timeline_before=before or 0)
+    newest = undone.newest_timeline(info) if info and plan.in_place else None
+    plan = msgspec.structs.replace(plan, storage=storage, undone=undoing, timeline_before=newest or 0)
     other_version = _other_version(facts, plan)
     if other_version:
         return hindered(other_version)
@@ -83,7 +87,7 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     if storage:
         others = " and ".join(f"storage {name}" for name in target.away(facts.repo_spec, info))
         text += f", from storage {storage}" + (f"; {others} cannot be read" if others else "")
-    told: dict[str, object] = {"timelineBefore": before} if before else {}
+    told: dict[str, object] = {"timelineBefore": newest} if newest else {}
     told |= foretold.status(facts, plan, info) if info else {}
     return done("Valid", text, plan=plan, **_names(plan), **told)
 
@@ -93,6 +97,12 @@ def _behind_a_gap(facts: RestoreFacts) -> str:
     target = msgspec.to_builtins(spec.target) if spec.target else None
     asked = wal_gaps.Wanted(storage=spec.storage, set=spec.set, timeline=spec.target_timeline, target=target)
     problem = wal_gaps.problem(facts.repository, asked)
+    return f"{_wanted(facts)} {problem}" if problem else ""
+
+
+def _taken_back(facts: RestoreFacts) -> str:
+    """A Restore before whose turn another one went. It may have ended a moment ago: the rules go by a cache."""
+    problem = target.taken_back(facts.spec, (one for one in facts.operations if one["kind"] == "Restore"))
     return f"{_wanted(facts)} {problem}" if problem else ""
 
 

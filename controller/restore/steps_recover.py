@@ -12,17 +12,18 @@ from typing import Any
 
 import msgspec
 
-from controller import owned
+from controller import jobs, owned
 from controller.pods import has_ended
 from controller.recovery import job as recovery_job
 from controller.recovery import progress
 from controller.recovery.plan import Plan, Recovered, Volume
 from controller.recovery.progress import Progress, Stage
 from controller.restore import render, volume_swap
-from controller.restore.facts import RestoreFacts, is_going, pod_ip
-from controller.restore.verdict import POLL, SOON, Ask, Create, StepVerdict, act, done, fail, wait
+from controller.restore.facts import RestoreFacts, pod_ip
+from controller.restore.verdict import POLL, SOON, Ask, Create, Delete, StepVerdict, act, done, fail, wait
 from pgwarden.api import names
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.contract import calls
 
 FINISH_SECONDS = 15
@@ -88,7 +89,7 @@ def recovered(facts: RestoreFacts) -> StepVerdict:
     """PostgreSQL has ended the recovery on the new volume: promoted, on a timeline of its own, and shut down."""
     plan = facts.planned
     if plan.recovered is not None:
-        return _recovered(plan, plan.recovered)
+        return _end_job(facts, plan) or _recovered(plan, plan.recovered)
     found = _look(facts)
     if isinstance(found, StepVerdict):
         return found
@@ -130,11 +131,25 @@ def _seen(facts: RestoreFacts) -> Progress | StepVerdict:
         )
         return wait("PlanOfEarlierVersion", f"{text}, unless PostgreSQL takes writes on the restored volume already")
     if job is None:
-        body = recovery_job.job(render.order(facts.restore, plan, facts.spec, facts.repo_spec), facts.settings)
-        return act(Create("jobs", body), "Starting", f"starting Job {name}", job=name)
+        return act(Create("jobs", _body(facts)), "Starting", f"starting Job {name}", job=name)
     if is_going(job) or not owned.is_owned(job, facts.restore["metadata"]["uid"]):
         return wait("JobGoing", f"waiting for an earlier Job {name} to be deleted")
-    return progress.judge(progress.Seen(job, facts.job_pods, facts.recovery), facts.now)
+    if facts.job_refused and recovery_job.is_resized(job, body := _body(facts)):
+        return act(Delete("jobs", facts.namespace, name, job["metadata"]["uid"]), "Starting", _resized(body))
+    found = progress.judge(progress.Seen(job, facts.job_pods, facts.recovery, facts.job_refused), facts.now)
+    if found.kept is not None:
+        metadata = found.kept["metadata"]
+        return act(Delete("pods", facts.namespace, metadata["name"], metadata["uid"]), found.reason, found.message)
+    return found
+
+
+def _body(facts: RestoreFacts) -> Object:
+    order = render.order(facts.restore, facts.planned, facts.spec, facts.repo_spec, facts.asks)
+    return recovery_job.job(order, facts.settings)
+
+
+def _resized(job: Object) -> str:
+    return f"Job {job['metadata']['name']} is created anew with the limits that its namespace asks for by now"
 
 
 def _pod(facts: RestoreFacts) -> Object | None:
@@ -173,6 +188,19 @@ def _ended(facts: RestoreFacts, found: Progress, step: str) -> StepVerdict:
     verdict = _recovered(plan, end)
     said = dict(verdict.status) | {"recovery": None} | ({"set": result.set} if result.set else {})
     return done(step, verdict.message, plan=plan, **said)
+
+
+def _end_job(facts: RestoreFacts, plan: Plan) -> StepVerdict | None:
+    """Into a claim of its own: something that is not ours keeps the Job's pod, and that the claim. In place the Job
+    goes before the swap.
+    """
+    job = facts.job
+    if plan.in_place or job is None or is_going(job) or jobs.finished(job):
+        return None
+    if not any(jobs.is_kept(job, pod, facts.now) for pod in facts.job_pods):
+        return None
+    name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+    return act(Delete("jobs", facts.namespace, name, uid), "Removing", f"removing Job {name}, which has done its work")
 
 
 def _recovered(plan: Plan, end: Recovered) -> StepVerdict:

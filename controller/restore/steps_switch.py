@@ -10,10 +10,11 @@ from controller.pods import has_ended, is_over
 from controller.recovery import target
 from controller.recovery.plan import Plan, Volume
 from controller.restore import cluster_members, render, steps_recover, volume_swap, workload
-from controller.restore.facts import RestoreFacts, claims_of, is_going, pod_ip, pods_of
+from controller.restore.facts import RestoreFacts, claims_of, pod_ip, pods_of, without
 from controller.restore.verdict import SOON, Ask, Delete, Dismiss, StepVerdict, act, done, fail, wait
 from controller.runtime import conditions
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 from pgwarden.contract import calls
 
 CHECKPOINT_SECONDS = 60
@@ -253,6 +254,6 @@ def _volumes(plan: Plan) -> tuple[Volume, Volume]:
 
 def running_pod(facts: RestoreFacts) -> Object | None:
     plan = facts.planned
-    pods = pods_of(facts.pods, plan.workload_kind, plan.workload)
+    pods = without(pods_of(facts.pods, plan.workload_kind, plan.workload), facts.strangers)
     alive = [pod for pod in pods if not is_going(pod) and not has_ended(pod) and pod_ip(pod)]
     return alive[0] if alive else None

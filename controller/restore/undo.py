@@ -9,9 +9,10 @@ from __future__ import annotations
 from controller import owned
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, proof, steps_prepare, steps_switch, volume_swap, workload
-from controller.restore.facts import RestoreFacts, is_going
+from controller.restore.facts import RestoreFacts
 from controller.restore.verdict import SLOW, Delete, StepVerdict, act, done, wait
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import is_going
 
 #: The reason of an ending that no step decided: the Restore was deleted.
 VANISHED = "Vanished"

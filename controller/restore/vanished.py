@@ -34,7 +34,7 @@ class Vanished:
     async def orphans(self) -> list[Key]:
         """Restores that stopped a workload and do not exist any more: to be reconciled when the controller starts."""
         found = []
-        await self._carried.seal()  # from here on all can tell which marks on workloads are ours
+        await self._context.sealing()  # from here on all can tell which marks on workloads are ours
         async for one, plan in self._carried.look():
             key = one["metadata"]["namespace"], plan.restore if plan else ""
             if plan is not None and await self._is_gone(key):

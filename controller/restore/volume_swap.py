@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller.recovery.plan import Volume
-from controller.restore.facts import is_going
 from controller.restore.verdict import Action, Create, Delete, Merge
 from controller.runtime.conditions import timestamp
 from pgwarden.api import names
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import moment
+from pgwarden.api.reading import is_going, moment
 from pgwarden.api.target import parse_time
 
 RETAIN = "Retain"

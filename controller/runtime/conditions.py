@@ -40,6 +40,10 @@ def put(
     return [new if one["type"] == kind else one for one in conditions]
 
 
+def without(conditions: list[Object], kind: str) -> list[Object]:
+    return [one for one in conditions if one["type"] != kind]
+
+
 def find(conditions: list[Object], kind: str) -> Object | None:
     return next((one for one in conditions if one["type"] == kind), None)
 

@@ -60,7 +60,7 @@ async def run(
     However it comes to an end, by cancellation as well, *work* ends first and then the lease is given back. *die* ends
     the process: it is called where *work* has not ended when the lease is over.
 
-    The caller must end the process after the return: what runs in worker threads cannot be called back.
+    Nothing of *work* may go on in a thread that writes to the API server: it could not be called back.
     """
     lease = _Lease(client, namespace, name, identity, timing)
     try:

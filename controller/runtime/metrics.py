@@ -21,12 +21,18 @@ WITHOUT_NODE = Gauge(
 )
 
 
+def forget_all() -> None:
+    """Who does not lead knows nothing of objects."""
+    for gauge in (REJECTED, WITHOUT_NODE):
+        gauge.clear()
+
+
 def without_node(key: tuple[str, str], count: int) -> None:
     """Of the PostgresCluster *key* (namespace, name)."""
     if count:
         WITHOUT_NODE.labels(*key).set(count)
     else:
-        WITHOUT_NODE.remove_by_labels({"namespace": key[0], "name": key[1]})
+        WITHOUT_NODE.remove(*key)
 
 
 def rejected(plural: str, obj: dict[str, Any], is_so: bool) -> None:
@@ -40,4 +46,4 @@ def rejected(plural: str, obj: dict[str, Any], is_so: bool) -> None:
 
 def forget_rejected(plural: str, key: tuple[str, str]) -> None:
     if not BY_PLURAL[plural].is_operation:
-        REJECTED.remove_by_labels({"kind": BY_PLURAL[plural].name, "namespace": key[0], "name": key[1]})
+        REJECTED.remove(BY_PLURAL[plural].name, *key)

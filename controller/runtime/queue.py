@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -16,7 +17,7 @@ class KeyedQueue(Generic[K]):
     """Keys added while they are worked on come again afterwards. Of several delays for one key the soonest wins."""
 
     def __init__(self) -> None:
-        self._ready: dict[K, None] = {}
+        self._ready: dict[K, float] = {}  # since when
         self._busy: set[K] = set()
         self._again: set[K] = set()
         self._due: dict[K, float] = {}
@@ -30,7 +31,7 @@ class KeyedQueue(Generic[K]):
         if key in self._busy:
             self._again.add(key)
         else:
-            self._ready[key] = None
+            self._ready.setdefault(key, _now())
             self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -85,6 +86,10 @@ class KeyedQueue(Generic[K]):
     def __len__(self) -> int:
         return len(self._ready)
 
+    def oldest(self) -> float:
+        """Seconds for which the first key has waited; 0 where none waits."""
+        return max(0.0, _now() - next(iter(self._ready.values()))) if self._ready else 0.0
+
     def _release_due(self) -> None:
         now = asyncio.get_running_loop().time()
         while self._heap and self._heap[0][0] <= now:
@@ -92,3 +97,7 @@ class KeyedQueue(Generic[K]):
             if self._due.get(key) == when:
                 del self._due[key]
                 self.add(key)
+
+
+def _now() -> float:
+    return time.monotonic()

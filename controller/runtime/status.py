@@ -4,31 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller.runtime import outcomes
 from pgwarden.api.json_pointer import pointer
 from pgwarden.api.objects import Object
 from pgwarden.kube import paths
 from pgwarden.kube.client import KubeClient
 
 
-def operations(before: Object, after: Object, where: str = "/status") -> list[Object]:
+def operations(before: Object, after: Object) -> list[Object]:
     """The JSON patch (RFC 6902) that turns *before* into *after*: lists whole, what is None as what is not there."""
-    gone = [key for key in before if after.get(key) is None]
-    found: list[Object] = [{"op": "remove", "path": pointer(where, key)} for key in gone]
+    return _operations(before, _stored(after), "/status")
+
+
+def _operations(before: Object, after: Object, where: str) -> list[Object]:
+    found: list[Object] = [{"op": "remove", "path": pointer(where, key)} for key in before if key not in after]
     for key, value in after.items():
         old = before.get(key)
-        if value is None or old == value:
+        if old == value:
             continue
         if isinstance(old, dict) and isinstance(value, dict):
-            found += operations(old, value, pointer(where, key))
+            found += _operations(old, value, pointer(where, key))
         else:
-            found.append({"op": "add", "path": pointer(where, key), "value": _stored(value)})
+            found.append({"op": "add", "path": pointer(where, key), "value": value})
     return found
 
 
 def _stored(value: Any) -> Any:
-    """What is None is not stored."""
+    """As the API server keeps it: without what is None, in the objects of lists too. A status that holds such a thing
+    would else never be what is there, and be written at each look.
+    """
     if isinstance(value, dict):
         return {key: _stored(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [_stored(one) for one in value]
     return value
 
 
@@ -46,7 +54,9 @@ async def write(client: KubeClient, plural: str, obj: Object, after: Object) -> 
     path = paths.of(plural, metadata["namespace"], metadata["name"], "status")
     if not before:
         await client.merge(path, {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": after})
+        outcomes.tell(plural, obj, after)
         return True
     same = {"op": "test", "path": "/metadata/uid", "value": metadata["uid"]}
     await client.patch(path, [same, *changes])
+    outcomes.tell(plural, obj, after)
     return True

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -14,14 +13,14 @@ import structlog
 from controller import admission, operations
 from controller.context import Context
 from controller.runtime import conditions, status
-from controller.schedule import decide
-from pgwarden.api import names
+from controller.schedule import decide, kept, render
+from pgwarden.api import duration, names
 from pgwarden.api.kinds import BackupScheduleSpec
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import moment
+from pgwarden.api.reading import is_going, moment
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
-from pgwarden.schedule import cron
+from pgwarden.schedule import cron, runs
 
 log = structlog.get_logger()
 KEPT_MISSED = 10  # entries of status.missed
@@ -50,7 +49,7 @@ class ScheduleController:
     async def reconcile(self, key: Key) -> float | None:
         context = self._context
         obj = context.caches.schedules.get(*key)
-        if obj is None or "deletionTimestamp" in obj["metadata"]:
+        if obj is None or is_going(obj):
             self._dealt.pop(key, None)
             self._accepted.pop(key, None)
             admission.forget("backupschedules", key)
@@ -63,11 +62,7 @@ class ScheduleController:
         calendar = cron.parse(spec.schedule)
         if isinstance(calendar, list):
             return None  # the rules have said so above
-        zone = ZoneInfo(spec.time_zone)
-
-        def next_run(after: datetime) -> datetime | None:
-            return calendar.next_run(after, zone)
-
+        next_run = runs.of(spec, calendar, uid).next_run
         now = context.clock()
         backups = context.caches.labelled(context.caches.backups, key[0], names.LABEL_SCHEDULE, names.short(key[1], 63))
         plan = decide.plan(
@@ -83,8 +78,9 @@ class ScheduleController:
             held = _held(answer, plan)
             plan = decide.Plan(None, (), plan.upcoming)  # all is still owed
         plan, made, held = await self._carry_out(obj, spec, plan, held)
-        if plan.due or plan.missed:
-            self._dealt[key] = uid, now if held is None else plan.missed[-1].time
+        dealt = [*([plan.due] if plan.due else []), *(missed.time for missed in plan.missed)]
+        if dealt:  # no later: a run that is due in a window by now comes at its end
+            self._dealt[key] = uid, max(dealt)
         await self._write(obj, spec, plan, made, backups, next_run, now, answer.refused, held)
         await self._clear_history(key[0], spec, backups)
         pauses = [held.again] if held else []
@@ -131,24 +127,8 @@ class ScheduleController:
 
     async def _start(self, schedule: Object, spec: BackupScheduleSpec, due: datetime) -> tuple[str, Held | None]:
         """Make the Backup of the run due at *due*. Its name follows from both, so that it cannot be made twice."""
-        metadata = schedule["metadata"]
-        name = names.scheduled_backup(metadata["name"], due)
-        body: Object = {
-            "apiVersion": names.API_VERSION,
-            "kind": "Backup",
-            "metadata": {
-                "name": name,
-                "namespace": metadata["namespace"],
-                "labels": {names.LABEL_SCHEDULE: names.short(metadata["name"], 63)},
-                "annotations": {names.ANNOTATION_DUE: conditions.timestamp(due)},
-            },
-            "spec": {
-                "repository": spec.repository,
-                "type": spec.type,
-                "storage": spec.storage,
-                "options": spec.options,
-            },
-        }
+        metadata, body = schedule["metadata"], render.backup(schedule, spec, due)
+        name = body["metadata"]["name"]
         try:
             await self._context.client.create(paths.of("backups", metadata["namespace"]), body)
         except errors.Conflict:
@@ -184,9 +164,14 @@ class ScheduleController:
         times = [b["status"].get("completionTime", "") for b in succeeded] + [before.get("lastSuccessfulTime", "")]
         upcoming = [] if spec.suspend else _following(plan.upcoming, next_run, 3)
         generation = obj["metadata"]["generation"]
-        ready, reason, message = _ready(spec, plan, held)
+        ready, reason, message = _ready(spec, plan, held, runs.offset(spec.spread, obj["metadata"]["uid"]))
         listed = admission.refusal(before.get("conditions", []), refused, now=now, generation=generation)
         listed = conditions.put(listed, "Ready", ready, reason, message, now=now, generation=generation)
+        retained = self._retained(obj, spec)
+        if retained is None:
+            listed = conditions.without(listed, kept.CONDITION)
+        else:
+            listed = conditions.put(listed, kept.CONDITION, *retained, now=now, generation=generation)
         after = before | {
             "observedGeneration": generation,
             "phase": _phase(spec, refused, held),
@@ -201,6 +186,13 @@ class ScheduleController:
         }
         if await status.write(self._context.client, "backupschedules", obj, after):
             await self._tell_trouble(obj, refused, held)
+            if retained is not None and not retained[0] and _since_reason(obj, retained[1], kept.CONDITION) is None:
+                await self._context.recorder.warning(obj, retained[1], retained[2])
+
+    def _retained(self, obj: Object, spec: BackupScheduleSpec) -> tuple[bool, str, str] | None:
+        caches, namespace = self._context.caches, obj["metadata"]["namespace"]
+        others = caches.of_repository(caches.schedules, namespace, spec.repository)
+        return kept.verdict(obj, caches.repositories.get(namespace, spec.repository), others)
 
     async def _tell_trouble(self, before: Object, refused: str, held: Held | None) -> None:
         """An Event where it begins."""
@@ -229,12 +221,13 @@ def _held(answer: admission.Answer, plan: decide.Plan) -> Held:
     return Held(answer.reason, f"{answer.message}; {owed}", answer.again or admission.SOONEST)
 
 
-def _ready(spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None) -> tuple[bool, str, str]:
+def _ready(spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None, moved: timedelta) -> tuple[bool, str, str]:
     if spec.suspend:
         return False, "Suspended", "spec.suspend is true: no runs start"
     if held is not None:
         return False, held.reason, held.message
-    return True, "Scheduled", f"next run {_when(plan.upcoming)}"
+    text = f"next run {_when(plan.upcoming)}"
+    return True, "Scheduled", f"{text} ({duration.told(moved)} later by spec.spread)" if moved else text
 
 
 def _phase(spec: BackupScheduleSpec, refused: str, held: Held | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -33,7 +33,21 @@ class Waits(StrEnum):
     SOURCE_MISSING = "SourceMissing"
     SOURCE_UNSUITABLE = "SourceUnsuitable"
     NOT_ALLOWED = "NotAllowed"
+    OPTIONS_CONTRADICT = "OptionsContradict"
     NOTHING_TO_UNDO = "NothingToUndo"
+    RETENTION_UNDONE = "RetentionUndone"
+    RETENTION_SHORTER = "RetentionShorter"
+    CHECKS_REQUIRED = "ChecksRequired"
+
+
+class Elsewhere(msgspec.Struct, frozen=True):
+    """What a refusal would tell of Repositories in other namespaces, to those who may look at them.
+
+    `message` is in two parts, with the namespaces of those that may be told between them.
+    """
+
+    repositories: tuple[tuple[str, str], ...]  # namespace and name
+    message: tuple[str, str]
 
 
 class Fault(msgspec.Struct, frozen=True, order=False):
@@ -42,6 +56,8 @@ class Fault(msgspec.Struct, frozen=True, order=False):
     `waits` is empty where the object itself is at fault: only its author can mend that. Where the fault was found by
     looking at something else (another object, its status, the clock, the operator's defaults) the world may mend it,
     and `waits` says what has to come. At admission both are refused; what is in the API server already waits.
+
+    `message` tells nothing of other namespaces, for it may be read by anybody. `elsewhere` is what it leaves out.
     """
 
     field: str
@@ -49,6 +65,16 @@ class Fault(msgspec.Struct, frozen=True, order=False):
     message: str
     rule: str = ""
     waits: Waits | None = None
+    elsewhere: Elsewhere | None = None
+
+    def told(self, may_look: Callable[[str, str], bool]) -> Fault:
+        """With what it leaves out of the Repositories (namespace, name) that its reader may look at."""
+        if self.elsewhere is None:
+            return self
+        before, after = self.elsewhere.message
+        seen = [namespace for namespace, name in self.elsewhere.repositories if may_look(namespace, name)]
+        message = f"{before}{', '.join(seen)}{after}" if seen else self.message
+        return msgspec.structs.replace(self, message=message, elsewhere=None)
 
     def __str__(self) -> str:
         if self.value is None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.faults import Fault, Waits
+from pgwarden.api.faults import Elsewhere, Fault, Waits
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import T, get
 
@@ -21,7 +21,8 @@ class Lookup(Protocol):
     def backups(self, namespace: str, repository: str) -> list[Object]: ...
     def schedules(self, namespace: str, repository: str) -> list[Object]: ...
     def restores(self, namespace: str, repository: str) -> list[Object]: ...
-    def repositories(self) -> Iterable[Object]: ...
+    def repositories(self) -> Iterable[Object]:
+        """Of each at least `metadata` and `spec`."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -61,9 +62,20 @@ class Case(msgspec.Struct):
     def get(self, kind: type[T], *path: str) -> T | None:
         return get(self.obj, kind, "spec", *path)
 
-    def refuse(self, field: str, value: Any, message: str, rule: str, waits: Waits | None = None) -> None:
-        """*waits* wherever anything but the object itself was looked at to find the fault (see Fault)."""
-        self.faults.append(Fault(field, value, message, rule, waits))
+    def refuse(
+        self,
+        field: str,
+        value: Any,
+        message: str,
+        rule: str,
+        waits: Waits | None = None,
+        *,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        """*waits* wherever anything but the object itself was looked at to find the fault, *elsewhere* where that was
+        in another namespace (see Fault).
+        """
+        self.faults.append(Fault(field, value, message, rule, waits, elsewhere))
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:

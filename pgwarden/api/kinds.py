@@ -38,6 +38,7 @@ class S3Storage(Model, frozen=True, kw_only=True):
     key_type: str = "shared"  # shared | auto | web-id
     role_arn: str = msgspec.field(default="", name="roleARN")
     credentials_secret_ref: SecretKeyRef | None = None
+    pod_credentials_secret_ref: SecretKeyRef | None = None  # of PostgreSQL's pods; default: credentials_secret_ref
 
 
 class PostgresAccess(Model, frozen=True, kw_only=True):
@@ -60,10 +61,40 @@ class Retention(Model, frozen=True, kw_only=True):
     full: int | None = None
     full_type: str = "count"  # count | time (days)
     diff: int | None = None
+    allow_shorter: bool = False  # options of Backups and BackupSchedules may keep less
 
 
 class Encryption(Model, frozen=True, kw_only=True):
     secret_ref: SecretKeyRef
+
+
+class PodMetadata(Model, frozen=True, kw_only=True):
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class PullSecret(Model, frozen=True, kw_only=True):
+    name: str
+
+
+class PodScheduling(Model, frozen=True, kw_only=True):
+    """Fields of a Kubernetes pod's spec. None: taken over from the pods that are protected, where that is done."""
+
+    node_selector: dict[str, str] | None = None
+    tolerations: list[dict[str, Any]] | None = None
+    affinity: dict[str, Any] | None = None
+    topology_spread_constraints: list[dict[str, Any]] | None = None
+    priority_class_name: str | None = None
+    runtime_class_name: str = ""
+    scheduler_name: str = ""
+    image_pull_secrets: list[PullSecret] | None = None
+
+
+class PodTemplate(Model, frozen=True, kw_only=True):
+    """How pods of ours are made, besides what they run."""
+
+    metadata: PodMetadata = msgspec.field(default_factory=PodMetadata)
+    spec: PodScheduling = msgspec.field(default_factory=PodScheduling)
 
 
 class RepositorySpec(Model, frozen=True, kw_only=True):
@@ -74,8 +105,10 @@ class RepositorySpec(Model, frozen=True, kw_only=True):
     retention: Retention | None = None
     encryption: Encryption | None = None
     options: list[str] = []  # further pgBackRest options, `--name=value`, allow-listed
-    resources: dict[str, Any] | None = None  # of the host and of backup and restore Jobs
+    allow_disabled_checks: bool = False  # options of Backups and BackupSchedules may switch checks off
+    resources: dict[str, Any] | None = None  # of each container of the host and of Jobs
     sidecar_resources: dict[str, Any] | None = None
+    pod_template: PodTemplate = msgspec.field(default_factory=PodTemplate)  # of the host and of Jobs
     service_account_name: str = ""
     archive_timeout: str = archive_timeout.DEFAULT  # of PostgreSQL, where the user has not set it; off: left alone
     cloneable_from: list[str] = []  # namespaces besides its own; "*" is all
@@ -96,12 +129,24 @@ class RepositorySpec(Model, frozen=True, kw_only=True):
         return self.storages.index(storage or self.storages[0]) + 1
 
 
+class Window(Model, frozen=True, kw_only=True):
+    """A time in which no backup begins: from each time that the expression fires, for `duration`."""
+
+    schedule: str
+    duration: str  # such as 10h or 1h30m: see api.duration
+    time_zone: str = ""  # default: the BackupSchedule's; of a Backup UTC
+
+
 class BackupSpec(Model, frozen=True, kw_only=True):
     repository: str
     type: str = "incr"  # full | diff | incr; options may carry --type, the one given there wins
     storage: str = ""
     options: list[str] = []
     active_deadline_seconds: int | None = None
+    not_during: list[Window] = []
+    resources: dict[str, Any] | None = None  # of its Job; default: the Repository's
+    pod_labels: dict[str, str] = {}  # of its Job's pod
+    pod_annotations: dict[str, str] = {}
     deletion_policy: str = "Retain"  # Retain | Delete: what becomes of the set when the object is deleted
 
 
@@ -109,9 +154,15 @@ class BackupScheduleSpec(Model, frozen=True, kw_only=True):
     repository: str
     schedule: str
     time_zone: str = "UTC"
+    spread: str = ""  # by how much a run is put off at most, the same for each of this schedule: see api.duration
     type: str = "incr"
     storage: str = ""
     options: list[str] = []
+    active_deadline_seconds: int | None = None  # this and the next four are as in its Backups
+    not_during: list[Window] = []
+    resources: dict[str, Any] | None = None
+    pod_labels: dict[str, str] = {}
+    pod_annotations: dict[str, str] = {}
     suspend: bool = False
     starting_deadline_seconds: int | None = None
     successful_history_limit: int = 3
@@ -184,6 +235,7 @@ class Instances(Model, frozen=True, kw_only=True):
     replicas: int = 1
     storage: InstanceStorage = msgspec.field(default_factory=InstanceStorage)
     resources: dict[str, Any] | None = None
+    pod_template: PodTemplate = msgspec.field(default_factory=PodTemplate)
 
 
 class PostgresClusterSpec(Model, frozen=True, kw_only=True):

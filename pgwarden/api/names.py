@@ -65,6 +65,11 @@ ANNOTATION_DELETE_IN_USE = f"{GROUP}/delete-in-use"
 #: Set by a user on a Repository, or on the PostgresCluster that it is of, to the name of a storage: it may be taken out
 #: of storageType although it holds backups.
 ANNOTATION_GIVE_UP = f"{GROUP}/give-up-storage"
+#: Set by a user on a Repository, to the label of a full backup on the local storage's volume: it is expired, with all
+#: that build on it. For a volume that is full: after a backup retention does the same.
+ANNOTATION_EXPIRE = f"{GROUP}/expire"
+#: On a repository host's Deployment: what it has taken over from the PostgreSQL pods, as JSON of placement.Inherited.
+ANNOTATION_TAKEN_OVER = f"{GROUP}/taken-over"
 #: Set on a Backup made by a schedule: the time it was due, RFC 3339.
 ANNOTATION_DUE = f"{GROUP}/due"
 #: On the volume claim of a PostgresCluster's first instance, to `own-repository`: it begins with what an earlier
@@ -91,6 +96,8 @@ ANNOTATION_RESTORE_ORDER = f"{GROUP}/restore-order"
 ANNOTATION_TIMELINE_BEFORE = f"{GROUP}/timeline-before"
 ANNOTATION_LSN_BEFORE = f"{GROUP}/lsn-before"
 ANNOTATION_STOPPED = f"{GROUP}/stopped"
+#: The controller's seal on these, as anybody who may create Backups can write them.
+ANNOTATION_RESTORE_SEAL = f"{GROUP}/restore-seal"
 #: Finalizer on a Backup with deletionPolicy Delete: its set is expired before the object goes.
 FINALIZER_EXPIRE = f"{GROUP}/expire"
 #: Finalizer on a PostgresCluster: its instances stop, and archive their last WAL, before the repository host goes.
@@ -141,6 +148,7 @@ VOLUME_REPO = "pgwarden-repo"
 VOLUME_TMP = "pgwarden-tmp"
 VOLUME_TOKEN = "pgwarden-token"  # noqa: S105  a volume's name
 CONTAINER_TOOLS = "pgwarden-tools"
+CONTAINER_HOST = "pgbackrest"  # of the repository host
 CONTAINER_SIDECAR = "pgwarden"
 
 # --- keys of the ConfigMap and Secret (and so the file names below SOURCE_DIR) --------------------------------

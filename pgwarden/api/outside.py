@@ -12,8 +12,10 @@ from typing import Any, TypeVar, overload
 import msgspec
 
 T = TypeVar("T")
+#: What turns the direction of text about: then a line reads as another one than it is.
+_TURNS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 #: Control characters but line breaks and tabs: what would steer the terminal of who reads it.
-_CONTROL = {code: None for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+_CONTROL = {code: None for code in (*range(32), *range(0x7F, 0xA0), *_TURNS) if chr(code) not in "\n\t"}
 #: Bytes of one annotation or termination message. Kubernetes lets all annotations of an object have 256 KiB together.
 MOST = 64 * 1024
 #: What decoders raise for text that is malformed, of another shape, nested too deeply, or not UTF-8. msgspec's errors

@@ -42,3 +42,8 @@ def condition(obj: Any, kind: str) -> str:
     """The status of a condition: True, False, Unknown, or empty where there is none."""
     found = (entry for entry in objects(obj, "status", "conditions") if entry.get("type") == kind)
     return str(next(found, {}).get("status", ""))
+
+
+def is_going(obj: Object | None) -> bool:
+    """Whether it is being deleted: it goes as soon as nothing holds it any more."""
+    return obj is not None and "deletionTimestamp" in obj["metadata"]

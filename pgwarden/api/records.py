@@ -81,8 +81,12 @@ STATUS = (
     *("set", "timeline", "recoveredTo", "claim", "newClaim", "keptClaim", "backup"),
     *("timelineBefore", "lsnBefore", "stoppedTime"),
 )
-#: Fields of a spec that are no part of what is asked for: they may be changed, or say what is done at deletion.
-_ASIDE = ("deletionPolicy", "recoveryTimeoutSeconds")
+#: Fields of a spec that are no part of what is asked for: they may be changed, or say what is done at deletion, when it
+#: may begin, and in what kind of pod it is done.
+_ASIDE = (
+    *("deletionPolicy", "recoveryTimeoutSeconds"),
+    *("notDuring", "resources", "podLabels", "podAnnotations"),
+)
 
 
 def _text(obj: Any, *path: str) -> str:
@@ -121,7 +125,7 @@ def _order(obj: Any, aside: tuple[str, ...]) -> str:
         spec = _without_defaults(msgspec.convert(spec, _SPECS[obj["kind"]]))
         for field in aside:
             spec.pop(field, None)
-    except msgspec.ValidationError:
+    except outside.UNREADABLE:
         pass  # it kept no rule, and is over by that: as it is written
     told = msgspec.json.encode([obj["kind"], spec], order="deterministic")
     return _digest(told, 32) + _word(obj)

@@ -68,6 +68,7 @@ def types() -> Mapping[str, Any]:
 #: How patterns of names begin in the CRDs: for them a sentence of their own is clearer than the field's description.
 _OBJECT, _REPOSITORY, _KEY = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.]", "^[a-z]([-a-z0-9]*[a-z0-9])?", "^([-._a-zA-Z0-9]+)?"
 _LABEL = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?"
+_LINE = r"^[^\x00-\x1f\x7f]+"
 
 
 def _fits(obj: dict[str, Any], kind: str) -> bool:
@@ -227,6 +228,8 @@ def _message(error: ValidationError, schema: Mapping[str, Any]) -> str:
             return "must be a Repository name: lower-case letters, digits and -, beginning with a letter"
         case "pattern" if str(bound).startswith(_LABEL):
             return "must be a name: lower-case letters, digits and -, a letter or digit at both ends"
+        case "pattern" if str(bound).startswith(_LINE):
+            return "must be one line without control characters"
         case "pattern" if str(bound).startswith(_KEY):
             return "must be a Secret key: letters, digits, -, _ and ."
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgwarden.cli.pod_flags import FLAGS
 from pgwarden.cli.shared_options import DRY_RUN, OUTPUT, RECOVERY_POINT, S3_EXAMPLE, STORAGE, TIMEOUT, YES
 from pgwarden.cli.spec import Argument, Command, Option
 
@@ -34,7 +35,7 @@ CREATE = Command(
     "create a PostgreSQL cluster with its Repository",
     "pgwarden.cli.cluster:create",
     (Argument("cluster", "name of the new cluster"),),
-    (*_COUNT, *_VOLUMES, *STORAGE, DRY_RUN, OUTPUT, *_WAITING),
+    (*_COUNT, *_VOLUMES, *FLAGS, *STORAGE, DRY_RUN, OUTPUT, *_WAITING),
     ("create cluster hippo --replica-count=2 --wait", f"create cluster hippo{S3_EXAMPLE}"),
 )
 CLONE = Command(
@@ -48,7 +49,7 @@ CLONE = Command(
     (
         Option(("--source-namespace",), "namespace of the source; default is the new cluster's", "NAME"),
         *RECOVERY_POINT,
-        *(*_COUNT, *_VOLUMES, *STORAGE, DRY_RUN, OUTPUT, *_WAITING),
+        *(*_COUNT, *_VOLUMES, *FLAGS, *STORAGE, DRY_RUN, OUTPUT, *_WAITING),
     ),
     ('clone hippo rhino --pitr-target="2026-11-23 10:00:00+00" --wait',),
 )

@@ -8,6 +8,7 @@ from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.cli import resources
 from pgwarden.cli.errors import UsageError
+from pgwarden.cli.pod_flags import pod_template
 from pgwarden.cli.repository_resources import check, given, repository_spec
 
 
@@ -18,6 +19,7 @@ def cluster(args: argparse.Namespace) -> Object:
     volume = given(storageClassName=args.storage_class, size=args.pvc_size)
     if volume:
         instances["storage"] = volume
+    instances |= pod_template(args)
     return resource(args) | {"spec": {"instances": instances, "repository": repository_spec(args, args.cluster)}}
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pgwarden.cli import cluster_commands, repository_commands, restore_commands
-from pgwarden.cli.shared_options import DRY_RUN, NAME, OUTPUT, REPOSITORY, SOURCE, WAITING, YES
+from pgwarden.cli import cluster_commands, repository_commands, restore_commands, schedule_commands
+from pgwarden.cli.job_options import OPTIONS
+from pgwarden.cli.shared_options import BACKUP_TYPE, DRY_RUN, NAME, OUTPUT, REPOSITORY, SOURCE, WAITING, YES
 from pgwarden.cli.spec import Argument, Command, Option
 from pgwarden.storages import REGISTER
-
-TYPES = ("full", "diff", "incr")
 
 #: Understood by every command, before or after its words.
 GLOBAL = (
@@ -17,12 +16,6 @@ GLOBAL = (
     Option(("--ascii",), "draw with ASCII characters only", switch=True),
 )
 _LISTED = Option(("-o", "--output"), "print the resources", choices=("yaml", "json"))
-_TYPE = Option(
-    ("--pgbackrest-backup-type",),
-    "type of backup; default is incr",
-    choices=TYPES,
-    known_as=("--type", "--backup-type"),
-)
 _MAKING = (NAME, DRY_RUN, OUTPUT)
 _KNOWN = Option(("--repository",), "assume that this Repository exists; repeatable", "NAME", many=True, default=())
 _OPERATOR = tuple(
@@ -32,11 +25,6 @@ _OPERATOR = tuple(
 )
 _FILES = Argument("file", "files, directories, or - for standard input", "+")
 
-_CREATE_EXAMPLE = (
-    'create schedule hippo --schedule="0 1 * * *" --schedule-type=pgbackrest --pgbackrest-backup-type=full'
-    ' --schedule-opts="--repo1-retention-full=21"'
-)
-
 _BACKUP = Command(
     ("backup",),
     "take a backup now",
@@ -44,44 +32,13 @@ _BACKUP = Command(
     (REPOSITORY,),
     (
         Option(("--backup-opts",), 'pgBackRest options, such as "--type=full --repo1-retention-full=7"', "OPTIONS"),
-        _TYPE,
+        BACKUP_TYPE,
+        *OPTIONS,
         SOURCE,
         *_MAKING,
         *WAITING,
     ),
     ('backup hippo --backup-opts="--type=full --repo1-retention-full=7" --wait',),
-)
-_CREATE_SCHEDULE = Command(
-    ("create", "schedule"),
-    "take backups on a schedule",
-    "pgwarden.cli.operate:create_schedule",
-    (REPOSITORY,),
-    (
-        Option(("--schedule",), 'cron expression, such as "0 1 * * *"', "CRON", required=True),
-        Option(
-            ("--schedule-type",),
-            "what is scheduled; pgbackrest is all there is",
-            choices=("pgbackrest",),
-            default="pgbackrest",
-        ),
-        _TYPE,
-        Option(
-            ("--schedule-opts",),
-            'pgBackRest options, such as "--repo1-retention-full=21"',
-            "OPTIONS",
-            known_as=("--backup-opts", "--opts"),
-        ),
-        Option(
-            ("--timezone",),
-            "IANA time zone of the expression; default is UTC",
-            "ZONE",
-            known_as=("--time-zone", "--tz"),
-        ),
-        Option(("--suspend",), "create it suspended", switch=True),
-        SOURCE,
-        *_MAKING,
-    ),
-    (_CREATE_EXAMPLE,),
 )
 
 
@@ -127,11 +84,13 @@ COMMANDS = (
     _BACKUP,
     restore_commands.RESTORE,
     restore_commands.UNDO,
+    repository_commands.EXPIRE,
     repository_commands.CREATE,
     cluster_commands.CREATE,
-    _CREATE_SCHEDULE,
+    schedule_commands.CREATE,
     cluster_commands.CLONE,
     cluster_commands.UPDATE,
+    schedule_commands.UPDATE,
     cluster_commands.SCALE,
     cluster_commands.DELETE,
     _delete("schedule", "delete schedules; their backups stay", "backupschedules"),

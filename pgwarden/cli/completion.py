@@ -112,7 +112,7 @@ def _next_words(words: Sequence[str]) -> list[str]:
 
 
 def _flags(options: Sequence[Option]) -> list[str]:
-    return [flag for option in options for flag in option.flags if flag.startswith("--")]
+    return [flag for option in options if not option.hidden for flag in option.flags if flag.startswith("--")]
 
 
 def _of_command(command: Command, words: list[str], current: str, all_words: list[str]) -> list[str]:

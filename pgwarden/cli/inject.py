@@ -18,9 +18,9 @@ from pgwarden.cli.errors import OK, WRONG, refused
 from pgwarden.cli.lint import is_ours
 from pgwarden.cli.lookup import Objects, placed
 from pgwarden.cli.terminal import Terminal
-from pgwarden.cli.workloads import MISPLACED, decision, injected, misplaced_label, template_of
 from pgwarden.injection.decide import Inject, Refuse, Skip
 from pgwarden.injection.settings import Settings
+from pgwarden.injection.workloads import MISPLACED, decision, injected, misplaced_label, template_of
 
 MOST_LINES = 5000  # of a document that is compared
 #: The chart's default: its image's name, and its appVersion.

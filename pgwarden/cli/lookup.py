@@ -59,10 +59,11 @@ def placed(obj: Object, namespace: str) -> Object:
 
 
 def assumed(namespace: str, name: str) -> Object:
-    """A Repository of which only the name is known: it has every storage, and retention."""
+    """A Repository of which only the name is known: it has every storage, and retention of any number."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Repository",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"storageType": TYPES[-1], "retention": {"full": 1}},
+        "assumed": True,
     }

@@ -178,7 +178,8 @@ def _add_option(to: Any, option: Option) -> None:
     if option.switch:
         to.add_argument(*option.flags, dest=option.dest, help=option.help, action="store_true")
         return
-    settings: dict[str, Any] = {"default": option.default, "help": option.help, "dest": option.dest}
+    shown = argparse.SUPPRESS if option.hidden else option.help
+    settings: dict[str, Any] = {"default": option.default, "help": shown, "dest": option.dest}
     if option.choices:
         settings["choices"] = option.choices
     if option.metavar:

@@ -12,7 +12,7 @@ from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, objects
 from pgwarden.api.schema import with_defaults
-from pgwarden.cli import creation, output, repository_resources, submit, wait, workload_label, workloads
+from pgwarden.cli import creation, output, repository_resources, submit, wait, workload_label
 from pgwarden.cli.errors import OK, WRONG, CliError, refused, unknown
 from pgwarden.cli.inject import IMAGE
 from pgwarden.cli.operate import settle
@@ -21,6 +21,7 @@ from pgwarden.cli.terminal import Terminal
 from pgwarden.cli.workload_label import Workload
 from pgwarden.injection.decide import Refuse
 from pgwarden.injection.settings import Settings
+from pgwarden.injection.workloads import decision
 from pgwarden.kube.client import find_named
 
 _PLURAL = "repositories"
@@ -95,7 +96,7 @@ def _judge_pods(found: Object, target: Workload, repository: Object) -> None:
     if template is None:
         return
     known = with_defaults(repository)
-    decided = workloads.decision(template, lambda _, __: known, Settings(image=IMAGE, defaults=creation.DEFAULTS))
+    decided = decision(template, lambda _, __: known, Settings(image=IMAGE, defaults=creation.DEFAULTS))
     if isinstance(decided, Refuse):
         faults = [f"{template.field(fault.field)}: {fault.message}" for fault in decided.faults]
         raise refused(f"the pods of {target} with the label would be", faults)

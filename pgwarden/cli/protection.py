@@ -11,12 +11,13 @@ from pgwarden.api import names, records
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition as condition_of
 from pgwarden.api.reading import get, objects
-from pgwarden.cli import missed_runs
+from pgwarden.cli import missed_runs, protection_storages, protection_versions, protection_window
 from pgwarden.cli.output import clock, count, moment, span
 from pgwarden.cli.protection_cluster import NOT_REPORTED, cause_of, in_words, notes_of_cluster, of_cluster
+from pgwarden.cli.protection_room import of_room
 from pgwarden.cli.short_messages import described
 from pgwarden.pgbackrest.user_options import parse_options
-from pgwarden.rules import backup_sets
+from pgwarden.rules import backup_sets, checks, retention
 from pgwarden.rules.common import has_full_retention
 from pgwarden.storages import NAMES
 
@@ -25,19 +26,29 @@ LATE = timedelta(minutes=5)
 #: Longer without archived WAL deserves a note: few writes fill a segment slowly.
 QUIET = timedelta(minutes=15)
 _NEEDED = ("Ready", "Reachable", "Archiving")
+#: Reasons of a phase that holds beside conditions which are True, or False for something else.
+_REFUSED = frozenset({"PodRefused", "KubernetesRefuses"})
+#: A condition that is wrong where it is False. Unknown it is until the storages' WAL has been listed.
+_CONTINUOUS = "WALContinuous"
 
 
 @dataclass(frozen=True)
 class Protection:
     namespace: str
     repository: str
-    since: datetime | None  # the earliest moment that can be recovered
-    until: datetime | None  # the latest one known to be archived
+    since: datetime | None  # any moment from this one on can be recovered,
+    until: datetime | None  # up to this one
     last: Object
     upcoming: datetime | None
     wrong: tuple[str, ...]
     notes: tuple[str, ...]
+    storages: tuple[str, ...] = ()  # a line for each, where there are several
     cluster: str = ""  # its PostgresCluster in a few words, where pgwarden runs it
+    foreign: bool = False  # what the storages hold is another cluster's
+
+    @property
+    def protected(self) -> bool:
+        return self.since is not None and not self.wrong and not self.foreign
 
 
 def judge(there: dict[str, list[Object]], now: datetime) -> list[Protection]:
@@ -55,25 +66,38 @@ def _place(obj: Object) -> tuple[str, str]:
 def _without_repository(cluster: Object) -> Protection:
     namespace, name = _place(cluster)
     wrong = tuple(of_cluster(cluster)) or ("it has no Repository",)
-    return Protection(namespace, name, None, None, {}, None, wrong, (), in_words(cluster))
+    return Protection(namespace, name, None, None, {}, None, wrong, (), (), in_words(cluster))
 
 
 def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Protection:
     schedules, backups = _own(there["backupschedules"], repository), _own(there["backups"], repository)
     restores = _own(there["restores"], repository)
-    windows = objects(repository, "status", "recoveryWindow")
-    starts = [time for one in windows if (time := moment(one.get("earliest")))]
-    ends = [time for one in windows if (time := moment(one.get("latest")))]
+    reach = protection_window.reach(repository)
     due = [time for one in schedules for text in _upcoming(one)[:1] if (time := moment(text))]
     cluster = next((one for one in there.get("postgresclusters", []) if _place(one) == _place(repository)), None)
+    room = of_room(repository)
+    told = cause_of(cluster) if cluster is not None else ""
+    of_status = [*_of_status(repository, told), *protection_storages.wrong(repository)]
     wrong = [
-        *_of_status(repository, cause_of(cluster) if cluster is not None else ""),
+        *of_status,
+        *_of_phase(repository, of_status, told),
         *_of_backups(backups),
         *_of_restores(restores),
         *_of_schedules(schedules, now),
+        *retention.told(repository, schedules),
+        *checks.told(repository, schedules),
+        *room.wrong,
+        *protection_versions.wrong(repository),
     ]
-    notes = [*_notes(schedules, backups, restores), *_of_retention(repository, schedules, cluster)]
-    notes += _of_quiet(repository, max(ends, default=None), now)
+    notes = [
+        *_notes(schedules, backups, restores),
+        *protection_storages.gone(backups),
+        *_of_retention(repository, schedules, cluster),
+        *room.notes,
+        *protection_versions.notes(repository),
+        *map(protection_window.told, reach.earlier),
+    ]
+    notes += _of_quiet(repository, reach.until, now)
     if cluster is None:
         notes += _of_label(repository)
     else:
@@ -82,13 +106,15 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
     return Protection(
         namespace=str(repository["metadata"].get("namespace", "")),
         repository=str(repository["metadata"]["name"]),
-        since=min(starts, default=None),
-        until=max(ends, default=None),
+        since=reach.since,
+        until=reach.until,
         last=get(repository, dict, "status", "lastBackup") or {},
         upcoming=min(due, default=None),
         wrong=tuple(dict.fromkeys(wrong)),
         notes=tuple(notes),
+        storages=tuple(protection_storages.lines(repository)),
         cluster=in_words(cluster) if cluster is not None else "",
+        foreign=_phase(repository) == "Failed" and condition_of(repository, "Rejected") != "True",
     )
 
 
@@ -106,8 +132,10 @@ def _of_status(repository: Object, told: str) -> Iterator[str]:
     found = {str(one.get("type")): one for one in objects(repository, "status", "conditions")}
     if found.get("Rejected", {}).get("status") == "True":
         yield f"the Repository is rejected: {found['Rejected'].get('message')}"
-    for kind in _NEEDED:
+    for kind in (*_NEEDED, _CONTINUOUS):
         condition = found.get(kind, {})
+        if kind == _CONTINUOUS and condition.get("status") != "False":
+            continue
         message = _without_advice(repository, str(condition.get("message") or "not known"))
         if condition.get("status") != "True" and message not in told:
             told += f"; {message}"
@@ -123,6 +151,18 @@ def _of_status(repository: Object, told: str) -> Iterator[str]:
         elif pod.get("message"):
             yield f"pod {pod.get('name')}: {described(repository, pod['message'])}"
     yield from _damaged(repository)
+
+
+def _of_phase(repository: Object, said: list[str], told: str) -> Iterator[str]:
+    """Why the Repository is not Ready, where neither *said* nor *told* by its cluster: that pods are refused no
+    condition tells while a primary is there.
+    """
+    phase, reason = _phase(repository), get(repository, str, "status", "reason")
+    message = get(repository, str, "status", "message") or "no reason is known"
+    text = described(repository, message)
+    known = message in told or any(text in one for one in said)
+    if phase != "Ready" and not known and (reason in _REFUSED or not said):
+        yield f"the Repository is {phase}: {text}"
 
 
 def _of_label(repository: Object) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pgwarden.cli.shared_options import DRY_RUN, OUTPUT, S3_EXAMPLE, STORAGE, TIMEOUT
+from pgwarden.cli.pod_flags import FLAGS
+from pgwarden.cli.shared_options import DRY_RUN, OUTPUT, REPOSITORY, S3_EXAMPLE, STORAGE, TIMEOUT, YES
 from pgwarden.cli.spec import Argument, Command, Option
 
 _WAITING = (
@@ -15,8 +16,20 @@ CREATE = Command(
     "create a Repository, where WAL and backups are kept",
     "pgwarden.cli.protect:create_repository",
     (Argument("name", "name of the new Repository"),),
-    (*STORAGE, DRY_RUN, OUTPUT, *_WAITING),
+    (*STORAGE, *FLAGS, DRY_RUN, OUTPUT, *_WAITING),
     ("create repository hippo --pgbackrest-pvc-size=50Gi", f"create repository hippo{S3_EXAMPLE}"),
+)
+EXPIRE = Command(
+    ("expire",),
+    "make room on a full volume: expire the oldest full backup with all that build on it",
+    "pgwarden.cli.expire:run",
+    (REPOSITORY,),
+    (
+        Option(("--set",), "another full backup than the oldest, such as 20261123-010000F", "LABEL"),
+        YES,
+        Option(("--dry-run",), "expire nothing; say what would be expired", switch=True, default=False),
+    ),
+    ("expire hippo --dry-run",),
 )
 PROTECT = Command(
     ("protect",),
@@ -29,7 +42,7 @@ PROTECT = Command(
     ),
     (
         Option(("--repository",), "name of the Repository; default is the workload's", "NAME"),
-        *(*STORAGE, DRY_RUN, OUTPUT, *_WAITING),
+        *(*STORAGE, *FLAGS, DRY_RUN, OUTPUT, *_WAITING),
     ),
     ("protect statefulset/postgres --repository=hippo --wait", f"protect statefulset/postgres{S3_EXAMPLE}"),
 )

@@ -10,6 +10,7 @@ from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.keys import Keys
+from pgwarden.cli.pod_flags import pod_template
 from pgwarden.storages import Flag, Storage
 from pgwarden.storages.s3 import S3, flags
 
@@ -26,7 +27,7 @@ def repository(args: argparse.Namespace, name: str) -> Object:
         "apiVersion": names.API_VERSION,
         "kind": "Repository",
         "metadata": metadata,
-        "spec": repository_spec(args, name),
+        "spec": repository_spec(args, name) | pod_template(args),
     }
 
 

@@ -11,6 +11,7 @@ import msgspec
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
 from pgwarden.api.objects import Object
+from pgwarden.cli import job_options
 from pgwarden.cli.errors import refused
 from pgwarden.pgbackrest.option_table import Command
 from pgwarden.pgbackrest.user_options import ParsedOptions, parse_options
@@ -18,23 +19,27 @@ from pgwarden.storages import NAMES
 
 
 def backup(args: argparse.Namespace, now: datetime) -> Object:
-    options = _options("--backup-opts", args.backup_opts, "backup", "Backup")
-    spec = {"type": options.type or args.pgbackrest_backup_type or "incr"}
+    options = options_of("--backup-opts", args.backup_opts, "backup", "Backup")
+    spec: Object = {"type": options.type or args.pgbackrest_backup_type or "incr"}
+    spec |= job_options.without_nulls(job_options.spec(args))
     return _resource("Backup", args, args.name or _stamped(args.repository, now), spec | _given(args, options))
 
 
 def schedule(args: argparse.Namespace) -> Object:
-    options = _options("--schedule-opts", args.schedule_opts, "backup", "BackupSchedule")
+    options = options_of("--schedule-opts", args.schedule_opts, "backup", "BackupSchedule")
     kind = options.type or args.pgbackrest_backup_type or "incr"
     spec: Object = {"schedule": args.schedule, "timeZone": args.timezone or "UTC", "type": kind}
     spec |= _given(args, options)
+    if args.spread:
+        spec["spread"] = args.spread
+    spec |= job_options.without_nulls(job_options.spec(args))
     if args.suspend:
         spec["suspend"] = True
     return _resource("BackupSchedule", args, args.name or f"{names.short(args.repository, 52)}-{kind}", spec)
 
 
 def restore(args: argparse.Namespace, now: datetime) -> Object:
-    options = _options("--backup-opts", _without_time(args), "restore", "Restore")
+    options = options_of("--backup-opts", _without_time(args), "restore", "Restore")
     spec: Object = {}
     point = target(args)
     if point:
@@ -52,7 +57,7 @@ def restore(args: argparse.Namespace, now: datetime) -> Object:
 
 
 def undo(args: argparse.Namespace) -> Object:
-    options = _options("--backup-opts", args.backup_opts, "restore", "Restore")
+    options = options_of("--backup-opts", args.backup_opts, "restore", "Restore")
     spec = {"undo": args.restore} | _in_place(args) | _given(args, options)
     return _resource("Restore", args, args.name or f"{names.short(args.restore, 55)}-undo", spec)
 
@@ -95,12 +100,16 @@ def _given(args: argparse.Namespace, options: ParsedOptions) -> Object:
     if args.pgbackrest_storage_type:
         given["storage"] = args.pgbackrest_storage_type
     if options.arguments:
-        # Quoted where the webhook, which splits as a shell does, would take one for two.
-        given["options"] = [shlex.quote(argument) for argument in options.arguments]
+        given["options"] = quoted(options)
     return given
 
 
-def _options(flag: str, text: str, command: Command, kind: str) -> ParsedOptions:
+def quoted(options: ParsedOptions) -> list[str]:
+    """As spec.options has them: where the webhook, which splits as a shell does, would take one for two."""
+    return [shlex.quote(argument) for argument in options.arguments]
+
+
+def options_of(flag: str, text: str, command: Command, kind: str) -> ParsedOptions:
     if not text.strip():
         return ParsedOptions()
     parsed, faults = parse_options([text], command=command, storages=NAMES, field=flag)

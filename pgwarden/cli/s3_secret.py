@@ -26,13 +26,13 @@ class S3Secret:
         """CliError where there are no keys, or a Secret of the name has others."""
         if not repository_resources.uses_s3(args):
             return cls(session, None)
+        if args.pgbackrest_s3_pod_secret:
+            await _existing(session, args.pgbackrest_s3_pod_secret)
         name = repository_resources.secret_name(args, owner)
-        there = await find_named(session.client, "secrets", session.namespace, name)
         if args.pgbackrest_s3_secret:
-            if there is None:
-                raise CliError(f"there is no Secret {name} in namespace {session.namespace}", code=WRONG)
-            _complete(there)
+            await _existing(session, name)
             return cls(session, None)
+        there = await find_named(session.client, "secrets", session.namespace, name)
         given = keys.read(args, terminal) if there is None or _any_given(args) else None
         if there is None and given is None:
             raise CliError(
@@ -65,6 +65,13 @@ class S3Secret:
             metadata = self.made["metadata"]
             path = paths.of("secrets", self.session.namespace, metadata["name"])
             await self.session.client.delete(path, uid=metadata["uid"])
+
+
+async def _existing(session: Session, name: str) -> None:
+    there = await find_named(session.client, "secrets", session.namespace, name)
+    if there is None:
+        raise CliError(f"there is no Secret {name} in namespace {session.namespace}", code=WRONG)
+    _complete(there)
 
 
 def _any_given(args: argparse.Namespace) -> bool:

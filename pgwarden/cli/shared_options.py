@@ -5,6 +5,13 @@ from __future__ import annotations
 from pgwarden.cli.spec import Argument, Option
 from pgwarden.storages import DEFAULT, NAMES, REGISTER, TYPES
 
+#: Of a backup.
+BACKUP_TYPE = Option(
+    ("--pgbackrest-backup-type",),
+    "type of backup; default is incr",
+    choices=("full", "diff", "incr"),
+    known_as=("--type", "--backup-type"),
+)
 YES = Option(("-y", "--yes"), "do not ask", switch=True)
 #: Where a recovery begins and ends: of a Restore and of a clone.
 RECOVERY_POINT = (
@@ -46,7 +53,11 @@ STORAGE = (
         choices=TYPES,
         known_as=("--storage", "--storage-type"),
     ),
-    *(Option((one.text,), one.help, one.value, one.choices) for storage in REGISTER for one in storage.flags),
+    *(
+        Option((one.text,), one.help, one.value, one.choices, hidden=one.hidden)
+        for storage in REGISTER
+        for one in storage.flags
+    ),
     Option(("--show-keys",), "with --dry-run: print the Secret with the keys, too", switch=True),
 )
 S3_EXAMPLE = (

@@ -22,6 +22,7 @@ class Option:
     group: str = ""
     bare: str = ""  # its value where none is given
     known_as: tuple[str, ...] = ()  # what others may call it: for the hint
+    hidden: bool = False  # it is taken; help and completion do not show it
 
     @property
     def dest(self) -> str:

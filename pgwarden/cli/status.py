@@ -37,13 +37,10 @@ async def run(args: argparse.Namespace, terminal: Terminal) -> int:
 
 def as_text(one: Protection, now: datetime, *, with_namespace: bool = False) -> list[str]:
     name = f"{one.namespace}/{one.repository}" if with_namespace else one.repository
-    if one.since is None or one.until is None:
-        lines = [f"{name}: NOT PROTECTED"]
-    else:
-        since = f"{name}: protected since {clock(one.since)} ({span(now - one.since)})"
-        lines = [f"{since}, up to {clock(one.until)} ({span(now - one.until)} ago)"]
+    lines = [f"{name}: {_headline(one, now)}"]
     if one.cluster:
         lines.append(f"  cluster      {one.cluster}")
+    lines += [f"  storage      {text}" for text in one.storages]
     if one.last:
         lines.append(
             f"  last backup  {one.last.get('type')} {one.last.get('label')}, {clock(moment(one.last.get('stopTime')))}"
@@ -55,13 +52,23 @@ def as_text(one: Protection, now: datetime, *, with_namespace: bool = False) -> 
     return lines
 
 
+def _headline(one: Protection, now: datetime) -> str:
+    """It says "protected" only where nothing is wrong."""
+    if one.since is None or one.until is None or one.foreign:
+        return "NOT PROTECTED"
+    how = "protected since" if one.protected else "AT RISK, recoverable from"
+    since = f"{how} {clock(one.since)} ({span(now - one.since)})"
+    return f"{since}, up to {clock(one.until)} ({span(now - one.until)} ago)"
+
+
 def as_data(one: Protection) -> dict[str, Any]:
     return {
         "namespace": one.namespace,
         "repository": one.repository,
-        "protected": one.since is not None,
+        "protected": one.protected,
         "since": rfc3339(one.since) if one.since else None,
         "until": rfc3339(one.until) if one.until else None,
+        "storages": list(one.storages) or None,
         "lastBackup": one.last or None,
         "cluster": one.cluster or None,
         "nextBackup": rfc3339(one.upcoming) if one.upcoming else None,

@@ -74,7 +74,8 @@ def judge(
     """By the webhook's own rules, before anything is asked or sent. *terminal* gets the warnings."""
     verdict = rules.validate(with_defaults(obj), old=None, lookup=lookup, now=datetime.now(UTC), defaults=defaults)
     if verdict.faults:
-        raise refused(f"{obj['kind']} {obj['metadata']['name']}", verdict.faults)
+        told = [fault.told(lambda *_: True) for fault in verdict.faults]  # *lookup* has what the user may read
+        raise refused(f"{obj['kind']} {obj['metadata']['name']}", told)
     if terminal is not None:
         for warning in verdict.warnings:
             terminal.note(f"note: {warning}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import aiohttp
@@ -36,6 +36,7 @@ _STANDING = {
     "Repository": {_REACHABLE: True, "Failed": False},
 }
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)%")
+_COPIES = re.compile(r" copies: (\d{1,3}) %")
 _LOG_LINE = re.compile(r"P\d\d\s+(?:INFO|DETAIL|WARN|ERROR): (.*)")
 _LOG_LINES = "40"
 
@@ -104,7 +105,7 @@ async def _follow(session: Session, terminal: Terminal, plural: str, obj: Object
             obj |= found
             if _phase(obj) in ends(obj) and _is_current(obj):
                 return _over(terminal, obj)
-            log = await read_log(session, plural, obj)
+            log = with_status(await read_log(session, plural, obj), obj)
         except (errors.ApiError, aiohttp.ClientError, OSError) as error:
             _show(terminal, shown, f"cannot reach the API server, retrying: {error}", Log())
         else:
@@ -202,6 +203,12 @@ async def read_log(session: Session, plural: str, obj: Object) -> Log:
     except (errors.NotFound, errors.Invalid):
         return Log()
     return read(str(text))
+
+
+def with_status(log: Log, obj: Object) -> Log:
+    """Of a backup the status says how far it is, where its log does not."""
+    found = _COPIES.search(_said(obj)) if obj["kind"] == "Backup" and not log.percent else None
+    return replace(log, percent=found[1]) if found else log
 
 
 def read(text: str) -> Log:

@@ -16,7 +16,7 @@ from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.output import count
-from pgwarden.cli.workloads import Template, misplaced_label, template_of
+from pgwarden.injection.workloads import Template, misplaced_label, template_of
 
 #: As kubectl knows them → plural and kind.
 _KINDS = {

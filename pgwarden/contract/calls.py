@@ -18,6 +18,7 @@ STANZA_CREATE, STANZA_UPGRADE, SET_ASIDE = "stanza-create", "stanza-upgrade", "s
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
 NEWEST_WAL = "newest-wal"
+EXPIRE = "expire"
 ROLES, BRING_BACK = "roles", "bring-back"
 MOST_SEGMENTS = 64
 
@@ -69,6 +70,7 @@ class Call(Generic[Answer_co]):
     path: str  # with its query
     answer: type[Answer_co]
     body: Shape | None = None  # beside the path, as JSON
+    unless: str = ""  # contract.status.tag of an answer that need not be given again
 
     @property
     def name(self) -> str:
@@ -80,10 +82,12 @@ class Call(Generic[Answer_co]):
         return "GET" if self.name == STATUS else "POST"
 
 
-def status(*, refresh: bool = False, segment_size: int = 0) -> Call[Status]:
-    """*refresh*: `info` is read anew; else it is ten seconds old at most. *segment_size*: bytes of a WAL segment."""
+def status(*, refresh: bool = False, segment_size: int = 0, unless: str = "") -> Call[Status]:
+    """*refresh*: `info` is read anew; else it is ten seconds old at most. *segment_size*: bytes of a WAL segment.
+    *unless*: an answer of this tag is not given again.
+    """
     asked = ["refresh=1"] * refresh + [f"segment-size={segment_size}"] * bool(segment_size)
-    return Call("?".join([STATUS, "&".join(asked)] if asked else [STATUS]), Status)
+    return Call("?".join([STATUS, "&".join(asked)] if asked else [STATUS]), Status, unless=unless)
 
 
 def stanza_create(repo: int = 0) -> Call[Outcome]:
@@ -94,6 +98,13 @@ def stanza_create(repo: int = 0) -> Call[Outcome]:
 def set_aside() -> Call[Outcome]:
     """Move what is left of half a stanza on the local storage's volume to a folder beside it: `output` names it."""
     return Call(SET_ASIDE, Outcome)
+
+
+def expire(repo: int, label: str, archives_of: int) -> Call[Outcome]:
+    """In storage number *repo*: the full backup *label* goes with all that build on it, and the WAL before the so many
+    full ones that are the newest. `output` names the sets that went.
+    """
+    return Call(f"{EXPIRE}?repo={repo}&set={label}&archives-of={archives_of}", Outcome)
 
 
 def stanza_upgrade() -> Call[Outcome]:

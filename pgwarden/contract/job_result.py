@@ -10,6 +10,7 @@ class JobResult(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_
     exit_code: int = 0  # pgBackRest's; -1 where it was not run, or was ended
     error: str = ""
     label: str = ""  # of the backup set that was made
+    expiry_error: str = ""  # of a backup whose set is complete: why old sets may not have been removed after it
     set: str = ""  # the backup set that was restored
     expired: tuple[str, ...] = ()  # labels
     expired_not_shown: int = 0  # how many more there were
@@ -23,4 +24,5 @@ class JobResult(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_
     segments: int = 0  # how many were replayed
     system_identifier: str = ""
     log: tuple[str, ...] = ()  # the last lines of PostgreSQL's or pgBackRest's log, of one that failed
-    note: str = ""  # a sentence for the status of one that succeeded: the target lies after the end of the WAL
+    #: A sentence for the status of one that succeeded: the target lies after the end of the WAL; no standby answered.
+    note: str = ""

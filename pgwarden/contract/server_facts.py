@@ -6,6 +6,7 @@ reads it there. What the account may not see, or an old agent does not tell, is 
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,6 +22,14 @@ Text = Annotated[str, msgspec.Meta(max_length=MOST_TEXT)]
 Path = Annotated[str, msgspec.Meta(max_length=MOST_PATH)]
 SetBy = Literal["default", "pgwarden", "user"]
 Libraries = Annotated[tuple[Path, ...], msgspec.Meta(max_length=MOST_LIBRARIES)]
+
+
+_PLAIN_LIBRARY = re.compile(r"(\$libdir/(plugins/)?)?[A-Za-z0-9_][A-Za-z0-9_.+-]*", re.ASCII)
+
+
+def is_plain_library(name: str) -> bool:
+    """Whether it is one of the image's own: a path may name a file that came with the data."""
+    return _PLAIN_LIBRARY.fullmatch(name) is not None
 
 
 class Locale(Shape, frozen=True, kw_only=True):
@@ -80,7 +89,7 @@ def of(repository: Any) -> ServerFacts:
     found = status.get(FIELD) if isinstance(status, dict) else None
     try:
         return msgspec.convert(found or {}, ServerFacts)
-    except msgspec.ValidationError:
+    except outside.UNREADABLE:
         return ServerFacts()
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pgwarden.contract.archive import Archive
+from pgwarden.contract.backup_progress import BackupProgress
 from pgwarden.contract.recovery import Recovery
 from pgwarden.contract.server_facts import ServerFacts
 from pgwarden.contract.shape import Count, Shape, Time
@@ -58,12 +61,31 @@ class Half(Shape, frozen=True, kw_only=True):
     holds: bool = False  # whether a set, or WAL, lies in it
 
 
-class Volume(Shape, frozen=True, kw_only=True):
-    """The one that the local storage is on, as the repository host sees it. Bytes."""
+class Usage(Shape, frozen=True, kw_only=True):
+    """Of a file system, in bytes. What is neither used nor free is the superuser's."""
+
+    size: Count | None = None
+    used: Count | None = None
+    free: Count | None = None
+
+    @property
+    def percent(self) -> float | None:
+        """As `df` counts; None where it is not known."""
+        used = self.used if self.used is not None else _less(self.size, self.free)
+        if used is None or self.free is None or not used + self.free:
+            return None
+        return 100 * used / (used + self.free)
+
+
+def _less(size: int | None, free: int | None) -> int | None:
+    """What agents of before leave to be worked out."""
+    return max(0, size - free) if size is not None and free is not None else None
+
+
+class Volume(Usage, frozen=True, kw_only=True):
+    """The one that the local storage is on, as the repository host sees it."""
 
     mounted: bool = False
-    size: Count | None = None
-    free: Count | None = None
     read_only: bool = False
     error: str | None = None  # what a small file written to it met, such as `ENOSPC: No space left on device`
     archive: Half | None = None
@@ -80,11 +102,37 @@ class Status(Shape, frozen=True, kw_only=True):
     archive_error: str | None = None  # archive-push's own words, for three minutes after it wrote them
     info: dict[str, Any] | None = None  # the stanza's element of `pgbackrest info`; see pgbackrest.info
     info_error: str | None = None
+    info_age: Count | None = None  # seconds since `info` was read; more than some 10 where the storage is slow
     volume: Volume | None = None
     archives: tuple[Archive, ...] | None = None  # of each storage that was listed
     postgres: Postgres | None = None
     archiver: Archiver | None = None
     facts: ServerFacts | None = None  # of the PostgreSQL beside it; some minutes or an hour old
     unarchived: Count | None = None  # segments that wait in pg_wal
+    data: Usage | None = None  # the volume of the data directory
+    wal: Usage | None = None  # that of pg_wal, where it is on another one that the agent sees
     relays: bool | None = None  # whether WAL goes to the storage that answers while another does not
     recovery: Recovery | None = None  # of the agent in a recovery's pod
+    backup: BackupProgress | None = None  # of the agent in a backup's pod
+
+
+#: Older than any `info` that a storage without delay gives. Of a younger one nobody asks how old it is.
+SLOW_SECONDS = 30
+#: Seconds by which times are told that grow: a text that changes at each look is news each time, and a status to write.
+STEPS = (5, 10, 30, 60, 120, 240)
+
+
+def at_least(seconds: float) -> int:
+    """The last step that is over."""
+    return max((step for step in STEPS if step <= seconds), default=0)
+
+
+def told_age(seconds: float | None) -> int | None:
+    """How old an `info` of so many seconds is said to be; None where that is not worth a word."""
+    return at_least(seconds) if seconds is not None and seconds > SLOW_SECONDS else None
+
+
+def tag(status: Status) -> str:
+    """The same for two answers that say the same. Both sides make it: one that knows the answer need not read it."""
+    told = replace(status, info_age=told_age(status.info_age))
+    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()

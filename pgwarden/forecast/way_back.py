@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.api.kinds import RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
@@ -93,7 +93,7 @@ def by_backup(name: str, backups: Iterable[Object]) -> Before | None:
 def _time(text: str) -> str:
     try:
         return msgspec.convert(text, Time)
-    except msgspec.ValidationError:
+    except outside.UNREADABLE:
         return ""
 
 

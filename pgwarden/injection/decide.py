@@ -8,6 +8,8 @@ import msgspec
 
 from pgwarden.api.faults import Fault, limited
 from pgwarden.api.kinds import PodFacts, PostgresAccess, SecretKeyRef
+from pgwarden.api.sizing import NOTHING, Asks
+from pgwarden.injection import resources
 from pgwarden.injection.inspection import Inspected, Postgres
 from pgwarden.injection.pods import VolumeMount
 from pgwarden.injection.settings import Settings
@@ -24,9 +26,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     socket: VolumeMount | None  # the pod's own volume at the socket directory; None: we add one
     environment: bytes = b"[]"  # JSON: variables that a subPathExpr of these mounts asks for
     password: SecretKeyRef | None = None
-    resources: bytes = b""  # JSON of spec.sidecarResources; empty: the default
+    resources: bytes  # JSON of the sidecar's requests and limits
     role_arn: str = ""  # web identity: the role that PostgreSQL's container takes
     service_account: str = ""  # that the pod is to run as; empty: its own
+    pull_secrets: tuple[str, ...] = ()  # for the sidecar's image
 
 
 class Inject(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +55,8 @@ class Refuse(msgspec.Struct, frozen=True):
 InjectionDecision = Inject | Skip | Refuse
 
 
-def decide(inspected: Inspected, terms: Terms, settings: Settings) -> Inject | Refuse:
-    """The decision on a pod that names a Repository."""
+def decide(inspected: Inspected, terms: Terms, settings: Settings, wanted: Asks = NOTHING) -> Inject | Refuse:
+    """The decision on a pod that names a Repository. *wanted*: what the pod's namespace asks of each container."""
     postgres, access = inspected.postgres, terms.access
     if postgres is None:
         return Refuse(limited(inspected.faults))
@@ -65,11 +68,17 @@ def decide(inspected: Inspected, terms: Terms, settings: Settings) -> Inject | R
         socket=postgres.socket,
         environment=msgspec.json.encode(postgres.environment),
         password=access.password_secret_ref,
-        resources=terms.resources,
+        resources=_resources(postgres, terms, wanted),
         role_arn=terms.role_arn,
+        pull_secrets=terms.pull_secrets,
         service_account=terms.service_account if _has_no_account(postgres, terms) else "",
     )
     return Inject(postgres=postgres, recipe=recipe, warnings=_warnings(postgres, terms))
+
+
+def _resources(postgres: Postgres, terms: Terms, wanted: Asks) -> bytes:
+    given = msgspec.json.decode(terms.resources) if terms.resources else None
+    return msgspec.json.encode(resources.sidecar(given, terms.memory, postgres.company, wanted))
 
 
 def _facts(postgres: Postgres, access: PostgresAccess) -> PodFacts:

@@ -18,6 +18,7 @@ from pgwarden.api.kinds import PostgresAccess
 from pgwarden.injection import arguments, pods
 from pgwarden.injection.arguments import Setting, Start
 from pgwarden.injection.pods import Container, EnvVar, Pod, VolumeMount
+from pgwarden.injection.resources import Company, company
 
 _DEFAULT_DATA = "/var/lib/postgresql/data"
 _ROOT_OF_18 = "/var/lib/postgresql"  # the official image's volume from PostgreSQL 18 on
@@ -26,7 +27,6 @@ _DEBIAN, _ALPINE = 999, 70
 _OFF = frozenset({"off", "false", "no", "0"})
 _LONGEST_PATH = 4096  # characters, as in Linux: what is longer is none, and is not put together
 _ON = frozenset({"on", "true", "yes", "1"})
-_OWN_CONTAINERS = frozenset({names.CONTAINER_TOOLS, names.CONTAINER_SIDECAR})
 _OWN_PORTS = frozenset({names.PORT_PGBACKREST, names.PORT_AGENT})
 T = TypeVar("T")
 
@@ -42,6 +42,7 @@ class Existing(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[Setting, ...]  # among command and args
     termination_message_policy: str
     service_account: str
+    pull_secrets: tuple[str, ...]
     annotations: dict[str, str] | None
 
 
@@ -59,6 +60,7 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True):
     run_as_user: int
     run_as_group: int
     takes_settings: bool  # whether settings that are appended to the arguments reach the server
+    company: Company
     existing: Existing
 
 
@@ -88,7 +90,7 @@ def passed_over(pod: Pod) -> str:
         return "mirror pod of a static pod"
     if not pod.labels.get(names.LABEL_REPOSITORY):
         return f"no label {names.LABEL_REPOSITORY}"
-    return "a pod of pgwarden's own" if names.LABEL_COMPONENT in pod.labels else ""
+    return ""
 
 
 def inspect(pod: Pod, access: PostgresAccess) -> Inspected:
@@ -121,6 +123,7 @@ def inspect(pod: Pod, access: PostgresAccess) -> Inspected:
         run_as_user=user[0],
         run_as_group=user[1],
         takes_settings=main.start.takes_settings,
+        company=company(pod, index),
         existing=_existing(pod, main),
     )
     return Inspected(postgres=found)
@@ -145,6 +148,7 @@ def _existing(pod: Pod, main: _Main) -> Existing:
         settings=main.start.settings,
         termination_message_policy=main.container.termination_message_policy,
         service_account=pod.spec.service_account_name,
+        pull_secrets=tuple([each.name for each in pod.spec.image_pull_secrets or ()]),
         annotations=pod.metadata.annotations,
     )
 
@@ -275,7 +279,7 @@ def _reserved(pod: Pod) -> Iterator[Fault]:
     takes them out. In any other pod they are the user's.
     """
     for number, each in enumerate(pod.spec.containers):
-        if each.name in _OWN_CONTAINERS:
+        if each.name in pods.OWN_CONTAINERS:
             message = "this name is reserved for pgwarden; choose another"
             yield Fault(f"spec.containers[{number}].name", each.name, message, "taken")
         for port in each.ports or ():
@@ -285,7 +289,7 @@ def _reserved(pod: Pod) -> Iterator[Fault]:
     if pod.was_injected():
         return
     for number, init in enumerate(pod.spec.init_containers or ()):
-        if init.name in _OWN_CONTAINERS:
+        if init.name in pods.OWN_CONTAINERS:
             yield _our_own(f"spec.initContainers[{number}].name", init.name)
     for number, volume in enumerate(pod.spec.volumes or ()):
         if volume.name in pods.OWN_VOLUMES:

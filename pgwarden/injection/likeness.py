@@ -37,7 +37,7 @@ def likeness(pod: Pod, index: int) -> bytes:
     if mounts:
         mounts = tuple([_TOKEN_MOUNT if _is_token(mount) else mount for mount in mounts])
     mounted = {mount.name for mount in mounts or ()}
-    containers = [Container(name=each.name, ports=each.ports) for each in spec.containers]
+    containers = [Container(name=each.name, ports=each.ports, resources=each.resources) for each in spec.containers]
     # A field that is added to the view one day counts by itself.
     containers[index] = _replace(main, env=_that_matter(main, mounts or ()), volume_mounts=mounts)
     volumes, annotations = spec.volumes, pod.metadata.annotations

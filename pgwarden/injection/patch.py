@@ -38,6 +38,7 @@ def patch(postgres: Postgres, fragments: Fragments) -> list[Operation]:
         *_arguments(main, existing, fragments),
         *_last_words(main, existing),
         *_account(existing, fragments),
+        *_pull_secrets(existing, fragments),
         *_annotations(existing, fragments),
     ]
 
@@ -122,6 +123,17 @@ def _last_words(main: str, existing: Existing) -> Iterator[Operation]:
 def _account(existing: Existing, fragments: Fragments) -> Iterator[Operation]:
     if fragments.service_account and existing.service_account != fragments.service_account:
         yield _add("/spec/serviceAccountName", fragments.service_account)
+
+
+def _pull_secrets(existing: Existing, fragments: Fragments) -> Iterator[Operation]:
+    """The Repository's, where the pod has not got them: without the sidecar's image PostgreSQL would not start."""
+    path = "/spec/imagePullSecrets"
+    lacking = [{"name": name} for name in fragments.pull_secrets if name not in existing.pull_secrets]
+    if lacking and not existing.pull_secrets:
+        yield _add(path, lacking)
+        return
+    for one in lacking:
+        yield _add(f"{path}/-", one)
 
 
 def _annotations(existing: Existing, fragments: Fragments) -> Iterator[Operation]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
+from pgwarden.api.sizing import NOTHING, Asks
 from pgwarden.injection import pods
 from pgwarden.injection.decide import Inject, InjectionDecision, Refuse, Skip, decide
 from pgwarden.injection.inspection import inspect, passed_over
@@ -19,8 +20,10 @@ from pgwarden.injection.settings import Settings
 from pgwarden.injection.terms import no_repository, terms_of
 
 
-def decision_on(pod: dict[str, Any] | Pod, repository: dict[str, Any] | None, settings: Settings) -> InjectionDecision:
-    """*repository* is the object that the pod's label names, None where there is none.
+def decision_on(
+    pod: dict[str, Any] | Pod, repository: dict[str, Any] | None, settings: Settings, wanted: Asks = NOTHING
+) -> InjectionDecision:
+    """*repository* is the object that the pod's label names, None where there is none. *wanted*: see `decide`.
 
     msgspec.ValidationError where *pod* is no pod.
     """
@@ -32,7 +35,7 @@ def decision_on(pod: dict[str, Any] | Pod, repository: dict[str, Any] | None, se
     if repository is None:
         return Refuse([no_repository(name, seen.metadata.namespace)])
     terms = terms_of(repository, name)
-    return Refuse([terms]) if isinstance(terms, Fault) else decide(inspect(seen, terms.access), terms, settings)
+    return Refuse([terms]) if isinstance(terms, Fault) else decide(inspect(seen, terms.access), terms, settings, wanted)
 
 
 def operations(injection: Inject) -> list[Operation]:

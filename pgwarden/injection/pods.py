@@ -12,6 +12,8 @@ import msgspec
 
 from pgwarden.api import names
 
+#: Of ours, in a pod; the first one of earlier versions.
+OWN_CONTAINERS = frozenset({names.CONTAINER_TOOLS, names.CONTAINER_SIDECAR})
 MIRROR = "kubernetes.io/config.mirror"
 OWN_VOLUMES = frozenset(
     {
@@ -81,8 +83,15 @@ class Port(_View, frozen=True, kw_only=True):
     container_port: int
 
 
+class Resources(_View, frozen=True, kw_only=True):
+    requests: dict[str, Any] | None = None
+    limits: dict[str, Any] | None = None
+
+
 class InitContainer(_View, frozen=True, kw_only=True):
     name: str
+    restart_policy: str = ""
+    resources: Resources | None = None
 
 
 class Container(_View, frozen=True, kw_only=True):
@@ -94,6 +103,7 @@ class Container(_View, frozen=True, kw_only=True):
     volume_mounts: tuple[VolumeMount, ...] | None = None
     ports: tuple[Port, ...] | None = None
     security_context: SecurityContext | None = None
+    resources: Resources | None = None
     termination_message_policy: str = ""
 
     @property
@@ -117,12 +127,17 @@ class Container(_View, frozen=True, kw_only=True):
         return {variable.name: variable for variable in self.env or ()}
 
 
+class Reference(_View, frozen=True, kw_only=True):
+    name: str = ""
+
+
 class Spec(_View, frozen=True, kw_only=True):
     containers: tuple[Container, ...]
     init_containers: tuple[InitContainer, ...] | None = None
     volumes: tuple[Volume, ...] | None = None
     service_account_name: str = ""
     security_context: SecurityContext | None = None
+    image_pull_secrets: tuple[Reference, ...] | None = None
 
 
 class Pod(_View, frozen=True, kw_only=True):

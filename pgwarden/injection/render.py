@@ -23,8 +23,6 @@ from pgwarden.pgbackrest import commands, identity
 _CACHED = 128  # renderings of some 6 kB
 _CACHED_SIZE = 16_384  # bytes of a Recipe: a larger one, that someone made to fill memory, is rendered anew each time
 _ANYONE_READS = 0o444  # the kubelet writes as root, and the pod may run as any user
-#: No CPU limit: throttling would slow archive-push's server down in the middle of a backup.
-_RESOURCES: Object = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
 _PROJECTED = (
     names.KEY_CA_CERT,
     names.KEY_TLS_CERT,
@@ -41,6 +39,7 @@ class Fragments(msgspec.Struct, frozen=True, kw_only=True):
     volumes: dict[str, msgspec.Raw]
     mounts: dict[str, msgspec.Raw]  # of the main container
     service_account: str  # to run as; empty: the pod's own
+    pull_secrets: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]  # server settings to append as arguments; empty for ALTER SYSTEM
     annotations: dict[str, str]
 
@@ -60,6 +59,8 @@ def _render(recipe: Recipe) -> Fragments:
     parts = [sidecar, *volumes.values(), *mounts.values(), msgspec.json.encode(settings)]
     if recipe.service_account:
         parts.append(recipe.service_account.encode())
+    if recipe.pull_secrets:
+        parts.append(msgspec.json.encode(recipe.pull_secrets))
     digest = hashlib.sha256(b"\n".join(bytes(part) for part in parts)).hexdigest()[:16]
     annotations = {
         names.ANNOTATION_INJECTED: digest,
@@ -70,6 +71,7 @@ def _render(recipe: Recipe) -> Fragments:
         volumes=volumes,
         mounts=mounts,
         service_account=recipe.service_account,
+        pull_secrets=recipe.pull_secrets,
         settings=settings,
         annotations=annotations,
     )
@@ -111,9 +113,9 @@ def _sidecar(recipe: Recipe) -> Object:
         ],
         # No startupProbe: a native sidecar that fails it would hold back PostgreSQL, and PostgreSQL comes first.
         # A check starts a Python: seldom.
-        "livenessProbe": check | {"initialDelaySeconds": 20, "periodSeconds": 30, "failureThreshold": 3},
+        "livenessProbe": check | {"initialDelaySeconds": 20, "periodSeconds": 30, "failureThreshold": 10},
         "volumeMounts": _sidecar_mounts(recipe),
-        "resources": msgspec.json.decode(recipe.resources) if recipe.resources else _RESOURCES,
+        "resources": msgspec.json.decode(recipe.resources),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": facts.run_as_user,

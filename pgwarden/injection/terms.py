@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from pgwarden import storages
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.api.faults import Fault
 from pgwarden.api.kinds import PostgresAccess, RepositorySpec
+from pgwarden.pgbackrest.memory import sidecar_memory
 
 _LABEL = f"metadata.labels[{names.LABEL_REPOSITORY}]"
 
@@ -18,7 +19,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     repository: str
     access: PostgresAccess
     resources: bytes  # JSON of spec.sidecarResources; empty: the default
+    memory: str  # the limit of a sidecar that is not given one
     role_arn: str = ""
+    pull_secrets: tuple[str, ...] = ()  # for the sidecar's image
     service_account: str = ""  # of pods that name none, with keyType web-id
 
 
@@ -26,14 +29,16 @@ def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
     """What *repository* says of the pods that name it."""
     try:
         spec = msgspec.convert(repository.get("spec", {}), RepositorySpec)
-    except msgspec.ValidationError as error:
+    except outside.UNREADABLE as error:
         return Fault(_LABEL, name, f"the Repository of this name is invalid: {error}", "repository")
     resources = msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b""
     return Terms(
         repository=name,
         access=spec.postgres,
         resources=resources,
+        memory=sidecar_memory(spec),
         role_arn=storages.role(spec),
+        pull_secrets=tuple(one.name for one in spec.pod_template.spec.image_pull_secrets or ()),
         service_account=spec.service_account_name if storages.uses_service_account(spec) else "",
     )
 

@@ -14,12 +14,12 @@ import structlog
 
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors, index
-from pgwarden.kube.client import PAGE, KubeClient
+from pgwarden.kube.client import METADATA, PAGE, KubeClient
+from pgwarden.kube.packed import Packed, Plain
 
 Key = tuple[str, str]
 Listener = Callable[[str, Object, Object | None], None]
 FIELD_SELECTOR = "fieldSelector"
-METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 NAMESPACE = "namespace"  # the index that every cache has
 LASTING = 5.0  # seconds; a watch that ends before was cut by something on the way, and is not resumed without a pause
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between attempts while the API server does not answer
@@ -53,9 +53,11 @@ class WatchCache:
         field_selector: str = "",
         transform: Callable[[Object], Object] | None = None,
         indexes: Mapping[str, index.Value] | None = None,
+        packed: bool = False,
     ) -> None:
+        """*packed*: in a small part of the memory, and read anew each time that one is looked at."""
         self.path = path
-        self.items: dict[Key, Object] = {}
+        self.items: Plain | Packed = Packed() if packed else Plain()
         values = {NAMESPACE: index.namespace} | dict(indexes or {})
         self._indexes = {name: index.Index(value) for name, value in values.items()}
         self.synced = asyncio.Event()
@@ -83,7 +85,24 @@ class WatchCache:
 
     def by(self, name: str, value: Hashable) -> list[Object]:
         """The objects that index *name* has under *value*, in no order."""
-        return self._indexes[name][value]
+        return [self.items[key] for key in self._indexes[name][value]]
+
+    def later(self, name: str, value: Hashable) -> Callable[[], list[Object]]:
+        """As `by`, of now, but read when it is called: what waits meanwhile holds texts that the cache holds too."""
+        return self.items.later(self._indexes[name][value])
+
+    def outlines(self) -> list[Object]:
+        """`metadata` and `spec` of all, for who goes through all of very many again and again."""
+        return list(self.items.outlines())
+
+    def versions(self, name: str, value: Hashable) -> list[str]:
+        """Of the same objects name and resourceVersion, sorted: others than before where one came, changed or went."""
+        return sorted(f"{key[1]}={self.items.version(key)}" for key in self._indexes[name][value])
+
+    def version(self, namespace: str, name: str) -> str:
+        """The resourceVersion of one object; empty where it is not there."""
+        key = namespace, name
+        return self.items.version(key) if key in self.items else ""
 
     async def run(self) -> None:
         failures = 0
@@ -122,18 +141,20 @@ class WatchCache:
         seen: set[Key] = set()
         params: dict[str, str] = {"limit": str(PAGE)} | self._params
         while True:
-            page: Any = await self._client.get(self.path, params)
-            for raw in page["items"] or []:
-                with self._alone(raw):
-                    seen.add(key_of(raw))
-                    self._put(raw)
-            params["continue"] = page["metadata"].get("continue", "")
+            async with self._client.listing:
+                page = await self._client.page(self.path, params)
+                for raw in page.objects():
+                    with self._alone(raw):
+                        seen.add(key_of(raw))
+                        self._put(raw)
+            version, params["continue"] = page.metadata["resourceVersion"], page.metadata.get("continue", "")
+            del page
             if not params["continue"]:
                 break
         for key in set(self.items) - seen:
             self._drop(self.items[key])
         self.synced.set()
-        return str(page["metadata"]["resourceVersion"])
+        return str(version)
 
     async def _went_back(self) -> bool:
         """Whether the API server's state is older than ours, as after a restore of etcd: a watch would stay silent.
@@ -158,9 +179,9 @@ class WatchCache:
     def _put(self, raw: Object) -> None:
         obj = self._transform(raw)
         key = key_of(obj)
-        before = self.items.get(key)
-        if before is not None and before["metadata"]["resourceVersion"] == obj["metadata"]["resourceVersion"]:
+        if key in self.items and self.items.version(key) == obj["metadata"]["resourceVersion"]:
             return
+        before = self.items.get(key)
         self.items[key] = obj
         for one in self._indexes.values():
             one.put(key, obj, before)

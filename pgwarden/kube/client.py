@@ -6,8 +6,11 @@ time in every replica of the webhook. Its reader of a kubeconfig's credentials i
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import aiohttp
@@ -20,34 +23,60 @@ from pgwarden.kube import access, errors, paths, sockets
 
 _CONNECT = 10.0  # seconds to connect
 _REQUEST = 60.0  # seconds for one request; a watch is bounded by its own timeoutSeconds
-PAGE = 500  # objects of one answer to a list
+PAGE = 250  # objects of one answer to a list
+LISTING = 2  # such answers that are read at once
 _PAGE = 100  # of a list that is read page by page, of which no more is held
 #: Seconds without a word after which the connection of a watch is taken for dead. The API server sends a bookmark each
 #: minute. Where none comes, as of a resource that nobody has written since it started, a watch is resumed this often.
 SILENCE = 75.0
 WATCH_SECONDS = 290  # how long the server holds one watch open; then we resume it
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 #: The API server's words for a JSON patch that does not fit the object, as where one of its tests fails.
 DOES_NOT_FIT = "the server rejected our request due to an error in our request"
+#: Method, status (0: no answer), and seconds until the answer began.
+Told = Callable[[str, int, float], None]
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+
+
+class Page(msgspec.Struct):
+    """One answer to a list. Its objects are text until each is looked at: all of them at once as values take many times
+    the memory, of which what is kept of them would then lie here and there in holes.
+    """
+
+    metadata: Object
+    items: list[msgspec.Raw] | None
+
+    def objects(self) -> Iterator[Any]:
+        return map(_decode, self.items or ())
+
+
+_decode_page = msgspec.json.Decoder(Page).decode
 
 
 class KubeClient:
     """One session to one API server. Methods raise kube.errors.ApiError, or aiohttp.ClientError when none answers."""
 
-    def __init__(self, where: access.Access, *, silence: float = SILENCE) -> None:
+    def __init__(
+        self, where: access.Access, *, silence: float = SILENCE, told: Told | None = None, at_once: int | None = None
+    ) -> None:
+        """*told* hears of each request. No more than *at_once* are on their way, watches aside; the others wait."""
+        self._told = told
+        self._slots = contextlib.nullcontext() if at_once is None else asyncio.Semaphore(at_once)
+        #: Caches list under it: pages of all of them at once would take more memory than what is kept of them.
+        self.listing = asyncio.Semaphore(LISTING)
         self._access = where
         self._silence = silence
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
-    async def from_environment(cls) -> KubeClient:
+    async def from_environment(cls, *, told: Told | None = None, at_once: int | None = None) -> KubeClient:
         """In a pod: its service account (unless KUBECONFIG is set). Elsewhere: the kubeconfig."""
         where = None if os.environ.get("KUBECONFIG") else access.in_cluster()
-        return cls(where or await access.from_kubeconfig())
+        return cls(where or await access.from_kubeconfig(), told=told, at_once=at_once)
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,14 +111,23 @@ class KubeClient:
         params: Mapping[str, str] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  the limit of one request, handed to aiohttp
         accept: str = "application/json",
+        decode: Callable[[bytes], Any] = _decode,
     ) -> Any:
         """Send one request and return the decoded answer (a dict for every Kubernetes object)."""
         headers = {"Accept": accept} | ({} if body is None else {"Content-Type": content_type})
         data = None if body is None else _encode(body)
         limit = aiohttp.ClientTimeout(total=timeout or _REQUEST, connect=_CONNECT)
-        async with await self._send(method, path, headers, data=data, params=params, timeout=limit) as answer:
+        async with (
+            self._slots,
+            await self._send(method, path, headers, data=data, params=params, timeout=limit) as answer,
+        ):
             raw = await answer.read()
-            return _decode(raw) if answer.content_type == "application/json" else raw.decode()
+            return decode(raw) if answer.content_type == "application/json" else raw.decode()
+
+    async def page(self, path: str, params: Mapping[str, str]) -> Page:
+        """One answer to a list."""
+        found: Page = await self.request("GET", path, params=params, decode=_decode_page)
+        return found
 
     async def _send(self, method: str, path: str, more: Mapping[str, str], **options: Any) -> aiohttp.ClientResponse:
         """Send one request, and once more where our credentials are refused and there are newer ones. ApiError."""
@@ -111,19 +149,31 @@ class KubeClient:
     ) -> aiohttp.ClientResponse:
         headers = proof.copy()
         headers.update(more)
-        name = self._access.server_name
-        return await self._open().request(
-            method, self._access.server + path, headers=headers, server_hostname=name, **options
-        )
+        name, began, code = self._access.server_name, time.monotonic(), 0
+        try:
+            answer = await self._open().request(
+                method, self._access.server + path, headers=headers, server_hostname=name, **options
+            )
+            code = answer.status
+        finally:
+            if self._told is not None:
+                self._told(method, code, time.monotonic() - began)
+        return answer
 
     async def get(self, path: str, params: Mapping[str, str] | None = None, seconds: float | None = None) -> Any:
         return await self.request("GET", path, params=params, timeout=seconds)
 
-    async def items(self, path: str, params: Mapping[str, str] | None = None) -> AsyncIterator[Object]:
-        """Each object of a list, read fresh and page by page: no more than one page is held."""
+    async def items(
+        self, path: str, params: Mapping[str, str] | None = None, *, accept: str = ""
+    ) -> AsyncIterator[Object]:
+        """Each object of a list, read fresh and page by page: no more than one page is held.
+
+        *accept* METADATA: no more than the metadata of each is sent.
+        """
         query = {"limit": str(_PAGE)} | dict(params or {})
         while True:
-            page: Object = await self.get(path, query)
+            asked = self.request("GET", path, params=query, accept=accept) if accept else self.get(path, query)
+            page: Object = await asked
             for one in page.get("items") or []:
                 yield one
             following = page.get("metadata", {}).get("continue")

@@ -14,14 +14,14 @@ Value = Callable[[Object], Hashable | None]
 class Index:
     def __init__(self, value: Value) -> None:
         self._value = value
-        self._of: dict[Hashable, dict[Key, Object]] = {}
+        self._of: dict[Hashable, dict[Key, None]] = {}
 
     def put(self, key: Key, obj: Object, before: Object | None) -> None:
         if before is not None:
             self.drop(key, before)
         value = self._found(obj)
         if value is not None:
-            self._of.setdefault(value, {})[key] = obj
+            self._of.setdefault(value, {})[key] = None
 
     def drop(self, key: Key, obj: Object) -> None:
         value = self._found(obj)
@@ -40,8 +40,8 @@ class Index:
             return None
         return value
 
-    def __getitem__(self, value: Hashable) -> list[Object]:
-        return list(self._of.get(value, {}).values())
+    def __getitem__(self, value: Hashable) -> list[Key]:
+        return list(self._of.get(value, {}))
 
     def __iter__(self) -> Iterator[Hashable]:
         return iter(self._of)

@@ -26,8 +26,11 @@ _PREFIX = {
     "statefulsets": "/apis/apps/v1",
     "replicasets": "/apis/apps/v1",
     "jobs": "/apis/batch/v1",
+    "resourcequotas": "/api/v1",
+    "limitranges": "/api/v1",
     "leases": "/apis/coordination.k8s.io/v1",
     "storageclasses": "/apis/storage.k8s.io/v1",
+    "subjectaccessreviews": "/apis/authorization.k8s.io/v1",
     "mutatingwebhookconfigurations": "/apis/admissionregistration.k8s.io/v1",
     "validatingwebhookconfigurations": "/apis/admissionregistration.k8s.io/v1",
 } | {kind.plural: f"/apis/{names.API_VERSION}" for kind in registry.KINDS}

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreTarget
 from pgwarden.api.target import pgbackrest_time
-from pgwarden.pgbackrest import identity
+from pgwarden.pgbackrest import identity, standby
 from pgwarden.pgbackrest.user_options import ParsedOptions
 
 #: How long `info` waits for one answer of a storage. It is the probe of the condition Reachable.
@@ -38,7 +38,7 @@ def backup_argv(
         f"--repo={repo}",
         f"--type={options.type or kind}",
         *marks,
-        *options.arguments,
+        *map(standby.argument, options.arguments),
         "backup",
     ]
 
@@ -93,9 +93,10 @@ def target_arguments(target: RestoreTarget | None, timeline: str = "") -> list[s
     return follow
 
 
-def info_argv(stanza: str) -> list[str]:
+def info_argv(stanza: str, repo: int | None = None) -> list[str]:
     """Bounded: a storage that does not answer is asked again and again for io-timeout, a minute by default."""
-    return [f"--stanza={stanza}", "--output=json", *_QUIETLY, "info"]
+    chosen = [f"--repo={repo}"] if repo is not None else []
+    return [f"--stanza={stanza}", *chosen, "--output=json", *_QUIETLY, "info"]
 
 
 def list_argv(folder: str, repo: int) -> list[str]:
@@ -136,11 +137,18 @@ def _conf_in(folder: str) -> list[str]:
     return [f"--config={folder}/pgbackrest.conf", f"--config-include-path={folder}/conf.d"]
 
 
-def expire_argv(stanza: str, *, backup_set: str = "", repo: int | None = None) -> list[str]:
-    """*backup_set* removes that set and what depends on it; without it, what retention no longer covers."""
+def expire_argv(
+    stanza: str, *, backup_set: str = "", repo: int | None = None, archives_of: int | None = None
+) -> list[str]:
+    """*backup_set* removes that set and what depends on it; without it, what retention no longer covers.
+
+    With *archives_of*, all WAL goes that is older than the so many newest full backups: else it may stay for years, as
+    pgBackRest removes none before there are as many as retention keeps.
+    """
     chosen = [f"--repo={repo}"] if repo is not None else []
     removed = [f"--set={backup_set}"] if backup_set else []
-    return [f"--stanza={stanza}", *chosen, *removed, "expire"]
+    kept = [f"--repo{repo}-retention-archive={archives_of}", f"--repo{repo}-retention-archive-type=full"]
+    return [f"--stanza={stanza}", *chosen, *removed, *(kept if archives_of is not None else []), "expire"]
 
 
 def archive_command(stanza: str, role_arn: str = "") -> str:

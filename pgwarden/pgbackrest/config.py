@@ -24,11 +24,15 @@ import msgspec
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.api.quantity import parse_quantity
-from pgwarden.pgbackrest.user_options import parse_options
+from pgwarden.api.reading import get
+from pgwarden.pgbackrest import option_needs, standby
+from pgwarden.pgbackrest.user_options import REPEATED, parse_options
 
 Settings = dict[str, str]
 #: Nobody is served by more: the rest of the CPU is the network's and the kernel's.
 MOST_PROCESSES = 8
+#: How long pgBackRest waits for WAL to be archived.
+ARCHIVE_TIMEOUT_SECONDS = 60
 #: How long archive-push tries to reach a storage. Below a minute, so that PostgreSQL is told why and not "timeout".
 ARCHIVE_IO_SECONDS = 15
 _REPO = re.compile(r"^\s*repo(\d+)-", re.MULTILINE)
@@ -85,13 +89,14 @@ def host_conf(
     name, namespace = repository["metadata"]["name"], repository["metadata"]["namespace"]
     settings = _common() | {
         "log-level-console": "info",
-        "process-max": str(_processes(spec.resources)),
+        "process-max": str(processes(spec.resources)),
         "start-fast": "y",
     }
     for number, place in enumerate(places, 1):
         settings |= _of(number, place) | _kept(number, spec)
-    # Jobs that restore may come through the host's server as well as by the volume, hence both.
-    settings |= _server((names.cn_host(name), names.cn_pods(name)), name)
+    # Pods come through the host's server for what is on its volume alone: its clients act with all of the host's keys.
+    through = [names.cn_pods(name)] if any(place.through_host for place in places) else []
+    settings |= _server((names.cn_host(name), *through), name)
     stanza: Settings = {}
     for number, pod in enumerate(sorted(pods, key=lambda pod: pod.ip)[:256], 1):
         stanza |= _pod(number, names.pod_dns(name, namespace, pod.ip), pod.facts)
@@ -138,7 +143,7 @@ def clone_conf(
         if place.through_host:
             settings |= _through_host(number, names.host_dns(name, namespace), names.CLONE_SOURCE)
         else:
-            settings |= _of(number, place, names.CLONE_SOURCE) | _cipher(number, spec)
+            settings |= _of(number, place, names.CLONE_SOURCE) | _cipher(number, spec) | _of_service(number, spec)
             settings |= _secrets(number, repos[number])
     wanted = {"io-timeout": str(ARCHIVE_IO_SECONDS), "log-level-console": "off", "log-level-stderr": "error"}
     stanza = _section(names.stanza(name), {"pg1-path": names.CLONE_PGDATA})
@@ -200,7 +205,7 @@ def split_endpoint(endpoint: str) -> tuple[str, str]:
 def _common() -> Settings:
     return {
         "archive-async": "y",
-        "archive-timeout": "60",
+        "archive-timeout": str(ARCHIVE_TIMEOUT_SECONDS),
         "compress-type": "zst",
         "lock-path": names.LOCK_DIR,
         "log-level-file": "off",
@@ -211,6 +216,13 @@ def _common() -> Settings:
         "tcp-keep-alive-idle": "30",
         "tcp-keep-alive-interval": "10",
     }
+
+
+def _of_service(number: int, spec: RepositorySpec) -> Settings:
+    """The user's options without which a service may refuse to be read."""
+    given, _ = parse_options(spec.options, command="repository", storages=spec.storages)
+    wanted = (f"repo{number}-s3-", f"repo{number}-storage-")
+    return {name: value for name, value in given.settings.items() if name.startswith(wanted)}
 
 
 def _of(number: int, place: StoragePlace, folder: str = names.CONF_DIR) -> Settings:
@@ -289,13 +301,14 @@ def _archiving(spec: RepositorySpec) -> str:
 def _with_options(settings: Settings, spec: RepositorySpec) -> Settings:
     """The user's options win over ours. What is not allowed was refused at admission; here it is left out."""
     parsed, _ = parse_options(spec.options, command="repository", storages=spec.storages)
-    return settings | parsed.settings
+    merged = settings | standby.settings(parsed.settings)
+    return option_needs.without_needless(merged, parsed.settings)
 
 
-def _processes(resources: Mapping[str, Any] | None) -> int:
+def processes(resources: Mapping[str, Any] | None) -> int:
     """One process for each CPU that the container may use; two where that is not said."""
     for bound in ("limits", "requests"):
-        cpu = parse_quantity(((resources or {}).get(bound) or {}).get("cpu"))
+        cpu = parse_quantity((get(resources, dict, bound) or {}).get("cpu"))
         if cpu is not None:
             return max(1, min(MOST_PROCESSES, math.ceil(cpu)))
     return 2
@@ -304,7 +317,7 @@ def _processes(resources: Mapping[str, Any] | None) -> int:
 def _section(name: str, settings: Settings) -> str:
     lines = [f"[{name}]"]
     for key in sorted(settings, key=_natural):
-        for value in settings[key].split("\n") if key == "tls-server-auth" else [settings[key]]:
+        for value in settings[key].split("\n") if key.endswith(("tls-server-auth", REPEATED)) else [settings[key]]:
             if _UNPRINTABLE.search(value):
                 raise ValueError(f"{key}: a value in pgbackrest.conf is one line without control characters")
             lines.append(f"{key}={value}")

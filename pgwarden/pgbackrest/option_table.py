@@ -10,7 +10,8 @@ import msgspec
 
 Command = Literal["backup", "restore", "repository"]
 _SIZE = re.compile(r"([0-9]{1,15})([KMGTP]?)(?:i?B)?", re.IGNORECASE | re.ASCII)
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d|w)?", re.ASCII)
+#: pgBackRest 2.60 takes no fractions: `100ms`, not `0.1`.
+_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d|w)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _POWER = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 KIB, MIB, TIB, PIB = 1024, 1024**2, 1024**4, 1024**5
@@ -36,7 +37,7 @@ class Option(msgspec.Struct, frozen=True):
         if self.type == "size":
             return f"a size from {_size_text(self.low)} to {_size_text(self.high)}, such as {self.example or '64MiB'}"
         if self.type == "time":
-            return f"a time from {self.low:g} to {self.high:g} seconds, such as {self.example or '60'}"
+            return f"a time from {_time_text(self.low)} to {_time_text(self.high)}, such as 60, 90s or 5m"
         return self.example
 
     def problem(self, value: str) -> str:
@@ -52,8 +53,8 @@ class Option(msgspec.Struct, frozen=True):
             size = _SIZE.fullmatch(value)
             return size is not None and self.low <= int(size[1]) * 1024 ** _POWER[size[2].lower()] <= self.high
         if self.type == "time":
-            time = _DURATION.fullmatch(value)
-            return time is not None and self.low <= float(time[1]) * _SECONDS[time[2] or ""] <= self.high
+            time = in_seconds(value)
+            return time is not None and self.low <= time <= self.high
         return re.fullmatch(self.pattern, value) is not None
 
 
@@ -65,6 +66,19 @@ class Pattern(msgspec.Struct, frozen=True):
 
     def matches(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.names)
+
+
+def in_seconds(value: str) -> float | None:
+    """None where *value* is no time that pgBackRest takes."""
+    time = _DURATION.fullmatch(value)
+    return float(time[1]) * _SECONDS[time[2] or ""] if time else None
+
+
+def _time_text(seconds: float) -> str:
+    for unit in ("d", "h", "m", "s"):
+        if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
+            return f"{seconds / _SECONDS[unit]:g}{unit}"
+    return f"{seconds * 1000:g}ms"
 
 
 def _size_text(size: float) -> str:
@@ -83,6 +97,7 @@ _LEVELS = ("off", "error", "warn", "info", "detail", "debug", "trace")
 _BUFFERS = ("16KiB", "32KiB", "64KiB", "128KiB", "256KiB", "512KiB", "1MiB", "2MiB", "4MiB", "8MiB", "16MiB")
 #: A key of ours begins with pgwarden: it ties a set to its Backup object.
 _ANNOTATION = r"(?!pgwarden)[A-Za-z0-9][A-Za-z0-9._-]{0,62}=[^\x00-\x1f]{1,500}"
+_TAG = r"[^\x00-\x1f=&]{1,128}=[^\x00-\x1f&]{0,256}"
 
 
 def _flags(commands: tuple[Command, ...], *names: str) -> dict[str, Option]:
@@ -129,6 +144,11 @@ ALLOWED: dict[str, Option] = {
     "repo-bundle-size": Option("size", _BG, MIB, PIB, example="20MiB"),
     "repo-bundle-limit": Option("size", _BG, 8 * KIB, PIB, example="2MiB"),
     "repo-storage-upload-chunk-size": Option("size", _G, 5 * MIB, 1024 * MIB, example="16MiB"),
+    "repo-storage-prefetch": Option("integer", _G, 0, 1024),
+    "repo-storage-read-over": Option("size", _G, 0, MIB, example="64KiB"),
+    "repo-storage-tag": Option("text", _G, pattern=_TAG, example="KEY=VALUE, a tag for each object"),
+    "repo-s3-service": Option("text", _G, pattern=r"[a-z0-9-]{1,64}", example="the service in signatures, such as s3"),
+    "repo-s3-sts-host": Option("text", _G, pattern=r"[A-Za-z0-9._-]{1,253}", example="a host, such as sts.example"),
     "repo-s3-kms-key-id": Option("text", _G, pattern=r"[A-Za-z0-9:/_-]{1,2048}", example="the id of a KMS key"),
     "repo-s3-role": Option("text", _G, pattern=r"[A-Za-z0-9+=,.@_/:-]{1,512}", example="the name of a role"),
 }
@@ -154,12 +174,33 @@ REFUSED: tuple[tuple[Pattern, str], ...] = (
         "is not allowed: logs go to the container's output; use --log-level-console",
     ),
     (
-        Pattern(("repo-s3-kms-key-id", "repo-s3-role", "repo-s3-requester-pays"), ("backup", "restore")),
+        Pattern(
+            (
+                "repo-s3-kms-key-id",
+                "repo-s3-role",
+                "repo-s3-requester-pays",
+                "repo-s3-service",
+                "repo-s3-sts-host",
+                "repo-storage-tag",
+                "repo-storage-prefetch",
+                "repo-storage-read-over",
+                "repo-storage-upload-chunk-size",
+            ),
+            ("backup", "restore"),
+        ),
         "belongs in the Repository's spec.options",
     ),
     (
-        Pattern(("repo-s3-key", "repo-s3-key-secret", "repo-s3-token", "repo-s3-sse-*")),
-        "is a secret; use spec.s3.credentialsSecretRef of the Repository",
+        Pattern(("repo-s3-key", "repo-s3-key-secret", "repo-s3-token", "repo-s3-sse-customer-key")),
+        "is a secret; put it into the Secret in spec.s3.credentialsSecretRef, under its name without repoN-",
+    ),
+    (
+        Pattern(("repo-s3-storage-class*", "repo-storage-class*")),
+        "is unknown to pgBackRest 2.60: objects get the bucket's default class; set a lifecycle rule on the bucket",
+    ),
+    (
+        Pattern(("repo-s3-sse*", "repo-s3-acl*", "repo-s3-object-lock*", "repo-s3-accelerate*", "repo-s3-checksum*")),
+        "is unknown to pgBackRest 2.60; set it on the bucket (for KMS use --repoN-s3-kms-key-id)",
     ),
     (Pattern(("repo-s3-key-type",)), "cannot be set here; use spec.s3.keyType of the Repository"),
     (

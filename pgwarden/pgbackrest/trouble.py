@@ -70,7 +70,8 @@ class Service(Protocol):
 
 
 def redact(text: str) -> str:
-    """*text* without access keys and signed requests, for logs and answers."""
+    """*text* without access keys, signed requests and control characters, for logs and answers."""
+    text = outside.printable(text)
     return _CREDENTIAL.sub(r"\1<redacted>", _TELLTALE.sub(r"<\1><redacted></\1>", text))
 
 

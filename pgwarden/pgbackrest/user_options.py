@@ -16,7 +16,7 @@ from pgwarden.api.bounded_dict import BoundedDict
 from pgwarden.api.bounds import UNREAD
 from pgwarden.api.faults import MOST, Fault, brief
 from pgwarden.api.near import near
-from pgwarden.pgbackrest.option_table import ALLOWED, LEVELS, REFUSED, Command, Option
+from pgwarden.pgbackrest.option_table import ALLOWED, REFUSED, Command, Option
 
 KIND_OF = {"backup": "a backup", "restore": "a restore", "repository": "a Repository"}
 _NUMBERED = re.compile(r"(repo|pg)([0-9]*)-(.+)")
@@ -27,6 +27,8 @@ _QUOTES = re.compile(r"['\"\\]")
 #: Blanks, and the parts of a word: bare, escaped, and in quotes of either kind.
 _PART = re.compile(r"""([ \t\r\n]+)|([^ \t\r\n'"\\]+)|\\(.)|'([^']*)'|"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
 _ESCAPED = re.compile(r"""\\(["\\])""")
+#: The end of options of which there may be several in a pgbackrest.conf.
+REPEATED = "-storage-tag"
 Storages = Sequence[str]
 _REMEMBERED = 256  # lists of options without a fault
 _LONG = 1024  # characters: what is longer could be made to fill memory, and is parsed each time
@@ -48,11 +50,13 @@ class ParsedOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settings(self) -> dict[str, str]:
-        """The same as lines of pgbackrest.conf."""
+        """The same as lines of pgbackrest.conf; several of one name are lines of one value."""
         settings: dict[str, str] = {}
         for argument in self.arguments:
             name, equals, value = argument.removeprefix("--").partition("=")
-            if equals:
+            if equals and name.endswith(REPEATED) and name in settings:
+                settings[name] += f"\n{value}"
+            elif equals:
                 settings[name] = value
             else:
                 settings[name.removeprefix("no-")] = "n" if name.startswith("no-") else "y"
@@ -134,19 +138,7 @@ def _parse(
         arguments.append(argument)
         if _RETENTION.fullmatch(name):
             retention[name] = int(given.value or 0)
-    parsed = ParsedOptions(type=kind, arguments=tuple(arguments), retention=retention)
-    return parsed, faults + _level_faults(parsed, field) if "compress-level" in seen else faults
-
-
-def _level_faults(parsed: ParsedOptions, field: str) -> list[Fault]:
-    """Each compression type has levels of its own; where the type is given elsewhere, pgBackRest checks them."""
-    kind, level = parsed.settings.get("compress-type", ""), parsed.settings["compress-level"]
-    if kind not in LEVELS:
-        return []
-    low, high = LEVELS[kind]
-    if low <= int(level) <= high:
-        return []
-    return [Fault(field, f"--compress-level={level}", f"must be from {low} to {high} with {kind}", "options")]
+    return ParsedOptions(type=kind, arguments=tuple(arguments), retention=retention), faults
 
 
 def _given(options: Sequence[Any], field: str, command: Command, faults: list[Fault]) -> Iterator[_Given]:
@@ -306,7 +298,7 @@ def _shown(name: str) -> str:
 
 
 def _repeats(name: str) -> bool:
-    return name in {"annotation", "db-include", "db-exclude"}
+    return name in {"annotation", "db-include", "db-exclude"} or name.endswith(REPEATED)
 
 
 def _brief(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
-from pgwarden.rules import backup_sets
+from pgwarden.rules import backup_sets, checks, pod_metadata, resources, retention, timing
 from pgwarden.rules.common import check_options, check_storage, repository_of
 from pgwarden.storages import names_of as storages_of
 
@@ -17,9 +17,16 @@ def check(case: Case) -> None:
             case.refuse("spec", None, message, "immutable")
         return
     _check_name(case)
+    pod_metadata.check(case)
+    timing.check_windows(case, "UTC")
     repository = repository_of(case)
     check_storage(case, repository)
-    options = check_options(case, "backup", storages_of(repository) if repository else None)
+    options = check_options(case, "backup", repository)
+    if not case.faults:
+        resources.warn_of_memory(case, repository, case.get(list, "options") or ())
+    if repository is not None:
+        retention.check_backups(case, repository)
+        checks.check_backups(case, repository)
     kind = options.type or case.get(str, "type") or "incr"
     if repository is None or kind == "full":
         return

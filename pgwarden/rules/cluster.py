@@ -13,11 +13,12 @@ from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.postgres_majors import DEFAULT
 from pgwarden.api.quantity import parse_quantity
-from pgwarden.api.reading import get
-from pgwarden.rules import data_source, repository
+from pgwarden.api.reading import condition, get
+from pgwarden.rules import data_source, pod_template, repository, resources
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _PARAMETER = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+_SPEC = re.compile(r"\bspec\.")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ARCHIVES = "pgwarden sets it, so that WAL reaches the Repository"
 _PATRONI = "Patroni sets it"
@@ -47,6 +48,21 @@ RESERVED = {
     "wal_log_hints": "pg_rewind needs it on",
 }
 
+#: The same, of what was admitted once: a cluster that has it keeps it, and is warned.
+RESERVED_LATER = {
+    "include": "a file of settings would pass what is checked here; write them in spec.parameters",
+    "include_dir": "files of settings would pass what is checked here; write them in spec.parameters",
+    "include_if_exists": "a file of settings would pass what is checked here; write them in spec.parameters",
+    "ssl_passphrase_command": "it runs a program in each instance; use a key without a passphrase, in a Secret",
+}
+#: Parameter → whether it is dangerous on or off, and what it does then to what backups are for.
+DANGEROUS = {
+    "fsync": (False, "after a crash of the node the data, and backups of it, may be corrupt"),
+    "full_page_writes": (False, "after a crash of the node the data, and backups of it, may be corrupt"),
+    "ignore_checksum_failure": (True, "corrupt pages are read, and copied into backups, as if they were good"),
+    "zero_damaged_pages": (True, "damaged pages are emptied for good, and what was in them is lost"),
+}
+
 #: Parameters that must not be lower on a replica than on its primary → Patroni's default.
 AT_LEAST_THE_PRIMARYS = {
     "max_connections": 100,
@@ -60,6 +76,9 @@ AT_LEAST_THE_PRIMARYS = {
 def check(case: Case) -> None:
     _check_name(case)
     _check_size(case)
+    needs = "PostgreSQL and Patroni do not start with less"
+    resources.check(case, ("instances", "resources"), resources.INSTANCE, needs)
+    pod_template.check(case, ("instances", "podTemplate"))
     _check_image(case)
     _check_parameters(case)
     _check_repository(case)
@@ -123,6 +142,8 @@ def _check_parameters(case: Case) -> None:
         elif folded in RESERVED or folded.startswith("recovery_target"):
             why = RESERVED.get(folded, "a Restore sets it")
             case.refuse(field, brief(value) if isinstance(value, str) else value, f"cannot be set: {why}", "reserved")
+        elif folded in RESERVED_LATER:
+            _check_reserved_later(case, name, value)
         elif folded == "wal_level" and value not in _WAL_LEVELS:
             message = "must be replica or logical: lower levels omit WAL that a restore needs"
             case.refuse(field, brief(value) if isinstance(value, str) else value, message, "wal-level")
@@ -134,6 +155,28 @@ def _check_parameters(case: Case) -> None:
                 "control",
             )
 
+        if folded in DANGEROUS and _is(value) is DANGEROUS[folded][0]:
+            case.warn(f"{field} {'on' if DANGEROUS[folded][0] else 'off'}: {DANGEROUS[folded][1]}")
+
+
+def _check_reserved_later(case: Case, name: str, value: object) -> None:
+    message = f"cannot be set: {RESERVED_LATER[name]}"
+    before = get(case.old, dict, "spec", "parameters") or {} if case.old is not None else {}
+    if before.get(name) == value:
+        case.warn(f"spec.parameters.{name}: {message}")
+    else:
+        case.refuse(f"spec.parameters.{name}", brief(str(value)), message, "reserved")
+
+
+def _is(value: object) -> bool | None:
+    """As PostgreSQL reads a switch: whole words, their beginnings, and numbers. None where it is none."""
+    said = str(value).strip().lower()
+    if said == "1" or (said and any(word.startswith(said) for word in ("true", "yes"))) or said == "on":
+        return True
+    if said == "0" or said in {"of", "off"} or (said and any(word.startswith(said) for word in ("false", "no"))):
+        return False
+    return None
+
 
 def _check_repository(case: Case) -> None:
     """The rules of a Repository, with each fault at the path that the user wrote."""
@@ -144,7 +187,7 @@ def _check_repository(case: Case) -> None:
     inner = msgspec.structs.replace(
         case,
         obj=_as_repository(case.obj, spec),
-        old=_as_repository(case.old, old) if case.old is not None and old is not None else None,
+        old=_as_it_was(case.old, old) if case.old is not None and old is not None else None,
         faults=[],
         warnings=[],
         notes=[],
@@ -152,9 +195,9 @@ def _check_repository(case: Case) -> None:
     repository.check(inner)
     for fault in inner.faults:
         if fault.field.startswith("spec"):
-            case.refuse(f"spec.repository{fault.field[4:]}", fault.value, fault.message, fault.rule, fault.waits)
+            case.faults.append(msgspec.structs.replace(fault, field=f"spec.repository{fault.field[4:]}"))
     for warning in inner.warnings:
-        case.warn(warning.replace("set spec.", "set spec.repository."))
+        case.warn(_SPEC.sub("spec.repository.", warning))
     case.notes += inner.notes
 
 
@@ -168,15 +211,38 @@ def _as_repository(obj: Object, spec: dict[str, Any]) -> Object:
     }
 
 
+def _as_it_was(old: Object, spec: dict[str, Any]) -> Object:
+    """With the pods that run: what they started with is told of."""
+    return _as_repository(old, spec) | {"status": {"pods": get(old, list, "status", "instances") or []}}
+
+
 def _check_taken(case: Case) -> None:
     """The cluster's Repository has its name: an existing one of somebody else must not be taken over."""
     found = case.lookup.repository(case.namespace, case.name) if case.name else None
     if found is None:
+        _warn_of_earlier(case)
         return
     owners = get(found, list, "metadata", "ownerReferences") or []
     if not any(get(owner, str, "kind") == "PostgresCluster" for owner in owners):
         message = "a Repository of this name exists, and the cluster needs one of its own; choose another name"
         case.refuse("metadata.name", case.name, message, "taken", Waits.NAME_TAKEN)
+
+
+def _warn_of_earlier(case: Case) -> None:
+    """A name that was in use: what the webhook may see of that are the Backups, which outlive their cluster."""
+    if not case.name or case.standing or case.get(str, "repository", "onExistingBackups") == "Recover":
+        return
+    there = [one for one in case.lookup.backups(case.namespace, case.name) if _has_its_set(one)]
+    if there:
+        backup = f"Backup {get(there[-1], str, 'metadata', 'name')}"
+        text = f"metadata.name {case.name}: {backup} is of an earlier cluster or Repository of this name"
+        way = "set spec.repository.onExistingBackups to Recover for its data, or choose another name"
+        case.warn(f"{text}; if its volume or folder is there, too, this one will not begin: {way}")
+
+
+def _has_its_set(backup: Object) -> bool:
+    """As far as it says: nobody looks after one whose Repository is gone."""
+    return get(backup, str, "status", "phase") == "Completed" and condition(backup, "Available") != "False"
 
 
 def _check_change(case: Case, old: Object) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pgwarden import storages
-from pgwarden.api.faults import Waits
+from pgwarden.api.faults import Elsewhere, Waits
 from pgwarden.api.judging import Case
 from pgwarden.api.near import near
 from pgwarden.api.objects import Object
@@ -69,23 +69,32 @@ def _find(case: Case, given: dict[str, Any]) -> Object | None:
         case.refuse(f"{FIELD}.repository", name, message, "dataSource")
         return None
     found = case.lookup.repository(namespace, name)
-    if found is None:
-        case.refuse(
-            f"{FIELD}.repository", name[:63], _absent(case, namespace, name), "dataSource", Waits.SOURCE_MISSING
-        )
+    if found is None and namespace == case.namespace:
+        message = _absent(case, name)
+        case.refuse(f"{FIELD}.repository", name[:63], message, "dataSource", Waits.SOURCE_MISSING)
+    elif found is None:
+        told = f"there is no Repository {name[:63]} in namespace ", "; check spec.dataSource"
+        _refuse_elsewhere(case, namespace, name, told, Waits.SOURCE_MISSING)
     return found
 
 
-def _absent(case: Case, namespace: str, name: str) -> str:
-    """Only names in the cluster's own namespace are suggested: those elsewhere are not disclosed."""
+def _absent(case: Case, name: str) -> str:
     here = [
         get(one, str, "metadata", "name") or "" for one in case.lookup.repositories() if _is_in(one, case.namespace)
     ]
     meant = near(name, here, 3)
-    offered = f"; did you mean {' or '.join(meant)}?" if meant and namespace == case.namespace else ""
-    return (
-        f"there is no Repository of this name in namespace {namespace}{offered or '; check spec.dataSource.namespace'}"
+    offered = f"did you mean {' or '.join(meant)}?" if meant else "check spec.dataSource.namespace"
+    return f"there is no Repository of this name in namespace {case.namespace}; {offered}"
+
+
+def _refuse_elsewhere(case: Case, namespace: str, name: str, told: tuple[str, str], waits: Waits) -> None:
+    """The same for a source that is not there and for one that allows no clone: who may not look cannot tell which."""
+    message = (
+        f"no Repository {name[:63]} in namespace {namespace[:63]} allows clones into namespace {case.namespace}; check "
+        f"spec.dataSource, or ask its owner to add {case.namespace} to spec.cloneableFrom"
     )
+    elsewhere = Elsewhere(((namespace, name),), told)
+    case.refuse(f"{FIELD}.namespace", namespace[:63], message, "cloneableFrom", waits, elsewhere=elsewhere)
 
 
 def _is_in(obj: Object, namespace: str) -> bool:
@@ -95,12 +104,13 @@ def _is_in(obj: Object, namespace: str) -> bool:
 def _check_allowed(case: Case, source: Object) -> bool:
     if allows(source, case.namespace):
         return True
-    name, namespace = get(source, str, "metadata", "name"), get(source, str, "metadata", "namespace")
-    message = (
-        f"Repository {name} in namespace {namespace} does not allow clones into namespace {case.namespace}; its "
-        f"owner can add {case.namespace} to spec.cloneableFrom"
+    name, namespace = (get(source, str, "metadata", field) or "" for field in ("name", "namespace"))
+    mine = case.namespace
+    told = (
+        f"Repository {name} in namespace ",
+        f" does not allow clones into namespace {mine}; its owner can add {mine} to spec.cloneableFrom",
     )
-    case.refuse(f"{FIELD}.namespace", namespace, message, "cloneableFrom", Waits.NOT_ALLOWED)
+    _refuse_elsewhere(case, namespace, name, told, Waits.NOT_ALLOWED)
     return False
 
 
@@ -140,7 +150,7 @@ def _check_point(case: Case, given: dict[str, Any], source: Object) -> None:
     asked: Object = {"kind": "Restore", "metadata": metadata, "spec": given}
     inner = msgspec.structs.replace(case, obj=asked, old=None, faults=[], warnings=[], notes=[])
     check_storage(inner, source)
-    check_options(inner, "restore", storages_of(source))
+    check_options(inner, "restore", source)
     restore_target.check(inner, source)
     restore.check_set(inner, source)
     for fault in inner.faults:

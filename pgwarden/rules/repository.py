@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+from typing import Any
+
+import msgspec
 
 from pgwarden.api import archive_timeout, names
 from pgwarden.api.judging import Case
+from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
 from pgwarden.pgbackrest.user_options import ParsedOptions
-from pgwarden.rules import backup_sets
+from pgwarden.rules import backup_sets, pod_template, resources, retention
 from pgwarden.rules.common import check_options, has_full_retention
-from pgwarden.storages import BY_NAME, DEFAULT, NAMES, REGISTER, TYPES
+from pgwarden.storages import BY_NAME, DEFAULT, NAMES, REGISTER, TYPES, role, uses_service_account
 from pgwarden.storages import names_of as storages_of
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 _NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+
+
+#: Folders that an empty volume would hide, and those below which none may be hidden either.
+_NEEDED_WITH_ALL = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/opt/pgwarden", "/pgwarden", "/proc", "/sbin", "/sys")
+_NEEDED = frozenset(
+    (*_NEEDED_WITH_ALL, "/", "/opt", "/usr", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/local/bin")
+) | {"/usr/local/lib", "/usr/sbin", "/usr/share", "/usr/local/share", "/usr/lib/postgresql", "/var", "/var/lib"}
 
 
 def check(case: Case) -> None:
@@ -24,9 +36,12 @@ def check(case: Case) -> None:
     for storage in REGISTER:
         held = case.old is not None and backup_sets.of(case.old).of_storage(storage.name).some
         storage.check(case, storages, holds_backups=held)
-    options = check_options(case, "repository", storages)
+    options = check_options(case, "repository", case.obj if storages else None, storages or ())
     _check_retention(case, options)
     _check_archive_timeout(case)
+    _check_socket(case)
+    _check_resources(case)
+    pod_template.check(case, ("podTemplate",))
     if case.old is not None:
         _check_change(case, case.old, storages)
     elif case.standing:
@@ -36,6 +51,10 @@ def check(case: Case) -> None:
             "archive-push-queue-max lets pgBackRest drop WAL when the queue is full; point-in-time recovery is then "
             "possible only from the next backup on"
         )
+    if options.settings.get("archive-header-check") == "n":
+        case.warn("--no-archive-header-check: WAL of another PostgreSQL cluster would be archived unnoticed")
+    if (level := options.settings.get("log-level-console")) in {"debug", "trace"}:
+        case.warn(f"--log-level-console={level}: each command writes thousands of lines; set it for one Backup instead")
 
 
 def _check_name(case: Case) -> None:
@@ -99,12 +118,33 @@ def _check_retention(case: Case, options: ParsedOptions) -> None:
             case.refuse(f"spec.retention.{kind}", case.get(int, "retention", kind), message, "retention")
     if not has_full_retention(case.obj):
         case.warn("no retention is set: backups are kept forever; set spec.retention.full")
+    retention.check_repository(case)
 
 
 def _check_archive_timeout(case: Case) -> None:
     value = case.get(str, "archiveTimeout")
     if value is not None and archive_timeout.seconds(value) is None:
         case.refuse("spec.archiveTimeout", value[:50], archive_timeout.FORM, "archiveTimeout")
+
+
+def _check_socket(case: Case) -> None:
+    """An empty folder is mounted there, in PostgreSQL's container and in the sidecar, where the pod has none."""
+    folder = case.get(str, "postgres", "socketDirectory")
+    if folder is None or (case.old is not None and get(case.old, str, "spec", "postgres", "socketDirectory") == folder):
+        return
+    plain = posixpath.normpath(f"/{folder.strip('/')}")
+    if plain in _NEEDED or any(plain.startswith(f"{one}/") for one in _NEEDED_WITH_ALL):
+        message = "hides what containers need, as an empty volume is mounted there; use a folder of the socket's own"
+        case.refuse("spec.postgres.socketDirectory", folder, message, "socketDirectory")
+
+
+def _check_resources(case: Case) -> None:
+    host = "the repository host and Jobs are killed, or ended by their probes"
+    resources.check(case, ("resources",), resources.OURS, host)
+    sidecar = "the sidecar is killed, or too slow, and PostgreSQL is only started after it"
+    resources.check(case, ("sidecarResources",), resources.OURS, sidecar)
+    if not case.faults:
+        resources.warn_of_memory(case, case.obj)
 
 
 def _check_change(case: Case, old: Object, storages: tuple[str, ...] | None) -> None:
@@ -115,7 +155,32 @@ def _check_change(case: Case, old: Object, storages: tuple[str, ...] | None) -> 
     for storage in REGISTER:
         if storages and storage.name in before and storage.name in storages:
             storage.check_change(case, old)
+    _warn_of_running_pods(case, old)
     _check_kept(case, old, storages)
+
+
+def _warn_of_running_pods(case: Case, old: Object) -> None:
+    """A pod that runs keeps what it was injected with, and Kubernetes restarts nothing for it."""
+    pods, before, after = get(old, list, "status", "pods"), _started_with(old), _started_with(case.obj)
+    changed = [what for what in before if what in after and before[what] != after[what]]
+    if pods and changed:
+        named = " and ".join(changed)
+        case.warn(f"{named}: pods that run keep what they started with until they are restarted ({len(pods)} of them)")
+
+
+def _started_with(repository: Object) -> dict[str, Any]:
+    """What the webhook puts into a pod as that is created, by how a user names it."""
+    try:
+        spec = msgspec.convert(get(repository, dict, "spec") or {}, RepositorySpec)
+    except msgspec.ValidationError:
+        return {}
+    if not set(spec.storages) <= set(NAMES):
+        return {}
+    return {
+        "spec.postgres": msgspec.structs.replace(spec.postgres, major_version=None),  # that is of the stanza
+        "spec.sidecarResources": spec.sidecar_resources,
+        "the identity at the storage": (role(spec), uses_service_account(spec) and spec.service_account_name),
+    }
 
 
 def _check_kept(case: Case, known: Object, storages: tuple[str, ...] | None) -> None:

@@ -10,7 +10,6 @@ from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.reading import get
 from pgwarden.rules import backup_sets, restore_target, restore_undo
 from pgwarden.rules.common import check_options, check_storage, repository_of
-from pgwarden.storages import names_of as storages_of
 
 #: The one field of a spec that may be changed.
 MUTABLE = "recoveryTimeoutSeconds"
@@ -25,7 +24,12 @@ def check(case: Case) -> None:
         case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
     repository = repository_of(case)
     check_storage(case, repository)
-    check_options(case, "restore", storages_of(repository) if repository else None)
+    options = check_options(case, "restore", repository)
+    if options.settings.get("archive-mode") == "off":
+        case.warn(
+            "--archive-mode=off: what is restored archives nothing until archive_mode is on again and PostgreSQL has "
+            "restarted; until then nothing can be restored"
+        )
     restore_target.check(case, repository)
     restore_undo.check(case)
     _check_claim(case)

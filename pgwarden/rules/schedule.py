@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
+from pgwarden.api import duration
 from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, moment
 from pgwarden.pgbackrest.user_options import parse_options
-from pgwarden.rules import backup_sets
+from pgwarden.rules import backup_sets, checks, pod_metadata, resources, retention, timing
 from pgwarden.rules.common import check_options, check_storage, has_full_retention, repository_of
 from pgwarden.schedule import cron
 from pgwarden.schedule.cron import Schedule
 from pgwarden.schedule.next_runs import SHOWN, next_runs
+from pgwarden.schedule.runs import Runs, offset
+from pgwarden.schedule.windows import Closed
 from pgwarden.schedule.zones import zone_problem
 from pgwarden.storages import NAMES
-from pgwarden.storages import names_of as storages_of
 
 _LOOKED_AT = 8  # next runs, for the shortest time between two
 _OTHERS = 100  # schedules of the same Repository that are looked at: this is for a warning only
@@ -28,19 +32,26 @@ def check(case: Case) -> None:
         case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
     zone = _check_zone(case)
     schedule = _check_schedule(case)
+    pod_metadata.check(case)
+    timing.check_spread(case)
+    closed = timing.check_windows(case, zone or "UTC")
     repository = repository_of(case)
     check_storage(case, repository)
-    options = check_options(case, "backup", storages_of(repository) if repository else None)
+    options = check_options(case, "backup", repository)
     kind = options.type or case.get(str, "type") or "incr"
     suspended = case.get(bool, "suspend")
     if schedule is not None and zone is not None:
         if suspended:
             case.warn("the schedule is suspended: no backups are created until spec.suspend is false")
-        else:
-            _warn_of_runs(case, schedule, zone, repository, kind)
+        elif not case.standing:  # nobody reads it
+            _warn_of_runs(case, _runs(case, schedule, zone, closed), repository, kind)
     if repository is None:
         return
+    if not case.faults:
+        resources.warn_of_memory(case, repository, case.get(list, "options") or ())
     name = get(repository, str, "metadata", "name") or ""
+    retention.check_backups(case, repository)
+    checks.check_backups(case, repository)
     if not has_full_retention(repository, options):
         case.warn(
             f"backups of Repository {name} are kept forever: set spec.retention there, or --repo1-retention-full here"
@@ -53,19 +64,31 @@ def check(case: Case) -> None:
         )
 
 
-def _warn_of_runs(case: Case, schedule: Schedule, zone: str, repository: Object | None, kind: str) -> None:
+def _runs(case: Case, schedule: Schedule, zone: str, closed: Sequence[Closed]) -> Runs:
+    """Moved by spec.spread where it has a uid already, which decides by how much."""
+    uid = get(case.obj, str, "metadata", "uid")
+    moved = offset(case.get(str, "spread") or "", uid) if uid else timedelta()
+    return Runs(schedule, ZoneInfo(zone), moved, closed)
+
+
+def _warn_of_runs(case: Case, runs: Runs, repository: Object | None, kind: str) -> None:
     """The next runs; and whether they fire before the backup of the run before is done: the controller skips those."""
     took = _longest(repository, kind)
-    found = next_runs(schedule, zone, case.now, SHOWN if took is None else _LOOKED_AT)
-    case.note(f"next backups: {found.text} ({zone})")
-    if took is None:
+    # Windows cost more, and what they put off is not as often as the expression has it.
+    found = next_runs(runs, case.now, SHOWN if took is None or runs.closed else _LOOKED_AT)
+    if not found.runs:
+        return
+    spread = case.get(str, "spread")
+    later = f", each by up to {spread} later" if spread and not runs.offset else ""
+    case.note(f"next backups: {found.text} ({runs.zone}){later}")
+    if took is None or len(found.runs) < 2:
         return
     gaps = {later - run for run, later in pairwise(found.runs)}
     if min(gaps) < took:
         fires = "fires every" if len(gaps) == 1 else "fires twice within"
         case.warn(
-            f"the schedule {fires} {_duration(min(gaps))}, but {kind} backups of Repository "
-            f"{get(repository, str, 'metadata', 'name')} take up to {_duration(took)}: runs will overlap, "
+            f"the schedule {fires} {duration.told(min(gaps))}, but {kind} backups of Repository "
+            f"{get(repository, str, 'metadata', 'name')} take up to {duration.told(took)}: runs will overlap, "
             "and later ones will be skipped"
         )
 
@@ -75,16 +98,6 @@ def _longest(repository: Object | None, kind: str) -> timedelta | None:
     same = backup_sets.of(repository).latest(kind, _LOOKED_BACK)
     times = [(moment(entry.get("startTime")), moment(entry.get("stopTime"))) for entry in same]
     return max((stop - start for start, stop in times if start and stop), default=None)
-
-
-def _duration(length: timedelta) -> str:
-    """In its two largest units: 1h 20m."""
-    rest, parts = int(length.total_seconds()), []
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
-        if rest >= size:
-            parts.append(f"{rest // size}{unit}")
-        rest %= size
-    return " ".join(parts[:2]) or "no time"
 
 
 def _others(case: Case, repository: str) -> list[Object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from types import MappingProxyType
 from typing import Any
@@ -31,6 +31,7 @@ TYPES: tuple[str, ...] = tuple(
 )
 #: The service that is meant where it is not known which storage a text is about.
 _SOME_SERVICE: trouble.Service = S3Service()
+_ARCHIVED_TO: trouble.Service = S3Service(deletes=False)
 
 
 def of(spec: RepositorySpec) -> list[Storage]:
@@ -42,6 +43,11 @@ def names_of(repository: Any) -> tuple[str, ...]:
     """The storages of a Repository of any shape; what is none is left out."""
     text = get(repository, str, "spec", "storageType") or DEFAULT
     return tuple(part for part in text.split(",") if part in BY_NAME)
+
+
+def lines_of(repository: Any, named: Sequence[str]) -> dict[int, Mapping[str, str]]:
+    """What options of a user may depend on of the storages *named*, by pgBackRest's number."""
+    return {number: BY_NAME[name].lines(repository) for number, name in enumerate(named, 1)}
 
 
 def places(spec: RepositorySpec, defaults: OperatorDefaults, namespace: str, name: str) -> tuple[Place, ...]:
@@ -113,3 +119,8 @@ def assumed_defaults() -> OperatorDefaults:
 def explain(text: str, service: trouble.Service | None = None) -> trouble.Trouble:
     """What pgBackRest's *text* means. *service* is that of the storage that it speaks of, where it has one."""
     return trouble.explain(text, service or _SOME_SERVICE)
+
+
+def explain_archiving(text: str) -> trouble.Trouble:
+    """The same of archive-push and archive-get."""
+    return explain(text, _ARCHIVED_TO)

@@ -16,6 +16,8 @@ class Flag(msgspec.Struct, frozen=True):
     field: str = ""
     #: The field is a reference to a Secret of that name.
     names_secret: bool = False
+    #: It works, and no help or completion shows it.
+    hidden: bool = False
 
     @property
     def text(self) -> str:

@@ -37,7 +37,7 @@ class LocalPlace(msgspec.Struct, frozen=True):
     def shown(self) -> Mapping[str, str]:
         return {}
 
-    def service(self) -> Service | None:
+    def service(self, *, of_pods: bool = False) -> Service | None:
         return None
 
 

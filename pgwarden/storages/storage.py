@@ -38,8 +38,10 @@ class Place(StoragePlace, Protocol):
     def shown(self) -> Mapping[str, str]:
         """Its fields in the Repository's status."""
 
-    def service(self) -> Service | None:
-        """For sentences about what went wrong there; None where it has no service of its own."""
+    def service(self, *, of_pods: bool = False) -> Service | None:
+        """For sentences about what went wrong there; None where it has no service of its own. *of_pods*: beside
+        PostgreSQL.
+        """
 
 
 class SecretKeys(msgspec.Struct, frozen=True):
@@ -49,6 +51,10 @@ class SecretKeys(msgspec.Struct, frozen=True):
     secret: str
     #: pgBackRest's option without `repoN-` → keys of the Secret that may hold it, the first that is there wins.
     options: Mapping[str, tuple[str, ...]]
+    #: The same of what need not be there.
+    optional: Mapping[str, tuple[str, ...]] = {}
+    #: Of pods' keys: options of the data, not of who reads it. They are the host's.
+    of_host: tuple[str, ...] = ()
 
 
 class Storage(ABC):
@@ -88,8 +94,15 @@ class Storage(ABC):
     def keys(self, spec: RepositorySpec) -> SecretKeys | None:
         """What is read from a user's Secret to reach it."""
 
+    def pod_keys(self, spec: RepositorySpec) -> SecretKeys | None:
+        """The same for PostgreSQL's pods, where they have keys of their own."""
+
     def ca(self, spec: RepositorySpec) -> SecretKeyRef | None:
         """The Secret with the CA that has signed its service's certificate."""
+
+    def lines(self, repository: Any) -> Mapping[str, str]:
+        """Of *repository*, of any shape: its lines without `repoN-` that options of a user may depend on."""
+        return {"type": self.repo_type}
 
     def uses_service_account(self, spec: RepositorySpec) -> bool:
         """Whether pods reach it by the identity of their service account."""

@@ -23,7 +23,7 @@ import yaml
 from harness.install import CHART, NAMESPACE, ROOT, Helm
 from harness.kubectl import Kubectl
 from harness.processes import with_default_signals
-from harness.waiting import until
+from harness.waiting import SLOWER, until
 from localcluster.config import API_PORT
 from localcluster.pytest_plugin import ClusterHandle
 
@@ -99,7 +99,9 @@ class Release:
             self.kubectl.run("wait", "--for=condition=Established", f"crd/{crd['metadata']['name']}", "--timeout=30s")
 
     def inside(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(self.cluster.inside(argv), text=True, capture_output=True, check=check, timeout=30)
+        return subprocess.run(
+            self.cluster.inside(argv), text=True, capture_output=True, check=check, timeout=30 * SLOWER
+        )
 
     def ask(self, port: int, path: str) -> str:
         """GET on a port of plain HTTP inside the network; empty where nobody answers well."""

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from harness.kubectl import Kubectl
+from harness.waiting import SLOWER
 from pgwarden.api.schema import with_defaults
 from tests.apiserver.manifests import cluster
 from tests.apiserver.release import Controllers
@@ -43,7 +44,7 @@ def run(zoo: Kubectl) -> Run:
         argv.append(f"--kubeconfig={zoo.kubeconfig}")
         environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
         return subprocess.run(
-            argv, input=stdin, env=environment, capture_output=True, text=True, timeout=60, check=False
+            argv, input=stdin, env=environment, capture_output=True, text=True, timeout=60 * SLOWER, check=False
         )
 
     return call

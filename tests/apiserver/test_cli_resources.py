@@ -13,6 +13,7 @@ import yaml
 
 from harness.kubectl import Kubectl
 from harness.processes import started
+from harness.waiting import SLOWER
 from pgwarden.api.schema import with_defaults
 from tests.apiserver.manifests import backup, repository, schedule
 from tests.apiserver.release import Controllers
@@ -70,7 +71,8 @@ def hippo(webhook, controllers: Controllers, space: Kubectl) -> Iterator[Kubectl
     """A Repository whose status says that it is well. No controller runs: statuses are written by hand here."""
     for program in controllers.running:
         program.terminate()
-    space.apply(repository("hippo"))
+    # as many as the schedule below, and more than the Backup
+    space.apply(repository("hippo", retention={"full": 21, "allowShorter": True}))
     set_status(space, "pgrepo", "hippo", STATUS)
     yield space
     controllers.leader()
@@ -92,7 +94,7 @@ def run(hippo: Kubectl) -> Run:
         argv.append(f"--kubeconfig={hippo.kubeconfig}")
         environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
         return subprocess.run(
-            argv, input=stdin, env=environment, capture_output=True, text=True, timeout=seconds, check=False
+            argv, input=stdin, env=environment, capture_output=True, text=True, timeout=seconds * SLOWER, check=False
         )
 
     return call
@@ -241,7 +243,7 @@ def test_ctrl_c_leaves_the_work_alone(hippo: Kubectl):
         assert looking.stderr is not None
         assert looking.stderr.readline().startswith("Pending")
         looking.send_signal(signal.SIGINT)
-        _, said = looking.communicate(timeout=30)
+        _, said = looking.communicate(timeout=30 * SLOWER)
     assert looking.returncode == 130
     assert said == (
         "Backup left continues in the cluster; "
@@ -253,7 +255,7 @@ def test_ctrl_c_leaves_the_work_alone(hippo: Kubectl):
 def test_names_are_completed_from_the_cluster(hippo: Kubectl, run: Run):
     words = [f"--kubeconfig={hippo.kubeconfig}", "-n", hippo.namespace]
     argv = [sys.executable, "-m", "pgwarden.cli.main", "__complete", *words, "backup", "hi"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30 * SLOWER, check=True)
     assert done.stdout == "hippo\n"
 
 
@@ -263,7 +265,7 @@ def test_wrong_credentials_and_wrong_contexts_are_sentences(hippo: Kubectl, run:
     path = tmp_path / "config"
     path.write_text(yaml.safe_dump(config))
     argv = [sys.executable, "-m", "pgwarden.cli.main", "status", f"--kubeconfig={path}"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30 * SLOWER, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "authentication failed" in done.stderr
     name = config["contexts"][0]["name"]

@@ -136,3 +136,54 @@ def test_each_decision_is_one_line_of_log_without_values(hippo: Kubectl, webhook
     assert done[-1]["outcome"] == "refused"
     assert done[-1]["faults"] == ["spec.repository (repository)"]
     assert "s3cr3t" not in webhook.program.log.read_text()
+
+
+def stateful_set(labels: dict[str, str], own: dict[str, str] | None = None) -> dict:
+    pod = postgres_pod("postgres")
+    template = {"metadata": {"labels": {"app": "postgres"} | labels}, "spec": pod["spec"]}
+    spec = {"serviceName": "postgres", "selector": {"matchLabels": {"app": "postgres"}}, "template": template}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "postgres", "labels": own or {}},
+        "spec": spec,
+    }
+
+
+@pytest.mark.parametrize(
+    ("labels", "own", "told"),
+    [
+        ({"pgwarden.io/repository": "hipo"}, {}, "there is no Repository of this name in namespace"),
+        ({}, {"pgwarden.io/repository": "hippo"}, "is on the workload, where it protects nothing"),
+        ({"pgwarden.io/repo": "hippo"}, {}, "did you mean pgwarden.io/repository?"),
+        ({"pgwarden.io/repository": "hippo"}, {}, ""),
+        ({}, {}, ""),
+    ],
+    ids=["no Repository", "on the workload", "misspelt", "as it should be", "without"],
+)
+def test_a_workload_is_warned_about_at_its_own_change_and_never_refused(hippo: Kubectl, labels, own, told: str):
+    for verb in ("create", "apply"):
+        done = send(hippo, verb, stateful_set(labels, own), "--dry-run=server")
+        assert done.returncode == 0
+        assert ("Warning: " in done.stderr) == bool(told)
+        assert told in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
+def test_a_workload_that_is_there_is_warned_about_at_the_update_before_its_old_pod_goes(hippo: Kubectl, kind: str):
+    made = stateful_set({}) | {"kind": kind}
+    made["metadata"]["name"] = "changes"
+    made["spec"]["replicas"] = 0
+    if kind == "Deployment":
+        del made["spec"]["serviceName"]
+    assert "Warning: " not in send(hippo, "apply", made).stderr
+    try:
+        made["spec"]["template"]["metadata"]["labels"]["pgwarden.io/repository"] = "hipo"
+        done = send(hippo, "apply", made)
+        assert done.returncode == 0, done.stderr
+        assert "Warning: " in done.stderr
+        assert "there is no Repository of this name in namespace" in done.stderr
+        found = hippo.get(kind, "changes")
+        assert found["spec"]["template"]["metadata"]["labels"]["pgwarden.io/repository"] == "hipo"
+    finally:
+        hippo.delete(kind, "changes")

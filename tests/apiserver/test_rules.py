@@ -43,22 +43,48 @@ NEW = [
     Refusal("storageType", repository("x", storageType="s3,local", s3=S3), ("write local,s3",)),
     Refusal("size", repository("x", local={"size": "10"}), ("spec.local.size", "did you mean 10Gi?")),
     Refusal("archiveTimeout", repository("x", archiveTimeout="5s"), ('spec.archiveTimeout: "5s"', "from 10s to 24h")),
+    Refusal("resources", repository("x", sidecarResources={"limits": {"memory": "16Mi"}}), ("spec.sidecarResources.limits.memory", "use at least 64Mi")),
+    Refusal("resources", cluster("x", instances={"resources": {"limits": {"memory": "100Mi"}}}), ("spec.instances.resources.limits.memory", "192Mi")),
+    Refusal("podTemplate", repository("x", podTemplate={"spec": {"tolerations": [{"value": "b"}]}}), ("spec.podTemplate.spec.tolerations[0].key", "Exists")),
+    Refusal("podTemplate", cluster("x", instances={"podTemplate": {"metadata": {"labels": {"pgwarden.io/role": "x"}}}}), ("spec.instances.podTemplate.metadata.labels", "remove it")),
     Refusal("retention", repository("x", retention={"fullType": "time"}), ("spec.retention.full", "set the number of days")),
     Refusal("retention", repository("x", options=["--repo1-retention-full=3"]), ("spec.retention.full", "one of the two")),
+    Refusal("retention", schedule("x", options=["--repo1-retention-full=3"]), ("spec.options", "more than the 2 full backups that Repository hippo keeps")),
+    Refusal("retention", backup("x", options=["--repo1-retention-full=3"]), ("spec.options", "set spec.retention.full there to 3, or remove it here")),
+    Refusal("retention", schedule("x", options=["--repo1-retention-full=1"]), ("spec.options", "fewer than the 2 full backups", "allowShorter")),
+    Refusal("retention", backup("x", options=["--repo1-retention-full=1"]), ("spec.options", "fewer than the 2 full backups", "allowShorter")),
+    Refusal("retention", backup("x", repository="endless", options=["--repo1-retention-full=7"]), ("less than the 21 full backups of BackupSchedule long", "allowShorter")),
+    Refusal("checks", backup("x", options=["--no-checksum-page"]), ("spec.options", "switches off a check", "allowDisabledChecks")),
+    Refusal("options", backup("x", options=["--process-max=64"]), ("spec.options", "at most 32")),
+    Refusal("socketDirectory", repository("x", postgres={"socketDirectory": "/etc"}), ("spec.postgres.socketDirectory", "hides")),
+    Refusal("schema", repository("x", postgres={"user": "a\nb"}), ("spec.postgres.user",)),
+    Refusal("reserved", cluster("x", parameters={"include": "x.conf"}), ("spec.parameters.include", "cannot be set")),
+    Refusal("s3.path", repository("x", storageType="s3", s3=s3(path="/taken/within")), ("lies within the folder of",)),
     Refusal("s3", repository("x", s3=S3), ("spec.s3", "storageType is local")),
     Refusal("s3", repository("x", storageType="s3", s3=s3(bucket=None)), ("spec.s3.bucket", "is required")),
     Refusal("s3.bucket", repository("x", storageType="s3", s3=s3(bucket="s3://b")), ("write b",)),
+    Refusal("s3.uriStyle", repository("x", storageType="s3", s3=s3(bucket="acme:b", uriStyle=None)), ("spec.s3.uriStyle", "set it to path")),
     Refusal("s3.endpoint", repository("x", storageType="s3", s3=s3(endpoint="https://m:1")), ("write m:1 (",)),
     Refusal("s3.region", repository("x", storageType="s3", s3=s3(region="eu central")), ("spec.s3.region",)),
     Refusal("s3.path", repository("x", storageType="s3", s3=s3(path="a/b")), ("must begin with a slash; write /a/b",)),
     Refusal("s3.path", repository("x", storageType="s3", s3=s3(path="/taken")), ("Repository", "set another path")),
     Refusal("credentials", repository("x", storageType="s3", s3=s3(credentialsSecretRef=None)), ("is required with keyType shared",)),
+    Refusal(
+        "credentials",
+        repository("x", storageType="s3", s3=s3(keyType="auto", credentialsSecretRef=None, podCredentialsSecretRef={"name": "pods"})),
+        ("spec.s3.podCredentialsSecretRef", "is not used with keyType auto"),
+    ),
     Refusal("options", repository("x", options=["--proces-max=4"]), ("spec.options[0]", "process-max")),
+    Refusal("options", repository("x", options=["--no-repo1-bundle", "--repo1-bundle-size=20MiB"]), ("spec.options", "needs --repo1-bundle")),
+    Refusal("options", backup("x", options=["--no-archive-check", "--archive-copy"]), ("spec.options", "needs --archive-check")),
     Refusal("options", backup("x", options=["--repo1-path=/etc"]), ("spec.options[0]", "--repo1-path=/etc")),
     Refusal("repository", backup("x", repository="hipo"), ('spec.repository: "hipo"', "did you mean hippo?")),
     Refusal("storage", backup("x", storage="s3"), ("spec.storage", "has only storage local")),
     Refusal("schedule", schedule("x", schedule="61 0 * * *"), ("spec.schedule", "minutes", "61")),
     Refusal("timeZone", schedule("x", timeZone="Europe/Berln"), ("spec.timeZone", "Europe/Berlin")),
+    Refusal("duration", schedule("x", spread="2d"), ('spec.spread: "2d"', "from 1s to 1d")),
+    Refusal("notDuring", schedule("x", notDuring=[{"schedule": "* * * * *", "duration": "1h"}]), ("spec.notDuring", "without a gap")),
+    Refusal("podMetadata", backup("x", podLabels={"pgwarden.io/repository": "hippo"}), ("spec.podLabels", "is set by pgwarden")),
     Refusal("volumeClaim", restore("x", volumeClaim="hippo-pgbackrest-repo"), ("spec.volumeClaim", "the claim that holds the backups")),
     Refusal("set", restore("x", set="20200101-000000F"), ("spec.set", "no such backup", "20261101-000000F")),
     Refusal("undo", restore("x", undo="back", target={"immediate": True}), ("spec.undo", "cannot be combined with target")),
@@ -100,6 +126,7 @@ CHANGES = [
         ("spec.dataSource", "create another PostgresCluster"),
     ),
     Change("immutable", backup("c-backup"), backup("c-backup", type="full"), ("a Backup cannot be changed",)),
+    Change("immutable", backup("c-mesh"), backup("c-mesh", podAnnotations={"mesh": "no"}), ("a Backup cannot be changed",)),
     Change("immutable", restore("c-restore"), restore("c-restore", set="latest"), ("a Restore cannot be changed",)),
     Change("immutable", repository("c-class"), repository("c-class", local={"storageClassName": "fast"}), ("spec.local.storageClassName",)),
     Change("immutable", repository("c-cipher"), repository("c-cipher", encryption={"secretRef": {"name": "k"}}), ("spec.encryption", "re-encrypt")),
@@ -126,9 +153,13 @@ STATUS = {
 
 @pytest.fixture(scope="module")
 def prepared(webhook, space: Kubectl) -> Iterator[Kubectl]:
-    """A Repository with one backup, one that lies in the bucket already, and one of another namespace."""
+    """A Repository with one backup, one that lies in the bucket already, one of another namespace, and one without
+    retention, of which a schedule keeps 21 backups.
+    """
     space.within("default").apply(repository("distant"))
     space.apply(repository("hippo"), repository("neighbour", storageType="s3", s3=s3(path="/taken")))
+    space.apply(repository("endless", retention={}))
+    space.apply(schedule("long", repository="endless", options=["--repo1-retention-full=21"]))
     space.run(
         "patch", "pgrepo", "hippo", "--subresource=status", "--type=merge", "-p", yaml.safe_dump({"status": STATUS})
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from harness.kubectl import Kubectl, condition
+from harness.kubectl import Kubectl, condition, phase
 from harness.waiting import until
 from tests.apiserver.manifests import S3, backup, cluster, repository, restore, schedule
 from tests.apiserver.release import CONFIGURATIONS
@@ -194,7 +194,8 @@ def test_of_what_comes_in_one_apply_nothing_ends_failed(bypassed: Kubectl, backw
         bypassed.until("pgr", name, lambda o: o["status"]["phase"] == "Pending", "waits", 30)
         bypassed.until("pgbs", name, lambda o: o["status"]["phase"] == "Active", "is Active", 30)
     kinds = ("pgrepo", "pgb", "pgr", "pgbs")
-    failed = [o["metadata"]["name"] for kind in kinds for o in bypassed.list(kind) if o["status"]["phase"] == "Failed"]
+    listed = [one for kind in kinds for one in bypassed.list(kind)]
+    failed = [o["metadata"]["name"] for o in listed if phase("Failed")(o)]
     assert [name for name in failed if name in made] == []
 
 

@@ -5,11 +5,12 @@ The tests build on one another. `pytest -s` shows the terminal.
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,20 +18,18 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.cluster import Cluster
-from harness.kubectl import Kubectl, phase
+from harness.command_line import argv
+from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.objects import archived
 from harness.processes import started
 from harness.s3 import ENDPOINT, REGION, Store
-from harness.waiting import until
+from harness.s3_steps import says
+from harness.waiting import SLOWER, until
 from localcluster.config import STORAGE_CLASSES
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+SECRET_KEY = "s3-key-secret"
 LABEL = re.compile(r"\d{8}-\d{6}F")
-
-
-def argv(space: Kubectl, *words: str) -> list[str]:
-    where = ["-n", space.namespace, f"--kubeconfig={space.kubeconfig}"]
-    return [sys.executable, "-m", "pgwarden.cli.main", *words, *where]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def run(installed, space: Kubectl) -> Run:
     def call(*words: str, code: int = 0, seconds: float = 240) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
         done = subprocess.run(
-            argv(space, *words), env=environment, capture_output=True, text=True, timeout=seconds, check=False,
+            argv(space, *words), env=environment, capture_output=True, text=True, timeout=seconds * SLOWER, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         shown = [
@@ -87,7 +86,7 @@ def test_ctrl_c_leaves_the_backup_running_and_says_how_to_look_again(hippo: Clus
     with started(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as looking:
         space.until("pgb", "left", phase("Running"), "runs", 180)
         looking.send_signal(signal.SIGINT)
-        _, said = looking.communicate(timeout=30)
+        _, said = looking.communicate(timeout=30 * SLOWER)
     print(said)  # noqa: T201  the terminal
     assert looking.returncode == 130
     again = f"watch it with: kubectl pgwarden show backup left -n {space.namespace} --wait"
@@ -106,10 +105,17 @@ def test_create_schedule_is_the_seeds_and_delete_ends_it(hippo: Cluster, run: Ru
     assert "01:00:00Z" in run("show", "schedule", "hippo").stdout
 
 
+def test_a_backup_that_would_expire_what_the_schedule_keeps_is_refused(run: Run, space: Kubectl):
+    said = run("backup", "hippo", "--name=less", "--backup-opts=--repo1-retention-full=7", code=1).stderr
+    assert "is less than the 21 full backups of BackupSchedule hippo-full" in said
+    assert "spec.repository.retention.allowShorter" in said
+    assert space.get("pgb", "less") is None
+
+
 def test_update_cluster_turns_autofail_off_and_on(hippo: Cluster, run: Run):
     run("update", "cluster", "hippo", "--autofail=false")
     until(lambda: hippo.status()["autofail"] == "off", "autofail is off", 60)
-    assert "autofail is off" in run("status", "hippo").stdout
+    assert "autofail is off" in run("status", "hippo", code=1).stdout  # s3 is empty so far
     run("update", "cluster", "hippo", "--autofail=true")
     until(lambda: hippo.status()["autofail"] == "on", "autofail is on", 60)
 
@@ -123,7 +129,12 @@ def test_show_backup_draws_the_recovery_window_of_both_storages(hippo: Cluster, 
     assert run("show", "backup", "hippo", "--ascii").stdout.isascii()
 
 
-def test_status_is_well_and_shows_the_cluster(hippo: Cluster, run: Run):
+def test_status_is_well_once_both_storages_hold_a_backup_and_shows_the_cluster(hippo: Cluster, run: Run):
+    missing = "storage s3 holds no backup: `kubectl pgwarden backup hippo --pgbackrest-storage-type=s3` takes one"
+    text = run("status", "hippo", code=1).stdout
+    assert f"WRONG        {missing}" in text
+    assert re.search(r"^  storage      s3     NO BACKUP$", text, re.MULTILINE)
+    run("backup", "hippo", "--pgbackrest-storage-type=s3", "--backup-opts=--type=full", "--wait")
     text = run("status", "hippo").stdout
     assert "hippo: protected since " in text
     assert "cluster      Ready, primary hippo-1, 1/1 instances ready, autofail on" in text
@@ -180,6 +191,29 @@ def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
     assert "PostgresCluster hippo Ready" in run("show", "cluster", "hippo", "--wait").stdout
     assert "hippo-2" in run("show", "cluster", "hippo").stdout
     assert "hippo-2" in run("scale", "hippo", "--replicas=1", code=2).stderr
+
+
+def test_with_a_wrong_key_nobody_says_that_the_cluster_is_protected(hippo: Cluster, run: Run, space: Kubectl):
+    def put(secret: str) -> None:
+        space.run("patch", "secret", "hippo-s3", "--type=merge", "-p", json.dumps({"stringData": {SECRET_KEY: secret}}))
+
+    known = base64.b64decode(space.get("secret", "hippo-s3")["data"][SECRET_KEY]).decode()
+    words = "Repository: storage s3: the secret key does not belong to the access key"
+    space.until("pgc", "hippo", is_true("BackedUp"), "is backed up", 60)
+    put("wrong")
+    try:
+        told = space.until("pgc", "hippo", says("BackedUp", "Unknown", words), "does not claim to be backed up", 90)
+        reason = condition(told, "BackedUp")["reason"]
+        fields = f"involvedObject.kind=PostgresCluster,involvedObject.name=hippo,reason={reason}"
+        until(
+            lambda: words in space.run("get", "events", f"--field-selector={fields}", "-o", "json").stdout,
+            "an Event says so", 20,
+        )  # fmt: skip
+        text = run("status", "hippo", code=1).stdout
+        assert "hippo: AT RISK, recoverable from " in text
+    finally:
+        put(known)
+    space.until("pgc", "hippo", is_true("BackedUp"), "is backed up again", 90)
 
 
 def test_delete_cluster_says_what_is_lost_and_leaves_the_backups(hippo: Cluster, run: Run, space: Kubectl):

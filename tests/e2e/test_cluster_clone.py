@@ -134,6 +134,24 @@ def test_clones_have_the_rows_and_the_source_is_as_it_was(
     assert source.sql(FINGERPRINT) == moment["latest"]
 
 
+def test_a_clone_under_way_ends_when_its_source_no_longer_allows_it(source: Cluster, space: Kubectl, far: Kubectl):
+    wanted = copy_of("late", namespace=space.namespace)
+    wanted["spec"]["image"] = "pgwarden.invalid/never-pulled:17"  # so it is under way until somebody ends it
+    source.change(repository={"cloneableFrom": [far.namespace]})
+    until(lambda: space.get("pgrepo", "source")["spec"].get("cloneableFrom"), "the Repository allows it", 60)
+    far.apply(wanted)
+    until(lambda: far.get("job", "late-recovery"), "the recovery has begun", 60)
+    source.change(repository={"cloneableFrom": []})
+    failed = far.until("pgc", "late", phase("Failed"), "ends", 60)
+    said = condition(failed, "DataSource")
+    assert said["reason"] == "CloneFailed"
+    assert f"no longer allows clones into namespace {far.namespace}" in said["message"]
+    until(lambda: not far.get("job", "late-recovery") and not far.get("pvc", "late-1"), "nothing of it is left", 60)
+    assert not far.get("secret", "late-source").get("data")
+    events = space.run("get", "events", "--field-selector=reason=CloneEnded", "-o", "name").stdout
+    assert events.strip()
+
+
 def test_a_clone_goes_its_own_way(source: Cluster, moment: dict[str, str], space: Kubectl):
     twin = Cluster(space, "twin")
     twin.sql("INSERT INTO accounts VALUES (-1, 'of the clone')")

@@ -21,10 +21,7 @@ OLDEST_SEGMENT = "SELECT min(name) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{2
 @pytest.fixture(scope="module")
 def hippo(installed, space: Kubectl) -> Cluster:
     # Little WAL is kept, so that a replica that is away for a moment has missed some.
-    space.apply(manifest(synchronous=True, parameters=LITTLE_WAL))
-    found = Cluster(space)
-    found.wait_ready(300)
-    return found
+    return Cluster.made(space, manifest(synchronous=True, parameters=LITTLE_WAL))
 
 
 def test_it_is_archived_and_backed_up_by_itself(hippo: Cluster, space: Kubectl):
@@ -101,7 +98,7 @@ def test_with_autofail_off_the_primary_comes_back_and_nobody_takes_over(hippo: C
     before, timeline, rows = hippo.primary(), hippo.status()["timeline"], hippo.rows()
     pod = hippo.pod(before)
     hippo.kill(before)
-    until(lambda: hippo.primary() == before and hippo.pod(before) != pod, f"{before} is the primary again", 180)
+    hippo.wait_returned(before, pod)
     assert hippo.rows() == rows
     hippo.sql("CREATE TABLE after_the_hold AS SELECT 1 AS one")
     assert hippo.status()["timeline"] == timeline
@@ -131,7 +128,7 @@ def test_a_pod_that_is_made_anew_waits_until_the_one_before_has_let_go_of_the_vo
     until(waits, "the new pod waits", 60)
     assert space.run("exec", old, "-c", "postgres", "--", "test", "-s", "/pgdata/data/postmaster.pid").returncode == 0
     signal("CONT")
-    until(lambda: hippo.primary() == before and hippo.pod(before) != old, f"{before} is the primary again", 180)
+    hippo.wait_returned(before, old)
     assert hippo.rows() == rows
     hippo.change(autofail=True)
     hippo.wait_ready()
@@ -158,8 +155,8 @@ def test_other_resources_roll_the_replica_first_and_the_primary_last_though_it_m
         with unprobed(installed.cluster, pod):
             space.until("pod", pod["metadata"]["name"], lambda one: not is_true("Ready")(one), "is not ready", 60)
             yield
-            waits = f"rolling: waiting for {primary}"
-            space.until("pgc", "hippo", lambda one: condition(one, "Complete")["message"] == waits, waits, 30)
+            waits = f"rolling: waiting for {primary}, which has not been ready since "
+            space.until("pgc", "hippo", lambda one: waits in condition(one, "Complete")["message"], waits, 30)
 
     status = rolled(hippo, unready(), instances={"resources": wanted})
     pods = {one["pod"] for one in status["instances"]}

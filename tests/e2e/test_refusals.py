@@ -65,6 +65,18 @@ CASES = {
         backup("bad", "--type=full", "--repo2-retention-full=7"),
         'spec.options[1]: "--repo2-retention-full=7": there is no storage 2; this Repository has only repo1 (local)',
     ),
+    "a retention that the next backup would undo": (
+        backup("bad", "--type=full", "--repo1-retention-full=30"),
+        'spec.options: "--repo1-retention-full=30": is more than the 7 full backups that Repository hippo keeps: ',
+    ),
+    "a retention that would expire what the Repository keeps": (
+        backup("bad", "--type=full", "--repo1-retention-full=1"),
+        'spec.options: "--repo1-retention-full=1": each backup with it leaves 1 full backup in the storage, fewer than the 7',
+    ),
+    "a check of the Repository switched off": (
+        backup("bad", "--type=full", "--no-archive-check"),
+        'spec.options: "--no-archive-check": switches off a check that Repository hippo makes of every backup; remove it',
+    ),
     "a shell in the options": (
         backup("bad", "--type=full; rm -rf /"),
         'spec.options[0]: "--type=full;": must be one of full, diff, incr',

@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 
+from harness.command_line import pgwarden
 from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.objects import backup, in_host, info, restore
 from harness.postgres import SWITCH, Postgres, statefulset
@@ -227,8 +228,13 @@ def test_while_the_store_is_down_the_local_storage_backs_up_and_restores_by_itse
     space.until("pgrepo", "hippo", is_true("Archiving"), "archives again", 120)
     done = space.until("pgb", "elsewhere", phase("Completed", "Failed"), "ends", 180)
     assert done["status"]["phase"] == "Completed", done["status"]["message"]
-    newest = {one["repo"]: one["lastWal"] for one in space.get("pgrepo", "hippo")["status"]["storages"]}
-    assert newest[1] == newest[2]
+    # The Repository is looked at a moment after its Backup has ended.
+    space.until("pgrepo", "hippo", _hold_the_same, "both storages hold WAL up to the same segment", 20)
+
+
+def _hold_the_same(one: dict) -> bool:
+    newest = {storage["repo"]: storage["lastWal"] for storage in one["status"]["storages"]}
+    return newest[1] == newest[2]
 
 
 def _is_fencing(one: dict) -> bool:
@@ -252,6 +258,8 @@ def test_another_cluster_under_the_same_repository_is_refused_and_nothing_is_upg
     assert condition(told, "StanzaCreated")["reason"] == "SystemIdentifierMismatch"
     assert condition(told, "Ready")["reason"] == "SystemIdentifierMismatch"
     assert told["status"]["phase"] == "Failed"
+    shown = pgwarden(space, "status", "hippo")
+    assert (shown.returncode, shown.stdout.splitlines()[0]) == (1, "hippo: NOT PROTECTED")
     switch_wal(postgres)
     until(lambda: postgres.sql("SELECT failed_count > 0 FROM pg_stat_archiver") == "t", "its WAL is refused", 90)
     after = info(space)

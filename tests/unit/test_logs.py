@@ -10,6 +10,7 @@ import sys
 import pytest
 import structlog
 
+from harness.waiting import SLOWER
 from pgwarden import logs
 
 PROCESSES = {
@@ -33,7 +34,9 @@ logging.getLogger("asyncio").info("nobody asked")
 
 @pytest.mark.parametrize(("start", "stream"), PROCESSES.values(), ids=PROCESSES)
 def test_own_lines_and_the_libraries_are_json_lines_of_one_shape(start, stream):
-    done = subprocess.run([sys.executable, "-c", f"{start}\n{SAID}"], capture_output=True, check=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{start}\n{SAID}"], capture_output=True, check=True, timeout=30 * SLOWER
+    )
     other = "stderr" if stream == "stdout" else "stdout"
     assert getattr(done, other) == b""
     info, error, library = [json.loads(line) for line in getattr(done, stream).decode().splitlines()]
@@ -56,7 +59,10 @@ def test_a_name_that_is_not_utf8_costs_no_line_and_no_caller(value):
     """As of a file on a volume: Python reads such bytes as lone surrogates, which no UTF-8 has."""
     source = f"import structlog; structlog.get_logger().info('job ends', error={value!r})"
     done = subprocess.run(
-        [sys.executable, "-c", f"{PROCESSES['agent'][0]}\n{source}"], capture_output=True, check=True, timeout=30
+        [sys.executable, "-c", f"{PROCESSES['agent'][0]}\n{source}"],
+        capture_output=True,
+        check=True,
+        timeout=30 * SLOWER,
     )
     line = json.loads(done.stderr)
     assert line["event"] == "job ends"

@@ -127,20 +127,22 @@ affinity:
   value: {{ .Values.logLevel }}
 {{- end -}}
 
-{{/* Alive and ready are two questions: a webhook that has no certificate yet is alive, and must not be killed for it. */}}
+{{/* Alive and ready are two questions: a webhook that has no certificate yet is alive, and must not be killed for it.
+     One without CPU is alive, too: killed, it would need far more of it to start, and all of them would end in a crash loop. */}}
 {{- define "pgwarden.probes" -}}
 startupProbe:
   httpGet: {path: /livez, port: http}
   periodSeconds: 1
-  failureThreshold: 60
+  timeoutSeconds: 5
+  failureThreshold: 300
 livenessProbe:
   httpGet: {path: /livez, port: http}
-  periodSeconds: 10
-  timeoutSeconds: 5
-  failureThreshold: 3
+  periodSeconds: 15
+  timeoutSeconds: 10
+  failureThreshold: 12
 readinessProbe:
   httpGet: {path: /readyz, port: http}
   periodSeconds: 2
-  timeoutSeconds: 2
+  timeoutSeconds: 5
   failureThreshold: 2
 {{- end -}}

@@ -18,15 +18,21 @@ from pgwarden.pgbackrest.trouble import Service
 from pgwarden.storages.flags import Flag
 from pgwarden.storages.s3 import rules
 from pgwarden.storages.s3.flags import FLAGS
+from pgwarden.storages.s3.location import folder
 from pgwarden.storages.s3.service import S3Service
 from pgwarden.storages.storage import Place, SecretKeys, Storage
 
-_CREDENTIALS, _CA = "credentialsSecretRef", "caSecretRef"
+_CREDENTIALS, _POD_CREDENTIALS, _CA = "credentialsSecretRef", "podCredentialsSecretRef", "caSecretRef"
 #: pgBackRest's option → keys that a credentials Secret may hold it by.
 KEYS = {
     "s3-key": ("s3-key", "aws-s3-key", "AWS_ACCESS_KEY_ID", "access-key"),
     "s3-key-secret": ("s3-key-secret", "aws-s3-key-secret", "AWS_SECRET_ACCESS_KEY", "secret-key"),
 }
+
+TOKEN = {"s3-token": ("s3-token", "AWS_SESSION_TOKEN")}  # of a temporary key
+#: What pgBackRest encrypts objects with (SSE-C): one key for all who read and write them.
+_SSE = "s3-sse-customer-key"
+OPTIONAL = {_SSE: (_SSE,)} | TOKEN
 
 
 class S3Place(msgspec.Struct, frozen=True):
@@ -70,9 +76,10 @@ class S3Place(msgspec.Struct, frozen=True):
     def shown(self) -> Mapping[str, str]:
         return {field: getattr(self.spec, field) for field in ("bucket", "endpoint", "region", "path")}
 
-    def service(self) -> Service | None:
-        spec, secret = self.spec, self.spec.credentials_secret_ref
-        return S3Service(spec.endpoint, spec.bucket, spec.region, secret.name if secret else "")
+    def service(self, *, of_pods: bool = False) -> Service | None:
+        spec, own = self.spec, self.spec.pod_credentials_secret_ref if of_pods else None
+        secret = own or spec.credentials_secret_ref
+        return S3Service(spec.endpoint, spec.bucket, spec.region, secret.name if secret else "", deletes=own is None)
 
 
 class S3Bucket(Storage):
@@ -83,14 +90,14 @@ class S3Bucket(Storage):
         "endpoint": "operators.default",
         "region": "default",
     }
-    secret_fields: ClassVar[tuple[str, ...]] = (_CREDENTIALS, _CA)
+    secret_fields: ClassVar[tuple[str, ...]] = (_CREDENTIALS, _POD_CREDENTIALS, _CA)
     credentials_field: ClassVar[str] = _CREDENTIALS
     flags: ClassVar[tuple[Flag, ...]] = FLAGS
 
     def place(self, spec: RepositorySpec, defaults: OperatorDefaults, namespace: str, name: str) -> Place:
         own = spec.s3 or S3Storage()
         filled = {field: getattr(own, field) or defaults.of(self.name, field) for field in self.defaults}
-        return S3Place(msgspec.structs.replace(own, **filled, path=rules.folder(own.path, namespace, name)))
+        return S3Place(msgspec.structs.replace(own, **filled, path=folder(own.path, namespace, name)))
 
     def check(self, case: Case, storages: tuple[str, ...] | None, *, holds_backups: bool) -> None:
         rules.check(case, storages, holds_backups=holds_backups)
@@ -98,10 +105,20 @@ class S3Bucket(Storage):
     def keys(self, spec: RepositorySpec) -> SecretKeys | None:
         if spec.s3 is None or spec.s3.credentials_secret_ref is None or spec.s3.key_type != "shared":
             return None
-        return SecretKeys(f"spec.{self.name}.{_CREDENTIALS}", spec.s3.credentials_secret_ref.name, KEYS)
+        return SecretKeys(f"spec.{self.name}.{_CREDENTIALS}", spec.s3.credentials_secret_ref.name, KEYS, OPTIONAL)
+
+    def pod_keys(self, spec: RepositorySpec) -> SecretKeys | None:
+        own = spec.s3.pod_credentials_secret_ref if spec.s3 is not None and spec.s3.key_type == "shared" else None
+        if own is None:
+            return None
+        return SecretKeys(f"spec.{self.name}.{_POD_CREDENTIALS}", own.name, KEYS, TOKEN, of_host=(_SSE,))
 
     def ca(self, spec: RepositorySpec) -> SecretKeyRef | None:
         return spec.s3.ca_secret_ref if spec.s3 else None
+
+    def lines(self, repository: Any) -> Mapping[str, str]:
+        key_type = get(repository, str, "spec", self.name, "keyType") or "shared"
+        return {"type": self.repo_type, "s3-key-type": key_type}
 
     def uses_service_account(self, spec: RepositorySpec) -> bool:
         return spec.s3 is not None and spec.s3.key_type == "web-id"

@@ -5,14 +5,22 @@ from __future__ import annotations
 from pgwarden.storages.flags import Flag
 
 #: The access key and the secret key: by themselves, in a file, or in a Secret that is there.
-KEY = Flag("s3-key", "access key (visible to other users of this machine; prefer --pgbackrest-s3-keys-from)", "KEY")
-KEY_SECRET = Flag("s3-key-secret", "secret key (equally visible); prompted for if omitted", "SECRET")
+KEY = Flag("s3-key", "access key; the secret key is then prompted for. Or --pgbackrest-s3-keys-from", "KEY")
+#: In the arguments of a process, and in the shell's history: it is taken, and not offered.
+KEY_SECRET = Flag("s3-key-secret", "secret key; prompted for if omitted", "SECRET", hidden=True)
 KEYS_FROM = Flag("s3-keys-from", "file with both keys: AWS credentials, or two lines; - is standard input", "FILE")
 SECRET = Flag(
     "s3-secret",
     "existing Secret with the keys s3-key and s3-key-secret",
     "NAME",
     field="credentialsSecretRef",
+    names_secret=True,
+)
+POD_SECRET = Flag(
+    "s3-pod-secret",
+    "existing Secret with keys that may not delete, for PostgreSQL's pods",
+    "NAME",
+    field="podCredentialsSecretRef",
     names_secret=True,
 )
 FLAGS = (
@@ -37,4 +45,5 @@ FLAGS = (
     KEY_SECRET,
     KEYS_FROM,
     SECRET,
+    POD_SECRET,
 )

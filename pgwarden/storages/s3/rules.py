@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 
-from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Waits, brief
 from pgwarden.api.judging import Case
-from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
+from pgwarden.storages.s3 import neighbours
+from pgwarden.storages.s3.location import effective, location, split
 from pgwarden.storages.storage import uses
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_IP = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
+#: Old buckets of AWS have capitals and underscores; Ceph's begin with a tenant (`tenant:bucket`).
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
+_LONGEST_LABEL = 63  # of a host name
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _PATH = re.compile(r"[A-Za-z0-9!_.*()@=/-]*")
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+#: It is part of each signature, whose parts are separated by slashes, commas and equals signs.
+_REGION = re.compile(r"[A-Za-z0-9:._+@~-]+")
 _PLACE = ("bucket", "endpoint", "region")
+_CREDENTIALS, _POD_CREDENTIALS = "credentialsSecretRef", "podCredentialsSecretRef"
 
 
 def check(case: Case, storages: tuple[str, ...] | None, *, holds_backups: bool) -> None:
@@ -31,9 +34,11 @@ def check(case: Case, storages: tuple[str, ...] | None, *, holds_backups: bool) 
             case.refuse("spec.s3", None, message, "s3")
         return
     _check_place(case)
+    _check_host_style(case)
     _check_credentials(case)
-    _check_neighbours(case)
+    neighbours.check(case)
     _warn(case, holds_backups=holds_backups)
+    _warn_of_pods_keys(case, storages)
 
 
 def _check_place(case: Case) -> None:
@@ -69,11 +74,37 @@ def _bucket_problem(bucket: str) -> str:
         return f"must be a name, not a URL; write {brief(bucket.removeprefix('s3://').partition('/')[0])}"
     if "/" in bucket:
         return f"must not contain a slash; write {brief(bucket.partition('/')[0])}, and the folder as spec.s3.path"
-    if not 3 <= len(bucket) <= 63:
-        return f"must have 3 to 63 characters, not {len(bucket)}"
-    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
-        return "must consist of lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"
-    return "must not look like an IP address" if _IP.fullmatch(bucket) else ""
+    if not _BUCKET.fullmatch(bucket):
+        return "must consist of letters, digits, and . _ - (and : after a tenant), and begin with a letter or digit"
+    return ""
+
+
+def _check_host_style(case: Case) -> None:
+    """Whether the bucket's name can be the first part of a host name; with uriStyle path it need not."""
+    bucket = effective(case.obj, case.defaults, "bucket")
+    if (case.get(str, "s3", "uriStyle") or "host") != "host" or not _BUCKET.fullmatch(bucket):
+        return
+    problem = _no_host_name(bucket, verified=case.get(bool, "s3", "verifyTLS") is not False)
+    if problem:
+        message = f"cannot be host with bucket {brief(bucket)}: {problem}; set it to path"
+        own = case.get(str, "s3", "bucket")
+        case.refuse("spec.s3.uriStyle", "host", message, "s3.uriStyle", None if own else Waits.DEFAULT_MISSING)
+    elif "_" in bucket:
+        case.warn(
+            f"bucket {brief(bucket)} has an underscore: with uriStyle host many services do not find it; set it to path"
+        )
+
+
+def _no_host_name(bucket: str, *, verified: bool) -> str:
+    if ":" in bucket:
+        return "a colon is in no host name"
+    if bucket != bucket.lower():
+        return "a host name has no capitals"
+    if any(not 1 <= len(label) <= _LONGEST_LABEL or label.strip("-") != label for label in bucket.split(".")):
+        return f"a part of a host name has at most {_LONGEST_LABEL} characters, and no dash at its ends"
+    # pgBackRest itself refuses it.
+    dotted = "." in bucket and verified
+    return "no certificate for all buckets of a service holds for a name with a dot" if dotted else ""
 
 
 def _endpoint_problem(endpoint: str) -> str:
@@ -86,7 +117,7 @@ def _endpoint_problem(endpoint: str) -> str:
     host, slash, _ = endpoint.partition("/")
     if slash:
         return f"must not have a path; write {host}, and the folder as spec.s3.path"
-    name, port = _split(endpoint)
+    name, port = split(endpoint)
     if port and not (port.isascii() and port.isdigit() and 1 <= int(port[:9]) <= 65535):
         return f"has port {port[:20]}; use a port from 1 to 65535"
     return (
@@ -96,17 +127,13 @@ def _endpoint_problem(endpoint: str) -> str:
     )
 
 
-def _split(endpoint: str) -> tuple[str, str]:
-    """Host and port; an IPv6 address is in brackets."""
-    if endpoint.startswith("["):
-        host, bracket, port = endpoint.partition("]")
-        return host + bracket, port.removeprefix(":")
-    host, _, port = endpoint.partition(":")
-    return host, port
-
-
 def _region_problem(region: str) -> str:
-    return "" if _REGION.fullmatch(region) and len(region) <= 64 else "must be a region such as eu-central-1"
+    if _REGION.fullmatch(region):
+        return ""
+    return (
+        "must be a region such as eu-central-1, or what the service calls it, such as :default-placement: letters, "
+        "digits and : . _ + @ ~ -"
+    )
 
 
 def _path_problem(path: str) -> str:
@@ -119,14 +146,13 @@ def _path_problem(path: str) -> str:
 
 def _check_credentials(case: Case) -> None:
     kind = case.get(str, "s3", "keyType") or "shared"
-    has_reference = case.get(dict, "s3", "credentialsSecretRef") is not None
-    field = "spec.s3.credentialsSecretRef"
-    if kind == "shared" and not has_reference:
+    given = [field for field in (_CREDENTIALS, _POD_CREDENTIALS) if case.get(dict, "s3", field) is not None]
+    if kind == "shared" and _CREDENTIALS not in given:
         message = "is required with keyType shared; name a Secret with s3-key and s3-key-secret, or set another keyType"
-        case.refuse(field, None, message, "credentials")
-    if kind in {"auto", "web-id"} and has_reference:
+        case.refuse(f"spec.s3.{_CREDENTIALS}", None, message, "credentials")
+    for field in given if kind in {"auto", "web-id"} else ():
         message = f"is not used with keyType {kind}; omit it, or set keyType to shared"
-        case.refuse(field, None, message, "credentials")
+        case.refuse(f"spec.s3.{field}", None, message, "credentials")
     role = case.get(str, "s3", "roleARN")
     if kind != "web-id" and role:
         message = f"is not used with keyType {kind}; omit it, or set keyType to web-id"
@@ -137,67 +163,30 @@ def _check_credentials(case: Case) -> None:
         )
 
 
-def _check_neighbours(case: Case) -> None:
-    """Two Repositories in one folder would mix the backups of two clusters.
-
-    If both exist (created without the webhook, or at the same moment), the older one keeps the place.
-    """
-    mine = _location(case.obj, case.defaults)
-    if mine is None:
-        return
-    settled = case.standing or (case.old is not None and _location(case.old, case.defaults) == mine)
-    for other in case.lookup.repositories():
-        # The bucket first: there may be thousands of Repositories, and few have the same one.
-        if effective(other, case.defaults, "bucket") != mine[1] or _location(other, case.defaults) != mine:
-            continue
-        namespace = get(other, str, "metadata", "namespace") or ""
-        name = get(other, str, "metadata", "name") or ""
-        if (namespace, name) != (case.namespace, case.name) and not (settled and _age(case.obj) < _age(other)):
-            message = f"is used by Repository {namespace}/{name} in the same bucket; set another path"
-            case.refuse("spec.s3.path", mine[2], message, "s3.path", Waits.PLACE_TAKEN)
-            return
-
-
-def _age(repository: Object) -> tuple[str, str]:
-    """Smaller is older."""
-    created = get(repository, str, "metadata", "creationTimestamp") or ""
-    return created, get(repository, str, "metadata", "uid") or ""
-
-
-def _location(repository: Object, defaults: OperatorDefaults) -> tuple[str, str, str] | None:
-    name = get(repository, str, "metadata", "name")
-    if not uses(repository, "s3") or not name:
-        return None
-    endpoint, bucket = effective(repository, defaults, "endpoint"), effective(repository, defaults, "bucket")
-    namespace = get(repository, str, "metadata", "namespace") or "default"
-    path = get(repository, str, "spec", "s3", "path") or ""
-    if not endpoint or not bucket:
-        return None
-    return endpoint.lower().removesuffix(":443"), bucket, folder(path, namespace, name)
-
-
 def _warn(case: Case, *, holds_backups: bool) -> None:
     if case.get(bool, "s3", "verifyTLS") is False:
         case.warn(
             "spec.s3.verifyTLS is false: a man in the middle can read and change backups; set caSecretRef instead"
         )
-    bucket = effective(case.obj, case.defaults, "bucket")
-    if "." in bucket and (case.get(str, "s3", "uriStyle") or "host") == "host":
-        case.warn(f"bucket {bucket} has a dot: with uriStyle host the certificate does not match; set uriStyle to path")
     old = case.old
     if old is not None and uses(old, "s3") and holds_backups:
-        before, after = _location(old, case.defaults), _location(case.obj, case.defaults)
+        before, after = location(old, case.defaults), location(case.obj, case.defaults)
         if before != after and before is not None:
             case.warn(f"the s3 storage moves: existing backups stay at {before[0]}/{before[1]}{before[2]}")
 
 
-def effective(repository: Object, defaults: OperatorDefaults, field: str) -> str:
-    """bucket, endpoint or region: the Repository's own, else the operator's default."""
-    own = get(repository, str, "spec", "s3", field)
-    return own or defaults.of("s3", field)
-
-
-def folder(path: str, namespace: str, name: str) -> str:
-    """The folder in the bucket, in its one spelling: a leading slash, none at the end, none doubled."""
-    parts = [part for part in path.split("/") if part]
-    return "/" + "/".join(parts) if parts else f"/pgwarden/{namespace}/{name}"
+def _warn_of_pods_keys(case: Case, storages: tuple[str, ...]) -> None:
+    """Of what they do not keep from deleting."""
+    pods = case.get(str, "s3", _POD_CREDENTIALS, "name")
+    if not pods:
+        return
+    if pods == case.get(str, "s3", _CREDENTIALS, "name"):
+        case.warn(
+            f"spec.s3.{_POD_CREDENTIALS} and {_CREDENTIALS} name the same Secret {brief(pods)}: pods of PostgreSQL can "
+            "delete backups; name another, with a key that may not delete"
+        )
+    elif len(storages) > 1:
+        case.warn(
+            f"spec.s3.{_POD_CREDENTIALS}: for the other storage pods of PostgreSQL reach the repository host's "
+            f"pgBackRest server, which acts with the keys of {_CREDENTIALS}; give the bucket versioning and object lock"
+        )

@@ -18,6 +18,7 @@ class S3Service(msgspec.Struct, frozen=True):
     bucket: str = ""
     region: str = ""
     secret: str = ""  # the Secret with the S3 keys
+    deletes: bool = True  # whether the key must be allowed to: not what archives and fetches WAL beside PostgreSQL
 
     @property
     def title(self) -> str:
@@ -64,6 +65,14 @@ def _in_secret(key: str, where: S3Service) -> str:
     return f"correct {key} in Secret {where.secret}" if where.secret else f"correct {key}"
 
 
+def _key(where: S3Service) -> str:
+    return f"the key in Secret {where.secret}" if where.secret and not where.deletes else "the key"
+
+
+def _rights(where: S3Service) -> str:
+    return "get, put and delete objects" if where.deletes else "get objects, and put those of the folder archive"
+
+
 def _region(message: str, where: S3Service) -> str:
     named = re.findall(r"[\"']([a-z0-9-]+)[\"']", message)
     wrong, right = (named[0], named[1]) if len(named) > 1 else (where.region, named[0] if named else "")
@@ -97,9 +106,7 @@ _ANSWERS: dict[str, tuple[str, Callable[[str, S3Service], str]]] = {
         ("AccessDenied", "AllAccessDisabled", "AccountProblem"),
         (
             "AccessDenied",
-            lambda _, w: (
-                f"the key has no access to {_bucket(w)}; allow it to list it, and to get, put and delete objects"
-            ),
+            lambda _, w: f"{_key(w)} has no access to {_bucket(w)}; allow it to list it, and to {_rights(w)}",
         ),
     ),
     **dict.fromkeys(

@@ -1,4 +1,4 @@
-"""The node that a module loses."""
+"""The node that a module loses, and the PostgresClusters that several modules begin with."""
 
 from __future__ import annotations
 
@@ -6,8 +6,23 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.cluster import Cluster, manifest
 from harness.install import NAMESPACE
+from harness.kubectl import Kubectl
+from harness.waiting import until
 from localcluster.pytest_plugin import NodeHandle
+
+
+@pytest.fixture(scope="module")
+def clusters(installed, space: Kubectl) -> tuple[Cluster, Cluster]:
+    """One of two instances, hippo, and one of one, lone. Patroni has noted their members."""
+    space.apply(manifest("hippo", 2), manifest("lone", 1))
+    found = Cluster(space, "hippo"), Cluster(space, "lone")
+    for one in found:
+        one.wait_ready(400)
+    for one in found:
+        until(lambda one=one: one.members() == one.pods(), "Patroni has noted its members", 60)
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.disks import REPOSITORY_CLAIM as CLAIM
+from harness.disks import small_disk
 from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.objects import backup, in_host, protect, restore
 from harness.postgres import Postgres
 from harness.s3_steps import says, switch_wal
 from harness.waiting import until
 
-CLAIM = "hippo-pgbackrest-repo"
-LABELS = {"app.kubernetes.io/managed-by": "pgwarden", "pgwarden.io/for-repository": "hippo"}
 FINGERPRINT = "SELECT count(*), md5(string_agg(id || said, ',' ORDER BY id)) FROM drill"
 FILL = "dd if=/dev/zero of=/pgwarden/repo/filler bs=1M 2>/dev/null; true"
 
@@ -25,28 +24,8 @@ FILL = "dd if=/dev/zero of=/pgwarden/repo/filler bs=1M 2>/dev/null; true"
 def disk(installed, space: Kubectl) -> Iterator[Path]:
     """A small file system of its own on the node, behind the claim that the Repository adopts."""
     installed.cluster._own()
-    folder = Path(tempfile.mkdtemp(prefix="pgwarden-disk-"))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m,mode=0777", "pgwarden-disk", str(folder)], check=True)
-    name, request = f"{space.namespace}-disk", {"storage": "400Mi"}
-    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
-    space.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": name},
-            "spec": common | {"capacity": request, "hostPath": {"path": str(folder)}},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": CLAIM, "labels": LABELS},
-            "spec": common | {"volumeName": name, "resources": {"requests": request}},
-        },
-    )
-    yield folder
-    space.run("delete", "namespace", space.namespace, "--wait=true", "--timeout=120s", check=False)
-    space.run("delete", "pv", name, "--wait=false", check=False)
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(space, 400) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

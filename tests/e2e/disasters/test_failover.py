@@ -21,9 +21,7 @@ ARCHIVED = "SELECT coalesce(last_archived_wal, '') FROM pg_stat_archiver"
 
 @pytest.fixture(scope="module")
 def hippo(installed, space: Kubectl) -> Cluster:
-    space.apply(manifest())
-    found = Cluster(space)
-    found.wait_ready(400)
+    found = Cluster.made(space, manifest(), 400)
     found.sql("CREATE TABLE notes (i int)")
     return found
 

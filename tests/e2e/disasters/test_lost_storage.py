@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from harness.cluster import Cluster, manifest
+from harness.command_line import pgwarden
 from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.objects import backup, restore
 from harness.postgres import Postgres, statefulset
@@ -72,6 +73,9 @@ def test_the_lost_volume_is_named_with_the_way_out_and_s3_is_read_without_it(los
     assert told["status"]["phase"] == "Degraded"
     ready = {one["name"]: one["ready"] for one in told["status"]["storages"]}
     assert ready == {"local": False, "s3": True}
+    shown = pgwarden(space, "status", "hippo")
+    assert (shown.returncode, "protected since" in shown.stdout) == (1, False), shown.stdout
+    assert f"volume {lost} of claim {CLAIM} no longer exists" in shown.stdout
 
 
 def test_backups_restores_and_clones_go_on_from_s3(lost: str, postgres: Postgres, space: Kubectl):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import foretold
+from harness.command_line import pgwarden
 from harness.kubectl import Kubectl, Object, condition, is_true, phase
 from harness.objects import backup, in_host, protect, restore
 from harness.postgres import SWITCH, Postgres
@@ -94,6 +95,9 @@ def test_a_lost_segment_is_told_and_a_backup_begins_a_new_window(postgres: Postg
     assert "missing" not in newest
     assert oldest["missing"] == segments[2]
     assert oldest["latest"] <= behind <= newest["earliest"]
+    told = pgwarden(space, "status", "hippo").stdout
+    assert newest["earliest"].replace("T", " ") in told.splitlines()[0]
+    assert f"WAL segment {segments[2]} is missing after that" in told
     events = space.run("get", "events", "-o", "jsonpath={.items[*].reason}").stdout
     assert "WALMissing" in events
 

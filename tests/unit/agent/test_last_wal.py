@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from types import SimpleNamespace
@@ -94,3 +95,10 @@ async def test_a_pg_wal_that_cannot_be_seen_is_told(tmp_path):
     (tmp_path / "pg_wal").mkdir()
     found = await pushed(tmp_path / "pg_wal", Pushes())
     assert "cannot be read" in found.error
+
+
+def test_what_is_no_file_is_no_segment_and_holds_up_nobody(pg_wal):
+    before = last_wal.written(pg_wal)
+    os.mkfifo(pg_wal / segment(98))
+    (pg_wal / segment(99)).symlink_to(pg_wal / segment(8))
+    assert last_wal.written(pg_wal) == before

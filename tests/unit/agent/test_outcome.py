@@ -57,6 +57,13 @@ def test_the_set_of_a_restore_is_read():
     assert seen.set == "20261123-175221F"
 
 
+def test_a_backup_that_found_no_standby_says_that_it_was_taken_from_the_primary():
+    seen = Seen()
+    seen.line("P00   WARN: unable to find a standby to perform the backup, using primary instead")
+    assert seen.note == "no standby answered, so it was taken from the primary"
+    assert msgspec.json.decode(message(JobResult(ok=True, note=seen.note)))["note"] == seen.note
+
+
 LABELS = st.lists(st.just("20261101-000000F_20261102-000000I"), max_size=400)
 
 

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness.processes import with_default_signals
+from harness.waiting import SLOWER
 
 #: A process that adopts (as PID 1 does), with one orphan that has ended and children of its own that end meanwhile.
 ADOPTS = """
@@ -52,7 +53,9 @@ print("ARGS", *sys.argv[1:], flush=True)
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_orphans_are_buried_and_exit_codes_of_our_own_are_kept(loop):
-    done = subprocess.run([sys.executable, "-c", ADOPTS, loop], check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", ADOPTS, loop], check=False, capture_output=True, text=True, timeout=60 * SLOWER
+    )
     assert (done.stdout, done.stderr) == ("3 1 True 0\n", "")
 
 
@@ -74,7 +77,7 @@ def job(tmp_path, paths, source, files):
 
 
 def finish(process, paths):
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=60 * SLOWER)
     return process.returncode, out, json.loads(paths.termination_log.read_text())
 
 

@@ -12,6 +12,7 @@ from agent import server
 from agent.archives import Archives
 from agent.calls import State
 from agent.children import Children
+from agent.info_reader import Known
 from agent.pgbackrest import Runner
 from agent.supervisor import Supervisor
 from agent.sync import Syncer
@@ -26,13 +27,16 @@ class FakeRepository:
     archives = Archives("hippo", None, dict)
 
     async def info(self, *, refresh=False):
-        return {"refreshed": refresh}, ""
+        return Known({"refreshed": refresh}, "", 12.9)
 
     async def volume(self):
         return Volume(mounted=True, size=2, free=1)
 
     async def set_aside(self):
         return Outcome(ok=True, output="set-aside/20261128-120000")
+
+    async def expire(self, repo, label, archives_of):
+        return Outcome(ok=True, output=f"{repo} {label} {archives_of}")
 
     async def stanza_create(self, repo=0):
         return Outcome(ok=True, exit_code=0, output="")
@@ -55,6 +59,10 @@ class Door:
         await self.server.reload()
 
     async def call(self, authority, name="pgwarden-controller", path="status", method="GET", client=None):
+        answer = await self.answer(authority, name, path, method, client)
+        return answer.status, await answer.text()
+
+    async def answer(self, authority, name="pgwarden-controller", path="status", method="GET", client=None):
         context = ssl.create_default_context(cadata=authority.pem.decode())
         if name:
             certificate, key = (client or authority).leaf(name)
@@ -66,7 +74,8 @@ class Door:
             aiohttp.ClientSession() as session,
             session.request(method, url, ssl=context, server_hostname=HOST) as answer,
         ):
-            return answer.status, await answer.text()
+            await answer.read()
+            return answer
 
 
 @pytest.fixture
@@ -84,6 +93,7 @@ async def test_the_controller_is_answered(door, authority):
     assert answer["role"] == "repository"
     assert answer["server"] == {"running": False, "restarts": 0}
     assert answer["info"] == {"refreshed": True}
+    assert answer["infoAge"] == 12
     assert (answer["volume"]["size"], answer["volume"]["free"]) == (2, 1)
 
 
@@ -108,6 +118,17 @@ async def test_after_a_change_of_the_authority_only_the_new_one_counts(door, aut
         await door.call(authority)
 
 
+@pytest.mark.parametrize(
+    ("size", "said"), [(0, ""), (server.LARGE, "close")], ids=["a small one", "one of many backup sets"]
+)
+async def test_a_large_answer_is_its_connections_last(door, authority, monkeypatch, size, said):
+    async def info(_self, *, refresh=False):
+        return Known({"refreshed": refresh, "backup": "x" * size}, "", 12.9)
+
+    monkeypatch.setattr(FakeRepository, "info", info)
+    assert (await door.answer(authority)).headers.get("Connection", "") == said
+
+
 async def test_calls_of_the_other_role_are_not_there(door, authority):
     assert (await door.call(authority, path="fence", method="POST"))[0] == 404
     assert (await door.call(authority, path="stanza-create", method="POST"))[0] == 200
@@ -126,3 +147,17 @@ async def test_calls_of_the_other_role_are_not_there(door, authority):
 )
 def test_common_name(certificate, expected):
     assert server.common_name(certificate) == expected
+
+
+async def test_a_full_backup_is_expired_by_its_label_and_nothing_else_by_that_call(door, authority):
+    status, text = await door.call(authority, path="expire?repo=1&set=20261101-000000F&archives-of=2", method="POST")
+    assert (status, json.loads(text)["output"]) == (200, "1 20261101-000000F 2")
+    for wrong in (
+        "repo=0&set=20261101-000000F&archives-of=2",
+        "repo=1&set=20261101-000000F_20261102-000000I&archives-of=2",
+        "repo=1&set=--force&archives-of=2",
+        "repo=1&set=20261101-000000F",
+        "",
+    ):
+        status, _ = await door.call(authority, path=f"expire?{wrong}", method="POST")
+        assert status == 400

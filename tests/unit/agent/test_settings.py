@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from agent.check import check
+from harness.waiting import SLOWER
 from pgwarden.contract.environment import Instance, Role, Settings, SettingsError
 
 POSTGRES = {"PGWARDEN_ROLE": "postgres", "PGWARDEN_STANZA": "hippo", "PGWARDEN_PG_DATA": "/data"}
@@ -56,5 +57,7 @@ def test_the_probe_imports_next_to_nothing():
         "import sys; from agent.main import main; main(['--check']); "
         "print([m for m in ('aiohttp', 'asyncio', 'psycopg', 'structlog', 'msgspec', 'ssl') if m in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30 * SLOWER
+    ).stdout
     assert shown.splitlines()[-1] == "[]"

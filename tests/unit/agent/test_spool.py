@@ -35,6 +35,25 @@ def test_without_an_error_or_a_folder_there_is_nothing_to_tell(out, tmp_path):
     assert archive_error(tmp_path, "rhino")[0] == ""
 
 
+def test_what_is_no_file_of_pgbackrests_is_not_read_and_holds_up_nobody(out, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("41\nof another folder")
+    error = out / "global.error"
+    error.symlink_to(secret)
+    assert archive_error(tmp_path, "hippo") == ("", 0.0)
+    error.unlink()
+    os.mkfifo(error)
+    assert archive_error(tmp_path, "hippo") == ("", 0.0)
+    error.unlink()
+    error.write_text("41\n" + "x" * 100_000)
+    assert len(archive_error(tmp_path, "hippo")[0]) == 4000
+
+
+def test_what_steers_a_terminal_is_not_told(out, tmp_path):
+    (out / "global.error").write_text("41\n\x1b]0;pwned\x07\x1b[2J<Message>\u202egnorw</Message>")
+    assert archive_error(tmp_path, "hippo")[0] == "]0;pwned[2J<Message>gnorw</Message>"
+
+
 def test_an_access_key_that_the_server_repeated_is_not_told(out, tmp_path):
     (out / "global.error").write_text("41\n<Error><AWSAccessKeyId>AKIA123</AWSAccessKeyId></Error>")
     assert archive_error(tmp_path, "hippo")[0] == "<Error><AWSAccessKeyId><redacted></AWSAccessKeyId></Error>"

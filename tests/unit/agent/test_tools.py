@@ -13,6 +13,7 @@ import pytest
 from agent import process, tools
 from agent.paths import Paths
 from agent.process import Agent
+from harness.waiting import SLOWER
 from pgwarden.contract.environment import Instance, Role, Settings
 
 
@@ -85,7 +86,7 @@ def test_an_image_without_tools_is_an_error(tmp_path, target, capsys):
 def test_two_at_once_leave_whole_tools(image, target):
     command = [sys.executable, "-m", "agent", "install-tools", "--from", str(image), "--to", str(target)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) for _ in range(2)]
-    said = sorted(one.communicate(timeout=60)[0] for one in both)
+    said = sorted(one.communicate(timeout=60 * SLOWER)[0] for one in both)
     assert [one.returncode for one in both] == [0, 0]
     assert ["copied" in line or "up to date" in line for line in said] == [True, True]
     assert sum("copied" in line for line in said) == 1
@@ -109,7 +110,7 @@ async def test_the_agent_installs_what_an_ended_post_start_has_left(image, tmp_p
     monkeypatch.setattr(process, "TOOLS_SECONDS", 0.01)
     agent = Agent(Settings(Role.POSTGRES, "hippo", Instance("/data")), paths)
     duty = asyncio.create_task(agent._keep_tools())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(20 * SLOWER):
         while not (paths.tools_target / tools.STAMP).exists():  # noqa: ASYNC110  files tell nobody
             await asyncio.sleep(0.01)
     assert (paths.tools_target / "bin/pgbackrest").read_text() == "program"

@@ -17,7 +17,7 @@ from pgwarden.rules import validate
 from tests.unit.rules.conftest import NOW, Cluster
 
 OVER = [
-    ("a text", "Repository", {"s3": {"bucket": "b" * 64}, "storageType": "s3"}, "spec.s3.bucket", "must have at most 63 characters, not 64"),
+    ("a text", "Repository", {"s3": {"bucket": "b" * 256}, "storageType": "s3"}, "spec.s3.bucket", "must have at most 255 characters, not 256"),
     ("a schedule", "BackupSchedule", {"schedule": "* " * 200}, "spec.schedule", "must have at most 256 characters, not 400"),
     ("a word of a few", "Repository", {"storageType": "local," * 100}, "spec.storageType", "must be one of local, s3, local,s3"),
     ("a list", "Backup", {"options": ["--a=1"] * 33}, "spec.options", "must have at most 32 entries, not 33"),

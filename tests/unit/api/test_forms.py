@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pgwarden.api import names
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.target import TargetError, parse_lsn, parse_time, pgbackrest_time, rfc3339
-from pgwarden.storages.s3.rules import folder
+from pgwarden.storages.s3.location import folder
 
 QUANTITIES = [
     ("10Gi", 10 * 1024**3),

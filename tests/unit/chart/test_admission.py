@@ -16,8 +16,9 @@ def webhooks(render):
     mutating = rendered.one("MutatingWebhookConfiguration", "pgwarden")["webhooks"]
     validating = rendered.one("ValidatingWebhookConfiguration", "pgwarden")["webhooks"]
     assert [w["name"] for w in mutating] == ["pods.pgwarden.io", "check.pgwarden.io"]
-    assert [w["name"] for w in validating] == ["validate.pgwarden.io", "deletion.pgwarden.io"]
-    return {w["name"]: w for w in mutating + validating if w["name"] != "deletion.pgwarden.io"}
+    apart = ["workloads.pgwarden.io", "deletion.pgwarden.io"]
+    assert [w["name"] for w in validating] == ["validate.pgwarden.io", *apart]
+    return {w["name"]: w for w in mutating + validating if w["name"] not in apart}
 
 
 def test_paths(webhooks):
@@ -86,8 +87,8 @@ def test_failure_policy_is_a_value_for_pods_only(render):
     rendered = render("--set", "webhook.failurePolicy=Ignore,webhook.timeoutSeconds=3")
     mutating = rendered.one("MutatingWebhookConfiguration", "pgwarden")["webhooks"]
     validating = rendered.one("ValidatingWebhookConfiguration", "pgwarden")["webhooks"]
-    assert [w["failurePolicy"] for w in mutating + validating] == ["Ignore", "Fail", "Fail", "Ignore"]
-    assert {w["timeoutSeconds"] for w in mutating + validating} == {3}
+    assert [w["failurePolicy"] for w in mutating + validating] == ["Ignore", "Fail", "Fail", "Ignore", "Ignore"]
+    assert [w["timeoutSeconds"] for w in mutating + validating] == [3, 3, 3, 2, 3]
 
 
 def test_more_namespaces_can_be_excluded(render):
@@ -96,8 +97,23 @@ def test_more_namespaces_can_be_excluded(render):
     assert selector["matchExpressions"][0]["values"] == ["kube-system", "elsewhere", "legacy"]
 
 
-def test_the_deletion_of_a_repository_or_backup_is_asked_about_but_never_depends_on_the_answer(render):
+def test_a_workload_is_warned_about_and_never_held_up(render):
     webhook = render().one("ValidatingWebhookConfiguration", "pgwarden")["webhooks"][1]
+    assert webhook["clientConfig"]["service"]["path"] == "/workloads"
+    assert (webhook["failurePolicy"], webhook["timeoutSeconds"]) == ("Ignore", 2)
+    assert webhook["rules"] == [
+        {
+            "apiGroups": ["apps"],
+            "apiVersions": ["v1"],
+            "resources": ["statefulsets", "deployments"],
+            "operations": ["CREATE", "UPDATE"],
+            "scope": "Namespaced",
+        },
+    ]
+
+
+def test_the_deletion_of_a_repository_or_backup_is_asked_about_but_never_depends_on_the_answer(render):
+    webhook = render().one("ValidatingWebhookConfiguration", "pgwarden")["webhooks"][2]
     assert webhook["clientConfig"]["service"]["path"] == "/validate"
     assert webhook["failurePolicy"] == "Ignore"
     assert webhook["rules"] == [

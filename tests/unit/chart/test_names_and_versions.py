@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
+
+from pgwarden import __version__
+from tests.unit.sources import ROOT
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -59,3 +63,8 @@ def test_fields_to_select_by_are_there_where_kubernetes_knows_them(render, kuber
     }
     ours = {"Backup": selectable, "BackupSchedule": selectable, "Restore": selectable}
     assert found == ours | {"Repository": False, "PostgresCluster": False}
+
+
+def test_the_chart_is_of_the_version_that_the_code_says():
+    chart = yaml.safe_load((ROOT / "charts" / "pgwarden" / "Chart.yaml").read_text(encoding="utf-8"))
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)

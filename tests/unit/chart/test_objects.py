@@ -49,6 +49,10 @@ def test_names_of_all_objects(render):
         ("NetworkPolicy", system, "pgwarden-webhook"),
         ("NetworkPolicy", system, "pgwarden-controller"),
         ("MutatingWebhookConfiguration", "", "pgwarden"),
+        ("ValidatingAdmissionPolicy", "", "pgwarden-controller"),
+        ("ValidatingAdmissionPolicy", "", "pgwarden-instances"),
+        ("ValidatingAdmissionPolicyBinding", "", "pgwarden-controller"),
+        ("ValidatingAdmissionPolicyBinding", "", "pgwarden-instances"),
         ("ValidatingWebhookConfiguration", "", "pgwarden"),
         ("CustomResourceDefinition", "", "repositories.pgwarden.io"),
         ("CustomResourceDefinition", "", "backups.pgwarden.io"),
@@ -68,7 +72,12 @@ def test_names_of_all_objects(render):
 
 #: What only one of them is told.
 OF_ITS_OWN = {
-    "webhook": {"PGWARDEN_WEBHOOK_SERVER": "fast"},
+    "webhook": {
+        "PGWARDEN_WEBHOOK_SERVER": "fast",
+        "PGWARDEN_CHECK_REQUESTER": "true",
+        "PGWARDEN_CONTROLLER_ACCOUNT": "pgwarden-controller",
+        "PGWARDEN_POSTGRES_IMAGES": "",
+    },
     "controller": {"PGWARDEN_POSTGRES_IMAGE": "pgwarden-patroni:17"},
 }
 
@@ -76,7 +85,7 @@ OF_ITS_OWN = {
 @pytest.mark.parametrize("component", ["webhook", "controller"])
 def test_environment(render, component):
     assert environment(render(), component) == OF_ITS_OWN[component] | {
-        "PGWARDEN_IMAGE": "pgwarden:0.1.0",
+        "PGWARDEN_IMAGE": "pgwarden:0.2.0-dev",
         "PGWARDEN_IMAGE_PULL_POLICY": "IfNotPresent",
         "PGWARDEN_NAMESPACE": {"fieldRef": {"fieldPath": "metadata.namespace"}},
         "PGWARDEN_POD_NAME": {"fieldRef": {"fieldPath": "metadata.name"}},
@@ -129,6 +138,17 @@ def test_controller_deployment(render):
     assert controller["command"] == ["python3", "-m", "controller"]
     assert {p["name"]: p["containerPort"] for p in controller["ports"]} == {"http": 8080}
     assert controller["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+@pytest.mark.parametrize("component", ["controller", "webhook"])
+def test_a_node_without_cpu_has_minutes_before_it_kills(render, component):
+    """Killed for want of CPU it would need more of it to start than it did to live."""
+    found = container(render(), component)
+    patience = {
+        name: found[name]["periodSeconds"] * found[name]["failureThreshold"]
+        for name in ("startupProbe", "livenessProbe")
+    }
+    assert patience == {"startupProbe": 300, "livenessProbe": 180}
 
 
 def test_prestop_where_the_sleep_action_is_not_there_yet(render):

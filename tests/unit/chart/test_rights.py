@@ -15,7 +15,10 @@ from webhook.cache import Store
 KINDS = tuple(kind.plural for kind in registry.KINDS)
 READ_BY_WEBHOOK = tuple(kind.plural for kind in registry.KINDS if kind.read_by_webhook)
 READ = {"get", "list", "watch"}
-OURS = {f"pgwarden.io/{kind}": READ | {"patch"} for kind in KINDS}
+#: What a watch cache needs.
+CACHE = {"list", "watch"}
+#: Kinds of which an object owns others, is read by its name, and is changed beside its status. A new kind may be one.
+OWNERS = tuple(kind for kind in KINDS if kind != "backupschedules")
 CLIENT = KubeClient(Access("http://127.0.0.1", None))
 #: The last part of a cache's path, where it is of all namespaces.
 CACHED = {
@@ -38,21 +41,43 @@ def rights(role):
 def test_webhook(render):
     rendered = render()
     assert rights(rendered.one("ClusterRole", "pgwarden-webhook")) == {
-        f"pgwarden.io/{kind}": READ for kind in READ_BY_WEBHOOK
+        "limitranges": CACHE,
+        "authorization.k8s.io/subjectaccessreviews": {"create"},
+        **{f"pgwarden.io/{kind}": CACHE for kind in READ_BY_WEBHOOK},
+        "pgwarden.io/repositories": READ,
     }
-    assert rights(rendered.one("Role", "pgwarden-webhook")) == {"secrets[pgwarden-webhook-tls]": READ}
+    assert rights(rendered.one("Role", "pgwarden-webhook")) == {"secrets[pgwarden-webhook-tls]": CACHE}
+
+
+def test_the_webhook_asks_about_nobody_where_the_operator_does_not_want_that(render):
+    rendered = render("--set", "webhook.checkRequester=false")
+    assert "subjectaccessreviews" not in str(rights(rendered.one("ClusterRole", "pgwarden-webhook")))
+
+
+def test_the_account_that_is_not_asked_about_is_the_one_that_the_controller_runs_as(render):
+    for arguments in ((), ("--set", "fullnameOverride=other")):
+        rendered = render(*arguments)
+        pods = {name.rpartition("-")[2]: spec for name, _, spec in rendered.pods()}
+        (env,) = (
+            one["value"]
+            for one in pods["webhook"]["containers"][0]["env"]
+            if one["name"] == "PGWARDEN_CONTROLLER_ACCOUNT"
+        )
+        assert env == pods["controller"]["serviceAccountName"]
 
 
 def test_controller(render):
     rendered = render()
-    assert rights(rendered.one("ClusterRole", "pgwarden-controller")) == OURS | {
+    assert rights(rendered.one("ClusterRole", "pgwarden-controller")) == {
+        "pgwarden.io/backupschedules": CACHE,
+        "pgwarden.io/postgresclusters": READ | {"patch"},
         "pgwarden.io/backups": READ | {"patch", "create", "delete"},
         "pgwarden.io/repositories": READ | {"patch", "create"},
         "pgwarden.io/restores": READ | {"patch", "create"},
-        **{f"pgwarden.io/{kind}/status": {"update", "patch"} for kind in KINDS},
-        **{f"pgwarden.io/{kind}/finalizers": {"update"} for kind in KINDS},
+        **{f"pgwarden.io/{kind}/status": {"patch"} for kind in KINDS},
+        **{f"pgwarden.io/{kind}/finalizers": {"update"} for kind in OWNERS},
         "pods": READ | {"patch", "delete"},
-        "services": {"get", "create", "patch"},
+        "services": READ | {"create", "patch"},
         "configmaps": READ | {"create", "patch", "update", "delete"},
         "serviceaccounts": {"get", "create", "patch"},
         "rbac.authorization.k8s.io/roles": {"get", "create", "patch"},
@@ -64,11 +89,13 @@ def test_controller(render):
         "nodes": {"get", "list"},
         "storage.k8s.io/storageclasses": {"get"},
         "apps/deployments": READ | {"create", "patch", "delete"},
-        "apps/statefulsets": READ | {"patch"},
-        "apps/statefulsets/scale": {"get", "patch"},
+        "apps/replicasets": {"get"},
+        "apps/statefulsets": {"get", "list", "patch"},
         "apps/statefulsets/finalizers": {"update"},
-        "batch/jobs": READ | {"create", "patch", "delete"},
-        "events": {"get", "create", "patch"},
+        "batch/jobs": READ | {"create", "delete"},
+        "resourcequotas": CACHE,
+        "limitranges": CACHE,
+        "events": {"get", "list", "create", "patch"},
         "admissionregistration.k8s.io/mutatingwebhookconfigurations[pgwarden]": READ | {"patch"},
         "admissionregistration.k8s.io/validatingwebhookconfigurations[pgwarden]": READ | {"patch"},
     }
@@ -131,7 +158,7 @@ def test_the_code_has_the_rights_it_uses(render, root, component):
         assert verbs.get(plural), f"the {component} uses {plural} and has no right to"
     assert CACHED[component] >= set(READ_BY_WEBHOOK)
     for plural in CACHED[component]:
-        assert verbs.get(plural, set()) >= READ, plural
+        assert verbs.get(plural, set()) >= CACHE, plural
 
 
 def test_no_wildcards(render):
@@ -147,5 +174,40 @@ def test_every_rule_says_why(chart, component):
     rules = [number for number, line in enumerate(lines) if re.match(r"  - apiGroups:", line)]
     assert rules
     explained = [number for number in rules if lines[number - 1].strip().startswith("#")]
-    # The exceptions: statefulsets/scale and the named Lease, each the second half of the rule before it.
-    assert len(rules) - len(explained) == {"webhook": 0, "controller": 2}[component]
+    # The exception: the named Lease, the second half of the rule before it.
+    assert len(rules) - len(explained) == {"webhook": 0, "controller": 1}[component]
+
+
+#: Rights to write that the controller's policy leaves alone, and why.
+UNBOUNDED = {
+    "pods: delete": "of Jobs and Restores of ours; what an account of a node's own may do anyway",
+    "persistentvolumeclaims: create": "a Restore makes the claims of strangers' workloads anew",
+    "persistentvolumeclaims: patch": "the same",
+    "persistentvolumeclaims: delete": "the same",
+    "configmaps: delete": "of an earlier cluster's Patroni, whose labels are Patroni's",
+    "events: create": "nobody acts on them",
+    "events: patch": "nobody acts on them",
+    "apps/statefulsets/finalizers: update": "grants nothing but owner references",
+}
+#: Of a right → the operations by which the API server asks policies.
+OPERATIONS = {"create": {"CREATE"}, "patch": {"UPDATE"}, "update": {"UPDATE"}, "delete": {"DELETE"}}
+
+
+def test_each_right_of_the_controller_to_write_is_bounded_by_its_policy_or_has_a_reason(render):
+    rendered = render()
+    policy = rendered.one("ValidatingAdmissionPolicy", "pgwarden-controller")
+    bounded = {
+        (f"{group}/{resource}".lstrip("/"), operation)
+        for rule in policy["spec"]["matchConstraints"]["resourceRules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for operation in rule["operations"]
+    }
+    free = {
+        f"{resource}: {verb}"
+        for resource, verbs in rights(rendered.one("ClusterRole", "pgwarden-controller")).items()
+        for verb in verbs & OPERATIONS.keys()
+        if "[" not in resource and not resource.startswith("pgwarden.io/")
+        if not {(resource, one) for one in OPERATIONS[verb]} <= bounded
+    }
+    assert free == UNBOUNDED.keys()

@@ -25,7 +25,7 @@ WRONG = [
     ("clusterDomain", '"cluster local"', "/clusterDomain"),
     ("logLevel", '"chatty"', "/logLevel"),
     ("runAsUser", "0", "/runAsUser"),
-    ("s3.bucket", '"Has_Upper"', "/s3/bucket"),
+    ("s3.bucket", '"has blank"', "/s3/bucket"),
     ("s3.endpoint", '"https://minio:9000"', "/s3/endpoint"),
     ("s3.region", '"eu central"', "/s3/region"),
     ("s3.key", '"secret"', "additional properties 'key' not allowed"),
@@ -39,6 +39,9 @@ WRONG = [
     ("webhook.timeoutSeconds", "31", "/webhook/timeoutSeconds"),
     ("webhook.timeoutSeconds", '"5s"', "/webhook/timeoutSeconds"),
     ("webhook.server", '"quick"', "/webhook/server"),
+    ("webhook.checkRequester", '"yes"', "/webhook/checkRequester"),
+    ("postgresImages.allowed", '["a,b"]', "/postgresImages/allowed/0"),
+    ("postgresImages.allowed", '"a"', "/postgresImages/allowed"),
     ("webhook.excludedNamespaces", '["Not A Name"]', "/webhook/excludedNamespaces/0"),
     ("webhook.preStopSeconds", "0", "/webhook/preStopSeconds"),
     ("webhook.terminationGracePeriodSeconds", "601", "/webhook/terminationGracePeriodSeconds"),
@@ -121,7 +124,19 @@ def test_every_value_is_in_the_schema_and_every_schema_entry_has_a_default(schem
 
 def test_every_value_is_explained(chart):
     lines = (chart / "values.yaml").read_text().splitlines()
-    parents = {"webhook", "controller", "image", "s3", "crds", "rbac", "monitoring", "networkPolicy", "test"}
+    parents = {
+        "webhook",
+        "controller",
+        "image",
+        "s3",
+        "crds",
+        "rbac",
+        "monitoring",
+        "networkPolicy",
+        "test",
+        "admissionPolicies",
+        "postgresImages",
+    }
     for number, line in enumerate(lines):
         if (field := re.match(r"^( {0,4})(\w+):", line)) and not re.match(
             r"^ {4}(requests|limits|cpu|memory)|^ {6}", line

@@ -121,3 +121,33 @@ def cluster(make):
         )
 
     return build
+
+
+@pytest.fixture
+def there(make, healthy):
+    def build(*objects, **changes):
+        """A healthy Repository hippo with *changes* to its status, and *objects* besides."""
+        base = make("Repository", "hippo", status=healthy | changes, retention={"full": 7})
+        found = {"repositories": [base], "backups": [], "backupschedules": [], "restores": []}
+        plurals = {
+            "Backup": "backups",
+            "BackupSchedule": "backupschedules",
+            "Restore": "restores",
+            "Repository": "repositories",
+        }
+        for obj in objects:
+            found[plurals[obj["kind"]]].append(obj)
+        return found
+
+    return build
+
+
+@pytest.fixture
+def schedule(make):
+    def build(name="nightly", next_run="2026-11-24T01:00:00Z", suspend=False, **more):
+        known = {"phase": "Active", "nextScheduleTimes": [next_run], "lastScheduleTime": "2026-11-23T01:00:00Z"}
+        return make(
+            "BackupSchedule", name, status=known | more, repository="hippo", schedule="0 1 * * *", suspend=suspend
+        )
+
+    return build

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pgwarden.cli import cluster as cluster_commands
-from pgwarden.cli import cluster_data_loss, completion, data_loss, keys, status
+from pgwarden.cli import cluster_data_loss, completion, data_loss, keys, parser, status
 from pgwarden.cli.errors import CliError
 from pgwarden.cli.protection import judge
 from tests.unit.cli.conftest import NOW
@@ -347,10 +347,19 @@ COMPLETIONS = {
     "a choice": (["update", "cluster", "hippo", "--autofail="], {"--autofail=true", "--autofail=false"}),
     "the flags": (
         ["create", "cluster", "h", "--pgbackrest-s3-k"],
-        {"--pgbackrest-s3-key", "--pgbackrest-s3-key-secret", "--pgbackrest-s3-keys-from"},
+        {"--pgbackrest-s3-key", "--pgbackrest-s3-keys-from"},
     ),
     "both storages": (["create", "cluster", "h", "--pgbackrest-storage-type", "local"], {"local", "local,s3"}),
 }
+
+
+@pytest.mark.parametrize("command", ["create cluster", "create repository", "protect", "clone"])
+def test_the_option_that_takes_a_secret_key_is_not_offered(command):
+    with pytest.raises(parser.HelpWanted) as told:
+        parser.parse([*command.split(), "--help"])
+    assert "--pgbackrest-s3-keys-from" in str(told.value)
+    assert "--pgbackrest-s3-key-secret" not in str(told.value)
+    assert "--pgbackrest-s3-key-secret" not in completion.candidates([*command.split(), "x", "--pgbackrest-s3-key"])
 
 
 @pytest.mark.parametrize(("words", "found"), COMPLETIONS.values(), ids=COMPLETIONS)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pgwarden.cli.workloads import TEMPLATES, apply
 from pgwarden.injection.patch import encode
 from pgwarden.injection.pipeline import decision_on, operations
 from pgwarden.injection.settings import Settings
+from pgwarden.injection.workloads import TEMPLATES, apply
 
 GOLDEN = Path(__file__).parent / "golden" / "demo.diff"
 DEMO = Path(__file__).parents[3] / "demo" / "manifests"

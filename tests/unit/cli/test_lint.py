@@ -273,3 +273,15 @@ def test_what_only_informs_is_a_note_and_no_warning(run, tmp_path):
     assert found.code == 0
     assert ": note: BackupSchedule nightly: next backups: " in found.out
     assert "no faults and no warnings in" in found.out
+
+
+def test_the_own_example_has_one_number_and_a_schedule_of_another_is_found(run, tmp_path):
+    assert run("lint", str(DEMO)).code == 0
+    text = (DEMO / "schedule.yaml").read_text() + '  options: ["--repo1-retention-full=30"]\n'
+    (tmp_path / "schedule.yaml").write_text(text)
+    (tmp_path / "repository.yaml").write_text((DEMO / "repository.yaml").read_text())
+    found = run("lint", str(tmp_path))
+    assert found.code == 1
+    assert "is more than the 21 full backups that Repository hippo keeps" in found.out
+    alone = run("lint", str(tmp_path / "schedule.yaml"), "--repository", "hippo")  # nothing is known of it
+    assert alone.code == 0, alone.out

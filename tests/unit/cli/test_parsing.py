@@ -75,6 +75,41 @@ RESOURCES = {
             "suspend": True,
         },
     ),
+    "a schedule of a fleet, outside of working hours, in a mesh": (
+        [
+            *("create", "schedule", "hippo", "--schedule=0 * * * *", "--spread=30m", "--not-during=0 8 * * 1-5=10h"),
+            *("--not-during", "0 0 24-26 12 *=1d", "--deadline=7200", "--request=cpu=500m", "--limit=memory=2Gi"),
+            *("--pod-annotation=sidecar.istio.io/inject=false", "--pod-annotation=note=a=b", "--pod-label", "team=db"),
+        ],
+        "BackupSchedule",
+        {
+            "repository": "hippo",
+            "schedule": "0 * * * *",
+            "timeZone": "UTC",
+            "type": "incr",
+            "spread": "30m",
+            "activeDeadlineSeconds": 7200,
+            "notDuring": [
+                {"schedule": "0 8 * * 1-5", "duration": "10h"},
+                {"schedule": "0 0 24-26 12 *", "duration": "1d"},
+            ],
+            "resources": {"requests": {"cpu": "500m"}, "limits": {"memory": "2Gi"}},
+            "podLabels": {"team": "db"},
+            "podAnnotations": {"sidecar.istio.io/inject": "false", "note": "a=b"},
+        },
+    ),
+    "a backup with a deadline, in a pod of its own kind": (
+        ["backup", "hippo", "--deadline=60", "--limit=cpu=2", "--pod-annotation=a=b", "--not-during=none"],
+        "Backup",
+        {
+            "repository": "hippo",
+            "type": "incr",
+            "activeDeadlineSeconds": 60,
+            "resources": {"limits": {"cpu": "2"}},
+            "podAnnotations": {"a": "b"},
+        },
+    ),
+    "no limit": (["backup", "hippo", "--deadline=0"], "Backup", {"repository": "hippo", "type": "incr"}),
     "the seed's restore": (["restore", "hippo"], "Restore", {"repository": "hippo"}),
     "the seed's restore to a moment": (
         ["restore", "hippo", "--pitr-target=2026-11-23 10:00:00+00"],
@@ -126,7 +161,41 @@ def test_a_dry_run_prints_exactly_the_resource(run, words, kind, spec):
     assert verdict.faults == []
 
 
+CHANGES = {
+    "another time": (["--schedule=0 2 * * *", "--timezone=Europe/Berlin"], {"schedule": "0 2 * * *", "timeZone": "Europe/Berlin"}),
+    "stopped": (["--suspend=true"], {"suspend": True}),
+    "and begun again": (["--suspend=false"], {"suspend": False}),
+    "full backups that are kept": (["--schedule-opts=--type=full --repo1-retention-full=7"], {"type": "full", "options": ["--repo1-retention-full=7"]}),
+    "windows": (["--not-during=0 8 * * *=10h"], {"notDuring": [{"schedule": "0 8 * * *", "duration": "10h"}]}),
+    "all of it taken off again": (
+        ["--not-during=none", "--spread=none", "--deadline=0", "--pod-annotation=a/b-", "--pod-label=c-"],
+        {"notDuring": None, "spread": None, "activeDeadlineSeconds": None, "podAnnotations": {"a/b": None}, "podLabels": {"c": None}},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "spec"), CHANGES.values(), ids=CHANGES)
+def test_a_schedule_is_changed_by_a_patch_of_what_was_said_and_nothing_else(run, words, spec):
+    done = run("update", "schedule", "hippo-full", *words, "--dry-run", "-n", "zoo")
+    obj = yaml.safe_load(done.out)
+    assert (done.code, done.err, obj["kind"], obj["spec"]) == (0, "", "BackupSchedule", spec)
+    assert obj["metadata"] == {"name": "hippo-full", "namespace": "zoo"}
+
+
 REFUSALS = {
+    "nothing to change": (["update", "schedule", "s"], 2, "nothing to change; give --schedule"),
+    "a window without a length": (
+        ["create", "schedule", "h", "--schedule=0 1 * * *", "--not-during=0 8 * * *", "--dry-run"],
+        2,
+        '--not-during "0 8 * * *" must be CRON=TIME, such as "0 8 * * 1-5=10h"',
+    ),
+    "a window that is too long": (
+        ["create", "schedule", "h", "--schedule=0 1 * * *", "--not-during=0 8 * * *=40d", "--dry-run"],
+        1,
+        "from 1m to 31d",
+    ),
+    "an annotation without a value": (["backup", "h", "--pod-annotation=a"], 2, "--pod-annotation a must be KEY=VALUE"),
+    "a word of Kubernetes' own": (["backup", "h", "--active-deadline=5"], 2, "use --deadline"),
     "no words name no command": (["bakup", "hippo"], 2, "unknown command bakup; did you mean backup?"),
     "a command of another tool": (["teleport"], 2, "unknown command teleport; see `pgwarden --help`"),
     "create of nothing": (["create"], 2, "create needs one of repository, cluster, schedule"),
@@ -228,14 +297,16 @@ def test_global_options_stand_before_or_after_the_command():
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.title)
 def test_every_command_can_be_run_and_explains_itself(run, command):
-    """Its function exists, and its help names every option."""
+    """Its function exists, and its help names every option that is offered."""
     import importlib
 
     module, _, name = command.run.partition(":")
     assert callable(getattr(importlib.import_module(module), name))
     done = run(*command.words, "--help")
     assert done.code == 0
-    assert all(option.flags[0] in done.out and option.help.split()[0] in done.out for option in command.options)
+    offered = [option for option in command.options if not option.hidden]
+    assert all(option.flags[0] in done.out and option.help.split()[0] in done.out for option in offered)
+    assert not any(option.flags[0] in done.out for option in command.options if option.hidden)
     assert build(command).prog.endswith(command.title)
 
 

@@ -129,6 +129,38 @@ def test_s3_keys_become_a_secret_before_the_repository(on):
     assert "hidden" not in done.out + done.err
 
 
+OF_PODS = [*S3, "--pgbackrest-s3-keys-from=-", "--pgbackrest-s3-pod-secret=hippo-s3-pods"]
+
+
+def test_pods_get_the_keys_of_a_secret_that_exists(on):
+    cluster = Cluster()
+    cluster.objects["secrets", "hippo-s3-pods"] = {
+        "metadata": {"name": "hippo-s3-pods"}, "data": {"s3-key": "a2V5", "s3-key-secret": "a2V5"},
+    }  # fmt: skip
+    done = on(cluster, "create", "repository", "hippo", *OF_PODS, stdin="key\nhidden\n")
+    assert done.code == 0, done.err
+    secret, made = cluster.sent
+    assert secret["metadata"]["name"] == "hippo-s3"
+    assert made["spec"]["s3"]["credentialsSecretRef"] == {"name": "hippo-s3"}
+    assert made["spec"]["s3"]["podCredentialsSecretRef"] == {"name": "hippo-s3-pods"}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param(None, "there is no Secret hippo-s3-pods in namespace zoo", id="missing"),
+        pytest.param({"s3-key": "a2V5"}, "Secret hippo-s3-pods has no key s3-key-secret", id="half of the keys"),
+    ],
+)
+def test_nothing_is_created_where_the_keys_of_pods_are_not_there(on, data, said):
+    cluster = Cluster()
+    if data is not None:
+        cluster.objects["secrets", "hippo-s3-pods"] = {"metadata": {"name": "hippo-s3-pods"}, "data": data}
+    done = on(cluster, "create", "repository", "hippo", *OF_PODS, stdin="key\nhidden\n")
+    assert (done.code, cluster.sent) == (1, [])
+    assert said in done.err
+
+
 def test_a_repository_that_exists_is_left_as_it_is_and_the_line_is_printed(on, make, healthy):
     there = make("Repository", "hippo", status=healthy | {"pods": []})
     cluster = Cluster(stateful_set(), there)

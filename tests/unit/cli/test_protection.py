@@ -10,36 +10,6 @@ from pgwarden.cli.short_messages import brief, described
 from tests.unit.cli.conftest import NOW
 
 
-@pytest.fixture
-def there(make, healthy):
-    def build(*objects, **changes):
-        """A healthy Repository hippo with *changes* to its status, and *objects* besides."""
-        base = make("Repository", "hippo", status=healthy | changes, retention={"full": 7})
-        found = {"repositories": [base], "backups": [], "backupschedules": [], "restores": []}
-        plurals = {
-            "Backup": "backups",
-            "BackupSchedule": "backupschedules",
-            "Restore": "restores",
-            "Repository": "repositories",
-        }
-        for obj in objects:
-            found[plurals[obj["kind"]]].append(obj)
-        return found
-
-    return build
-
-
-@pytest.fixture
-def schedule(make):
-    def build(name="nightly", next_run="2026-11-24T01:00:00Z", suspend=False, **more):
-        known = {"phase": "Active", "nextScheduleTimes": [next_run], "lastScheduleTime": "2026-11-23T01:00:00Z"}
-        return make(
-            "BackupSchedule", name, status=known | more, repository="hippo", schedule="0 1 * * *", suspend=suspend
-        )
-
-    return build
-
-
 def test_all_is_well(there, schedule):
     (one,) = judge(there(schedule()), NOW)
     assert (one.wrong, one.notes) == ((), ())
@@ -54,6 +24,7 @@ def condition(kind, status, message):
     return {"type": kind, "status": status, "reason": "R", "message": message}
 
 
+ARCHIVES = [condition(kind, "True", "") for kind in ("Ready", "Reachable", "Archiving")]
 WRONG = {
     "archiving has stopped": (
         {
@@ -65,6 +36,10 @@ WRONG = {
         },
         "Archiving is False: it fails",
     ),
+    "WAL that is missing": (
+        {"conditions": [*ARCHIVES, condition("WALContinuous", "False", "WAL segment 3 is missing")]},
+        "WALContinuous is False: WAL segment 3 is missing",
+    ),
     "no condition at all": ({"conditions": []}, "Ready is Unknown: not known"),
     "no backup": ({"recoveryWindow": [], "backups": []}, "there is no finished backup: nothing can be recovered"),
     "a pod without the sidecar": (
@@ -72,6 +47,18 @@ WRONG = {
         "pod hippo-1 is not injected: put the label",
     ),
     "a pod with a problem": ({"pods": [{"name": "hippo-1", "message": "is away"}]}, "pod hippo-1: is away"),
+    "a replica that Kubernetes refuses beside a primary that archives": (
+        {"phase": "Degraded", "reason": "PodRefused", "message": "Kubernetes creates no pod of postgres: quota"},
+        "the Repository is Degraded: Kubernetes creates no pod of postgres: quota",
+    ),
+    "an object that Kubernetes does not take": (
+        {"phase": "Degraded", "reason": "KubernetesRefuses", "message": "pods is forbidden"},
+        "the Repository is Degraded: pods is forbidden",
+    ),
+    "whatever comes to be a cause": (
+        {"phase": "Degraded", "reason": "New", "message": "it is new"},
+        "the Repository is Degraded: it is new",
+    ),
     "damaged pages": (
         {"backups": [{"label": "20261101-000000F", "error": True}]},
         "backup set 20261101-000000F has pages",
@@ -83,6 +70,41 @@ WRONG = {
 def test_what_is_wrong_with_a_repository_is_said(there, schedule, changes, said):
     (one,) = judge(there(schedule(), **changes), NOW)
     assert any(said in text for text in one.wrong)
+    assert status.as_data(one)["protected"] is False
+    assert "protected since" not in status.as_text(one, NOW)[0]
+
+
+def test_with_anything_wrong_the_first_line_says_at_risk_and_what_can_be_recovered(there, schedule):
+    (one,) = judge(there(schedule(), pods=[{"name": "hippo-1", "message": "is away"}]), NOW)
+    assert status.as_text(one, NOW)[0] == (
+        "hippo: AT RISK, recoverable from 2026-11-01 00:10:00Z (22 d 11 h), up to 2026-11-23 11:55:00Z (5 min ago)"
+    )
+    data = status.as_data(one)
+    assert (data["protected"], data["since"]) == (False, "2026-11-01T00:10:00Z")
+    assert status.as_data(judge(there(schedule()), NOW)[0])["protected"] is True
+
+
+def test_what_another_cluster_has_stored_protects_nothing(there, schedule):
+    mismatch = "the repository belongs to PostgreSQL cluster 7, and pod hippo-0 is cluster 8"
+    failed = [condition("Ready", "False", mismatch), condition("Reachable", "True", "")]
+    (one,) = judge(there(schedule(), phase="Failed", message=mismatch, conditions=failed), NOW)
+    assert status.as_text(one, NOW)[0] == "hippo: NOT PROTECTED"
+    assert status.as_data(one)["protected"] is False
+
+
+@pytest.mark.parametrize("reason", ["PodRefused", "NoPrimary"])
+def test_what_a_condition_or_the_cluster_says_is_not_said_again_of_the_phase(there, make, schedule, reason):
+    refused = "Kubernetes creates no pod of StatefulSet postgres: exceeded quota"
+    known = {"phase": "Degraded", "reason": reason, "message": refused}
+    conditions = [*ARCHIVES[:2], condition("Archiving", "False", refused)]
+    found = there(schedule(), conditions=conditions, **known)
+    assert judge(found, NOW)[0].wrong == (f"Archiving is False: {refused}",)
+    found["postgresclusters"] = [make("PostgresCluster", "hippo", status=known)]
+    assert judge(found, NOW)[0].wrong == (f"PostgresCluster hippo is Degraded: {refused}",)
+    found["postgresclusters"][0]["status"]["message"] = "another cause"
+    found["repositories"][0]["status"]["conditions"] = ARCHIVES
+    said = ("PostgresCluster hippo is Degraded: another cause", f"the Repository is Degraded: {refused}")
+    assert judge(found, NOW)[0].wrong == said
 
 
 def test_one_cause_is_said_once(there, schedule):
@@ -296,6 +318,18 @@ def test_retention_that_is_not_set_names_its_field(there, schedule, make):
     assert judge(found, NOW)[0].notes == ("no retention is set, so backups are kept forever: set spec.retention.full",)
     found["postgresclusters"] = [make("PostgresCluster", "hippo", status={"phase": "Ready"})]
     assert judge(found, NOW)[0].notes[0].endswith("set spec.repository.retention.full of the PostgresCluster")
+
+
+def test_a_schedule_that_keeps_more_than_its_repository_is_told_of(there, schedule):
+    """It stood before the rule, or came past the webhook."""
+    kept = schedule()
+    kept["spec"]["options"] = ["--repo1-retention-full=21"]
+    (text,) = judge(there(kept), NOW)[0].wrong
+    assert text.startswith(
+        "BackupSchedule nightly: --repo1-retention-full=21 is more than the 7 full backups that Repo"
+    )
+    kept["spec"]["suspend"] = True
+    assert judge(there(kept), NOW)[0].wrong == ()
 
 
 def test_a_repository_without_pods_says_where_the_label_belongs(there, schedule):

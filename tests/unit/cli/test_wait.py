@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from datetime import UTC, datetime
 
 import pytest
 
+from harness.waiting import SLOWER
 from pgwarden.cli import wait
 from pgwarden.cli.session import Session
 from pgwarden.cli.terminal import Terminal
@@ -77,6 +79,13 @@ async def test_it_ends_with_the_backup_and_its_own_words(terminal):
     code = await follow(Answers({}, RUNS, DONE, log=DETAIL), terminal)
     assert code == 0
     assert terminal.out.getvalue() == "Backup hippo-1 Completed after 1 min 5 s: full backup 20261123-100000F\n"
+
+
+async def test_how_far_a_backup_is_is_told_by_its_status_where_its_log_does_not(terminal):
+    """A line for each tenth, where lines stay."""
+    at = [RUNS | {"message": f"Job hippo-1-backup copies: {share} % (1.0 GiB)"} for share in (12, 13, 43)]
+    assert await follow(Answers(*at, DONE), terminal) == 0
+    assert re.findall(r"  (\d+) %  ", terminal.err.getvalue()) == ["12", "43"]
 
 
 @pytest.mark.parametrize(("made", "code"), [(True, 1), (False, 0)], ids=["made just now", "looked at"])
@@ -164,7 +173,7 @@ async def test_leaving_changes_nothing_and_says_how_to_come_back(terminal, monke
 
 async def test_a_timeout_ends_the_looking_only(terminal, monkeypatch):
     monkeypatch.setattr(wait, "POLL", 0.05)
-    assert await asyncio.wait_for(follow(Answers(RUNS), terminal, 1), 20) == 2
+    assert await asyncio.wait_for(follow(Answers(RUNS), terminal, 1), 20 * SLOWER) == 2
     assert "is still Running after 1 s; watch it with: kubectl pgwarden show backup hippo-1" in terminal.err.getvalue()
 
 

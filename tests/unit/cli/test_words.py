@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from harness.waiting import SLOWER
 from pgwarden.api.quantity import size
 from pgwarden.cli import completion, output
 from pgwarden.cli.commands import COMMANDS
@@ -146,7 +147,7 @@ _pgwarden; echo "${{COMPREPLY[@]}}"
 COMP_WORDS=({program} restore hippo --pitr) COMP_CWORD=3
 _pgwarden; echo "${{COMPREPLY[@]}}"
 """
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60 * SLOWER)
     assert done.stdout.splitlines() == ["sarif", "--pitr-target"]
 
 
@@ -189,7 +190,7 @@ def test_a_reader_that_stops_early_is_no_error():
     """`pgwarden --help | head -1`"""
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {sys.executable} -m pgwarden.cli.main --help | head -1 >/dev/null"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=60 * SLOWER, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -200,5 +201,5 @@ def test_offline_commands_load_no_client():
         "import sys; from pgwarden.cli.main import main; main(['inject', '--help']); import pgwarden.cli.lint, "
         "pgwarden.cli.inject; print(sorted({'aiohttp', 'kubernetes'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60 * SLOWER)
     assert done.stdout.splitlines()[-1] == "[]"

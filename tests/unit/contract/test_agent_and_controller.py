@@ -13,7 +13,7 @@ from pgwarden.api.kinds import PodFacts
 from pgwarden.contract import calls, environment
 from pgwarden.contract.environment import Role, Settings
 from pgwarden.contract.job_result import JobResult
-from pgwarden.contract.status import Archiver, Postgres, Server, Status
+from pgwarden.contract.status import Archiver, Postgres, Server, Status, tag
 from pgwarden.pgbackrest.info import parse_info
 from tests.unit.controller.restore.agents import info
 
@@ -55,7 +55,14 @@ def test_a_status_comes_over_the_wire_whole(sets):
     )  # fmt: skip
     got = msgspec.json.decode(msgspec.json.encode(sent), type=calls.status().answer)
     assert got == sent
+    assert tag(got) == tag(sent), "both sides make the same tag"
     assert len(parse_info([got.info], "hippo").backups) == sets
+
+
+@pytest.mark.parametrize(("before", "after", "same"), [(0, 30, True), (30, 31, False), (31, 59, True), (59, 60, False)])
+def test_an_answer_is_another_one_once_its_age_is_told_otherwise(before, after, same):
+    one, other = (Status(role="repository", info=info(), info_age=age) for age in (before, after))
+    assert (tag(one) == tag(other)) is same
 
 
 @pytest.mark.parametrize("expired", [0, 1, 60, 2000])
@@ -76,6 +83,7 @@ def test_a_jobs_result_is_read_from_its_termination_message(expired):
         (calls.status(refresh=True), "GET", "status?refresh=1"),
         (calls.stanza_create(), "POST", "stanza-create"),
         (calls.set_aside(), "POST", "set-aside"),
+        (calls.expire(1, "20261101-000000F", 2), "POST", "expire?repo=1&set=20261101-000000F&archives-of=2"),
         (calls.fence(60), "POST", "fence?timeout=60"),
         (calls.fence(60, repo=2), "POST", "fence?timeout=60&repo=2"),
         (calls.fence(20.5, every=60.0), "POST", "fence?timeout=20.5&every=60"),

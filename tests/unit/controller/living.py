@@ -41,7 +41,7 @@ class World(Cluster):
         """None of Kubernetes' own controllers is at work."""
 
     async def request(self, method: str, path: str, *, body: Any = None, content_type: str = "", params: Any = None,
-                      timeout: float | None = None) -> Any:  # fmt: skip  # noqa: ASYNC109  KubeClient's own
+                      timeout: float | None = None, accept: str = "") -> Any:  # fmt: skip  # noqa: ASYNC109  KubeClient's own
         self.answer(method, path)
         plural, namespace, name, _ = self._parse(path)
         if method == "POST" and plural == "backups" and self.refusing:

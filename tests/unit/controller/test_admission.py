@@ -31,6 +31,7 @@ WORLD: list[tuple[str, dict[str, Any], str, str]] = [
     ("Backup", {"repository": "zebra"}, Waits.NO_REPOSITORY, "Pending"),
     ("Backup", {"storage": "s3"}, Waits.STORAGE_MISSING, "Pending"),
     ("Backup", {"options": ["--repo2-retention-full=2"]}, Waits.STORAGE_MISSING, "Pending"),
+    ("Backup", {"repository": "short", "options": ["--repo1-retention-full=9"]}, Waits.RETENTION_UNDONE, "Pending"),
     ("Backup", {"repository": "going"}, Waits.REPOSITORY_GOING, "Pending"),
     ("Restore", {"repository": "zebra"}, Waits.NO_REPOSITORY, "Pending"),
     ("Restore", {"repository": "going"}, Waits.REPOSITORY_GOING, "Pending"),
@@ -43,6 +44,7 @@ CONDITION = {"Backup": "Completed", "Restore": "Validated"}
 def world() -> World:
     made = World()
     made.make("Repository", "hippo", storageType="local")
+    made.make("Repository", "short", storageType="local", retention={"full": 2})
     made.make("Repository", "older", storageType="s3", s3=S3 | PLACE)
     going = made.make("Repository", "going", storageType="local")["metadata"]
     going |= {"deletionTimestamp": "2026-11-23T12:00:00Z", "resourceVersion": "going"}

@@ -140,16 +140,17 @@ class Says:
 @ALL
 async def test_the_agent_answers_whatever_info_prints(text):
     repository = calls.Repository("hippo", Says(text))  # type: ignore[arg-type]
-    info, error = await repository.info(refresh=True)
-    assert info is None
-    assert "cannot be read" in error
+    known = await repository.info(refresh=True)
+    assert known.info is None
+    assert "cannot be read" in known.error
 
 
 async def test_the_agent_answers_no_element_where_there_is_no_stanza():
-    assert await calls.Repository("hippo", Says("[]")).info() == (None, "")  # type: ignore[arg-type]
+    known = await calls.Repository("hippo", Says("[]")).info()  # type: ignore[arg-type]
+    assert (known.info, known.error) == (None, "")
 
 
 async def test_control_characters_that_pgbackrest_quotes_are_no_fault_and_references_are_not_sent():
     printed = '[{"name": "hippo", "message": "a\tb\x01", "backup": [{"label": "x", "reference": ["y"]}]}]'
-    info, _ = await calls.Repository("hippo", Says(printed)).info()  # type: ignore[arg-type]
-    assert info == {"name": "hippo", "message": "a\tb\x01", "backup": [{"label": "x"}]}
+    known = await calls.Repository("hippo", Says(printed)).info()  # type: ignore[arg-type]
+    assert known.info == {"name": "hippo", "message": "a\tb\x01", "backup": [{"label": "x"}]}

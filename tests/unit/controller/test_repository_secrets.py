@@ -13,9 +13,9 @@ from cryptography import x509
 
 from controller import certificates
 from controller.agents import AgentError, Agents
-from controller.credentials import MissingSecretError, read_credentials
+from controller.credentials import MissingSecretError, concerns, read_credentials
 from controller.repository import secret_watch
-from controller.repository.secrets import ensure_authority, ensure_leaves
+from controller.repository.secrets import Conf, ensure_authority, ensure_leaves
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.contract import calls
@@ -31,6 +31,9 @@ SPEC = {
 }
 
 
+OWNED = {"ownerReferences": [{"kind": "Repository", "name": "hippo", "uid": "u"}]}
+
+
 class Fake(KubeClient):
     """Secrets by name: a version, and what is in them."""
 
@@ -38,15 +41,18 @@ class Fake(KubeClient):
         super().__init__(Access("http://fake", None))
         self.versions: dict[str, str] = {}
         self.data: dict[str, dict[str, bytes]] = {}
+        self.repositories: dict[str, Any] = {}
         self.asked: list[str] = []
 
     async def request(self, method: str, path: str, **more: Any) -> Any:
         name = path.rpartition("/")[2]
+        if path == paths.of("repositories", "ns", name) and name in self.repositories:
+            return self.repositories[name]
         if name not in self.versions:
             raise errors.NotFound(404, "NotFound", name)
         self.asked.append(more.get("accept", ""))
         data = {key: base64.b64encode(value).decode() for key, value in self.data.get(name, {}).items()}
-        return {"metadata": {"name": name, "resourceVersion": self.versions[name]}, "data": data}
+        return {"metadata": {"name": name, "resourceVersion": self.versions[name]} | OWNED, "data": data}
 
 
 @pytest.fixture
@@ -68,6 +74,19 @@ def watch(client):
 def test_the_three_secrets_of_a_repository_are_known():
     assert list(secret_watch.named({"spec": SPEC})) == ["keys", "ca", "cipher"]
     assert list(secret_watch.named({"spec": {"storageType": "local"}})) == []
+
+
+async def test_the_secret_with_the_keys_of_pods_is_watched_too(client):
+    client.versions = {"keys": "1", "pods": "1"}
+    cache = WatchCache(client, paths.of("repositories"))
+    s3 = {"credentialsSecretRef": {"name": "keys"}, "podCredentialsSecretRef": {"name": "pods"}}
+    cache.items["ns", "hippo"] = {"metadata": {"namespace": "ns", "name": "hippo"}, "spec": {"s3": s3}}
+    told: list[tuple[str, str]] = []
+    watch = secret_watch.SecretWatch(client, cache, told.append)
+    await watch.look()
+    client.versions["pods"] = "2"
+    await watch.look()
+    assert told == [("ns", "hippo")]
 
 
 @pytest.mark.parametrize("changed", ["keys", "ca", "cipher"])
@@ -218,6 +237,54 @@ async def test_a_key_that_was_rotated_while_nobody_could_look_is_noticed_afterwa
     assert told == [("ns", "hippo")]
 
 
+async def test_a_key_that_was_rotated_before_it_was_asked_for_the_first_time_is_noticed(client):
+    """By what was used for the Repository: among many, the first question may come minutes after the reading."""
+    client.versions = {"keys": "2", "ca": "1", "cipher": "1"}
+    cache = WatchCache(client, paths.of("repositories"))
+    cache.items[("ns", "hippo")] = {"metadata": {"namespace": "ns", "name": "hippo"}, "spec": SPEC}
+    told: list[tuple[str, str]] = []
+    used = {"keys": "1", "ca": "1"}
+    watch = secret_watch.SecretWatch(client, cache, told.append, lambda _key, secret: used.get(secret))
+    await watch.look()
+    assert told == [("ns", "hippo")]
+    used["keys"] = "2"
+    await watch.look()
+    assert len(told) == 1
+
+
+async def test_the_secrets_of_many_are_asked_for_at_a_bounded_rate(client, monkeypatch):
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) > 125:
+            raise EndOfRoundError
+
+    monkeypatch.setattr(secret_watch.asyncio, "sleep", sleep)
+    cache = WatchCache(client, paths.of("repositories"))
+    for number in range(1000):
+        name = f"db-{number}"
+        cache.items["ns", name] = {
+            "metadata": {"namespace": "ns", "name": name},
+            "spec": {"s3": {"credentialsSecretRef": {"name": f"keys-{number}"}}},
+        }
+        client.versions[f"keys-{number}"] = "1"
+    watch = secret_watch.SecretWatch(client, cache, lambda _key: None)
+    with pytest.raises(EndOfRoundError):
+        await watch.run()
+    assert len(client.asked) >= 1000
+    assert sum(slept[:125]) > 0.9 * 1000 / secret_watch.RATE
+
+
+class EndOfRoundError(Exception):
+    pass
+
+
+def test_a_repositorys_own_secrets_are_watched_too():
+    found = list(secret_watch.own({"metadata": {"namespace": "ns", "name": "hippo"}}))
+    assert found == [names.ca_secret("hippo"), names.host("hippo"), names.pods("hippo")]
+
+
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CA, OTHER_CA = certificates.new_ca("a", NOW), certificates.new_ca("b", NOW)
 BROKEN = {
@@ -233,14 +300,26 @@ BROKEN = {
 async def test_a_broken_authority_is_told_with_its_secret_and_a_way_out(client, data):
     name = names.ca_secret("hippo")
     client.versions[name], client.data[name] = "1", data
-    repository = {"metadata": {"namespace": "ns", "name": "hippo"}}
+    repository = {"kind": "Repository", "metadata": {"namespace": "ns", "name": "hippo", "uid": "u"}}
     with pytest.raises(
         MissingSecretError, match=f"Secret {name}: .*delete the Secret: pgwarden then creates a new one"
     ):
         await ensure_authority(client, repository, NOW)
     mine = {"controller.crt": CA.cert, "controller.key": OTHER_CA.key}
     client.data[name] = data | mine
+    client.repositories["hippo"] = repository
     with pytest.raises(AgentError, match=f"the certificates in Secret {name} cannot be used"):
+        await Agents(client).host(("ns", "hippo"), "127.0.0.1", calls.status())
+
+
+async def test_an_authority_that_somebody_else_has_made_is_not_talked_by(client):
+    name = names.ca_secret("hippo")
+    mine = {"controller.crt": CA.cert, "controller.key": CA.key, "ca.crt": CA.cert}
+    client.versions[name], client.data[name] = "1", mine
+    with pytest.raises(AgentError, match="Repository hippo was deleted"):
+        await Agents(client).host(("ns", "hippo"), "127.0.0.1", calls.status())
+    client.repositories["hippo"] = {"metadata": {"namespace": "ns", "name": "hippo", "uid": "another"}}
+    with pytest.raises(AgentError, match=f"a Secret {name} that does not belong to this Repository"):
         await Agents(client).host(("ns", "hippo"), "127.0.0.1", calls.status())
 
 
@@ -255,7 +334,7 @@ async def test_the_certificates_name_hosts_and_pods_in_short_and_with_the_domain
         if name not in applied:
             raise errors.NotFound(404, "NotFound", name)
         data = {key: base64.b64encode(value).decode() for key, value in applied[name].items()}
-        return {"metadata": {"name": name, "resourceVersion": "1"}, "data": data}
+        return {"metadata": {"name": name, "resourceVersion": "1"} | OWNED, "data": data}
 
     client.request = request
     now = datetime(2026, 11, 23, tzinfo=UTC)
@@ -263,7 +342,7 @@ async def test_the_certificates_name_hosts_and_pods_in_short_and_with_the_domain
     ca = certificates.new_ca("pgwarden hippo", now)
     authority = {"data": {"ca.crt": base64.b64encode(ca.cert).decode(), "ca.key": base64.b64encode(ca.key).decode()}}
     for domain, is_new in (("cluster.local", True), ("cluster.local", False), ("example.internal", True)):
-        leaves = await ensure_leaves(client, repository, authority, "", "", now, domain)
+        leaves = await ensure_leaves(client, repository, authority, Conf(), "", now, domain)
         assert leaves.written == is_new
         for secret, short in (
             (names.host("hippo"), names.host_dns("hippo", "ns")),
@@ -272,3 +351,61 @@ async def test_the_certificates_name_hosts_and_pods_in_short_and_with_the_domain
             leaf = x509.load_pem_x509_certificate(applied[secret]["tls.crt"])
             found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             assert found.get_values_for_type(x509.DNSName) == [short, f"{short}.{domain}"]
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({}, {}),
+        ({"s3-sse-customer-key": b"c2VjcmV0\n"}, {"s3-sse-customer-key": "c2VjcmV0"}),
+        ({"AWS_SESSION_TOKEN": b"t"}, {"s3-token": "t"}),
+    ],
+    ids=["neither", "a key that encrypts objects", "a temporary key's token"],
+)
+async def test_what_only_some_services_need_is_read_where_it_is_there(client, more, found):
+    client.versions |= {"keys": "1", "ca": "1", "cipher": "1"}
+    client.data |= {"ca": {"ca.crt": b"x"}, "cipher": {"cipher-pass": b"y"}}
+    client.data["keys"] = {"s3-key": b"k", "s3-key-secret": b"s", **more}
+    read = await read_credentials(client, "ns", msgspec.convert(SPEC, RepositorySpec))
+    assert read.keys["s3"] == {"s3-key": "k", "s3-key-secret": "s"} | found
+
+
+OF_PODS = SPEC | {"s3": SPEC["s3"] | {"podCredentialsSecretRef": {"name": "pods"}}}
+FULL = {"s3-key": b"k", "s3-key-secret": b"s", "s3-token": b"t", "s3-sse-customer-key": b"c2VjcmV0"}
+
+
+@pytest.fixture
+def apart(client):
+    """A client of two Secrets: `keys` with all that it may have, and `pods`."""
+    client.versions |= {"keys": "1", "pods": "4", "ca": "1", "cipher": "1"}
+    client.data |= {"ca": {"ca.crt": b"x"}, "cipher": {"cipher-pass": b"y"}, "keys": FULL}
+    client.data["pods"] = {"s3-key": b"less", "s3-key-secret": b"p"}
+    return client
+
+
+async def test_pods_have_the_keys_of_the_host_where_they_have_none_of_their_own(apart):
+    read = await read_credentials(apart, "ns", msgspec.convert(SPEC, RepositorySpec))
+    assert read.pod_keys == read.keys
+    assert "pods" not in read.versions
+
+
+async def test_pods_get_their_own_keys_and_of_the_hosts_what_encrypts_objects_alone(apart):
+    """Objects are encrypted with one key, whoever writes them; the token belongs to the key that it came with."""
+    read = await read_credentials(apart, "ns", msgspec.convert(OF_PODS, RepositorySpec))
+    assert read.keys["s3"] == {name: value.decode() for name, value in FULL.items()}
+    assert read.pod_keys["s3"] == {"s3-key": "less", "s3-key-secret": "p", "s3-sse-customer-key": "c2VjcmV0"}
+    assert read.versions["pods"] == "4"
+
+
+async def test_a_token_of_the_pods_key_is_read_where_it_is_there(apart):
+    apart.data["pods"]["AWS_SESSION_TOKEN"] = b"theirs"
+    read = await read_credentials(apart, "ns", msgspec.convert(OF_PODS, RepositorySpec))
+    assert read.pod_keys["s3"]["s3-token"] == "theirs"
+
+
+async def test_a_missing_secret_of_the_pods_is_told_by_its_own_field_and_no_other_keys_take_its_place(apart):
+    del apart.versions["pods"]
+    with pytest.raises(MissingSecretError) as caught:
+        await read_credentials(apart, "ns", msgspec.convert(OF_PODS, RepositorySpec))
+    assert str(caught.value) == "spec.s3.podCredentialsSecretRef: there is no Secret pods in namespace ns; create it"
+    assert concerns(str(caught.value)) == "s3"

@@ -81,6 +81,40 @@ def test_names_of_bucket_and_secret_are_in_the_sentence():
     assert "correct s3-key in Secret keys" in told("Reachable", given)[2]
 
 
+DENIED = (
+    "[ProtocolError] HTTP request failed with 403 (Forbidden):\n*** Response Content ***:\n"
+    "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+)
+
+
+@pytest.mark.parametrize(
+    ("of_pods", "sentence"),
+    [
+        pytest.param(
+            {"podCredentialsSecretRef": {"name": "less"}},
+            "the key in Secret less has no access to bucket backups; allow it to list it, and to get objects, and put "
+            "those of the folder archive",
+            id="keys of their own",
+        ),
+        pytest.param(
+            {},
+            "the key has no access to bucket backups; allow it to list it, and to get, put and delete objects",
+            id="the host's keys",
+        ),
+    ],
+)
+def test_why_pods_archive_nothing_asks_for_no_right_to_delete_where_they_have_keys_of_their_own(of_pods, sentence):
+    spec = msgspec.convert({"storageType": "s3", "s3": S3 | of_pods}, RepositorySpec)
+    failed = {"archiver": {"lastFailedWal": "A" * 24, "lastFailedTime": "2026-11-23T00:00:05Z"}, "archiveError": DENIED}
+    places = storages.places(spec, DEFAULTS, "ns", "hippo")
+    given = facts(info({}), "s3", failed, spec=spec, places=places)
+    status, reason, message = told("Archiving", given)
+    assert (status, reason) == ("False", "ArchiveCommandFailing")
+    assert f": storage s3: {sentence}" in message
+    host = facts(info({"code": 99, "message": DENIED}), "s3", spec=spec, places=places)
+    assert "to get, put and delete objects" in told("Reachable", host)[2]
+
+
 def test_while_a_storage_cannot_be_read_nothing_is_claimed_of_stanza_and_wal():
     given = facts(info({}, {"code": 99, "message": TEXTS["down"]}))
     unknown = ("Unknown", "StorageNotReadable", "unknown while storage s3 cannot be read")
@@ -210,6 +244,23 @@ def test_the_status_has_how_long_each_storage_keeps_backups_in_one_spelling():
 def test_while_no_host_answers_nothing_is_said_of_a_storage():
     shown = report.status(facts(None, host_ready=False), {})["storages"]
     assert all("reachable" not in storage for storage in shown)
+
+
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [(31, "30 s"), (59, "30 s"), (60, "1 min"), (119, "1 min"), (130, "2 min"), (900, "4 min")],
+)
+def test_a_slow_storage_is_reachable_and_its_answer_has_an_age_in_coarse_steps(age, words):
+    """A text that changed at each look would be a status to write."""
+    status, reason, message = told("Reachable", facts(info({}), "s3", info_age=age))
+    assert (status, reason) == ("True", "HostAnswers")
+    assert message == (
+        f"the repository host reads s3, slowly: what is said of backups and WAL is more than {words} old"
+    )
+
+
+def test_an_answer_that_is_not_old_has_no_age():
+    assert "slowly" not in told("Reachable", facts(info({}), "s3", info_age=30))[2]
 
 
 def test_an_answer_that_is_late_is_told_as_such():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
+from controller import certificates, owned
 from controller.backup import job_conflicts
 from controller.context import Caches, Context
+from controller.owned import InTheWayError
 from controller.repository import decide, render
-from controller.repository.apply import InTheWayError
 from controller.repository.facts import RepositoryFacts
 from controller.repository.reconcile import RepositoryController
+from controller.repository.secrets import Conf, ensure_authority, ensure_leaves
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.kinds import LocalStorage, RepositorySpec
@@ -65,9 +68,9 @@ def controller(client: One) -> RepositoryController:
     )
 
 
-def found(labels=None, *owners: str):
+def found(labels=None, *owners: str, name: str = "hippo-pgbackrest"):
     references = {"ownerReferences": [{"kind": "Any", "name": "any", "uid": uid} for uid in owners]} if owners else {}
-    return {"metadata": {"name": "x", "uid": "u", "resourceVersion": "1", "labels": labels or {}} | references}
+    return {"metadata": {"name": name, "uid": "u", "resourceVersion": "1", "labels": labels or {}} | references}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,7 @@ def found(labels=None, *owners: str):
 )
 async def test_the_volume_of_the_backups_is_adopted_by_its_labels(controller, client, there, words):
     client.there, claim = there, render.claim(REPOSITORY, LocalStorage())
+    there["metadata"]["name"] = claim["metadata"]["name"]
     if words:
         with pytest.raises(InTheWayError, match=words):
             await controller._applier._ensure_claim(claim)
@@ -118,6 +122,66 @@ async def test_the_host_is_applied_over_its_own_deployment_alone(controller, cli
         ):
             await controller._applier._apply_one("deployments", host)
     assert client.written == (["PATCH deployments/hippo-pgbackrest"] if applied else [])
+
+
+MADE = {
+    "ConfigMap": ("configmaps", render.config_map(REPOSITORY, "", "")),
+    "Service": ("services", render.services(REPOSITORY)[0]),
+}
+
+
+@pytest.mark.parametrize(("plural", "made"), MADE.values(), ids=MADE)
+@pytest.mark.parametrize(
+    ("there", "applied"),
+    [
+        (None, True), (found({}, "r"), True), (found(LABELS), True), (found(), False), (found({}, "s"), False),
+        (found(LABELS, "earlier"), False), (found(LABELS | {names.LABEL_OWNER_REPOSITORY: "other"}), False),
+    ],
+    ids=["there is none", "its own", "left by an orphaning deletion", "a stranger's", "another's", "an earlier one's",
+         "another Repository's"],
+)  # fmt: skip
+async def test_what_a_repository_consists_of_is_applied_over_its_own_alone(
+    controller, client, plural, made, there, applied
+):
+    client.there = there
+    if applied:
+        await controller._applier._apply_one(plural, made)
+    else:
+        with pytest.raises(InTheWayError, match=f"there is a {made['kind']} hippo-pgbackrest that does not belong"):
+            await controller._applier._apply_one(plural, made)
+    assert bool(client.written) == applied
+
+
+SECRETS = [names.ca_secret("hippo"), names.host("hippo"), names.pods("hippo")]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+async def test_a_secret_of_a_repositorys_name_that_is_a_strangers_is_neither_believed_nor_written(client, name):
+    """Who made it beforehand would hold the key of the CA, or lose their own Secret's content."""
+    ca = certificates.new_ca("x", NOW)
+    data = {"ca.crt": base64.b64encode(ca.cert).decode(), "ca.key": base64.b64encode(ca.key).decode()}
+    client.there = found({"app": "mine"}, name=name) | {"data": data}
+    ours = found({}, "r") | {"data": data}
+    real = client.request
+
+    async def request(method: str, path: str, **more: Any) -> Any:
+        others = method == "GET" and not path.endswith(f"/{name}")
+        return ours if others else await real(method, path, **more)
+
+    client.request = request
+    is_authority = name == names.ca_secret("hippo")
+    with pytest.raises(InTheWayError, match=f"there is a Secret {name} that does not belong to this Repository"):
+        await (
+            ensure_authority(client, REPOSITORY, NOW)
+            if is_authority
+            else ensure_leaves(client, REPOSITORY, ours, Conf(), "", NOW, "cluster.local")
+        )
+    assert not [one for one in client.written if one.endswith(f"/{name}")]
+
+
+def test_one_without_an_owner_is_told_how_it_would_be_used():
+    said = owned.stranger(found(), MADE["ConfigMap"][1])
+    assert said.endswith(f"give it the labels {names.MANAGED_BY}=pgwarden, {names.LABEL_OWNER_REPOSITORY}=hippo")
 
 
 def test_what_is_in_the_way_is_why_the_repository_is_not_ready():

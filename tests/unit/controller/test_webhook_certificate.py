@@ -21,6 +21,7 @@ from controller.context import Caches, Context
 from controller.runtime.backoff import Tries
 from controller.settings import Settings
 from controller.webhook_certificate import KEY_BUNDLE, PACE, decide, pause
+from harness.waiting import SLOWER
 from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
@@ -162,7 +163,7 @@ async def test_whatever_goes_wrong_it_is_tried_again_after_a_growing_pause(monke
     monkeypatch.setattr(module.asyncio, "sleep", sleep)
     with structlog.testing.capture_logs():
         task = asyncio.create_task(module.keep(SimpleNamespace(client=None)))
-        await asyncio.wait_for(done.wait(), 10)
+        await asyncio.wait_for(done.wait(), 10 * SLOWER)
     assert not task.done()
     task.cancel()
     assert pauses == [1, 2, 4]

@@ -37,7 +37,7 @@ MAKERS |= {"put", "_put", "_wait", "_failed", "normal", "warning"}
 CAMEL = re.compile(r"(?:[A-Z][a-z]+)+(?:[A-Z]+[a-z]+)*|[A-Z]{3}[A-Z][a-z]+|NoWALYet")
 #: Kinds and words of Kubernetes that are handed to the same functions.
 NOT_REASONS = {"Repository", "Backup", "BackupSchedule", "Restore", "PostgresCluster", "StatefulSet", "Deployment"}
-NOT_REASONS |= {"Unknown", "Retain"}
+NOT_REASONS |= {"Unknown", "Retain", "FailedCreate", "Container", "Pod"}
 
 
 def reasons(tree: ast.Module) -> Iterator[str]:

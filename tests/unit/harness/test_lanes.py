@@ -68,6 +68,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         return await real(*(["true"] if "localcluster.images" in argv else argv), **options)
 
     monkeypatch.delenv(lanes.FOREIGN, raising=False)
+    monkeypatch.setenv("PGWARDEN_CLUSTER", "ci")
+    monkeypatch.setattr(lanes, "left_over", set)
     monkeypatch.setattr(lanes.asyncio, "create_subprocess_exec", start)
     monkeypatch.setattr(lanes, "REPORTS", tmp_path / "reports")
 
@@ -93,7 +95,7 @@ def test_every_tier_runs_once(monkeypatch, foreign):
 def test_only_clusters_of_our_own_are_several(monkeypatch, foreign, streams):
     monkeypatch.setenv(lanes.FOREIGN, foreign)
     first = lanes.lanes()[0].suites[0]
-    assert paths(first.argv) == {"tests/e2e"}
+    assert paths(first.argv) == {"tests/e2e", "tests/redteam"}
     assert ("loadfile" in first.argv) is streams
 
 
@@ -101,7 +103,17 @@ async def test_a_suite_that_fails_does_not_keep_the_next_from_running_and_fails_
     assert await run(Lane([suite("one", FAILED), suite("two")]), Lane([suite("three")])) == 1
     said = capsys.readouterr().out
     assert [f"===== {name}\noutput of {name}" in said for name in ("one", "two", "three")] == [True] * 3
-    assert said.endswith("\nFAILED  one: 1 failed\n")
+    assert said.endswith("\nfailed    x.test_x::test_it: \nFAILED  one: 1 failed\n")
+
+
+async def test_a_test_that_passes_by_itself_does_not_fail_the_whole_and_is_named(suite, run, capsys, monkeypatch):
+    second = suite("one-again")
+    monkeypatch.setattr(lanes.again, "modules", lambda tiers, root: {"one": ["tests/x/test_x.py"]})
+    monkeypatch.setattr(lanes, "_suite", lambda *_, **__: second)
+    assert await run(Lane([suite("one", FAILED)]), Lane([suite("two")])) == 0
+    said = capsys.readouterr().out
+    assert "output of one-again" in said
+    assert said.endswith("\nunsteady  x.test_x::test_it: \nAll passed; nothing was skipped.\n")
 
 
 async def test_where_all_pass_it_says_so_after_the_table(suite, run, capsys):
@@ -109,6 +121,32 @@ async def test_where_all_pass_it_says_so_after_the_table(suite, run, capsys):
     said = capsys.readouterr().out
     assert "x.test_x::test_it" in said.partition("The slowest 2 of 2 tests")[2]
     assert said.endswith("\nAll passed; nothing was skipped.\n")
+
+
+ASKS = """printf 'controller list secrets\\n' >> "$PGWARDEN_RIGHTS"; """
+
+
+@pytest.mark.parametrize(
+    ("outcome", "variable", "told"),
+    [
+        (PASSED, "", True),
+        (FAILED, "", False),
+        (PASSED, "PGWARDEN_KEEP_CLUSTER=1", False),
+        (PASSED, f"{lanes.FOREIGN}=/tmp/kubeconfig", False),
+    ],
+    ids=["a good run", "a bad one", "clusters are kept", "on somebody's cluster"],
+)
+async def test_a_whole_run_says_what_pgwarden_asked_for_that_the_record_has_not(
+    suite, run, capsys, monkeypatch, outcome: str, variable: str, told: bool
+):
+    monkeypatch.delenv("PGWARDEN_KEEP_CLUSTER", raising=False)
+    monkeypatch.delenv("PGWARDEN_RIGHTS", raising=False)
+    if variable:
+        monkeypatch.setenv(*variable.split("="))
+    made = suite("one", outcome)
+    made.argv[2] = ASKS + made.argv[2]
+    await run(Lane([made]))
+    assert ("\nRights, new: controller list secrets; " in capsys.readouterr().out) is told
 
 
 async def test_a_skipped_test_fails_the_whole(suite, run):
@@ -154,7 +192,7 @@ async def test_what_an_interruption_does_not_end_is_killed(suite, monkeypatch):
     monkeypatch.setattr(lanes, "GRACE", 0.2)
     deaf = Suite("deaf", ["sh", "-c", "trap '' INT; sleep 600"], suite("one").folder)
     began = time.monotonic()
-    await lanes.run([Lane([deaf])])
+    await lanes.run([Lane([deaf])], lanes.LIMIT)
     assert time.monotonic() - began < 60
 
 
@@ -171,6 +209,29 @@ async def test_clusters_that_streams_have_left_are_removed(suite, run, capfd, mo
     await run(Lane([suite("one")]))
     said = capfd.readouterr().out.splitlines()
     assert [line.removeprefix("down --name ") for line in said if line.startswith("down")] == removed
+
+
+def test_a_run_has_clusters_of_its_own_unless_one_is_named(monkeypatch):
+    monkeypatch.setenv("PGWARDEN_CLUSTER", "")
+    monkeypatch.delenv("PGWARDEN_CLUSTER")
+    monkeypatch.setenv("PGWARDEN_KEEP_CLUSTER", "1")
+    lanes.have_clusters_of_its_own()
+    assert "PGWARDEN_CLUSTER" not in os.environ
+    monkeypatch.delenv("PGWARDEN_KEEP_CLUSTER")
+    lanes.have_clusters_of_its_own()
+    assert os.environ["PGWARDEN_CLUSTER"] == f"test-{os.getpid()}"
+    monkeypatch.setenv("PGWARDEN_CLUSTER", "mine")
+    lanes.have_clusters_of_its_own()
+    assert os.environ["PGWARDEN_CLUSTER"] == "mine"
+
+
+def test_what_killed_runs_have_left_is_removed_and_no_others(monkeypatch, tmp_path):
+    monkeypatch.setenv("PGWARDEN_STATE", str(tmp_path))
+    gone, here = 2**22 + 1, os.getpid()  # no kernel gives so large a process id
+    left = {f"test-{gone}", f"test-{gone}-2", f"api-{gone}"}
+    for name in (*left, f"test-{here}", f"test-{here}-2", f"api-{here}", "pgwarden", "test", "bench-10", "test-x"):
+        (tmp_path / name).mkdir()
+    assert lanes.left_over() == left
 
 
 async def test_a_sigterm_tears_fixtures_down_and_prints_the_table(hangs, run, capsys):

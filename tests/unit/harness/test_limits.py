@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.install import ROOT
+from harness.waiting import SLOWER
 
 TIERS = sorted({path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").rglob("test_*.py")})
 HANGS = """
@@ -49,7 +50,7 @@ def test_a_test_that_hangs_ends_with_its_stack_and_its_fixtures_torn_down(tmp_pa
         "--import-mode=importlib",
     ]
     argv = [sys.executable, "-m", "pytest", "-s", *own, str(tmp_path / "test_hangs.py")]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=100 * SLOWER, check=False)
     assert "time.sleep(600)" in done.stdout
     assert "the fixture is torn down" in done.stdout
     assert "1 failed, 1 passed" in done.stdout

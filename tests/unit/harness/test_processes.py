@@ -12,6 +12,7 @@ import pytest
 
 from harness.install import ROOT
 from harness.processes import started, with_default_signals
+from harness.waiting import SLOWER
 
 #: Sends itself the signal, as a test sends it to its child.
 ENDS = "import os, signal, sys, time; os.kill(os.getpid(), int(sys.argv[1])); print('still here')"
@@ -28,7 +29,7 @@ def ignored(request):
 
 
 def end_itself(argv: list, number: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30 * SLOWER, check=False)
 
 
 def test_a_child_is_ended_by_a_signal_that_is_ignored_here(ignored):
@@ -40,7 +41,7 @@ def test_a_child_is_ended_by_a_signal_that_is_ignored_here(ignored):
 
 def test_the_child_is_the_command_itself():
     with started([sys.executable, "-c", "import os; print(os.getpid())"], stdout=subprocess.PIPE) as process:
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=30 * SLOWER)
     assert int(said) == process.pid
 
 
@@ -52,7 +53,7 @@ def test_a_child_does_not_outlive_a_test_that_fails():
 
 def test_an_exit_code_is_kept():
     with started(["sh", "-c", "exit 7"]) as process:
-        process.wait(10)
+        process.wait(10 * SLOWER)
     assert process.returncode == 7
 
 

@@ -21,9 +21,9 @@ JUNIT = """<?xml version="1.0" encoding="utf-8"?>
 </testsuite></testsuites>"""
 CASES = [
     Case("e2e.test_a", "test_good[a b]", 1.5),
-    Case("e2e.test_a", "test_bad", 2.0, "failed"),
+    Case("e2e.test_a", "test_bad", 2.0, "failed", "x"),
     Case("e2e.test_b", "test_left", 0.0, "skipped"),
-    Case("e2e.test_b", "test_broken", 61.0, "error"),
+    Case("e2e.test_b", "test_broken", 61.0, "error", "setup"),
 ]
 
 
@@ -88,12 +88,25 @@ def test_the_table_has_the_slowest_twenty_of_all_tiers_and_each_tiers_counts():
     assert lines[4].endswith("unit.test_q::test_49")
     assert lines[21:] == [
         "",
-        "tier       minutes   passed   failed    error  skipped",
-        "e2e           10.0        1        1        1        1",
-        "unit           1.5       50        0        0        0",
-        "hostile        0.1        0        0        0        0",
-        "together      11.0       51        1        1        1",
+        "tier       minutes   passed   failed    error  skipped unsteady",
+        "e2e           10.0        1        1        1        1        0",
+        "unit           1.5       50        0        0        0        0",
+        "hostile        0.1        0        0        0        0        0",
+        "together      11.0       51        1        1        1        0",
     ]
+
+
+def test_what_failed_is_named_with_its_words():
+    assert report.named([Tier("e2e", 1, CASES), Tier("hostile", 5, None)]) == [
+        "failed    e2e.test_a::test_bad: x",
+        "error     e2e.test_b::test_broken: setup",
+    ]
+
+
+def test_of_many_failures_the_first_are_named_and_the_rest_counted():
+    lines = report.named([Tier("e2e", 1, [Case("m", f"test_{n}", 1, "failed") for n in range(25)])])
+    assert len(lines) == 21
+    assert lines[-1] == "and 5 more"
 
 
 def test_the_modules_seconds_are_saved_the_longest_first(junit, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pgwarden.api import names
 from pgwarden.api.faults import summary
 from pgwarden.injection.decide import Inject, Refuse, Skip
 from pgwarden.injection.pipeline import decision_on
@@ -212,10 +213,9 @@ def test_unreadable_repository_is_refused(pod, repository, settings):
     "change",
     [
         lambda metadata: metadata["labels"].pop("pgwarden.io/repository"),
-        lambda metadata: metadata["labels"].update({"pgwarden.io/component": "backup"}),
         lambda metadata: metadata.update(annotations={"kubernetes.io/config.mirror": "x"}),
     ],
-    ids=["no label", "our own Job", "mirror pod"],
+    ids=["no label", "mirror pod"],
 )
 def test_skipped(change, pod, settings):
     """Not ours to touch: let through as it is."""
@@ -228,3 +228,10 @@ def test_skipped(change, pod, settings):
 def test_archive_mode_on_is_no_fault(value, pod, repository, settings):
     """It says what pgwarden says."""
     assert isinstance(decision_on(pod(args=["-c", f"archive_mode={value}"]), repository(), settings), Inject)
+
+
+@pytest.mark.parametrize("label", sorted(value for name, value in vars(names).items() if name.startswith("LABEL_")))
+def test_no_label_beside_that_of_the_repository_switches_the_injection_off(label, pod, repository, settings):
+    labelled = pod()
+    labelled["metadata"]["labels"].setdefault(label, "host")
+    assert isinstance(decision_on(labelled, repository(), settings), Inject)

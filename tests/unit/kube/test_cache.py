@@ -12,6 +12,7 @@ import pytest
 import structlog
 from aiohttp import web
 
+from harness.waiting import SLOWER
 from pgwarden.kube import cache as module
 from pgwarden.kube import index, sockets
 from pgwarden.kube.cache import WatchCache
@@ -42,7 +43,7 @@ async def running(client, **options):
 
 
 async def eventually(look):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(20 * SLOWER):
         while not look():  # noqa: ASYNC110  what is looked at is a plain list
             await asyncio.sleep(0.005)
 
@@ -234,7 +235,7 @@ async def test_a_server_in_trouble_is_asked_again_until_it_answers(connect, scri
     broken = web.Response(status=status, text="{}")
     script.lists = [broken, listed(5, pod("a", 1))]
     async with running(await connect(script.answer)) as (cache, told):
-        await asyncio.wait_for(cache.synced.wait(), 5)
+        await asyncio.wait_for(cache.synced.wait(), 5 * SLOWER)
     assert told == [("ADDED", "a", "1")]
 
 
@@ -312,7 +313,7 @@ async def test_a_listener_that_breaks_over_one_object_hears_of_the_others_and_so
     cache.listen(lambda _kind, obj, _before: told.append(obj["metadata"]["name"]))
     with structlog.testing.capture_logs() as logged:
         task = asyncio.create_task(cache.run())
-        await asyncio.wait_for(cache.synced.wait(), 20)
+        await asyncio.wait_for(cache.synced.wait(), 20 * SLOWER)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert heard == ["a", "b"]
@@ -325,14 +326,14 @@ async def test_a_listener_that_breaks_over_one_object_hears_of_the_others_and_so
 async def test_what_nobody_thought_of_is_tried_again_like_all_else(connect, script: Script, monkeypatch):
     script.lists = [listed(5, pod("a", 1))]
     client = await connect(script.answer)
-    broken, get = [RecursionError("nested"), KeyError("items")], client.get
+    broken, page = [RecursionError("nested"), KeyError("items")], client.page
 
     async def breaks(*args, **kwargs):
         if broken:
             raise broken.pop()
-        return await get(*args, **kwargs)
+        return await page(*args, **kwargs)
 
-    monkeypatch.setattr(client, "get", breaks)
+    monkeypatch.setattr(client, "page", breaks)
     async with running(client) as (cache, _):
-        await asyncio.wait_for(cache.synced.wait(), 20)
+        await asyncio.wait_for(cache.synced.wait(), 20 * SLOWER)
     assert not broken

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiohttp import web
 
@@ -164,3 +166,19 @@ def test_an_error_of_any_body_is_an_error_of_its_status(body):
 def test_a_terminating_namespace_is_told_from_other_refusals():
     body = b'{"reason": "Forbidden", "message": "no", "details": {"causes": [{"reason": "NamespaceTerminating"}]}}'
     assert type(errors.from_body(403, body)) is errors.Terminating
+
+
+async def test_no_more_requests_are_on_their_way_than_it_is_told_to(connect):
+    now = most = 0
+
+    async def handler(_: web.Request) -> web.Response:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return web.json_response({})
+
+    client = await connect(handler, at_once=3)
+    await asyncio.gather(*(client.get(PATH) for _ in range(12)))
+    assert most == 3

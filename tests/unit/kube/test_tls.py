@@ -23,6 +23,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from controller import agents, certificates
+from controller.cluster import keep_place
+from harness.waiting import SLOWER
 from pgwarden.cli import session
 from pgwarden.kube import access, tls
 from pgwarden.kube.client import KubeClient
@@ -178,7 +180,16 @@ def test_no_other_context_is_made_for_connections_of_ours():
         for path in sources.modules()
         if any(maker in path.read_text("utf-8") for maker in makers)
     ]
-    assert found == ["pgwarden/kube/tls.py"]
+    assert sorted(found) == ["controller/cluster/keep_place.py", "pgwarden/kube/tls.py"]
+
+
+def test_what_runs_without_our_library_trusts_as_it_does(tmp_path):
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(certificates.new_ca("kubernetes", NOW).cert)
+    mine, ours = keep_place.context(ca), tls.client_context(ca_file=ca)
+    for one in (mine, ours):
+        assert (one.check_hostname, one.verify_mode) == (True, ssl.CERT_REQUIRED)
+    assert (mine.verify_flags, mine.minimum_version) == (ours.verify_flags, ours.minimum_version)
 
 
 # --- under a Python that is strict of itself ---------------------------------------------------------------------
@@ -239,5 +250,5 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[2]))) as plain:
 def test_python_3_13_shakes_hands_with_such_a_server(strict_python, greeter, tmp_path, module, answer):
     (tmp_path / "ca.crt").write_bytes(CA.pem)
     argv = [strict_python, "-c", _ASK, module, str(greeter), str(tmp_path / "ca.crt")]
-    asked = subprocess.run(argv, text=True, capture_output=True, timeout=30, check=False)
+    asked = subprocess.run(argv, text=True, capture_output=True, timeout=30 * SLOWER, check=False)
     assert answer in asked.stdout + asked.stderr

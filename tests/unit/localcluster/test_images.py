@@ -23,46 +23,9 @@ from localcluster.image_inputs import (
     snapshot,
     tree_digest,
 )
+from tests.unit.localcluster.conftest import FakeStore
 
 IMAGE = Image("thing", "localhost/thing:1", "forky", "Dockerfile", ("Dockerfile", "code"))
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "source"
-    (folder / "code").mkdir(parents=True)
-    (folder / "Dockerfile").write_text("FROM scratch\n")
-    (folder / "code" / "main.py").write_text("print(1)\n")
-    (folder / "unrelated").write_text("x")
-    return folder
-
-
-class FakeStore(images.Store):
-    """Builds write a counter instead of running buildah."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.builds = 0
-        self.faults: list[LocalClusterError] = []
-        self.forgotten = 0
-
-    def _build(self, image: Image, context: Path, archive: Path) -> None:
-        self.builds += 1
-        if self.faults:
-            raise self.faults.pop(0)
-        temporary = archive.with_name("tmp")
-        temporary.write_text(f"build {self.builds}")
-        seal(temporary, archive)
-
-    def forget_layers(self) -> None:
-        self.forgotten += 1
-
-
-@pytest.fixture
-def store(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> FakeStore:
-    monkeypatch.setattr(images, "REPOSITORY", source)
-    monkeypatch.setattr(images, "require", lambda programs: None)
-    return FakeStore(tmp_path / "cache")
 
 
 def taken(source: Path, tmp_path: Path) -> Path:
@@ -219,6 +182,6 @@ def test_build_is_the_command_if_none_is_named() -> None:
 
 def test_every_image_names_inputs_that_hold_its_dockerfile() -> None:
     root = Path(images.__file__).parent.parent
-    for image in IMAGES.values():
+    for image in (one for one in IMAGES.values() if not one.parent):
         assert (root / image.context / image.dockerfile).is_file()
         assert any(image.dockerfile.split("/")[0] == name for name in image.inputs)

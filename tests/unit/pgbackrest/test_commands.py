@@ -25,6 +25,30 @@ def test_the_type_is_the_specs_where_options_have_none():
     assert "--type=diff" in commands.backup_argv("hippo", "diff", 2, ParsedOptions())
 
 
+def test_a_set_is_expired_with_the_wal_before_the_full_backups_that_stay():
+    """Tried on a volume without a free byte: pgBackRest 2.60 removes the manifest first, and has room from then on."""
+    assert commands.expire_argv("hippo", backup_set="20261101-000000F", repo=1, archives_of=2) == [
+        "--stanza=hippo",
+        "--repo=1",
+        "--set=20261101-000000F",
+        "--repo1-retention-archive=2",
+        "--repo1-retention-archive-type=full",
+        "expire",
+    ]
+    assert commands.expire_argv("hippo", backup_set="20261101-000000F", repo=1)[-2:] == [
+        "--set=20261101-000000F",
+        "expire",
+    ]
+
+
+def test_a_standby_that_is_required_is_preferred_so_that_a_backup_without_one_is_taken_from_the_primary():
+    options, _ = parse_options(["--backup-standby=y"], command="backup")
+    assert "--backup-standby=prefer" in commands.backup_argv("hippo", "full", 1, options)
+    for kept in ("n", "prefer"):
+        options, _ = parse_options([f"--backup-standby={kept}"], command="backup")
+        assert f"--backup-standby={kept}" in commands.backup_argv("hippo", "full", 1, options)
+
+
 TARGETS = [
     ("latest", None, "", []),
     ("latest on a timeline", None, "current", ["--target-timeline=current"]),

@@ -248,6 +248,16 @@ def test_a_pod_of_two_storages_needs_the_cipher_only_where_it_writes_itself():
     assert [line for line in lines if "cipher" in line] == ["repo2-cipher-type=aes-256-cbc"]
 
 
+@pytest.mark.parametrize(("storage_type", "lets_in"), [("local", True), ("local,s3", True), ("s3", False)])
+def test_the_hosts_server_lets_pods_in_where_it_has_a_volume_for_them_alone(storage_type, lets_in):
+    """It acts with all of the host's keys, and pgBackRest lets a client say what is done."""
+    given = spec(storageType=storage_type, s3=S3)
+    lines = host(given).splitlines()
+    assert ("tls-server-auth=hippo-pods=hippo" in lines) == lets_in
+    assert "tls-server-auth=hippo-host=hippo" in lines
+    assert ("repo1-host=hippo-pgbackrest.ns.svc" in pod(given)) == lets_in
+
+
 def test_the_order_of_pods_does_not_change_the_text():
     assert host(spec(), "10.0.0.9", "10.0.0.10", "fd00::1") == host(spec(), "fd00::1", "10.0.0.10", "10.0.0.9")
 
@@ -263,6 +273,25 @@ def test_eleven_pods_are_numbered_in_order_and_written_in_order():
 
 def test_without_pods_the_stanza_is_there_and_empty():
     assert host(spec()).endswith("\n[hippo]\n")
+
+
+def test_each_tag_of_an_object_is_a_line():
+    lines = host(spec(storageType="s3", options=["--repo1-storage-tag=team=data", "--repo1-storage-tag=tier=gold"]))
+    assert [line for line in lines.splitlines() if "storage-tag" in line] == [
+        "repo1-storage-tag=team=data",
+        "repo1-storage-tag=tier=gold",
+    ]
+
+
+def test_without_bundles_there_are_no_blocks():
+    lines = host(spec(options=["--no-repo1-bundle"])).splitlines()
+    assert "repo1-bundle=n" in lines
+    assert "repo1-block=y" not in lines
+
+
+def test_a_standby_that_the_repository_requires_is_preferred():
+    assert "backup-standby=prefer" in host(spec(options=["--backup-standby=y"])).splitlines()
+    assert "backup-standby=n" in host(spec(options=["--backup-standby=n"])).splitlines()
 
 
 def test_the_users_options_win_over_ours():
@@ -365,6 +394,13 @@ def test_a_clone_reads_a_bucket_itself_with_the_sources_credentials():
     assert (made["repo2-s3-key"], made["repo2-s3-key-secret"], made["repo2-cipher-pass"]) == ("AK", "SK", "phrase")
     assert made["repo2-path"] == "/pgwarden/ns/hippo"
     assert "repo1-s3-key" not in made
+
+
+def test_a_clone_asks_the_service_as_its_source_does():
+    options = ["--repo2-s3-requester-pays", "--repo2-s3-service=s3-outposts", "--process-max=4"]
+    made = clone(spec(storageType="local,s3", s3=S3, options=options), 1, 2)
+    assert (made["repo2-s3-requester-pays"], made["repo2-s3-service"]) == ("y", "s3-outposts")
+    assert made["process-max"] == "2"
 
 
 def test_a_storage_that_a_clone_does_not_use_is_not_in_its_configuration():

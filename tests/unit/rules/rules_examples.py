@@ -30,6 +30,14 @@ def option(text: Any) -> Spec:
     return {"options": [text]}
 
 
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+SPREAD: Spec = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
+
+
+def node_term(**term: Any) -> Spec:
+    return {"spec": {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [term]}}}}}
+
+
 #: Repository: (rule, field, spec); a third entry may also be (spec, spec before the update).
 REPOSITORY = [
     *(("storageType", "spec.storageType", {"storageType": value}) for value in ("", "posix", "gcs", "local,", "s3,s3", "s3,local", "local, s3")),
@@ -40,27 +48,73 @@ REPOSITORY = [
     ("size", "spec.local.size", ({"local": {"size": "5Gi"}}, {"local": {"size": "20Gi"}})),
     ("immutable", "spec.local.storageClassName", ({"local": {"storageClassName": "fast"}}, {})),
     ("immutable", "spec.encryption", ({"encryption": {"secretRef": {"name": "x"}}}, {})),
+    ("retention", "spec.retention.full", ({"retention": {"full": 7}}, {"retention": {"full": 21}})),
     ("s3", "spec.s3", {"s3": S3}),
     *(("s3", f"spec.s3.{field}", s3(**{field: None})) for field in ("bucket", "endpoint", "region")),
-    *(("s3.bucket", "spec.s3.bucket", s3(bucket=value)) for value in ("s3://backups", "backups/pg", "ab", "Backups", "10.0.0.1")),
+    *(("s3.bucket", "spec.s3.bucket", s3(bucket=value)) for value in ("s3://backups", "backups/pg", "my bucket", "-b")),
+    *(("s3.uriStyle", "spec.s3.uriStyle", s3(bucket=value)) for value in ("tenant:backups", "Backups", "b" * 64, "a.b")),
     *(("s3.endpoint", "spec.s3.endpoint", s3(endpoint=value)) for value in ("http://minio:9000", "https://minio", "minio/pg", "minio:99999", "mi nio")),
     ("s3.region", "spec.s3.region", s3(region="eu central")),
-    *(("s3.path", "spec.s3.path", s3(path=value)) for value in ("pg", "/a/../b", "/a b", "/taken")),
+    *(("s3.path", "spec.s3.path", s3(path=value)) for value in ("pg", "/a/../b", "/a b", "/taken", "/taken/within", "/theirs")),
     ("credentials", "spec.s3.credentialsSecretRef", s3(credentialsSecretRef=None)),
     ("credentials", "spec.s3.credentialsSecretRef", s3(keyType="auto")),
+    ("credentials", "spec.s3.podCredentialsSecretRef", s3(keyType="web-id", credentialsSecretRef=None, podCredentialsSecretRef={"name": "s3-pods"})),
     ("credentials", "spec.s3.roleARN", s3(roleARN="arn:aws:iam::1:role/x")),
     ("schema", "spec.serviceAccountName", {"serviceAccountName": "x" * 300}),
     ("schema", "spec.resources.limits", {"resources": {"limits": {f"example.com/{number}": 1 for number in range(33)}}}),
     ("schema", "spec.resources.limits." + "x" * 80, {"resources": {"limits": {"x" * 400: 1}}}),
+    ("resources", "spec.sidecarResources.limits.memory", {"sidecarResources": {"limits": {"memory": "16Mi"}}}),
+    ("resources", "spec.sidecarResources.limits.cpu", {"sidecarResources": {"limits": {"cpu": "10m"}}}),
+    ("resources", "spec.resources.limits.memory", {"resources": {"limits": {"memory": "16Mi"}}}),
+    ("resources", "spec.resources.limits.memory", {"resources": {"limits": {"memory": "1 GB"}}}),
+    ("resources", "spec.resources.requests.cpu", {"resources": {"requests": {"cpu": -1}}}),
+    ("resources", "spec.resources.limits.cpus", {"resources": {"limits": {"cpus": "1"}}}),
+    ("resources", "spec.resources.requests.memory", {"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "1Gi"}}}),
+    *(
+        ("podTemplate", f"spec.podTemplate.{field}", {"podTemplate": template})
+        for field, template in (
+            ("metadata.labels.pgwarden.io/backup", {"metadata": {"labels": {"pgwarden.io/backup": "x"}}}),
+            ("metadata.annotations.a b", {"metadata": {"annotations": {"a b": "x"}}}),
+            ("spec.nodeSelector.a/b/c", {"spec": {"nodeSelector": {"a/b/c": "x"}}}),
+            ("spec.tolerations[0].value", {"spec": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}}),
+            ("spec.tolerations[0].key", {"spec": {"tolerations": [{"value": "b"}]}}),
+            ("spec.tolerations[0].tolerationSeconds", {"spec": {"tolerations": [{"key": "a", "tolerationSeconds": 5}]}}),
+            (f"spec.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms", {"spec": {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": []}}}}}),
+            *(
+                (f"spec.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms[0].matchExpressions[0].{part}", node_term(matchExpressions=[one]))
+                for part, one in (
+                    ("key", {"key": "", "operator": "Exists"}), ("values", {"key": "a", "operator": "Exists", "values": ["x"]}),
+                    ("values", {"key": "a", "operator": "In"}), ("values", {"key": "a", "operator": "Gt", "values": ["x"]}),
+                )
+            ),
+            (f"spec.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms[0].matchFields[0].values", node_term(matchFields=[{"key": "metadata.name", "operator": "In", "values": []}])),
+            ("spec.topologySpreadConstraints[0].minDomains", {"spec": {"topologySpreadConstraints": [SPREAD | {"minDomains": 2}]}}),
+        )
+    ),
+    ("schema", "spec.podTemplate.spec.nodename", {"podTemplate": {"spec": {"nodename": "x"}}}),
+    ("schema", "spec.podTemplate.spec.tolerations[0].effect", {"podTemplate": {"spec": {"tolerations": [{"effect": "NoRun"}]}}}),
+    ("schema", "spec.podTemplate.spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey", {"podTemplate": {"spec": {"affinity": {"podAntiAffinity": {REQUIRED: [{}]}}}}}),
     ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {}}}),
     ("schema", "spec.encryption.secretRef.name", {"encryption": {"secretRef": {"name": ".."}}}),
     ("schema", "spec.encryption.secretRef.key", {"encryption": {"secretRef": {"name": "x", "key": "a/b"}}}),
     ("schema", "spec.postgres.port", {"postgres": {"port": 0}}),
+    ("schema", "spec.postgres.user", {"postgres": {"user": "a\nb"}}),
+    ("schema", "spec.postgres.database", {"postgres": {"database": "a\nb"}}),
+    *(("socketDirectory", "spec.postgres.socketDirectory", {"postgres": {"socketDirectory": value}}) for value in ("/etc", "/pgwarden/conf", "/usr/")),
     *(("archiveTimeout", "spec.archiveTimeout", {"archiveTimeout": value}) for value in ("5s", "2d", "soon")),
     ("retention", "spec.retention.full", {"retention": {"fullType": "time"}}),
     ("retention", "spec.retention.full", {"retention": {"full": 7}, "options": ["--repo1-retention-full=7"]}),
     ("options", "spec.options", {"options": "--process-max=4"}),
     ("options", "spec.options", option("--compress-type=lz4 --compress-level=20")),
+    ("options", "spec.options", option("--db-timeout=30m --protocol-timeout=20m")),
+    *(
+        ("options", "spec.options", option(value))
+        for value in (
+            "--no-repo1-bundle --repo1-bundle-size=20MiB", "--no-archive-check --archive-copy", "--compress-type=none --compress-level=3",
+            "--repo1-storage-tag=team=data",
+        )
+    ),
+    *(("options", "spec.options", s3() | option(value)) for value in ("--repo1-s3-role=backups", "--repo1-s3-sts-host=sts.example")),
     *(
         ("options", "spec.options[0]", option(value))
         for value in (
@@ -70,11 +124,31 @@ REPOSITORY = [
             "--process-max=2 --process-max=3", "--archive-async=maybe", "--compress-type=rar", "--db-timeout=forever",
             "--archive-push-queue-max=big", "--repo1-s3-role=a b", "--cmd=/bin/sh", "--repo1-host=x", "--pg1-path=/x", "--stanza=x",
             "--config=/x", "--log-level-file=info", "--repo1-s3-key=k", "--repo1-s3-key-type=auto", "--repo1-s3-bucket=b",
-            "--repo1-cipher-type=none", "--repo1-path=/x", "--repo1-type=gcs", "--force", "--annotation=a=b", "--repo1-hardlink",
+            "--repo1-s3-storage-class=STANDARD_IA", "--repo1-s3-sse=AES256", "--db-timeout=1.5", "--repo1-cipher-type=none", "--repo1-path=/x", "--repo1-type=gcs", "--force", "--annotation=a=b", "--repo1-hardlink",
             "--archive-header-path=/x", "--recovery-option=x", "--tablespace-map=x",
         )
     ),
 ]  # fmt: skip
+
+
+def window(schedule: str = "0 8 * * 1-5", duration: str = "10h", **more: Any) -> dict[str, Any]:
+    return {"notDuring": [{"schedule": schedule, "duration": duration} | more]}
+
+
+#: Of a Backup and of a BackupSchedule.
+WHEN_AND_WHERE = [
+    ("schedule", "spec.notDuring[0].schedule", window("0 25 * * *")),
+    *(("duration", "spec.notDuring[0].duration", window(duration=value)) for value in ("30s", "32d", "ten hours")),
+    ("schema", "spec.notDuring[0].duration", {"notDuring": [{"schedule": "0 8 * * 1-5"}]}),
+    ("timeZone", "spec.notDuring[0].timeZone", window(timeZone="Zurich")),
+    ("notDuring", "spec.notDuring", window("* * * * *", "1h")),
+    *(
+        ("podMetadata", f"spec.podLabels.{key}", {"podLabels": {key: "x"}})
+        for key in ("pgwarden.io/repository", "statefulset.kubernetes.io/pod-name", "a/b/c", "-x")
+    ),
+    ("podMetadata", "spec.podLabels.team", {"podLabels": {"team": "my team"}}),
+    ("podMetadata", "spec.podAnnotations.pgwarden.io/done", {"podAnnotations": {"pgwarden.io/done": "x"}}),
+]
 
 BACKUP = [
     ("repository", "spec.repository", {"repository": "hipo"}),
@@ -83,6 +157,12 @@ BACKUP = [
     ("storage", "spec.storage", {"storage": "s3"}),
     ("immutable", "spec", ({"type": "full"}, {"type": "incr"})),
     *(("options", "spec.options[0]", option(value)) for value in ("--repo2-bundle", "--repo=2", "--repo1-s3-role=x", "--repo1-retention-full=0")),
+    ("options", "spec.options", {"repository": "unbundled"} | option("--repo1-bundle-size=20MiB")),
+    ("retention", "spec.options", option("--repo1-retention-full=21")),
+    ("retention", "spec.options", option("--repo1-retention-full=3")),
+    ("retention", "spec.options", {"repository": "one"} | option("--repo1-retention-full=7")),
+    *(("checks", "spec.options", option(value)) for value in ("--no-archive-check", "--no-checksum-page", "--page-header-check=n")),
+    ("options", "spec.options", option("--process-max=64")),
     ("size", "spec", {"options": ["--delta" * 50_000]}),
     ("schema", "spec.type", {"type": "fulll"}),
     ("schema", "spec.type", {"type": "full, " * 12}),
@@ -92,6 +172,7 @@ BACKUP = [
     ("schema", "spec.repository", {"repository": ""}),
     ("schema", "spec.options", {"options": ["--delta"] * 33}),
     ("schema", "spec.activeDeadlineSeconds", {"activeDeadlineSeconds": 0}),
+    *WHEN_AND_WHERE,
 ]  # fmt: skip
 
 SCHEDULE = [
@@ -106,6 +187,14 @@ SCHEDULE = [
     ("schema", "spec.schedule", {"schedule": "1," * 130 + "1 * * * *"}),
     ("timeZone", "spec.timeZone", {"timeZone": "Zurich"}),
     ("storage", "spec.storage", {"storage": "s3"}),
+    ("retention", "spec.options", option("--repo1-retention-full=21")),
+    ("retention", "spec.options", option("--repo1-retention-archive=21")),
+    ("retention", "spec.options", option("--repo1-retention-full=3")),
+    ("checks", "spec.options", option("--no-archive-check")),
+    ("retention", "spec.options", {"repository": "one"} | option("--repo1-retention-full=7")),
+    ("retention", "spec.options", {"repository": "one"} | option("--repo1-retention-full=42")),
+    *(("duration", "spec.spread", {"spread": value}) for value in ("0s", "25h", "1 hour")),
+    *WHEN_AND_WHERE,
 ]  # fmt: skip
 
 RESTORE = [
@@ -120,6 +209,7 @@ RESTORE = [
         ("options", "spec.options[0]", option(value))
         for value in ("--target=x", "--target-timeline=2", "--set=x", "--repo1-retention-full=2", "--start-fast")
     ),
+    ("options", "spec.options", option("--target-exclusive")),
     ("volumeClaim", "spec.volumeClaim", {"volumeClaim": "hippo-pgbackrest-repo"}),
     ("image", "spec.image", {"image": "postgres:16"}),
     *(("size", "spec.newVolume.size", {"newVolume": {"size": value}}) for value in ("ten", "10")),
@@ -153,11 +243,13 @@ RESTORE = [
 
 CLUSTER = [
     *(("size", "spec.instances.storage.size", {"instances": {"storage": {"size": value}}}) for value in ("ten", "10Mi")),
+    ("resources", "spec.instances.resources.limits.memory", {"instances": {"resources": {"limits": {"memory": "100Mi"}}}}),
+    ("podTemplate", "spec.instances.podTemplate.metadata.labels.pgwarden.io/role", {"instances": {"podTemplate": {"metadata": {"labels": {"pgwarden.io/role": "x"}}}}}),
     ("image", "spec.postgresVersion", {"postgresVersion": 16}),
     *(
         (rule, f"spec.parameters.{name}", {"parameters": {name: value}})
         for rule, name, value in (
-            ("name", "work mem", "4MB"), ("name", "Work_Mem", "4MB"), ("reserved", "archive_command", "cp"),
+            ("name", "work mem", "4MB"), ("name", "Work_Mem", "4MB"), ("reserved", "archive_command", "cp"), ("reserved", "include", "x.conf"),
             ("wal-level", "wal_level", "minimal"), ("control", "search_path", "a\nb"),
         )
     ),
@@ -183,7 +275,7 @@ CLUSTER = [
     ),
     ("dataSource", "spec.dataSource.repository", source(repository="one")),
     ("dataSource", "spec.dataSource.repository", source(repository="hipo")),
-    ("dataSource", "spec.dataSource.repository", source(namespace="nowhere")),
+    ("cloneableFrom", "spec.dataSource.namespace", source(namespace="nowhere")),
     ("cloneableFrom", "spec.dataSource.namespace", source(repository="elsewhere", namespace="apps")),
     ("dataSource", "spec.dataSource.repository", source(repository="foreign")),
     ("dataSource", "spec.postgresVersion", source(repository="foreign")),
@@ -214,16 +306,35 @@ NAMES = [
 WARNINGS = [
     ("Repository", {}, "no retention is set"),
     ("Repository", option("--archive-push-queue-max=1TiB"), "archive-push-queue-max lets"),
+    ("Repository", option("--process-max=32 --compress-type=zst --compress-level=20"), "a backup with this process-max and compress-level"),
+    ("Repository", option("--process-max=16") | {"sidecarResources": {"limits": {"memory": "128Mi"}}}, "a backup with this process-max and compress-level"),
+    ("Repository", option("--no-archive-header-check"), "--no-archive-header-check: WAL of another"),
+    ("Repository", option("--log-level-console=trace"), "--log-level-console=trace: each command writes"),
+    ("Restore", option("--archive-mode=off"), "--archive-mode=off: what is restored archives nothing"),
+    ("PostgresCluster", {"parameters": {"fsync": "off"}}, "spec.parameters.fsync off: after a crash"),
+    ("PostgresCluster", {"parameters": {"zero_damaged_pages": "on"}}, "spec.parameters.zero_damaged_pages on: damaged"),
+    ("PostgresCluster", ({"parameters": {"include": "x.conf", "work_mem": "8MB"}}, {"parameters": {"include": "x.conf"}}), "spec.parameters.include: cannot be set"),
     ("Repository", s3(verifyTLS=False), "spec.s3.verifyTLS is false"),
-    ("Repository", s3(bucket="a.b"), "bucket a.b has a dot"),
+    ("Repository", s3(podCredentialsSecretRef={"name": "s3"}), "spec.s3.podCredentialsSecretRef and credentialsSecretRef name the same"),
+    ("Repository", s3(podCredentialsSecretRef={"name": "s3-pods"}) | {"storageType": "local,s3"}, "spec.s3.podCredentialsSecretRef: for the other storage"),
+    ("Repository", s3(bucket="my_backups"), "bucket my_backups has an underscore"),
     ("Repository", s3() | {"local": {"size": "10Gi"}}, "spec.local has no effect"),
     ("Repository", s3(keyType="web-id", credentialsSecretRef=None), "keyType web-id: spec.serviceAccountName is empty"),
     ("Repository", (s3(path="/new"), s3(path="/old")), "the s3 storage moves"),
     ("Repository", (s3() | {"annotations": {"pgwarden.io/give-up-storage": "local"}}, {"storageType": "local,s3"}), "storage local is given up"),
+    ("Repository", ({"sidecarResources": {"limits": {"memory": "1Gi"}}}, {}), "spec.sidecarResources: pods that run keep"),
+    ("Repository", option("--backup-standby=y"), "--backup-standby=y: while no standby answers"),
     ("Backup", {"repository": "new"}, "Repository new has no full backup yet"),
+    ("Backup", {"type": "full"} | option("--process-max=32 --compress-type=zst --compress-level=20"), "a backup with this process-max and compress-level"),
+    ("Backup", {"repository": "lenient"} | option("--repo1-retention-full=7"), "--repo1-retention-full=7: is less than the 21"),
+    ("Backup", {"repository": "one"} | option("--repo1-retention-full=42"), "--repo1-retention-full=42: is more than the 21"),
     ("BackupSchedule", {"type": "full"}, "next backups: "),
     ("BackupSchedule", {"suspend": True}, "the schedule is suspended"),
     ("BackupSchedule", {"schedule": "0 * * * *", "type": "full"}, "the schedule fires every"),
+    ("BackupSchedule", ({"type": "full"} | option("--repo1-retention-full=21"), option("--repo1-retention-full=21")), "--repo1-retention-full=21: is more than"),
+    ("BackupSchedule", ({"type": "full"} | option("--no-archive-check"), option("--no-archive-check")), "--no-archive-check: switches off a check"),
+    ("BackupSchedule", {"repository": "roomy"} | option("--repo1-retention-full=3"), "--repo1-retention-full=3: each backup with it leaves"),
+    ("BackupSchedule", {"repository": "both"} | option("--repo2-retention-full=3"), "--repo2-retention-full has no effect"),
     ("BackupSchedule", {"repository": "new"}, "backups of Repository new are kept forever"),
     ("BackupSchedule", {"type": "incr"}, "no BackupSchedule of Repository hippo makes full backups"),
     ("Restore", {"repository": "new", "target": {"time": "2026-11-15T10:00:00Z"}}, "the recovery window of Repository new"),

@@ -44,23 +44,33 @@ REWOUND = {
 
 def world() -> Cluster:
     """hippo, with backups on two timelines; many, with more than are listed; holed, with WAL that is missing; upgraded
-    to another major version; new, of which nothing is known; busy; rewound by a Restore; and one that has a bucket's folder.
+    to another major version; new, of which nothing is known; busy; rewound by a Restore; and one that has a bucket's folder;
+    one, of which a schedule keeps 21; lenient, the same, which allows less, as roomy does;
+    both, with two storages; and of former a Backup alone.
     """
     made = sets(timelines=(2, 3), took=timedelta(minutes=90))
     status = produced.repository(made, archived=ARCHIVED)["status"] | {"conditions": []}
     return Cluster(
         build("Repository", "hippo", status=status, storageType="local", retention={"full": 7}),
+        build("Repository", "one"),
+        build("BackupSchedule", "kept", repository="one", options=["--repo1-retention-full=21"]),
+        build("Repository", "lenient", retention={"allowShorter": True}),
+        build("BackupSchedule", "ample", repository="lenient", options=["--repo1-retention-full=21"]),
+        build("Repository", "roomy", retention={"full": 7, "allowShorter": True}),
+        build("Repository", "both", storageType="local,s3", retention={"full": 7}),
         build("Repository", "many", status=produced.repository(chain("F" + "I" * 59))["status"]),
         build("Repository", "holed", status=_holed()),
         build("Repository", "new", status={"phase": "Ready"}),
         build("Repository", "busy", status={"phase": "Ready"}),
         build("Repository", "rewound", status=status),
         build("Repository", "elsewhere", namespace="apps"),
+        build("Repository", "unbundled", options=["--no-repo1-bundle"]),
         build("Repository", "upgraded", status=upgraded()),
         build("Repository", "foreign", status={"postgresVersion": "16.4"}, postgres={"user": "admin"}),
         build("Repository", "identity", storageType="s3", s3=IDENTITY),
         build("Repository", "broken", status={"conditions": [{"type": "Ready", "status": "False"}]}),
         build("Repository", "owner", storageType="s3", s3=examples.S3 | {"path": "/taken"}),
+        build("Repository", "owner", namespace="apps", storageType="s3", s3=examples.S3 | {"path": "/theirs"}),
         build("Restore", "first", repository="busy", status={"phase": "Running"}),
         build("Restore", "too-far", repository="rewound", target={"time": "2026-11-12T10:00:00Z"}, status=REWOUND),
         build("Restore", "back", repository="hippo", status={"phase": "Completed"}),
@@ -68,6 +78,7 @@ def world() -> Cluster:
         build("Restore", "failed", repository="hippo", status={"phase": "Failed"}),
         build("Restore", "running", repository="hippo", status={"phase": "Running"}),
         build("Backup", "nightly", repository="busy", status={"phase": "Running"}),
+        build("Backup", "former-1", repository="former", status={"phase": "Completed"}),
     )
 
 
@@ -157,6 +168,8 @@ def warnings() -> Iterator[tuple[str, Any, str]]:
         said = [text for text in judged(kind, spec).warnings if text.startswith(beginning)]
         assert said, f"{kind} {spec} has no warning that begins with {beginning}"
         yield kind, spec, said[0]
+    (text,) = [one for one in judged("PostgresCluster", {}, "former").warnings if "earlier cluster" in one]
+    yield "PostgresCluster", {"metadata": {"name": "former"}}, text
     for repository, letters, number in examples.DELETED_BACKUPS:
         made = chain(letters)
         there = Cluster(build("Repository", "hippo", status=produced.repository(made)["status"]))
@@ -173,7 +186,8 @@ def document() -> str:
         "Every refusal and warning of pgwarden, with an example and the exact message. To look up a message, search this page for",
         'its words. A refusal begins with the field and its value, as in `spec.local.size: "0": must be greater than zero`.',
         "The webhook, the controller (condition `Rejected`) and `kubectl pgwarden lint` apply the same rules and report all faults of",
-        "an object at once, up to 50.",
+        "an object at once, up to 50. Where there are two messages for one example, the second is for those who may `get` the",
+        "Repository of another namespace that it names; everybody else, and every status, has the first.",
         "",
         "This page is generated from the code by `python -m tests.unit.rules.rules_table`; do not edit it.",
     ]
@@ -182,7 +196,8 @@ def document() -> str:
         if kind != last:
             lines += ["", f"## {kind}", "", "| rule | field | example | message |", "|---|---|---|---|"]
             last = kind
-        lines.append(f"| {fault.rule} | `{_cell(fault.field)}` | {_value(fault.value)} | {_cell(fault.message)} |")
+        for message in dict.fromkeys((fault.message, fault.told(lambda *_: True).message)):
+            lines.append(f"| {fault.rule} | `{_cell(fault.field)}` | {_value(fault.value)} | {_cell(message)} |")
     lines += ["", "## Warnings", "", "| kind | example | message |", "|---|---|---|"]
     for kind, spec, text in warnings():
         shown = spec[0] if isinstance(spec, tuple) else spec

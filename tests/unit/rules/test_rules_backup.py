@@ -16,7 +16,7 @@ def test_a_backup_of_a_repository_is_admitted_without_a_word(make, judge):
 
 REPOSITORIES = [
     ("a slip", "hipo", "ns", "there is no Repository hipo in namespace ns; did you mean hippo?"),
-    ("another namespace", "hippo", "apps", "there is no Repository hippo in namespace apps, but there is one in ns; a Repository serves its own namespace only"),
+    ("another namespace", "hippo", "apps", "there is no Repository hippo in namespace apps; create it first"),
     ("a stranger", "zebra", "ns", "there is no Repository zebra in namespace ns; available: hippo"),
     ("none at all", "zebra", "apps", "there is no Repository zebra in namespace apps; create it first"),
 ]  # fmt: skip
@@ -30,6 +30,14 @@ def test_an_unknown_repository_is_refused_with_what_there_is(make, judge, kind, 
     spec = {"schedule": "0 1 * * *"} if kind == "BackupSchedule" else {}
     faults = judge(make(kind, namespace=namespace, repository=name, **spec)).faults
     assert [(fault.field, fault.message) for fault in faults] == [("spec.repository", message)]
+
+
+def test_namespaces_with_such_a_repository_are_named_to_those_who_may_look(make, judge, cluster):
+    cluster.present.append(make("Repository", "hippo", "payroll"))
+    (fault,) = judge(make("Backup", namespace="apps", repository="hippo")).faults
+    assert "payroll" not in str(fault)
+    assert "but there is one in ns, payroll; a Repository" in fault.told(lambda *_: True).message
+    assert "but there is one in ns; a Repository" in fault.told(lambda namespace, _: namespace == "ns").message
 
 
 def test_a_storage_that_the_repository_has_not_is_refused(make, refusal):
@@ -106,6 +114,20 @@ def test_an_accepted_schedule_is_answered_with_its_next_three_runs_in_its_zone(m
     assert verdict.warnings == [
         "next backups: Tue 2026-11-24 01:00, Wed 2026-11-25 01:00, Thu 2026-11-26 01:00 (Europe/Zurich)"
     ]
+
+
+def test_the_next_runs_are_those_after_windows_and_spread(make, judge):
+    window = {"schedule": "0 0 * * *", "duration": "3h"}
+    (note,) = judge(schedule(make, notDuring=[window])).warnings
+    assert note == "next backups: Tue 2026-11-24 03:00, Wed 2026-11-25 03:00, Thu 2026-11-26 03:00 (UTC)"
+    (note,) = judge(schedule(make, spread="30m")).warnings  # it has no uid yet: by how much is not known
+    assert note.endswith("Thu 2026-11-26 01:00 (UTC), each by up to 30m later")
+    known = schedule(make, spread="30m")
+    known["metadata"]["uid"] = "u-1"
+    (note,) = judge(known).warnings
+    assert note.startswith("next backups: Tue 2026-11-24 01:")
+    assert "later" not in note
+    assert "01:00," not in note
 
 
 def test_seconds_are_shown_where_there_are_any(make, judge):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import build
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.rules import validate
+
+from .conftest import NOW, build
 
 
 def fields(verdict):
@@ -90,3 +93,70 @@ def test_the_warning_about_retention_names_the_field_of_the_cluster(judge):
         "no retention is set: backups are kept forever; set spec.repository.retention.full"
         in judge(build("PostgresCluster", "rhino")).warnings
     )
+
+
+LATER = ["include", "include_dir", "include_if_exists", "ssl_passphrase_command"]
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_parameter_that_runs_or_reads_what_nobody_checks_is_refused_where_it_is_new(judge, name):
+    old, changed = ({"parameters": {name: "x", "work_mem": size}} for size in ("4MB", "8MB"))
+    assert "cannot be set" in fields(judge(build("PostgresCluster", "rhino", **old)))[f"spec.parameters.{name}"]
+    verdict = judge(build("PostgresCluster", "rhino", **changed), build("PostgresCluster", "rhino", **old))
+    assert verdict.ok
+    assert any(text.startswith(f"spec.parameters.{name}: cannot be set") for text in verdict.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "warned"),
+    [
+        ("fsync", "off", True), ("fsync", "f", True), ("full_page_writes", 0, True), ("fsync", "on", False),
+        ("zero_damaged_pages", "true", True), ("ignore_checksum_failure", 1, True), ("zero_damaged_pages", "no", False),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_harms_what_backups_are_for_is_warned_of(judge, name, value, warned):
+    verdict = judge(build("PostgresCluster", "rhino", parameters={name: value}))
+    assert verdict.ok
+    assert any(text.startswith(f"spec.parameters.{name} ") for text in verdict.warnings) is warned
+
+
+EARLIER = (
+    "if its volume or folder is there, too, this one will not begin: set spec.repository.onExistingBackups to Recover"
+)
+
+
+def of_earlier(phase: str = "Completed", **condition: str) -> dict:
+    status = {"phase": phase, "conditions": [{"type": "Available"} | condition] if condition else []}
+    return build("Backup", "old-1", repository="orders", status=status)
+
+
+def test_a_name_of_which_there_are_backups_is_warned_of_where_it_is_given_again(judge, cluster):
+    cluster.present.append(of_earlier(status="True"))
+    verdict = judge(build("PostgresCluster", "orders"))
+    (warning,) = [text for text in verdict.warnings if "earlier" in text]
+    assert verdict.ok
+    assert warning.startswith(
+        "metadata.name orders: Backup old-1 is of an earlier cluster or Repository of this name; "
+    )
+    assert EARLIER in warning
+
+
+@pytest.mark.parametrize(
+    ("there", "spec"),
+    [
+        pytest.param(of_earlier(), {"repository": {"onExistingBackups": "Recover"}}, id="its data are wanted"),
+        pytest.param(of_earlier(status="False"), {}, id="the set is gone"),
+        pytest.param(of_earlier("Failed"), {}, id="it never had a set"),
+    ],
+)
+def test_what_begins_all_the_same_is_not_warned_of(judge, cluster, there, spec):
+    cluster.present.append(there)
+    assert not any("earlier" in text for text in judge(build("PostgresCluster", "orders", **spec)).warnings)
+
+
+def test_a_cluster_that_runs_is_not_warned_of_its_own_backups(judge, cluster):
+    cluster.present.append(of_earlier())
+    before, after = (build("PostgresCluster", "orders", instances={"replicas": n}) for n in (1, 2))
+    assert not any("earlier" in text for text in judge(after, before).warnings)
+    verdict = validate(before, old=None, lookup=cluster, now=NOW, defaults=OperatorDefaults(), standing=True)
+    assert not any("earlier" in text for text in verdict.warnings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+from msgspec.structs import replace
 
 from .conftest import S3, STATUS, Cluster, build
 
@@ -39,12 +40,42 @@ def test_another_namespace_needs_the_sources_leave(judge, hippo, case):
     verdict = judge(clone_from(hippo, "dev"))
     assert verdict.ok == allowed
     if not allowed:
-        assert "can add dev to spec.cloneableFrom" in fields(verdict)["spec.dataSource.namespace"]
+        assert "ask its owner to add dev to spec.cloneableFrom" in fields(verdict)["spec.dataSource.namespace"]
 
 
 def clone_from(hippo, namespace):
     source = {"repository": "hippo", "namespace": hippo["metadata"]["namespace"]}
     return build("PostgresCluster", "copy", namespace=namespace, dataSource=source)
+
+
+def test_a_source_that_is_not_there_and_one_that_allows_no_clone_cannot_be_told_apart(judge, hippo):
+    """By who may not look there: field, value, rule and words are the same."""
+    absent = clone_from(hippo, "dev")
+    absent["spec"]["dataSource"]["repository"] = "hippa"
+    said = [
+        str(replace(one, waits=None, elsewhere=None))
+        for obj in (clone_from(hippo, "dev"), absent)
+        for one in judge(obj).faults
+    ]
+    assert said[0].replace("hippo", "hippa") == said[1]
+    assert len(said) == 2
+
+
+def test_who_may_look_into_the_other_namespace_is_told_what_is_wrong_there(judge, hippo):
+    absent = clone_from(hippo, "dev")
+    absent["spec"]["dataSource"]["repository"] = "hippa"
+    for obj, told in (
+        (
+            clone_from(hippo, "dev"),
+            "Repository hippo in namespace ns does not allow clones into namespace dev; its owner can add",
+        ),
+        (absent, "there is no Repository hippa in namespace ns; check spec.dataSource"),
+    ):
+        (fault,) = judge(obj).faults
+        asked = []
+        assert told in fault.told(lambda *pair: asked.append(pair) or True).message  # noqa: B023
+        assert asked == [("ns", obj["spec"]["dataSource"]["repository"])]
+        assert fault.told(lambda *_: False).message == fault.message
 
 
 def test_its_own_namespace_needs_no_leave(judge):

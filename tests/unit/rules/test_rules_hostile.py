@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pgwarden.api.registry import BY_NAME as KINDS
@@ -72,6 +72,7 @@ def test_any_json_at_all_is_refused(judge, obj):
 
 
 @RELAXED
+@example(status="\ud800", window=[])
 @given(
     status=ANY,
     window=st.lists(st.fixed_dictionaries({}, optional={"earliest": LEAVES, "latest": LEAVES, "storage": LEAVES})),

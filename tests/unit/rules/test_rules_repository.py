@@ -46,11 +46,9 @@ S3_FORMS = [
     ("endpoint", "min io", "must be a host name, such as s3.eu-central-1.amazonaws.com or minio.storage.svc:9000"),
     ("bucket", "s3://backups", "must be a name, not a URL; write backups"),
     ("bucket", "backups/hippo", "must not contain a slash; write backups, and the folder as spec.s3.path"),
-    ("bucket", "Backups", "must consist of lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"),
-    ("bucket", "a..b", "must consist of lower-case letters, digits, dashes and dots, and begin and end with a letter or digit"),
-    ("bucket", "ab", "must have 3 to 63 characters, not 2"),
-    ("bucket", "10.0.0.1", "must not look like an IP address"),
-    ("region", "eu central", "must be a region such as eu-central-1"),
+    ("bucket", "my bucket", "must consist of letters, digits, and . _ - (and : after a tenant), and begin with a letter or digit"),
+    ("region", "eu central", "must be a region such as eu-central-1, or what the service calls it, such as :default-placement: letters, digits and : . _ + @ ~ -"),
+    ("region", "us/east", "must be a region such as eu-central-1, or what the service calls it, such as :default-placement: letters, digits and : . _ + @ ~ -"),
     ("path", "backups", "must begin with a slash; write /backups"),
     ("path", "/a/../b", "must not contain . or .. as a folder"),
 ]  # fmt: skip
@@ -60,6 +58,53 @@ S3_FORMS = [
 def test_a_wrong_s3_setting_says_how_to_write_it(make, judge, s3, field, value, message):
     faults = judge(make("Repository", "a", storageType="s3", s3=s3 | {field: value})).faults
     assert [(fault.field, fault.message) for fault in faults] == [(f"spec.s3.{field}", message)]
+
+
+SERVICES = {
+    "AWS": {"endpoint": "s3.eu-central-1.amazonaws.com", "region": "eu-central-1"},
+    "Ceph": {"region": ":default-placement", "uriStyle": "path"},
+    "Ceph, a placement": {"region": "default:fast", "uriStyle": "path"},
+    "a tenant of Ceph": {"bucket": "acme:backups", "uriStyle": "path"},
+    "an old bucket of AWS": {"bucket": "Acme_Backups.2011", "uriStyle": "path"},
+    "a long one": {"bucket": "b" * 255, "uriStyle": "path"},
+    "a short one": {"bucket": "b", "uriStyle": "path"},
+    "an address for a name": {"bucket": "10.0.0.1", "uriStyle": "path"},
+    "a dot, unverified": {"bucket": "a.b", "verifyTLS": False},
+    "a port": {"endpoint": "minio.storage.svc:9000", "uriStyle": "path"},
+    "an address": {"endpoint": "10.0.0.1:9000", "uriStyle": "path"},
+    "IPv6": {"endpoint": "[fd00::1]:9000", "uriStyle": "path"},
+    "an underscore": {"endpoint": "object_store:9000", "uriStyle": "path"},
+    "a region of another cloud": {"region": "RegionOne", "uriStyle": "path"},
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_pgbackrest_takes_of_a_service_is_taken(make, judge, s3, service):
+    found = judge(make("Repository", storageType="s3", s3=s3 | SERVICES[service], retention={"full": 7}))
+    assert found.faults == []
+
+
+@pytest.mark.parametrize(
+    ("bucket", "why"),
+    [
+        ("acme:backups", "a colon is in no host name"),
+        ("Backups", "a host name has no capitals"),
+        ("b" * 64, "a part of a host name has at most 63 characters"),
+        ("a..b", "a part of a host name has at most 63 characters"),
+        ("backups-", "no dash at its ends"),
+        ("my.backups", "no certificate for all buckets of a service holds for a name with a dot"),
+    ],
+)
+@pytest.mark.parametrize("default", [False, True], ids=["its own", "the operator's"])
+def test_a_bucket_that_can_be_no_host_name_needs_the_other_style(make, judge, s3, bucket, why, default):
+    """pgBackRest 2.60 itself refuses the last one."""
+    given = {key: value for key, value in s3.items() if key != "bucket"} | ({} if default else {"bucket": bucket})
+    obj = make("Repository", storageType="s3", s3=given)
+    (fault,) = judge(obj, **({"s3_bucket": bucket} if default else {})).faults
+    assert fault.field == "spec.s3.uriStyle"
+    assert why in fault.message
+    assert fault.message.endswith("; set it to path")
+    assert bool(fault.waits) is default
 
 
 def test_s3_needs_bucket_endpoint_and_region_from_somewhere(make, judge):
@@ -83,6 +128,10 @@ CREDENTIALS = [
     ("web-id with", {"keyType": "web-id"}, ["is not used with keyType web-id; omit it, or set keyType to shared"]),
     ("auto with", {"keyType": "auto"}, ["is not used with keyType auto; omit it, or set keyType to shared"]),
     ("web-id without", {"keyType": "web-id", "credentialsSecretRef": None}, []),
+    ("web-id with those of pods", {"keyType": "web-id", "credentialsSecretRef": None, "podCredentialsSecretRef": {"name": "pods"}}, ["is not used with keyType web-id; omit it, or set keyType to shared"]),
+    ("auto with both", {"keyType": "auto", "podCredentialsSecretRef": {"name": "pods"}}, ["is not used with keyType auto; omit it, or set keyType to shared"] * 2),
+    ("shared with those of pods alone", {"credentialsSecretRef": None, "podCredentialsSecretRef": {"name": "pods"}}, ["is required with keyType shared; name a Secret with s3-key and s3-key-secret, or set another keyType"]),
+    ("shared with both", {"podCredentialsSecretRef": {"name": "pods"}}, []),
 ]  # fmt: skip
 
 
@@ -93,13 +142,84 @@ def test_credentials_go_with_key_type_shared_and_with_no_other(make, judge, s3, 
     assert [fault.message for fault in faults] == messages
 
 
-def test_two_repositories_cannot_share_bucket_and_path(make, refusal, cluster, s3):
+@pytest.mark.parametrize(("name", "warned"), [("s3", True), ("s3-pods", False)])
+def test_one_secret_for_host_and_pods_is_warned_of_as_it_separates_nothing(make, judge, s3, name, warned):
+    obj = make("Repository", "a", storageType="s3", s3=s3 | {"podCredentialsSecretRef": {"name": name}})
+    verdict = judge(obj)
+    assert verdict.faults == []
+    said = (
+        "spec.s3.podCredentialsSecretRef and credentialsSecretRef name the same Secret s3: pods of PostgreSQL can "
+        "delete backups; name another, with a key that may not delete"
+    )
+    assert (said in verdict.warnings) == warned
+
+
+@pytest.mark.parametrize(("storage_type", "warned"), [("s3", False), ("local,s3", True)])
+def test_keys_of_pods_beside_a_volume_are_warned_of_as_the_host_acts_with_its_own_for_pods(
+    make, judge, s3, storage_type, warned
+):
+    obj = make("Repository", "a", storageType=storage_type, s3=s3 | {"podCredentialsSecretRef": {"name": "s3-pods"}})
+    assert any("give the bucket versioning and object lock" in said for said in judge(obj).warnings) == warned
+
+
+def test_two_repositories_cannot_share_bucket_and_path(make, judge, refusal, cluster, s3):
     cluster.present.append(make("Repository", "other", "elsewhere", storageType="s3", s3=s3 | {"path": "/shared"}))
     text = refusal(make("Repository", "a", storageType="s3", s3=s3 | {"path": "/shared/"}))
     assert text == (
-        'spec.s3.path: "/shared": is used by Repository elsewhere/other in the same bucket; set another path'
+        'spec.s3.path: "/shared": is used by a Repository of another namespace in the same bucket; set another path'
     )
+    (fault,) = judge(make("Repository", "a", storageType="s3", s3=s3 | {"path": "/shared"})).faults
+    asked = []
+    told = fault.told(lambda *pair: asked.append(pair) or True)
+    assert told.message == "is used by Repository elsewhere/other in the same bucket; set another path"
+    assert asked == [("elsewhere", "other")]
     assert refusal(make("Repository", "a", storageType="s3", s3=s3)) == ""
+
+
+OVERLAPS = [
+    ("within", {"path": "/shared/archive"}, "lies within the folder of"),
+    ("the root, which is the default", {"path": "/"}, ""),
+    ("half a name", {"path": "/sh"}, ""),
+    ("containing", {"path": "/shared"}, "contains the folder of"),
+    ("beside", {"path": "/shared/deeper2"}, ""),
+    ("a port with zeros", {"path": "/shared/deeper", "endpoint": "s3.example:0443"}, "is used by"),
+    ("the bucket in the endpoint", {"endpoint": "backups.s3.example", "bucket": "shared", "path": "/deeper", "uriStyle": "path"}, "is used by"),
+    ("another service", {"path": "/shared/deeper", "endpoint": "s3.other"}, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "words"), [row[1:] for row in OVERLAPS], ids=[row[0] for row in OVERLAPS])
+def test_folders_of_two_repositories_do_not_overlap_however_they_are_written(make, refusal, cluster, s3, change, words):
+    at = s3 | {"endpoint": "s3.example", "bucket": "backups"}
+    other = {"path": "/shared/deeper"} if change.get("path") != "/shared/archive" else {"path": "/shared"}
+    cluster.present.append(make("Repository", "other", "elsewhere", storageType="s3", s3=at | other))
+    text = refusal(make("Repository", "a", storageType="s3", s3=at | change))
+    assert words in text if words else text == ""
+
+
+def test_a_repository_within_anothers_folder_that_stood_before_the_rule_goes_on(make, refusal, cluster, s3):
+    outer = make("Repository", "outer", storageType="s3", s3=s3 | {"path": "/shared"})
+    inner = make("Repository", "inner", storageType="s3", s3=s3 | {"path": "/shared/archive"})
+    cluster.present += [outer, inner]
+    assert rejected(inner, cluster) == []
+    assert refusal(copy.deepcopy(inner) | {"spec": inner["spec"] | {"retention": {"full": 3}}}, inner) == ""
+    moved = copy.deepcopy(inner) | {"spec": inner["spec"] | {"s3": s3 | {"path": "/shared/other"}}}
+    assert "lies within the folder of Repository ns/outer" in refusal(moved, inner)
+
+
+@pytest.mark.parametrize(
+    "folder", ["/", "/etc", "/etc/ssl", "/usr/bin/", "//proc/1", "/pgwarden/conf", "/var/../etc", "/opt"]
+)
+def test_a_socket_directory_that_would_hide_what_containers_need_is_refused_where_it_is_new(make, refusal, folder):
+    before = make("Repository", "a", storageType="local", postgres={"socketDirectory": folder})
+    assert "spec.postgres.socketDirectory" in refusal(before)
+    changed = copy.deepcopy(before) | {"spec": before["spec"] | {"retention": {"full": 3}}}
+    assert refusal(changed, before) == ""
+
+
+@pytest.mark.parametrize("folder", ["/tmp", "/var/run/postgresql", "/run/postgresql", "/opt/db/socket", "/etcetera"])
+def test_other_socket_directories_are_as_good_as_ever(make, refusal, folder):
+    assert refusal(make("Repository", "a", storageType="local", postgres={"socketDirectory": folder})) == ""
 
 
 NAMES = [
@@ -183,7 +303,7 @@ def test_a_storage_with_backups_cannot_be_taken_away_but_one_can_be_added(hippo,
 WARNINGS = [
     ("no retention", {}, "no retention is set: backups are kept forever; set spec.retention.full"),
     ("verifyTLS off", {"storageType": "s3", "s3": {"verifyTLS": False}}, "spec.s3.verifyTLS is false: a man in the middle can read and change backups; set caSecretRef instead"),
-    ("a dot in the bucket", {"storageType": "s3", "s3": {"bucket": "my.backups"}}, "bucket my.backups has a dot: with uriStyle host the certificate does not match; set uriStyle to path"),
+    ("an underscore in the bucket", {"storageType": "s3", "s3": {"bucket": "my_backups"}}, "bucket my_backups has an underscore: with uriStyle host many services do not find it; set it to path"),
     ("web-id without an account", {"storageType": "s3", "s3": {"keyType": "web-id"}}, "keyType web-id: spec.serviceAccountName is empty, so the repository host and Jobs run as the default one"),
     ("a queue that drops WAL", {"options": ["--archive-push-queue-max=1TiB"]}, "archive-push-queue-max lets pgBackRest drop WAL when the queue is full; point-in-time recovery is then possible only from the next backup on"),
     ("unused local", {"storageType": "s3", "local": {}}, "spec.local has no effect with storageType s3"),

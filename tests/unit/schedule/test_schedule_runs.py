@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgwarden.schedule import cron, next_runs
+from pgwarden.schedule.runs import Runs
 
 
 def moment(text: str) -> datetime:
@@ -284,28 +285,30 @@ def test_the_next_runs_that_are_cached_are_those_that_would_be_found(expression,
     schedule = cron.parse(expression)
     for seconds in offsets:
         now = moment(start) + timedelta(seconds=seconds, microseconds=seconds % 3)
-        found = next_runs.next_runs(schedule, zone, now, count)
+        found = next_runs.next_runs(Runs(schedule, ZoneInfo(zone)), now, count)
         assert list(found.runs) == schedule.next_runs(now, zone, count)
         assert found.since <= now < found.runs[0]
 
 
 def test_a_run_that_is_due_is_no_longer_next():
-    schedule = cron.parse("0 1 * * *")
+    schedule = Runs(cron.parse("0 1 * * *"), ZoneInfo("UTC"))
     before, due = moment("2026-11-23 00:59:59"), moment("2026-11-23 01:00:00")
-    assert next_runs.next_runs(schedule, "UTC", before, 3).text.startswith("Mon 2026-11-23 01:00,")
-    assert next_runs.next_runs(schedule, "UTC", due, 3).text.startswith("Tue 2026-11-24 01:00,")
-    assert next_runs.next_runs(schedule, "UTC", before, 3).text.startswith("Mon 2026-11-23 01:00,")
+    assert next_runs.next_runs(schedule, before, 3).text.startswith("Mon 2026-11-23 01:00,")
+    assert next_runs.next_runs(schedule, due, 3).text.startswith("Tue 2026-11-24 01:00,")
+    assert next_runs.next_runs(schedule, before, 3).text.startswith("Mon 2026-11-23 01:00,")
 
 
 def test_runs_that_are_cached_cost_no_calendar():
     now = moment("2026-11-23")
     first, again = cron.parse("7 1 * * *"), cron.parse("7 1 * * *")
-    assert next_runs.next_runs(first, "UTC", now, 3) == next_runs.next_runs(again, "UTC", now, 3)
+    told = [next_runs.next_runs(Runs(one, ZoneInfo("UTC")), now, 3) for one in (first, again)]
+    assert told[0] == told[1]
     assert ("_calendar" in vars(first), "_calendar" in vars(again)) == (True, False)
 
 
 def test_only_so_many_schedules_are_cached():
     for minute in range(60):
         for hour in range(6):
-            next_runs.next_runs(cron.parse(f"{minute} {hour} * * *"), "UTC", moment("2026-11-23"), 3)
+            calendar = cron.parse(f"{minute} {hour} * * *")
+            next_runs.next_runs(Runs(calendar, ZoneInfo("UTC")), moment("2026-11-23"), 3)
     assert len(next_runs._cache) == next_runs._CACHED

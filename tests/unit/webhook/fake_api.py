@@ -45,7 +45,7 @@ class FakeApi:
     async def _serve(self, request):
         path = request.path
         plural = path.rsplit("/", 1)[-1]
-        if plural not in {"repositories", "backups", "backupschedules", "restores", "secrets"}:
+        if plural not in {"repositories", "backups", "backupschedules", "restores", "secrets", "limitranges"}:
             return await self._get(path)
         await self.unsynced.wait()
         if request.query.get("watch"):

@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 
+from harness.waiting import SLOWER
 from tests.unit.webhook.wire import ODD_HEADS, body, question
 from webhook import certificates
 from webhook.memory_limit import Room
@@ -22,7 +23,7 @@ def allow(request):
 
 
 async def until(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(5 * SLOWER):
         while not condition():  # noqa: ASYNC110  there is no event to wait for, across the wire
             await asyncio.sleep(0.005)
 
@@ -38,7 +39,7 @@ class Client:
 
     async def answer(self):
         """Status, headers, body of the next one."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(5 * SLOWER):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("ascii").split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
             content = await self.reader.readexactly(int(headers.get("content-length", "0")))
@@ -48,7 +49,7 @@ class Client:
         return (await self.answer())[0]
 
     async def is_closed(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(5 * SLOWER):
             return await self.reader.read() == b""
 
 
@@ -375,7 +376,7 @@ async def test_a_review_in_flight_is_answered_while_the_server_stops(run, gated)
     gated.gate.set()
     status, headers, _ = await busy.answer()
     assert (status, headers["connection"]) == (200, "close")
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 5 * SLOWER)
     assert await idle.is_closed()
     with pytest.raises(OSError):
         await running.connect()
@@ -391,7 +392,7 @@ async def test_a_body_on_its_way_is_read_while_the_server_stops(run):
     assert await asyncio.wait({stopping}, timeout=0.05) == (set(), {stopping})
     client.send(content)
     assert await client.status() == 200
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 5 * SLOWER)
 
 
 async def test_a_stop_takes_no_longer_than_it_may(run, gated):

@@ -1,6 +1,7 @@
 """The whole webhook over real TLS and a fake API server: readiness, hot reload, look-ups, hostile clients, drain."""
 
 import asyncio
+import base64
 import contextlib
 import io
 import json
@@ -12,6 +13,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from harness.waiting import SLOWER
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
 from tests.unit.webhook.fake_api import FakeApi
@@ -38,7 +40,7 @@ async def api(aiohttp_server):
 
 async def until(condition):
     """Wait for what the real client and server bring about in their own time."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(5 * SLOWER):
         while not await condition():  # noqa: ASYNC110  there is no event to wait for, across the wire
             await asyncio.sleep(0.01)
 
@@ -354,7 +356,7 @@ async def test_sigterm_drains_then_ends(process):
     """The process serves on while endpoints forget it, and then ends by itself."""
     os.kill(os.getpid(), signal.SIGTERM)
     await process.has(503)
-    await asyncio.wait_for(process.serving, 5)
+    await asyncio.wait_for(process.serving, 5 * SLOWER)
 
 
 async def test_a_review_in_flight_at_sigterm_is_answered(process, api, repository, pod, review_of):
@@ -378,7 +380,28 @@ async def test_a_review_in_flight_at_sigterm_is_answered(process, api, repositor
 
     await until(asked)
     os.kill(os.getpid(), signal.SIGTERM)
-    status, answer, connection = await asyncio.wait_for(asking, 5)
+    status, answer, connection = await asyncio.wait_for(asking, 5 * SLOWER)
     assert (status, connection) == (200, "close")
     assert answer["response"]["patch"]
-    await asyncio.wait_for(process.serving, 5)
+    await asyncio.wait_for(process.serving, 5 * SLOWER)
+
+
+async def test_a_limit_range_counts_as_soon_as_it_is_there_and_no_longer(running, api, repository, pod, review_of):
+    """Answers are remembered; another LimitRange is another question."""
+    where = "/api/v1/namespaces/zoo/limitranges/small"
+
+    async def limit():
+        _, body, _ = await running.post("/mutate", review_of(pod()))
+        patch = json.loads(base64.b64decode(json.loads(body)["response"]["patch"]))
+        return patch[0]["value"][0]["resources"]["limits"]["memory"]
+
+    async def becomes(wanted):
+        return await limit() == wanted
+
+    await api.put(HIPPO, repository())
+    assert await limit() == "256Mi"
+    spec = {"limits": [{"type": "Container", "max": {"memory": "128Mi"}}]}
+    await api.put(where, {"metadata": {"namespace": "zoo", "name": "small"}, "spec": spec})
+    await until(lambda: becomes("128Mi"))
+    await api.drop(where)
+    await until(lambda: becomes("256Mi"))

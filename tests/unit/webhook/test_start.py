@@ -71,6 +71,9 @@ def test_main_says_what_is_wrong(monkeypatch, capsys, environment, sentence):
         ([], {"PGWARDEN_TLS_SECRET": "s"}, main.Options(tls_secret="s")),
         ([], {"PGWARDEN_WEBHOOK_SERVER": "plain"}, main.Options(server="plain")),
         ([], {"PGWARDEN_WEBHOOK_SERVER": ""}, main.Options(server="fast")),
+        ([], {"PGWARDEN_CHECK_REQUESTER": "false"}, main.Options(check_requester=False)),
+        ([], {"PGWARDEN_CONTROLLER_ACCOUNT": "c"}, main.Options(controller="c")),
+        ([], {"PGWARDEN_POSTGRES_IMAGES": "a/,b:1"}, main.Options(postgres_images=("a/", "b:1"))),
     ],
 )
 def test_options(argv, environment, expected):

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from harness.processes import with_default_signals
+from harness.waiting import SLOWER
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[3]
@@ -45,12 +46,20 @@ BIN = binaries()
 collect_ignore = [] if BIN is not None else ["test_engine.py", "test_control_file_of_a_server.py"]
 #: An interpreter that PostgreSQL's user may run: root's own may lie in root's home.
 PYTHON = sys.executable if os.getuid() != 0 else "/usr/bin/python3"
+#: Seconds within which a process ends after SIGTERM.
+ENDS = 20 * SLOWER
 SITE = sysconfig.get_path("purelib")
 
 
 def run(*argv: Any, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(word) for word in argv], check=check, capture_output=True, text=True, timeout=120, **AS_POSTGRES, **options
+        [str(word) for word in argv],
+        check=check,
+        capture_output=True,
+        text=True,
+        timeout=120 * SLOWER,
+        **AS_POSTGRES,
+        **options,
     )
 
 
@@ -195,7 +204,7 @@ class Recovering:
         self.agent.kill()
         self.agent.wait()
 
-    def result(self, seconds: float = 60) -> tuple[int, dict[str, Any]]:
+    def result(self, seconds: float = 60 * SLOWER) -> tuple[int, dict[str, Any]]:
         """Exit code of the server's container, and the termination message."""
         assert self.server
         assert self.agent
@@ -205,7 +214,7 @@ class Recovering:
             pytest.fail(self.picture())
         wait(lambda: not (self.data / "pgwarden-recovery.json").exists() or code != 0 or None, "no state is left")
         self.agent.send_signal(signal.SIGTERM)
-        self.agent.wait(10)
+        self.agent.wait(ENDS)
         return code, json.loads(self.termination.read_text())
 
     def picture(self) -> str:
@@ -217,7 +226,7 @@ class Recovering:
             if process and process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(10)
+                    process.wait(ENDS)
                 except subprocess.TimeoutExpired:
                     process.kill()
 
@@ -251,7 +260,7 @@ def _give(path: Path) -> None:
         os.chown(path, AS_POSTGRES["user"], AS_POSTGRES["group"])
 
 
-def wait(look: Any, what: str, seconds: float = 30) -> Any:
+def wait(look: Any, what: str, seconds: float = 30 * SLOWER) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if (found := look()) is not None:

@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
+from harness.waiting import SLOWER
 from tests.unit.agent.recovery.conftest import BIN, processes, run, wait
 
 MOMENTS: dict[str, str] = {}
@@ -62,7 +64,8 @@ def test_a_moment_in_the_past_is_reached_and_no_more(archived, recovering):
 
 
 def test_a_copy_has_nothing_left_of_what_tied_its_source_and_waits_for_the_configuration_of_that(archived, recovering):
-    one = recovering("--copy", target={"primary_conninfo": "host=elsewhere", "work_mem": "8MB"})
+    commands = {"recovery_end_command": "touch /tmp/pgwarden-ran", "session_preload_libraries": "/tmp/evil"}
+    one = recovering("--copy", target={"primary_conninfo": "host=elsewhere", "work_mem": "8MB"} | commands)
     (one.root / "pgbackrest.conf").unlink()
     one.start()
     wait(lambda: (one.agent.poll() is None and (one.run_dir / "orders").exists()) or None, "it waits")
@@ -73,6 +76,11 @@ def test_a_copy_has_nothing_left_of_what_tied_its_source_and_waits_for_the_confi
     assert "work_mem" in left
     assert "primary_conninfo" not in left
     assert "restore_command" not in left
+    assert "evil" not in left
+    assert not Path("/tmp/pgwarden-ran").exists()
+    configured = (one.data / "postgresql.conf").read_text().splitlines()
+    assert [line for line in configured if line.startswith("archive_command")] == []
+    assert "archive_mode=on" in configured
     assert rows(one) == "2010"
 
 
@@ -256,7 +264,7 @@ def test_a_pod_that_is_deleted_shuts_the_server_down(archived, recovering):
     one.start()
     wait(lambda: phase(one), "it follows")
     one.server.terminate()
-    assert one.server.wait(20) == 143
+    assert one.server.wait(20 * SLOWER) == 143
     assert processes(one.data) == []
     assert one.termination.read_text() == ""
     one.kill_agent()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.recovery.orders import NOT_FOUND, Orders
+from harness.waiting import SLOWER
 from tests.unit.agent.recovery.conftest import ROOT, wait
 
 SERVER = """
@@ -102,7 +103,7 @@ def test_an_order_from_before_the_container_was_there_is_done(tmp_path):
         assert finished(run) == 0
         (tmp_path / "run/result.json").write_text(json.dumps({"ok": True, "error": 'a "word" \\ and\nmore'}) + "\n")
         early.end(0)
-        assert process.wait(10) == 0
+        assert process.wait(10 * SLOWER) == 0
     assert json.loads((tmp_path / "said").read_text())["error"] == 'a "word" \\ and\nmore'
     assert early.ended
     early.close()
@@ -121,6 +122,6 @@ def test_sigterm_shuts_the_server_down_and_says_nothing_to_the_kubelet(tmp_path,
     orders.order(run, ["postgres"], server=True)
     wait(lambda: True if run.log.exists() and "up" in run.log.read_text() else None, "it is up")
     script.terminate()
-    assert script.wait(20) == 143
+    assert script.wait(20 * SLOWER) == 143
     assert run.log.read_text() == "up\nstopped\n"
     assert not (tmp_path / "said").exists()

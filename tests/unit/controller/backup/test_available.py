@@ -11,6 +11,7 @@ from controller.context import Context
 from controller.repository import report
 from controller.repository.backups_available import lost, tell, why_gone
 from controller.repository.report import LISTED_BACKUPS
+from pgwarden.api import names
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
 from tests.unit.contract import produced
@@ -48,14 +49,37 @@ def test_what_was_listed_and_is_not_is_lost(before, after, gone):
 
 
 def backup(name: str, label: str, *expired: str) -> dict:
-    return {"metadata": {"name": name}, "status": {"label": label, "repo": 1, "expired": list(expired)}}
+    status = {"phase": "Completed", "label": label, "repo": 1, "expired": list(expired)}
+    return {"kind": "Backup", "metadata": {"name": name, "uid": name}, "status": status}
 
 
 def test_the_backup_whose_retention_expired_a_set_is_named():
     first = backup("first", "001F")
     others = [first, backup("second", "002F"), backup("third", "003F", "001F")]
-    assert why_gone(first, others) == "set 001F was expired by retention after Backup third"
-    assert why_gone(first, others[:2]) == "set 001F is no longer in the repository"
+    assert why_gone(first, others) == ("Expired", "set 001F was expired by retention after Backup third")
+    reason, message = why_gone(first, others[:2])
+    assert reason == "Gone"
+    assert message.startswith("set 001F is no longer in the repository")
+
+
+@pytest.mark.parametrize(
+    ("label", "reason", "told"),
+    [("001F", "Expiring", "Expired"), ("001F", "WaitingForTurn", "Gone"), ("002F", "Expiring", "Gone")],
+)
+def test_a_set_that_goes_with_a_deleted_backup_is_expired_by_it(label, reason, told):
+    going = {"name": "first", "deletionTimestamp": "2026-11-23T00:00:00Z", "finalizers": [names.FINALIZER_EXPIRE]}
+    first = {"metadata": going, "kind": "Backup", "status": {"label": label, "reason": reason}}
+    assert why_gone(backup("second", "001F_002I"), [first])[0] == told
+
+
+def test_while_a_backup_runs_its_retention_may_have_expired_the_set():
+    running = {"kind": "Backup", "metadata": {"name": "third", "uid": "third"}, "status": {"phase": "Running"}}
+    first = backup("first", "001F")
+    assert why_gone(first, [first, running]) == (
+        "MayBeExpired",
+        "set 001F is no longer in the repository; Backup third, which is running, may have expired it",
+    )
+    assert why_gone(first, [first, running | {"status": {"phase": "Pending", "reason": "WaitingForTurn"}}])[0] == "Gone"
 
 
 class Written(KubeClient):
@@ -96,8 +120,8 @@ SETS = chain("F" * 60)
 async def test_a_set_beyond_the_list_that_has_gone_is_told_of():
     backups = [made(one) for one in SETS]
     assert await told(SETS, SETS[2:], *backups) == {
-        "b-3": ("False", "Expired"),
-        "b-4": ("False", "Expired"),
+        "b-3": ("False", "Gone"),
+        "b-4": ("False", "Gone"),
     }
 
 
@@ -110,6 +134,23 @@ async def test_what_was_said_to_have_gone_and_is_there_is_taken_back():
 
 async def test_what_was_said_once_is_not_said_again():
     assert await told(SETS, SETS[1:], made(SETS[0], "False"), made(SETS[1])) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ({"phase": "Running"}, None),
+        ({"phase": "Completed", "label": "last", "expired": [SETS[0].label]}, "Expired"),
+        ({"phase": "Failed"}, "Gone"),
+    ],
+    ids=["it runs still", "it expired the set", "it did not"],
+)
+async def test_what_a_running_backup_may_have_expired_is_told_of_when_it_has_ended(status: dict, reason: str | None):
+    gone = made(SETS[0], "False")
+    gone["status"]["conditions"][0] |= {"reason": "MayBeExpired", "message": "?"}
+    metadata = {"name": "last", "namespace": "ns", "uid": "u-last", "generation": 1}
+    last = {"kind": "Backup", "metadata": metadata, "spec": {"repository": "hippo"}, "status": status}
+    assert await told(SETS[1:], SETS[1:], gone, last) == ({"b-3": ("False", reason)} if reason else {})
 
 
 async def test_of_hundreds_that_have_gone_some_are_told_of_at_each_look():

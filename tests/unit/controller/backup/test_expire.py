@@ -21,6 +21,7 @@ from pgwarden.kube import errors, paths
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
 from tests.unit.contract import produced
+from tests.unit.controller import beside
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FULL = "20261123-100000F"
@@ -36,9 +37,11 @@ class Answers(KubeClient):
         self.refuses: tuple[bool, ...] = ()  # dry runs of Jobs (True), real ones (False)
         self.conflicts = ""  # the end of the path where whatever is written is a Conflict
         self.sent: list[tuple[str, str, Any]] = []
+        self.asked: list[str] = []
 
     async def request(self, method: str, path: str, *, body: Any = None, params: Any = None, **_: Any) -> Any:
         if method == "GET":
+            self.asked.append(path)
             if path not in self.there:
                 raise errors.NotFound(404, "NotFound", path)
             return copy.deepcopy(self.there[path])
@@ -105,13 +108,16 @@ def settings() -> Settings:
 
 @pytest.fixture
 def world(client: Answers, settings: Settings):
-    """A context in which *deleted* is being deleted, beside *others*."""
+    """A context in which *deleted* is being deleted, beside *others*, which the caches show too unless they *lag*."""
 
-    def build(deleted: dict, *others: dict, repo: dict | None = None, pods: tuple = ()) -> Context:
+    def build(deleted: dict, *others: dict, repo: dict | None = None, pods: tuple = (), lag: bool = False) -> Context:
+        shown = {"backups": [deleted, *([] if lag else others)], "restores": []}
         found = Cache({("ns", "hippo"): repo} if repo else {})
         caches = SimpleNamespace(
-            repositories=found, backups=Cache({("ns", "one"): deleted}), own_pods=None, labelled=lambda *_: list(pods)
-        )
+            repositories=found, backups=Cache({("ns", "one"): deleted}), own_pods=None, labelled=lambda *_: list(pods),
+            ours={plural: plural for plural in shown}, of_repository=lambda cache, *_: shown.get(cache) if isinstance(cache, str) else [deleted, *others],
+            **dict.fromkeys(("postgres_pods", "deployments", "quotas", "limit_ranges", "jobs"), EMPTY),
+        )  # fmt: skip
         client.there[paths.of("backups", "ns")] = {"items": [deleted, *others]}
         client.there[paths.of("restores", "ns")] = {"items": []}
         return Context(client, caches, None, Recorder(client, "c"), settings, clock=lambda: NOW)  # type: ignore[arg-type]
@@ -119,12 +125,20 @@ def world(client: Answers, settings: Settings):
     return build
 
 
+#: A cache of what there is none of.
+EMPTY = SimpleNamespace(get=lambda *_: None, in_namespace=lambda _: iter(()))
+
+
+#: Of the Job that expires the set of Backup `one`.
+MADE = {"name": "one-expire", "namespace": "ns", "uid": "j", "ownerReferences": [{"uid": "u-one"}]}
+
+
 def job(end: str, message: str = "") -> tuple[dict, dict]:
     """The Job that expires, and its pod."""
     ended = {"terminated": {"message": message, "finishedAt": "2026-11-23T12:01:00Z"}}
-    pod = {"metadata": {"name": "p", "labels": {names.LABEL_COMPONENT: "expire"}}}
+    pod = {"metadata": {"name": "p", "labels": {names.LABEL_COMPONENT: "expire"}, "ownerReferences": [{"uid": "j"}]}}
     pod["status"] = {"phase": "Succeeded", "containerStatuses": [{"state": ended}]}
-    return {"metadata": {"name": "one-expire"}, "status": {"conditions": [{"type": end, "status": "True"}]}}, pod
+    return {"metadata": MADE, "status": {"conditions": [{"type": end, "status": "True"}]}}, pod
 
 
 async def test_its_set_is_expired_by_a_job_of_its_own_and_what_builds_on_it_is_said(world, client):
@@ -171,6 +185,17 @@ async def test_it_waits_for_its_turn_and_says_for_whom(world, client):
     assert "waiting for Backup two to finish" in status["message"]
 
 
+@pytest.mark.parametrize("lag", [False, True])
+async def test_while_the_cache_shows_anothers_turn_nothing_is_listed_and_where_it_lags_the_list_decides(
+    client, world, lag
+):
+    other = backup("other", deleted=None, phase="Running")
+    context = world(backup(), other, repo=repository(FULL), lag=lag)
+    await expire.Expiry(context, backup()).look()
+    assert client.jobs() == []
+    assert (paths.of("backups", "ns") in client.asked) == lag
+
+
 async def test_once_the_job_has_ended_the_object_goes_and_the_repository_tells_what_went(world, client):
     ended, pod = job("Complete", f'{{"ok":true,"expired":["{FULL}","{FULL}_20261123-110000I"]}}')
     client.there[paths.of("jobs", "ns", "one-expire")] = ended
@@ -179,6 +204,21 @@ async def test_once_the_job_has_ended_the_object_goes_and_the_repository_tells_w
     assert client.released
     text = f"Backup one was deleted: expired {FULL}, {FULL}_20261123-110000I"
     assert client.events() == [("Repository", "SetExpired", text)]
+
+
+async def test_of_each_backup_whose_set_went_with_it_is_said_so_at_once(world, client):
+    deleted, on_it = backup(), f"{FULL}_20261123-110000I"
+    others = [backup("on-it", deleted=None, label=on_it), backup("of-s3", deleted=None, label=on_it, repo=2)]
+    ended, pod = job("Complete", f'{{"ok":true,"expired":["{FULL}","{on_it}"]}}')
+    client.there[paths.of("jobs", "ns", "one-expire")] = ended
+    context = world(deleted, *others, repo=repository(FULL, on_it), pods=(pod,))
+    await expire.Expiry(context, deleted).look()
+    (found,) = [body for method, path, body in client.sent if path == "ns/backups/on-it/status"]
+    (condition,) = next(one["value"] for one in found if one["path"] == "/status/conditions")
+    assert (condition["status"], condition["reason"]) == ("False", "Expired")
+    assert condition["message"] == f"set {on_it} was expired with Backup one, which was deleted"
+    assert "ns/backups/of-s3/status" not in {path for _, path, _ in client.sent}
+    assert client.released
 
 
 async def test_where_pgbackrest_refuses_the_object_goes_and_the_repository_tells_why_the_set_stays(world, client):
@@ -251,14 +291,59 @@ async def test_an_expiry_whose_job_is_refused_says_why_and_holds_nobody_up(world
     assert operations.may_run(younger, [deleted | {"status": status}, younger])
 
 
+async def test_an_expiry_whose_job_gets_no_pod_says_why(world, client):
+    deleted = backup(reason="Expiring", phase="Running")
+    about = MADE | {"creationTimestamp": "2026-11-23T11:59:00Z"}
+    client.there[paths.of("jobs", "ns", "one-expire")] = {"metadata": about, "status": {}}
+    words = {"message": "exceeded quota: few", "lastTimestamp": "2026-11-23T11:59:30Z"}
+    client.there[paths.of("events", "ns")] = {"items": [words]}
+    assert await expire.Expiry(world(deleted, repo=repository(FULL)), deleted).look() == expire.POLL
+    text = f"set {FULL} is being expired; Job one-expire: Kubernetes creates no pod of it: exceeded quota: few"
+    assert (said(client, deleted)["reason"], said(client, deleted)["message"]) == ("Expiring", text)
+    assert ("Backup", "JobWaits", text) in client.events()
+
+
 async def test_a_pod_that_never_ends_holds_the_object_for_an_hour_and_no_longer(world, client):
-    labels = {names.LABEL_COMPONENT: "backup"}
-    stuck = {"metadata": {"name": "p", "labels": labels}, "status": {"phase": "Running"}}
+    about = {"name": "p", "labels": {names.LABEL_COMPONENT: "backup"}, "ownerReferences": [beside.BY]}
+    stuck = {"metadata": about, "status": {"phase": "Running"}}
     for long, goes in ((timedelta(minutes=59), False), (timedelta(minutes=61), True)):
         deleted = backup(deleted=NOW - long)
         await expire.Expiry(world(deleted, repo=repository(FULL), pods=(stuck,)), deleted).look()
         assert client.released is goes
     assert [reason for _, reason, _ in client.events()] == ["StoppingJob", "SetKept"]
+
+
+STRANGERS = {
+    "nobody's": ([], "JobInTheWay", "there is a Job one-expire that does not belong to this Backup; delete it if it is unused"),
+    "an earlier Backup's": (
+        [{"kind": "Backup", "name": "one", "uid": "before"}], "JobGoing", "waiting for Job one-expire of an earlier Backup to be deleted",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("owners", "reason", "why"), STRANGERS.values(), ids=STRANGERS)
+async def test_a_job_of_that_name_that_is_a_strangers_has_expired_nothing(world, client, owners, reason, why):
+    ended, pod = job("Complete", f'{{"ok":true,"expired":["{FULL}"]}}')
+    client.there[paths.of("jobs", "ns", "one-expire")] = ended | {"metadata": MADE | {"ownerReferences": owners}}
+    deleted = backup(reason="Expiring")
+    assert await expire.Expiry(world(deleted, repo=repository(FULL), pods=(pod,)), deleted).look() == expire.POLL
+    status = said(client, deleted)
+    assert (status["reason"], status["message"]) == (reason, f"its set will be expired; {why}")
+    assert client.events() == [("Backup", reason, status["message"])]
+    assert not client.released
+    late = backup(reason="Expiring", deleted=NOW - timedelta(minutes=61))
+    await expire.Expiry(world(late, repo=repository(FULL), pods=(pod,)), late).look()
+    assert client.released
+    assert client.events()[-1] == ("Repository", "SetKept", f"Backup one was deleted, its set {FULL} is kept: {why}")
+    assert not [path for method, path, _ in client.sent if method == "DELETE"]
+
+
+async def test_a_pod_that_only_carries_the_labels_of_a_backups_job_is_not_waited_for(world, client):
+    about = {"name": "p", "labels": {names.LABEL_COMPONENT: "backup"}, "ownerReferences": []}
+    stranger = {"metadata": about, "status": {"phase": "Running"}}
+    deleted = backup()
+    await expire.Expiry(world(deleted, repo=repository(FULL), pods=(stranger,)), deleted).look()
+    assert [one["metadata"]["name"] for one in client.jobs()] == ["one-expire"]
 
 
 FINALIZERS = {
@@ -278,6 +363,50 @@ async def test_the_finalizer_follows_the_policy(world, client, policy, there, ph
     ((method, path, body),) = client.sent
     assert (method, path) == ("PATCH", "ns/backups/one")
     assert body["metadata"] == {"uid": "u-one", "resourceVersion": "7", "finalizers": wanted}
+
+
+# --- a Job beside a proxy, and one that cannot start ---------------------------------------------------------------
+
+
+def expiring(**more: Any) -> dict[str, Any]:
+    found = beside.job(**more)
+    found["metadata"]["name"] = "one-expire"
+    return found
+
+
+EXPIRES = {"labels": {names.LABEL_COMPONENT: "expire"}}
+
+
+async def test_a_proxy_that_never_ends_does_not_hold_a_deleted_backup(world, client):
+    pod = beside.pod(0, {"ok": True, "expired": [FULL]}, **EXPIRES)
+    client.there[paths.of("jobs", "ns", "one-expire")] = expiring()
+    deleted = backup(reason="Expiring")
+    assert await expire.Expiry(world(deleted, repo=repository(FULL), pods=(pod,)), deleted).look() is None
+    assert client.released
+    assert client.events() == [("Repository", "SetExpired", f"Backup one was deleted: expired {FULL}")]
+
+
+async def test_a_pod_that_failed_to_expire_beside_a_proxy_makes_way_for_the_next(world, client):
+    pod = beside.pod(1, {"ok": False, "error": "e"}, **EXPIRES)
+    client.there[paths.of("jobs", "ns", "one-expire")] = expiring()
+    deleted = backup(reason="Expiring")
+    assert await expire.Expiry(world(deleted, repo=repository(FULL), pods=(pod,)), deleted).look() == expire.POLL
+    assert ("DELETE", "ns/pods/one-backup-x") in [(method, path) for method, path, _ in client.sent]
+    assert not client.released
+
+
+@pytest.mark.parametrize(("hours", "runs", "released"), [(3, True, False), (3, False, True), (0.5, False, False)])
+async def test_an_expiry_that_runs_is_let_run_and_one_that_cannot_start_is_taken_back(
+    world, client, hours, runs, released
+):
+    pods = (beside.pod(None, **EXPIRES),) if runs else ()
+    client.there[paths.of("jobs", "ns", "one-expire")] = expiring()
+    deleted = backup(reason="Expiring", deleted=NOW - timedelta(hours=hours))
+    await expire.Expiry(world(deleted, repo=repository(FULL), pods=pods), deleted).look()
+    gone = ("DELETE", "ns/jobs/one-expire") in [(method, path) for method, path, _ in client.sent]
+    assert (gone, client.released) == (not runs, released)
+    if not runs and not released:
+        assert said(client, deleted)["reason"] == operations.JOB_STUCK
 
 
 # --- what waiting costs the API server ---------------------------------------------------------------------------
@@ -326,7 +455,7 @@ async def test_a_backup_that_waits_for_its_turn_lists_nothing_and_looks_less_and
     context.caches.ours = {"backups": context.caches.backups, "restores": None}
     context.caches.of_repository = lambda cache, *_: list(cache.values()) if cache is not None else []
     looks, pauses = await _for(HOUR, context, lambda: BackupController(context).reconcile(("ns", "one")))
-    assert counted["GET backups list"] == counted["GET restores list"] == 0
+    assert counted["GET backups list"] == counted["GET restores list"] == counted["GET jobs"] == 0
     assert 100 < looks < 180
     assert pauses[0] == 2.0
     assert max(pauses) == 30.0

@@ -36,11 +36,7 @@ class World(Cluster):
         self.add(
             "repositories", "ns", {"kind": "Repository", "metadata": {"name": "hippo"}, "spec": spec, "status": ready}
         )
-        labels = {names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_COMPONENT: "host"}
-        status = {"podIP": "10.0.0.2"}
-        self.add(
-            "pods", "ns", {"metadata": {"name": "host", "labels": labels}, "spec": {"volumes": []}, "status": status}
-        )
+        self.run_host()
         self.restart()
 
     def restart(self) -> None:
@@ -92,7 +88,7 @@ class World(Cluster):
 
     def _sync(self) -> None:
         for plural, cache in (("repositories", self.caches.repositories), ("backups", self.caches.backups),
-                              ("pods", self.caches.own_pods), ("restores", self.caches.restores)):  # fmt: skip
+                              ("pods", self.caches.own_pods), ("deployments", self.caches.deployments), ("restores", self.caches.restores)):  # fmt: skip
             for key in set(cache.items):
                 cache._drop(cache.items[key])
             for one in self.of(plural):
@@ -244,7 +240,10 @@ def test_what_users_write_on_a_backup_gets_into_no_command_line():
     backup = {"kind": "Backup", "metadata": metadata, "spec": {"repository": "hippo"}}
     metadata["annotations"] = {names.ANNOTATION_RESTORE_ORDER: "ab.cd", names.ANNOTATION_RESTORE_UID: "u\nx"}
     expected = ["pgwarden-name", "pgwarden-order", "pgwarden-repository", "pgwarden-uid"]
-    assert sorted(returned.marks(backup)) == expected
+    assert sorted(returned.marks(backup, sealed=True)) == expected
+    metadata["annotations"][names.ANNOTATION_RESTORE_UID] = "u"
+    assert "pgwarden-restore" in returned.marks(backup, sealed=True)
+    assert sorted(returned.marks(backup, sealed=False)) == expected
 
 
 async def test_one_that_had_begun_is_not_begun_again(world):

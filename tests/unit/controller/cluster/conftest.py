@@ -41,17 +41,20 @@ def instance(
     replication: str = "streaming",
     restarted: str = "",
     lack: Lack | None = None,
+    position: int | None = None,
 ) -> Instance:
     """One whose pod is of *of_pod*'s template, which is its Deployment's unless it is given.
 
     *unready_for*: seconds; it is not ready.
     """
     name = f"hippo-{number}"
-    state = {"role": role, "state": state, "timeline": 1}
+    state: dict[str, Any] = {"role": role, "state": state, "timeline": 1}
     if role == "replica":
         state["replication_state"] = replication
     if pending_restart:
         state["pending_restart"] = True
+    if position is not None:
+        state["xlog_location"] = position
     marks = {"pgwarden.io/template": digest} | ({"pgwarden.io/restarted": restarted} if restarted else {})
     condition = {"type": "Ready", "status": "True" if ready and not unready_for else "False"}
     if unready_for:
@@ -64,7 +67,7 @@ def instance(
         "status": {"phase": "Running", "conditions": [condition]},
     }
     deployment = {
-        "metadata": {"name": name, "uid": f"u{number}"},
+        "metadata": {"name": name, "namespace": "ns", "uid": f"u{number}"},
         "spec": {"template": {"metadata": {"annotations": marks}}},
     }
     return Instance(name, number, deployment, pod, patroni.member(pod), lack)
@@ -80,6 +83,7 @@ def facts(*instances: Instance, **given: Any) -> ClusterFacts:
         "system_identifier": given.pop("system_identifier", "7"),
         "config": given.pop("config", patroni.dynamic("hippo", wanted, paused=paused)),
         "switching": given.pop("switching", False),
+        "position": given.pop("position", None),
         "synchronous": frozenset(given.pop("synchronous", ())),
         "synchronous_leader": given.pop("synchronous_leader", ""),
     }
@@ -100,6 +104,15 @@ def facts(*instances: Instance, **given: Any) -> ClusterFacts:
         "own": Source({"metadata": {"name": "hippo"}, "spec": {}}),
     }
     return ClusterFacts(**(values | given))
+
+
+def gathered(found: ClusterFacts) -> Any:
+    """In place of gather: it has found *found*."""
+
+    async def gather(*_: Any) -> ClusterFacts:
+        return found
+
+    return gather
 
 
 def filling(ended: str = "", said: Recovery | None = None, **result: Any) -> Seen:

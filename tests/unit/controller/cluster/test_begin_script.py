@@ -8,15 +8,17 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
 from controller.cluster import scripts
-from harness.waiting import until
+from harness.waiting import SLOWER, until
 from pgwarden.api import names
 
 from .conftest import spec
@@ -64,7 +66,8 @@ class Volume:
             "PGWARDEN_BIN": str(self.programs),
             "PGWARDEN_INSTANCE": "hippo-1",
         }
-        argv = [shell, str(self.conf / "begin.sh")]
+        # A signal that is ignored as a shell begins, as below nohup, cannot be trapped by it.
+        argv = ["env", "--default-signal=HUP", shell, str(self.conf / "begin.sh")]
         with self.log.open("w") as log, subprocess.Popen(argv, env=variables, stderr=log, process_group=0) as running:
             try:
                 yield running
@@ -123,7 +126,7 @@ def test_with_autofail_off_no_server_is_started_beside_that_of_the_pod_before(vo
             assert (volume.data / "data" / "postmaster.pid").exists()
             assert not (volume.root / "server").exists()
             before.close()
-            assert second.wait(20) == 0
+            assert second.wait(20 * SLOWER) == 0
     assert not (volume.data / "data" / "postmaster.pid").exists()
 
 
@@ -140,10 +143,40 @@ def test_with_autofail_off_the_primary_starts_with_the_parameters_of_now(volume:
     volume.stands("pg_ctl", f"{refusal} cat {conf} > {volume.root}/server")
     volume.stands("patroni", "exit 0")
     with volume.begin() as one:
-        assert one.wait(20) == 0
+        assert one.wait(20 * SLOWER) == 0
     was = (volume.root / "server").read_text()
     assert was == "max_connections = '100'\n" + ("max_connections = '220'\n" if starts else "")
     assert not conf.with_name("postgresql.conf.before").exists()
+
+
+def test_beside_a_running_primary_patroni_finds_its_access_rules_in_place_and_reads_its_configuration_once_more(
+    volume: Volume,
+):
+    """A Patroni that has to write pg_hba.conf while it starts lets clients wait for a second more."""
+    made(volume)
+    for key, value in {"autofail": "off", "primary": "hippo-1", "access": "local all all peer\n"}.items():
+        (volume.conf / key).write_text(value)
+    hba = volume.data / "data" / "pg_hba.conf"
+    hba.write_text("of the backup")
+    volume.stands("pg_ctl", f"cp {hba} {volume.root}/server")
+    volume.stands("sleep", "exec /bin/sleep 0.05")
+    was, again = volume.root / "was", volume.root / "again"
+    volume.stands("patroni", f"trap 'ls $1 > {again}; exit 0' HUP; cat $1/start.yml > {was}; while :; do sleep 1; done")
+    with socket.socket() as patroni:
+        patroni.bind(("127.0.0.1", 0))
+        again_script = volume.conf / "read-again.sh"
+        again_script.write_text(
+            again_script.read_text().replace(f":{names.PORT_PATRONI:04X}", f":{patroni.getsockname()[1]:04X}")
+        )
+        with volume.begin() as one:
+            until(lambda: was.exists() and was.read_text(), "Patroni has begun", 20, pause=0.01)
+            assert yaml.safe_load(was.read_text()) == {"postgresql": {"pg_hba": []}}
+            assert (volume.root / "server").read_text() == "local all all peer\n"
+            with pytest.raises(subprocess.TimeoutExpired):
+                one.wait(0.5)  # it does not answer yet
+            patroni.listen()
+            assert one.wait(20 * SLOWER) == 0
+    assert again.read_text().split() == ["bootstrap.yml", "patroni.yml"]
 
 
 def test_where_a_volume_cannot_be_locked_it_goes_on_and_says_so(volume: Volume):
@@ -151,7 +184,7 @@ def test_where_a_volume_cannot_be_locked_it_goes_on_and_says_so(volume: Volume):
     volume.stands("flock", "exit 65")
     volume.stands("patroni", "exit 0")
     with volume.begin() as one:
-        assert one.wait(20) == 0
+        assert one.wait(20 * SLOWER) == 0
     volume.says("cannot be locked")
 
 
@@ -181,5 +214,5 @@ def test_a_wait_for_the_volume_that_is_ended_starts_nothing(volume: Volume):
     volume.stands("patroni", f"touch {volume.root}/started")
     volume.stands("flock", "[ $1 = -n ] && exit 1; kill -TERM $$")
     with volume.begin() as one:
-        assert one.wait(20) == 1
+        assert one.wait(20 * SLOWER) == 1
     assert not (volume.root / "started").exists()

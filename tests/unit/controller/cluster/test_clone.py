@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
 from controller import patroni
-from controller.cluster import instance, report, scripts
-from controller.cluster.actions import Clone, EndClone, KeepClone, Make, RepeatClone, TakeClone
+from controller.cluster import clone, instance, report, scripts
+from controller.cluster.actions import Clone, EndClone, EndPod, KeepClone, Make, RepeatClone, TakeClone
 from controller.cluster.clone import Source
 from controller.cluster.decide import decide
+from controller.recovery.progress import Seen
 from controller.settings import Settings
+from pgwarden.api.kinds import DataSource
 from pgwarden.contract.recovery import Recovery
 from pgwarden.pgbackrest.info import BackupSet, Database, Info, RepoStatus
+from tests.unit.controller import beside
 
 from .conftest import claim, facts, filling, spec
 from .conftest import instance as member
@@ -57,6 +60,14 @@ def test_it_is_begun_when_its_source_can_be_read():
     assert decide(asked()).action == Clone()
 
 
+BACK = {
+    "metadata": {"name": "back", "namespace": "ns"},
+    "spec": {"repository": "rhino", "target": {"time": "2026-11-14T00:00:00Z"}},
+    "status": {
+        "timelineBefore": 1, "timeline": 2, "stoppedTime": "2026-11-16T00:00:00Z", "recoveredTo": "2026-11-14T00:00:00Z",
+        "conditions": [{"type": "Started", "status": "True"}],
+    },
+}  # fmt: skip
 FULL = dataclasses.replace(OWN, info=info(datetime(2026, 11, 1, tzinfo=UTC)))
 WAITING = {
     "the source is gone": ({"source": Source()}, "SourceMissing", "does not exist"),
@@ -79,6 +90,10 @@ WAITING = {
     "the target is not archived yet": (
         {"target": {"time": "2026-11-20T00:00:01Z"}}, "TargetNotArchived", "archived up to 2026-11-20T00:00:00Z",
     ),
+    "a Restore has taken the target's time back": (
+        {"source": dataclasses.replace(GOOD, restores=(BACK,)), "target": {"time": "2026-11-15T00:00:00Z"}},
+        "TimeTakenBack", "Repository rhino: the target's time was taken back by Restore back",
+    ),
     "its own Repository is not there yet": ({"own": Source()}, "RepositoryNotReachable", "its Repository"),
     "its own Repository holds a backup": ({"own": FULL}, "RepositoryNotEmpty", "hippo-pgbackrest-repo"),
 }  # fmt: skip
@@ -94,6 +109,25 @@ def test_nothing_is_made_while(case):
     condition = told(found)
     assert (condition["status"], condition["reason"]) == ("False", reason)
     assert words in condition["message"]
+
+
+#: Seconds for which the source has archived nothing; how far the target is behind what it has archived: the clone begins.
+SECONDS = {
+    "it archives still": (59, 0.5, False),
+    "it is quiet": (61, 0.5, True),
+    "it is quiet, and the target is at the end": (61, 0.0, True),
+    "it archives still, and the target is at the end": (1, 0.0, True),
+    "it is quiet, and the target is later": (3600, 1.0, False),
+}
+
+
+@pytest.mark.parametrize(("quiet", "later", "begins"), SECONDS.values(), ids=SECONDS)
+def test_a_quiet_source_has_archived_the_whole_of_its_last_second(quiet, later, begins):
+    """Its status has whole seconds: a target within the last one was waited for as long as nothing was written."""
+    latest = asked().now - timedelta(seconds=quiet)
+    source = dataclasses.replace(GOOD, repository=repository(latest.strftime("%Y-%m-%dT%H:%M:%SZ")))
+    found = asked(source=source, target={"time": (latest + timedelta(seconds=later)).isoformat()})
+    assert (told(found)["reason"] != "TargetNotArchived") is begins
 
 
 def told(found):
@@ -147,6 +181,37 @@ def test_how_it_goes_is_told_in_the_engines_words(case):
     assert words in told(found)["message"]
     assert report.status(found, decide(found))["phase"] == ("Failed" if reason == "CloneFailed" else "Creating")
     assert type(decide(found).action) is (action or type(None))
+
+
+def test_a_clone_whose_source_takes_back_what_allowed_it_ends():
+    found = dataclasses.replace(at_work(filling(said=REPLAYING)), no_longer_allowed="NotAllowed: it was taken back")
+    assert decide(found).action is None
+    assert (told(found)["reason"], told(found)["message"]) == (
+        "CloneFailed", "cloning Repository rhino: NotAllowed: it was taken back",
+    )  # fmt: skip
+    assert report.status(found, decide(found))["phase"] == "Failed"
+
+
+def test_what_the_clone_was_given_and_keeps_is_named():
+    secret = {"bucket": "b", "endpoint": "e", "region": "r", "credentialsSecretRef": {"name": "keys"}}
+    given = {"storageType": "local,s3", "s3": secret, "encryption": {"secretRef": {"name": "pass"}}}
+    wanted = msgspec.convert(SOURCE | {"namespace": "apps"}, DataSource)
+    there = repository(**given) | {"metadata": {"name": "rhino", "namespace": "apps"}}
+
+    text = clone.no_longer_allowed(wanted, "ns", there)
+
+    assert text.startswith("NotAllowed: Repository rhino of namespace apps no longer allows clones into namespace ns ")
+    assert "the keys of Secret keys (spec.s3.credentialsSecretRef): they stay valid until they are rotated" in text
+    assert "the passphrase of Secret pass (spec.encryption.secretRef)" in text
+    there["spec"]["s3"] = secret | {"podCredentialsSecretRef": {"name": "pods"}}
+    less = clone.no_longer_allowed(wanted, "ns", there)
+    assert "the keys of Secret pods (spec.s3.podCredentialsSecretRef): they stay valid" in less
+    assert "Secret keys" not in less
+    there["spec"]["s3"] = secret
+    local = msgspec.structs.replace(wanted, storage="local")
+    assert "Secret keys" not in clone.no_longer_allowed(local, "ns", there)
+    there["spec"]["cloneableFrom"] = ["ns"]
+    assert clone.no_longer_allowed(wanted, "ns", there) == ""
 
 
 def test_a_failure_names_the_way_out_by_the_fields_of_this_kind():
@@ -253,6 +318,8 @@ def test_a_cluster_that_begins_empty_has_none_of_it():
 
 def test_the_scripts_are_ones_that_a_shell_can_read(tmp_path):
     for name, text in scripts.files("hippo", spec(dataSource=SOURCE)).items():
+        if not name.endswith(".sh"):
+            continue
         path = tmp_path / name
         path.write_text(text)
         assert subprocess.run(["sh", "-n", path], check=False).returncode == 0
@@ -262,3 +329,12 @@ def test_nothing_of_its_source_is_in_a_clones_pods():
     """The end of cloning restarts nothing."""
     cluster = {"metadata": {"name": "hippo", "namespace": "ns", "uid": "c"}, "kind": "PostgresCluster"}
     assert instance.digest(cluster, spec(dataSource=SOURCE), SETTINGS) == instance.digest(cluster, spec(), SETTINGS)
+
+
+def test_a_pod_of_the_recovery_that_failed_beside_a_mesh_proxy_is_deleted_and_the_job_tries_again():
+    left = {"ok": False, "error": "ERROR: [039]: no room", "exitCode": 39}
+    seen = Seen(beside.job(own="postgres"), (beside.pod(1, left, own="postgres"),))
+    found = decide(at_work(seen))
+    assert isinstance(found.action, EndPod)
+    assert found.action.pod["metadata"]["uid"] == "p"
+    assert "runs again; the last attempt failed: ERROR: [039]: no room (container proxy kept its pod)" in found.message

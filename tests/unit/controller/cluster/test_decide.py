@@ -8,9 +8,11 @@ from datetime import timedelta
 import pytest
 
 from controller import patroni
+from controller.cluster import instance as of_instances
 from controller.cluster.actions import BackUp, Configure, Make, Remove, Rename, Switch
 from controller.cluster.decide import decide, paused
 from controller.nodes import Lack
+from pgwarden.api.sizing import NOTHING, Asks
 
 from .conftest import NOW, OLD, facts, instance, spec
 
@@ -176,12 +178,16 @@ def test_the_next_is_renewed_only_when_the_last_is_back():
 
 
 MOMENTS = {
-    "its primary misses a probe": ((primary(digest=OLD, unready_for=5), instance(2), instance(3)), {}, "hippo-1"),
+    "its primary misses a probe": (
+        (primary(digest=OLD, unready_for=5), instance(2), instance(3)), {},
+        "hippo-1, which has not been ready since 2026-11-23T11:59:55Z",
+    ),
     "a replica misses a probe while another one starts": (
-        (primary(digest=OLD), instance(2, digest=OLD, unready_for=5), instance(3, ready=False)), {}, "hippo-2",
+        (primary(digest=OLD), instance(2, digest=OLD, unready_for=5), instance(3, ready=False)), {},
+        "hippo-2, which has not been ready since 2026-11-23T11:59:55Z",
     ),
     "its primary is unready, and since when is not told": (
-        (primary(digest=OLD, ready=False), instance(2), instance(3)), {}, "hippo-1",
+        (primary(digest=OLD, ready=False), instance(2), instance(3)), {}, "hippo-1, which is not ready",
     ),
     "who has the lock is not promoted yet": (
         (instance(1, digest=OLD), instance(2), instance(3, digest=OLD)), {"leader": "hippo-1-pod"}, "a primary",
@@ -258,13 +264,15 @@ def test_the_primary_is_not_renewed_while_its_only_replica_starts_again():
     starting = instance(2, state="starting")
     found = decide(facts(primary(digest=OLD), starting, spec=spec(replicas=2)))
     assert found.action is None
-    assert found.message == "no replica is ready to take over from hippo-1"
+    why = 'hippo-2 is no replica that follows: by Patroni it is "starting"'
+    assert found.message == f"no replica is ready to take over from hippo-1: {why}"
 
 
 def test_a_smaller_cluster_keeps_its_replicas_until_one_that_stays_can_take_over():
     found = decide(facts(instance(1, unready_for=5), instance(2), primary(3), spec=spec(replicas=1)))
     assert found.action is None
-    assert found.message == "no remaining instance is ready to take over from hippo-3"
+    why = "hippo-1 has not been ready since 2026-11-23T11:59:55Z"
+    assert found.message == f"no remaining instance is ready to take over from hippo-3: {why}"
 
 
 def test_with_synchronous_only_a_replica_that_commits_wait_for_takes_over():
@@ -359,3 +367,21 @@ def test_while_a_restore_is_at_work_patroni_is_paused_and_nothing_else_is_done()
     held = facts(primary(digest=OLD), restoring=True, paused=True)
     assert decide(held).action is None
     assert "Restore" in decide(held).message
+
+
+def refused(number, resources):
+    """One whose pod a quota refuses; its template has these resources."""
+    found = instance(number, ready=False)
+    said = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}
+    found.deployment["status"] = {"conditions": [said]}
+    found.deployment["spec"]["template"]["spec"] = {"containers": [{"resources": resources}]}
+    return dataclasses.replace(found, pod=None)
+
+
+def test_an_instance_that_a_newer_quota_refuses_is_made_to_fit_at_once():
+    asked = Asks(named=frozenset({"limits.cpu"}))
+    before, now = of_instances.resources(spec(), NOTHING), of_instances.resources(spec(), asked)
+    assert decide(facts(primary(), instance(2), refused(3, before), asks=asked)).action == Make(3, "")
+    fitting = decide(facts(primary(), instance(2), refused(3, now), asks=asked))
+    assert not isinstance(fitting.action, Make)  # no template would help
+    assert decide(facts(primary(), instance(2), instance(3), asks=asked)).action is None  # what runs is left alone

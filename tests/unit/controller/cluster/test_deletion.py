@@ -23,7 +23,7 @@ from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
-from tests.unit.controller.cluster.conftest import NOW, facts, instance
+from tests.unit.controller.cluster.conftest import NOW, facts, gathered, instance
 
 Object = dict[str, Any]
 KEY = ("ns", "hippo")
@@ -183,7 +183,7 @@ def world(api: Api, monkeypatch: pytest.MonkeyPatch):
 
     def put(found: ClusterFacts) -> ClusterController:
         context.caches.clusters._put(found.cluster)
-        monkeypatch.setattr(deletion_steps, "gather", lambda *_: found)
+        monkeypatch.setattr(deletion_steps, "gather", gathered(found))
         return controller
 
     return put

@@ -125,3 +125,45 @@ async def test_of_one_that_has_failed_the_job_goes_before_the_claim(
     assert [path for path, _ in client.of("DELETE", "jobs", "persistentvolumeclaims")] == [
         "jobs/data-hippo-recovery", "persistentvolumeclaims/data-hippo-1",
     ]  # fmt: skip
+
+
+async def test_a_clone_under_way_ends_when_its_source_no_longer_allows_it(
+    controller, context, client: Answers, sources
+):
+    cluster = context.caches.clusters.items[KEY]
+    cluster["spec"]["dataSource"]["namespace"] = "apps"
+    there = {"storageType": "local", "cloneableFrom": ["ns"]}
+    metadata = {"name": "rhino", "namespace": "apps", "uid": "r"}
+    source = {"kind": "Repository", "metadata": metadata, "spec": there}
+    context.caches.repositories.items["apps", "rhino"] = source
+    client.there[CLAIM], client.there[JOB] = obj("PersistentVolumeClaim", "data-hippo-1", {}, OWNER), job()
+    await controller.reconcile(KEY)
+    assert (sources, told(client)["conditions"][-1]["reason"]) == (["given"], "Cloning")
+
+    there["cloneableFrom"] = []
+    context.caches.repositories.items["apps", "rhino"] = source
+    await controller.reconcile(KEY)
+
+    assert sources == ["given"]  # no keys any more
+    failed = told(client)
+    assert (failed["phase"], failed["conditions"][-1]["reason"]) == ("Failed", "CloneFailed")
+    assert "no longer allows clones into namespace ns" in failed["message"]
+    events = [body for path, body in ((p, b) for _, p, b in client.sent) if "events" in path]
+    assert "CloneEnded" in {one["reason"] for one in events}
+    cluster["status"] = failed
+    await controller.reconcile(KEY)
+    assert sources == ["given", "taken back"]
+    assert [path for path, _ in client.of("DELETE", "jobs", "persistentvolumeclaims")] == [
+        "jobs/data-hippo-recovery", "persistentvolumeclaims/data-hippo-1",
+    ]  # fmt: skip
+
+
+async def test_of_a_clone_that_is_gone_nothing_is_remembered_so_that_the_next_of_its_name_is_given_a_secret(
+    controller, context, monkeypatch
+):
+    monkeypatch.undo()
+    written = controller._filler._sources._written
+    written[paths.of("secrets", "ns", names.clone_secret("data-hippo"))] = 1.0
+    context.caches.clusters.items.clear()
+    await controller.reconcile(KEY)
+    assert written == {}

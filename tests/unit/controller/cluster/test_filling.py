@@ -78,6 +78,12 @@ def test_whoever_reads_the_source_has_its_secret(name: str):
     assert volume["secret"] == {"secretName": "hippo-source", "defaultMode": 0o440}
 
 
+@pytest.mark.parametrize("account", [{}, {"serviceAccountName": "backup"}], ids=["none", "one of the user's"])
+def test_no_pod_that_recovers_another_ones_data_has_a_token(account: dict[str, str]):
+    stored = {"storageType": "local"} | account
+    assert pod(made(dataSource=ASKED, repository=stored))["automountServiceAccountToken"] is False
+
+
 def test_the_image_is_looked_at_before_anything_is_copied():
     job = made(dataSource=ASKED, image="mine:17")
     assert [one["name"] for one in pod(job)["initContainers"]] == ["pgwarden-tools", "needs", "pgbackrest"]

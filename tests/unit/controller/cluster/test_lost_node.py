@@ -19,7 +19,8 @@ from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
-from tests.unit.controller.cluster.conftest import NOW, facts, instance, spec
+from tests.unit.controller.cluster.conftest import NOW, facts, gathered, instance, spec
+from tests.unit.controller.replicas import by, replica_set
 
 Object = dict[str, Any]
 KEY = ("ns", "hippo")
@@ -94,10 +95,16 @@ def controller(api: Api, monkeypatch: pytest.MonkeyPatch) -> ClusterController:
     }
     context.caches.clusters._put(cluster)
     pod = copy.deepcopy(found.instances[0].pod or {})
-    pod["metadata"] |= {"namespace": "ns", "labels": {names.LABEL_INSTANCE: "hippo-1", names.LABEL_REPOSITORY: "hippo"}}
+    deployment = found.instances[0].deployment
+    api.there["hippo-1-5d"] = replica_set(deployment)
+    pod["metadata"] |= {
+        "namespace": "ns",
+        "ownerReferences": by("hippo-1"),
+        "labels": {names.LABEL_INSTANCE: "hippo-1", names.LABEL_REPOSITORY: "hippo"},
+    }
     context.caches.postgres_pods._put(pod | {"spec": {"nodeName": "n2"}})
     whole = dataclasses.replace(found, cluster=cluster)
-    monkeypatch.setattr(reconcile, "gather", lambda *_: whole)
+    monkeypatch.setattr(reconcile, "gather", gathered(whole))
     return ClusterController(context)
 
 
@@ -145,13 +152,13 @@ async def test_an_instance_that_is_empty_is_lost_where_nobody_has_the_data(
     controller: ClusterController, api: Api, monkeypatch: pytest.MonkeyPatch
 ):
     """Its claim was deleted and made again: Patroni waits for somebody to copy from."""
-    before = reconcile.gather(controller._context, {})
+    before = await reconcile.gather(controller._context, {})
     alone = dataclasses.replace(
         before,
         instances=(instance(1, "uninitialized", ready=False),),
         store=dataclasses.replace(before.store, leader=""),
     )
-    monkeypatch.setattr(reconcile, "gather", lambda *_: alone)
+    monkeypatch.setattr(reconcile, "gather", gathered(alone))
     api.there["n2"] = node() | {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     await controller.reconcile(KEY)
     assert api.deleted == []

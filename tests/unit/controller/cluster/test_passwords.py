@@ -114,9 +114,10 @@ def test_each_password_counts_in_the_digest_and_nothing_else():
 
 
 @pytest.mark.parametrize("bad", ["", "a\0b"], ids=["empty", "with a zero byte"])
-def test_a_password_that_postgresql_cannot_have_is_named(bad):
-    with pytest.raises(passwords.UnreadableError, match="replication-password in Secret hippo-credentials is empty"):
-        passwords.roles(secret(replication_password=bad), application=True, create=False)
+@pytest.mark.parametrize("key", passwords.PASSWORDS)
+def test_a_password_that_postgresql_or_patroni_cannot_have_is_named(key, bad):
+    with pytest.raises(passwords.UnreadableError, match=f"{key} in Secret hippo-credentials is empty"):
+        passwords.roles(secret(**{key.replace("-", "_"): bad}), application=False, create=False)
 
 
 # --- the keeper --------------------------------------------------------------------------------------------------
@@ -249,6 +250,7 @@ def test_the_condition_is_there_once_there_was_trouble(whole):
     told = report.status(whole, ClusterDecision(None, ""), "no answer")
     (condition,) = [one for one in told["conditions"] if one["type"] == passwords.CONDITION]
     assert (condition["status"], condition["reason"]) == ("False", "PasswordsNotSet")
+    assert condition["reason"] in report.LACKS  # so an Event is written
     assert condition["message"].endswith("may not have the passwords in Secret hippo-credentials: no answer")
     later = dataclasses.replace(whole, cluster=whole.cluster | {"status": told})
     mended = report.status(later, ClusterDecision(None, ""))

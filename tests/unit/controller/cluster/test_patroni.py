@@ -57,6 +57,10 @@ def test_a_replica_is_made_from_the_next_storage_where_the_first_is_away(tmp_pat
     assert "exec " in scripts.files("hippo", spec())["replica.sh"]
 
 
+def test_while_the_api_server_is_away_the_primary_goes_on_if_all_members_agree():
+    assert patroni.dynamic("hippo", spec(), paused=False)["failsafe_mode"] is True
+
+
 def test_replicas_come_from_the_repository_before_they_come_from_the_primary():
     local = json.loads(patroni.local("hippo", spec()))["postgresql"]
     assert local["create_replica_methods"] == ["pgbackrest", "basebackup"]
@@ -137,7 +141,9 @@ def test_what_is_patched_is_what_is_read_back():
 
 
 def test_scripts_are_whole_shell_scripts(tmp_path):
-    for name, text in scripts.files("hippo", spec()).items():
+    made = scripts.files("hippo", spec())
+    compile(made.pop("keep_place.py"), "keep_place.py", "exec")
+    for name, text in made.items():
         assert text.startswith("#!/bin/sh\n")
         path = tmp_path / name
         path.write_text(text)

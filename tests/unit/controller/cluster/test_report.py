@@ -8,9 +8,10 @@ import pytest
 
 from controller.cluster import report
 from controller.cluster.decide import decide
+from controller.cluster.report import LACKS
 from controller.nodes import Lack
 
-from .conftest import OLD, facts, instance, spec
+from .conftest import OLD, facts, filling, instance, spec
 
 
 def status(found):
@@ -140,6 +141,26 @@ def test_why_a_pod_does_not_start_is_told_as_kubernetes_tells_it(case):
     assert condition(status(of(one)), kind)["message"] == sentence
 
 
+def test_an_instance_that_kubernetes_refuses_is_told_in_its_words():
+    found = instance(2, ready=False)
+    said_ = {"type": "ReplicaFailure", "status": "True", "message": 'pods "hippo-2-6d5f-x2x4z" is forbidden: quota'}
+    found.deployment["status"] = {"conditions": [said_]}
+    refused = dataclasses.replace(found, pod=None)
+    complete = condition(status(facts(instance(1, "primary"), refused, instance(3), status=READY)), "Complete")
+    assert complete["reason"] == "PodRefused"
+    assert complete["message"].endswith(
+        'Kubernetes creates no pod of instance hippo-2: pods "hippo-2-6d5f" is forbidden: quota'
+    )
+    assert complete["reason"] in LACKS  # so an Event is written
+
+
+def test_the_recovery_that_fills_the_first_volume_is_stuck_and_says_so():
+    seen = dataclasses.replace(filling(), pods=(), refused="exceeded quota: small")
+    found = condition(status(facts(filling=seen, listed=[], leader="")), "Complete")
+    assert (found["reason"], found["reason"] in LACKS) == ("JobStuck", True)
+    assert "Job hippo-recovery: Kubernetes creates no pod of it: exceeded quota: small" in found["message"]
+
+
 def test_one_that_a_rule_refuses_by_now_is_cared_for_and_is_not_simply_ready(whole):
     said = status(dataclasses.replace(whole, refused="spec.parameters.x: newer"))
     assert (said["phase"], said["primary"]) == ("Degraded", "hippo-1")
@@ -149,3 +170,52 @@ def test_one_that_a_rule_refuses_by_now_is_cared_for_and_is_not_simply_ready(who
     again = status(dataclasses.replace(whole, cluster=cluster))
     assert again["phase"] == "Ready"
     assert [one for one in again["conditions"] if one["type"] == "Rejected"] == []
+
+
+def of_repository(**given: tuple[str, str]) -> dict:
+    """Its conditions, all True but those *given* with status and reason."""
+    kinds = ("Ready", "Reachable", "Archiving", "WALContinuous")
+    told = {kind: given.get(kind, ("True", "Well")) for kind in kinds}
+    listed = [
+        {"type": kind, "status": value, "reason": reason, "message": f"of {kind}"}
+        for kind, (value, reason) in told.items()
+    ]
+    backups = [{"label": "F"}]
+    known = {"phase": "Degraded", "conditions": listed, "backups": backups, "lastBackup": backups[0]}
+    return {"metadata": {"name": "hippo"}, "status": known}
+
+
+AWAY = ("False", "CannotConnect")
+BROKEN = {
+    "it cannot be read": ({"Ready": AWAY, "Reachable": AWAY}, ("Unknown", "CannotConnect", "Repository: of Ready")),
+    "it takes no backup": ({"Ready": ("False", "RepositoryFull")}, ("False", "RepositoryFull", "Repository: of Ready")),
+    "no WAL arrives": (
+        {"Archiving": ("False", "ArchiveCommandFailing")},
+        ("False", "ArchiveCommandFailing", "Repository: of Archiving"),
+    ),
+    "WAL is missing": (
+        {"WALContinuous": ("False", "WALMissing")},
+        ("False", "WALMissing", "Repository: of WALContinuous"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_over_a_broken_repository_no_cluster_claims_to_be_backed_up(whole, case):
+    given, told = BROKEN[case]
+    said = status(dataclasses.replace(whole, repository=of_repository(**given)))
+    found = condition(said, "BackedUp")
+    assert (found["status"], found["reason"], found["message"]) == told
+    assert said["message"] == told[2]
+    assert said["lastBackup"] == {"label": "F"}
+
+
+def test_what_the_repository_does_not_know_at_a_change_of_the_primary_is_no_loss(whole):
+    unknown = of_repository(Archiving=("Unknown", "NoPrimary"), WALContinuous=("Unknown", "NotListedYet"))
+    assert condition(status(dataclasses.replace(whole, repository=unknown)), "BackedUp")["status"] == "True"
+
+
+def test_what_the_cluster_lacks_itself_is_told_before_what_its_repository_lacks():
+    found = facts(instance(1, "primary"), instance(2), instance(3, ready=False), status=READY)
+    broken = dataclasses.replace(found, repository=of_repository(Archiving=("False", "ArchiveCommandFailing")))
+    assert "hippo-3" in status(broken)["message"]

@@ -33,6 +33,12 @@ def test_each_locale_and_library_of_the_source_is_listed():
     ]
 
 
+def test_a_library_that_came_with_the_data_is_neither_looked_for_nor_loaded():
+    told = ServerFacts(shared_preload_libraries=("pgaudit", "/pgdata/data/evil.so", "$libdir/../evil", "./evil"))
+    assert needs.libraries(told, {}) == ["pgaudit"]
+    assert needs.listed(told, {}) == "library|pgaudit|shared_preload_libraries\n"
+
+
 @pytest.mark.parametrize(
     ("given", "libraries"),
     [

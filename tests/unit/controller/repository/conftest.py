@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +19,7 @@ from controller import certificates
 from controller.agents import AgentError
 from controller.context import Caches, Context
 from controller.repository.reconcile import RepositoryController
+from controller.repository.tools import Tools
 from controller.settings import Settings
 from harness.patches import carried_out, merged
 from pgwarden.api import names
@@ -26,12 +29,16 @@ from pgwarden.contract.calls import Call, Fenced, Outcome
 from pgwarden.contract.status import Status
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
+from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import APPLY, JSON_PATCH, KubeClient
 from pgwarden.kube.events import Recorder
 from pgwarden.pgbackrest import config
+from tests.unit.controller import replicas
 
 Object = dict[str, Any]
+NO_TOOLS = Tools()
 START = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+LABEL = names.LABEL_OWNER_REPOSITORY
 SEGMENT = "0000000100000000000000"
 FACTS = {
     "container": "postgres", "dataDirectory": "/var/lib/postgresql/data/pgdata", "port": 5432,
@@ -56,11 +63,19 @@ class Store(KubeClient):
         super().__init__(Access("http://fake", None))
         self.objects: dict[str, Object] = {}
         self.written: Counter[str] = Counter()
+        self.read: list[str] = []  # the path of each question
         self.events: list[Object] = []
+        self.refuses: dict[str, str] = {}  # by path: why a change is not taken
         self.version = 0
+        self.put_deployment: Callable[[Object], None] = lambda made: None
 
     async def request(self, method: str, path: str, *, body: Any = None, content_type: str = "", **_: Any) -> Any:
         if method == "GET":
+            self.read.append(path)
+            deployment, _, name = path.partition("/replicasets/")
+            if name:
+                made = self.objects[f"{deployment}/deployments/{name.removesuffix('-5d')}"]
+                return replicas.replica_set(made)
             if path not in self.objects:
                 raise errors.NotFound(404, "NotFound", path)
             return json.loads(json.dumps(self.objects[path]))
@@ -72,6 +87,8 @@ class Store(KubeClient):
         if method == "DELETE":
             self.objects.pop(path, None)
             return {}
+        if path in self.refuses:
+            raise errors.Invalid(403, "Forbidden", self.refuses[path])
         sub = path.endswith("/status")
         where = path.removesuffix("/status")
         before = self.objects.get(where)
@@ -89,6 +106,8 @@ class Store(KubeClient):
         fresh = {"uid": f"u-{self.version}", "generation": 1, "creationTimestamp": "2026-11-28T11:00:00Z"}
         obj["metadata"] = fresh | obj["metadata"] | {"resourceVersion": str(self.version)}
         self.objects[path] = obj
+        if "/deployments/" in path:
+            self.put_deployment(copy.deepcopy(obj))
         self.written[kind.rpartition("/")[2] if kind.endswith("/status") else kind.rpartition("/")[0] or kind] += 1
         return obj
 
@@ -100,6 +119,7 @@ class World:
         self.now = START
         self.store = Store()
         self.caches = Caches(self.store)
+        self.store.put_deployment = self.caches.deployments._put  # the watch is as fast as that
         self.asked: list[datetime] = []
         self.stanza_creates: list[datetime] = []
         self.stanza_upgrades: list[datetime] = []
@@ -115,10 +135,13 @@ class World:
         self.agent_answers = True
         self.stanza_error = ""
         self.postgres: dict[str, Object] = {"db-0": {}}  # by pod: over a primary's answer
+        self.pgbackrest: dict[str, str] = {}  # by pod: the version that its agent tells
         self.unarchived = 0
         self.archive_timeout: Object = {}  # as the agent tells it; empty: an agent of before
         self.timeouts: list[tuple[datetime, int]] = []  # when it was asked to set how many seconds
         self.timeout_error = ""
+        self.release = Tools("i")  # of the controller
+        self.host_tools = Tools()  # as the host's pod runs, and its agent tells
         self.stale = False  # the watch of the Repositories has come to a standstill
         self._given = ("", 0)
         self._seen: dict[str, str] = {}  # path → version that the caches have
@@ -137,16 +160,22 @@ class World:
         whole = before | {"apiVersion": names.API_VERSION, "kind": "Repository", "metadata": about}
         self.store.put(path, copy.deepcopy(whole | {"spec": spec}))
 
-    def postgres_pod(self, name: str, ip: str) -> None:
+    def postgres_pod(self, name: str, ip: str, tools: Tools = NO_TOOLS) -> None:
         about = {"name": name, "namespace": "ns", "labels": {names.LABEL_REPOSITORY: "hippo"}}
         about["annotations"] = {names.ANNOTATION_POSTGRES: json.dumps(FACTS)}
-        self.store.put(paths.of("pods", "ns", name), {"metadata": about, "status": {"phase": "Running", "podIP": ip}})
+        sidecar = {"name": names.CONTAINER_SIDECAR, "image": tools.image}
+        self.pgbackrest[name] = tools.version
+        whole = {"metadata": about, "spec": {"initContainers": [sidecar]}}
+        self.store.put(paths.of("pods", "ns", name), whole | {"status": {"phase": "Running", "podIP": ip}})
 
-    def host_pod(self) -> None:
+    def host_pod(self, tools: Tools = NO_TOOLS) -> None:
         labels = {names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_COMPONENT: "host"}
         ready = {"podIP": "10.0.0.9", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-        about = {"name": "host", "namespace": "ns", "labels": labels}
-        self.store.put(paths.of("pods", "ns", "host"), {"metadata": about, "status": ready})
+        about = {"name": "host", "namespace": "ns", "labels": labels, "ownerReferences": replicas.by()}
+        self.host_tools = tools
+        container = {"name": names.CONTAINER_HOST, "image": tools.image}
+        whole = {"metadata": about, "spec": {"containers": [container]}, "status": ready}
+        self.store.put(paths.of("pods", "ns", "host"), whole)
 
     def secret(self) -> None:
         self.store.put(paths.of("secrets", "ns", "keys"), {"metadata": {"name": "keys"}, "data": KEYS})
@@ -162,7 +191,9 @@ class World:
 
     def begin(self) -> None:
         """A controller that knows nothing but what is in the cluster: after a start, or a change of leader."""
-        settings = Settings("i", "Always", "pw", "c", "t", "w", "m", "v", OperatorDefaults(), 8080, "l")
+        image, version = self.release.image, self.release.version
+        settings = Settings(image, "Always", "pw", "c", "t", "w", "m", "v", OperatorDefaults(), 8080, "l")
+        settings = dataclasses.replace(settings, pgbackrest=version)
         context = Context(self.store, self.caches, self, Recorder(self.store, "c"), settings, lambda: self.now)  # type: ignore[arg-type]
         self.controller = RepositoryController(context)
 
@@ -181,9 +212,20 @@ class World:
             elif "/pods/" in path:
                 cache = caches.postgres_pods if names.LABEL_REPOSITORY in labels else caches.own_pods
                 cache._put(copy.deepcopy(obj))
+            elif (owned := self._owned().get(path.split("/")[-2])) is not None and LABEL in labels:
+                owned._put(copy.deepcopy(obj))
             self._seen[path] = obj["metadata"]["resourceVersion"]
+        for plural, cache in self._owned().items():
+            there = {key: self.store.objects.get(paths.of(plural, *key)) for key in cache.items}
+            for key, obj in there.items():
+                if obj is None or LABEL not in obj["metadata"].get("labels", {}):
+                    cache._drop(cache.items[key])
         self.looks += 1
         return await self.controller.reconcile(("ns", "hippo")) or 15.0
+
+    def _owned(self) -> dict[str, WatchCache]:
+        """What the Repository consists of, by plural."""
+        return self.caches.of_repositories | {"persistentvolumeclaims": self.caches.claims}
 
     async def drive(self, long: timedelta, *, restart_each: timedelta | None = None, slow: float = 0.0) -> None:
         """Look as often as the controller asks for, for that *long*; after ten minutes each *slow* seconds."""
@@ -234,7 +276,7 @@ class World:
                 self.databases.append({"id": len(self.databases) + 1, "system-id": system, "version": major})
             return Outcome(ok=not self.stanza_error, output=f"ERROR: [055]: {self.stanza_error}")
         if call.name != calls.STANZA_CREATE:
-            return Status(**self._info())
+            return Status(**self._info(), pgbackrest=self.host_tools.version or None)
         self.stanza_creates.append(self.now)
         if self.stanza_error:
             return Outcome(exit_code=47, output=f"ERROR: [047]: {self.stanza_error}")
@@ -265,6 +307,7 @@ class World:
         archiver = {"lastArchivedWal": f"{SEGMENT}09", "lastArchivedTime": "2026-11-28T11:59:00.000000Z"}
         more = {"facts": {"archiveTimeout": self.archive_timeout} if self.archive_timeout else None}
         more |= {"unarchived": self.unarchived, "configHash": self._config()[0]}
+        more |= {"pgbackrest": self.pgbackrest.get(here[0])}
         return msgspec.convert({"postgres": answer, "archiver": archiver} | more, Status)
 
     def _config(self) -> tuple[str, int]:

@@ -166,14 +166,14 @@ MINUTE = timedelta(minutes=1)
         (facts(gap(40, AFTER)), [backup(NAME, "Completed", ended=NOW)], None),
         (facts(gap(40, AFTER)), [backup(NAME, "Failed", ended=NOW - MINUTE)], None),
         (facts(gap(40, AFTER)), [backup(NAME, "Failed", ended=NOW - 2 * MINUTE)], f"{NAME}-2"),
-        (facts(gap(40, AFTER)), [backup(f"{NAME}-{n}" if n > 1 else NAME, "Failed", ended=NOW - 100 * MINUTE) for n in range(1, 8)], None),
-        (facts(gap(40, AFTER)), [backup(f"{NAME}-7", "Failed", ended=NOW - 121 * MINUTE)], f"{NAME}-8"),
+        (facts(gap(40, AFTER)), [backup(f"{NAME}-{n}" if n > 1 else NAME, "Failed", ended=NOW - 50 * MINUTE) for n in range(1, 8)], None),
+        (facts(gap(40, AFTER)), [backup(f"{NAME}-7", "Failed", ended=NOW - 61 * MINUTE)], f"{NAME}-8"),
         (dataclasses.replace(facts(gap(40, AFTER)), pods=()), [], None),
         (dataclasses.replace(facts(gap(40, AFTER)), host_ready=False), [], None),
     ],
     ids=["nothing is missing", "one followed", "asked for at once", "another one is at work", "in another storage",
          "one ended, and is not listed yet or was before", "it is complete", "it has just failed", "it failed a while ago",
-         "it failed often", "and is tried each two hours then", "no primary", "the storage cannot be read"],
+         "it failed often", "and is tried each hour then", "no primary", "the storage cannot be read"],
 )  # fmt: skip
 def test_a_backup_is_asked_for_at_once_and_again_at_a_growing_pace(given, backups, expected):
     wanted = gaps.backup(given, backups)
@@ -182,6 +182,19 @@ def test_a_backup_is_asked_for_at_once_and_again_at_a_growing_pace(given, backup
         body = gaps.body(given, wanted)
         assert body["spec"] == {"repository": "hippo", "type": "incr", "storage": "local"}
         assert len(body["metadata"]["name"]) <= 253
+
+
+def test_few_of_those_that_failed_stay_and_the_next_try_is_told():
+    given, failed = facts(gap(40, AFTER)), [backup(NAME, "Failed", ended=NOW - 300 * MINUTE)]
+    failed += [backup(f"{NAME}-{n}", "Failed", ended=NOW - (300 - n) * MINUTE) for n in range(2, 8)]
+    wanted = gaps.backup(given, failed)
+    assert (wanted.name, wanted.expendable[0]) == (f"{NAME}-8", (NAME, NAME))
+    left = len(failed) - len(wanted.expendable) + 1
+    assert left == gaps.KEPT_FAILED, "and no more, the new one among them"
+    just = backup(f"{NAME}-7", "Failed", ended=NOW - 10 * MINUTE)
+    message = decide.continuous(dataclasses.replace(given, backups=(just,))).message
+    assert message.endswith(f"; the last one failed, and it is tried again at {at(NOW + 50 * MINUTE)}")
+    assert decide.continuous(given).message.endswith("and is asked for")
 
 
 @pytest.mark.parametrize(("attempt", "name"), [(1, "x-after-0a"), (2, "x-after-0a-2"), (12, "x-after-0a-12")])

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from pgwarden.kube import paths
+from tests.unit.controller.replicas import HOST, deployment
 from tests.unit.controller.repository.conftest import BOTH, LOCAL, World
 
 HOURS = timedelta(hours=6)
@@ -38,6 +39,8 @@ def _widened(make, **wrong) -> World:
 def _without_secret(make) -> World:
     world = _archiving(make)
     world.repository(BOTH)
+    owner = world.store.objects[paths.of("repositories", "ns", "hippo")]["metadata"]["uid"]
+    world.store.put(paths.of("deployments", "ns", HOST), deployment(owner))  # nothing is applied without the Secret
     return world
 
 

@@ -124,6 +124,16 @@ def test_what_fails_is_tried_less_and_less_often_and_few_of_the_failed_stay():
     assert pauses[-1] >= 60, "the number of a name is how often it was tried, and only three are left to count"
 
 
+def test_the_status_says_how_often_it_has_failed_and_when_it_is_tried_again():
+    (plain,) = renewal.entries(REPOSITORY, [DEBT], [], at(0))
+    assert plain == DEBT.entry()
+    (failed,) = renewal.entries(REPOSITORY, [DEBT], [backup(3)], at(3))
+    assert failed == plain | {"failedAttempts": 3, "nextTryTime": stamp(at(6))}
+    assert renewal.entries(REPOSITORY, [DEBT], [backup(3, "Running")], at(3)) == [plain]
+    remembered = renewal.standing({renewal.FIELD: [failed]}, [], {})
+    assert remembered == [DEBT]
+
+
 def test_a_new_debt_is_a_new_series():
     asked = plan(backup(1, "Completed"), minutes=60, debt=Debt("local", "BackupsLost", "again", at(60)))
     assert isinstance(asked, BackUp)

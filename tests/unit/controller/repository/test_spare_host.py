@@ -9,6 +9,7 @@ import pytest
 
 from pgwarden.api import names
 from pgwarden.kube import paths
+from tests.unit.controller.replicas import by
 
 from .conftest import BOTH, World
 
@@ -32,7 +33,7 @@ def readiness(world: World, ready: bool) -> None:
 def spare_pod(world: World) -> None:
     labels = {names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_COMPONENT: names.COMPONENT_SPARE}
     status = {"podIP": "10.0.0.8", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-    about = {"name": "spare", "namespace": "ns", "labels": labels}
+    about = {"name": "spare", "namespace": "ns", "labels": labels, "ownerReferences": by(names.spare_host("hippo"))}
     world.store.put(LATER, {"metadata": about, "spec": {}, "status": status})
     world.caches.deployments._put(world.store.objects[SPARE])
 
@@ -119,10 +120,13 @@ async def test_the_stanza_of_the_other_storage_is_made_while_the_volume_is_away(
 
 
 async def test_a_job_that_is_over_does_not_hold_the_claim_that_is_deleted(world: World):
-    about = {"namespace": "ns", "labels": {names.LABEL_OWNER_REPOSITORY: "hippo"}}
+    about = {"namespace": "ns", "resourceVersion": "1", "labels": {names.LABEL_OWNER_REPOSITORY: "hippo"}}
     ended = {"conditions": [{"type": "Complete", "status": "True"}]}
     path = paths.of("jobs", "ns", "nightly-backup")
-    world.store.put(path, {"metadata": about | {"name": "nightly-backup"}, "status": ended})
+    owners = [{"uid": "u-nightly"}]
+    world.store.put(path, {"metadata": about | {"name": "nightly-backup", "ownerReferences": owners}, "status": ended})
+    backup = {"kind": "Backup", "metadata": about | {"name": "nightly", "uid": "u-nightly"}}
+    world.caches.backups._put(backup | {"spec": {"repository": "hippo"}, "status": {"phase": "Completed"}})
     job = world.store.objects[path]
     world.caches.jobs._put(job)
     claim = {"name": "repo", "persistentVolumeClaim": {"claimName": names.repo_claim("hippo")}}

@@ -159,7 +159,7 @@ class Server:
         self.restores[body["metadata"]["name"]] = body
         return body
 
-    def hosts(self, *_: str) -> list[Any]:
+    async def hosts(self, *_: str) -> list[Any]:
         return []
 
     async def host(self, *_: Any, **__: Any) -> NewestWal:

@@ -14,7 +14,9 @@ from controller.repository import decide, lost, report, volume
 from controller.repository.volume import VolumeView
 from pgwarden.api import names
 from pgwarden.contract.status import Half, Volume
+from pgwarden.kube import paths
 from pgwarden.pgbackrest.trouble import Trouble
+from tests.unit.controller.repository.conftest import BOTH, LOCAL
 from tests.unit.controller.test_repository_storages import facts, info, told
 
 NOW = facts().now
@@ -97,8 +99,8 @@ def test_a_pod_that_kubernetes_refuses_is_not_put_down_to_the_claim_that_waits_f
     unbound["spec"] = {}
     told_ = pods.refused({"status": {"conditions": [FAILURE]}})
     found = volume.away(VolumeView(unbound), [], told_)
-    assert found.reason == "HostNotReady"
-    assert found.sentence == f"Kubernetes refuses the repository host's pod: {FAILURE['message']}"
+    assert found.reason == "PodRefused"
+    assert found.sentence == f"Kubernetes creates no pod of the repository host: {FAILURE['message']}"
     assert volume.away(VolumeView(unbound), [host(5)], told_).reason == "ClaimPending"
 
 
@@ -158,20 +160,30 @@ def pod_of(uid: str, phase: str = "Succeeded", claim: str = "hippo-pgbackrest-re
 
 
 @pytest.mark.parametrize(
-    ("pod", "of", "busy", "goes"),
+    ("pod", "of", "over", "goes"),
     [
-        (pod_of("j"), job("j", "b"), (), True),
-        (pod_of("j", "Failed"), job("j", "b", "Failed"), (), True),
-        (pod_of("j"), job("j", "b"), ("b",), False),
-        (pod_of("j", "Running"), job("j", "b", ""), (), False),
-        (pod_of("j", "Failed"), job("j", "b", ""), (), False),
-        (pod_of("j", claim="other"), job("j", "b"), (), False),
-        (pod_of("another"), job("j", "b"), (), False),
+        (pod_of("j"), job("j", "b"), ("b",), True),
+        (pod_of("j", "Failed"), job("j", "b", "Failed"), ("b",), True),
+        (pod_of("j"), job("j", "b"), (), False),
+        (pod_of("j", "Running"), job("j", "b", ""), ("b",), False),
+        (pod_of("j", "Failed"), job("j", "b", ""), ("b",), False),
+        (pod_of("j", claim="other"), job("j", "b"), ("b",), False),
+        (pod_of("another"), job("j", "b"), ("b",), False),
+        (pod_of("j"), job("j", "nobody"), ("b",), False),
     ],
-    ids=["complete", "failed", "its Backup is not over", "runs", "tries again", "another claim", "another's pod"],
+    ids=[
+        "complete",
+        "failed",
+        "its Backup is not over",
+        "runs",
+        "tries again",
+        "another claim",
+        "another's pod",
+        "a stranger's Job",
+    ],
 )
-def test_a_claim_that_is_deleted_is_held_by_no_job_that_is_over(pod, of, busy, goes):
-    assert volume.spent("hippo-pgbackrest-repo", [pod], [of], busy) == ([of] if goes else [])
+def test_a_claim_that_is_deleted_is_held_by_no_job_that_is_over(pod, of, over, goes):
+    assert volume.spent("hippo-pgbackrest-repo", [pod], [of], over) == ([of] if goes else [])
 
 
 # --- what is on it --------------------------------------------------------------------------------------------------
@@ -304,3 +316,69 @@ def test_while_a_storage_is_away_the_other_one_tells_itself_how_far_it_can_be_re
     given = facts(info({"code": 99, "message": "away"}, {"max": newest}), repository=repository, away=away)
     entry = next(one for one in report.status(given, {})["storages"] if one["name"] == "s3")
     assert entry.get("lastWalTime", "") == latest
+
+
+CLAIM = paths.of("persistentvolumeclaims", "ns", "hippo-pgbackrest-repo")
+
+
+def bound(world: Any, storage_class: str = "fast") -> None:
+    """The claim that the Repository has made gets its volume."""
+    made = world.store.objects[CLAIM]
+    made["spec"]["storageClassName"] = storage_class
+    made["status"] = {"phase": "Bound", "capacity": dict(made["spec"]["resources"]["requests"])}
+
+
+def grown(world: Any) -> str:
+    return world.store.objects[CLAIM]["spec"]["resources"]["requests"]["storage"]
+
+
+def condition_reasons(world: Any) -> list[str]:
+    return [one["reason"] for one in world.store.events if one["message"].startswith("Sized:")]
+
+
+async def test_a_larger_size_is_asked_of_the_claim_and_told_until_the_volume_has_it(make):
+    world = make(LOCAL)
+    await world.look()
+    bound(world)
+    expanding = {"metadata": {"name": "fast"}, "provisioner": "csi.example", "allowVolumeExpansion": True}
+    world.store.put(paths.of("storageclasses", "", "fast"), expanding)
+    await world.look()
+    assert world.condition("Sized")["reason"] == "AsSpecified"
+    world.repository(LOCAL | {"local": {"size": "2Gi"}})
+    world.store.objects[paths.of("pods", "ns", "host")]["status"]["conditions"][0]["status"] = "False"
+    await world.look()
+    assert grown(world) == "2Gi"
+    said = world.condition("Sized")
+    assert (said["status"], said["reason"]) == ("False", "Expanding")
+    assert said["message"] == (
+        "claim hippo-pgbackrest-repo grows from 1Gi to 2Gi: asked for, and driver csi.example has not begun yet"
+    )
+    bound(world)
+    await world.look()
+    assert world.condition("Sized")["status"] == "True"
+    assert condition_reasons(world) == ["AsSpecified", "Expanding", "AsSpecified"]
+    assert {one["type"] for one in world.store.events if one["message"].startswith("Sized:")} == {"Normal"}
+
+
+async def test_a_class_that_cannot_expand_is_named_in_the_condition_and_by_a_warning(make):
+    world = make(LOCAL)
+    await world.look()
+    bound(world, "local-path")
+    world.store.put(paths.of("storageclasses", "", "local-path"), {"metadata": {"name": "local-path"}})
+    world.store.refuses[CLAIM] = "only dynamically provisioned pvc can be resized"
+    world.repository(LOCAL | {"local": {"size": "2Gi"}})
+    for _ in range(3):
+        await world.look()
+    said = world.condition("Sized")
+    assert (said["status"], said["reason"]) == ("False", "ClaimNotExpanded")
+    assert "claim hippo-pgbackrest-repo has 1Gi, not 2Gi: storage class local-path does not allow" in said["message"]
+    assert world.condition("Writable")["reason"] != "ClaimNotExpanded"
+    (event,) = (one for one in world.store.events if one["reason"] == "ClaimNotExpanded")
+    assert event["type"] == "Warning"
+
+
+async def test_a_repository_without_a_volume_has_no_size(make):
+    world = make({key: value for key, value in BOTH.items() if key != "local"} | {"storageType": "s3"})
+    world.secret()
+    await world.look()
+    assert "Sized" not in {one["type"] for one in world.status["conditions"]}

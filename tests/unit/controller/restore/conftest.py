@@ -29,13 +29,7 @@ def cluster() -> Cluster:
     fake = Cluster()
     fake.add("repositories", "ns", {"kind": "Repository", "apiVersion": names.API_VERSION, "metadata": {"name": "hippo"},
                                     "spec": {"storageType": "local"}})  # fmt: skip
-    host = {names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_COMPONENT: "host"}
-    fake.add(
-        "pods",
-        "ns",
-        {"metadata": {"name": "host", "labels": host}, "spec": {"volumes": []}, "status": {"podIP": "10.0.0.2"}},
-    )
-    reference = {"namespace": "ns", "name": "data-pg-0", "uid": "uid-4"}
+    reference = {"namespace": "ns", "name": "data-pg-0", "uid": "uid-3"}
     fake.add(
         "persistentvolumes",
         "",
@@ -47,7 +41,7 @@ def cluster() -> Cluster:
         "status": {"phase": "Bound"},
     }  # fmt: skip
     fake.data["pv-old"] = "old"
-    assert fake.add("persistentvolumeclaims", "ns", claim)["metadata"]["uid"] == "uid-4"
+    assert fake.add("persistentvolumeclaims", "ns", claim)["metadata"]["uid"] == "uid-3"
     container = {
         "name": "postgres",
         "image": "postgres:18",
@@ -55,6 +49,7 @@ def cluster() -> Cluster:
     }
     template = {"metadata": {"labels": {names.LABEL_REPOSITORY: "hippo"}}, "spec": {"containers": [container]}}
     fake.add("statefulsets", "ns", {"metadata": {"name": "pg"}, "spec": {"replicas": 1, "template": template}})
+    fake.run_host()
     fake.now += timedelta(seconds=1)
     fake.settle()
     return fake
@@ -73,6 +68,8 @@ class Run:
         caches = Caches(self.cluster)
         for repository in self.cluster.of("repositories"):
             caches.repositories.items["ns", repository["metadata"]["name"]] = repository
+        for one in self.cluster.of("deployments"):
+            caches.deployments.items["ns", one["metadata"]["name"]] = one
         agents: Any = self.agents
         recorder = Recorder(self.cluster, "test")
         self.controller = RestoreController(

@@ -15,6 +15,7 @@ from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.kube import errors, paths
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import DOES_NOT_FIT, KubeClient
+from tests.unit.controller import replicas
 from tests.unit.controller.restore.agents import RECOVERY_IP
 
 Object = dict[str, Any]
@@ -73,7 +74,7 @@ class Cluster(KubeClient):
         raise AssertionError(path)
 
     async def request(self, method: str, path: str, *, body: Any = None, content_type: str = "", params: Any = None,
-                      timeout: float | None = None) -> Any:  # fmt: skip  # noqa: ASYNC109  KubeClient's own
+                      timeout: float | None = None, accept: str = "") -> Any:  # fmt: skip  # noqa: ASYNC109  KubeClient's own
         plural, namespace, name, sub = self._parse(path)
         if method == "GET":
             return self._get(plural, namespace, name, params or {})
@@ -166,6 +167,17 @@ class Cluster(KubeClient):
         body["metadata"] |= {"namespace": namespace} | stamp
         self.objects[plural, namespace, body["metadata"]["name"]] = body
         return body
+
+    def run_host(self) -> None:
+        """The repository host of `hippo`: its Deployment, ReplicaSet and pod."""
+        owner = self.objects["repositories", "ns", "hippo"]["metadata"]["uid"]
+        made = self.add("deployments", "ns", replicas.deployment(owner))
+        self.add("replicasets", "ns", replicas.replica_set(made))
+        labels = {names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_COMPONENT: "host"}
+        set_uid = self.objects["replicasets", "ns", f"{replicas.HOST}-5d"]["metadata"]["uid"]
+        owners = [one | {"uid": set_uid} for one in replicas.by()]
+        about = {"name": "host", "labels": labels, "ownerReferences": owners}
+        self.add("pods", "ns", {"metadata": about, "spec": {"volumes": []}, "status": {"podIP": "10.0.0.2"}})
 
     def _time(self) -> str:
         return self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -276,16 +288,16 @@ class Cluster(KubeClient):
             template = job["spec"]["template"]["spec"]
             claim = next(v for v in template["volumes"] if "persistentVolumeClaim" in v)
             pod = ("pods", namespace, f"{name}-x")
+            owner = {"kind": "Job", "name": name, "controller": True, "uid": job["metadata"]["uid"]}
+            about = {"name": pod[2], "labels": {"batch.kubernetes.io/job-name": name}, "ownerReferences": [owner]}
             if (
                 "--follow" in template["initContainers"][-1]["args"]
                 and not self.finished
                 and self.job_end == "Complete"
             ):
                 if pod not in self.objects:
-                    labels = {"batch.kubernetes.io/job-name": name}
                     status = {"phase": "Running", "podIP": RECOVERY_IP}
-                    metadata = {"name": pod[2], "labels": labels}
-                    self.add("pods", namespace, {"metadata": metadata, "spec": {"volumes": [claim]}, "status": status})
+                    self.add("pods", namespace, {"metadata": about, "spec": {"volumes": [claim]}, "status": status})
                 continue
             self.finished = False
             self.objects.pop(pod, None)
@@ -295,8 +307,7 @@ class Cluster(KubeClient):
                 "phase": "Succeeded" if self.job_end else "Running",
                 "containerStatuses": [{"name": "postgres", "state": state}],
             }
-            metadata = {"name": f"{name}-x", "labels": {"batch.kubernetes.io/job-name": name}}
-            self.add("pods", namespace, {"metadata": metadata, "spec": {"volumes": [claim]}, "status": status})
+            self.add("pods", namespace, {"metadata": about, "spec": {"volumes": [claim]}, "status": status})
             condition = {
                 "type": self.job_end,
                 "status": "True",

@@ -8,6 +8,7 @@ import pytest
 
 from controller.restore import carried_plans
 from pgwarden.api import names
+from pgwarden.kube.client import METADATA
 from tests.unit.controller.restore.fake_cluster import FACTS
 
 MARKS = 2200
@@ -48,3 +49,21 @@ async def test_of_more_than_are_remembered_the_oldest_is_forgotten(cluster, forg
         assert not [plan async for _, plan in forged.look("ns") if plan]
     assert len(forged._told) == 30
     assert len(cluster.told) == 40
+
+
+async def test_no_more_than_the_metadata_of_other_peoples_workloads_is_read(cluster, run):
+    """There are thousands in a cluster, each of some ten kilobytes."""
+    cluster.add("deployments", "ns", {"kind": "PartialObjectMetadata", "metadata": {"name": "app"}})
+    request, asked = cluster.request, []
+
+    async def asking(method, path, **more):
+        asked.append(more.get("accept", ""))
+        return await request(method, path, **more)
+
+    cluster.request = asking
+    found = [one async for one, _ in run.controller._carried.look()]
+    assert ("Deployment", "app") in {(one["kind"], one["metadata"]["name"]) for one in found}
+    assert asked == [METADATA] * 2
+    asked.clear()
+    assert [one async for one, _ in run.controller._carried.look("ns", whole=True)]
+    assert asked == [""] * 2

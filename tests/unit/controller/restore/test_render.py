@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from controller import placement
 from controller.recovery import job as recovery_job
 from controller.recovery.plan import Plan, Volume, load
 from controller.restore import render
@@ -178,7 +179,7 @@ def test_scheduling_leaves_out_affinity_to_pods_and_prefers_the_old_node():
             "hostNetwork": True,
         }
     }
-    assert render.scheduling(template, "node-1") == {
+    assert placement.like(template["spec"], "node-1") == {
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "db"}],
         "affinity": {"nodeAffinity": {

@@ -168,7 +168,9 @@ BY_SET = {
 async def test_from_git_it_is_known_by_the_backup_that_it_ended_with(run, cluster, annotations, spec, reason):
     """What one side writes, the other reads: the set's annotations are those of the Backup that the Restore made."""
     await finished(run, cluster, keepOldVolume=False, annotations={WORD: "monday"} if annotations else None)
-    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
+    made = cluster.objects["backups", "ns", "back-after"]
+    assert (await run.controller._context.sealing()).vouches(made)
+    run.agents.annotations = returned.marks(made, sealed=True)
     assert len(run.agents.annotations) == 9
     forget(cluster)
     run.create(keepOldVolume=False, annotations=annotations, **spec)
@@ -192,7 +194,7 @@ async def test_the_backup_counts_where_it_is_of_this_database(run, cluster, seco
     repository.setdefault("status", {})["systemIdentifier"] = here
     repository["spec"]["onExistingBackups"] = "Recover" if recovers else "Refuse"
     await finished(run, cluster, keepOldVolume=False)
-    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
+    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"], sealed=True)
     claim = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["metadata"]
     forget(cluster)
     run.agents.made = int(datetime.fromisoformat(claim["creationTimestamp"]).timestamp()) + seconds
@@ -203,7 +205,7 @@ async def test_the_backup_counts_where_it_is_of_this_database(run, cluster, seco
 
 async def test_it_waits_until_it_is_known_whether_this_database_was_restored(run, cluster):
     await finished(run, cluster, keepOldVolume=False)
-    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
+    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"], sealed=True)
     claim = cluster.objects["persistentvolumeclaims", "ns", "data-pg-0"]["metadata"]
     forget(cluster)
     run.agents.made = int(datetime.fromisoformat(claim["creationTimestamp"]).timestamp()) - 1
@@ -218,7 +220,7 @@ async def test_it_waits_until_it_is_known_whether_this_database_was_restored(run
 
 async def test_from_git_the_claim_that_it_keeps_is_named_as_well(run, cluster):
     await finished(run, cluster)
-    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"])
+    run.agents.annotations = returned.marks(cluster.objects["backups", "ns", "back-after"], sealed=True)
     run.create()
     status = await run.until_over()
     assert (status["reason"], status["keptClaim"]) == ("Record", "data-pg-0-before-back")

@@ -9,9 +9,11 @@ from datetime import timedelta
 import pytest
 
 from controller.recovery import plan as plans
-from controller.restore import proof, workload
+from controller.restore import gather, proof, steps_switch, workload
+from controller.restore.facts import RestoreFacts
 from pgwarden.api import names
 from pgwarden.kube import errors
+from tests.unit.controller import replicas
 from tests.unit.controller.restore.fake_cluster import FACTS
 
 #: What a namespace's user knows of the fake cluster, beside their own.
@@ -298,3 +300,36 @@ async def test_a_pod_that_names_anothers_stateful_set_stops_nobody(cluster, run)
     assert (status["phase"], status["reason"]) == ("Pending", "PodNotProven")
     assert "pod forged" in status["message"]
     assert not any("statefulsets" in line for line in cluster.log)
+
+
+WORKLOADS = {
+    "StatefulSet": {"kind": "StatefulSet", "name": "pg", "uid": "w", "controller": True},
+    "Deployment": replicas.by("pg")[0],
+}
+
+
+@pytest.mark.parametrize("kind", WORKLOADS)
+async def test_after_the_start_a_pod_that_only_names_the_workload_is_not_the_one_that_recovered(
+    run, cluster, settings, kind
+):
+    """Its agent, which may have a certificate of the Repository's, would say that all rows are back."""
+    by = WORKLOADS[kind]
+    about = {"name": "pg", "namespace": "ns", "uid": "w"}
+    cluster.objects["replicasets", "ns", "pg-5d"] = replicas.replica_set({"metadata": about})
+
+    def pod(name: str, **owner: str):
+        labels = {names.LABEL_REPOSITORY: "hippo", "pod-template-hash": "5d"}
+        metadata = {"name": name, "namespace": "ns", "labels": labels, "ownerReferences": [by | owner]}
+        return {"metadata": metadata, "spec": {}, "status": {"podIP": "10.0.0.7"}}
+
+    pods = [pod("forged", uid="not its uid"), pod("real")]
+    text = json.dumps(PLAN | {"restore": "back", "workloadKind": kind, "workload": "pg"})
+    noted = {"annotations": {names.ANNOTATION_STOPPED_BY: text}}
+    plan = plans.of_workload({"kind": kind, "metadata": about | noted})
+    reader = gather._Reader(run.controller._context, "ns")
+    strangers = await reader.strangers(plan, [{"kind": kind, "metadata": about}], pods)
+    assert strangers == {"forged"}
+    facts = RestoreFacts(
+        now=None, settings=settings, restore={}, spec=None, plan=plan, pods=tuple(pods), strangers=strangers
+    )
+    assert steps_switch.running_pod(facts)["metadata"]["name"] == "real"

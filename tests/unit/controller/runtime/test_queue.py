@@ -6,6 +6,7 @@ import asyncio
 
 from controller.runtime import queue as module
 from controller.runtime.queue import KeyedQueue
+from harness.waiting import SLOWER
 
 
 async def taken(queue: KeyedQueue[str]) -> str | None:
@@ -71,7 +72,7 @@ async def test_one_that_waits_is_woken_by_a_key_that_becomes_due():
     queue = KeyedQueue[str]()
     waiting = asyncio.create_task(queue.get())
     queue.add_after("a", 0.02)
-    assert await asyncio.wait_for(waiting, 5) == "a"
+    assert await asyncio.wait_for(waiting, 5 * SLOWER) == "a"
 
 
 async def test_many_workers_share_many_keys_and_never_one_key():
@@ -92,7 +93,7 @@ async def test_many_workers_share_many_keys_and_never_one_key():
     workers = [asyncio.create_task(work()) for _ in range(4)]
     for key in range(20):
         queue.add(key)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10 * SLOWER):
         while len(done) < 300:  # noqa: ASYNC110  the workers tell nobody
             await asyncio.sleep(0)
     for one in workers:

@@ -15,8 +15,9 @@ from harness.patches import carried_out
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 KEYS = st.sampled_from(["a", "b", "c", "d"])
 LEAVES = st.one_of(
-    st.none(), st.booleans(), st.integers(2, 5), st.text("xy", max_size=2), st.lists(st.integers(2, 4), max_size=2)
-)
+    st.none(), st.booleans(), st.integers(2, 5), st.text("xy", max_size=2), st.lists(st.integers(2, 4), max_size=2),
+    st.lists(st.dictionaries(KEYS, st.one_of(st.none(), st.integers(2, 4)), max_size=2), max_size=2),
+)  # fmt: skip
 OBJECTS = st.recursive(
     st.dictionaries(KEYS, LEAVES, max_size=3), lambda inner: st.dictionaries(KEYS, st.one_of(LEAVES, inner), max_size=3)
 )
@@ -26,6 +27,8 @@ def stored(value: Any) -> Any:
     """As the API server keeps it: what is null is not there."""
     if isinstance(value, dict):
         return {key: stored(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [stored(one) for one in value]
     return value
 
 
@@ -47,6 +50,14 @@ def test_nothing_is_written_where_nothing_differs(after):
 @given(OBJECTS.map(stored), OBJECTS)
 def test_a_second_write_finds_nothing_to_do(before, after):
     assert operations(written(before, after), after) == []
+
+
+def test_what_is_none_in_an_object_of_a_list_is_no_difference():
+    there = {"instances": [{"name": "hippo-1", "ready": True}]}
+    assert operations(there, {"instances": [{"name": "hippo-1", "ready": True, "message": None}]}) == []
+    changed = [{"name": "hippo-1", "ready": False, "message": None}]
+    patch = [{"op": "add", "path": "/status/instances", "value": [{"name": "hippo-1", "ready": False}]}]
+    assert operations(there, {"instances": changed}) == patch
 
 
 def put(listed: list, status: bool | None, message: str = "m", minutes: int = 0) -> list:

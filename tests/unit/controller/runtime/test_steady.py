@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from controller.runtime import steady
+from harness.waiting import SLOWER
 
 FAILURES = [ValueError("Attribute's length must be >= 1 and <= 64"), RecursionError(), KeyError("x"), OSError("x")]
 
@@ -72,7 +73,7 @@ async def test_a_failure_in_a_group_of_tasks_ends_none_of_the_others():
             group.create_task(steady.run("healthy", others))
 
     task = asyncio.create_task(work())
-    await asyncio.wait_for(reached.wait(), 10)
+    await asyncio.wait_for(reached.wait(), 10 * SLOWER)
     assert not task.done()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

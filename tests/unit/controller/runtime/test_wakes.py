@@ -96,3 +96,23 @@ async def test_a_pod_has_its_repository_looked_at_when_something_is_new_and_not_
     cache = woken.caches.postgres_pods
     assert await woken.after(cache, changed(POD, "1")) == [("ns", "hippo")]
     assert await woken.after(cache, changed(POD, "2", **over)) == ([("ns", "hippo")] if news else [])
+
+
+QUOTA = {
+    "metadata": {"name": "small", "namespace": "ns", "uid": "q", "managedFields": []},
+    "spec": {"hard": {"limits.cpu": "8"}}, "status": {"used": {"limits.cpu": "1"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cache", ["quotas", "limit_ranges"])
+async def test_what_a_namespace_asks_of_containers_is_news_and_what_it_has_used_is_not(woken, cache):
+    """A quota's status changes with each pod of the namespace."""
+    asked = getattr(woken.caches, cache)
+    await woken.after(woken.caches.repositories, changed(HIPPO, "1"))
+    assert await woken.after(asked, changed(QUOTA, "2")) == [("ns", "hippo")]
+    assert await woken.after(asked, changed(QUOTA, "3", status__used={"limits.cpu": "2"})) == []
+    assert await woken.after(asked, changed(QUOTA, "4", spec__hard={"limits.cpu": "9"})) == [("ns", "hippo")]
+    assert await woken.after(asked, changed(QUOTA, "5", metadata__namespace="elsewhere")) == []
+    kept = asked.get("ns", "small")
+    assert set(kept) == {"metadata", "spec"}
+    assert "managedFields" not in kept["metadata"]

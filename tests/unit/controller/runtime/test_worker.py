@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from controller.runtime.worker import NotYet, Worker
+from harness.waiting import SLOWER
 from pgwarden.kube import errors
 
 KEY = ("ns", "one")
@@ -31,7 +32,7 @@ async def outcome(result, monkeypatch):
     monkeypatch.setattr(worker.queue, "done", lambda key: (done(key), looked.set()))
     worker.queue.add(KEY)
     running = asyncio.create_task(worker.run())
-    await asyncio.wait_for(looked.wait(), 5)
+    await asyncio.wait_for(looked.wait(), 5 * SLOWER)
     assert not running.done()
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -71,10 +72,56 @@ async def test_one_object_that_breaks_does_not_stop_the_others():
     running = asyncio.create_task(worker.run())
     for name in ("broken", "a", "b"):
         worker.queue.add(("ns", name))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(5 * SLOWER):
         while seen.count("broken") < 2:  # noqa: ASYNC110  the retry comes after half a second
             await asyncio.sleep(0.01)
     assert seen[:3] == ["broken", "a", "b"]
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
+
+
+async def test_those_that_hang_hold_up_none_that_comes():
+    """What is behind a storage that hangs waits for it for most of the time."""
+    looked, hang = [], asyncio.Event()
+
+    async def reconcile(key):
+        if key[0] == "hangs":
+            await hang.wait()
+        looked.append(key)
+
+    worker = Worker("Thing", reconcile, count=100)
+    for number in range(40):
+        worker.queue.add(("hangs", str(number)))
+    running = asyncio.create_task(worker.run())
+    await asyncio.sleep(0)
+    worker.queue.add(KEY)
+    async with asyncio.timeout(5 * SLOWER):
+        while not looked:  # noqa: ASYNC110  what is looked at is a plain list
+            await asyncio.sleep(0.001)
+    assert looked == [KEY]
+    assert len(worker.queue) == 0
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_no_more_are_worked_on_at_once_than_it_is_told_to():
+    now, most, done = 0, 0, 0
+
+    async def reconcile(_key):
+        nonlocal now, most, done
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.001)
+        now, done = now - 1, done + 1
+
+    worker = Worker("Thing", reconcile, count=3)
+    for number in range(20):
+        worker.queue.add(("ns", str(number)))
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(5 * SLOWER):
+        while done < 20:  # noqa: ASYNC110  a plain number
+            await asyncio.sleep(0.001)
+    assert most == 3
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

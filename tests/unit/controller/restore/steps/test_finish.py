@@ -73,6 +73,15 @@ def test_started(planned, postgres, status, swapped, verdict, words):
     assert words in found.message
 
 
+def test_a_workload_whose_pod_is_refused_is_told_in_kubernetes_words_with_a_reason_of_its_own(planned):
+    facts = replace(with_postgres(planned), pods=(), workload_refused="exceeded quota: small")
+    found = steps_finish.started(facts)
+    assert said(found) == ("wait", "PodRefused")
+    assert found.message == (
+        "waiting for a pod of StatefulSet pg with an IP address: Kubernetes creates none: exceeded quota: small"
+    )
+
+
 def test_postgres_starts_before_the_old_volume_has_its_claim(planned):
     running = with_postgres(planned, {"reachable": True, "inRecovery": False})
     facts = replace(running, claims=(half := swapped_over(planned, kept=False)).claims, volumes=half.volumes)

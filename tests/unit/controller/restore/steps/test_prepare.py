@@ -33,13 +33,40 @@ def test_the_plan_remembers_what_was_there(begin):
     assert (plan.workload_kind, plan.workload, plan.replicas, plan.pod) == ("StatefulSet", "pg", 1, "pg-0")
     assert (plan.claim, plan.claim_uid, plan.old_volume) == (
         "data-pg-0",
-        "uid-4",
+        "uid-3",
         Volume(name="pv-old", reclaim="Delete"),
     )
     assert (plan.claim_labels, plan.claim_annotations) == ({"app": "pg"}, {"note": "mine"})
     assert "volumeName" not in plan.claim_spec
     assert plan.mounts == [{"name": "data", "mountPath": "/var/lib/postgresql/data"}]
     assert plan.own_volume  # the image starts as root
+
+
+@pytest.mark.parametrize(
+    ("of_pod", "of_container", "as_root"),
+    [
+        ({}, {}, True),
+        ({"runAsUser": 0}, {}, True),
+        ({"runAsUser": 999}, {"runAsUser": 0}, True),
+        ({"runAsUser": 999}, {}, False),
+        ({}, {"runAsUser": 999}, False),
+        ({"runAsNonRoot": True}, {}, False),  # where Pod Security is restricted: a container as root would be refused
+        ({}, {"runAsNonRoot": True}, False),
+    ],
+)
+def test_root_takes_the_new_volume_only_where_the_workload_itself_may_start_as_root(
+    begin, of_pod, of_container, as_root
+):
+    pods, workloads = copy.deepcopy(begin.pods), copy.deepcopy(begin.workloads)
+    for spec in (
+        next(p for p in pods if p["metadata"]["name"] == "pg-0")["spec"],
+        workloads[0]["spec"]["template"]["spec"],
+    ):
+        spec["securityContext"] = of_pod
+        spec["containers"][0]["securityContext"] = of_container
+    plan = planning.make(replace(begin, pods=pods, workloads=workloads))
+    assert isinstance(plan, Plan)
+    assert plan.own_volume is as_root
 
 
 @pytest.mark.parametrize(
@@ -68,6 +95,21 @@ def test_why_a_restore_does_not_begin(begin, change, verdict, words):
     found = steps_prepare.validated(change(begin))
     assert said(found) == verdict
     assert words in found.message
+
+
+@pytest.mark.parametrize(("timeline", "verdict"), [("", ("fail", "TimeTakenBack")), ("1", ("done", "Valid"))])
+def test_a_time_that_a_restore_took_back_while_this_one_waited_for_it_needs_its_timeline(begin, timeline, verdict):
+    """The one before has ended a moment ago, and what was asked for is not what the timeline of now has."""
+    wanted = RestoreTarget(time="2026-11-23T11:30:00Z")
+    spec = RestoreSpec(repository="hippo", target=wanted, target_timeline=timeline)
+    status = {"phase": "Completed", "timelineBefore": 1, "timeline": 2, "recoveredTo": "2026-11-23T11:00:00Z"}
+    status |= {"stoppedTime": "2026-11-23T11:45:00Z", "conditions": [{"type": "Started", "status": "True"}]}
+    before = {"kind": "Restore", "metadata": {"name": "before", "namespace": "ns"}, "status": status}
+    before["spec"] = {"repository": "hippo", "target": {"time": "2026-11-23T11:00:00Z"}}
+    found = steps_prepare.validated(replace(begin, spec=spec, operations=(*begin.operations, before)))
+    assert said(found) == verdict
+    if not timeline:
+        assert found.message.startswith("the state at time 2026-11-23T11:30:00Z was taken back by Restore before")
 
 
 def other_pod(kind, name):

@@ -9,13 +9,16 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from controller.recovery import job as recovery_job
 from controller.recovery.plan import Recovered
-from controller.restore import steps_recover
+from controller.restore import proof, steps_recover
 from controller.restore.facts import RestoreFacts
-from controller.restore.verdict import Create
+from controller.restore.verdict import Create, Delete
+from pgwarden.api.sizing import Asks
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.recovery import Recovery
+from tests.unit.controller import beside
 from tests.unit.controller.restore.steps.situations import said
 
 COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
@@ -63,6 +66,48 @@ def test_restored(planned, status, pods, verdict, words):
     found = steps_recover.restored(replace(planned, job=job(status), job_pods=tuple(pods)))
     assert said(found) == verdict
     assert words in found.message
+
+
+REFUSED = 'pods "back-restore-1" is forbidden: failed quota: small: must specify limits.cpu'
+
+
+def test_a_job_without_a_pod_is_told_in_kubernetes_words(planned):
+    body = steps_recover._body(planned) | {"status": {}}
+    body["metadata"] |= {"uid": "j"}
+    found = steps_recover.restored(replace(planned, job=body, job_refused=REFUSED))
+    assert said(found) == ("wait", "JobStuck")
+    assert found.message == f"Job back-restore-1: Kubernetes creates no pod of it: {REFUSED}"
+
+
+def test_a_job_that_a_newer_quota_refuses_is_made_anew_with_what_that_asks_for(planned):
+    """Its template stays as it is; it has no pod, so nothing is lost."""
+    body = steps_recover._body(planned) | {"status": {}}
+    body["metadata"] |= {"uid": "j"}
+    asked = Asks(named=frozenset({"limits.cpu"}))
+    found = steps_recover.restored(replace(planned, job=body, job_refused=REFUSED, asks=asked))
+    assert found.action == Delete("jobs", "ns", "back-restore-1", "j")
+    fitting = steps_recover._body(replace(planned, asks=asked)) | {"status": {}}
+    fitting["metadata"] |= {"uid": "j"}
+    again = steps_recover.restored(replace(planned, job=fitting, job_refused=REFUSED, asks=asked))
+    assert said(again) == ("wait", "JobStuck")
+
+
+def test_what_the_api_server_makes_of_a_quantity_is_the_same_size(planned):
+    wanted = {"limits": {"cpu": "1000m", "memory": "1024Mi"}}
+    facts = replace(planned, repo_spec=msgspec.structs.replace(planned.repo_spec, resources=wanted))
+    body = json.loads(json.dumps(steps_recover._body(facts)).replace("1000m", "1").replace("1024Mi", "1Gi"))
+    body["metadata"] |= {"uid": "j"}
+    assert said(steps_recover.restored(replace(facts, job=body, job_refused=REFUSED))) == ("wait", "JobStuck")
+
+
+def test_a_recovery_that_was_killed_for_want_of_memory_says_so(planned):
+    ended = {"reason": "OOMKilled", "exitCode": 137, "finishedAt": "2026-11-23T12:00:00Z"}
+    status = {"phase": "Failed", "containerStatuses": [{"name": "postgres", "state": {"terminated": ended}}]}
+    pod = {"metadata": {"name": "x"}, "spec": {"volumes": []}, "status": status}
+    failed = {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "x"}]}
+    found = steps_recover.restored(replace(planned, job=job(failed), job_pods=(pod,)))
+    assert "container postgres of pod x was killed for want of memory (OOMKilled)" in found.message
+    assert "raise the Repository's spec.resources.limits.memory" in found.message
 
 
 def test_a_replay_that_failed_between_two_looks_is_not_told_as_a_copy_that_failed(planned):
@@ -188,3 +233,55 @@ def test_a_claim_that_is_deleted_is_not_restored_into_any_longer(planned, phase)
 def test_what_an_earlier_version_has_begun_is_left_to_its_user(planned):
     plan = msgspec.structs.replace(planned.plan, image="")
     assert said(steps_recover.restored(replace(planned, plan=plan))) == ("wait", "PlanOfEarlierVersion")
+
+
+# --- a mesh's proxy beside PostgreSQL's container -----------------------------------------------------------------
+
+
+def beside_a_proxy(facts: RestoreFacts, code: int | None, left: dict, *, failed: int = 0) -> RestoreFacts:
+    """The recovery's container has ended with *code* and left a result; what a mesh has put beside it runs."""
+    one = beside.job(own="postgres", failed=failed, owner=facts.planned.restore_uid)
+    one["spec"]["backoffLimit"] = recovery_job.RETRIES
+    return replace(facts, job=one, job_pods=(beside.pod(code, left, own="postgres", spec={}),), recovery=None)
+
+
+def test_a_recovery_has_ended_when_its_own_container_has(planned):
+    assert said(steps_recover.restored(beside_a_proxy(planned, 0, DONE))) == ("done", "Restored")
+    broken = beside_a_proxy(planned, 1, HOLE)
+    assert said(steps_recover.restored(broken)) == ("fail", "MissingSegment")
+    last = beside_a_proxy(planned, 1, KILLED, failed=recovery_job.RETRIES)
+    found = steps_recover.restored(last)
+    assert (said(found), "the last of 4 attempts" in found.message) == (("fail", "RestoreFailed"), True)
+
+
+def test_a_pod_that_has_failed_beside_a_proxy_is_deleted_and_the_job_tries_again(planned):
+    facts = beside_a_proxy(planned, 1, KILLED)
+    found = steps_recover.restored(facts)
+    assert (found.kind, found.reason, found.action) == ("act", "Retrying", Delete("pods", "ns", "one-backup-x", "p"))
+    assert (
+        "the last attempt failed: ended by SIGTERM before it was done (container proxy kept its pod)" in found.message
+    )
+    assert proof.unproven(facts, found.action) == ""
+    foreign = Delete("pods", "ns", "postgres-0", "another")
+    assert proof.unproven(facts, foreign) == "pod postgres-0 is not one of this Restore that has done its work"
+    assert proof.unproven(beside_a_proxy(planned, None, {}), found.action), "it runs"
+
+
+def test_a_pod_that_goes_already_is_waited_for(planned):
+    facts = beside_a_proxy(planned, 1, KILLED)
+    facts.job_pods[0]["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"
+    assert said(steps_recover.restored(facts)) == ("wait", "Retrying")
+
+
+def test_a_copys_job_that_a_proxy_keeps_goes_as_it_holds_the_claim(planned):
+    aside = msgspec.structs.replace(
+        planned.planned, workload_kind="", workload="", recovered=Recovered(timeline=3, reached="x")
+    )
+    facts = beside_a_proxy(replace(planned, plan=aside), 0, DONE)
+    found = steps_recover.recovered(facts)
+    assert found.action == Delete("jobs", "ns", "one-backup", "j")
+    assert proof.unproven(facts, found.action) == ""
+    done = replace(facts, job=facts.job | {"status": COMPLETE})
+    assert said(steps_recover.recovered(done)) == ("done", "Recovered")
+    in_place = replace(facts, plan=msgspec.structs.replace(aside, workload_kind="StatefulSet", workload="pg"))
+    assert said(steps_recover.recovered(in_place)) == ("done", "Recovered")

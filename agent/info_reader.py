@@ -1,0 +1,112 @@
+"""What `pgbackrest info` says, read anew as often as the storage can bear.
+
+Slow is not away. While a read takes its time the last answer holds, with its age, and the next read begins later. A
+read that takes far longer than those before is an outage: pgBackRest itself may need minutes to say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.pgbackrest import KEPT_CHARACTERS, Runner
+from agent.repo_volume import TROUBLE
+from pgwarden.api import outside
+from pgwarden.api.objects import Object
+from pgwarden.contract.status import at_least
+from pgwarden.pgbackrest import commands
+
+FRESH_SECONDS = 10.0
+#: How long a status waits for `info`. Below the controller's own limit; info itself may take longer (S3).
+WAIT_SECONDS = 10.0
+LIMIT_SECONDS = 300.0
+#: A read that takes as long is late, and one that takes twice as long as the last that ended well.
+LATE_SECONDS, LATE_TIMES = 30.0, 2.0
+#: After a slow read the next one begins after twice its time, but after so long at most.
+REST_TIMES, REST_SECONDS = 2.0, 60.0
+
+
+@dataclass(frozen=True)
+class Known:
+    info: Object | None = None  # the stanza's element; None where there is none, or nothing could be read
+    error: str = ""  # why it could not be had
+    age: float = math.inf  # seconds since the read of *info* ended
+
+
+class InfoReader:
+    def __init__(self, stanza: str, runner: Runner, complete: Callable[[Object | None], None] | None = None) -> None:
+        """*complete* adds to what was read what pgBackRest does not say."""
+        self._stanza, self._runner, self._complete = stanza, runner, complete
+        self._running: asyncio.Task[None] | None = None
+        self._began = self._read = -math.inf
+        self._took = 0.0  # seconds of the last read that ended well
+        self.info: Object | None = None
+        self._error = ""
+
+    async def get(self, *, refresh: bool = False) -> Known:
+        if self._running is None or self._running.done():
+            if not self._is_due(refresh=refresh):
+                return self._known()
+            self._began = self._now()
+            self._running = asyncio.create_task(self._look())
+        late_at = self._began + max(LATE_SECONDS, LATE_TIMES * self._took)
+        patience = max(0.0, min(WAIT_SECONDS, late_at - self._now()))
+        done, _ = await asyncio.wait([self._running], timeout=patience)
+        if done or _has_trouble(self.info):  # that is more than "it takes long"
+            return self._known()
+        if self.info is None or self._now() >= late_at:
+            return Known(
+                self.info, f"pgbackrest info takes longer than {at_least(self._now() - self._began)} s", self.age
+            )
+        return self._known()
+
+    def spoil(self) -> None:
+        """What was read is of before: the next one who asks waits for a new read."""
+        self._read = -math.inf
+
+    def _is_due(self, *, refresh: bool) -> bool:
+        if self._error or self._took <= WAIT_SECONDS:
+            return refresh or self.age > FRESH_SECONDS
+        return self.age > min(REST_TIMES * self._took, REST_SECONDS)
+
+    def _known(self) -> Known:
+        return Known(self.info, self._error, self.age)
+
+    @property
+    def age(self) -> float:
+        return self._now() - self._read
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _look(self) -> None:
+        try:
+            result = await self._runner.run(commands.info_argv(self._stanza), LIMIT_SECONDS)
+            info, error = _element(result.stdout) if result.ok else (None, result.error)
+            if result.ok and self._complete:
+                self._complete(info)
+        except (OSError, ValueError) as problem:
+            info, error = None, f"pgbackrest info: {problem}"
+        self.info, self._error, self._read = info, error, self._now()
+        if not error:
+            self._took = self._read - self._began
+
+
+def _element(text: str) -> tuple[Object | None, str]:
+    """The stanza's element of what `info` has printed, and what is wrong with the text; no element, no stanza."""
+    listed = outside.decode_loose(text, most=KEPT_CHARACTERS)
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        return None, "pgbackrest info: its output cannot be read"
+    found: Object | None = next(iter(listed), None)
+    for one in (found or {}).get("backup") or []:
+        if isinstance(one, dict):
+            one.pop("reference", None)  # nobody asks, and of a long chain it is nine tenths of the answer
+    return found, ""
+
+
+def _has_trouble(info: Object | None) -> bool:
+    """Whether the last answer says already which storage could not be read."""
+    return any(repo.get("status", {}).get("code") == TROUBLE for repo in (info or {}).get("repo", ()))

@@ -1,0 +1,88 @@
+"""How much the sidecar may have, in the company of the containers that are there already.
+
+A quota lets a pod in only where each of its containers names what the quota counts. So these containers tell what ours
+must name, and no cache has to know the quota. What LimitRanges allow no container shows: they are read (`Asks`).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+from pgwarden.api.objects import Object
+from pgwarden.api.quantity import parse_quantity
+from pgwarden.api.sizing import LIMITS, NAMED, REQUESTS, Asks, Size, fitted
+from pgwarden.injection.pods import OWN_CONTAINERS, Container, InitContainer, Pod, Resources
+
+REQUESTED: Object = {"cpu": "20m", "memory": "64Mi"}
+#: Where a limit must be named: enough for a backup's compression, and never more than PostgreSQL itself has.
+_CPU = "1"
+#: Of the pod's disk, where that is limited: our emptyDirs count too, with WAL that is fetched ahead.
+_DISK = {"limits.ephemeral-storage": "512Mi", "requests.ephemeral-storage": "64Mi"}
+_NONE = Resources()
+
+
+class Company(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pod's own containers say of their resources."""
+
+    named: tuple[str, ...]  # what each of them names, such as limits.cpu
+    cpu: str  # the limit of PostgreSQL's; empty: none
+    limits: tuple[tuple[str, str], ...]  # of all that run at once, by resource
+    disk: bool  # whether the pod's disk is limited
+
+
+def company(pod: Pod, index: int) -> Company:
+    """*index* is that of PostgreSQL's container."""
+    inits = [one for one in pod.spec.init_containers or () if one.name not in OWN_CONTAINERS]
+    containers: list[Container | InitContainer] = [*pod.spec.containers, *inits]
+    everybody = [one.resources or _NONE for one in containers]
+    summed = _together(pod.spec.containers, inits)
+    return Company(
+        named=tuple(sorted(word for word in set(NAMED.values()) if all(_names(one, word) for one in everybody))),
+        cpu=_quantity((everybody[index].limits or {}).get("cpu")),
+        limits=tuple((name, str(value)) for name, value in sorted(summed.items())),
+        disk="ephemeral-storage" in summed,
+    )
+
+
+def sidecar(given: Object | None, memory: str, beside: Company, wanted: Asks) -> Object:
+    """Its resources. *given*: spec.sidecarResources; *memory*: its limit where that is not given."""
+    named = {*beside.named, *(["limits.ephemeral-storage"] if beside.disk else [])}
+    size = Size(always={REQUESTS: REQUESTED, LIMITS: {"memory": memory}}, if_asked={"limits.cpu": _cpu(beside)} | _DISK)
+    others = {name: Fraction(value) for name, value in beside.limits}
+    return fitted(given, size, wanted.naming(named).beside(others))
+
+
+def _cpu(beside: Company) -> str:
+    own = parse_quantity(beside.cpu)
+    return beside.cpu if own and own < (parse_quantity(_CPU) or 0) else _CPU
+
+
+def _names(one: Resources, word: str) -> bool:
+    bound, name = word.split(".", 1)
+    return name in (one.limits or {}) or (bound == REQUESTS and name in (one.requests or {}))
+
+
+def _together(containers: tuple[Container, ...], inits: list[InitContainer]) -> dict[str, Fraction]:
+    """What Kubernetes takes for the pod's limits: those that stay together, or one that ends before if it has more."""
+    staying: list[Container | InitContainer] = [*containers]
+    staying += [one for one in inits if one.restart_policy == "Always"]
+    total: dict[str, Fraction] = {}
+    for one in staying:
+        for name, value in _limits(one).items():
+            total[name] = total.get(name, Fraction(0)) + value
+    for one in inits:
+        for name, value in _limits(one).items():
+            total[name] = max(total.get(name, Fraction(0)), value)
+    return total
+
+
+def _limits(one: Container | InitContainer) -> dict[str, Fraction]:
+    given = (one.resources or _NONE).limits or {}
+    return {name: value for name, written in given.items() if (value := parse_quantity(written)) is not None}
+
+
+def _quantity(value: Any) -> str:
+    return str(value) if parse_quantity(value) is not None else ""

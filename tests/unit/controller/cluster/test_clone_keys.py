@@ -1,0 +1,38 @@
+"""Which keys a clone is given: those with which its source's own pods read, and no more."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from controller.cluster.clone_source import Sources
+from pgwarden.api import names
+from pgwarden.api.kinds import DataSource
+from pgwarden.kube import paths
+
+from .test_owners import Answers, client, context
+
+__all__ = ["client", "context"]
+S3 = {"bucket": "b", "endpoint": "e", "region": "r", "credentialsSecretRef": {"name": "keys"}}
+OF_PODS = {"podCredentialsSecretRef": {"name": "pods"}}
+
+
+@pytest.mark.parametrize(
+    ("more", "given"), [({}, "of-keys"), (OF_PODS, "of-pods")], ids=["one Secret", "one of the pods'"]
+)
+async def test_a_clone_gets_the_keys_of_the_pods_where_they_have_their_own(
+    client: Answers, context, more: Any, given: str
+):
+    for name in ("keys", "pods"):
+        data = {key: base64.b64encode(f"of-{name}".encode()).decode() for key in ("s3-key", "s3-key-secret")}
+        client.there[paths.of("secrets", "apps", name)] = {
+            "metadata": {"name": name, "resourceVersion": "1"},
+            "data": data,
+        }
+    source = {"metadata": {"namespace": "apps", "name": "rhino"}, "spec": {"storageType": "s3", "s3": S3 | more}}
+    content = await Sources(context)._content(source, DataSource(repository="rhino", namespace="apps"))
+    lines = content[names.KEY_CLONE_CONF].decode().splitlines()
+    keys = [line for line in lines if line.startswith(("repo1-s3-key=", "repo1-s3-key-secret="))]
+    assert keys == [f"repo1-s3-key={given}", f"repo1-s3-key-secret={given}"]

@@ -1,0 +1,44 @@
+"""docs/metrics.md names every metric that is served, and each follows the conventions of Prometheus."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.docs import metrics_table
+
+ROWS = metrics_table.rows()
+#: Labels whose values users choose: names of objects, one series for each object.
+OF_OBJECTS = {"namespace", "repository", "name"}
+OF_OURS = {
+    "kind",
+    "outcome",
+    "type",
+    "storage",
+    "condition",
+    "reason",
+    "verb",
+    "code",
+    "path",
+    "rule",
+    "configured_by",
+    "volume",
+    "role",
+}
+UNITS = ("_seconds", "_bytes", "_total", "_timestamp_seconds")
+
+
+def test_the_page_has_the_table_of_the_code():
+    assert metrics_table.written() == metrics_table.table(), "run: python -m tests.unit.docs.metrics_table"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_name_and_labels_follow_the_conventions(row):
+    """prometheus.io/docs/practices/naming: base units, _total for counters alone, no unit but the last."""
+    name, kind, labels, _, about = row
+    assert name == name.lower()
+    assert name.endswith("_total") == (kind == "counter")
+    assert not any(word in name for word in ("_ms", "_minutes", "_hours", "_kb", "_mb", "_percent"))
+    assert kind != "histogram" or name.endswith(("_seconds", "_bytes"))
+    assert set(filter(None, labels.split(", "))) <= OF_OBJECTS | OF_OURS
+    assert about.endswith(".")
+    assert len(ROWS) > 30
