@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from controller import finalizers
 from pgwarden.api import names
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import is_going
+from pgwarden.api.reading import get, is_going
 
 TERMINAL = ("Completed", "Failed")
 #: status.reason of a deleted Backup while the Job runs that expires its set.
@@ -35,8 +35,13 @@ MAY_TAKE_LONG = frozenset({NOT_READY, JOB_REFUSED, JOB_STUCK, BACKLOG, EXCLUDED}
 FOR_ITS_TURN = frozenset({"", "Waiting", "WaitingForTurn", "UndoingEarlier"})
 
 
+def _status(obj: Object) -> Object:
+    """Empty where there is none yet, or something else than an object."""
+    return get(obj, dict, "status") or {}
+
+
 def phase(obj: Object) -> str:
-    return str(obj.get("status", {}).get("phase", "")) or "Pending"
+    return str(_status(obj).get("phase", "")) or "Pending"
 
 
 def is_over(obj: Object) -> bool:
@@ -72,7 +77,7 @@ def is_expiring(obj: Object) -> bool:
 
 def _runs(obj: Object) -> bool:
     """Whether something is at work for it. Of a Backup whose Job is over only the proof is still looked for."""
-    status = obj.get("status", {})
+    status = _status(obj)
     if is_expiring(obj):
         return bool(status.get("reason") == EXPIRING)
     return _has_begun(obj) and status.get("reason") != READING
@@ -82,20 +87,19 @@ def _has_begun(obj: Object) -> bool:
     """A Restore with a plan has, whichever version of pgwarden can read it."""
     if is_expiring(obj):
         return _runs(obj)
-    return phase(obj) == "Running" or (obj["kind"] == "Restore" and bool(obj.get("status", {}).get("plan")))
+    return phase(obj) == "Running" or (obj["kind"] == "Restore" and bool(_status(obj).get("plan")))
 
 
 def waits_for_turn(obj: Object) -> bool:
     """Whether nothing but the others keeps it from beginning, as far as it has said."""
     # Of a Backup that was deleted it may be of its life before: then it has not looked yet, and holds nobody up.
-    return str(obj.get("status", {}).get("reason") or "") in FOR_ITS_TURN
+    return str(_status(obj).get("reason") or "") in FOR_ITS_TURN
 
 
 def _stands_aside(restore: Object, alive: Iterable[Object]) -> bool:
     """A Restore whose rows are back, and whose Backup afterwards waits for what may take long."""
     return _is_last(restore) and any(
-        _asked_by(o, restore) and not _has_begun(o) and o.get("status", {}).get("reason") in MAY_TAKE_LONG
-        for o in alive
+        _asked_by(o, restore) and not _has_begun(o) and _status(o).get("reason") in MAY_TAKE_LONG for o in alive
     )
 
 
@@ -105,7 +109,7 @@ def _awaits_backup(restore: Object, alive: Iterable[Object]) -> bool:
 
 
 def _is_last(obj: Object) -> bool:
-    return bool(obj["kind"] == "Restore" and obj.get("status", {}).get("step") == "BackedUp")
+    return bool(obj["kind"] == "Restore" and _status(obj).get("step") == "BackedUp")
 
 
 def may_run(obj: Object, operations: Iterable[Object]) -> bool:
@@ -130,7 +134,7 @@ def standing(obj: Object, operations: Iterable[Object]) -> tuple[str, str]:
     held_by = holder(operations, obj)
     if held_by is None:
         return "another operation", ""
-    status = held_by.get("status", {})
+    status = _status(held_by)
     reason, since = status.get("reason"), status.get("startTime")
     if is_expiring(held_by) or not _runs(held_by) or not (reason or since):
         return title(held_by), ""
@@ -155,5 +159,5 @@ def _rank(obj: Object) -> tuple[bool, str, str]:
 
 
 def _refused(obj: Object) -> bool:
-    conditions = obj.get("status", {}).get("conditions", [])
+    conditions = _status(obj).get("conditions", [])
     return any(one["type"] == "Rejected" and one["status"] == "True" for one in conditions)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from controller import owned, pod_terms
+from controller import host_image, owned, pod_terms
 from controller.claim_grower import Grower
 from controller.claim_growth import Growth
 from controller.context import Context
@@ -112,7 +112,7 @@ class Applier:
         terms = pod_terms.terms(context, namespace, name)
         key = namespace, name
         settings = await self._settings(key)
-        await self._apply_one("deployments", render.deployment(repository, spec, settings, terms))
+        await self._apply_host(render.deployment(repository, spec, settings, terms), settings)
         digest = config.source_digest({names.KEY_POD_CONF: pod_conf.encode(), **leaves.pods})
         is_new = self._given.get(key, ("",))[0] != digest
         if changed:
@@ -122,6 +122,15 @@ class Applier:
         if is_new:
             self._given[key] = digest, now
         return is_new
+
+    async def _apply_host(self, made: Object, settings: Settings) -> None:
+        """With another image than this release's it is one of before, which nothing but its user starts anew."""
+        if settings.image != self._context.settings.image:
+            metadata = made["metadata"]
+            made = host_image.keep_probes(
+                made, self._context.caches.deployments.get(metadata["namespace"], metadata["name"])
+            )
+        await self._apply_one("deployments", made)
 
     async def _apply_one(self, plural: str, obj: Object) -> bool:
         """Server-side apply where it differs from what we applied last, or where the object has gone. Nothing is asked
@@ -157,7 +166,7 @@ class Applier:
         settings = await self._settings(facts.key)
         made = render.spare(repository, facts.spec, settings, pod_terms.terms(context, *facts.key))
         if facts.spare_wanted:
-            await self._apply_one("deployments", made)
+            await self._apply_host(made, settings)
             return
         name = made["metadata"]["name"]
         found = context.caches.deployments.get(facts.key[0], name)

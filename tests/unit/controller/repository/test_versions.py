@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from controller import host_image
 from controller.agents import AgentError
 from controller.context import Context
+from controller.pod_parts import PROBES
 from controller.repository.tools import Tools
 from pgwarden.api import names
 from pgwarden.contract import calls
@@ -64,6 +66,22 @@ async def test_the_host_stays_as_it_is_from_the_first_look_after_an_upgrade(worl
     said = world.condition("SameVersion")
     assert (said["status"], said["reason"]) == ("False", "PodsOwedRestart")
     assert "restart pod db-0 (primary, pgBackRest 2.59): " in said["message"]
+
+
+async def test_a_host_that_keeps_its_image_keeps_the_probes_that_it_began_with(world):
+    host = copy.deepcopy(world.store.objects[HOST])
+    container = host["spec"]["template"]["spec"]["containers"][0]
+    container["livenessProbe"] |= {"failureThreshold": 4, "successThreshold": 1}
+    began = {probe: container[probe] for probe in PROBES}
+    world.store.put(HOST, host)
+    upgraded(world)
+    await wait(world)
+    kept = world.store.objects[HOST]["spec"]["template"]["spec"]["containers"][0]
+    assert {probe: kept[probe] for probe in PROBES} == began
+    restarted(world, "db-0", "10.0.0.2")
+    await wait(world)
+    renewed = world.store.objects[HOST]["spec"]["template"]["spec"]["containers"][0]
+    assert renewed["livenessProbe"]["failureThreshold"] == 10
 
 
 async def test_pods_that_are_owed_a_restart_are_an_event_of_warning_and_leave_the_phase_ready(world):
