@@ -1,4 +1,4 @@
-"""Our kinds and LimitRanges, as the watch last showed them.
+"""Our kinds and LimitRanges, as the watch last showed them. ResourceQuotas: quotas.py.
 
 No look-up waits, but one for a Repository younger than the watch.
 """
@@ -14,6 +14,7 @@ from pgwarden.api.sizing import NOTHING, Asks, asks
 from pgwarden.kube import errors, index, paths
 from pgwarden.kube.cache import NAMESPACE, WatchCache, key_of
 from pgwarden.kube.client import KubeClient
+from webhook.quotas import Quotas
 
 Key = tuple[str, str]
 _RANGES = "limitranges"
@@ -23,9 +24,9 @@ _RECENT_SECONDS = 10.0  # how long an object fetched ahead of the watch is belie
 
 
 class Store:
-    """Watch caches of our kinds and of LimitRanges, and the Lookup of the rules.
+    """Watch caches of our kinds and of LimitRanges, and the Lookup of the rules; `quotas` beside them.
 
-    `run()` until cancelled; `synced` once all are listed.
+    `run()` until cancelled; `synced` once all are listed but the quotas, which no answer needs.
     """
 
     def __init__(self, client: KubeClient) -> None:
@@ -38,6 +39,7 @@ class Store:
         }
         self.caches[_RANGES] = WatchCache(client, paths.of(_RANGES))
         self.caches[_RANGES].listen(self._ranges_changed)
+        self.quotas = Quotas(client)
         #: Namespace → what its LimitRanges ask, once that was asked for.
         self._asks: dict[str, Asks] = {}
         self._recent: dict[Key, tuple[float, Object]] = {}
@@ -47,6 +49,7 @@ class Store:
         async with asyncio.TaskGroup() as group:
             for cache in self.caches.values():
                 group.create_task(cache.run())
+            group.create_task(self.quotas.run())
 
     @property
     def synced(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,8 @@ from pgwarden.injection.settings import Settings
 from pgwarden.injection.terms import no_repository
 from pgwarden.rules import Verdict
 from webhook import incoming
-from webhook.pod_answers import Injections, refused
+from webhook.pod_answers import SHRUNK, Injections, refused
+from webhook.quotas import Quotas
 from webhook.requester import Requester
 from webhook.review import Answer, Request
 
@@ -29,6 +31,8 @@ _replace = msgspec.structs.replace
 _PASSED = Answer(outcome="skipped")
 #: Kinds whose deletion the rules are asked about.
 _GUARDED = frozenset(kind.name for kind in registry.KINDS if kind.guards_deletion)
+SETTLES_SECONDS = 0.4  # a quota that counts a pod which is gone
+_MOST_SETTLING = 64  # pods that wait for that; others are answered at once
 _LONGEST_NAME = 63  # characters, of a namespace and of the value of a label; a Repository's are fewer
 
 
@@ -40,7 +44,8 @@ Deletable = Callable[[Object, str], Verdict]
 
 class Handlers:
     """*known* is the cache; *find_repository* asks the API server too, for what is not in it. *judge* is the rules;
-    *asks* tells what a namespace asks of each container, *requester* what the author of an object may.
+    *asks* tells what a namespace asks of each container, *quotas* what room it has, *requester* what the author of an
+    object may.
 
     A handler answers at once where memory is enough, which it nearly always is, and else promises an answer.
     """
@@ -54,7 +59,10 @@ class Handlers:
         deletable: Deletable | None = None,
         asks: Callable[[str], Asks] = lambda _: NOTHING,
         requester: Requester | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
+        self._quotas = quotas
+        self._settling = 0
         self._requester = requester
         self._known = known
         self._find_repository = find_repository
@@ -75,7 +83,8 @@ class Handlers:
         name, namespace = pod.labels[names.LABEL_REPOSITORY], pod.metadata.namespace
         repository = self._known(namespace, name)
         if repository is not None:
-            return self._injections.answer(pod, name, repository, self._asks(namespace))
+            answer = self._answer(pod, name, repository)
+            return self._settled(request, name, repository, answer) if self._may_settle(answer) else answer
         if max(len(name), len(namespace)) > _LONGEST_NAME:
             return refused([no_repository(name, namespace)])
         return self._mutate_later(request, namespace, name)
@@ -86,7 +95,31 @@ class Handlers:
         pod = _pod(request)
         if isinstance(pod, Fault) or repository is None:
             return refused([pod if isinstance(pod, Fault) else no_repository(name, namespace)])
-        return self._injections.answer(pod, name, repository, self._asks(namespace))
+        answer = self._answer(pod, name, repository)
+        return await self._settled(request, name, repository, answer) if self._may_settle(answer) else answer
+
+    def _answer(self, pod: Pod, name: str, repository: Object) -> Answer:
+        namespace = pod.metadata.namespace
+        quotas = self._quotas.of(namespace) if self._quotas is not None else ()
+        return self._injections.answer(pod, name, repository, self._asks(namespace), quotas)
+
+    def _may_settle(self, answer: Answer) -> bool:
+        return SHRUNK in answer.audit and self._quotas is not None and self._settling < _MOST_SETTLING
+
+    async def _settled(self, request: Request[Any], name: str, repository: Object, answer: Answer) -> Answer:
+        """A quota may still count the pod that this one replaces. Then it changes within a moment."""
+        if self._quotas is None:
+            return answer
+        until = time.monotonic() + SETTLES_SECONDS
+        self._settling += 1
+        try:
+            while SHRUNK in answer.audit and (left := until - time.monotonic()) > 0:
+                await self._quotas.changed(request.namespace, left)
+                pod = _pod(request)
+                answer = refused([pod]) if isinstance(pod, Fault) else self._answer(pod, name, repository)
+            return answer
+        finally:
+            self._settling -= 1
 
     def check_kinds(self, request: Request[Any]) -> Answer | Awaitable[Answer]:
         """Asked before the schema has been applied, so that the object may be anything that is JSON."""

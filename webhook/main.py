@@ -104,6 +104,7 @@ def assemble(client: KubeClient, settings: Settings, options: Options, judge: Ca
         deletions(store),
         store.asks,
         requester(client, settings, options),
+        store.quotas,
     )
     server = Server(
         {

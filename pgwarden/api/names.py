@@ -40,6 +40,8 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 ANNOTATION_INJECTED = f"{GROUP}/injected"
 #: Set by the webhook: how to reach PostgreSQL in this pod, as JSON of api.kinds.PodFacts.
 ANNOTATION_POSTGRES = f"{GROUP}/postgres"
+#: Set by the webhook where the sidecar gets less than usual: what, and which quota leaves no more. For people.
+ANNOTATION_SHRUNK = f"{GROUP}/shrunk"
 #: Set on a Repository or a host pod template: hash of the configuration, so that a change rolls the pod.
 ANNOTATION_CONFIG_HASH = f"{GROUP}/config-hash"
 #: On a cluster's first Backup: the cluster's metadata.generation when it was asked for.

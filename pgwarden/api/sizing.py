@@ -27,6 +27,15 @@ NAMED = {
     "limits.cpu": "limits.cpu",
     "limits.memory": "limits.memory",
 }
+#: Below this no quota shrinks what we set ourselves: the sidecar would be killed, or too slow to archive.
+LEAST = {
+    "requests.cpu": "10m",
+    "requests.memory": "32Mi",
+    "requests.ephemeral-storage": "16Mi",
+    "limits.cpu": "50m",
+    "limits.memory": "128Mi",
+    "limits.ephemeral-storage": "256Mi",
+}
 _UNITS = (("Gi", 1024**3), ("Mi", 1024**2))
 Amount = Fraction | None
 
@@ -41,12 +50,23 @@ class Range(msgspec.Struct, frozen=True, kw_only=True):
     usual: str = ""
 
 
+class Left(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of `limits.cpu` or its like for one container more. `by` says what bounds it."""
+
+    word: str
+    amount: str
+    by: str
+    least: str  # it is not shrunk below this
+
+
 class Asks(msgspec.Struct, frozen=True, kw_only=True):
     """What a namespace asks of each container."""
 
     named: frozenset[str] = frozenset()  # of NAMED's values
     ranges: tuple[Range, ...] = ()
     together: tuple[Range, ...] = ()  # of all containers of a pod
+    left: tuple[Left, ...] = ()  # for this container
+    bare: bool = False  # it may name nothing: a quota is against pods that do, and the others of this one do not
 
     def naming(self, more: Iterable[str]) -> Asks:
         return msgspec.structs.replace(self, named=self.named | frozenset(more))
@@ -88,6 +108,8 @@ def asks(quotas: Iterable[Object], limit_ranges: Iterable[Object]) -> Asks:
 
 def fitted(given: Object | None, size: Size, wanted: Asks) -> Object:
     """The resources of a container. *given*: what the user has set, None where nothing is."""
+    if wanted.bare and given is None:
+        return {}
     start = size.always if given is None else given
     found = {bound: dict(start.get(bound) or {}) for bound in (REQUESTS, LIMITS)}
     ours = {(bound, name) for bound in found for name in found[bound]} if given is None else set()
@@ -97,6 +119,7 @@ def fitted(given: Object | None, size: Size, wanted: Asks) -> Object:
         if one.ratio and one.resource in found[REQUESTS] and not one.usual:  # else Kubernetes misses a limit
             _name(f"{LIMITS}.{one.resource}", found, ours, size)
         _fit(one, found, ours)
+    _shrink(wanted, found, ours)
     return {bound: values for bound, values in found.items() if values}
 
 
@@ -149,6 +172,34 @@ def _fit(one: Range, found: dict[str, Any], ours: set[tuple[str, str]]) -> None:
         limits[name] = _text(name, min(limit, request * ratio), limits[name], math.floor)
 
 
+def _shrink(wanted: Asks, found: dict[str, Any], ours: set[tuple[str, str]]) -> None:
+    """Of what is *ours* take away what is more than is left; but a LimitRange's minimum stays, and a user's request."""
+    ranges = {one.resource: one for one in wanted.ranges}
+    for one in wanted.left:
+        bound, name = one.word.split(".", 1)
+        value = parse_quantity(found[bound].get(name))
+        if value is None or (bound, name) not in ours:
+            continue
+        request = found[REQUESTS].get(name) if (REQUESTS, name) not in ours else None
+        bounds = (one.amount, one.least, ranges[name].least if name in ranges else "", request)
+        most = max(amount for each in bounds if (amount := parse_quantity(each)) is not None)
+        found[bound][name] = _text(name, min(value, most), found[bound][name])
+        _keep_relation(name, ranges.get(name), found, ours)
+
+
+def _keep_relation(name: str, one: Range | None, found: dict[str, Any], ours: set[tuple[str, str]]) -> None:
+    """No request above its limit, and no limit above what its request allows."""
+    limit, request = parse_quantity(found[LIMITS].get(name)), parse_quantity(found[REQUESTS].get(name))
+    if limit is None or request is None:
+        return
+    if request > limit and (REQUESTS, name) in ours:
+        found[REQUESTS][name], request = found[LIMITS][name], limit
+    ratio = parse_quantity(one.ratio) if one is not None else None
+    if ratio and (LIMITS, name) in ours and limit > request * ratio:
+        least = parse_quantity(LEAST.get(f"{LIMITS}.{name}")) or Fraction(0)
+        found[LIMITS][name] = _text(name, min(limit, max(request * ratio, least)), found[LIMITS][name], math.floor)
+
+
 def _between(value: Fraction, least: Amount, most: Amount) -> Fraction:
     value = value if least is None else max(value, least)
     return value if most is None else min(value, most)
@@ -161,10 +212,13 @@ def _lower(one: Amount, other: Amount) -> Amount:
 
 def _text(name: str, value: Fraction, before: Any, rounded: Callable[[Fraction], int] = math.ceil) -> str:
     """*value* as a quantity; *before*, as it was written, where it is the same."""
-    return str(before) if parse_quantity(before) == value else _written(name, value, rounded)
+    return str(before) if parse_quantity(before) == value else written(name, value, rounded)
 
 
-def _written(name: str, value: Fraction, rounded: Callable[[Fraction], int]) -> str:
+def written(name: str, value: Fraction, rounded: Callable[[Fraction], int]) -> str:
+    """*value* of resource *name* as a quantity, rounded to thousandths of a CPU or whole bytes."""
+    if not value:
+        return "0"
     if name == "cpu":
         return f"{rounded(value * 1000)}m"
     whole = rounded(value)
@@ -210,8 +264,8 @@ def _share(one: Range, containers: int) -> Range:
     least, most = parse_quantity(one.least), parse_quantity(one.most)
     return Range(
         resource=one.resource,
-        least="" if least is None else _written(one.resource, least / containers, math.ceil),
-        most="" if most is None else _written(one.resource, most / containers, math.floor),
+        least="" if least is None else written(one.resource, least / containers, math.ceil),
+        most="" if most is None else written(one.resource, most / containers, math.floor),
         ratio=one.ratio,
     )
 
@@ -221,4 +275,4 @@ def _rest(one: Range, taken: Fraction) -> Range | None:
     most = parse_quantity(one.most)
     if most is None or most <= taken:
         return None
-    return Range(resource=one.resource, most=_written(one.resource, most - taken, math.floor))
+    return Range(resource=one.resource, most=written(one.resource, most - taken, math.floor))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator
 
 import msgspec
 
 from pgwarden.api.faults import Fault, limited
 from pgwarden.api.kinds import PodFacts, PostgresAccess, SecretKeyRef
+from pgwarden.api.objects import Object
 from pgwarden.api.sizing import NOTHING, Asks
 from pgwarden.injection import resources
 from pgwarden.injection.inspection import Inspected, Postgres
 from pgwarden.injection.pods import VolumeMount
+from pgwarden.injection.resources import Shrunk
 from pgwarden.injection.settings import Settings
 from pgwarden.injection.terms import Terms
 
@@ -27,6 +30,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     environment: bytes = b"[]"  # JSON: variables that a subPathExpr of these mounts asks for
     password: SecretKeyRef | None = None
     resources: bytes  # JSON of the sidecar's requests and limits
+    shrunk: str = ""  # which of them are less than usual, and why
     role_arn: str = ""  # web identity: the role that PostgreSQL's container takes
     service_account: str = ""  # that the pod is to run as; empty: its own
     pull_secrets: tuple[str, ...] = ()  # for the sidecar's image
@@ -60,6 +64,8 @@ def decide(inspected: Inspected, terms: Terms, settings: Settings, wanted: Asks 
     postgres, access = inspected.postgres, terms.access
     if postgres is None:
         return Refuse(limited(inspected.faults))
+    found = _resources(postgres, terms, wanted)
+    shrunk = _shrunk(postgres, terms, wanted, found)
     recipe = Recipe(
         repository=terms.repository,
         settings=settings,
@@ -68,17 +74,32 @@ def decide(inspected: Inspected, terms: Terms, settings: Settings, wanted: Asks 
         socket=postgres.socket,
         environment=msgspec.json.encode(postgres.environment),
         password=access.password_secret_ref,
-        resources=_resources(postgres, terms, wanted),
+        resources=msgspec.json.encode(found),
+        shrunk=shrunk.less,
         role_arn=terms.role_arn,
         pull_secrets=terms.pull_secrets,
         service_account=terms.service_account if _has_no_account(postgres, terms) else "",
     )
-    return Inject(postgres=postgres, recipe=recipe, warnings=_warnings(postgres, terms))
+    return Inject(postgres=postgres, recipe=recipe, warnings=(*_warnings(postgres, terms), *_room(shrunk)))
 
 
-def _resources(postgres: Postgres, terms: Terms, wanted: Asks) -> bytes:
+def _resources(postgres: Postgres, terms: Terms, wanted: Asks) -> Object:
     given = msgspec.json.decode(terms.resources) if terms.resources else None
-    return msgspec.json.encode(resources.sidecar(given, terms.memory, postgres.company, wanted))
+    return resources.sidecar(given, terms.memory, postgres.company, wanted)
+
+
+def _shrunk(postgres: Postgres, terms: Terms, wanted: Asks, found: Object) -> Shrunk:
+    if not wanted.left:
+        return Shrunk()
+    usual = _resources(postgres, terms, msgspec.structs.replace(wanted, left=()))
+    return resources.shrunk(usual, found, wanted.left)
+
+
+def _room(shrunk: Shrunk) -> Iterator[str]:
+    if shrunk.lacking:
+        yield f"{shrunk.lacking}: Kubernetes refuses the pod; make room in this namespace"
+    elif shrunk.less:
+        yield f"the sidecar pgwarden gets less than usual, as there is no more room: {shrunk.less}"
 
 
 def _facts(postgres: Postgres, access: PostgresAccess) -> PodFacts:

@@ -143,3 +143,5 @@ def _annotations(existing: Existing, fragments: Fragments) -> Iterator[Operation
     for name, value in fragments.annotations.items():
         if existing.annotations.get(name) != value:
             yield _add(pointer("/metadata/annotations", name), value)
+    if names.ANNOTATION_SHRUNK in existing.annotations and names.ANNOTATION_SHRUNK not in fragments.annotations:
+        yield {"op": "remove", "path": pointer("/metadata/annotations", names.ANNOTATION_SHRUNK)}

@@ -5,25 +5,32 @@ The webhook goes the same way, but waits for the Repository in between and remem
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
 from pgwarden.api.sizing import NOTHING, Asks
-from pgwarden.injection import pods
+from pgwarden.injection import pods, resources, room
 from pgwarden.injection.decide import Inject, InjectionDecision, Refuse, Skip, decide
 from pgwarden.injection.inspection import inspect, passed_over
 from pgwarden.injection.patch import Operation, patch
 from pgwarden.injection.pods import Pod
 from pgwarden.injection.render import render
+from pgwarden.injection.room import Quota
 from pgwarden.injection.settings import Settings
 from pgwarden.injection.terms import no_repository, terms_of
 
 
 def decision_on(
-    pod: dict[str, Any] | Pod, repository: dict[str, Any] | None, settings: Settings, wanted: Asks = NOTHING
+    pod: dict[str, Any] | Pod,
+    repository: dict[str, Any] | None,
+    settings: Settings,
+    wanted: Asks = NOTHING,
+    quotas: Iterable[Quota] = (),
 ) -> InjectionDecision:
     """*repository* is the object that the pod's label names, None where there is none. *wanted*: see `decide`.
+    *quotas*: of the pod's namespace.
 
     msgspec.ValidationError where *pod* is no pod.
     """
@@ -35,7 +42,10 @@ def decision_on(
     if repository is None:
         return Refuse([no_repository(name, seen.metadata.namespace)])
     terms = terms_of(repository, name)
-    return Refuse([terms]) if isinstance(terms, Fault) else decide(inspect(seen, terms.access), terms, settings, wanted)
+    if isinstance(terms, Fault):
+        return Refuse([terms])
+    wanted = room.within(wanted, seen, quotas, resources.most(terms.memory))
+    return decide(inspect(seen, terms.access), terms, settings, wanted)
 
 
 def operations(injection: Inject) -> list[Operation]:

@@ -26,7 +26,7 @@ OWN_VOLUMES = frozenset(
         names.VOLUME_TOKEN,
     }
 )
-OWN_ANNOTATIONS = (names.ANNOTATION_INJECTED, names.ANNOTATION_POSTGRES)
+OWN_ANNOTATIONS = (names.ANNOTATION_INJECTED, names.ANNOTATION_POSTGRES, names.ANNOTATION_SHRUNK)
 #: Where the API server mounts the token of the pod's service account.
 SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 #: Variables that may name the data directory, the stronger first.
@@ -138,6 +138,10 @@ class Spec(_View, frozen=True, kw_only=True):
     service_account_name: str = ""
     security_context: SecurityContext | None = None
     image_pull_secrets: tuple[Reference, ...] | None = None
+    resources: Resources | None = None  # of the pod as a whole
+    overhead: dict[str, Any] | None = None
+    priority_class_name: str = ""
+    active_deadline_seconds: int | None = None
 
 
 class Pod(_View, frozen=True, kw_only=True):

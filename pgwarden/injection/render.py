@@ -66,6 +66,8 @@ def _render(recipe: Recipe) -> Fragments:
         names.ANNOTATION_INJECTED: digest,
         names.ANNOTATION_POSTGRES: msgspec.json.encode(recipe.facts).decode(),
     }
+    if recipe.shrunk:
+        annotations[names.ANNOTATION_SHRUNK] = recipe.shrunk
     return Fragments(
         sidecar=sidecar,
         volumes=volumes,

@@ -1,20 +1,24 @@
 """How much the sidecar may have, in the company of the containers that are there already.
 
 A quota lets a pod in only where each of its containers names what the quota counts. So these containers tell what ours
-must name, and no cache has to know the quota. What LimitRanges allow no container shows: they are read (`Asks`).
+must name, and no cache has to know the quota. What LimitRanges allow, and what quotas have left, no container shows:
+they are read (`Asks`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import parse_quantity
-from pgwarden.api.sizing import LIMITS, NAMED, REQUESTS, Asks, Size, fitted
+from pgwarden.api.sizing import LEAST, LIMITS, NAMED, REQUESTS, Asks, Left, Size, fitted
 from pgwarden.injection.pods import OWN_CONTAINERS, Container, InitContainer, Pod, Resources
+from pgwarden.injection.room import Amounts, together
 
 REQUESTED: Object = {"cpu": "20m", "memory": "64Mi"}
 #: Where a limit must be named: enough for a backup's compression, and never more than PostgreSQL itself has.
@@ -38,7 +42,7 @@ def company(pod: Pod, index: int) -> Company:
     inits = [one for one in pod.spec.init_containers or () if one.name not in OWN_CONTAINERS]
     containers: list[Container | InitContainer] = [*pod.spec.containers, *inits]
     everybody = [one.resources or _NONE for one in containers]
-    summed = _together(pod.spec.containers, inits)
+    summed = together(pod, LIMITS)
     return Company(
         named=tuple(sorted(word for word in set(NAMED.values()) if all(_names(one, word) for one in everybody))),
         cpu=_quantity((everybody[index].limits or {}).get("cpu")),
@@ -55,6 +59,47 @@ def sidecar(given: Object | None, memory: str, beside: Company, wanted: Asks) ->
     return fitted(given, size, wanted.naming(named).beside(others))
 
 
+@lru_cache(64)
+def most(memory: str) -> Amounts:
+    """What a sidecar takes by itself at most, where its memory is limited to *memory*."""
+    amounts = {"cpu": _CPU, "memory": memory, "ephemeral-storage": _DISK["limits.ephemeral-storage"]}
+    return {name: value for name, written in amounts.items() if (value := parse_quantity(written)) is not None}
+
+
+class Shrunk(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the usual sizes. Empty texts: nothing."""
+
+    less: str = ""  # what is less than usual
+    lacking: str = ""  # where even the least is more than there is left
+
+
+def shrunk(usual: Object, found: Object, left: tuple[Left, ...]) -> Shrunk:
+    """*usual* and *found*: the sidecar's resources without and with what is *left*."""
+    by = {one.word: one.by for one in left}
+    less = [
+        f"{word} {value} instead of {before}" + (f" ({by[word]})" if word in by else "")
+        for word, value, before in _changed(usual, found)
+    ]
+    lacking = [
+        f"{one.by} leaves {one.amount} of {one.word} beside this pod's containers, and the sidecar needs {value}"
+        for one in left
+        if (value := _value(found, one.word)) and (parse_quantity(value) or 0) > (parse_quantity(one.amount) or 0)
+    ]
+    return Shrunk(less=", ".join(less), lacking="; ".join(lacking))
+
+
+def _changed(usual: Object, found: Object) -> Iterator[tuple[str, str, str]]:
+    for word in LEAST:
+        value, before = _value(found, word), _value(usual, word)
+        if parse_quantity(value) != parse_quantity(before):
+            yield word, value, before
+
+
+def _value(given: Object, word: str) -> str:
+    bound, name = word.split(".", 1)
+    return str((given.get(bound) or {}).get(name) or "")
+
+
 def _cpu(beside: Company) -> str:
     own = parse_quantity(beside.cpu)
     return beside.cpu if own and own < (parse_quantity(_CPU) or 0) else _CPU
@@ -63,25 +108,6 @@ def _cpu(beside: Company) -> str:
 def _names(one: Resources, word: str) -> bool:
     bound, name = word.split(".", 1)
     return name in (one.limits or {}) or (bound == REQUESTS and name in (one.requests or {}))
-
-
-def _together(containers: tuple[Container, ...], inits: list[InitContainer]) -> dict[str, Fraction]:
-    """What Kubernetes takes for the pod's limits: those that stay together, or one that ends before if it has more."""
-    staying: list[Container | InitContainer] = [*containers]
-    staying += [one for one in inits if one.restart_policy == "Always"]
-    total: dict[str, Fraction] = {}
-    for one in staying:
-        for name, value in _limits(one).items():
-            total[name] = total.get(name, Fraction(0)) + value
-    for one in inits:
-        for name, value in _limits(one).items():
-            total[name] = max(total.get(name, Fraction(0)), value)
-    return total
-
-
-def _limits(one: Container | InitContainer) -> dict[str, Fraction]:
-    given = (one.resources or _NONE).limits or {}
-    return {name: value for name, written in given.items() if (value := parse_quantity(written)) is not None}
 
 
 def _quantity(value: Any) -> str:

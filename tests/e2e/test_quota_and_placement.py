@@ -80,6 +80,50 @@ def events(space: Kubectl, kind: str, name: str, reason: str) -> list[str]:
     return [one["message"] for one in listed]
 
 
+#: A tenth more than PostgreSQL has, beside a repository host.
+LARGE = {"limits": {"cpu": "1", "memory": "2Gi"}, "requests": {"cpu": "200m", "memory": "512Mi"}}
+HOST = {"limits": {"cpu": "200m", "memory": "256Mi"}, "requests": {"cpu": "50m", "memory": "128Mi"}}
+TIGHT = {"limits.cpu": "1300m", "limits.memory": "2508Mi", "requests.cpu": "270m", "requests.memory": "691Mi"}
+
+
+@pytest.fixture(scope="module")
+def full(installed, space: Kubectl) -> Iterator[Kubectl]:
+    """A namespace of its own, with a Repository whose host runs."""
+    name = f"{space.namespace}-full"
+    installed.kubectl.run("create", "namespace", name)
+    found = installed.kubectl.within(name)
+    found.apply(repository(resources=HOST))
+    until(lambda: host(found), "the repository host is ready", 120)
+    yield found
+    installed.kubectl.run("delete", "namespace", name, "--wait=false")
+
+
+def test_a_pod_that_a_quota_has_just_room_for_starts_with_a_sidecar_that_takes_the_rest(installed, full: Kubectl):
+    limited(full, **TIGHT)
+    documents = statefulset(installed.postgres_image)
+    documents[-1]["spec"]["template"]["spec"]["containers"][0]["resources"] = LARGE
+    full.apply(*documents)
+    found = Postgres(full)
+    found.wait_ready()
+    full.until("pgrepo", "hippo", is_true("Archiving"), "archives", 120)
+    assert sidecar(full)["resources"] == {
+        "limits": {"cpu": "100m", "memory": "204Mi"}, "requests": {"cpu": "20m", "memory": "51Mi"},
+    }  # fmt: skip
+    told = full.get("pod", "postgres-0")["metadata"]["annotations"]["pgwarden.io/shrunk"]
+    assert "limits.cpu 100m instead of 1 (ResourceQuota small)" in told
+
+
+def test_a_pod_that_replaces_one_is_not_short_of_what_that_one_had(full: Kubectl):
+    """The quota may still count the old one when the new one is made."""
+    limited(full, **TIGHT | {"limits.cpu": "2200m", "limits.memory": "2560Mi", "requests.memory": "704Mi"})
+    full.run("delete", "pod", "postgres-0")
+    Postgres(full).wait_ready()
+    assert sidecar(full)["resources"] == {
+        "limits": {"cpu": "1", "memory": "256Mi"}, "requests": {"cpu": "20m", "memory": "64Mi"},
+    }  # fmt: skip
+    assert "pgwarden.io/shrunk" not in full.get("pod", "postgres-0")["metadata"]["annotations"]
+
+
 def test_a_labelled_pod_starts_where_a_quota_asks_for_limits(postgres: Postgres, space: Kubectl):
     assert sidecar(space)["resources"]["limits"] == {"cpu": "500m", "memory": "256Mi"}
     assert postgres.sql("SELECT 1") == "1"

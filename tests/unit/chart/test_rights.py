@@ -42,6 +42,7 @@ def test_webhook(render):
     rendered = render()
     assert rights(rendered.one("ClusterRole", "pgwarden-webhook")) == {
         "limitranges": CACHE,
+        "resourcequotas": CACHE,
         "authorization.k8s.io/subjectaccessreviews": {"create"},
         **{f"pgwarden.io/{kind}": CACHE for kind in READ_BY_WEBHOOK},
         "pgwarden.io/repositories": READ,

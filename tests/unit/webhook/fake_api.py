@@ -7,9 +7,13 @@ import json
 
 from aiohttp import web
 
+LISTED = {"repositories", "backups", "backupschedules", "restores", "secrets", "limitranges", "resourcequotas"}
+
 
 class FakeApi:
-    """`put` and `drop` are seen by watches; `gets` counts reads of single objects; `blind` resources list as empty."""
+    """`put` and `drop` are seen by watches; `gets` counts reads of single objects; what is `hidden` no list or watch shows;
+    resources that are `forbidden` can be neither listed nor watched.
+    """
 
     def __init__(self):
         self.objects = {}
@@ -17,6 +21,7 @@ class FakeApi:
         self.gets = []
         self.slow = 0.0
         self.hidden = set()
+        self.forbidden = set()
         self.unsynced = asyncio.Event()
         self.version = 1
         self._changed = asyncio.Condition()
@@ -45,8 +50,10 @@ class FakeApi:
     async def _serve(self, request):
         path = request.path
         plural = path.rsplit("/", 1)[-1]
-        if plural not in {"repositories", "backups", "backupschedules", "restores", "secrets", "limitranges"}:
+        if plural not in LISTED:
             return await self._get(path)
+        if plural in self.forbidden:
+            return web.json_response({"kind": "Status", "code": 403, "reason": "Forbidden"}, status=403)
         await self.unsynced.wait()
         if request.query.get("watch"):
             return await self._watch(request, plural)

@@ -405,3 +405,94 @@ async def test_a_limit_range_counts_as_soon_as_it_is_there_and_no_longer(running
     await until(lambda: becomes("128Mi"))
     await api.drop(where)
     await until(lambda: becomes("256Mi"))
+
+
+QUOTA = "/api/v1/namespaces/zoo/resourcequotas/small"
+LIMITED = {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}}
+
+
+def quota(used="0"):
+    amounts = {"hard": {"limits.cpu": "2100m"}, "used": {"limits.cpu": used}}
+    return {"metadata": {"namespace": "zoo", "name": "small"}, "spec": {"hard": amounts["hard"]}, "status": amounts}
+
+
+@pytest.fixture
+def cpu(running, pod, review_of):
+    """The CPU limit of the sidecar of a pod that has one of its own."""
+
+    async def ask():
+        _, body, _ = await running.post("/mutate", review_of(pod(resources=LIMITED)))
+        patch = json.loads(base64.b64decode(json.loads(body)["response"]["patch"]))
+        return patch[0]["value"][0]["resources"]["limits"]["cpu"]
+
+    return ask
+
+
+async def test_what_a_quota_has_left_counts_as_soon_as_it_is_known(cpu, api, repository):
+    async def is_less():
+        return await cpu() == "100m"
+
+    async def is_usual():
+        return await cpu() == "1"
+
+    await api.put(HIPPO, repository())
+    assert await is_usual()
+    await api.put(QUOTA, quota(used="1"))
+    await until(is_less)
+    await api.put(QUOTA, quota())
+    await until(is_usual)
+    await api.put(QUOTA, quota(used="1"))
+    await until(is_less)
+    await api.drop(QUOTA)
+    await until(is_usual)
+
+
+async def test_a_pod_that_is_gone_and_still_counted_costs_the_sidecar_nothing(
+    cpu, running, api, repository, monkeypatch
+):
+    """Who replaces a pod makes the new one before the quota has seen the old one go."""
+    monkeypatch.setattr("webhook.handlers.SETTLES_SECONDS", 60)
+    quotas = running.parts.store.quotas
+    await api.put(HIPPO, repository())
+    await api.put(QUOTA, quota(used="1"))
+    counts, waits = quotas.of, quotas.changed
+    waiting = asyncio.Event()
+
+    async def known():
+        return bool(counts("zoo"))
+
+    async def changed(*asked):
+        waiting.set()
+        return await waits(*asked)
+
+    await until(known)
+    monkeypatch.setattr(quotas, "changed", changed)
+    asking = asyncio.create_task(cpu())
+    await asyncio.wait_for(waiting.wait(), 5 * SLOWER)
+    await api.put(QUOTA, quota())
+    assert await asyncio.wait_for(asking, 5 * SLOWER) == "1"
+    assert quotas._waiting == {}
+
+
+async def test_no_more_pods_wait_for_a_quota_than_a_few(cpu, running, api, repository, monkeypatch):
+    monkeypatch.setattr("webhook.handlers.SETTLES_SECONDS", 60)
+    monkeypatch.setattr("webhook.handlers._MOST_SETTLING", 0)
+    await api.put(HIPPO, repository())
+    await api.put(QUOTA, quota(used="1"))
+
+    async def is_less():
+        return await cpu() == "100m"
+
+    await until(is_less)
+
+
+async def test_where_quotas_cannot_be_read_a_pod_is_injected_as_usual(start, api, secret, repository, pod, review_of):
+    api.forbidden.add("resourcequotas")
+    await api.put(QUOTA, quota(used="1"))
+    await api.put(HIPPO, repository())
+    webhook = await start()
+    await api.put(SECRET, secret(webhook.pair))
+    await webhook.ready()
+    _, body, _ = await webhook.post("/mutate", review_of(pod(resources=LIMITED)))
+    patch = json.loads(base64.b64decode(json.loads(body)["response"]["patch"]))
+    assert patch[0]["value"][0]["resources"]["limits"]["cpu"] == "1"
