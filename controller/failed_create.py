@@ -5,6 +5,7 @@ They are asked for only where a pod is missing, so a cluster in order costs noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from controller.pods import has_ended, words
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, moment
+from pgwarden.api.sizing import LEAST
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.client import KubeClient, find_named
@@ -30,6 +32,12 @@ SOON = timedelta(seconds=3)
 PAUSE = timedelta(seconds=10)
 #: Kubernetes tries again within this time, and says so again.
 FRESH = timedelta(minutes=20)
+#: In the words of a quota that counts what containers have. The sidecar is as small by then as it gets by itself.
+_SIZES = re.compile(r"exceeded quota: .*\b(cpu|memory)=")
+_SIDECAR = (
+    f"with it counts its sidecar, {LEAST['requests.cpu']} CPU and {LEAST['requests.memory']} "
+    f"(limits {LEAST['limits.cpu']} and {LEAST['limits.memory']}) at least"
+)
 _MOST = 100  # Events of one answer, and workloads that are looked at
 
 
@@ -42,7 +50,8 @@ class Refused:
     why: str
 
     def __str__(self) -> str:
-        return f"Kubernetes creates no pod of {self.kind} {self.name}: {self.why}"
+        said = f"Kubernetes creates no pod of {self.kind} {self.name}: {self.why}"
+        return f"{said}; {_SIDECAR}" if _SIZES.search(self.why) else said
 
 
 async def of_job(client: KubeClient, job: Object | None, pods: Iterable[Object], now: datetime) -> str:

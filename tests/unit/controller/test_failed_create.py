@@ -104,6 +104,23 @@ async def test_a_labelled_statefulset_whose_pod_is_refused_is_named_with_kuberne
     assert await found.of(("ns", "hippo")) == (Refused("StatefulSet", "pg", REFUSED),)
 
 
+@pytest.mark.parametrize(
+    ("why", "counts"),
+    [
+        ('pods "pg-0" is forbidden: exceeded quota: small, requested: limits.cpu=1050m, used: limits.cpu=0', True),
+        ("exceeded quota: small, requested: requests.memory=1Gi, used: requests.memory=0", True),
+        ("exceeded quota: small, requested: memory=1Gi, used: memory=0", True),
+        ("exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1", False),
+        ("maximum memory usage per Container is 64Mi, but limit is 128Mi", False),
+        ("exceeded quota: cpu, requested: pods=1", False),
+    ],
+)
+def test_where_a_quota_has_no_room_for_what_containers_have_the_sidecar_is_named_with_its_least(why, counts):
+    said = str(Refused("StatefulSet", "pg", why))
+    assert said.startswith(f"Kubernetes creates no pod of StatefulSet pg: {why}")
+    assert ("with it counts its sidecar, 10m CPU and 32Mi (limits 50m and 128Mi) at least" in said) == counts
+
+
 async def test_of_a_replicaset_its_deployment_is_named():
     words = f'Error creating: pods "pg-6d5f7b9c8-x2x4z" is forbidden: {QUOTA}'
     found, _ = watcher(Api(event(words, "ReplicaSet", "pg-6d5f7b9c8"), pg=workload()))

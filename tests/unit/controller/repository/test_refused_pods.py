@@ -141,6 +141,8 @@ async def test_a_labelled_workload_whose_pod_is_refused_is_named(make):
     world.store.put(paths.of("statefulsets", "ns", "db"), {"metadata": {}, "spec": spec, "status": {"replicas": 0}})
     await world.look()
     assert (world.status["phase"], world.status["reason"]) == ("Degraded", "PodRefused")
-    assert world.status["message"] == f"Kubernetes creates no pod of StatefulSet db: {words}"
+    assert world.status["message"].startswith(
+        f"Kubernetes creates no pod of StatefulSet db: {words}; with it counts its"
+    )
     assert world.condition("Archiving")["reason"] == "PodRefused"
     assert ("Warning", "PodRefused") in events(world)
