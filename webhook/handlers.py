@@ -15,6 +15,7 @@ from pgwarden.api.objects import Object
 from pgwarden.api.sizing import NOTHING, Asks
 from pgwarden.injection.inspection import passed_over
 from pgwarden.injection.pods import Pod
+from pgwarden.injection.room import QUOTA
 from pgwarden.injection.settings import Settings
 from pgwarden.injection.terms import no_repository
 from pgwarden.rules import Verdict
@@ -104,7 +105,7 @@ class Handlers:
         return self._injections.answer(pod, name, repository, self._asks(namespace), quotas)
 
     def _may_settle(self, answer: Answer) -> bool:
-        return SHRUNK in answer.audit and self._quotas is not None and self._settling < _MOST_SETTLING
+        return _is_short(answer) and self._quotas is not None and self._settling < _MOST_SETTLING
 
     async def _settled(self, request: Request[Any], name: str, repository: Object, answer: Answer) -> Answer:
         """A quota may still count the pod that this one replaces. Then it changes within a moment."""
@@ -113,7 +114,7 @@ class Handlers:
         until = time.monotonic() + SETTLES_SECONDS
         self._settling += 1
         try:
-            while SHRUNK in answer.audit and (left := until - time.monotonic()) > 0:
+            while _is_short(answer) and (left := until - time.monotonic()) > 0:
                 await self._quotas.changed(request.namespace, left)
                 pod = _pod(request)
                 answer = refused([pod]) if isinstance(pod, Fault) else self._answer(pod, name, repository)
@@ -187,6 +188,11 @@ def _pod(request: Request[Any]) -> Pod | Fault:
     if pod.metadata.namespace:
         return pod
     return _replace(pod, metadata=_replace(pod.metadata, namespace=request.namespace))
+
+
+def _is_short(answer: Answer) -> bool:
+    """Whether the sidecar gets less than usual because of what a quota has left."""
+    return QUOTA in answer.audit.get(SHRUNK, "")
 
 
 async def _told(requester: Requester, request: Request[Any], verdict: Verdict) -> Answer:

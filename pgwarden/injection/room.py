@@ -25,6 +25,7 @@ _COUNTED = NAMED | {
     "requests.ephemeral-storage": "requests.ephemeral-storage",
     "limits.ephemeral-storage": "limits.ephemeral-storage",
 }
+QUOTA = "ResourceQuota"
 _NAMING = "NotBestEffort"  # the scope of pods that name some CPU or memory
 _OF_PODS = ("cpu", "memory")  # that a pod can name as a whole
 _COARSE = 1024**2  # bytes: so that answers for pods that are alike are alike
@@ -98,7 +99,7 @@ def left(pod: Pod, counting: Iterable[Quota], most: Amounts) -> tuple[Left, ...]
             # A pod that names it as a whole uses no more of it with a sidecar.
             if whole is None or not _is_named(whole, name):
                 rest = free - own[bound].get(name, Fraction(0))
-                found.append(_left(word, rest, f"ResourceQuota {quota.name}", LEAST[word]))
+                found.append(_left(word, rest, f"{QUOTA} {quota.name}", LEAST[word]))
     return tuple(one for one in found if _is_less(one, most))
 
 

@@ -474,6 +474,16 @@ async def test_a_pod_that_is_gone_and_still_counted_costs_the_sidecar_nothing(
     assert quotas._waiting == {}
 
 
+async def test_a_pod_that_is_small_as_a_whole_waits_for_no_quota(running, api, repository, pod, review_of, monkeypatch):
+    monkeypatch.setattr("webhook.handlers.SETTLES_SECONDS", 60)
+    await api.put(HIPPO, repository())
+    await api.put(QUOTA, quota())
+    made = pod(resources=LIMITED)
+    made["spec"]["resources"] = {"limits": {"memory": "100Mi"}}
+    _, body, _ = await asyncio.wait_for(running.post("/mutate", review_of(made)), 5 * SLOWER)
+    assert "the pod's own spec.resources" in json.loads(body)["response"]["auditAnnotations"]["shrunk"]
+
+
 async def test_no_more_pods_wait_for_a_quota_than_a_few(cpu, running, api, repository, monkeypatch):
     monkeypatch.setattr("webhook.handlers.SETTLES_SECONDS", 60)
     monkeypatch.setattr("webhook.handlers._MOST_SETTLING", 0)
