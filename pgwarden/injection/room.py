@@ -140,10 +140,10 @@ def _of_pod(whole: Resources, requests: Amounts) -> list[Left]:
 
 
 def _names_nothing(pod: Pod) -> bool:
-    inits = [one for one in pod.spec.init_containers or () if one.name not in OWN_CONTAINERS]
-    everybody = [*(one.resources for one in (*pod.spec.containers, *inits)), pod.spec.resources]
-    given = [{**(one.requests or {}), **(one.limits or {})} for one in everybody if one is not None]
-    return not any(one.get(name) for one in given for name in _OF_PODS)
+    everybody = [pod.spec.resources, *(one.resources for one in pod.spec.containers)]
+    everybody += [one.resources for one in pod.spec.init_containers or () if one.name not in OWN_CONTAINERS]
+    amounts = [_read(bound) for one in everybody if one is not None for bound in (one.requests, one.limits)]
+    return not any(one.get(name) for one in amounts for name in _OF_PODS)
 
 
 def _is_named(whole: Resources, name: str) -> bool:

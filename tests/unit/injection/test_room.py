@@ -185,8 +185,9 @@ def test_a_quota_bounds_only_the_pods_of_its_scopes(injected, name):
 @pytest.mark.parametrize("hard", [{"requests.cpu": "1"}, {"pods": "3"}])
 def test_a_pod_that_names_nothing_stays_one_where_a_quota_is_for_those_that_do(injected, hard):
     """Else the quota would ask of PostgreSQL's container what it does not name, or count the pod."""
-    made, _ = injected(quota(hard, scopes=["NotBestEffort"]), main=None)
-    assert sizes(made) == {}
+    for nothing in (None, {"requests": {"cpu": "0"}}):
+        made, _ = injected(quota(hard, scopes=["NotBestEffort"]), main=nothing)
+        assert sizes(made) == {}
     given = {"limits": {"memory": "1Gi"}}
     assert sizes(injected(quota(hard, scopes=["NotBestEffort"]), main=None, sidecarResources=given)[0]) == given
 
