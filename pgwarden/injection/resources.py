@@ -75,7 +75,7 @@ class Shrunk(msgspec.Struct, frozen=True, kw_only=True):
 
 def shrunk(usual: Object, found: Object, left: tuple[Left, ...]) -> Shrunk:
     """*usual* and *found*: the sidecar's resources without and with what is *left*."""
-    by = {one.word: one.by for one in left}
+    by = {one.word: one.by for one in sorted(left, key=_amount, reverse=True)}  # the narrowest of each
     less = [
         f"{word} {value} instead of {before}" + (f" ({by[word]})" if word in by else "")
         for word, value, before in _changed(usual, found)
@@ -83,9 +83,13 @@ def shrunk(usual: Object, found: Object, left: tuple[Left, ...]) -> Shrunk:
     lacking = [
         f"{one.by} leaves {one.amount} of {one.word} beside this pod's containers, and the sidecar needs {value}"
         for one in left
-        if (value := _value(found, one.word)) and (parse_quantity(value) or 0) > (parse_quantity(one.amount) or 0)
+        if (value := _value(found, one.word)) and (parse_quantity(value) or 0) > _amount(one)
     ]
     return Shrunk(less=", ".join(less), lacking="; ".join(lacking))
+
+
+def _amount(one: Left) -> Fraction:
+    return parse_quantity(one.amount) or Fraction(0)
 
 
 def _changed(usual: Object, found: Object) -> Iterator[tuple[str, str, str]]:

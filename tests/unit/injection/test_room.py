@@ -137,8 +137,10 @@ def test_a_copy_of_a_pod_that_was_short_of_room_no_longer_says_so_where_there_is
 
 
 def test_the_narrowest_of_several_quotas_counts(injected):
-    made, _ = injected(quota({"limits.cpu": "1300m"}), quota({"limits.cpu": "1100m"}), quota({"limits.cpu": "1200m"}))
+    hard = {"wide": "1300m", "narrow": "1100m", "middle": "1200m"}
+    made, _ = injected(*(quota({"limits.cpu": most}, name=name) for name, most in hard.items()))
     assert sizes(made)["limits"]["cpu"] == "100m"
+    assert made["metadata"]["annotations"][SHRUNK] == "limits.cpu 100m instead of 1 (ResourceQuota narrow)"
 
 
 def test_a_limit_ranges_ratio_and_minimum_hold_for_what_is_shrunk(injected):
