@@ -105,9 +105,13 @@ def test_a_recovery_that_was_killed_for_want_of_memory_says_so(planned):
     status = {"phase": "Failed", "containerStatuses": [{"name": "postgres", "state": {"terminated": ended}}]}
     pod = {"metadata": {"name": "x"}, "spec": {"volumes": []}, "status": status}
     failed = {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "x"}]}
-    found = steps_recover.restored(replace(planned, job=job(failed), job_pods=(pod,)))
+    ours = job(failed) | {"spec": {"template": {"spec": {"containers": [{"name": "postgres"}]}}}}
+    ours["metadata"]["uid"] = "j-1"
+    found = steps_recover.restored(replace(planned, job=ours, job_pods=(pod,)))
     assert "container postgres of pod x was killed for want of memory (OOMKilled)" in found.message
     assert "raise the Repository's spec.resources.limits.memory" in found.message
+    strangers = steps_recover.restored(replace(planned, job=job(failed), job_pods=(pod,)))
+    assert strangers.message.endswith("was killed for want of memory (OOMKilled)")
 
 
 def test_a_replay_that_failed_between_two_looks_is_not_told_as_a_copy_that_failed(planned):
