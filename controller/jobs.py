@@ -1,7 +1,8 @@
 """Reading a Job: how it ended, and what its pod said in its termination message. Pure.
 
 What counts are the containers of the Job's own template. A service mesh puts one of its own beside them, which goes on
-for ever: Kubernetes then never calls the Job complete, nor does it make another pod where the first has failed.
+for ever: Kubernetes then never calls the Job complete, nor does it make another pod where the first has failed. Where
+that one ends with an error, Kubernetes calls the pod failed, and makes another, though all is done.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from controller import owned
 from controller.pods import has_ended
 from pgwarden.api import outside
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get, moment, objects
+from pgwarden.api.reading import get, is_going, moment, objects
 from pgwarden.contract.job_result import JobResult
 
 COMPLETE, FAILED = "Complete", "Failed"
@@ -36,8 +37,9 @@ def finished(job: Object) -> str:
 class End:
     """How a Job stands. `state` is Complete or Failed; empty while it is at it, or while another try is to be made.
 
-    `kept` is a pod in which all of the Job's own containers have ended, but not one that others have put there: with a
-    state, the Job has to be deleted once its end is told; without one, that pod, so that Kubernetes tries again.
+    `kept` is a pod in which all of the Job's own containers have ended, but one that others have put there has not, or
+    has made the pod fail: with a state, the Job has to be deleted once its end is told; without one, that pod, so that
+    Kubernetes tries again.
     """
 
     state: str = ""
@@ -46,10 +48,13 @@ class End:
 
 
 def end(job: Object, pods: Iterable[Object], now: datetime) -> End:
-    said = finished(job)
+    said, known = finished(job), list(pods)
+    spoiled = next((pod for pod in known if _is_spoiled(job, pod)), None)
+    if spoiled is not None:
+        return End(COMPLETE, _since(job, spoiled), None if said else spoiled)
     if said:
         return End(said, moment(job.get("status", {}).get("completionTime")))
-    kept = next((pod for pod in pods if is_kept(job, pod, now)), None)
+    kept = next((pod for pod in known if is_kept(job, pod, now)), None)
     if kept is None:
         return End()
     codes = [one.get("exitCode") for one in _ended(job, kept)]
@@ -59,12 +64,34 @@ def end(job: Object, pods: Iterable[Object], now: datetime) -> End:
 
 
 def is_kept(job: Object, pod: Object, now: datetime) -> bool:
-    """Whether *pod*, of that very Job, has done its work, and something that is not ours keeps it."""
+    """Whether *pod*, of that very Job, has done its work, and something that is not ours keeps it, or made it fail."""
+    if _is_spoiled(job, pod):
+        return True
     own = _own(job)
     if not own or has_ended(pod) or not owned.is_owned(pod, job["metadata"]["uid"]) or not beside(job, pod):
         return False
     since = _since(job, pod)
     return len(_ended(job, pod)) == len(own) and (since is None or now - since >= PATIENCE)
+
+
+def _is_spoiled(job: Object, pod: Object) -> bool:
+    """Whether our containers in *pod*, of that very Job, have ended well, and it has failed for another's sake.
+
+    One that is ended from outside, as at a deadline, is judged by what ended it.
+    """
+    own = _own(job)
+    if not own or not has_ended(pod) or is_going(pod) or not owned.is_owned(pod, job["metadata"]["uid"]):
+        return False
+    codes = [one.get("exitCode") for one in _ended(job, pod)]
+    others = [ended for one in _statuses(pod) if one.get("name") not in own and (ended := _terminated(one))]
+    return codes == [0] * len(own) and any(one.get("exitCode") for one in others)
+
+
+def has_begun(job: Object, pod: Object) -> bool:
+    """Whether a container of the Job's own runs in *pod*, or has ended there: whatever keeps others from starting."""
+    own = _own(job)
+    states = (one.get("state") or {} for one in _statuses(pod) if one.get("name") in own)
+    return any("running" in one or "terminated" in one for one in states)
 
 
 def beside(job: Object, pod: Object) -> list[str]:
@@ -129,7 +156,7 @@ def result(pods: Iterable[Object], job: Object | None = None, after: datetime | 
     With the *job*, only what its own containers have left counts; with a time, only what they have left after that.
     """
     latest: tuple[str, JobResult | None] = ("", None)
-    own = _template(job) if job is not None else set()
+    own = own_containers(job) if job is not None else set()
     for pod in pods:
         for ended in _ends(pod, own):
             at = moment(ended.get("finishedAt"))
@@ -141,7 +168,7 @@ def result(pods: Iterable[Object], job: Object | None = None, after: datetime | 
     return latest[1]
 
 
-def _template(job: Object) -> set[str]:
+def own_containers(job: Object) -> set[str]:
     """The names of all containers that the Job's own template has."""
     return _own(job) | {str(one.get("name")) for one in objects(job, "spec", "template", "spec", "initContainers")}
 

@@ -29,6 +29,8 @@ JOB_STUCK = "JobStuck"
 BACKLOG = "WALBacklog"
 #: status.reason of one in a window of its spec.notDuring.
 EXCLUDED = "InExcludedWindow"
+#: What passes only once somebody has changed something: an Event of it is a warning.
+WRONG = frozenset({JOB_REFUSED, JOB_STUCK})
 #: For these a Restore does not hold the stanza until its Backup afterwards; for what lasts seconds it does.
 MAY_TAKE_LONG = frozenset({NOT_READY, JOB_REFUSED, JOB_STUCK, BACKLOG, EXCLUDED})
 #: Reasons of one that could begin if it were its turn; empty before its first look.

@@ -91,8 +91,16 @@ def waiting_reason(pods: Iterable[Object]) -> str:
 OUT_OF_MEMORY = "OOMKilled"
 
 
-def out_of_memory(pods: Iterable[Object], since: datetime | None = None) -> str:
-    """Which container of *pods* was killed for want of memory, not before *since*; empty where none was."""
+@dataclass(frozen=True)
+class Killed:
+    """A container that was, for want of memory."""
+
+    container: str
+    message: str
+
+
+def out_of_memory(pods: Iterable[Object], since: datetime | None = None) -> Killed | None:
+    """Which container of *pods* was killed for want of memory, not before *since*; None where none was."""
     for pod in pods:
         limits = {
             one["name"]: get(one, dict, "resources", "limits") or {}
@@ -104,11 +112,12 @@ def out_of_memory(pods: Iterable[Object], since: datetime | None = None) -> str:
                 at = moment(ended.get("finishedAt"))
                 if ended.get("reason") != OUT_OF_MEMORY or (since and (at is None or at < since)):
                     continue
-                limit = limits.get(status["name"], {}).get("memory")
+                container, name = str(status["name"]), pod["metadata"]["name"]
+                limit = limits.get(container, {}).get("memory")
                 more = f" with a limit of {limit}" if limit else ""
-                name = pod["metadata"]["name"]
-                return f"container {status['name']} of pod {name} was killed for want of memory (OOMKilled{more})"
-    return ""
+                text = f"container {container} of pod {name} was killed for want of memory (OOMKilled{more})"
+                return Killed(container, text)
+    return None
 
 
 def refused(deployment: Object | None) -> str:

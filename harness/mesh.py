@@ -1,4 +1,5 @@
 """What a service mesh does to pods: a proxy beside every container of some of them, which never ends by itself.
+And what other admission webhooks make of them.
 
 By a mutating webhook of the test's own, in a pod of the namespace: that needs no API that is not served everywhere.
 """
@@ -10,18 +11,27 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from controller import certificates
 from harness.kubectl import Kubectl, Object, condition
 
 PROXY = "proxy"
+#: What restricted Pod Security asks of a container.
+RESTRICTED: Object = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 65534,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 _NAME = "mesh"
 #: Ends on SIGTERM alone, as a proxy does.
-_FOREVER = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()"
+FOREVER = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()"
 _SERVER = """
 import base64, http.server, json, ssl
 
-PATCH = [{"op": "add", "path": "/spec/containers/-", "value": json.load(open("/mesh/proxy.json"))}]
+PATCH = json.load(open("/mesh/patch.json"))
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
@@ -44,29 +54,40 @@ server.serve_forever()
 
 
 @contextmanager
-def proxies(space: Kubectl, image: str, labels: dict[str, str]) -> Iterator[None]:
-    """Every pod with *labels* that is created in the namespace gets a proxy meanwhile. *image* has Python."""
+def proxies(space: Kubectl, image: str, labels: dict[str, str], code: str = FOREVER, **fields: Any) -> Iterator[None]:
+    """Every pod with *labels* that is created in the namespace gets a proxy meanwhile. *image* has Python.
+
+    It runs *code*, and has the other *fields* of a container.
+    """
+    proxy = container(image, PROXY, code) | fields
+    with patching(space, image, labels, [{"op": "add", "path": "/spec/containers/-", "value": proxy}]):
+        yield
+
+
+@contextmanager
+def patching(space: Kubectl, image: str, labels: dict[str, str], patch: list[Object]) -> Iterator[None]:
+    """Every pod with *labels* that is created in the namespace gets the JSON *patch* meanwhile."""
     name = f"{_NAME}-{space.namespace}"
     authority = certificates.new_ca(_NAME, datetime.now(UTC))
     leaf = certificates.issue(authority, _NAME, [f"{_NAME}.{space.namespace}.svc"], datetime.now(UTC))
-    space.apply(*_serving(image, leaf))
+    space.apply(*_serving(image, leaf, patch))
     space.until("pod", _NAME, _is_ready, "is ready", 60)
     space.apply(_webhook(name, space.namespace, authority.cert, labels))
     try:
         yield
     finally:
         space.run("delete", "mutatingwebhookconfiguration", name)
-        space.run("delete", "pod", _NAME, "--wait=false")
+        space.run("delete", "pod", _NAME)
 
 
 def containers(pod: Object) -> list[str]:
     return [one["name"] for one in pod["spec"]["containers"]]
 
 
-def _serving(image: str, leaf: certificates.Pair) -> list[Object]:
-    proxy = _container(image, PROXY, _FOREVER)
-    data = {"tls.crt": leaf.cert.decode(), "tls.key": leaf.key.decode(), "proxy.json": json.dumps(proxy)}
-    server = _container(image, "server", _SERVER) | {
+def _serving(image: str, leaf: certificates.Pair, patch: list[Object]) -> list[Object]:
+    data = {"tls.crt": leaf.cert.decode(), "tls.key": leaf.key.decode(), "patch.json": json.dumps(patch)}
+    server = container(image, "server", _SERVER) | {
+        "securityContext": RESTRICTED,
         "volumeMounts": [{"name": "mesh", "mountPath": "/mesh"}],
         "readinessProbe": {"tcpSocket": {"port": 8443}, "periodSeconds": 1},
     }
@@ -88,7 +109,8 @@ def _serving(image: str, leaf: certificates.Pair) -> list[Object]:
     ]
 
 
-def _container(image: str, name: str, code: str) -> Object:
+def container(image: str, name: str, code: str) -> Object:
+    """One that runs Python's *code*."""
     policy = {"imagePullPolicy": "Never"} if image.startswith("localhost/") else {}
     return {"name": name, "image": image, "command": ["python3", "-u", "-c", code]} | policy
 

@@ -241,7 +241,9 @@ class Expiry:
 
     async def _wait(self, reason: str, message: str) -> float:
         if await self._write(reason, message):
-            await self._context.recorder.normal(self._backup, reason, message)
+            recorder = self._context.recorder
+            tell = recorder.warning if reason in operations.WRONG else recorder.normal
+            await tell(self._backup, reason, message)
         return turns.pause(self._context.clock(), self._backup["metadata"]["deletionTimestamp"], POLL)
 
     async def _write(self, reason: str, message: str) -> bool:

@@ -80,7 +80,7 @@ class Following:
         before, last = backup.get("status") or {}, ""
         if jobs.tried(job):
             last = _last_failure(before, progress.failure(progress.result(backup, job, pods)))
-            last = report.with_killed(last, self._out_of_memory(backup, spec, pods))
+            last = report.with_killed(last, self._out_of_memory(backup, spec, job, pods))
         reason, message = progress.running(job, pods, said, last, self._context.clock(), refused)
         if before.get("message") != message:
             wanted = before | {"phase": "Running", "reason": reason, "message": message}
@@ -89,16 +89,24 @@ class Following:
                 await self._context.recorder.warning(backup, reason, message)
         return LOOK if pods else POLL
 
-    def _out_of_memory(self, backup: Object, spec: BackupSpec, own: list[Object]) -> str:
-        """Which container was: of the Job's own pods, or of PostgreSQL's, where its processes read and compress."""
+    def _out_of_memory(self, backup: Object, spec: BackupSpec, job: Object, own: list[Object]) -> str:
+        """Which container was: of the Job's own pods, or of PostgreSQL's, where its processes read and compress.
+
+        What to raise is said of ours alone.
+        """
         caches, namespace = self._context.caches, backup["metadata"]["namespace"]
         since = moment((backup.get("status") or {}).get("startTime"))
         labelled = caches.labelled(caches.postgres_pods, namespace, names.LABEL_REPOSITORY, spec.repository)
         field = "spec.resources of this Backup" if spec.resources else "the Repository's spec.resources"
-        for found, where in ((own, field), (labelled, "the Repository's spec.sidecarResources")):
+        for found, ours, where in (
+            (own, jobs.own_containers(job), field),
+            (labelled, {names.CONTAINER_SIDECAR}, "the Repository's spec.sidecarResources"),
+        ):
             killed = out_of_memory(found, since)
-            if killed:
-                return f"{killed}: raise limits.memory in {where}, or lower process-max or compress-level"
+            if killed is not None and killed.container in ours:
+                return f"{killed.message}: raise limits.memory in {where}, or lower process-max or compress-level"
+            if killed is not None:
+                return killed.message
         return ""
 
     async def _said(self, backup: Object, spec: BackupSpec, pods: list[Object]) -> BackupProgress | None:
@@ -169,7 +177,7 @@ class Following:
             if waits:
                 return await self._waiting.put(backup, operations.READING, waits, phase="Running")
         pods = self.pods(backup, job)
-        result, killed = progress.result(backup, job, pods), self._out_of_memory(backup, spec, pods)
+        result, killed = progress.result(backup, job, pods), self._out_of_memory(backup, spec, job, pods)
         after = report.ended(backup, spec, repo_spec, job, end, result, proof.found, now, killed)
         await status.write(self._context.client, "backups", backup, after)
         await self._tell(backup, repository, after)

@@ -40,7 +40,8 @@ def running(
     *refused*: why Kubernetes creates none.
     """
     name, failed = job["metadata"]["name"], jobs.tried(job)
-    stuck = _no_pod(refused) if refused else waiting_reason(pod for pod in pods if not has_ended(pod))
+    starting = [pod for pod in pods if not has_ended(pod) and not jobs.has_begun(job, pod)]
+    stuck = _no_pod(refused) if refused else waiting_reason(starting)
     if stuck:
         return WAITS, f"Job {name}: {stuck}"
     going = _going(said) if said is not None else "runs"
@@ -119,9 +120,9 @@ def stuck(job: Object, pods: list[Object], now: datetime, refused: str = "", del
 
     What is at it is never ended. *deleted*: when a pod of it was, which is to be followed by another.
     """
-    if any(pod.get("status", {}).get("phase") == "Running" for pod in pods):
-        return ""
     waits = [pod for pod in pods if not has_ended(pod)]
+    if any(pod.get("status", {}).get("phase") == "Running" or jobs.has_begun(job, pod) for pod in waits):
+        return ""
     times = [moment(pod["metadata"].get("creationTimestamp")) for pod in waits]
     since = max((time for time in times if time), default=None) or jobs.without_pod_since(job, pods, deleted)
     if since is None or now - since < patience(refused):

@@ -28,7 +28,9 @@ class Waiting:
             after = before | {"phase": phase, "reason": reason, "message": message, "conditions": listed} | more
             await status.write(self._context.client, "backups", backup, after | {"observedGeneration": generation})
             if before.get("reason") != reason or reason not in _COUNTING:
-                await self._context.recorder.normal(backup, reason, message)
+                recorder = self._context.recorder
+                tell = recorder.warning if reason in operations.WRONG else recorder.normal
+                await tell(backup, reason, message)
         if phase != "Pending":
             return POLL
         return turns.pause(self._context.clock(), backup["metadata"]["creationTimestamp"], POLL)

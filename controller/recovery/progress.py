@@ -69,7 +69,7 @@ def judge(seen: Seen, now: datetime) -> Progress:
         return _failed(seen, result)
     if end.kept is not None:
         return _kept(seen.job, end.kept, result)
-    stuck = pods.waiting_reason(p for p in seen.pods if not pods.has_ended(p))
+    stuck = pods.waiting_reason(p for p in seen.pods if not pods.has_ended(p) and not jobs.has_begun(seen.job, p))
     if stuck:
         return Progress(Stage.COPYING, STUCK, f"Job {seen.job['metadata']['name']}: {stuck}")
     if seen.said is not None and seen.said.phase:
@@ -113,10 +113,16 @@ def _failed(seen: Seen, result: JobResult | None) -> Progress:
     elif result and result.error:
         text = f"{result.error} ({why or 'another attempt would fail in the same way'})"
     else:
-        killed = pods.out_of_memory(seen.pods)
-        killed = killed and f"; {killed}: raise the Repository's spec.resources.limits.memory"
-        text = f"Job {job['metadata']['name']} failed: {why or 'its pod left no reason'}{killed}"
+        text = f"Job {job['metadata']['name']} failed: {why or 'its pod left no reason'}{_out_of_memory(seen)}"
     return Progress(Stage.FAILED, reason, text, result, result.set if result else "")
+
+
+def _out_of_memory(seen: Seen) -> str:
+    killed = pods.out_of_memory(seen.pods)
+    if killed is None:
+        return ""
+    ours = killed.container in jobs.own_containers(seen.job)
+    return f"; {killed.message}" + (": raise the Repository's spec.resources.limits.memory" if ours else "")
 
 
 def _starting(seen: Seen, result: JobResult | None) -> Progress:

@@ -12,6 +12,13 @@ Object = dict[str, Any]
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 #: On a pod of Job `one-backup`.
 BY = {"apiVersion": "batch/v1", "kind": "Job", "name": "one-backup", "uid": "j", "controller": True}
+#: How the one that the mesh has put there stands.
+PROXY: dict[str, Object] = {
+    "running": {"running": {}},
+    "terminated": {"terminated": {"exitCode": 0, "finishedAt": "2026-11-23T12:00:00Z"}},
+    "killed": {"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-11-23T12:00:00Z"}},
+    "waiting": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}},
+}
 
 
 def stamp(time: datetime) -> str:
@@ -48,11 +55,12 @@ def pod(
     at = stamp(NOW - ago)
     terminated = {"exitCode": code, "message": json.dumps(said) if said else "", "finishedAt": at}
     statuses = [{"name": own, "state": {"running": {}} if code is None else {"terminated": terminated}}]
-    states = {"running": {"running": {}}, "terminated": {"terminated": {"exitCode": 0, "finishedAt": stamp(NOW)}}}
     if proxy:
-        statuses.append({"name": "proxy", "state": states[proxy]})
-    over = code is not None and proxy != "running"
-    phase = ("Failed" if code else "Succeeded") if over else "Running"
+        statuses.append({"name": "proxy", "state": PROXY[proxy]})
+    over = code is not None and proxy not in {"running", "waiting"}
+    phase = ("Failed" if code or proxy == "killed" else "Succeeded") if over else "Running"
+    if proxy == "waiting":
+        phase = "Pending"  # as the kubelet has it while one of the containers has never run
     about = {"name": "one-backup-x", "namespace": "ns", "uid": "p", "ownerReferences": [BY | {"uid": of}]}
     about |= {"labels": {names.LABEL_COMPONENT: "backup"}, "creationTimestamp": stamp(NOW - timedelta(hours=1))}
     return {

@@ -195,7 +195,8 @@ def test_what_ended_for_want_of_memory_says_so():
 @pytest.mark.parametrize("init", [True, False])
 def test_a_container_that_was_killed_for_want_of_memory_is_named_with_its_limit(init):
     found = pods.out_of_memory([pod({"running": {}}, KILLED, init=init)], NOW - timedelta(minutes=5))
-    assert found == "container pgwarden of pod pg-0 was killed for want of memory (OOMKilled with a limit of 256Mi)"
-    assert pods.out_of_memory([pod({"running": {}}, KILLED)], NOW - timedelta(minutes=1)) == ""
-    assert pods.out_of_memory([pod({"running": {}}, KILLED | {"reason": "Error"})]) == ""
-    assert pods.out_of_memory([pod({"terminated": KILLED})]) != ""
+    text = "container pgwarden of pod pg-0 was killed for want of memory (OOMKilled with a limit of 256Mi)"
+    assert found == pods.Killed("pgwarden", text)
+    assert pods.out_of_memory([pod({"running": {}}, KILLED)], NOW - timedelta(minutes=1)) is None
+    assert pods.out_of_memory([pod({"running": {}}, KILLED | {"reason": "Error"})]) is None
+    assert pods.out_of_memory([pod({"terminated": KILLED})]) is not None

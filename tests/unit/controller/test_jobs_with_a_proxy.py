@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from controller import jobs
+from controller.backup import progress
+from controller.recovery import progress as recovery
 from tests.unit.controller.beside import NOW, job, pod
 
 
@@ -23,6 +25,13 @@ from tests.unit.controller.beside import NOW, job, pod
         pytest.param(job(), [pod(0, of="another")], "", False, id="a pod of another Job"),
         pytest.param(job(ended="Complete"), [pod(0)], "Complete", False, id="Kubernetes has said so"),
         pytest.param(job(ended="Failed"), [pod(None)], "Failed", False, id="and so"),
+        pytest.param(job(), [pod(0, proxy="killed")], "Complete", True, id="its pod has failed for the proxy's sake"),
+        pytest.param(job(failed=1), [pod(0, proxy="killed"), pod(None)], "Complete", True, id="and runs again"),
+        pytest.param(job(ended="Failed"), [pod(0, proxy="killed")], "Complete", False, id="and has no try left"),
+        pytest.param(job(), [pod(0, proxy="killed", deletionTimestamp="t")], "", False, id="it is ended from outside"),
+        pytest.param(job(), [pod(0, proxy="killed", of="another")], "", False, id="a failed pod of another Job"),
+        pytest.param(job(), [pod(1, proxy="killed")], "", False, id="both have failed: Kubernetes tries again"),
+        pytest.param(job(), [pod(0, proxy="waiting")], "Complete", True, id="it has ended, the proxy never began"),
         pytest.param(job(own="postgres"), [pod(0)], "", False, id="only another's container has ended"),
     ],
 )
@@ -35,6 +44,22 @@ def test_the_end_is_when_our_container_ended_not_when_that_is_seen():
     end = jobs.end(job(), [pod(0, ago=timedelta(minutes=9))], NOW)
     assert end.at == NOW - timedelta(minutes=9)
     assert jobs.beside(job(), pod(0)) == ["proxy"]
+
+
+def test_a_pod_whose_proxy_cannot_start_is_at_work_where_our_container_is():
+    long_ago = [pod(None, proxy="waiting", creationTimestamp="2026-11-23T10:00:00Z")]
+    assert progress.stuck(job(), long_ago, NOW) == ""
+    assert progress.running(job(), long_ago, None, "", NOW) == ("JobRuns", "Job one-backup runs")
+    found = recovery.judge(recovery.Seen(job(), tuple(long_ago)), NOW)
+    assert found.reason != recovery.STUCK, found.message
+
+
+def test_a_pod_of_which_nothing_has_begun_says_what_keeps_it():
+    (one,) = [pod(None, proxy="waiting", creationTimestamp="2026-11-23T10:00:00Z")]
+    one["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": "ContainerCreating"}}
+    said = "pod one-backup-x: ImagePullBackOff: Back-off pulling image"
+    assert progress.stuck(job(), [one], NOW) == said
+    assert progress.running(job(), [one], None, "", NOW) == ("JobWaits", f"Job one-backup: {said}")
 
 
 def test_what_a_container_that_is_not_ours_leaves_is_no_result():

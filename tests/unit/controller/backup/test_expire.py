@@ -286,6 +286,8 @@ async def test_an_expiry_whose_job_is_refused_says_why_and_holds_nobody_up(world
     status = said(client, deleted)
     assert status["reason"] == "JobRefused"
     assert status["message"] == "its set will be expired; Kubernetes refuses the Job: exceeded quota: few"
+    told = [(one["reason"], one["type"]) for _, path, one in client.sent if path == "ns/events"]
+    assert ("JobRefused", "Warning") in told
     younger = backup("younger", deleted=None, phase="Pending", reason="WaitingForTurn")
     younger["metadata"]["creationTimestamp"] = "2026-11-23T12:30:00Z"
     assert operations.may_run(younger, [deleted | {"status": status}, younger])

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from controller import operations
+from controller import jobs, operations
 from controller.agents import AgentError
 from controller.backup import report
 from controller.backup.reconcile import BackupController
@@ -95,6 +95,22 @@ async def test_a_proxy_that_never_ends_does_not_keep_a_backup_running_and_its_jo
     assert (status["phase"], status["reason"], status["label"]) == ("Completed", "Completed", FULL)
     assert look.deleted == ["ns/jobs/one-backup"]
     assert look.told() == [("Backup", "Completed")]
+
+
+@pytest.mark.parametrize("the_job", [job(), job(ended="Failed")], ids=["at once", "after its last attempt"])
+async def test_a_proxy_that_ends_with_an_error_does_not_make_a_backup_fail_or_its_expiry(the_job):
+    look = Look(the_job, pod(0, {"ok": True, "label": FULL}, proxy="killed"), agents=Agents(MADE))
+    status = await look.at()
+    assert (status["phase"], status["reason"], status["label"]) == ("Completed", "Completed", FULL)
+    assert look.told() == [("Backup", "Completed")]
+    assert look.deleted == ([] if jobs.finished(the_job) else ["ns/jobs/one-backup"]), "else Kubernetes tries again"
+
+
+async def test_a_proxy_that_was_killed_for_want_of_memory_is_named_without_advice_on_ours():
+    one = pod(1, {"ok": False, "error": "ERROR: [049]: no network"}, proxy="killed")
+    status = await Look(job(ended="Failed"), one, agents=Agents()).at()
+    killed = "container proxy of pod one-backup-x was killed for want of memory (OOMKilled)"
+    assert status["message"] == f"ERROR: [049]: no network; {killed}"
 
 
 async def test_what_a_pod_says_that_only_carries_the_labels_of_the_job_counts_for_nothing():

@@ -361,6 +361,7 @@ async def test_a_backup_whose_job_is_refused_says_why_and_holds_nobody_up_until_
     assert status["message"] == f"Kubernetes refuses the Job: {QUOTA}"
     assert "job" not in status
     assert "startTime" not in status
+    assert "JobRefused" in world.warned
     first = {"kind": "Backup"} | world.objects["backups", "ns", "first"]
     younger = {"kind": "Backup", "metadata": first["metadata"] | {"name": "second", "uid": "u-second"}, "status": {}}
     assert operations.may_run(younger, [first, younger])

@@ -47,6 +47,7 @@ class Cluster(KubeClient):
         self.before_write: Callable[[int], None] = lambda number: None
         self.log: list[str] = []
         self.told: list[tuple[str, str, str]] = []  # Events: kind and name of what they are about, message
+        self.warned: list[str] = []  # reasons of those that are warnings
         self.job_end = "Complete"
         self.job_message: Object = {"ok": True, "exitCode": 0, "error": "", "set": "20261123-110000F", "seconds": 3.5,
                                     "timeline": 2, "reached": "2026-11-23T11:59:00.5Z", "segments": 7}  # fmt: skip
@@ -80,6 +81,7 @@ class Cluster(KubeClient):
             return self._get(plural, namespace, name, params or {})
         if plural == "events":
             self.told.append((body["involvedObject"]["kind"], body["involvedObject"]["name"], body["message"]))
+            self.warned += [body["reason"]] if body["type"] == "Warning" else []
             return {}
         if (params or {}).get("dryRun") == "All":
             if (plural, namespace, name or body["metadata"]["name"]) in self.objects:

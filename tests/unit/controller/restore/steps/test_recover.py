@@ -105,9 +105,13 @@ def test_a_recovery_that_was_killed_for_want_of_memory_says_so(planned):
     status = {"phase": "Failed", "containerStatuses": [{"name": "postgres", "state": {"terminated": ended}}]}
     pod = {"metadata": {"name": "x"}, "spec": {"volumes": []}, "status": status}
     failed = {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "x"}]}
-    found = steps_recover.restored(replace(planned, job=job(failed), job_pods=(pod,)))
+    ours = job(failed) | {"spec": {"template": {"spec": {"containers": [{"name": "postgres"}]}}}}
+    ours["metadata"]["uid"] = "j-1"
+    found = steps_recover.restored(replace(planned, job=ours, job_pods=(pod,)))
     assert "container postgres of pod x was killed for want of memory (OOMKilled)" in found.message
     assert "raise the Repository's spec.resources.limits.memory" in found.message
+    strangers = steps_recover.restored(replace(planned, job=job(failed), job_pods=(pod,)))
+    assert strangers.message.endswith("was killed for want of memory (OOMKilled)")
 
 
 def test_a_replay_that_failed_between_two_looks_is_not_told_as_a_copy_that_failed(planned):
@@ -238,11 +242,15 @@ def test_what_an_earlier_version_has_begun_is_left_to_its_user(planned):
 # --- a mesh's proxy beside PostgreSQL's container -----------------------------------------------------------------
 
 
-def beside_a_proxy(facts: RestoreFacts, code: int | None, left: dict, *, failed: int = 0) -> RestoreFacts:
+def beside_a_proxy(
+    facts: RestoreFacts, code: int | None, left: dict, *, failed: int = 0, proxy: str = "running"
+) -> RestoreFacts:
     """The recovery's container has ended with *code* and left a result; what a mesh has put beside it runs."""
     one = beside.job(own="postgres", failed=failed, owner=facts.planned.restore_uid)
     one["spec"]["backoffLimit"] = recovery_job.RETRIES
-    return replace(facts, job=one, job_pods=(beside.pod(code, left, own="postgres", spec={}),), recovery=None)
+    return replace(
+        facts, job=one, job_pods=(beside.pod(code, left, proxy=proxy, own="postgres", spec={}),), recovery=None
+    )
 
 
 def test_a_recovery_has_ended_when_its_own_container_has(planned):
@@ -273,11 +281,12 @@ def test_a_pod_that_goes_already_is_waited_for(planned):
     assert said(steps_recover.restored(facts)) == ("wait", "Retrying")
 
 
-def test_a_copys_job_that_a_proxy_keeps_goes_as_it_holds_the_claim(planned):
+@pytest.mark.parametrize("proxy", ["running", "killed"])
+def test_a_copys_job_that_a_proxy_keeps_or_fails_goes_as_it_holds_the_claim(planned, proxy):
     aside = msgspec.structs.replace(
         planned.planned, workload_kind="", workload="", recovered=Recovered(timeline=3, reached="x")
     )
-    facts = beside_a_proxy(replace(planned, plan=aside), 0, DONE)
+    facts = beside_a_proxy(replace(planned, plan=aside), 0, DONE, proxy=proxy)
     found = steps_recover.recovered(facts)
     assert found.action == Delete("jobs", "ns", "one-backup", "j")
     assert proof.unproven(facts, found.action) == ""
