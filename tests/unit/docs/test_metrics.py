@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.unit.docs import metrics_table
@@ -29,6 +31,17 @@ UNITS = ("_seconds", "_bytes", "_total", "_timestamp_seconds")
 
 def test_the_page_has_the_table_of_the_code():
     assert metrics_table.written() == metrics_table.table(), "run: python -m tests.unit.docs.metrics_table"
+
+
+def test_the_page_speaks_of_metrics_that_there_are():
+    told = set(re.findall(r"pgwarden_[a-z_]+", metrics_table.PAGE.read_text(encoding="utf-8")))
+    assert told <= {row[0] for row in ROWS}
+
+
+def test_each_is_served_by_the_program_whose_module_registers_it():
+    served = {row[0]: row[3] for row in ROWS}
+    assert served["pgwarden_webhook_certificate_expiry_timestamp_seconds"] == "controller"
+    assert served["pgwarden_webhook_certificate_loads_total"] == "webhook"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
