@@ -26,7 +26,9 @@ OF_OURS = {
     "volume",
     "role",
 }
-UNITS = ("_seconds", "_bytes", "_total", "_timestamp_seconds")
+UNITS = {"seconds", "bytes"}
+#: What a client adds to a name itself, and what the type says already.
+NOT_AT_THE_END = ("_count", "_sum", "_bucket", "_created", "_info", "_gauge", "_counter", "_histogram")
 
 
 def test_the_page_has_the_table_of_the_code():
@@ -48,7 +50,9 @@ def test_each_is_served_by_the_program_whose_module_registers_it():
 def test_name_and_labels_follow_the_conventions(row):
     """prometheus.io/docs/practices/naming: base units, _total for counters alone, no unit but the last."""
     name, kind, labels, _, about = row
-    assert name == name.lower()
+    assert re.fullmatch(r"pgwarden(_[a-z]+)+", name)
+    assert not name.endswith(NOT_AT_THE_END)
+    assert not UNITS & set(name.removesuffix("_total").split("_")[:-1]), "a unit is the last word"
     assert name.endswith("_total") == (kind == "counter")
     assert not any(word in name for word in ("_ms", "_minutes", "_hours", "_kb", "_mb", "_percent"))
     assert kind != "histogram" or name.endswith(("_seconds", "_bytes"))
