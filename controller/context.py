@@ -11,7 +11,6 @@ from weakref import WeakValueDictionary
 from controller import owned, pods
 from controller import seal as seals
 from controller.agents import Agents
-from controller.pod_parts import PROBES
 from controller.replica_sets import ReplicaSets
 from controller.seal import Seal
 from controller.settings import Settings
@@ -107,11 +106,11 @@ def _metadata(obj: Object) -> Object:
 
 
 def _host(obj: Object) -> Object:
-    """Of the Deployment of a repository host no more of its spec than what its image decides (host_image.py)."""
+    """Of the Deployment of a repository host no more of its spec than which image each container runs."""
     obj["metadata"].pop("managedFields", None)
     containers = objects(obj, "spec", "template", "spec", "containers")
-    kept = [{key: one[key] for key in ("name", "image", *PROBES) if key in one} for one in containers]
-    spec = {"template": {"spec": {"containers": kept}}}
+    images = [{key: one.get(key) for key in ("name", "image")} for one in containers]
+    spec = {"template": {"spec": {"containers": images}}}
     return {"metadata": obj["metadata"], "spec": spec, "status": obj.get("status") or {}}
 
 

@@ -14,8 +14,6 @@ SIZE = Size(
     always={"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
     if_asked={"limits.cpu": "1", "limits.ephemeral-storage": "1Gi", "requests.ephemeral-storage": "64Mi"},
 )
-#: Of a container, as Kubernetes spells them.
-PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
 def owner(obj: Object) -> Object:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
 
 from controller import placement
 from controller.context import Context
@@ -16,6 +20,12 @@ from pgwarden.api.sizing import NOTHING, Asks, asks
 class PodTerms:
     asks: Asks = NOTHING
     inherited: Inherited = placement.NOTHING
+
+    @cached_property
+    def digest(self) -> str:
+        """Of ten hexadecimal digits: the same for the same terms."""
+        told = msgspec.json.encode([self.asks, self.inherited], order="deterministic")
+        return hashlib.sha256(told).hexdigest()[:10]
 
 
 PLAIN = PodTerms()

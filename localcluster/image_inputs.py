@@ -64,8 +64,8 @@ PGWARDEN_INPUTS = (
     "controller",
     "agent",
 )
-#: The release that is upgraded from in tests: CHANGELOG.md names it.
-RELEASE, RELEASE_COMMIT = "0.1.0", "162050cccf1ea5aa46ff28af68d499452cf200cc"
+#: The release that is upgraded from in tests: CHANGELOG.md names it. Its commit is one that main has for good.
+RELEASE, RELEASE_COMMIT = "0.1.0", "3345a4177902613a4d1631d0ddfe18ac67153af8"
 #: The version that pgBackRest tells, and asks of whom it talks to, in the release's image with other tools.
 OTHER_PGBACKREST = "2.59.0"
 #: The same program with another version in it, of the same length, is one that the release's own refuses.

@@ -112,7 +112,7 @@ class Applier:
         terms = pod_terms.terms(context, namespace, name)
         key = namespace, name
         settings = await self._settings(key)
-        await self._apply_host(render.deployment(repository, spec, settings, terms), settings)
+        await self._apply_host(repository, render.deployment(repository, spec, settings, terms), settings)
         digest = config.source_digest({names.KEY_POD_CONF: pod_conf.encode(), **leaves.pods})
         is_new = self._given.get(key, ("",))[0] != digest
         if changed:
@@ -123,13 +123,10 @@ class Applier:
             self._given[key] = digest, now
         return is_new
 
-    async def _apply_host(self, made: Object, settings: Settings) -> None:
-        """With another image than this release's it is one of before, which nothing but its user starts anew."""
+    async def _apply_host(self, repository: Object, made: Object, settings: Settings) -> None:
         if settings.image != self._context.settings.image:
-            metadata = made["metadata"]
-            made = host_image.keep_probes(
-                made, self._context.caches.deployments.get(metadata["namespace"], metadata["name"])
-            )
+            path = paths.of("deployments", made["metadata"]["namespace"], made["metadata"]["name"])
+            made = host_image.keep_template(made, await self._context.client.find(path), repository)
         await self._apply_one("deployments", made)
 
     async def _apply_one(self, plural: str, obj: Object) -> bool:
@@ -166,7 +163,7 @@ class Applier:
         settings = await self._settings(facts.key)
         made = render.spare(repository, facts.spec, settings, pod_terms.terms(context, *facts.key))
         if facts.spare_wanted:
-            await self._apply_host(made, settings)
+            await self._apply_host(repository, made, settings)
             return
         name = made["metadata"]["name"]
         found = context.caches.deployments.get(facts.key[0], name)

@@ -111,7 +111,7 @@ def deployment(repository: Object, spec: RepositorySpec, settings: Settings, ter
     with_repo = storages.volume(spec) is not None
     made = _host(repository, spec, settings, terms, names.COMPONENT_HOST, with_repo=with_repo)
     made["metadata"]["name"] = names.host(repository["metadata"]["name"])
-    made["metadata"]["annotations"] = {names.ANNOTATION_TAKEN_OVER: placement.note(terms.inherited)}
+    made["metadata"]["annotations"][names.ANNOTATION_TAKEN_OVER] = placement.note(terms.inherited)
     made["spec"]["strategy"] = {"type": "Recreate" if with_repo else "RollingUpdate"}
     return made
 
@@ -160,10 +160,12 @@ def _host(
     tolerations = _leaves_silent_nodes(spec, pod.get("tolerations") or [])
     if tolerations:
         pod["tolerations"] = tolerations
+    made_for = f"{repository['metadata']['generation']} {terms.digest}"
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(repository, "", component=component),
+        "metadata": _metadata(repository, "", component=component)
+        | {"annotations": {names.ANNOTATION_MADE_FOR: made_for}},
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": labels},

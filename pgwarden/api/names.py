@@ -73,6 +73,8 @@ ANNOTATION_GIVE_UP = f"{GROUP}/give-up-storage"
 ANNOTATION_EXPIRE = f"{GROUP}/expire"
 #: On a repository host's Deployment: what it has taken over from the PostgreSQL pods, as JSON of placement.Inherited.
 ANNOTATION_TAKEN_OVER = f"{GROUP}/taken-over"
+#: On the same: the generation of the Repository and a digest of its terms (what namespace and pods ask) it is made for.
+ANNOTATION_MADE_FOR = f"{GROUP}/made-for"
 #: Set on a Backup made by a schedule: the time it was due, RFC 3339.
 ANNOTATION_DUE = f"{GROUP}/due"
 #: On the volume claim of a PostgresCluster's first instance, to `own-repository`: it begins with what an earlier

@@ -28,7 +28,11 @@ from tests.unit.controller.restore.test_render import PLAN, RESTORE
 Object = dict[str, Any]
 SETTINGS = Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"})
 S3 = {"bucket": "b", "endpoint": "e", "region": "r", "credentialsSecretRef": {"name": "k"}}
-REPOSITORY = {"apiVersion": "v", "kind": "Repository", "metadata": {"name": "hippo", "namespace": "ns", "uid": "r"}}
+REPOSITORY = {
+    "apiVersion": "v",
+    "kind": "Repository",
+    "metadata": {"name": "hippo", "namespace": "ns", "uid": "r", "generation": 1},
+}
 BACKUP = {"apiVersion": "v", "kind": "Backup", "metadata": {"name": "nightly", "namespace": "ns", "uid": "b"}} | {
     "spec": {"repository": "hippo"}
 }

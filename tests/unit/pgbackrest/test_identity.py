@@ -21,7 +21,7 @@ from pgwarden.pgbackrest.user_options import parse_options
 
 ROLE = "arn:aws:iam::1:role/backups"
 WEB_ID = {"keyType": "web-id", "bucket": "b", "endpoint": "e", "region": "r", "uriStyle": "path"}
-REPOSITORY = {"kind": "Repository", "metadata": {"name": "hippo", "namespace": "ns", "uid": "u"}}
+REPOSITORY = {"kind": "Repository", "metadata": {"name": "hippo", "namespace": "ns", "uid": "u", "generation": 1}}
 RESTORE = {"kind": "Restore", "metadata": {"name": "r", "namespace": "ns", "uid": "x"}}
 DATA = {"name": "data", "mountPath": "/var/lib/postgresql/data"}
 FACTS = PodFacts(

@@ -18,7 +18,7 @@ from tests.unit.controller.restore.fake_cluster import SETTINGS
 REPOSITORY = {
     "apiVersion": "pgwarden.io/v1alpha1",
     "kind": "Repository",
-    "metadata": {"name": "hippo", "namespace": "ns", "uid": "u"},
+    "metadata": {"name": "hippo", "namespace": "ns", "uid": "u", "generation": 1},
 }
 BUCKET = {"bucket": "b", "endpoint": "e", "region": "r", "credentialsSecretRef": {"name": "k"}}
 VOLUME = {"size": "1Gi"}

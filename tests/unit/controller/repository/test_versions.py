@@ -11,10 +11,9 @@ import pytest
 from controller import host_image
 from controller.agents import AgentError
 from controller.context import Context
-from controller.pod_parts import PROBES
 from controller.repository.tools import Tools
 from pgwarden.api import names
-from pgwarden.contract import calls
+from pgwarden.contract import calls, programs
 from pgwarden.kube import paths
 from pgwarden.kube.events import Recorder
 from tests.unit.controller.repository.conftest import LOCAL
@@ -68,20 +67,43 @@ async def test_the_host_stays_as_it_is_from_the_first_look_after_an_upgrade(worl
     assert "restart pod db-0 (primary, pgBackRest 2.59): " in said["message"]
 
 
-async def test_a_host_that_keeps_its_image_keeps_the_probes_that_it_began_with(world):
+def of_before(world: Any, *, annotated: bool) -> dict:
+    """The pod template of the host, as another release has made it and the API server has filled it in."""
     host = copy.deepcopy(world.store.objects[HOST])
     container = host["spec"]["template"]["spec"]["containers"][0]
     container["livenessProbe"] |= {"failureThreshold": 4, "successThreshold": 1}
-    began = {probe: container[probe] for probe in PROBES}
+    container["command"] = ["earlier"]
+    if not annotated:
+        del host["metadata"]["annotations"][names.ANNOTATION_MADE_FOR]
     world.store.put(HOST, host)
+    return dict(host["spec"]["template"])
+
+
+@pytest.mark.parametrize("annotated", [True, False], ids=["by its annotation", "of 0.1.0, which has none"])
+async def test_a_host_that_keeps_its_image_keeps_its_template_until_it_is_renewed(world, annotated):
+    before = of_before(world, annotated=annotated)
     upgraded(world)
     await wait(world)
-    kept = world.store.objects[HOST]["spec"]["template"]["spec"]["containers"][0]
-    assert {probe: kept[probe] for probe in PROBES} == began
+    assert world.store.objects[HOST]["spec"]["template"] == before
     restarted(world, "db-0", "10.0.0.2")
     await wait(world)
     renewed = world.store.objects[HOST]["spec"]["template"]["spec"]["containers"][0]
     assert renewed["livenessProbe"]["failureThreshold"] == 10
+    assert renewed["command"] == programs.AGENT
+
+
+async def test_a_changed_spec_reaches_a_host_that_keeps_its_image(world):
+    of_before(world, annotated=True)
+    upgraded(world)
+    await wait(world)
+    path = paths.of("repositories", "ns", "hippo")
+    changed = copy.deepcopy(world.store.objects[path])
+    changed["spec"]["resources"] = {"limits": {"memory": "3Gi"}}
+    changed["metadata"]["generation"] += 1
+    world.store.put(path, changed)
+    await wait(world)
+    host = world.store.objects[HOST]["spec"]["template"]["spec"]["containers"][0]
+    assert (host["image"], host["resources"]["limits"]["memory"]) == (OLD.image, "3Gi")
 
 
 async def test_pods_that_are_owed_a_restart_are_an_event_of_warning_and_leave_the_phase_ready(world):
