@@ -111,6 +111,11 @@ def tried(job: Object) -> int:
     return int(job.get("status", {}).get("failed") or 0)
 
 
+def retries(job: Object) -> int:
+    """How many pods were tried after the first had failed. The last one that fails is followed by none."""
+    return max(tried(job) - (finished(job) == FAILED), 0)
+
+
 def _own(job: Object) -> set[str]:
     return {str(one.get("name")) for one in objects(job, "spec", "template", "spec", "containers")}
 

@@ -14,12 +14,12 @@ from controller.repository import metrics, secret_watch
 from controller.repository.reconcile import RepositoryController
 from controller.repository.secret_watch import SecretWatch
 from controller.restore.reconcile import RestoreController
-from controller.runtime import steady
+from controller.runtime import outcomes, steady
 from controller.runtime.worker import Worker
 from controller.schedule.reconcile import ScheduleController
 from pgwarden.api import names, registry
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get
+from pgwarden.api.reading import get, is_going
 from pgwarden.kube.cache import Key, Listener, key_of
 
 #: Objects of each kind that are worked on at once.
@@ -92,9 +92,14 @@ class Manager:
         }
         tasks = {"Restores that have gone": self._adopt, "metrics": metrics.keep_fresh} | watches
         tasks |= {f"the workers of {worker.kind}": worker.run for _, worker in self._own}
-        async with asyncio.TaskGroup() as group:
-            for what, work in tasks.items():
-                group.create_task(steady.run(what, work))
+        with outcomes.of_those(self._has_repository):
+            async with asyncio.TaskGroup() as group:
+                for what, work in tasks.items():
+                    group.create_task(steady.run(what, work))
+
+    def _has_repository(self, key: Key) -> bool:
+        found = self._context.caches.repositories.get(*key)
+        return found is not None and not is_going(found)
 
     async def _adopt(self) -> None:
         """Beside the work: what others have written on their workloads must not hold it up."""

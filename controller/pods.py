@@ -61,8 +61,10 @@ REFUSED, UNSCHEDULABLE, NOT_STARTING = "PodRefused", "PodUnschedulable", "PodNot
 HELD = frozenset({REFUSED, UNSCHEDULABLE, NOT_STARTING})
 
 
-def held(pods: Iterable[Object]) -> Held | None:
-    """Why one of *pods* does not start, where Kubernetes says so: unschedulable, image not there."""
+def held(pods: Iterable[Object], container: str = "") -> Held | None:
+    """Why one of *pods* does not start, where Kubernetes says so: unschedulable, image not there. With the name of a
+    *container*, why that one does not.
+    """
     for pod in pods:
         name = pod["metadata"]["name"]
         for condition in pod.get("status", {}).get("conditions", []):
@@ -70,6 +72,8 @@ def held(pods: Iterable[Object]) -> Held | None:
                 return Held(UNSCHEDULABLE, f"pod {name} cannot be scheduled: {condition.get('message', '')}")
         for status in _statuses(pod):
             waiting = status.get("state", {}).get("waiting") or {}
+            if container and status.get("name") != container:
+                continue
             if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
                 text = f"pod {name}: {waiting['reason']}: {waiting.get('message', '')}"
                 return Held(NOT_STARTING, text + _ended_last(status))

@@ -77,13 +77,13 @@ class Following:
         refused: str,
     ) -> float:
         """Say how far it is, why its pod does not start, where Kubernetes says so, and which attempt it is."""
-        before, last = backup.get("status") or {}, ""
+        before, last, retries = backup.get("status") or {}, "", jobs.retries(job)
         if jobs.tried(job):
             last = _last_failure(before, progress.failure(progress.result(backup, job, pods)))
             last = report.with_killed(last, self._out_of_memory(backup, spec, job, pods))
         reason, message = progress.running(job, pods, said, last, self._context.clock(), refused)
-        if before.get("message") != message:
-            wanted = before | {"phase": "Running", "reason": reason, "message": message}
+        if before.get("message") != message or (before.get("retries") or 0) != retries:
+            wanted = before | {"phase": "Running", "reason": reason, "message": message, "retries": retries or None}
             await status.write(self._context.client, "backups", backup, wanted | ({"lastError": last} if last else {}))
             if before.get("reason") != reason and reason != progress.RUNS:
                 await self._context.recorder.warning(backup, reason, message)
@@ -179,6 +179,7 @@ class Following:
         pods = self.pods(backup, job)
         result, killed = progress.result(backup, job, pods), self._out_of_memory(backup, spec, job, pods)
         after = report.ended(backup, spec, repo_spec, job, end, result, proof.found, now, killed)
+        after["retries"] = jobs.retries(job) or None
         await status.write(self._context.client, "backups", backup, after)
         await self._tell(backup, repository, after)
         if end.kept is not None:

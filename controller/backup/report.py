@@ -52,6 +52,7 @@ def started(backup: Object, spec: BackupSpec, repo_spec: RepositorySpec, now: da
         "startTime": conditions.timestamp(now),
         "nextStartTime": None,
         "lastError": None,
+        "retries": None,
         "podEndedTime": None,
         "type": asked_type(spec),
         "storage": storage,

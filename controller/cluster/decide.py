@@ -16,7 +16,7 @@ from controller.cluster.actions import BackUp, ClusterDecision, Configure, EndCl
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
-from pgwarden.api import names, records, sizing
+from pgwarden.api import names, numbered_backups, records, sizing
 from pgwarden.api.objects import Object
 from pgwarden.api.target import parse_time
 
@@ -241,7 +241,7 @@ def first_backup(facts: ClusterFacts) -> ClusterDecision | None:
         times = f" {max(attempts)} times" if attempts and max(attempts) > 1 else ""
         text = f"the first backup has failed{times}; it is tried again at {conditions.timestamp(due)}"
         return ClusterDecision(None, text)
-    name = names.first_backup(facts.name, max(_taken(facts), default=0) + 1)
+    name = numbered_backups.first_backup(facts.name, max(_taken(facts), default=0) + 1)
     failed = [attempts[number] for number in sorted(attempts) if operations.phase(attempts[number]) == "Failed"]
     old = [(one["metadata"]["name"], one["metadata"]["uid"]) for one in failed[: max(0, len(failed) - KEPT_FAILED + 1)]]
     return ClusterDecision(BackUp(name, tuple(old[:DELETED_AT_ONCE])), f"taking the first backup, {name}")
@@ -264,12 +264,12 @@ def _attempts(facts: ClusterFacts) -> dict[int, Object]:
     """Our own, by their number: that of the newest is how often it was tried."""
     uid = facts.cluster["metadata"]["uid"]
     own = [one for one in facts.backups if owned.is_owned(one, uid)]
-    numbered = {names.first_backup_attempt(facts.name, one["metadata"]["name"]): one for one in own}
+    numbered = {numbered_backups.first_backup_attempt(facts.name, one["metadata"]["name"]): one for one in own}
     return {number: one for number, one in numbered.items() if number}
 
 
 def _taken(facts: ClusterFacts) -> set[int]:
-    return {names.first_backup_attempt(facts.name, one["metadata"]["name"]) for one in facts.backups}
+    return {numbered_backups.first_backup_attempt(facts.name, one["metadata"]["name"]) for one in facts.backups}
 
 
 def first_backup_failed(facts: ClusterFacts) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -142,14 +142,22 @@ class ClusterFacts:
     @property
     def last_backup(self) -> Object | None:
         """The newest set of this very cluster: what an earlier one of the name has left is none of its backups."""
+        return self._own(next(iter(backup_sets.of(self.repository).newest_first), None))
+
+    def last_backup_in(self, storages: Collection[str]) -> Object | None:
+        """The same of some of its storages."""
+        told = backup_sets.of(self.repository).told
+        return self._own(next((one for one in told if one.get("storage") in storages), None), storages)
+
+    def _own(self, newest: Object | None, storages: Collection[str] | None = None) -> Object | None:
+        """*newest* of *storages*, or of all, where it is a backup of this very cluster."""
         metadata, uid = self.cluster["metadata"], self.cluster["metadata"]["uid"]
-        sets = backup_sets.of(self.repository)
         known = [one.get("systemIdentifier") for one in objects(self.repository, "status", "storages")]
         if self.store.system_identifier and any(one and one != self.store.system_identifier for one in known):
             return None
-        newest = next(iter(sets.newest_first), None)
         # Its own first one counts whatever the clocks say.
-        own = any(operations.phase(one) == "Completed" and owned.is_owned(one, uid) for one in self._made())
+        made = [one for one in self._made() if storages is None or _storage(one) in storages]
+        own = any(operations.phase(one) == "Completed" and owned.is_owned(one, uid) for one in made)
         later = newest is not None and str(newest.get("stopTime") or "") >= str(metadata.get("creationTimestamp") or "")
         return newest if own or later else None
 
@@ -159,6 +167,10 @@ class ClusterFacts:
     @property
     def has_backup(self) -> bool:
         return self.last_backup is not None
+
+
+def _storage(backup: Object) -> str:
+    return get(backup, str, "status", "storage") or ""
 
 
 def _annotation(obj: Object, name: str) -> str:

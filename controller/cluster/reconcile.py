@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from controller import admission, node_lookup, owned, patroni, refusal
+from controller import admission, node_lookup, owned, refusal
 from controller.cluster import beginning, instance, news, passwords, render, report
 from controller.cluster.actions import (
     Action,
@@ -32,8 +32,9 @@ from controller.cluster.decide import decide, paused
 from controller.cluster.deletion_steps import Deletion
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.cluster.filler import Filler
-from controller.cluster.gather import gather, is_anothers, of_earlier, stranger
+from controller.cluster.gather import gather, of_earlier, stranger
 from controller.cluster.password_keeper import Kept, PasswordKeeper
+from controller.cluster.patroni_objects import PatroniObjects
 from controller.context import Context
 from controller.owned import InTheWayError
 from controller.recovery import request
@@ -96,6 +97,7 @@ class ClusterController:
         self._context = context
         self._deletion = Deletion(context)
         self._filler = Filler(context)
+        self._patroni = PatroniObjects(context)
         self._applied = Applied()
         self._passwords = PasswordKeeper(context)
         self._claims = ClaimKeeper(context)
@@ -175,7 +177,7 @@ class ClusterController:
 
     async def _stand(self, facts: ClusterFacts) -> ClusterFacts:
         cluster, spec = facts.cluster, facts.spec
-        await self._own_patroni(facts)
+        await self._patroni.own(facts)
         for plural, obj in render.account(cluster):
             await self._apply(plural, obj)
         for service in render.services(cluster):
@@ -183,37 +185,11 @@ class ClusterController:
         await self._apply("poddisruptionbudgets", render.disruption_budget(cluster))
         await self._apply("repositories", render.repository(cluster, spec))
         facts = await self._credentials(facts)
-        primary = facts.primary.name if facts.primary else await self._last_primary(facts)
+        primary = facts.primary.name if facts.primary else await self._patroni.last_primary(facts)
         own = not facts.initialized and beginning.origin(facts) is Origin.OWN
         told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, own=own)
         await self._apply("configmaps", told)
         return facts
-
-    async def _last_primary(self, facts: ClusterFacts) -> str:
-        """While there is none, who was it: the status is remembered longer than a pod."""
-        path = self._path("configmaps", facts, names.cluster_patroni(facts.name))
-        found = await self._context.client.find(path)
-        return str(((found or {}).get("data") or {}).get("primary", ""))
-
-    async def _own_patroni(self, facts: ClusterFacts) -> None:
-        """Patroni makes its ConfigMaps itself; they must go with the cluster. Those of an earlier one go now."""
-        caches, cluster = self._context.caches, facts.cluster
-        namespace = cluster["metadata"]["namespace"]
-        for one in caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, facts.name):
-            path = paths.of("configmaps", namespace, one["metadata"]["name"])
-            has_owner = bool(one["metadata"].get("ownerReferences"))
-            if one["metadata"]["name"] not in render.patroni_maps(facts.name):
-                continue  # whoever gave it the label: it is none that Patroni reads
-            if is_anothers(one, cluster) or not (has_owner or await self._has_instance(facts)):
-                await self._context.client.delete(path, uid=one["metadata"]["uid"])
-            elif not has_owner:
-                owner = render.metadata(cluster, "")["ownerReferences"]
-                await self._context.client.merge(path, {"metadata": {"ownerReferences": owner}})
-
-    async def _has_instance(self, facts: ClusterFacts) -> bool:
-        """Before the first, what Patroni keeps was written by the last pods of an earlier cluster of the name."""
-        first = self._path("deployments", facts, names.instance(facts.name, 1))
-        return bool(facts.instances) or await self._context.client.find(first) is not None
 
     async def _credentials(self, facts: ClusterFacts) -> ClusterFacts:
         """A fault if they were deleted: new passwords would not match those in PostgreSQL."""
@@ -270,8 +246,7 @@ class ClusterController:
             case Remove(one):
                 await self._remove(facts, one)
             case Configure(config):
-                name = names.patroni_object(facts.name, patroni.CONFIG)
-                await client.merge(self._path("configmaps", facts, name), patroni.config_patch(config))
+                await self._patroni.configure(facts, config)
             case Clone():
                 return await self._clone(facts)
             case KeepClone():
@@ -290,9 +265,9 @@ class ClusterController:
                 elif remove:
                     await self._remove_claim(facts, names.instance(facts.name, 1))
             case Switch(leader, candidate):
-                await self._switch(facts, leader, candidate)
+                await self._patroni.switch(facts, leader, candidate)
             case Rename(leader, standbys):
-                await self._rename(facts, leader, standbys)
+                await self._patroni.rename(facts, leader, standbys)
             case Recover(name, uid):  # it turns autofail off, and on again if that was so
                 asked = request.restore(facts.cluster, name, uid, reenableAutofail=facts.spec.autofail)
                 try:
@@ -373,24 +348,6 @@ class ClusterController:
             await client.delete(path, uid=claim["metadata"]["uid"])
         elif claim is not None:
             await self._stranger(facts, claim)
-
-    async def _switch(self, facts: ClusterFacts, leader: str, candidate: str) -> None:
-        asked = patroni.switchover(facts.name, leader, candidate)
-        path = self._path("configmaps", facts, asked["metadata"]["name"])
-        if await self._context.client.find(path) is None:
-            asked["metadata"]["ownerReferences"] = render.metadata(facts.cluster, "")["ownerReferences"]
-            await self._context.client.create(path.rpartition("/")[0], asked)
-        else:
-            await self._context.client.merge(path, patroni.switchover_patch(asked))
-
-    async def _rename(self, facts: ClusterFacts, leader: str, standbys: tuple[str, ...]) -> None:
-        path = self._path("configmaps", facts, names.patroni_object(facts.name, patroni.SYNC))
-        try:
-            await self._context.client.merge(
-                path, patroni.synchronous_patch(leader, standbys, facts.store.synchronous_version)
-            )
-        except errors.Conflict:
-            log.info("Patroni has changed it meanwhile", name=facts.name)
 
     # --- what is said --------------------------------------------------------------------------------------------
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from controller import admission, claim_growth, nodes, pods
-from controller.cluster import beginning, clone, collations, decide, lost_volume, passwords, stale_replica, takeover
+from controller.cluster import (
+    backed_up,
+    beginning,
+    clone,
+    collations,
+    lost_volume,
+    passwords,
+    stale_replica,
+    takeover,
+)
 from controller.cluster.actions import Clone, ClusterDecision
 from controller.cluster.beginning import Origin
 from controller.cluster.facts import ClusterFacts, Instance
@@ -11,7 +20,6 @@ from controller.recovery import progress
 from controller.recovery.hindrance import Hindrance
 from controller.recovery.progress import Progress, Stage
 from controller.runtime import conditions
-from pgwarden.api import records
 from pgwarden.api.objects import Object
 
 #: Why a cluster is not complete: an instance's node is silent, or gone.
@@ -20,6 +28,7 @@ NODE = "NodeNotReady"
 KUBERNETES_REFUSES = "KubernetesRefuses"
 #: Told by a warning whenever a condition gets one of them.
 LACKS = pods.HELD | {
+    backed_up.AWAY,
     NODE,
     KUBERNETES_REFUSES,
     claim_growth.FAILED,
@@ -41,7 +50,7 @@ def status(facts: ClusterFacts, decision: ClusterDecision, not_set: str = "") ->
         "Ready": _ready(facts),
         "Complete": _complete(facts, decision),
         "Autofail": _autofail(facts),
-        "BackedUp": _backed_up(facts),
+        "BackedUp": backed_up.judge(facts),
     }
     if clone.said(facts.cluster) not in clone.FINAL:
         copied = _data_source(facts, decision)
@@ -277,34 +286,6 @@ def _autofail(facts: ClusterFacts) -> Judgement:
     return True, "On", f"{len(others)} replica{'s' if len(others) != 1 else ''} can take over"
 
 
-def _backed_up(facts: ClusterFacts) -> Judgement:
-    last = facts.last_backup
-    if last:
-        return _broken(facts.repository) or (True, "HasBackup", f"the last backup is {last.get('label')}")
-    if decide.first_backup_failed(facts):
-        ended = [one for one in facts.backups if not records.is_record(one)]
-        failed = [one for one in ended if (one.get("status") or {}).get("phase") == "Failed"]
-        last = max(failed, key=lambda one: str(one["status"].get("completionTime") or ""))
-        due = decide.backup_due(facts)
-        again = f"; another is taken at {conditions.timestamp(due)}" if due else ""
-        said = last["status"].get("message", "")
-        return False, "FirstBackupFailed", f"Backup {last['metadata']['name']} failed: {said}{again}"
-    return False, "NoBackup", "there is no backup yet"
-
-
-def _broken(repository: Object | None) -> Judgement | None:
-    """Why the backups that are there protect the cluster no more, by the Repository's own conditions. Unknown while
-    they cannot be read, False where nothing is added to them or WAL is missing. None where no condition is False: some
-    are Unknown at each change of the primary.
-    """
-    listed = ((repository or {}).get("status") or {}).get("conditions", [])
-    found = {one["type"]: one for one in listed if one["status"] == "False"}
-    one = next((found[kind] for kind in ("Ready", "Reachable", "Archiving", "WALContinuous") if kind in found), None)
-    if one is None:
-        return None
-    return None if "Reachable" in found else False, one["reason"], f"Repository: {one['message']}"
-
-
 def _phase(facts: ClusterFacts, listed: list[Object]) -> str:
     if facts.fault or _clone_failed(listed) or beginning.is_refused(facts):
         return "Failed"
@@ -328,6 +309,6 @@ def _message(facts: ClusterFacts, listed: list[Object]) -> str:
     first = () if facts.has_backup else ("BackedUp",)  # what the Repository lacks is told after what the cluster does
     for kind in (clone.CONDITION, "Ready", *first, "Complete", "BackedUp"):
         found = conditions.find(listed, kind)
-        if found is not None and found["status"] != "True":
+        if found is not None and (found["status"] != "True" or found["reason"] == backed_up.AWAY):
             return str(found["message"])
     return f"a newer rule refuses the spec: {facts.refused}" if facts.refused else "everything matches the spec"

@@ -9,7 +9,7 @@ import structlog
 
 from controller.agents import AgentError
 from controller.context import Context
-from controller.repository import bring_back, decide, gaps, gather, lost, major_upgrade, mend, segment, takeover
+from controller.repository import bring_back, decide, due, gaps, gather, lost, major_upgrade, mend, segment, takeover
 from controller.repository.expire import Expirer
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
@@ -62,7 +62,7 @@ class Actor:
         facts = await self._take_over(key, facts)
         if lost.wants_set_aside(facts):
             facts = await self._mender.set_aside(key, facts)
-        if decide.wants_stanza(facts) or major_upgrade.is_due(facts):
+        if due.wants_stanza(facts) or major_upgrade.is_due(facts):
             facts = await self._make_stanza(key, facts)
         elif facts.host_ready and not decide.stanza_missing(facts):
             self._stanzas.forget(key)
@@ -70,7 +70,7 @@ class Actor:
         await self._mend_gap(key, facts)
         asked, error = self._segments.get(key, (None, ""))
         facts = dataclasses.replace(facts, segment_asked=asked, segment_error=error, on_the_way=on_the_way)
-        if decide.needs_fence(facts):
+        if due.needs_fence(facts):
             facts = await self._ask_for_segment(key, facts)
         await self._mender.back_up(facts)
         return facts
@@ -105,7 +105,7 @@ class Actor:
     async def _make_stanza(self, key: Key, facts: RepositoryFacts) -> RepositoryFacts:
         """Tried at once, then after growing pauses; meanwhile it is said why the last try failed."""
         host_ip, change = await gather.host_ip(self._context, key), major_upgrade.found(facts)
-        lone = decide.lone_stanza(facts)
+        lone = due.lone_stanza(facts)
         call = calls.stanza_upgrade() if change else calls.stanza_create(lone)
         known, again = self._stanzas.get(key), self._stanzas.next(key)
         if known is not None and again is not None and facts.now < again:
@@ -129,7 +129,7 @@ class Actor:
         return await gather.ask_host(self._context, facts)
 
     async def _keep_archive_timeout(self, key: Key, facts: RepositoryFacts) -> None:
-        seconds, primary = decide.wants_archive_timeout(facts), facts.primary
+        seconds, primary = due.wants_archive_timeout(facts), facts.primary
         if seconds is None or primary is None or not self._timeouts.may(key, facts.now):
             return
         self._timeouts.tried(key, facts.now)

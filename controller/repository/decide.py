@@ -10,7 +10,7 @@ from controller.pods import HELD, NOT_STARTING, REFUSED
 from controller.repository import gaps, lost, major_upgrade, room, segment, storages, takeover, tools, volume
 from controller.repository.facts import RepositoryFacts
 from controller.repository.major_upgrade import MajorChange
-from pgwarden.api import archive_timeout, names
+from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, is_going
 from pgwarden.api.wording import span
@@ -141,29 +141,6 @@ def _half(facts: RepositoryFacts, half: Trouble) -> str:
     return f"{told} once nothing is in the way: {why}" if why else told
 
 
-def wants_stanza(facts: RepositoryFacts) -> bool:
-    """Whether stanza-create is to be run now; never on what belongs to another cluster."""
-    if not facts.host_ready or facts.info_error or facts.primary is None or foreign_cluster(facts) is not None:
-        return False
-    return stanza_missing(facts) and (not _out_of_reach(facts) or bool(lone_stanza(facts)))
-
-
-def lone_stanza(facts: RepositoryFacts) -> int:
-    """The number of a storage that has no stanza, while another one cannot be read or written to: stanza-create goes
-    through all of them, and ends at the first that is in trouble. 0 where there is none.
-    """
-    away = _out_of_reach(facts)
-    there = [number for number in range(1, len(facts.spec.storages) + 1) if number not in away]
-    return next((number for number in there if away and storages.lacks_stanza(facts, number)), 0)
-
-
-def _out_of_reach(facts: RepositoryFacts) -> set[int]:
-    """The numbers of the storages in which no stanza can be made now."""
-    found = {storage.number for storage in storages.unreadable(facts)}
-    local = on_volume(facts.spec)
-    return found | ({facts.spec.repo_number(local)} if local and lost.unwritable(facts) else set())
-
-
 def foreign_cluster(facts: RepositoryFacts) -> ConditionVerdict | None:
     """Another PostgreSQL cluster than the one the repository belongs to: nothing of its may be mixed in."""
     change = major_upgrade.found(facts)
@@ -178,25 +155,6 @@ def _other_major(facts: RepositoryFacts, change: MajorChange) -> ConditionVerdic
         return ConditionVerdict(False, major_upgrade.FAILED, storages.why(facts, facts.stanza_error))
     reason = major_upgrade.PENDING if major_upgrade.is_accepted(facts, change) else major_upgrade.REASON
     return ConditionVerdict(False, reason, major_upgrade.message(facts, change))
-
-
-def wants_archive_timeout(facts: RepositoryFacts) -> int | None:
-    """The seconds that the primary's agent is to bring archive_timeout to; None where all is as it should be.
-
-    Patroni writes PostgreSQL's configuration itself. A user's value stays, and ours beside it goes.
-    """
-    primary = facts.primary
-    told = primary and primary.answer and primary.answer.facts and primary.answer.facts.archive_timeout
-    if not told or not primary or primary.facts is None or primary.facts.configured_by == "Patroni":
-        return None
-    if foreign_cluster(facts) is not None:
-        return None
-    wanted = archive_timeout.seconds(facts.spec.archive_timeout)
-    if wanted is None:
-        return None
-    if told.set_by == "user" or not wanted:
-        return 0 if told.own is not None else None
-    return wanted if told.own != wanted else None
 
 
 def archiving(facts: RepositoryFacts) -> ConditionVerdict:
@@ -232,7 +190,7 @@ def archiving(facts: RepositoryFacts) -> ConditionVerdict:
     for number, storage in enumerate(facts.spec.storages, 1):
         archive = facts.info.archive(number)
         if archive is None or not archive.max:
-            return ConditionVerdict(False, "NoWALYet", segment.message(facts, storage, _no_stanza(facts)))
+            return ConditionVerdict(False, "NoWALYet", segment.message(facts, storage, no_stanza(facts)))
         newest.append(archive.max)
     return ConditionVerdict(True, "WALArchived", f"WAL up to {min(newest)} is in {' and '.join(facts.spec.storages)}")
 
@@ -338,15 +296,7 @@ def pause(facts: RepositoryFacts, conditions: list[Object]) -> float:
     return min(STEADY, max(UNSETTLED, (facts.now - turned).total_seconds() * PATIENCE))
 
 
-def needs_fence(facts: RepositoryFacts) -> bool:
-    """An idle cluster archives its first segment only after 16 MB: close it, so that archiving is seen to work.
-
-    Only where that can help, and in its time (`segment`).
-    """
-    return archiving(facts).reason == "NoWALYet" and not segment.hindrance(facts, _no_stanza(facts))
-
-
-def _no_stanza(facts: RepositoryFacts) -> str:
+def no_stanza(facts: RepositoryFacts) -> str:
     """Why the stanza is not in every storage; empty where it is."""
     found = stanza(facts)
     return "" if found.status is True else found.message

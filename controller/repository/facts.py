@@ -31,6 +31,7 @@ class PodView:
     answer: Status | None = None
     error: str = ""
     held: Held | None = None  # what keeps it from running, where Kubernetes says so
+    postgres_held: Held | None = None  # the same of PostgreSQL's own container
     uid: str = ""
     image: str = ""  # that it was injected with
 
@@ -59,8 +60,10 @@ class PodView:
 
     @property
     def stuck(self) -> Held | None:
-        """What is held. Where the agent answers it is another container, which is none of ours."""
-        return self.held if self.answer is None else None
+        """What is held. Where the agent answers it is PostgreSQL's container, or another, which is none of ours."""
+        if self.answer is None:
+            return self.held
+        return None if self.postgres.reachable else self.postgres_held
 
     @property
     def problem(self) -> str:

@@ -16,7 +16,7 @@ from controller.repository import storages
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
-from pgwarden.api import names, outside
+from pgwarden.api import names, numbered_backups, outside
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import objects
 from pgwarden.api.target import parse_time
@@ -127,7 +127,7 @@ def backup(facts: RepositoryFacts, backups: Sequence[Object]) -> Wanted | None:
         attempts = _attempts(facts, gap, backups)
         if attempts and not _is_due(attempts, facts.now):
             continue
-        name = names.gap_backup(facts.key[1], gap.missing, max(attempts, default=0) + 1)
+        name = numbered_backups.gap_backup(facts.key[1], gap.missing, max(attempts, default=0) + 1)
         return Wanted(name, storage, sentence(storage, gap), _expendable(attempts))
     return None
 
@@ -159,7 +159,8 @@ def _is_first(facts: RepositoryFacts, storage: str) -> bool:
 def _attempts(facts: RepositoryFacts, gap: Gap, backups: Iterable[Object]) -> dict[int, Object]:
     """By their number: that of the newest is how often it was tried."""
     numbered = {
-        names.gap_backup_attempt(facts.key[1], gap.missing, str(one["metadata"]["name"])): one for one in backups
+        numbered_backups.gap_backup_attempt(facts.key[1], gap.missing, str(one["metadata"]["name"])): one
+        for one in backups
     }
     return {number: one for number, one in numbered.items() if number}
 

@@ -47,12 +47,13 @@ def _staying(context: Context, key: Key) -> list[Object]:
 
 
 def _view(pod: Object) -> PodView:
-    metadata, ip = pod["metadata"], pod.get("status", {}).get("podIP", "")
+    metadata, ip, facts = pod["metadata"], pod.get("status", {}).get("podIP", ""), postgres_facts(pod)
     return PodView(
         metadata["name"],
         ip,
-        postgres_facts(pod),
+        facts,
         held=held([pod]),
+        postgres_held=held([pod], facts.container) if facts else None,
         uid=str(metadata.get("uid", "")),
         image=image_of(pod, names.CONTAINER_SIDECAR),
     )

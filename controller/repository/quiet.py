@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from controller.agents import AgentError, Unchanged
 from controller.context import REPOSITORY, Context
 from controller.pods import is_ready
-from controller.repository import decide, expiry, gaps, major_upgrade, renewal, storages
+from controller.repository import decide, due, expiry, gaps, major_upgrade, renewal, storages
 from controller.repository.facts import RepositoryFacts
 from controller.repository.keys import Keys
 from pgwarden.api import names
@@ -164,7 +164,7 @@ def _is_busy(facts: RepositoryFacts) -> bool:
         or facts.on_the_way
         or expiry.asked(facts)
         or major_upgrade.debts(facts)
-        or decide.wants_archive_timeout(facts) is not None
+        or due.wants_archive_timeout(facts) is not None
         or (facts.repository.get("status") or {}).get(renewal.FIELD)
         or any(gaps.known(facts, name) for name in facts.spec.storages)
     )

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from controller import operations, storage_state
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
-from pgwarden.api import names
+from pgwarden.api import names, numbered_backups
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, moment, objects
 
@@ -148,14 +148,15 @@ def _of_one(repository: Object, debt: Debt, backups: list[Object], hindrance: st
         return Wait(debt, f"it has failed{times}; it is tried again at {conditions.timestamp(due)}")
     failed = [attempts[number]["metadata"] for number in sorted(attempts)]
     old = [(one["name"], one["uid"]) for one in failed[: max(0, len(failed) - KEPT_FAILED + 1)]]
-    asked = names.renewal_backup(name, debt.storage, debt.since, max(attempts, default=0) + 1)
+    asked = numbered_backups.renewal_backup(name, debt.storage, debt.since, max(attempts, default=0) + 1)
     return BackUp(asked, debt, tuple(old[:DELETED_AT_ONCE]))
 
 
 def _attempts(repository: str, debt: Debt, backups: list[Object]) -> dict[int, Object]:
     """By their number: that of the newest is how often it was tried."""
     numbered = {
-        names.renewal_attempt(repository, debt.storage, debt.since, one["metadata"]["name"]): one for one in backups
+        numbered_backups.renewal_attempt(repository, debt.storage, debt.since, one["metadata"]["name"]): one
+        for one in backups
     }
     return {number: one for number, one in numbered.items() if number}
 

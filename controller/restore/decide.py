@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from controller import operations
+from controller import jobs, operations, owned
 from controller.recovery.plan import Ending, Plan
 from controller.restore import proof, steps, undo, workload
 from controller.restore.facts import RestoreFacts
@@ -99,6 +99,8 @@ class _Draft:
         self.plan = facts.plan
         self.conditions: list[Object] = list(before_now.get("conditions", []))
         self._status: dict[str, Any] = dict(before_now) | {"observedGeneration": self._generation}
+        if facts.job is not None and owned.is_owned(facts.job, facts.restore["metadata"]["uid"]):
+            self._status["retries"] = jobs.retries(facts.job) or None
 
     def _put(self, kind: str, status: bool | None, reason: str, message: str) -> None:
         now, generation = self._facts.now, self._generation

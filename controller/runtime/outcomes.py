@@ -1,15 +1,17 @@
 """Metrics of what has ended: Backups and Restores, runs of schedules. Counted where a status turns, once each.
 
-Labels: a Repository's, which are as many as there are Repositories, and words of ours. A deleted one's go with it.
+Labels: a Repository's, which are as many as there are Repositories, and words of ours. A deleted one's go with it, and
+what ends after it is not counted.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from prometheus_client import Counter, Histogram
 
-from controller.runtime.of_objects import OfObjects
+from controller.runtime.of_objects import IsThere, OfObjects
 from pgwarden.api import records
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, objects
@@ -27,6 +29,16 @@ DURATION = Histogram(
     "pgwarden_operation_duration_seconds", "Seconds from the beginning to the end of those that completed.",
     ["kind", "type"], buckets=_BUCKETS,
 )  # fmt: skip
+SECONDS = Counter(
+    "pgwarden_operation_seconds",
+    "Seconds that completed Backups and Restores took.",
+    [*_REPOSITORY, "kind", "type", "storage"],
+)
+RETRIES = Counter(
+    "pgwarden_job_retries",
+    "Pods of a Backup's or Restore's Job that were tried after the first one had failed.",
+    [*_REPOSITORY, "kind"],
+)
 READ = Counter(
     "pgwarden_backup_database_bytes", "Bytes of the databases that were backed up.", [*_REPOSITORY, "storage"]
 )
@@ -39,13 +51,20 @@ _OVER = frozenset({"Completed", "Failed"})
 def tell(plural: str, obj: Object, after: Object) -> None:
     """*obj* had its status, and has *after* now."""
     kind = BY_PLURAL.get(plural)
-    if kind is None:
+    if kind is None or not _counts.is_there(_where(obj)):
         return
     before = obj.get("status") or {}
     if plural == "backupschedules":
         _of_schedule(obj, before, after)
-    elif kind.is_operation and after.get("phase") in _OVER and before.get("phase") not in _OVER:
-        _of_operation(kind.name, obj | {"status": after})
+    elif kind.is_operation:
+        _retried(kind.name, obj, before, after)
+        if after.get("phase") in _OVER and before.get("phase") not in _OVER:
+            _of_operation(kind.name, obj | {"status": after})
+
+
+def of_those(is_there: IsThere) -> AbstractContextManager[None]:
+    """Meanwhile *is_there* tells which Repositories there are."""
+    return _counts.of_those(is_there)
 
 
 def forget(key: tuple[str, str]) -> None:
@@ -61,13 +80,21 @@ def _of_operation(kind: str, obj: Object) -> None:
     _counts.of(OPERATIONS, where, kind, of, status["phase"]).inc()
     if status["phase"] != "Completed":
         return
+    storage = str((get(status, str, "storage") if kind == "Backup" else get(status, str, "forecast", "storage")) or "")
     seconds = _seconds(status)
     if seconds is not None:
         DURATION.labels(kind, of).observe(seconds)
+        _counts.of(SECONDS, where, kind, of, storage).inc(seconds)
     if kind == "Backup":
-        storage = str(status.get("storage") or "")
         _counts.of(READ, where, storage).inc(get(status, int, "databaseSize") or 0)
         _counts.of(ADDED, where, storage).inc(get(status, int, "backupSize") or 0)
+
+
+def _retried(kind: str, obj: Object, before: Object, after: Object) -> None:
+    """Of another Job, as of one that is made anew, they begin at 0."""
+    more = (get(after, int, "retries") or 0) - (get(before, int, "retries") or 0)
+    if more > 0:
+        _counts.of(RETRIES, _where(obj), kind).inc(more)
 
 
 def _restore_type(obj: Object) -> str:

@@ -193,17 +193,19 @@ def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
     assert "hippo-2" in run("scale", "hippo", "--replicas=1", code=2).stderr
 
 
-def test_with_a_wrong_key_nobody_says_that_the_cluster_is_protected(hippo: Cluster, run: Run, space: Kubectl):
+def test_with_a_wrong_key_of_one_storage_the_other_one_is_told_to_protect_it(hippo: Cluster, run: Run, space: Kubectl):
     def put(secret: str) -> None:
         space.run("patch", "secret", "hippo-s3", "--type=merge", "-p", json.dumps({"stringData": {SECRET_KEY: secret}}))
 
     known = base64.b64decode(space.get("secret", "hippo-s3")["data"][SECRET_KEY]).decode()
-    words = "Repository: storage s3: the secret key does not belong to the access key"
+    words = "; storage s3: the secret key does not belong to the access key"
     space.until("pgc", "hippo", is_true("BackedUp"), "is backed up", 60)
     put("wrong")
     try:
-        told = space.until("pgc", "hippo", says("BackedUp", "Unknown", words), "does not claim to be backed up", 90)
+        told = space.until("pgc", "hippo", says("BackedUp", "True", words), "says which storage is away", 90)
         reason = condition(told, "BackedUp")["reason"]
+        assert reason == "StorageAway"
+        assert "the last backup in storage local is " in told["status"]["message"]
         fields = f"involvedObject.kind=PostgresCluster,involvedObject.name=hippo,reason={reason}"
         until(
             lambda: words in space.run("get", "events", f"--field-selector={fields}", "-o", "json").stdout,
@@ -213,7 +215,7 @@ def test_with_a_wrong_key_nobody_says_that_the_cluster_is_protected(hippo: Clust
         assert "hippo: AT RISK, recoverable from " in text
     finally:
         put(known)
-    space.until("pgc", "hippo", is_true("BackedUp"), "is backed up again", 90)
+    space.until("pgc", "hippo", lambda one: condition(one, "BackedUp")["reason"] == "HasBackup", "is as before", 90)
 
 
 def test_delete_cluster_says_what_is_lost_and_leaves_the_backups(hippo: Cluster, run: Run, space: Kubectl):

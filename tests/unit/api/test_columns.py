@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from controller.restore.decide import ROLLED_BACK
+from controller.restore.steps import STEPS
 from pgwarden.api.registry import BY_NAME as KINDS
 from pgwarden.api.schema import crds
 
@@ -36,7 +38,7 @@ LONG = {
     ".status.recoveredTo": "2026-11-30 18:53:52.123456+00",
     ".status.recoveryWindow.earliest": TIME,
     ".status.recoveryWindow.latest": TIME,
-    ".status.step": "VolumeReady",
+    ".status.step": max((*STEPS, ROLLED_BACK), key=len),
     ".status.unarchivedWAL": "12345",
     '.status.conditions[?(@.type=="Archiving")].status': "Unknown",
     ".status.nextScheduleTimes[0]": TIME,
@@ -73,3 +75,9 @@ def test_a_line_of_kubectl_get_fits_into_a_terminal(kind: str):
 def test_what_is_shown_by_default_comes_before_what_wide_adds(kind: str):
     priorities = [one.get("priority", 0) for one in version(kind)["additionalPrinterColumns"]]
     assert priorities == sorted(priorities)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reasons_and_messages_of_any_length_are_for_wide_alone(kind: str):
+    texts = [one for one in version(kind)["additionalPrinterColumns"] if one["name"] in {"Reason", "Message"}]
+    assert all(one.get("priority") for one in texts)

@@ -14,7 +14,7 @@ import structlog
 from controller.agents import Agents
 from controller.context import Caches, Context
 from controller.manager import Manager
-from controller.runtime import steady
+from controller.runtime import outcomes, steady
 from controller.settings import Settings
 from harness.waiting import SLOWER
 from pgwarden.api import names
@@ -154,3 +154,18 @@ def test_one_slow_object_blocks_no_other_of_its_kind(manager):
     assert {kind: worker.count for kind, worker in manager.workers.items()} == {
         "repositories": 2000, "backups": 64, "backupschedules": 64, "restores": 64, "postgresclusters": 64,
     }  # fmt: skip
+
+
+async def test_what_ends_is_counted_for_repositories_that_stay(manager):
+    caches, seen = manager._context.caches, {}
+    for name, more in (("hippo", {}), ("going", {"deletionTimestamp": "2026-11-29T12:00:00Z"})):
+        metadata = {"namespace": "counted", "name": name, "resourceVersion": "1"} | more
+        caches.repositories._put({"metadata": metadata, "spec": {}})
+    async with manager._context.client, led(manager, seen):
+        await eventually(lambda: seen.get("Repository"))
+        for name in ("hippo", "going", "gone"):
+            spec = {"repository": name}
+            outcomes.tell("backups", {"metadata": {"namespace": "counted"}, "spec": spec}, {"phase": "Failed"})
+    samples = [sample for metric in outcomes.OPERATIONS.collect() for sample in metric.samples]
+    told = {one.labels["repository"] for one in samples if one.labels["namespace"] == "counted"}
+    assert told == {"hippo"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller import certificates
-from pgwarden.api import names
+from pgwarden.api import names, numbered_backups
 from pgwarden.kube.client import KubeClient
 from pgwarden.kube.events import Recorder
 
@@ -75,8 +75,8 @@ OF_EACH = {
     "Repository": (names.host, names.pods, names.ca_secret, names.repo_claim),
     "PostgresCluster": (
         names.host, names.pods, names.ca_secret, names.repo_claim, names.cluster_primary, names.cluster_replicas,
-        names.cluster_credentials, names.cluster_patroni, names.cluster_account, names.clone_secret, names.clone_job, names.first_backup,
-        lambda name: names.first_backup(name, 999), lambda name: names.instance(name, 999),
+        names.cluster_credentials, names.cluster_patroni, names.cluster_account, names.clone_secret, names.clone_job, numbered_backups.first_backup,
+        lambda name: numbered_backups.first_backup(name, 999), lambda name: names.instance(name, 999),
         *(lambda name, key=key: names.patroni_object(name, key) for key in ("config", "leader", "failover", "sync")),
     ),
     "Backup": (names.backup_job, names.expire_job),

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from controller import storage_state
-from controller.repository import decide, report
+from controller.repository import decide, due, report
 from controller.repository.facts import PodView, RepositoryFacts
 from pgwarden import storages
 from pgwarden.api.defaults import OperatorDefaults
@@ -120,7 +120,7 @@ def test_while_a_storage_cannot_be_read_nothing_is_claimed_of_stanza_and_wal():
     unknown = ("Unknown", "StorageNotReadable", "unknown while storage s3 cannot be read")
     assert told("StanzaCreated", given) == unknown
     assert told("Archiving", given) == unknown
-    assert not decide.needs_fence(given)
+    assert not due.needs_fence(given)
 
 
 def test_what_took_wal_before_is_degraded_and_what_never_did_is_pending():
@@ -165,21 +165,21 @@ def test_a_stanza_of_another_cluster_in_either_storage_is_never_touched(foreign)
     status, reason, message = told("StanzaCreated", given)
     assert (status, reason) == ("False", "SystemIdentifierMismatch")
     assert f"storage {foreign} holds stanza hippo of cluster {OTHER}" in message
-    assert not decide.wants_stanza(given)
+    assert not due.wants_stanza(given)
     assert decide.phase(given) == "Failed"
 
 
 def test_a_stanza_is_made_in_every_storage_that_can_be_had_before_one_that_cannot_be_read():
     missing = {"code": 1, "message": "missing stanza path"}
-    assert decide.wants_stanza(facts(info({}, missing)))
-    assert not decide.wants_stanza(facts(info({}, {})))
+    assert due.wants_stanza(facts(info({}, missing)))
+    assert not due.wants_stanza(facts(info({}, {})))
     down = {"code": 99, "message": TEXTS["down"]}
-    assert decide.wants_stanza(facts(info(missing, down)))
-    assert not decide.wants_stanza(facts(info({}, down)))
-    assert decide.wants_stanza(facts(info(down, missing)))
-    assert decide.lone_stanza(facts(info(down, missing))) == 2, "stanza-create of all would end at the first one"
-    assert decide.lone_stanza(facts(info(missing, missing))) == 0
-    assert not decide.wants_stanza(facts(info(missing, missing), pods=()))
+    assert due.wants_stanza(facts(info(missing, down)))
+    assert not due.wants_stanza(facts(info({}, down)))
+    assert due.wants_stanza(facts(info(down, missing)))
+    assert due.lone_stanza(facts(info(down, missing))) == 2, "stanza-create of all would end at the first one"
+    assert due.lone_stanza(facts(info(missing, missing))) == 0
+    assert not due.wants_stanza(facts(info(missing, missing), pods=()))
 
 
 DOWN = {"code": 99, "message": TEXTS["down"]}

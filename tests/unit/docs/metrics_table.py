@@ -9,31 +9,45 @@ from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "metrics.md"
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
-#: Everything that is served, by who serves it.
-SERVED = {
-    "controller": (
-        "controller.main", "controller.runtime.metrics", "controller.runtime.outcomes", "controller.runtime.queues",
-        "controller.runtime.api_metrics", "controller.repository.metrics", "controller.webhook_certificate",
-    ),
-    "webhook": ("webhook.metrics",),
-}  # fmt: skip
+#: The programs that serve metrics: each is a package.
+PROGRAMS = ("agent", "controller", "webhook")
+PREFIX = "pgwarden_"
 
 
 def rows() -> list[tuple[str, str, str, str, str]]:
     """Name, type, labels, who serves it, help: in order of their names."""
-    for modules in SERVED.values():
-        for module in modules:
-            importlib.import_module(module)
+    holders = _holders()
     found = {}
     for collector in list(REGISTRY._collector_to_names):
         for metric in _described(collector):
-            if metric.name.startswith("pgwarden_"):
-                found[_name(metric)] = (metric, _labels(collector, metric))
+            if metric.name.startswith(PREFIX):
+                found[_name(metric)] = (metric, _labels(collector, metric), holders[id(collector)])
     return [
-        (name, metric.type, ", ".join(labels) or "", _server(name), metric.documentation)
-        for name, (metric, labels) in sorted(found.items())
+        (name, metric.type, ", ".join(labels) or "", server, metric.documentation)
+        for name, (metric, labels, server) in sorted(found.items())
+    ]
+
+
+def _holders() -> dict[int, str]:
+    """The program in whose modules an object is, by its id: a program knows no other one's modules."""
+    return {
+        id(value): program
+        for program in PROGRAMS
+        for module in _modules(program)
+        for value in vars(importlib.import_module(module)).values()
+    }
+
+
+def _modules(program: str) -> list[str]:
+    """Those of it that may register a metric."""
+    sources = sorted((ROOT / program).rglob("*.py"))
+    return [
+        ".".join(source.relative_to(ROOT).with_suffix("").parts)
+        for source in sources
+        if "prometheus_client" in source.read_text(encoding="utf-8")
     ]
 
 
@@ -51,7 +65,7 @@ def written() -> str:
 def _described(collector: object) -> list[Metric]:
     if isinstance(collector, MetricWrapperBase):
         return list(collector.describe())
-    return [one for one in collector.collect() if one.name.startswith("pgwarden_")]  # type: ignore[attr-defined]
+    return [one for one in collector.collect() if one.name.startswith(PREFIX)]  # type: ignore[attr-defined]
 
 
 def _labels(collector: object, metric: Metric) -> tuple[str, ...]:
@@ -60,12 +74,6 @@ def _labels(collector: object, metric: Metric) -> tuple[str, ...]:
 
 def _name(metric: Metric) -> str:
     return f"{metric.name}_total" if metric.type == "counter" else metric.name
-
-
-def _server(name: str) -> str:
-    if name == "pgwarden_webhook_certificate_expiry_timestamp_seconds":
-        return "controller"
-    return "webhook" if name.startswith("pgwarden_webhook_") else "controller"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from controller.cluster.actions import BackUp, ClusterDecision, Configure, Make,
 from controller.cluster.decide import decide
 from controller.cluster.facts import ClusterFacts
 from controller.cluster.reconcile import ClusterController
-from pgwarden.api import names
+from pgwarden.api import numbered_backups
 from tests.unit.controller.cluster.conftest import NOW, facts, instance, spec
 
 HOURS, DAY, MINUTE = timedelta(hours=6), timedelta(days=1), timedelta(minutes=1)
@@ -85,20 +85,20 @@ def test_a_changed_cluster_has_its_first_backup_tried_again_within_a_minute():
 def test_hundreds_of_failed_ones_of_before_go_a_few_at_a_time_and_nobody_elses():
     world = World()
     for number in range(1, 501):
-        made = given(render.backup(world.facts().cluster, names.first_backup("hippo", number)))
+        made = given(render.backup(world.facts().cluster, numbered_backups.first_backup("hippo", number)))
         made["status"] = {"phase": "Failed", "completionTime": "2026-11-23T01:00:00Z"}
         world.backups.append(made)
     mine = copy.deepcopy(world.backups[0])
     mine["metadata"] |= {"name": "hippo-first-700", "ownerReferences": []}
     world.backups.append(mine)
     action = decide(world.facts()).action
-    old = [names.first_backup("hippo", number) for number in range(1, 21)]
+    old = [numbered_backups.first_backup("hippo", number) for number in range(1, 21)]
     assert action == BackUp("hippo-first-701", tuple((name, f"uid-of-{name}") for name in old))
 
 
 @pytest.mark.parametrize("name", ["hippo-first-0", "hippo-first-01", "hippo-first-x", "hippo-first-", "hippo", "ape-first-2"])  # fmt: skip
 def test_what_is_not_named_as_a_first_backup_is_none(name):
-    assert names.first_backup_attempt("hippo", name) == 0
+    assert numbered_backups.first_backup_attempt("hippo", name) == 0
 
 
 SWITCH = ClusterDecision(Switch("hippo-1-pod", "hippo-2-pod"), "switching over")

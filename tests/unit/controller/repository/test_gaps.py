@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from controller.repository import decide, gaps, metrics, report
 from controller.repository.facts import RepositoryFacts
-from pgwarden.api import names
+from pgwarden.api import numbered_backups
 from pgwarden.api.kinds import PodFacts
 from pgwarden.contract.archive import Archive, Gap
 from tests.unit.contract import produced
@@ -199,15 +199,15 @@ def test_few_of_those_that_failed_stay_and_the_next_try_is_told():
 
 @pytest.mark.parametrize(("attempt", "name"), [(1, "x-after-0a"), (2, "x-after-0a-2"), (12, "x-after-0a-12")])
 def test_an_attempt_is_read_from_its_name(attempt, name):
-    assert names.gap_backup("x", "0A", attempt) == name
-    assert names.gap_backup_attempt("x", "0A", name) == attempt
+    assert numbered_backups.gap_backup("x", "0A", attempt) == name
+    assert numbered_backups.gap_backup_attempt("x", "0A", name) == attempt
 
 
 @pytest.mark.parametrize(
     "name", ["x-after-0a-", "x-after-0a-0", "x-after-0a-02", "x-after-0a-b", "x", "x-after-0b", ""]
 )
 def test_other_names_are_no_attempts(name):
-    assert names.gap_backup_attempt("x", "0A", name) == 0
+    assert numbered_backups.gap_backup_attempt("x", "0A", name) == 0
 
 
 def test_now_is_a_moment_after_all_of_it():

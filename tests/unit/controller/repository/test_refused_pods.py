@@ -125,6 +125,38 @@ async def test_a_labelled_pod_that_does_not_start_is_told_in_kubernetes_words(ma
     assert ("Warning", reason) in events(world)
 
 
+async def postgres_waits(world: World, container: str, *, answers: bool) -> None:
+    """The sidecar runs and its agent answers, while *container* of the pod does not start."""
+    await world.look()
+    path = paths.of("pods", "ns", "db-0")
+    before = world.store.objects[path]
+    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "registry.example/postgres:none"'}
+    listed = [{"name": container, "state": {"waiting": waiting}}]
+    status = before["status"] | {"containerStatuses": listed}
+    world.store.put(path, {"metadata": dict(before["metadata"]), "spec": before.get("spec", {}), "status": status})
+    world.postgres["db-0"] = {} if answers else {"reachable": False, "error": "connection refused"}
+    await world.look()
+
+
+async def test_postgresqls_own_image_that_cannot_be_pulled_is_told_in_the_kubelets_words(make):
+    world = make(LOCAL)
+    await postgres_waits(world, "postgres", answers=False)
+    words = 'ImagePullBackOff: Back-off pulling image "registry.example/postgres:none"'
+    found = world.condition("Archiving")
+    assert (found["status"], found["reason"]) == ("Unknown", "PodNotStarting")
+    assert f"db-0: {words}" in found["message"]
+    assert [pod["message"] for pod in world.status["pods"]] == [words]
+    assert ("Warning", "PodNotStarting") in events(world)
+
+
+@pytest.mark.parametrize(("container", "answers"), [("exporter", False), ("exporter", True), ("postgres", True)])
+async def test_another_container_that_does_not_start_is_none_of_ours(make, container, answers):
+    world = make(LOCAL)
+    await postgres_waits(world, container, answers=answers)
+    assert world.condition("Archiving")["reason"] != "PodNotStarting"
+    assert ("Warning", "PodNotStarting") not in events(world)
+
+
 async def test_a_labelled_workload_whose_pod_is_refused_is_named(make):
     """Its database does not run: what was Ready before is not said to be in order."""
     world = make(LOCAL)

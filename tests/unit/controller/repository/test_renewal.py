@@ -9,7 +9,7 @@ import pytest
 
 from controller.repository import renewal
 from controller.repository.renewal import BackUp, Debt, Wait
-from pgwarden.api import names
+from pgwarden.api import numbered_backups
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 REPOSITORY = {"metadata": {"name": "hippo", "namespace": "ns", "uid": "r-1"}, "spec": {"storageType": "local,s3"}}
@@ -30,7 +30,7 @@ def backup(number: int, phase: str = "Failed", minutes: float = 1, **spec: Any) 
     return {
         "kind": "Backup",
         "metadata": {
-            "name": names.renewal_backup("hippo", "local", NOON, number),
+            "name": numbered_backups.renewal_backup("hippo", "local", NOON, number),
             "uid": f"u-{number}",
             "creationTimestamp": stamp(at(minutes)),
         },
@@ -142,11 +142,16 @@ def test_a_new_debt_is_a_new_series():
 
 @pytest.mark.parametrize("end", ["-0", "-01", "-", "-x", "2"])
 def test_what_is_not_named_as_a_renewal_is_none(end):
-    name = names.renewal_backup("hippo", "local", NOON)
-    assert names.renewal_attempt("hippo", "local", NOON, name + end) == 0
-    assert names.renewal_attempt("hippo", "s3", NOON, name) == 0
-    assert names.renewal_attempt("hippo", "local", NOON, names.renewal_backup("hippo", "local", NOON, 12)) == 12
+    name = numbered_backups.renewal_backup("hippo", "local", NOON)
+    assert numbered_backups.renewal_attempt("hippo", "local", NOON, name + end) == 0
+    assert numbered_backups.renewal_attempt("hippo", "s3", NOON, name) == 0
+    assert (
+        numbered_backups.renewal_attempt(
+            "hippo", "local", NOON, numbered_backups.renewal_backup("hippo", "local", NOON, 12)
+        )
+        == 12
+    )
 
 
 def test_its_name_fits_a_label():
-    assert len(names.renewal_backup("h" * 52, "local", NOON, 99_999)) <= 63
+    assert len(numbered_backups.renewal_backup("h" * 52, "local", NOON, 99_999)) <= 63

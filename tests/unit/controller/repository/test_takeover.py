@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from controller.repository import decide, takeover
+from controller.repository import decide, due, takeover
 from controller.repository.act import Actor
 from controller.repository.facts import RepositoryFacts
 from pgwarden.contract.calls import NewestWal
@@ -83,7 +83,7 @@ def test_the_wal_of_another_cluster_is_not_taken_for_the_new_ones():
 
 
 def test_nothing_but_that_is_done_to_a_stanza_of_another_cluster():
-    assert not decide.wants_stanza(world(**RECOVER))
+    assert not due.wants_stanza(world(**RECOVER))
 
 
 REFUSED = {

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from controller import pods
-from controller.repository import decide, lost, report, volume
+from controller.repository import decide, due, lost, report, volume
 from controller.repository.volume import VolumeView
 from pgwarden.api import names
 from pgwarden.contract.status import Half, Volume
@@ -140,7 +140,7 @@ def test_a_volume_that_is_away_is_told_of_its_storage_alone_and_the_other_one_ca
     )
     entries = {one["name"]: one["ready"] for one in report.status(given, {})["storages"]}
     assert entries == {"local": False, "s3": True}
-    assert not decide.wants_stanza(given)
+    assert not due.wants_stanza(given)
 
 
 def test_a_lone_local_storage_says_what_keeps_its_host_away():
@@ -244,9 +244,9 @@ def test_no_stanza_is_made_on_a_full_volume_and_the_room_is_what_is_told():
     """stanza-create would leave half a file, which keeps the next one from its work."""
     missing = info({"code": 1, "message": "missing stanza path"})
     full = facts(missing, "local", volume=on(NOTHING, NOTHING, free=0))
-    assert not decide.wants_stanza(full)
+    assert not due.wants_stanza(full)
     assert told("StanzaCreated", full)[1] == told("Ready", full)[1] == "RepositoryFull"
-    assert decide.wants_stanza(dataclasses.replace(full, volume=on(NOTHING, NOTHING)))
+    assert due.wants_stanza(dataclasses.replace(full, volume=on(NOTHING, NOTHING)))
 
 
 def test_a_storage_without_a_volume_has_no_such_condition():

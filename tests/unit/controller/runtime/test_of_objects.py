@@ -50,6 +50,16 @@ def test_an_object_is_forgotten_with_all_of_its_values_and_no_other_is(gauge):
     assert len(left(gauge)) == 2
 
 
+def test_what_is_gone_before_it_is_known_what_is_there_is_forgotten(gauge):
+    known = OfObjects()
+    for name in ("a", "b"):
+        known.of(gauge, ("ns", name), "s3").set(1)
+    with known.of_those(lambda key: key == ("ns", "b")):
+        assert left(gauge) == {("ns", "b", "s3")}
+        assert [known.is_there(("ns", name)) for name in ("a", "b")] == [False, True]
+    assert known.is_there(("ns", "a"))
+
+
 @pytest.mark.parametrize("count", [1, 60, 2_000])
 def test_to_forget_one_passes_over_none_of_the_others(gauge, count):
     known = OfObjects()

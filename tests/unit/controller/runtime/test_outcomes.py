@@ -91,6 +91,43 @@ def test_those_of_a_deleted_repository_go(space: str):
     assert REGISTRY.get_sample_value("pgwarden_operations_total", labels) is None
 
 
+@pytest.mark.parametrize(("plural", "kind"), [("backups", "Backup"), ("restores", "Restore")])
+def test_of_a_repository_that_is_gone_no_series_is_made_again(space: str, plural: str, kind: str):
+    there = {(space, "hippo"): True}
+    with outcomes.of_those(lambda key: there.get(key, False)):
+        outcomes.tell(plural, operation(space, kind), DONE | {"retries": 1})
+        assert series(space)
+        there.clear()
+        outcomes.forget((space, "hippo"))
+        outcomes.tell(plural, operation(space, kind), DONE | {"retries": 1})
+        outcomes.tell("backupschedules", operation(space), {"lastScheduleTime": "2026-11-29T12:00:00Z"})
+        assert series(space) == set()
+
+
+def series(space: str) -> set[str]:
+    samples = [sample for metric in REGISTRY.collect() for sample in metric.samples]
+    return {sample.name for sample in samples if sample.labels.get("namespace") == space}
+
+
+def test_seconds_are_told_by_repository_and_storage(space: str):
+    restored = {key: DONE[key] for key in ("phase", "startTime", "completionTime")} | {"forecast": {"storage": "s3"}}
+    outcomes.tell("backups", operation(space), DONE)
+    outcomes.tell("backups", operation(space), DONE)
+    outcomes.tell("backups", operation(space), DONE | {"phase": "Failed"})
+    outcomes.tell("restores", operation(space, "Restore"), restored)
+    where = {"namespace": space, "repository": "hippo", "storage": "s3"}
+    assert counted("pgwarden_operation_seconds_total", **where, kind="Backup", type="incr") == 80
+    assert counted("pgwarden_operation_seconds_total", **where, kind="Restore", type="in-place") == 40
+
+
+def test_each_retry_is_counted_once_and_those_of_a_job_that_is_made_anew_too(space: str):
+    labels = {"namespace": space, "repository": "hippo", "kind": "Backup"}
+    told: list[Object] = [{}, {"retries": 1}, {"retries": 1}, {"retries": 2}, {}, {"retries": 1}]
+    for before, after in itertools.pairwise({"phase": "Running"} | status for status in told):
+        outcomes.tell("backups", operation(space, status=before), after)
+    assert counted("pgwarden_job_retries_total", **labels) == 3
+
+
 @pytest.mark.parametrize("plural", ["repositories", "postgresclusters"])
 def test_kinds_that_stand_do_not_end(space: str, plural: str):
     outcomes.tell(plural, operation(space, "Repository"), {"phase": "Completed"})

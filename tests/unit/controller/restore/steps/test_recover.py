@@ -12,6 +12,7 @@ import pytest
 from controller.recovery import job as recovery_job
 from controller.recovery.plan import Recovered
 from controller.restore import proof, steps_recover
+from controller.restore.decide import decide
 from controller.restore.facts import RestoreFacts
 from controller.restore.verdict import Create, Delete
 from pgwarden.api.sizing import Asks
@@ -294,3 +295,11 @@ def test_a_copys_job_that_a_proxy_keeps_or_fails_goes_as_it_holds_the_claim(plan
     assert said(steps_recover.recovered(done)) == ("done", "Recovered")
     in_place = replace(facts, plan=msgspec.structs.replace(aside, workload_kind="StatefulSet", workload="pg"))
     assert said(steps_recover.recovered(in_place)) == ("done", "Recovered")
+
+
+def test_how_often_another_pod_was_tried_is_in_the_status(planned):
+    begun = planned.restore | {"status": {"plan": planned.planned.dump()}}
+    again = replace(planned, restore=begun, job=job({"failed": 2}))
+    assert decide(again).status["retries"] == 2
+    strangers = job({"failed": 2}) | {"metadata": {"name": "back-restore-1"}}
+    assert "retries" not in decide(replace(again, job=strangers)).status
