@@ -38,7 +38,7 @@ class State:
     """What both roles' status says."""
 
     settings: Settings
-    supervisor: Supervisor
+    supervisor: Supervisor | None  # of pgBackRest's server, where it is a child of this agent
     digest: str = ""
     pgbackrest_version: str = ""
     sync_error: str = ""
@@ -61,11 +61,15 @@ class State:
             role=self.settings.role.value,
             version=__version__,
             pgbackrest=self.pgbackrest_version,
-            server=Server(running=self.supervisor.running, restarts=self.supervisor.restarts),
+            server=self._server(),
             config_hash=self.digest,
             config_error=self.sync_error,
             archive_error=self.archive_error() if self.spool else None,
         )
+
+    def _server(self) -> Server | None:
+        one = self.supervisor
+        return Server(running=one.running, restarts=one.restarts) if one else None
 
 
 async def pgbackrest_version(runner: Runner) -> str:

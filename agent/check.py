@@ -9,21 +9,30 @@ from pathlib import Path
 
 from pgwarden.api import names
 
-PORTS = (names.PORT_PGBACKREST, names.PORT_AGENT)
+#: By role, which ports are to accept.
+PORTS = {
+    "postgres": (names.PORT_PGBACKREST, names.PORT_AGENT),
+    "repository": (names.PORT_AGENT,),
+    "server": (names.PORT_PGBACKREST,),
+}
 SECONDS = 3.0
 
 
-def check(environment: Mapping[str, str], source: Path = Path(names.SOURCE_DIR), ports: tuple[int, ...] = PORTS) -> int:
-    """0 while both ports accept.
+def check(
+    environment: Mapping[str, str],
+    source: Path = Path(names.SOURCE_DIR),
+    ports: tuple[int, ...] | None = None,
+) -> int:
+    """0 while the role's ports accept, or *ports* in their place.
 
     Beside PostgreSQL also as long as the Repository has given no configuration yet: WAL waits in pg_wal then, and
     PostgreSQL's start must not.
     """
-    beside_postgres = environment.get("PGWARDEN_ROLE") == "postgres"
-    if beside_postgres and not all((source / key).is_file() for key in (names.KEY_POD_CONF, names.KEY_TLS_KEY)):
+    role = environment.get("PGWARDEN_ROLE", "postgres")
+    if role == "postgres" and not all((source / key).is_file() for key in (names.KEY_POD_CONF, names.KEY_TLS_KEY)):
         sys.stdout.write("waiting for its Repository\n")
         return 0
-    for port in ports:
+    for port in PORTS.get(role, PORTS["postgres"]) if ports is None else ports:
         try:
             with socket.socket() as connection:
                 connection.settimeout(SECONDS)

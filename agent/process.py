@@ -1,32 +1,29 @@
-"""The agent's process: a configuration kept in step, `pgbackrest server` under watch, and the TLS door."""
+"""The agent's process: a configuration kept in step, beside PostgreSQL `pgbackrest server` too, and the TLS door."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
-import signal
-import ssl
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from agent import log
+from agent import duties, host_server, log
 from agent.calls import Repository, State, pgbackrest_version
 from agent.children import Children
+from agent.in_step import InStep, User
 from agent.paths import Paths
 from agent.pgbackrest import Runner
 from agent.relay import Relay
 from agent.repo_volume import RepoVolume
 from agent.server import Server, application
 from agent.supervisor import Supervisor
-from agent.sync import Syncer, source_token
 from pgwarden.api import names
 from pgwarden.contract.environment import Role, Settings
-from pgwarden.pgbackrest import commands, config, identity
+from pgwarden.pgbackrest import commands, identity
 from pgwarden.pgbackrest.trouble import by_repo
 from pgwarden.storages import explain_archiving
 
@@ -34,8 +31,6 @@ if TYPE_CHECKING:
     from agent.missed_wal import MissedWal
     from agent.postgres import Postgres
 
-#: One readlink. A watch on the folder would save nothing: the kubelet itself looks at a volume once a minute or so.
-POLL_SECONDS = 2.0
 #: How often a PostgreSQL that the agent configures is looked at.
 CONFIGURE_SECONDS = 15.0
 #: And at most, while somebody else changes back each time what it has set.
@@ -51,12 +46,10 @@ class Agent:
         self._settings = settings
         self._paths = paths
         self._log = log.get("agent")
-        self._stale = False
-        section = config.stanza_section(settings.stanza, settings.instance) if settings.instance else ""
-        self._syncer = Syncer(paths, settings.role.conf_key, section)
         self._children = Children()
         self._runner = Runner(paths, self._children)
-        self._supervisor = Supervisor(self._runner, self._children)
+        # The host's is in a container of its own (host_server.py).
+        self._supervisor = Supervisor(self._runner, self._children) if settings.instance else None
         spool = paths.work / Path(names.SPOOL_DIR).name if settings.instance else None
         self._state = State(settings, self._supervisor, spool=spool)
         self._postgres = _postgres(settings)
@@ -67,72 +60,30 @@ class Agent:
             self._state, repository=self._repository, postgres=self._postgres, relay=self._relay, missed=self._missed
         )
         self._server = Server(paths, app)
+        users: list[User] = [self._server, *([self._supervisor] if self._supervisor else [])]
+        self._in_step = InStep(settings, paths, users, self._state)
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        duties: list[Coroutine[Any, Any, None]] = [
-            self._keep_in_step(), self._supervisor.run(), self._children.keep_reaping()
-        ]  # fmt: skip
-        if self._settings.instance:
-            duties += [self._keep_telling(), self._keep_tools()]
-        if self._repository:
-            duties.append(self._repository.archives.run())
-        if self._relay:
-            duties.append(self._relay.run())
-        if self._missed:
-            duties.append(self._missed.run())
-        if self._postgres and self._settings.instance and self._settings.instance.alter_system:
-            duties.append(self._keep_configured(self._postgres))
         self._log.info("agent starts", role=self._settings.role.value, stanza=self._settings.stanza, pid=os.getpid())
         self._state.pgbackrest_version = await pgbackrest_version(self._runner)
-        tasks = [asyncio.create_task(duty) for duty in duties]
-        waiting = asyncio.create_task(stop.wait())
-        gc.collect()
-        gc.freeze()
-        done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        self._log.info("agent stops")
-        await self._server.close()
-        for task in (*tasks, waiting):
-            task.cancel()
-        await asyncio.gather(*tasks, waiting, return_exceptions=True)
-        for task in done - {waiting}:
-            task.result()  # a duty that ended has failed: let it be seen, and the container restart
+        await duties.run(self._duties(), self._server.close)
 
-    async def _keep_in_step(self) -> None:
-        token: str | None = None
-        while True:
-            seen = source_token(self._paths.source)
-            if seen != token and await self._sync():
-                token = seen
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _sync(self) -> bool:
-        """Whether the source is done with, until it changes."""
-        try:
-            planned, changed = self._syncer.sync()
-            if not planned.missing and (changed or self._stale or planned.digest != self._state.digest):
-                self._stale = True  # until both have it
-                await self._server.reload()
-                await self._supervisor.reload()
-                self._stale = False
-        except (OSError, ssl.SSLError) as error:
-            self._say(f"the configuration cannot be used: {error}")
-            return False
-        if planned.missing:
-            self._say(f"waits for {', '.join(planned.missing)}")
-            return True
-        if changed or planned.digest != self._state.digest:
-            self._log.info("configuration in step", config_hash=planned.digest)
-        self._state.digest, self._state.sync_error = planned.digest, ""
-        return True
-
-    def _say(self, message: str) -> None:
-        if message != self._state.sync_error:
-            self._log.warning(message)
-        self._state.sync_error = message
+    def _duties(self) -> list[Coroutine[Any, Any, None]]:
+        found: list[Coroutine[Any, Any, None]] = [self._in_step.run(), self._children.keep_reaping()]
+        if self._supervisor:
+            found.append(self._supervisor.run())
+        if self._settings.instance:
+            found += [self._keep_telling(), self._keep_tools()]
+        if self._repository:
+            found.append(self._repository.archives.run())
+        if self._relay:
+            found.append(self._relay.run())
+        if self._missed:
+            found.append(self._missed.run())
+        if self._postgres and self._settings.instance and self._settings.instance.alter_system:
+            found.append(self._keep_configured(self._postgres))
+        return found
 
     async def _keep_telling(self) -> None:
         """Why WAL waits, once for each reason: archive-push is silent in PostgreSQL's log."""
@@ -215,6 +166,8 @@ def _missed(postgres: Postgres | None, runner: Runner, stanza: str, paths: Paths
 
 
 def main(settings: Settings, paths: Paths | None = None) -> int:
+    where = paths or Paths()
+    running = host_server.run(settings, where) if settings.role is Role.SERVER else Agent(settings, where).run()
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(Agent(settings, paths or Paths()).run())
+        uvloop.run(running)
     return 0

@@ -19,6 +19,8 @@ from agent.paths import Paths
 from pgwarden.api import names
 from pgwarden.pgbackrest.config import source_digest
 
+#: Of the configuration: one for each role.
+CONF_KEYS = (names.KEY_HOST_CONF, names.KEY_SERVER_CONF, names.KEY_POD_CONF)
 #: Keys that must be there before anything is written.
 TLS_KEYS = (names.KEY_CA_CERT, names.KEY_TLS_CERT, names.KEY_TLS_KEY)
 OPTIONAL_KEYS = (names.KEY_CREDENTIALS_CONF, names.KEY_STORAGE_CA)
@@ -43,7 +45,7 @@ class Plan:
 
 
 def plan(conf_key: str, files: Mapping[str, bytes], section: str = "") -> Plan:
-    """*conf_key* is host.conf or pod.conf; *section* is appended to it."""
+    """*conf_key* is one of CONF_KEYS; *section* is appended to it."""
     missing = tuple(key for key in (conf_key, *TLS_KEYS) if not files.get(key))
     if missing:
         return Plan(missing=missing)
@@ -69,7 +71,7 @@ def read_source(source: Path) -> dict[str, bytes]:
     for _ in range(5):
         folder = (source / "..data").resolve() if (source / "..data").is_symlink() else source
         files: dict[str, bytes] = {}
-        for key in (names.KEY_HOST_CONF, names.KEY_POD_CONF, *TLS_KEYS, *OPTIONAL_KEYS):
+        for key in (*CONF_KEYS, *TLS_KEYS, *OPTIONAL_KEYS):
             with contextlib.suppress(FileNotFoundError):
                 files[key] = (folder / key).read_bytes()
         if folder.is_dir() or not source.is_dir():

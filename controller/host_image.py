@@ -13,7 +13,7 @@ from controller.pods import image_of
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get
+from pgwarden.api.reading import get, objects
 from pgwarden.kube.cache import Key
 
 
@@ -25,6 +25,13 @@ def of(caches: Caches, key: Key) -> str:
     if repository is None or found is None or not owned.is_owned(found, repository["metadata"]["uid"]):
         return ""
     return image_of(get(found, dict, "spec", "template") or {}, names.CONTAINER_HOST)
+
+
+def has_server(found: Object | None) -> bool:
+    """Whether the Deployment *found* is one whose image keeps its server apart."""
+    return any(
+        one.get("name") == names.CONTAINER_SERVER for one in objects(found, "spec", "template", "spec", "containers")
+    )
 
 
 def keep_template(made: Object, found: Object | None, repository: Object) -> Object:

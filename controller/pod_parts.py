@@ -100,8 +100,11 @@ def host_mounts(spec: RepositorySpec, *, with_repo: bool) -> list[Object]:
 
 def environment(values: dict[str, str], spec: RepositorySpec) -> list[Object]:
     """*values*, and what pgBackRest needs to find a web identity."""
-    both = values | identity.environment(storages.role(spec))
-    return [{"name": name, "value": value} for name, value in sorted(both.items())]
+    return variables(values | identity.environment(storages.role(spec)))
+
+
+def variables(values: dict[str, str]) -> list[Object]:
+    return [{"name": name, "value": value} for name, value in sorted(values.items())]
 
 
 def resources(spec: RepositorySpec, wanted: Asks, containers: int = 1) -> Object:

@@ -100,19 +100,16 @@ class Applier:
         ]
         host_conf = config.host_conf(repository, spec, places, endpoints)
         pod_conf = config.pod_conf(repository, spec, places)
-        changed = (
-            await self._apply_one("configmaps", render.config_map(repository, host_conf, pod_conf)) or leaves.written
-        )
+        confs = render.config_map(repository, host_conf, pod_conf, config.server_conf(repository, spec, places))
+        changed = await self._apply_one("configmaps", confs) or leaves.written
         for service in render.services(repository):
             await self._apply_one("services", service)
         volume = storages.volume(spec)
         self._claims.pop((namespace, name), None)  # of a storage that was given up
         if volume is not None:
             await self._keep_claim((namespace, name), render.claim(repository, volume), volume.size)
-        terms = pod_terms.terms(context, namespace, name)
         key = namespace, name
-        settings = await self._settings(key)
-        await self._apply_host(repository, render.deployment(repository, spec, settings, terms), settings)
+        await self._apply_host(repository, spec)
         digest = config.source_digest({names.KEY_POD_CONF: pod_conf.encode(), **leaves.pods})
         is_new = self._given.get(key, ("",))[0] != digest
         if changed:
@@ -123,10 +120,16 @@ class Applier:
             self._given[key] = digest, now
         return is_new
 
-    async def _apply_host(self, repository: Object, made: Object, settings: Settings) -> None:
-        if settings.image != self._context.settings.image:
-            path = paths.of("deployments", made["metadata"]["namespace"], made["metadata"]["name"])
-            made = host_image.keep_template(made, await self._context.client.find(path), repository)
+    async def _apply_host(self, repository: Object, spec: RepositorySpec) -> None:
+        context, key = self._context, (repository["metadata"]["namespace"], repository["metadata"]["name"])
+        settings, terms = await self._settings(key), pod_terms.terms(context, *key)
+        if settings.image == context.settings.image:
+            made = render.deployment(repository, spec, settings, terms)
+        else:
+            found = await context.client.find(paths.of("deployments", key[0], names.host(key[1])))
+            apart = host_image.has_server(found)
+            made = render.deployment(repository, spec, settings, terms, apart=apart)
+            made = host_image.keep_template(made, found, repository)
         await self._apply_one("deployments", made)
 
     async def _apply_one(self, plural: str, obj: Object) -> bool:
@@ -163,7 +166,7 @@ class Applier:
         settings = await self._settings(facts.key)
         made = render.spare(repository, facts.spec, settings, pod_terms.terms(context, *facts.key))
         if facts.spare_wanted:
-            await self._apply_host(repository, made, settings)
+            await self._apply_one("deployments", made)
             return
         name = made["metadata"]["name"]
         found = context.caches.deployments.get(facts.key[0], name)

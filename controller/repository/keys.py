@@ -15,8 +15,10 @@ from datetime import datetime, timedelta
 
 from controller import credentials
 from controller.context import Context
+from controller.credentials import Credentials
 from controller.repository import secrets
 from controller.repository.secrets import Leaves
+from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
@@ -84,13 +86,22 @@ class Keys:
             context.client,
             repository,
             authority,
-            secrets.Conf(*(_conf(spec, keys, given.cipher_pass) for keys in (given.keys, given.pod_keys))),
+            _confs(spec, given),
             given.storage_ca,
             now,
             context.settings.cluster_domain,
         )
         own = {names.ca_secret(name): str(authority["metadata"]["resourceVersion"])}
         return leaves, {**own, **given.versions, **leaves.versions}
+
+
+def _confs(spec: RepositorySpec, given: Credentials) -> secrets.Conf:
+    host, pods = (_conf(spec, keys, given.cipher_pass) for keys in (given.keys, given.pod_keys))
+    volume = storages.on_volume(spec)
+    if not volume:
+        return secrets.Conf(host, pods)
+    number = spec.storages.index(volume) + 1
+    return secrets.Conf(host, pods, config.credentials_conf({number: config.RepoCredentials({}, given.cipher_pass)}))
 
 
 def _conf(spec: RepositorySpec, keys: Mapping[str, Mapping[str, str]], cipher_pass: str) -> str:

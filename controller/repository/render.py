@@ -6,6 +6,7 @@ import base64
 
 from controller import placement, pod_parts
 from controller.pod_terms import PLAIN, PodTerms
+from controller.repository import host_server, host_sizes
 from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
@@ -13,6 +14,7 @@ from pgwarden.api.kinds import LocalStorage, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
 
+_PROBE: Object = {"exec": {"command": programs.CHECK}, "timeoutSeconds": 10}
 #: Seconds for which a host without a volume stays on a node that is not Ready.
 SILENT_NODE = 30
 
@@ -29,12 +31,14 @@ def _metadata(repository: Object, name: str, *, owned: bool = True, component: s
     return made
 
 
-def config_map(repository: Object, host_conf: str, pod_conf: str) -> Object:
+def config_map(repository: Object, host_conf: str, pod_conf: str, server_conf: str = "") -> Object:
+    """*server_conf* is empty where no pod reaches the host's server."""
+    data = {names.KEY_HOST_CONF: host_conf, names.KEY_POD_CONF: pod_conf, names.KEY_SERVER_CONF: server_conf}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": _metadata(repository, names.host(repository["metadata"]["name"])),
-        "data": {names.KEY_HOST_CONF: host_conf, names.KEY_POD_CONF: pod_conf},
+        "data": {key: text for key, text in data.items() if text},
     }
 
 
@@ -104,12 +108,18 @@ def _leaves_silent_nodes(spec: RepositorySpec, tolerations: list[Object]) -> lis
     return [*({"key": key} | kept for key in keys if key not in said), *tolerations]
 
 
-def deployment(repository: Object, spec: RepositorySpec, settings: Settings, terms: PodTerms = PLAIN) -> Object:
+def deployment(
+    repository: Object, spec: RepositorySpec, settings: Settings, terms: PodTerms = PLAIN, *, apart: bool = True
+) -> Object:
     """The repository host: one pod. Recreated rather than rolled where it has a volume, which is ReadWriteOnce; without
     one a pod on a lost node must not hold up its successor.
+
+    *apart*: the server that PostgreSQL's pods reach is in a container of its own. An image of 0.1.0 knows no such role.
     """
     with_repo = storages.volume(spec) is not None
     made = _host(repository, spec, settings, terms, names.COMPONENT_HOST, with_repo=with_repo)
+    if with_repo and apart:
+        _set_apart(made["spec"]["template"]["spec"], repository["metadata"]["name"], spec, settings, terms)
     made["metadata"]["name"] = names.host(repository["metadata"]["name"])
     made["metadata"]["annotations"][names.ANNOTATION_TAKEN_OVER] = placement.note(terms.inherited)
     made["spec"]["strategy"] = {"type": "Recreate" if with_repo else "RollingUpdate"}
@@ -126,12 +136,20 @@ def spare(repository: Object, spec: RepositorySpec, settings: Settings, terms: P
     return made
 
 
+def _set_apart(pod: Object, repository: str, spec: RepositorySpec, settings: Settings, terms: PodTerms) -> None:
+    """Add the server's container to a host's *pod*."""
+    (agent,) = pod["containers"]
+    agent["ports"] = [one for one in agent["ports"] if one["containerPort"] != names.PORT_PGBACKREST]
+    agent["resources"], share = host_sizes.shares(spec, terms.asks)
+    pod["containers"].append(host_server.container(repository, spec, settings, _PROBE, share))
+    pod["volumes"] += host_server.volumes(repository)
+
+
 def _host(
     repository: Object, spec: RepositorySpec, settings: Settings, terms: PodTerms, component: str, *, with_repo: bool
 ) -> Object:
     name = repository["metadata"]["name"]
     labels = pod_parts.labels(name, component)
-    probe: Object = {"exec": {"command": programs.CHECK}, "timeoutSeconds": 10}
     container = {
         "name": names.CONTAINER_HOST,
         "image": settings.image,
@@ -142,9 +160,9 @@ def _host(
             {"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"},
             {"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"},
         ],
-        "startupProbe": probe | {"periodSeconds": 2, "failureThreshold": 150},
-        "readinessProbe": {"tcpSocket": {"port": names.PORT_PGBACKREST}, "periodSeconds": 5},
-        "livenessProbe": probe | {"periodSeconds": 30, "failureThreshold": 10},
+        "startupProbe": _PROBE | {"periodSeconds": 2, "failureThreshold": 150},
+        "readinessProbe": {"tcpSocket": {"port": names.PORT_AGENT}, "periodSeconds": 5},
+        "livenessProbe": _PROBE | {"periodSeconds": 30, "failureThreshold": 10},
         "resources": pod_parts.resources(spec, terms.asks),
         "securityContext": pod_parts.container_security(),
         "volumeMounts": pod_parts.host_mounts(spec, with_repo=with_repo),

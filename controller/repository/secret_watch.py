@@ -45,6 +45,8 @@ def own(repository: Object) -> Iterator[str]:
     """The Secrets that it consists of."""
     name = repository["metadata"]["name"]
     yield from (names.ca_secret(name), names.host(name), names.pods(name))
+    if any(storages.BY_NAME[one].on_volume for one in storages.names_of(repository)):
+        yield names.server(name)
 
 
 class SecretWatch:

@@ -19,13 +19,13 @@ from pgwarden.kube.client import KubeClient
 
 @dataclass(frozen=True)
 class Leaves:
-    """The two Secrets that pods mount, as they are now. Never logged."""
+    """The Secrets that pods mount, as they are now. Never logged."""
 
     written: bool  # whether one of them was written just now
     pods: Mapping[str, bytes]  # the PostgreSQL pods' Secret
     expires: datetime  # the first of the certificates
     renews: datetime  # when the first of those that are renewed is due, the controller's own among them
-    versions: Mapping[str, str]  # of the two, by name
+    versions: Mapping[str, str]  # of all, by name
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Conf:
 
     host: str = field(default="", repr=False)  # and of its Jobs
     pods: str = field(default="", repr=False)  # of PostgreSQL's
+    server: str | None = field(default=None, repr=False)  # of the host's server; None where it has none
 
 
 async def ensure_authority(client: KubeClient, repository: Object, now: datetime) -> Object:
@@ -85,13 +86,15 @@ async def ensure_leaves(
     now: datetime,
     cluster_domain: str,
 ) -> Leaves:
-    """Bring the two Secrets that pods mount up to date."""
+    """Bring the Secrets that pods mount up to date."""
     metadata = repository["metadata"]
     namespace, name = metadata["namespace"], metadata["name"]
     data = decode(authority)
     ca = Pair(data[names.KEY_CA_CERT], data[names.KEY_CA_KEY])
+    host_dns = names.host_dns(name, namespace)
     wanted = [
-        (names.host(name), names.cn_host(name), conf.host, names.host_dns(name, namespace)),
+        (names.host(name), names.cn_host(name), conf.host, host_dns),
+        *([(names.server(name), names.cn_server(name), conf.server, host_dns)] if conf.server is not None else []),
         (names.pods(name), names.cn_pods(name), conf.pods, names.pod_dns_wildcard(name, namespace)),
     ]
     written, content, versions = False, dict[str, bytes](), dict[str, str]()

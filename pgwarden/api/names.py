@@ -155,12 +155,16 @@ VOLUME_REPO = "pgwarden-repo"
 VOLUME_TMP = "pgwarden-tmp"
 VOLUME_TOKEN = "pgwarden-token"  # noqa: S105  a volume's name
 CONTAINER_TOOLS = "pgwarden-tools"
+VOLUME_SERVER_SOURCE, VOLUME_SERVER_CONF = "pgwarden-server-source", "pgwarden-server-conf"
+VOLUME_SERVER_WORK, VOLUME_SERVER_TMP = "pgwarden-server-work", "pgwarden-server-tmp"
 CONTAINER_HOST = "pgbackrest"  # of the repository host
+CONTAINER_SERVER = "server"  # of the same: pgBackRest's server for PostgreSQL's pods
 CONTAINER_SIDECAR = "pgwarden"
 
 # --- keys of the ConfigMap and Secret (and so the file names below SOURCE_DIR) --------------------------------
 KEY_HOST_CONF = "host.conf"  # pgbackrest.conf of the repository host and of Jobs: whole
 KEY_POD_CONF = "pod.conf"  # pgbackrest.conf of a PostgreSQL pod: [global]; the agent appends [stanza] from its env
+KEY_SERVER_CONF = "server.conf"  # pgbackrest.conf of the host's server: the storage on its volume, and nothing else
 KEY_CREDENTIALS_CONF = "credentials.conf"  # S3 keys and cipher passphrase, goes to CONF_INCLUDE_DIR
 KEY_CA_CERT = "ca.crt"
 KEY_TLS_CERT = "tls.crt"
@@ -201,6 +205,11 @@ def host(repository: str) -> str:
 def spare_host(repository: str) -> str:
     """The Deployment that answers in the repository host's place while its volume keeps that from starting."""
     return f"{short(repository, 46)}-pgbackrest-spare"
+
+
+def server(repository: str) -> str:
+    """The Secret of the host's server, whose clients can read all that the server can."""
+    return f"{short(repository, 45)}-pgbackrest-server"
 
 
 def pods(repository: str) -> str:
@@ -365,6 +374,11 @@ def pod_dns_wildcard(repository: str, namespace: str) -> str:
 def cn_host(repository: str) -> str:
     """The common name of the host's certificate, also used by backup Jobs. X.509 allows 64 characters."""
     return f"{short(repository, 55)}-host"
+
+
+def cn_server(repository: str) -> str:
+    """Of the host's server. No part of pgwarden lets a client of this name in."""
+    return f"{short(repository, 55)}-server"
 
 
 def cn_pods(repository: str) -> str:

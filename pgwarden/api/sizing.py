@@ -215,7 +215,7 @@ def _text(name: str, value: Fraction, before: Any, rounded: Callable[[Fraction],
     return str(before) if parse_quantity(before) == value else written(name, value, rounded)
 
 
-def written(name: str, value: Fraction, rounded: Callable[[Fraction], int]) -> str:
+def written(name: str, value: Fraction, rounded: Callable[[Fraction], int] = math.ceil) -> str:
     """*value* of resource *name* as a quantity, rounded to thousandths of a CPU or whole bytes."""
     if not value:
         return "0"

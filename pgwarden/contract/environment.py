@@ -17,11 +17,19 @@ USER, DATABASE, CONFIGURE_BY = "PGWARDEN_PG_USER", "PGWARDEN_PG_DATABASE", "PGWA
 
 class Role(Enum):
     REPOSITORY = "repository"
+    SERVER = "server"  # beside the former: pgBackRest's server for PostgreSQL's pods, and no more
     POSTGRES = "postgres"
 
     @property
     def conf_key(self) -> str:
-        return names.KEY_HOST_CONF if self is Role.REPOSITORY else names.KEY_POD_CONF
+        return _CONF_KEYS[self]
+
+
+_CONF_KEYS = {
+    Role.REPOSITORY: names.KEY_HOST_CONF,
+    Role.SERVER: names.KEY_SERVER_CONF,
+    Role.POSTGRES: names.KEY_POD_CONF,
+}
 
 
 class SettingsError(Exception):
@@ -56,7 +64,8 @@ class Settings:
         ]
         role = environment.get(ROLE, "")
         if role not in {known.value for known in Role}:
-            faults.append(f"{ROLE} must be repository or postgres, not {role!r}")
+            known = ", ".join(one.value for one in Role)
+            faults.append(f"{ROLE} must be one of {known}, not {role!r}")
         stanza = environment.get(STANZA, "")
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", stanza):
             faults.append(f"{STANZA} is not a stanza's name: {stanza!r}")
@@ -70,6 +79,11 @@ class Settings:
 def of_repository(repository: str) -> dict[str, str]:
     """For the repository host, and for Jobs that work as it does."""
     return {ROLE: Role.REPOSITORY.value, STANZA: names.stanza(repository)}
+
+
+def of_server(repository: str) -> dict[str, str]:
+    """For the container of the repository host that PostgreSQL's pods reach."""
+    return {ROLE: Role.SERVER.value, STANZA: names.stanza(repository)}
 
 
 def of_postgres(repository: str, facts: PodFacts) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """pgbackrest.conf as text, the same text for the same input: what each side of a Repository reads.
 
-Three texts make up a configuration: `host_conf` (repository host and Jobs), `pod_conf` + `stanza_section` (PostgreSQL
-pods), and `credentials_conf` beside either. Local storage is reached by pods through the repository host; S3 is written
-by each side itself, so that WAL does not wait for the host.
+Four texts make up a configuration: `host_conf` (repository host and Jobs), `server_conf` (the host's server, for pods),
+`pod_conf` + `stanza_section` (PostgreSQL pods), and `credentials_conf` beside each. Local storage is reached by pods
+through the repository host; S3 is written by each side itself, so that WAL does not wait for the host.
 
 lock-path is each pod's own folder, not one shared on the repository's volume. pgBackRest locks a stanza by flock on a
 file there, and its `backup` and `stanza-create` take the same lock once more where their first remote process runs: in
@@ -101,6 +101,17 @@ def host_conf(
     for number, pod in enumerate(sorted(pods, key=lambda pod: pod.ip)[:256], 1):
         stanza |= _pod(number, names.pod_dns(name, namespace, pod.ip), pod.facts)
     return _section("global", _with_options(settings, spec)) + "\n" + _section(names.stanza(name), stanza)
+
+
+def server_conf(repository: Mapping[str, Any], spec: RepositorySpec, places: Sequence[StoragePlace]) -> str:
+    """For the host's own server, which pods reach: the storage on its volume. Empty where there is none."""
+    reached = [number for number, place in enumerate(places, 1) if place.through_host]
+    if not reached:
+        return ""
+    name, (number,) = repository["metadata"]["name"], reached
+    settings = _common() | {"log-level-console": "warn"} | _of(number, places[number - 1]) | _cipher(number, spec)
+    settings |= _server((names.cn_pods(name),), name)
+    return only(_section("global", _with_options(settings, spec)), number)
 
 
 def pod_conf(repository: Mapping[str, Any], spec: RepositorySpec, places: Sequence[StoragePlace]) -> str:

@@ -133,7 +133,8 @@ def test_the_repository_host_fits_into_the_limit_range_and_follows_the_pods_onto
     postgres: Postgres, space: Kubectl
 ):
     pod = until(lambda: host(space), "the repository host is ready", 60)
-    assert pod["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "1", "memory": "512Mi"}
+    limits = [one["resources"]["limits"] for one in pod["spec"]["containers"]]
+    assert limits == [{"cpu": "500m", "memory": "512Mi"}, {"cpu": "500m", "memory": "256Mi"}]
     assert TAINT in pod["spec"]["tolerations"]
 
 

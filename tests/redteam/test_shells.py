@@ -159,6 +159,40 @@ def test_the_certificate_of_a_pod_is_no_key_to_another_repositorys_host(town: To
         )
 
 
+def through_the_host(town: Town, command: str, path: str) -> tuple[int, str]:
+    """What pgBackRest's server in the host reads for a client that names another folder than the repository."""
+    return pgbackrest(town, "--stanza=hippo", "--repo1-path=/", command, path)
+
+
+def test_what_the_hosts_server_reads_for_a_client_opens_no_door(town: Town):
+    """H4: a client's own options reach all that the host's server can read: then the host's key, the superuser of all
+    pods of the Repository, and its keys to S3. Now a certificate that nobody lets in, and no file of the host's.
+    """
+    code, listed = through_the_host(town, "repo-ls", "pgwarden/source")
+    assert code == 0, listed
+    assert {one for one in listed.split() if not one.startswith(".")} == {
+        "ca.crt", "credentials.conf", "server.conf", "tls.crt", "tls.key",
+    }  # fmt: skip
+    assert through_the_host(town, "repo-get", "pgwarden/source/credentials.conf")[1].strip() == "[global]"
+    assert through_the_host(town, "repo-ls", "var/run/secrets/kubernetes.io")[1] == ""
+    taken = {
+        field: through_the_host(town, "repo-get", f"pgwarden/conf/{file}")[1]
+        for field, file in {"cert": names.KEY_TLS_CERT, "key": names.KEY_TLS_KEY}.items()
+    }
+    assert taken["key"] != own_files(town)["key"]
+    for place in ("host", "pod"):
+        answer = connect(
+            town, places(town)[place], names.PORT_AGENT, tls=True, send="GET /status HTTP/1.0\r\n\r\n", **taken
+        )
+        assert "only pgwarden-controller may call" in answer.got, place
+    stolen = "/tmp/stolen"
+    for field, text in taken.items():
+        write = ("sh", "-c", f"umask 077; mkdir -p {stolen}; cat > {stolen}/{field}")
+        town.kubectl.run("exec", "-i", *IN_POSTGRES[1:], *write, stdin=text)
+    with_it = [f"--repo1-host-cert-file={stolen}/cert", f"--repo1-host-key-file={stolen}/key"]
+    assert "access denied" in pgbackrest(town, "--stanza=hippo", *with_it, "repo-ls", "backup/hippo")[1]
+
+
 @pytest.mark.parametrize("place", ["host", "pod"])
 @pytest.mark.parametrize(
     "call",

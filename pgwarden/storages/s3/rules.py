@@ -38,7 +38,7 @@ def check(case: Case, storages: tuple[str, ...] | None, *, holds_backups: bool) 
     _check_credentials(case)
     neighbours.check(case)
     _warn(case, holds_backups=holds_backups)
-    _warn_of_pods_keys(case, storages)
+    _warn_of_pods_keys(case)
 
 
 def _check_place(case: Case) -> None:
@@ -175,7 +175,7 @@ def _warn(case: Case, *, holds_backups: bool) -> None:
             case.warn(f"the s3 storage moves: existing backups stay at {before[0]}/{before[1]}{before[2]}")
 
 
-def _warn_of_pods_keys(case: Case, storages: tuple[str, ...]) -> None:
+def _warn_of_pods_keys(case: Case) -> None:
     """Of what they do not keep from deleting."""
     pods = case.get(str, "s3", _POD_CREDENTIALS, "name")
     if not pods:
@@ -184,9 +184,4 @@ def _warn_of_pods_keys(case: Case, storages: tuple[str, ...]) -> None:
         case.warn(
             f"spec.s3.{_POD_CREDENTIALS} and {_CREDENTIALS} name the same Secret {brief(pods)}: pods of PostgreSQL can "
             "delete backups; name another, with a key that may not delete"
-        )
-    elif len(storages) > 1:
-        case.warn(
-            f"spec.s3.{_POD_CREDENTIALS}: for the other storage pods of PostgreSQL reach the repository host's "
-            f"pgBackRest server, which acts with the keys of {_CREDENTIALS}; give the bucket versioning and object lock"
         )

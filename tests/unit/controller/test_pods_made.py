@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import msgspec
 import pytest
 
-from controller import placement
+from controller import placement, pod_parts
 from controller.backup import render as of_backup
 from controller.cluster import filling, instance
 from controller.cluster.clone import Source
@@ -87,8 +90,54 @@ def test_each_container_names_what_a_quota_counts_and_nothing_more_where_there_i
 @pytest.mark.parametrize("name", ALL)
 def test_each_container_can_be_sized_by_a_field(name):
     wanted = {"requests": {"cpu": "111m"}, "limits": {"cpu": "3", "memory": "333Mi"}}
-    found = made(PLAIN, resources=wanted, instances={"resources": wanted})[name]
-    assert all(one["resources"] == wanted for one in containers(found))
+    found = list(containers(made(PLAIN, resources=wanted, instances={"resources": wanted})[name]))
+    if name == "host":
+        assert sums(found) == sums([{"resources": wanted}])
+    else:
+        assert all(one["resources"] == wanted for one in found)
+
+
+def sums(containers: Iterable[Object]) -> dict[tuple[str, str], Fraction]:
+    """Of what they ask for: what a ResourceQuota counts, rounded up to what is written."""
+    found: Counter[tuple[str, str]] = Counter()
+    for one in containers:
+        for bound, values in one["resources"].items():
+            found.update({(bound, kind): parse_quantity(value) for kind, value in values.items()})
+    return {key: Fraction(math.ceil(value * 500), 500) for key, value in found.items()}
+
+
+def test_the_hosts_two_containers_share_what_one_was_given():
+    host = made(PLAIN)["host"]
+    assert sums(containers(host)) == sums([{"resources": pod_parts.SIZE.always}])
+
+
+def test_the_server_of_a_host_sees_its_volume_and_nothing_of_the_hosts_keys():
+    pod = made(PLAIN, serviceAccountName="hippo", storageType="local,s3")["host"]["spec"]
+    agent, server = pod["containers"]
+    sources = {one["name"]: one for one in pod["volumes"]}
+    seen = {one["name"] for one in server["volumeMounts"]}
+    shared = seen & {one["name"] for one in agent["volumeMounts"]}
+    assert shared == {"pgwarden-repo"}
+    secrets = [
+        part["secret"]["name"]
+        for name in seen
+        for part in sources[name].get("projected", {}).get("sources", [])
+        if "secret" in part
+    ]
+    assert secrets == ["hippo-pgbackrest-server"]
+    assert "/var/run/secrets/kubernetes.io/serviceaccount" in [one["mountPath"] for one in server["volumeMounts"]]
+    assert {one["name"] for one in server["env"]} == {"PGWARDEN_ROLE", "PGWARDEN_STANZA"}
+
+
+@pytest.mark.parametrize("name", ["host", "spare"])
+def test_a_host_that_no_pod_reaches_has_no_server(name):
+    assert [one["name"] for one in made(PLAIN, storageType="s3")[name]["spec"]["containers"]] == ["pgbackrest"]
+
+
+def test_no_share_of_a_limit_is_less_than_a_container_starts_with():
+    least = {"limits": {"cpu": "50m", "memory": "64Mi"}}
+    for one in containers(made(PLAIN, resources=least)["host"]):
+        assert one["resources"]["limits"] == {"cpu": "50m", "memory": "64Mi"}
 
 
 @pytest.mark.parametrize("name", ALL)

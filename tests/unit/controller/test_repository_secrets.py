@@ -280,9 +280,14 @@ class EndOfRoundError(Exception):
     pass
 
 
-def test_a_repositorys_own_secrets_are_watched_too():
-    found = list(secret_watch.own({"metadata": {"namespace": "ns", "name": "hippo"}}))
-    assert found == [names.ca_secret("hippo"), names.host("hippo"), names.pods("hippo")]
+@pytest.mark.parametrize(
+    ("storage", "more"),
+    [("local", [names.server("hippo")]), ("local,s3", [names.server("hippo")]), ("s3", [])],
+)
+def test_a_repositorys_own_secrets_are_watched_too(storage, more):
+    metadata = {"namespace": "ns", "name": "hippo"}
+    found = list(secret_watch.own({"metadata": metadata, "spec": {"storageType": storage}}))
+    assert found == [names.ca_secret("hippo"), names.host("hippo"), names.pods("hippo"), *more]
 
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -342,10 +347,11 @@ async def test_the_certificates_name_hosts_and_pods_in_short_and_with_the_domain
     ca = certificates.new_ca("pgwarden hippo", now)
     authority = {"data": {"ca.crt": base64.b64encode(ca.cert).decode(), "ca.key": base64.b64encode(ca.key).decode()}}
     for domain, is_new in (("cluster.local", True), ("cluster.local", False), ("example.internal", True)):
-        leaves = await ensure_leaves(client, repository, authority, Conf(), "", now, domain)
+        leaves = await ensure_leaves(client, repository, authority, Conf(server=""), "", now, domain)
         assert leaves.written == is_new
         for secret, short in (
             (names.host("hippo"), names.host_dns("hippo", "ns")),
+            (names.server("hippo"), names.host_dns("hippo", "ns")),
             (names.pods("hippo"), names.pod_dns_wildcard("hippo", "ns")),
         ):
             leaf = x509.load_pem_x509_certificate(applied[secret]["tls.crt"])

@@ -316,7 +316,6 @@ WARNINGS = [
     ("PostgresCluster", ({"parameters": {"include": "x.conf", "work_mem": "8MB"}}, {"parameters": {"include": "x.conf"}}), "spec.parameters.include: cannot be set"),
     ("Repository", s3(verifyTLS=False), "spec.s3.verifyTLS is false"),
     ("Repository", s3(podCredentialsSecretRef={"name": "s3"}), "spec.s3.podCredentialsSecretRef and credentialsSecretRef name the same"),
-    ("Repository", s3(podCredentialsSecretRef={"name": "s3-pods"}) | {"storageType": "local,s3"}, "spec.s3.podCredentialsSecretRef: for the other storage"),
     ("Repository", s3(bucket="my_backups"), "bucket my_backups has an underscore"),
     ("Repository", s3() | {"local": {"size": "10Gi"}}, "spec.local has no effect"),
     ("Repository", s3(keyType="web-id", credentialsSecretRef=None), "keyType web-id: spec.serviceAccountName is empty"),

@@ -154,14 +154,6 @@ def test_one_secret_for_host_and_pods_is_warned_of_as_it_separates_nothing(make,
     assert (said in verdict.warnings) == warned
 
 
-@pytest.mark.parametrize(("storage_type", "warned"), [("s3", False), ("local,s3", True)])
-def test_keys_of_pods_beside_a_volume_are_warned_of_as_the_host_acts_with_its_own_for_pods(
-    make, judge, s3, storage_type, warned
-):
-    obj = make("Repository", "a", storageType=storage_type, s3=s3 | {"podCredentialsSecretRef": {"name": "s3-pods"}})
-    assert any("give the bucket versioning and object lock" in said for said in judge(obj).warnings) == warned
-
-
 def test_two_repositories_cannot_share_bucket_and_path(make, judge, refusal, cluster, s3):
     cluster.present.append(make("Repository", "other", "elsewhere", storageType="s3", s3=s3 | {"path": "/shared"}))
     text = refusal(make("Repository", "a", storageType="s3", s3=s3 | {"path": "/shared/"}))

@@ -102,8 +102,29 @@ async def test_a_changed_spec_reaches_a_host_that_keeps_its_image(world):
     changed["metadata"]["generation"] += 1
     world.store.put(path, changed)
     await wait(world)
-    host = world.store.objects[HOST]["spec"]["template"]["spec"]["containers"][0]
-    assert (host["image"], host["resources"]["limits"]["memory"]) == (OLD.image, "3Gi")
+    both = world.store.objects[HOST]["spec"]["template"]["spec"]["containers"]
+    assert [one["image"] for one in both] == [OLD.image] * 2
+    assert [one["resources"]["limits"]["memory"] for one in both] == ["2304Mi", "768Mi"]
+
+
+async def test_a_host_whose_image_knows_no_server_apart_gets_none_with_a_changed_spec(world):
+    host = copy.deepcopy(world.store.objects[HOST])
+    del host["spec"]["template"]["spec"]["containers"][1]
+    world.store.objects.pop(HOST)
+    world.store.put(HOST, host)
+    upgraded(world)
+    path = paths.of("repositories", "ns", "hippo")
+    changed = copy.deepcopy(world.store.objects[path])
+    changed["spec"]["resources"] = {"limits": {"memory": "3Gi"}}
+    changed["metadata"]["generation"] += 1
+    world.store.put(path, changed)
+    await wait(world)
+    (only,) = world.store.objects[HOST]["spec"]["template"]["spec"]["containers"]
+    assert (only["image"], only["resources"]["limits"]["memory"]) == (OLD.image, "3Gi")
+    restarted(world, "db-0", "10.0.0.2")
+    await wait(world)
+    names_ = [one["name"] for one in world.store.objects[HOST]["spec"]["template"]["spec"]["containers"]]
+    assert names_ == ["pgbackrest", "server"]
 
 
 async def test_pods_that_are_owed_a_restart_are_an_event_of_warning_and_leave_the_phase_ready(world):
