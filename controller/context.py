@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from weakref import WeakValueDictionary
 
 from controller import owned, pods
@@ -30,42 +31,41 @@ REPOSITORY = "repository"
 class Caches:
     """The watch caches. Pods are two: those that users labelled, and those that we run."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: KubeClient, namespaces: Sequence[str] = ()) -> None:
+        """Of *namespaces*; without any, of all."""
+
+        def watched(plural: str, **options: Any) -> WatchCache:
+            return WatchCache(client, paths.each(plural, namespaces), **options)
+
         ours = names.LABEL_OWNER_REPOSITORY
         by_repository = {ours: index.label(ours)}
         by_backup = by_repository | {names.LABEL_BACKUP: index.label(names.LABEL_BACKUP)}
         of_users = {names.LABEL_REPOSITORY: index.label(names.LABEL_REPOSITORY)}
         #: Of each of our kinds, by plural; those that others read have a name as well.
         self.ours = {
-            kind.plural: WatchCache(
-                client, paths.of(kind.plural), indexes=_indexes(kind), packed=kind.plural != "postgresclusters"
-            )
+            kind.plural: watched(kind.plural, indexes=_indexes(kind), packed=kind.plural != "postgresclusters")
             for kind in KINDS
         }
         self.repositories, self.backups = self.ours["repositories"], self.ours["backups"]
         self.schedules, self.restores = self.ours["backupschedules"], self.ours["restores"]
         self.clusters = self.ours["postgresclusters"]
-        self.instances = WatchCache(client, paths.of("deployments"), label_selector=names.LABEL_CLUSTER)
-        self.patroni = WatchCache(client, paths.of("configmaps"), label_selector=names.LABEL_CLUSTER)
-        self.postgres_pods = WatchCache(
-            client, paths.of("pods"), label_selector=names.LABEL_REPOSITORY, indexes=of_users, packed=True
+        self.instances = watched("deployments", label_selector=names.LABEL_CLUSTER)
+        self.patroni = watched("configmaps", label_selector=names.LABEL_CLUSTER)
+        self.postgres_pods = watched("pods", label_selector=names.LABEL_REPOSITORY, indexes=of_users, packed=True)
+        self.own_pods = watched("pods", label_selector=ours, indexes=by_backup, packed=True)
+        self.jobs = watched("jobs", label_selector=ours, indexes=by_repository)
+        self.deployments = watched(
+            "deployments", label_selector=ours, transform=_host, indexes=by_repository, packed=True
         )
-        self.own_pods = WatchCache(client, paths.of("pods"), label_selector=ours, indexes=by_backup, packed=True)
-        self.jobs = WatchCache(client, paths.of("jobs"), label_selector=ours, indexes=by_repository)
-        self.deployments = WatchCache(
-            client, paths.of("deployments"), label_selector=ours, transform=_host, indexes=by_repository, packed=True
-        )
-        self.claims = WatchCache(client, paths.of("persistentvolumeclaims"), label_selector=ours, indexes=by_repository)
+        self.claims = watched("persistentvolumeclaims", label_selector=ours, indexes=by_repository)
         #: What a Repository consists of, by plural: whether it is there, and whose.
         self.of_repositories = {
-            plural: WatchCache(
-                client, paths.of(plural), label_selector=ours, transform=_metadata, indexes=by_repository, packed=True
-            )
+            plural: watched(plural, label_selector=ours, transform=_metadata, indexes=by_repository, packed=True)
             for plural in ("configmaps", "services")
         } | {"deployments": self.deployments}
         #: What each namespace asks of containers (pod_terms.py), without how much of it is used.
-        self.quotas = WatchCache(client, paths.of("resourcequotas"), transform=_asking)
-        self.limit_ranges = WatchCache(client, paths.of("limitranges"), transform=_asking)
+        self.quotas = watched("resourcequotas", transform=_asking)
+        self.limit_ranges = watched("limitranges", transform=_asking)
 
     def all(self) -> Iterable[WatchCache]:
         own = (self.instances, self.patroni, self.postgres_pods, self.own_pods, self.jobs, self.claims)

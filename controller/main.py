@@ -99,7 +99,7 @@ async def _term(settings: Settings, state: health.State, stop: asyncio.Event, pr
     ):
         context = Context(
             client,
-            Caches(client),
+            Caches(client, settings.watch_namespaces),
             Agents(client),
             Recorder(client, "pgwarden-controller", settings.pod_name),
             settings,

@@ -16,7 +16,7 @@ from pgwarden.contract import chart
 class Settings:
     """`image` runs repository hosts, Jobs and sidecars: our own. `postgres_image` runs PostgresClusters.
 
-    `cluster_domain` is what the full name of a Service ends with.
+    `cluster_domain` is what the full name of a Service ends with. `watch_namespaces` is empty where all are watched.
     """
 
     image: str
@@ -33,7 +33,11 @@ class Settings:
     lease_seconds: int = LEASE_SECONDS
     postgres_image: str = f"pgwarden-patroni:{postgres_majors.DEFAULT}"
     cluster_domain: str = "cluster.local"
+    watch_namespaces: tuple[str, ...] = ()
     pgbackrest: str = ""  # the version that `image` has; empty where it is not known
+
+    def watches(self, namespace: str) -> bool:
+        return not self.watch_namespaces or namespace in self.watch_namespaces
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -55,4 +59,5 @@ class Settings:
             lease_seconds=max(SHORTEST_LEASE, int(get("PGWARDEN_LEASE_SECONDS", str(LEASE_SECONDS)))),
             postgres_image=get("PGWARDEN_POSTGRES_IMAGE", cls.postgres_image),
             cluster_domain=get("PGWARDEN_CLUSTER_DOMAIN") or cls.cluster_domain,
+            watch_namespaces=chart.watch_namespaces(environment),
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from pgwarden.api import registry
 from pgwarden.api.objects import Object
@@ -29,15 +30,16 @@ class Store:
     `run()` until cancelled; `synced` once all are listed but the quotas, which no answer needs.
     """
 
-    def __init__(self, client: KubeClient) -> None:
-        self._client = client
+    def __init__(self, client: KubeClient, namespaces: Sequence[str] = ()) -> None:
+        """Of *namespaces*; without any, of all."""
+        self._client, self._namespaces = client, frozenset(namespaces)
         by_repository = {REPOSITORY: index.repository}  # so that a namespace with thousands is not gone through
         self.caches = {
-            kind.plural: WatchCache(client, paths.of(kind.plural), indexes=by_repository)
+            kind.plural: WatchCache(client, paths.each(kind.plural, namespaces), indexes=by_repository)
             for kind in registry.KINDS
             if kind.read_by_webhook
         }
-        self.caches[_RANGES] = WatchCache(client, paths.of(_RANGES))
+        self.caches[_RANGES] = WatchCache(client, paths.each(_RANGES, namespaces))
         self.caches[_RANGES].listen(self._ranges_changed)
         self.quotas = Quotas(client)
         #: Namespace → what its LimitRanges ask, once that was asked for.
@@ -95,7 +97,7 @@ class Store:
         TimeoutError or ApiError where the API server does not answer: then nobody can say that there is none.
         """
         found = self.repository(namespace, name)
-        if found is not None:
+        if found is not None or (self._namespaces and namespace not in self._namespaces):  # which we may not read
             return found
         key = (namespace, name)
         asking = self._asking.get(key)

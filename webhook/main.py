@@ -17,6 +17,7 @@ import structlog
 import uvloop
 
 from pgwarden import logs
+from pgwarden.contract import chart
 from pgwarden.injection import settings as settings_module
 from pgwarden.injection.pods import Pod
 from pgwarden.injection.settings import Settings
@@ -45,6 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     check_requester: bool = True
     controller: str = "pgwarden-controller"  # its service account, in our namespace
     postgres_images: tuple[str, ...] = ()  # that everybody may choose
+    watch_namespaces: tuple[str, ...] = ()  # empty: all
 
 
 def main(argv: list[str]) -> int:
@@ -77,6 +79,7 @@ def _options(argv: list[str], environment: Mapping[str, str]) -> Options:
         check_requester=(environment.get("PGWARDEN_CHECK_REQUESTER") or "true") == "true",
         controller=environment.get("PGWARDEN_CONTROLLER_ACCOUNT") or default.controller,
         postgres_images=tuple(filter(None, (environment.get("PGWARDEN_POSTGRES_IMAGES") or "").split(","))),
+        watch_namespaces=chart.watch_namespaces(environment),
     )
 
 
@@ -94,7 +97,7 @@ class Parts(NamedTuple):
 
 def assemble(client: KubeClient, settings: Settings, options: Options, judge: Callable[[Store], Judge]) -> Parts:
     """Everything, bound together and not yet started."""
-    store = Store(client)
+    store = Store(client, options.watch_namespaces)
     certificates = Certificates(client, settings.namespace, options.tls_secret)
     handlers = Handlers(
         settings,

@@ -60,6 +60,8 @@ class Sources:
     async def read(self, wanted: DataSource, namespace: str, *, refresh: bool = False) -> Source:
         """*refresh*: what it holds is read anew; else that may be ten seconds old."""
         where = wanted.namespace or namespace
+        if not self._context.settings.watches(where):
+            return Source(None)
         repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         if repository is None or not rules.allows(repository, namespace):
             return Source(repository)
@@ -85,6 +87,8 @@ class Sources:
         if time.monotonic() - self._written.get(path, -_LOOK_SECONDS) < _LOOK_SECONDS:
             return ""
         where = wanted.namespace or namespace
+        if not self._context.settings.watches(where):
+            return f"namespace {where} of Repository {wanted.repository} is not among the release's watchNamespaces"
         repository = await find_named(self._context.client, "repositories", where, wanted.repository)
         authority = await self._context.client.find(
             paths.of("secrets", where, names.ca_secret(wanted.repository)),

@@ -33,9 +33,21 @@ class Vanished:
 
     async def orphans(self) -> list[Key]:
         """Restores that stopped a workload and do not exist any more: to be reconciled when the controller starts."""
-        found = []
         await self._context.sealing()  # from here on all can tell which marks on workloads are ours
-        async for one, plan in self._carried.look():
+        watched = self._context.settings.watch_namespaces
+        if not watched:
+            return await self._orphans()
+        found = []
+        for namespace in watched:
+            try:
+                found += await self._orphans(namespace)
+            except errors.Invalid as error:  # 403, as where a namespace was deleted, and its Role with it
+                log.warning("cannot look for what Restores left", namespace=namespace, error=str(error))
+        return found
+
+    async def _orphans(self, namespace: str = "") -> list[Key]:
+        found = []
+        async for one, plan in self._carried.look(namespace):
             key = one["metadata"]["namespace"], plan.restore if plan else ""
             if plan is not None and await self._is_gone(key):
                 found.append(key)

@@ -20,3 +20,8 @@ def image_pull_policy(environment: Mapping[str, str]) -> str:
     if given not in PULL_POLICIES:
         raise ValueError(f"PGWARDEN_IMAGE_PULL_POLICY must be one of {', '.join(PULL_POLICIES)}, not {given!r}")
     return given
+
+
+def watch_namespaces(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The namespaces that are worked in; none: in all."""
+    return tuple(filter(None, environment.get("PGWARDEN_WATCH_NAMESPACES", "").split(",")))

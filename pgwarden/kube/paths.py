@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from pgwarden.api import names, registry
@@ -55,6 +56,11 @@ def of(plural: str, namespace: str = "", name: str | None = None, subresource: s
     if name is not None:
         path += f"/{_segment(plural, name)}"
     return f"{path}/{subresource}" if subresource else path
+
+
+def each(plural: str, namespaces: Sequence[str]) -> dict[str, str]:
+    """Namespace → path. Without *namespaces* one path across all, under the empty name."""
+    return {namespace: of(plural, namespace) for namespace in namespaces or ("",)}
 
 
 def _segment(plural: str, name: str) -> str:

@@ -41,7 +41,7 @@ def test_the_controller_watches_each_kind_and_gives_each_a_worker():
     assert {worker.kind: plural for plural, worker in found.workers.items()} == {
         kind.name: kind.plural for kind in registry.KINDS
     }
-    assert [cache.path for cache, _ in found._own] == [paths.of(kind.plural) for kind in registry.KINDS]
+    assert [cache.watchers[0].path for cache, _ in found._own] == [paths.of(kind.plural) for kind in registry.KINDS]
 
 
 def test_the_webhook_watches_what_its_rules_look_up():

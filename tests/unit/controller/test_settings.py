@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from controller import main
+from controller.context import Caches
 from controller.settings import Settings
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.injection import settings as of_webhook
+from pgwarden.kube.access import Access
+from pgwarden.kube.client import KubeClient
+from webhook.cache import Store
 
 IMAGE = {"PGWARDEN_IMAGE": "i"}
 
@@ -20,6 +24,23 @@ def test_environment():
     assert (given.image, given.image_pull_policy, given.cluster_domain) == ("i", "Always", "d")
     assert given.defaults == OperatorDefaults(s3_bucket="b")
     assert Settings.from_environment(IMAGE).cluster_domain == "cluster.local"
+
+
+@pytest.mark.parametrize(("given", "watched"), [("", ()), ("a", ("a",)), ("a,b", ("a", "b"))])
+def test_namespaces_to_watch(given: str, watched: tuple[str, ...]):
+    assert Settings.from_environment(IMAGE | {"PGWARDEN_WATCH_NAMESPACES": given}).watch_namespaces == watched
+    assert Settings.from_environment(IMAGE).watch_namespaces == ()
+
+
+def test_every_cache_is_of_the_namespaces_to_watch_or_of_all():
+    """Both of the controller and of the webhook."""
+    client = KubeClient(Access("http://fake", None))
+    for caches in (lambda *given: Caches(client, *given).all(), lambda *given: Store(client, *given).caches.values()):
+        found = [[watcher.path for watcher in cache.watchers] for cache in caches(("a", "b"))]
+        assert len(found) > 3
+        for one, other in found:
+            assert one.replace("/namespaces/a/", "/namespaces/b/") == other != one
+        assert not [one.path for cache in caches() for one in cache.watchers if "/namespaces/" in one.path]
 
 
 @pytest.mark.parametrize(

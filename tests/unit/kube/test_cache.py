@@ -151,7 +151,7 @@ async def test_a_watch_on_which_something_comes_in_time_stays(connect, script: S
             await script.more.put(event("BOOKMARK", {"kind": "Pod", "metadata": {"resourceVersion": str(version)}}))
         await script.more.put(event("ADDED", pod("a", 30)))
         await eventually(lambda: told)
-        assert cache._version == "30"
+        assert cache.watchers[0].version == "30"
     assert len(script.queries(watch=True)) == 1
 
 

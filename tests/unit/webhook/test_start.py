@@ -74,6 +74,8 @@ def test_main_says_what_is_wrong(monkeypatch, capsys, environment, sentence):
         ([], {"PGWARDEN_CHECK_REQUESTER": "false"}, main.Options(check_requester=False)),
         ([], {"PGWARDEN_CONTROLLER_ACCOUNT": "c"}, main.Options(controller="c")),
         ([], {"PGWARDEN_POSTGRES_IMAGES": "a/,b:1"}, main.Options(postgres_images=("a/", "b:1"))),
+        ([], {"PGWARDEN_WATCH_NAMESPACES": "a,b"}, main.Options(watch_namespaces=("a", "b"))),
+        ([], {"PGWARDEN_WATCH_NAMESPACES": ""}, main.Options()),
     ],
 )
 def test_options(argv, environment, expected):

@@ -1,8 +1,9 @@
-"""Which keys a clone is given: those with which its source's own pods read, and no more."""
+"""Which keys a clone is given: those with which its source's own pods read, and no more; of what is not watched none."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 from typing import Any
 
 import pytest
@@ -36,3 +37,22 @@ async def test_a_clone_gets_the_keys_of_the_pods_where_they_have_their_own(
     lines = content[names.KEY_CLONE_CONF].decode().splitlines()
     keys = [line for line in lines if line.startswith(("repo1-s3-key=", "repo1-s3-key-secret="))]
     assert keys == [f"repo1-s3-key={given}", f"repo1-s3-key-secret={given}"]
+
+
+@pytest.mark.parametrize(("watched", "is_read"), [((), True), (("apps", "ns"), True), (("ns",), False)], ids=str)
+async def test_a_source_in_a_namespace_that_is_not_watched_is_not_asked_for(
+    client: Answers, context, monkeypatch, watched: tuple[str, ...], is_read: bool
+):
+    asked, find = [], client.find
+
+    async def noted(path: str) -> Any:
+        asked.append(path)
+        return await find(path)
+
+    monkeypatch.setattr(client, "find", noted)
+    context.settings = dataclasses.replace(context.settings, watch_namespaces=watched)
+    sources, wanted = Sources(context), DataSource(repository="rhino", namespace="apps")
+    assert (await sources.read(wanted, "ns")).repository is None
+    why = await sources.give({"metadata": {"namespace": "ns", "name": "copy"}}, wanted)
+    assert ("watchNamespaces" in why) != is_read
+    assert bool(asked) == is_read

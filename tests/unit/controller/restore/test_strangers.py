@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from datetime import timedelta
 
@@ -156,6 +157,25 @@ async def test_one_restore_that_cannot_be_seen_stops_none_of_the_others(cluster,
 
     monkeypatch.setattr(cluster, "find", forbidden)
     assert await run.controller.orphans() == [("ns", "first")]  # the worker asks again
+
+
+async def test_of_namespaces_that_are_named_one_that_may_not_be_read_stops_none_of_the_others(
+    cluster, run, monkeypatch
+):
+    await half_way(run, cluster)
+    items, asked = cluster.items, []
+
+    def named_alone(path, *args, **options):
+        asked.append(path)
+        if "/namespaces/ns/" not in path:
+            raise errors.Invalid(403, "Forbidden", "not for you")
+        return items(path, *args, **options)
+
+    monkeypatch.setattr(cluster, "items", named_alone)
+    context = run.controller._context
+    monkeypatch.setattr(context, "settings", dataclasses.replace(context.settings, watch_namespaces=("gone", "ns")))
+    assert await run.controller.orphans() == [("ns", "first")]
+    assert asked[0] == "/apis/apps/v1/namespaces/gone/statefulsets"
 
 
 async def test_a_restore_of_version_0_1_is_sealed_when_it_is_seen_to_be_at_work(cluster, run):
