@@ -123,6 +123,8 @@ affinity:
   value: {{ .Values.s3.region | quote }}
 - name: PGWARDEN_CLUSTER_DOMAIN
   value: {{ .Values.clusterDomain | quote }}
+- name: PGWARDEN_WATCH_NAMESPACES
+  value: {{ join "," .Values.watchNamespaces | quote }}
 - name: PGWARDEN_LOG_LEVEL
   value: {{ .Values.logLevel }}
 {{- end -}}

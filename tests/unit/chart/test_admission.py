@@ -97,6 +97,17 @@ def test_more_namespaces_can_be_excluded(render):
     assert selector["matchExpressions"][0]["values"] == ["kube-system", "elsewhere", "legacy"]
 
 
+def test_with_namespaces_named_nothing_of_another_is_asked_about(render):
+    rendered = render("--set", "watchNamespaces={a,b}")
+    watched = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["a", "b"]}]}
+    found = [
+        webhook["namespaceSelector"]
+        for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+        for webhook in rendered.one(kind, "pgwarden")["webhooks"]
+    ]
+    assert found == [watched] * 5
+
+
 def test_a_workload_is_warned_about_and_never_held_up(render):
     webhook = render().one("ValidatingWebhookConfiguration", "pgwarden")["webhooks"][1]
     assert webhook["clientConfig"]["service"]["path"] == "/workloads"

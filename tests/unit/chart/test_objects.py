@@ -98,6 +98,7 @@ def test_environment(render, component):
         "PGWARDEN_S3_ENDPOINT": "",
         "PGWARDEN_S3_REGION": "",
         "PGWARDEN_CLUSTER_DOMAIN": "cluster.local",
+        "PGWARDEN_WATCH_NAMESPACES": "",
         "PGWARDEN_LOG_LEVEL": "info",
     }
 
@@ -175,6 +176,27 @@ def test_service_budget_and_network_policies(render):
     assert [[p["port"] for p in rule["ports"]] for rule in webhook["ingress"]] == [["https"], ["http"]]
     assert [[p["port"] for p in rule["ports"]] for rule in controller["ingress"]] == [["http"]]
     assert not any("from" in rule for rule in webhook["ingress"] + controller["ingress"])
+
+
+def test_the_webhook_is_reached_by_those_that_the_operator_names(render):
+    cidr = {"ipBlock": {"cidr": "10.0.0.0/28"}}
+    rendered = render("--set-json", 'networkPolicy.webhookFrom=[{"ipBlock": {"cidr": "10.0.0.0/28"}}]')
+    https, http = rendered.one("NetworkPolicy", "pgwarden-webhook")["spec"]["ingress"]
+    assert https["from"] == [cidr]
+    assert "from" not in http
+    assert not any("from" in rule for rule in rendered.one("NetworkPolicy", "pgwarden-controller")["spec"]["ingress"])
+
+
+def test_both_are_told_the_namespaces_to_watch(render):
+    rendered = render("--set", "watchNamespaces={a,b}")
+    told = {environment(rendered, component)["PGWARDEN_WATCH_NAMESPACES"] for component in ("webhook", "controller")}
+    assert told == {"a,b"}
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "kube-public", "pgwarden-system", "legacy"])
+def test_a_namespace_in_which_nothing_is_injected_cannot_be_watched(helm, namespace):
+    said = helm.refusal("--set", f"watchNamespaces={{a,{namespace}}},webhook.excludedNamespaces={{legacy}}")
+    assert f"watchNamespaces names {namespace}" in said
 
 
 def test_image(render):
@@ -358,6 +380,14 @@ def test_the_example_in_the_notes_is_valid(notes, root):
     assert backup["spec"]["repository"] == repository["metadata"]["name"]
     assert f'"{REPOSITORY_LABEL}":"{repository["metadata"]["name"]}"' in text
     assert "helm test pgwarden --namespace pgwarden-system" in text
+
+
+def test_the_notes_speak_of_a_namespace_that_is_watched(notes):
+    text = notes("--set", "watchNamespaces={payroll,ledger}")
+    assert "default" not in text
+    assert text.count("namespace: payroll") == 2
+    assert "works in payroll, ledger" in text
+    assert "works in" not in notes()
 
 
 def test_notes_warn(notes):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from controller.context import Caches
-from pgwarden.api import registry
+from pgwarden.api import names, registry
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
 from webhook.cache import Store
@@ -22,8 +22,8 @@ OWNERS = tuple(kind for kind in KINDS if kind != "backupschedules")
 CLIENT = KubeClient(Access("http://127.0.0.1", None))
 #: The last part of a cache's path, where it is of all namespaces.
 CACHED = {
-    "webhook": {cache.path.rpartition("/")[2] for cache in Store(CLIENT).caches.values()},
-    "controller": {cache.path.rpartition("/")[2] for cache in Caches(CLIENT).all()},
+    "webhook": {cache.watchers[0].path.rpartition("/")[2] for cache in Store(CLIENT).caches.values()},
+    "controller": {cache.watchers[0].path.rpartition("/")[2] for cache in Caches(CLIENT).all()},
 }
 
 
@@ -106,6 +106,50 @@ def test_controller(render):
     }
 
 
+SOME = ("--set", "watchNamespaces={a,b}")
+
+
+def test_with_namespaces_named_the_controller_has_in_each_what_it_has_else_in_all(render):
+    everywhere = rights(render().one("ClusterRole", "pgwarden-controller"))
+    rendered = render(*SOME)
+    left = rights(rendered.one("ClusterRole", "pgwarden-controller"))
+    assert left == {
+        "persistentvolumes": {"get", "patch"},
+        "nodes": {"get", "list"},
+        "storage.k8s.io/storageclasses": {"get"},
+        "admissionregistration.k8s.io/mutatingwebhookconfigurations[pgwarden]": READ | {"patch"},
+        "admissionregistration.k8s.io/validatingwebhookconfigurations[pgwarden]": READ | {"patch"},
+    }
+    for namespace in ("a", "b"):
+        assert left | rights(rendered.one("Role", "pgwarden-controller", namespace)) == everywhere
+    assert not left.keys() & rights(rendered.one("Role", "pgwarden-controller", "a")).keys()
+
+
+def test_with_namespaces_named_the_webhook_reads_these_and_asks_who_may_what(render):
+    everywhere = rights(render().one("ClusterRole", "pgwarden-webhook"))
+    rendered = render(*SOME)
+    left = rights(rendered.one("ClusterRole", "pgwarden-webhook"))
+    assert left == {"authorization.k8s.io/subjectaccessreviews": {"create"}}
+    for namespace in ("a", "b"):
+        assert left | rights(rendered.one("Role", "pgwarden-webhook", namespace)) == everywhere
+    silent = render(*SOME, "--set", "webhook.checkRequester=false")
+    assert "pgwarden-webhook" not in {role["metadata"]["name"] for role in silent.all("ClusterRole")}
+    assert "pgwarden-webhook" not in {binding["metadata"]["name"] for binding in silent.all("ClusterRoleBinding")}
+
+
+def test_with_namespaces_named_two_secrets_of_the_releases_own_are_the_controllers(render):
+    rendered = render(*SOME)
+    own = rights(rendered.one("Role", "pgwarden-controller", "pgwarden-system"))
+    seal = names.plan_seals("pgwarden-controller")
+    assert {resource: verbs for resource, verbs in own.items() if "secrets" in resource} == {
+        "secrets": {"create"},
+        f"secrets[pgwarden-webhook-tls,{seal}]": {"get", "patch"},
+    }
+    assert rights(rendered.one("Role", "pgwarden-webhook", "pgwarden-system")) == {
+        "secrets[pgwarden-webhook-tls]": CACHE
+    }
+
+
 def test_nobody_can_bring_a_webhook_back_after_an_uninstall(render):
     for role in render().all("ClusterRole") + render().all("Role"):
         for resource, verbs in rights(role).items():
@@ -163,7 +207,8 @@ def test_the_code_has_the_rights_it_uses(render, root, component):
 
 
 def test_no_wildcards(render):
-    for role in render().all("ClusterRole") + render().all("Role"):
+    found = [render(), render(*SOME)]
+    for role in (role for one in found for role in one.all("ClusterRole") + one.all("Role")):
         for rule in role["rules"]:
             assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
 

@@ -56,12 +56,14 @@ def of_rules(component: str, rules: Iterable[Role]) -> set[str]:
     }
 
 
-def granted(render) -> set[str]:
+def granted(render, *values: str) -> set[str]:
     return {
         right
         for component in ("controller", "webhook")
         for kind in ("ClusterRole", "Role")
-        for right in of_rules(component, render().one(kind, f"pgwarden-{component}")["rules"])
+        for role in render(*values).all(kind)
+        if role["metadata"]["name"] == f"pgwarden-{component}"
+        for right in of_rules(component, role["rules"])
     }
 
 
@@ -86,6 +88,10 @@ def test_what_is_granted_was_asked_for_or_says_why_it_is_there(render):
 
 def test_what_was_asked_for_is_granted(render):
     assert used() - granted(render) == set()
+
+
+def test_the_same_is_granted_where_namespaces_are_named(render):
+    assert granted(render, "--set", "watchNamespaces={a,b}") == granted(render)
 
 
 def test_what_was_refused_is_granted(render):

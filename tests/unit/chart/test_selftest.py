@@ -139,9 +139,9 @@ def test_the_pod_runs_this_file(render, chart):
 
 
 def test_everything_of_it_is_a_test_hook_and_its_rights_go_with_it(render):
-    for obj in render().objects:
+    for obj in render().objects + render("--set", "watchNamespaces={a}").objects:
         annotations = obj["metadata"].get("annotations", {})
-        if obj["metadata"]["name"] != "pgwarden-selftest":
+        if "selftest" not in obj["metadata"]["name"]:
             assert "helm.sh/hook" not in annotations
             continue
         assert annotations["helm.sh/hook"] == "test"
@@ -167,3 +167,20 @@ def test_no_pod_is_asked_for_where_none_is_injected(render, arguments, namespace
     ] == [namespace]
     env = {e["name"]: e.get("value") for e in rendered.one("Pod", "pgwarden-selftest")["spec"]["containers"][0]["env"]}
     assert env["SELFTEST_NAMESPACE"] == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [("payroll,ledger", "payroll"), ("payroll,default", "default"), ("default", "default")],
+    ids=["the first", "the one that it is told", "the only one"],
+)
+def test_with_namespaces_named_it_asks_in_one_of_them(render, given, asked):
+    rendered = render("--set", f"watchNamespaces={{{given}}}")
+    env = {e["name"]: e.get("value") for e in rendered.one("Pod", "pgwarden-selftest")["spec"]["containers"][0]["env"]}
+    assert env["SELFTEST_OWN_NAMESPACE"] == env["SELFTEST_NAMESPACE"] == asked
+    roles = {role["metadata"]["name"]: role for role in rendered.all("Role") if "selftest" in role["metadata"]["name"]}
+    assert {name: role["rules"][0]["resources"] for name, role in roles.items()} == {
+        "pgwarden-selftest": ["backups"],
+        "pgwarden-selftest-pods": ["pods"],
+    }
+    assert {role["metadata"]["namespace"] for role in roles.values()} == {asked}
