@@ -41,7 +41,7 @@ class Store:
         }
         self.caches[_RANGES] = WatchCache(client, paths.each(_RANGES, namespaces))
         self.caches[_RANGES].listen(self._ranges_changed)
-        self.quotas = Quotas(client)
+        self.quotas = Quotas(client, namespaces)
         #: Namespace → what its LimitRanges ask, once that was asked for.
         self._asks: dict[str, Asks] = {}
         self._recent: dict[Key, tuple[float, Object]] = {}

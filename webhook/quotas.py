@@ -6,6 +6,7 @@ No pod waits for the first list. Where they cannot be read none bounds anything:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from pgwarden.api.objects import Object
 from pgwarden.injection import room
@@ -18,9 +19,11 @@ from pgwarden.kube.client import KubeClient
 class Quotas:
     """`run()` until cancelled."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: KubeClient, namespaces: Sequence[str] = ()) -> None:
+        """Of *namespaces*; without any, of all."""
         #: Packed: there may be one in each of thousands of namespaces.
-        self.cache = WatchCache(client, paths.of("resourcequotas"), transform=room.outline, packed=True)
+        where = paths.each("resourcequotas", namespaces)
+        self.cache = WatchCache(client, where, transform=room.outline, packed=True)
         self.cache.listen(self._tell)
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from controller import main
@@ -10,6 +12,7 @@ from controller.settings import Settings
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.injection import settings as of_webhook
 from pgwarden.kube.access import Access
+from pgwarden.kube.cache import WatchCache
 from pgwarden.kube.client import KubeClient
 from webhook.cache import Store
 
@@ -35,7 +38,12 @@ def test_namespaces_to_watch(given: str, watched: tuple[str, ...]):
 def test_every_cache_is_of_the_namespaces_to_watch_or_of_all():
     """Both of the controller and of the webhook."""
     client = KubeClient(Access("http://fake", None))
-    for caches in (lambda *given: Caches(client, *given).all(), lambda *given: Store(client, *given).caches.values()):
+
+    def of_webhook(*given: tuple[str, ...]) -> list[WatchCache]:
+        store = Store(client, *given)
+        return [*store.caches.values(), store.quotas.cache]
+
+    for caches in (lambda *given: Caches(client, *given).all(), of_webhook):
         found = [[watcher.path for watcher in cache.watchers] for cache in caches(("a", "b"))]
         assert len(found) > 3
         for one, other in found:
@@ -61,3 +69,16 @@ def test_main_says_what_is_missing(monkeypatch, capsys):
     assert main.main([]) == 2
     said = "PGWARDEN_IMAGE must name the image of sidecars, repository hosts and Jobs: pgwarden's own"
     assert capsys.readouterr().err == f"pgwarden controller: {said}\n"
+
+
+def test_no_cache_but_of_one_object_forgets_the_namespaces_to_watch():
+    """A new one would be refused where the chart gives Roles in some namespaces."""
+    root = Path(main.__file__).parents[1]
+    found = {
+        (file.name, text.split(")", 1)[0])
+        for room in ("controller", "webhook")
+        for file in (root / room).rglob("*.py")
+        for text in file.read_text("utf-8").split("WatchCache(client, ")[1:]
+        if "paths.of(" in text.split("\n", 1)[0] and "field_selector" not in text.split("\n", 1)[0]
+    }
+    assert found == set()
