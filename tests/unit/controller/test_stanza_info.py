@@ -57,7 +57,8 @@ CASES = [
 
 def context(pods: list[dict[str, Any]], answers: dict[str, Any]) -> Any:
     caches = SimpleNamespace(restores=None, of_repository=lambda *_: [])
-    return SimpleNamespace(caches=caches, hosts=hosts(pods), agents=Agents(**answers), client=None)
+    settings = SimpleNamespace(watches=lambda _: True)
+    return SimpleNamespace(caches=caches, hosts=hosts(pods), agents=Agents(**answers), client=None, settings=settings)
 
 
 @pytest.mark.parametrize(("pods", "answers", "why", "asked"), CASES)
@@ -122,7 +123,7 @@ async def test_a_source_of_another_namespace_is_waited_for_until_its_host_has_th
         hosts=hosts([pod]),
         agents=SimpleNamespace(host=host),
         client=None,
-        settings=SimpleNamespace(pgbackrest="2.60"),
+        settings=SimpleNamespace(pgbackrest="2.60", watches=lambda _: True),
     )
     monkeypatch.setattr("controller.cluster.clone_source.find_named", find_named)
     monkeypatch.setattr("controller.cluster.clone_source.rules.allows", lambda *_: True)
