@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent import newest_wal, one_storage, spool
 from agent.archives import Archives
+from agent.immutable import Immutables
 from agent.info_reader import InfoReader, Known, PastInfo
 from agent.outcome import Seen
 from agent.paths import Paths
@@ -91,6 +92,7 @@ class Repository:
         self._runner = runner
         self._reader = InfoReader(stanza, runner, volume.complete if volume else None)
         self.past = PastInfo(stanza, runner)
+        self.immutables = Immutables(self._paths)
         self._create_lock = asyncio.Lock()
         self._expire_lock = asyncio.Lock()
         self.archives = Archives(stanza, runner, self._places)

@@ -103,7 +103,7 @@ def application(
             archives, volume = repository.archives.told(), await repository.volume()
             age = None if math.isinf(known.age) else int(known.age)
             found = replace(found, info=known.info, info_error=known.error, info_age=age)
-            found = replace(found, archives=archives, volume=volume)
+            found = replace(found, archives=archives, volume=volume, immutable=repository.immutables.told())
         if postgres:
             seen = await postgres.look()
             relays = relay is not None and relay.works

@@ -19,13 +19,14 @@ from agent.supervisor import Supervisor
 from agent.sync import Syncer
 from pgwarden.contract.calls import InfoAsOf, Outcome
 from pgwarden.contract.environment import Role, Settings
-from pgwarden.contract.status import Volume
+from pgwarden.contract.status import Immutable, Volume
 
 HOST = "hippo-host"
 
 
 class FakeRepository:
     archives = Archives("hippo", None, dict)
+    immutables = SimpleNamespace(told=lambda: (Immutable(repo=1, versioning="Enabled"),))
 
     async def info(self, *, refresh=False):
         return Known({"refreshed": refresh}, "", 12.9)
@@ -102,6 +103,7 @@ async def test_the_controller_is_answered(door, authority):
     assert answer["server"] == {"running": False, "restarts": 0}
     assert answer["info"] == {"refreshed": True}
     assert answer["infoAge"] == 12
+    assert [one["versioning"] for one in answer["immutable"]] == ["Enabled"]
     assert (answer["volume"]["size"], answer["volume"]["free"]) == (2, 1)
 
 
