@@ -10,7 +10,8 @@ from pathlib import Path
 
 from agent import newest_wal, one_storage, spool
 from agent.archives import Archives
-from agent.info_reader import InfoReader, Known
+from agent.immutable import Immutables
+from agent.info_reader import InfoReader, Known, PastInfo
 from agent.outcome import Seen
 from agent.paths import Paths
 from agent.pgbackrest import Result, Runner
@@ -90,6 +91,8 @@ class Repository:
         self._paths = paths or Paths()
         self._runner = runner
         self._reader = InfoReader(stanza, runner, volume.complete if volume else None)
+        self.past = PastInfo(stanza, runner)
+        self.immutables = Immutables(self._paths)
         self._create_lock = asyncio.Lock()
         self._expire_lock = asyncio.Lock()
         self.archives = Archives(stanza, runner, self._places)

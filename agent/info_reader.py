@@ -15,6 +15,7 @@ from agent.pgbackrest import KEPT_CHARACTERS, Runner
 from agent.repo_volume import TROUBLE
 from pgwarden.api import outside
 from pgwarden.api.objects import Object
+from pgwarden.contract.calls import InfoAsOf
 from pgwarden.contract.status import at_least
 from pgwarden.pgbackrest import commands
 
@@ -24,6 +25,8 @@ WAIT_SECONDS = 10.0
 LIMIT_SECONDS = 300.0
 #: A read that takes as long is late, and one that takes twice as long as the last that ended well.
 LATE_SECONDS, LATE_TIMES = 30.0, 2.0
+#: What a storage held at an earlier time hardly changes; versions may end, and be found again.
+PAST_SECONDS = 60.0
 #: After a slow read the next one begins after twice its time, but after so long at most.
 REST_TIMES, REST_SECONDS = 2.0, 60.0
 
@@ -93,6 +96,34 @@ class InfoReader:
         self.info, self._error, self._read = info, error, self._now()
         if not error:
             self._took = self._read - self._began
+
+
+class PastInfo:
+    """What a storage held at an earlier time. One read at a time: to list all versions of a bucket takes long."""
+
+    def __init__(self, stanza: str, runner: Runner) -> None:
+        self._stanza, self._runner = stanza, runner
+        self._lock = asyncio.Lock()
+        self._last: tuple[list[str], float, InfoAsOf] | None = None
+
+    async def get(self, repo: int, time: str) -> InfoAsOf:
+        argv = commands.info_as_of_argv(self._stanza, repo, time)
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            if self._last and self._last[0] == argv and now - self._last[1] < PAST_SECONDS:
+                return self._last[2]
+            answer = await self._look(argv)
+            if answer.ok and not _has_trouble(answer.info):
+                self._last = (argv, asyncio.get_running_loop().time(), answer)
+            return answer
+
+    async def _look(self, argv: list[str]) -> InfoAsOf:
+        try:
+            result = await self._runner.run(argv, LIMIT_SECONDS)
+            info, error = _element(result.stdout) if result.ok else (None, result.error)
+        except (OSError, ValueError) as problem:
+            return InfoAsOf(error=f"pgbackrest info: {problem}")
+        return InfoAsOf(error=error) if error else InfoAsOf(ok=True, info=info)
 
 
 def _element(text: str) -> tuple[Object | None, str]:

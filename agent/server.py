@@ -17,6 +17,7 @@ from agent import log
 from agent.calls import Repository, State
 from agent.paths import Paths
 from pgwarden.api import names, outside
+from pgwarden.api.target import TargetError, whole_second
 from pgwarden.contract import calls
 from pgwarden.contract.calls import Fenced, Outcome, Segments
 from pgwarden.contract.roles import Roles
@@ -102,7 +103,7 @@ def application(
             archives, volume = repository.archives.told(), await repository.volume()
             age = None if math.isinf(known.age) else int(known.age)
             found = replace(found, info=known.info, info_error=known.error, info_age=age)
-            found = replace(found, archives=archives, volume=volume)
+            found = replace(found, archives=archives, volume=volume, immutable=repository.immutables.told())
         if postgres:
             seen = await postgres.look()
             relays = relay is not None and relay.works
@@ -133,6 +134,16 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     async def newest_wal(_request: web.Request) -> web.Response:
         return _json(await repository.newest_wal())
 
+    async def info_as_of(request: web.Request) -> web.Response:
+        time = request.query.get("time", "")
+        try:
+            whole_second(time)
+        except TargetError as error:
+            raise web.HTTPBadRequest(text=f"time {error}\n") from None
+        if not _repo(request):
+            raise web.HTTPBadRequest(text="repo must be the number of one storage\n")
+        return _json(await repository.past.get(_repo(request), time))
+
     async def expire(request: web.Request) -> web.Response:
         label, kept = request.query.get("set", ""), request.query.get("archives-of", "")
         if not (_FULL.fullmatch(label) and _repo(request) and kept.isascii() and kept.isdigit() and len(kept) < 8):
@@ -144,6 +155,7 @@ def _repository_calls(app: web.Application, repository: Repository) -> None:
     app.router.add_post(f"/{calls.STANZA_UPGRADE}", stanza_upgrade)
     app.router.add_post(f"/{calls.NEWEST_WAL}", newest_wal)
     app.router.add_post(f"/{calls.EXPIRE}", expire)
+    app.router.add_post(f"/{calls.INFO_AS_OF}", info_as_of)
 
 
 def _postgres_calls(app: web.Application, postgres: Postgres, relay: Relay | None, missed: MissedWal | None) -> None:

@@ -15,6 +15,8 @@ from pgwarden.kube.cache import Key
 from pgwarden.pgbackrest.info import Info, InfoError, parse_info
 from pgwarden.storages import explain
 
+#: All versions of the newest files of a stanza are listed.
+AS_OF_SECONDS = 60.0
 NO_POD = "the repository host has no running pod"
 
 
@@ -42,6 +44,23 @@ async def ask(
             return answer, ""
         told, why = answer, answer.info_error
     return told, why
+
+
+async def ask_as_of(
+    context: Context, key: Key, hosts: Iterable[Object], repo: int, time: str
+) -> tuple[Object | None, str]:
+    """What storage number *repo* held at *time*: the stanza's element of `info`, or why there is none."""
+    why = NO_POD
+    for address in addresses(hosts):
+        try:
+            answer = await context.agents.host(key, address, calls.info_as_of(repo, time), seconds=AS_OF_SECONDS)
+        except AgentError as error:
+            why = str(error)
+            continue
+        if answer.ok and answer.info:
+            return answer.info, ""
+        why = answer.error or f"there was no stanza at {time}, or the bucket keeps no versions"
+    return None, why
 
 
 async def read(context: Context, namespace: str, repository: str, *, refresh: bool = False) -> Info | str:

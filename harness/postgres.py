@@ -43,6 +43,15 @@ def statefulset(image: str, *, name: str = "postgres", repository: str = "hippo"
     return documents
 
 
+def reader(image: str, claim: str) -> Object:
+    """PostgreSQL on a copy of the data, for looking at it: without the label, as docs/restore.md has it."""
+    pod: Object = statefulset(image)[-1]["spec"]["template"]
+    container = pod["spec"]["containers"][0]
+    container["args"] = ["-c", "archive_mode=off"]
+    pod["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+    return {"apiVersion": "v1", "kind": "Pod"} | pod | {"metadata": {"name": "reader"}}
+
+
 @dataclass(frozen=True)
 class Postgres:
     """SQL as the superuser, by psql: inside the pod over the socket, or from the pod *client* by TCP."""

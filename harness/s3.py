@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import reduce
 
 from harness.kubectl import Object
 from localcluster import s3
@@ -15,6 +17,7 @@ from localcluster.pki import write_private
 
 ENDPOINT = f"{S3_HOST}:{S3_PORT}"
 REGION = "us-east-1"
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,30 @@ class Store:
         """Who may do what in the bucket besides root."""
         s3.set_policy(self.cluster, bucket, json.dumps({"Version": "2012-10-17", "Statement": statements}))
 
-    def ask(self, method: str, path: str, keys: tuple[str, str]) -> tuple[int, str]:
-        """HTTP status and body of a request signed with *keys*."""
-        return s3.request(self.cluster, method, path, keys=keys)
+    def keep_versions(self, bucket: str) -> None:
+        """From now on nothing that is overwritten or deleted in the bucket is gone."""
+        s3.keep_versions(self.cluster, bucket)
+
+    def date_versions(self, bucket: str) -> None:
+        """Give each version the time at which it was written, as S3 does.
+
+        versitygw dates an old version by when the next one came, and the mark of a deletion by what was deleted (its
+        issue 2311). Both are times of files, and a version's id, a ULID, begins with the right one.
+        """
+        store = self.cluster.s3
+        for path in (store / "versions" / bucket).rglob("*"):
+            if path.is_file():
+                os.utime(path, (ulid_time(path.name),) * 2)
+        for noted in (store / "metadata" / bucket).rglob("meta/version-id"):
+            path = store / "buckets" / noted.parents[1].relative_to(store / "metadata")
+            if path.is_file():
+                os.utime(path, (ulid_time(noted.read_text()),) * 2)
+
+    def ask(
+        self, method: str, path: str, keys: tuple[str, str], *, query: str = "", body: bytes = b""
+    ) -> tuple[int, str]:
+        """HTTP status and answer of a request signed with *keys*."""
+        return s3.request(self.cluster, method, path, keys=keys, query=query, body=body)
 
     def answer(self, path: str, late: timedelta) -> tuple[int, str]:
         """HTTP status and body of a signed GET, as from a machine whose clock is that *late*."""
@@ -78,6 +102,11 @@ class Store:
     def _command(self, command: str) -> None:
         argv = [sys.executable, "-m", "localcluster", "s3", "--name", self.cluster.name, command]
         subprocess.run(argv, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+
+
+def ulid_time(ulid: str) -> float:
+    """The seconds of Unix time that it begins with, as ten digits to the base 32."""
+    return reduce(lambda value, digit: value * 32 + _CROCKFORD.index(digit), ulid[:10], 0) / 1000
 
 
 def secret_of(name: str, data: dict[str, str]) -> Object:

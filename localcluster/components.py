@@ -265,6 +265,8 @@ def versitygw(cluster: Cluster, tools: Tools, access: str, secret: str) -> Compo
             "posix",
             "--sidecar",
             f"{cluster.s3}/metadata",
+            "--versioning-dir",
+            f"{cluster.s3}/versions",
             f"{cluster.s3}/buckets",
         ),
         {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret},

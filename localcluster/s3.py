@@ -34,7 +34,7 @@ def credentials(cluster: Cluster) -> tuple[str, str]:
 
 def prepare(cluster: Cluster) -> tuple[str, str]:
     """Folders, certificates and keys the server needs before it starts."""
-    for folder in ("buckets", "metadata", "iam"):
+    for folder in ("buckets", "metadata", "versions", "iam"):
         (cluster.s3 / folder).mkdir(parents=True, exist_ok=True)
     pki.create_s3(cluster)
     return credentials(cluster)
@@ -115,6 +115,17 @@ def set_policy(cluster: Cluster, bucket: str, policy: str) -> None:
     status, said = request(cluster, "PUT", f"/{bucket}", query="policy=", body=policy.encode())
     if status not in {200, 204}:
         raise LocalClusterError(f"the S3 store refused the policy of bucket {bucket!r}: {status} {said[:300]}")
+
+
+def keep_versions(cluster: Cluster, bucket: str) -> None:
+    """From now on nothing that is overwritten or deleted in the bucket is gone."""
+    body = (
+        '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status>'
+        "</VersioningConfiguration>"
+    )
+    status, said = request(cluster, "PUT", f"/{bucket}", query="versioning=", body=body.encode())
+    if status != 200:
+        raise LocalClusterError(f"the S3 store refused versioning of bucket {bucket!r}: {status} {said[:300]}")
 
 
 def make_bucket(cluster: Cluster, bucket: str) -> bool:

@@ -19,7 +19,8 @@ that selects PostgreSQL pods.
 | `pgbackrest`, restartPolicy Always | ours, `programs.RECOVER`, args as above | data (rw), VOLUME_SOURCE (ro), |
 | | | VOLUME_CONF (rw), VOLUME_WORK, VOLUME_RUN, VOLUME_TMP at /tmp, identity.mounts() |
 
-Its env: `environment.of_postgres(repository, facts)` and identity.environment(), as today's restore Job
+Its env: `environment.of_postgres(repository, facts)` and identity.environment(), as today's restore Job; with a time
+that the storage is read as of also `commands.as_of()`, as in the server's container
 (PGWARDEN_STANZA is read; the data directory is --pg-data). Port PORT_AGENT: `GET /status` with `recovery`, `POST
 /recovery-finish`; it opens once the certificates are there (VOLUME_SOURCE). No startupProbe: the server's container may
 start before it. With `--config FILE` that file is pgBackRest's whole configuration, of another Repository (its stanza

@@ -128,6 +128,8 @@ def _not_archived(wanted: DataSource, which: str, repository: Object, now: datet
     The status ends with a whole second. Where a minute has brought no more WAL, all of that second is archived.
     """
     asked = wanted.as_restore()
+    if asked.repo_target_time:
+        return None
     moment, latest = target.wanted_time(asked), target.archived_until(repository, asked)
     if moment is None or latest is None or moment <= latest:
         return None

@@ -15,6 +15,7 @@ from controller.cluster import render
 from controller.cluster.clone import Source
 from controller.context import Context
 from controller.recovery import needs as image_needs
+from controller.recovery import target
 from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
@@ -66,15 +67,21 @@ class Sources:
         if repository is None or not rules.allows(repository, namespace):
             return Source(repository)
         hosts = await self._context.hosts(where, wanted.repository)
-        answer, error = await stanza_info.ask(self._context, (where, wanted.repository), hosts, refresh=refresh)
-        if answer is None or error:
+        key, as_of = (where, wanted.repository), _as_of(wanted, repository)
+        answer, error = await stanza_info.ask(self._context, key, hosts, refresh=refresh)
+        if answer is None or (error and as_of is None):  # of how the storage is now, an earlier time does not depend
             its = "its repository host has no running pod"
             return Source(repository, error=its if error == stanza_info.NO_POD else error)
         told = version.believed(answer.pgbackrest)
         if where != namespace and (other := _other_version(repository, told, self._context.settings)):
             return Source(repository, error=other)
+        element = answer.info
+        if as_of is not None:
+            element, error = await stanza_info.ask_as_of(self._context, key, hosts, *as_of)
+            if element is None:
+                return Source(repository, error=error)
         try:
-            info = parse_info([answer.info] if answer.info else [], names.stanza(wanted.repository))
+            info = parse_info([element] if element else [], names.stanza(wanted.repository))
         except InfoError as problem:
             return Source(repository, error=str(problem))
         caches = self._context.caches
@@ -149,6 +156,10 @@ class Sources:
         if not certificates.still_good(leaf, ca, common, [], now):
             leaf = certificates.issue(ca, common, [], now, CERTIFICATE_DAYS)
         return {names.KEY_CA_CERT: ca.cert, names.KEY_TLS_CERT: leaf.cert, names.KEY_TLS_KEY: leaf.key}
+
+
+def _as_of(wanted: DataSource, repository: Object) -> tuple[int, str] | None:
+    return target.as_of(wanted.as_restore(), msgspec.convert(repository["spec"], RepositorySpec))
 
 
 def _other_version(repository: Object, told: str, settings: Settings) -> str:

@@ -62,11 +62,16 @@ def order(facts: ClusterFacts, settings: Settings, *, own: bool) -> Order:
         arguments=tuple(arguments),
         elsewhere=None if own else _elsewhere(facts.name, wanted.repository),
         copy=True,
+        as_of=None if own else target.as_of(wanted, _of_source(found)),
         target_time=rfc3339(moment) if moment else "",
         scheduling=placement.like(placement.fields(facts.spec.instances.pod_template.spec)),
         security=pod_parts.pod_security(UID, UID),
         asks=facts.asks,
     )
+
+
+def _of_source(found: Source) -> RepositorySpec:
+    return msgspec.convert((found.repository or {}).get("spec") or {}, RepositorySpec)
 
 
 def _elsewhere(cluster: str, repository: str) -> Elsewhere:
@@ -92,7 +97,7 @@ def _server(facts: ClusterFacts, settings: Settings, found: Source) -> Server:
 
 def _arguments(facts: ClusterFacts, wanted: RestoreSpec, found: Source, *, own: bool) -> list[str]:
     """pgBackRest's. One storage is chosen, as for a Restore."""
-    spec = msgspec.convert((found.repository or {}).get("spec") or {}, RepositorySpec)
+    spec = _of_source(found)
     chosen = target.storage(wanted, spec, found.info, facts.now)
     stanza, role = names.stanza(wanted.repository), storages.role(spec) if own else ""
     options, _ = parse_options(wanted.options, command="restore", storages=storages.NAMES)

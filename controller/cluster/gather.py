@@ -12,6 +12,7 @@ from controller.cluster.facts import ClusterFacts, Instance
 from controller.context import Context
 from controller.pods import has_ended
 from controller.recovery import plan as plans
+from controller.recovery import target
 from controller.runtime.conditions import is_true
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
@@ -25,6 +26,8 @@ async def gather(context: Context, cluster: Object) -> ClusterFacts:
     namespace, name = cluster["metadata"]["namespace"], cluster["metadata"]["name"]
     caches = context.caches
     spec = msgspec.convert(cluster["spec"], PostgresClusterSpec)
+    if spec.data_source is not None:
+        spec = msgspec.structs.replace(spec, data_source=target.of_its_storage(spec.data_source))
     repository = caches.repositories.get(namespace, name)
     pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_CLUSTER, name)
     maps = caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, name)

@@ -19,7 +19,7 @@ from pgwarden import storages
 from pgwarden.api import names, sizing
 from pgwarden.api.objects import Object
 from pgwarden.contract import environment, programs
-from pgwarden.pgbackrest import identity
+from pgwarden.pgbackrest import commands, identity
 
 RETRIES = 3
 AT_ONCE = 2  # containers that run beside each other: agent and server
@@ -149,7 +149,11 @@ def _agent(order: Order, settings: Settings) -> Object:
 
 def _variables(order: Order) -> dict[str, str]:
     found = environment.of_postgres(order.repository, order.facts)
-    return found | ({environment.STANZA: order.elsewhere.stanza} if order.elsewhere else {})
+    return found | _as_of(order) | ({environment.STANZA: order.elsewhere.stanza} if order.elsewhere else {})
+
+
+def _as_of(order: Order) -> dict[str, str]:
+    return commands.as_of(*order.as_of) if order.as_of else {}
 
 
 def arguments(order: Order) -> list[str]:
@@ -189,8 +193,8 @@ def _server(order: Order, settings: Settings) -> Object:
 
 
 def _identity(order: Order) -> list[Object]:
-    """By which pgBackRest finds a web identity when the server asks for WAL."""
-    values = identity.environment(storages.role(order.repo_spec))
+    """By which pgBackRest, when the server asks for WAL, finds a web identity and the time that it reads as of."""
+    values = identity.environment(storages.role(order.repo_spec)) | _as_of(order)
     return [{"name": name, "value": value} for name, value in sorted(values.items())]
 
 

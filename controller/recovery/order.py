@@ -56,6 +56,7 @@ class Order:
     copy: bool = False  # it is to be a server of its own: without its source's settings to connect, archive and follow
     follow: bool = False  # replay what is archived until it is told to end
     target_time: str = ""  # the moment that is asked for, where it is one; RFC 3339
+    as_of: tuple[int, str] | None = None  # pgBackRest's number of a storage, and when it is read as of
     scheduling: Mapping[str, Any] = field(default_factory=dict)
     security: Mapping[str, Any] = field(default_factory=dict)  # the workload's pod's own
     own_volume: bool = False  # whether root must give the new volume to PostgreSQL's user first

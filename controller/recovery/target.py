@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
 from controller.recovery.hindrance import Hindrance, never, not_yet
+from pgwarden import storages
 from pgwarden.api import target as forms
-from pgwarden.api.kinds import RepositorySpec, RestoreSpec
+from pgwarden.api.kinds import DataSource, RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import parse_quantity, size
 from pgwarden.pgbackrest.info import BackupSet, Info, recovery_window
 from pgwarden.rules import taken_back as times_taken_back
 from pgwarden.storages import explain
 
+Asked = TypeVar("Asked", RestoreSpec, DataSource)
 _SHOWN = 5  # backup sets in a message
 
 
@@ -26,9 +29,24 @@ def wanted_time(spec: RestoreSpec) -> datetime | None:
     return forms.parse_time(spec.target.time)
 
 
+def of_its_storage(spec: Asked) -> Asked:
+    """With the one storage that spec.repoTargetTime is about, where it names none."""
+    return msgspec.structs.replace(spec, storage=storages.read_from(spec.storage, spec.repo_target_time))
+
+
+def as_of(spec: RestoreSpec, repository: RepositorySpec) -> tuple[int, str] | None:
+    """Number of the storage that is read as it was, and when; None where it is read as it is, or is not there."""
+    wanted = of_its_storage(spec)
+    if not wanted.repo_target_time or wanted.storage not in repository.storages:
+        return None
+    return repository.repo_number(wanted.storage), forms.rfc3339(forms.whole_second(wanted.repo_target_time))
+
+
 def taken_back(spec: RestoreSpec, restores: Iterable[Object]) -> str:
     """Why the target's moment needs a timeline after *restores*; the end of a sentence, empty where it does not."""
     moment = wanted_time(spec)
+    if spec.repo_target_time:  # as of then, what was taken back since is there
+        return ""
     return "" if moment is None or spec.target_timeline else times_taken_back.problem(restores, moment)
 
 
@@ -80,6 +98,11 @@ def unreachable(spec: RestoreSpec, repository: RepositorySpec, info: Info | None
         return never("TargetInFuture", f"spec.target.time: {_text(spec)} is in the future (now: {_at(now)})")
     sets = [one for one in info.backups if repo in {None, one.repo}] if info else []
     where = f"storage {spec.storage}" if spec.storage else "the Repository"
+    if not sets and spec.repo_target_time:
+        text = (
+            f"spec.repoTargetTime: {where} held no backup at {spec.repo_target_time}, or its bucket keeps no versions"
+        )
+        return never("NoBackup", f"{text}; choose another time")
     if not sets:
         text = f"{where} holds no backup to restore from yet; take one with a Backup"
         return not_yet("NoBackup", text, slow=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -117,6 +118,7 @@ def _entry(facts: RepositoryFacts, storage: StorageView) -> Object:
     if storage.known:
         entry |= {"reachable": storage.trouble is None, "message": storage.trouble.sentence if storage.trouble else ""}
     kept = config.retention(facts.spec, storage.number)
+    entry |= _immutable(facts, storage.number, kept)
     if kept:
         entry["retention"] = {_camel(key): int(value) if value.isdigit() else value for key, value in kept.items()}
     current = facts.info.current(storage.number) if facts.info else None
@@ -127,6 +129,33 @@ def _entry(facts: RepositoryFacts, storage: StorageView) -> Object:
         return entry
     seen = last_wal_time(facts, storage.number)
     return entry | {"lastWal": archive.max} | ({"lastWalTime": seen} if seen else {})
+
+
+def _immutable(facts: RepositoryFacts, number: int, kept: Mapping[str, str]) -> Object:
+    """What its bucket keeps, as it was told last where nobody tells now. *kept* is the storage's retention."""
+    answer = facts.host_answer
+    told = next((one for one in (answer and answer.immutable) or () if one.repo == number), None)
+    if told is None:
+        name = facts.spec.storages[number - 1]
+        known = next((one for one in objects(facts.repository, "status", "storages") if one.get("name") == name), {})
+        return {"immutable": known["immutable"]} if isinstance(known.get("immutable"), dict) else {}
+    found: Object = {"versioning": told.versioning}
+    if told.lock_mode and told.lock_days is not None:
+        found |= {"objectLock": {"mode": told.lock_mode, "days": told.lock_days}}
+        found |= _short(told.lock_days, kept)
+    return {"immutable": found | ({"reason": told.reason} if told.reason else {})}
+
+
+def _short(locked: int, kept: Mapping[str, str]) -> Object:
+    """Where backups are kept for longer than they are locked, as far as both are known in days."""
+    days = kept.get("full", "") if kept.get("full-type") == "time" else ""
+    if not days.isdigit() or int(days) <= locked:
+        return {}
+    text = (
+        f"backups are kept for {days} days, and the bucket locks each object for {locked}: after that, who may delete "
+        f"versions can delete it for good. Set the bucket's default retention to {days} days or more"
+    )
+    return {"warning": text}
 
 
 def last_wal_time(facts: RepositoryFacts, number: int) -> str:

@@ -11,7 +11,7 @@ from controller import failed_create, host_image, owned, patroni, pod_terms, sta
 from controller.agents import AgentError
 from controller.context import Context
 from controller.pods import refused
-from controller.recovery import look
+from controller.recovery import look, target
 from controller.recovery import plan as plans
 from controller.recovery.plan import Plan
 from controller.restore import cluster_members, steps, undone, workload
@@ -33,7 +33,7 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     """*carried* knows which plans on workloads are ours: with any other, a workload is as one without."""
     namespace, spec = restore["metadata"]["namespace"], msgspec.convert(restore["spec"], RestoreSpec)
     plan = plans.of_restore(restore)
-    spec = undone.spec_of(spec, plan)
+    spec = target.of_its_storage(undone.spec_of(spec, plan))
     needs = steps.needs(restore, plan)
     read = _Reader(context, namespace)
     # While PostgreSQL is down each look counts. Reads go beside each other, but a workload's before its pods' and a
@@ -51,7 +51,7 @@ async def gather(context: Context, restore: Object, answers: Answers, carried: C
     pods, claims, (info, info_error), job_pods, members, backup = await asyncio.gather(
         read.pods(None if Need.ALL_PODS in needs else spec.repository),
         read.claims(plan),
-        read.info(spec.repository if Need.HOST in needs and not down else ""),
+        read.info(spec, repository if Need.HOST in needs and not down else None),
         look.pods_of(context, namespace, job_name, job),
         read.members(repository if Need.MEMBERS in needs else None),
         read.backup(plan if Need.BACKUP in needs else None),
@@ -219,14 +219,17 @@ class _Reader:
         name = spec.new_volume.storage_class_name if spec.new_volume else ""
         return name if name and await find_named(self._context.client, "storageclasses", "", name) is None else ""
 
-    async def info(self, repository: str) -> tuple[Object | None, str]:
+    async def info(self, spec: RestoreSpec, repository: Object | None) -> tuple[Object | None, str]:
         """The stanza's element of `pgbackrest info`, by the repository host's agent."""
-        if not repository:
+        if repository is None:
             return None, ""
-        selector = f"{names.LABEL_OWNER_REPOSITORY}={repository}"
-        listed = await self.items("pods", labelSelector=selector)
-        pods = await self._context.hosts(self._namespace, repository, listed)
-        answer, error = await stanza_info.ask(self._context, (self._namespace, repository), pods)
+        name = spec.repository
+        listed = await self.items("pods", labelSelector=f"{names.LABEL_OWNER_REPOSITORY}={name}")
+        pods = await self._context.hosts(self._namespace, name, listed)
+        as_of = target.as_of(spec, msgspec.convert(repository["spec"], RepositorySpec))
+        if as_of is not None:
+            return await stanza_info.ask_as_of(self._context, (self._namespace, name), pods, *as_of)
+        answer, error = await stanza_info.ask(self._context, (self._namespace, name), pods)
         if answer is None:
             return None, error
         return answer.info, error or ("" if answer.info else "no backup yet")

@@ -165,6 +165,7 @@ def order(restore: Object, plan: Plan, spec: RestoreSpec, repo_spec: RepositoryS
         arguments=tuple(arguments(plan, spec, repo_spec)),
         tablespaces=tuple(plan.tablespaces),
         follow=follows(plan, spec),
+        as_of=target.as_of(spec, repo_spec),
         target_time=rfc3339(moment) if (moment := target.wanted_time(spec)) else "",
         scheduling=plan.scheduling,
         security=plan.security,

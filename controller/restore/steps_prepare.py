@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import msgspec
@@ -87,6 +88,7 @@ def validated(facts: RestoreFacts) -> StepVerdict:
     if storage:
         others = " and ".join(f"storage {name}" for name in target.away(facts.repo_spec, info))
         text += f", from storage {storage}" + (f"; {others} cannot be read" if others else "")
+    text += f" as of {facts.spec.repo_target_time}" if facts.spec.repo_target_time else ""
     told: dict[str, object] = {"timelineBefore": newest} if newest else {}
     told |= foretold.status(facts, plan, info) if info else {}
     return done("Valid", text, plan=plan, **_names(plan), **told)
@@ -94,6 +96,8 @@ def validated(facts: RestoreFacts) -> StepVerdict:
 
 def _behind_a_gap(facts: RestoreFacts) -> str:
     spec = facts.spec
+    if spec.repo_target_time:  # the gaps of today
+        return ""
     target = msgspec.to_builtins(spec.target) if spec.target else None
     asked = wal_gaps.Wanted(storage=spec.storage, set=spec.set, timeline=spec.target_timeline, target=target)
     problem = wal_gaps.problem(facts.repository, asked)
@@ -150,6 +154,8 @@ def fenced(facts: RestoreFacts) -> StepVerdict:
         return elsewhere.refusal(facts, None) or not_needed(
             "not needed: the target is the end of a backup, which is archived"
         )
+    if facts.spec.repo_target_time:
+        return elsewhere.refusal(facts, None) or _of_then(facts)
     answer = facts.fenced
     if answer is None:
         pod = _primary(facts)
@@ -175,6 +181,13 @@ def fenced(facts: RestoreFacts) -> StepVerdict:
         text = f"PostgreSQL does not run ({answer.error}); all that it wrote is archived, up to segment {answer.last}"
         return done("Archived", text, plan=plan)
     return _archived_only(facts, answer.error or "", runs=not answer.unreached)
+
+
+def _of_then(facts: RestoreFacts) -> StepVerdict:
+    """What is archived now is not read. Which folders the WAL of then asks for, is known as the server has them now."""
+    plan = msgspec.structs.replace(facts.planned, tablespaces=elsewhere.folders(facts, None))
+    text = f"not needed: the storage is read as of {facts.spec.repo_target_time}"
+    return dataclasses.replace(not_needed(text), plan=plan)
 
 
 def _coming_back(facts: RestoreFacts, why: str) -> StepVerdict | None:

@@ -193,6 +193,7 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     target_timeline: str = ""
     set: str = ""
     storage: str = ""
+    repo_target_time: str = ""  # the repository is read as it was then; needs volume_claim
     options: list[str] = []
     volume_claim: str = ""  # restore into a new PVC of this name and touch nothing else
     image: str = ""  # with volume_claim: whose PostgreSQL recovers; default: the workload's
@@ -211,6 +212,7 @@ class DataSource(Model, frozen=True, kw_only=True):
     target_timeline: str = ""
     set: str = ""
     storage: str = ""
+    repo_target_time: str = ""
     options: list[str] = []
 
     def as_restore(self) -> RestoreSpec:
@@ -220,6 +222,7 @@ class DataSource(Model, frozen=True, kw_only=True):
             target_timeline=self.target_timeline,
             set=self.set,
             storage=self.storage,
+            repo_target_time=self.repo_target_time,
             options=self.options,
         )
 

@@ -42,6 +42,11 @@ def pgbackrest_time(text: str) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}{fraction}+00"
 
 
+def whole_second(text: str) -> datetime:
+    """As pgBackRest takes a repo-target-time: it leaves fractions of a second out."""
+    return parse_time(text).replace(microsecond=0)
+
+
 def parse_lsn(text: str) -> int:
     """The position as a number, for comparing two."""
     match = _LSN.fullmatch(text)

@@ -31,6 +31,7 @@ def clone(args: argparse.Namespace) -> Object:
     if target:
         source["target"] = target
     source |= given(targetTimeline=args.target_timeline, set=args.set)
+    source |= given(repoTargetTime=args.repo_target_time)
     return made | {"spec": made["spec"] | {"dataSource": source}}
 
 

@@ -28,7 +28,7 @@ def of_restore(
 
 def lines(restore: Object, repository: Object, found: Prospect, cluster: Object | None) -> list[str]:
     copy = [*row("begins with", _begins(found)), *row("copies", *_copies(found.forecast)), *row("takes", _takes(found))]
-    copy += row("recoverable", *_windows(repository))
+    copy += row("recoverable", *([] if found.spec.repo_target_time else _windows(repository)))
     if found.spec.volume_claim:
         return [_title(found, repository), *row("lost", found.forecast.lost), *copy]
     return [
@@ -62,6 +62,8 @@ def _wrapped(text: str) -> list[str]:
 def _begins(found: Prospect) -> str:
     forecast = found.forecast
     begun = found.info.backup(forecast.set) if forecast.set else None
+    if begun is None and found.spec.repo_target_time:
+        return f"a backup set that the storage held at {found.spec.repo_target_time}, found when the Restore begins"
     if begun is None:
         return "a backup set that is found when the Restore begins: the Repository's status lists too few"
     ended = clock(begun.stop)

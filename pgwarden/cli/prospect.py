@@ -53,7 +53,8 @@ class Prospect:
 
 def of(restore: Object, repository: Object, now: datetime, around: Around) -> Prospect:
     """Pure."""
-    spec, info = msgspec.convert(restore["spec"], RestoreSpec), told_info.of(repository)
+    spec = msgspec.convert(restore["spec"], RestoreSpec)
+    info = _of_then(repository) if spec.repo_target_time else told_info.of(repository)
     primary = get(repository, str, "status", "primary") or ""
     claim, name = data_claim.of(around.pods, primary), restore["metadata"]["name"]
     wanted = spec.new_volume.size if spec.new_volume else None
@@ -81,6 +82,11 @@ def of(restore: Object, repository: Object, now: datetime, around: Around) -> Pr
         kept_claim=_kept(spec, claim, name, around.claims),
         **known,
     )
+
+
+def _of_then(repository: Object) -> Info:
+    """The status tells of now: what an earlier time's storage holds, the Restore finds out."""
+    return msgspec.structs.replace(told_info.of(repository), backups=(), archives=())
 
 
 def _before(undo: str, info: Info, around: Around) -> Before | None:

@@ -92,6 +92,7 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
     notes = [
         *_notes(schedules, backups, restores),
         *protection_storages.gone(backups),
+        *protection_storages.notes(repository),
         *_of_retention(repository, schedules, cluster),
         *room.notes,
         *protection_versions.notes(repository),

@@ -19,12 +19,30 @@ _NAMED = 3
 
 
 def lines(repository: Object) -> list[str]:
-    """A line for each storage, where there are several."""
+    """A line for each storage, where there are several or one is in a bucket."""
     listed = objects(repository, "status", "storages")
-    if len(listed) < 2:
+    if len(listed) < 2 and not any(map(_bucket, listed)):
         return []
     width = max(len(str(one.get("name"))) for one in listed)
-    return [f"{one.get('name')!s:<{width}}  {_held(repository, one)}" for one in listed]
+    return [f"{one.get('name')!s:<{width}}  {_held(repository, one)}{_bucket(one)}" for one in listed]
+
+
+def notes(repository: Object) -> Iterator[str]:
+    for one in objects(repository, "status", "storages"):
+        warning = get(one, str, "immutable", "warning")
+        if warning:
+            yield f"storage {one.get('name')}: {warning}"
+
+
+def _bucket(storage: Object) -> str:
+    """What its bucket keeps of what is deleted; the end of a line, empty where it is none or was not asked yet."""
+    found = get(storage, dict, "immutable")
+    if not found:
+        return ""
+    mode, days = get(found, str, "objectLock", "mode"), get(found, int, "objectLock", "days")
+    lock = f", objects locked for {count(days, 'day')} ({mode})" if mode and days is not None else ""
+    why = f" ({found['reason']})" if found.get("reason") else ""
+    return f"; bucket: versioning {found.get('versioning')}{lock}{why}"
 
 
 def wrong(repository: Object) -> Iterator[str]:

@@ -47,6 +47,7 @@ def restore(args: argparse.Namespace, now: datetime) -> Object:
     for field, value in (
         ("targetTimeline", args.target_timeline),
         ("set", args.set),
+        ("repoTargetTime", args.repo_target_time),
         ("volumeClaim", args.volume_claim),
         ("image", args.image),
     ):

@@ -21,6 +21,11 @@ RECOVERY_POINT = (
     Option(("--target-name",), "a restore point made by pg_create_restore_point", "NAME", group="target"),
     Option(("--immediate",), "stop as soon as the backup is consistent", switch=True, group="target"),
     Option(("--target-timeline",), "latest, current or a number; default is latest", "TIMELINE"),
+    Option(
+        ("--repo-target-time",),
+        "read storage s3 as it was then, past later deletions; its bucket must keep versions",
+        "TIME",
+    ),
     Option(("--set",), "backup set to start from, such as 20261123-010000F; default is the newest that fits", "LABEL"),
 )
 DRY_RUN = Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ STANZA_CREATE, STANZA_UPGRADE, SET_ASIDE = "stanza-create", "stanza-upgrade", "s
 CHECKPOINT, RECOVERY_FINISH = "checkpoint", "recovery-finish"
 ARCHIVE_TIMEOUT = "archive-timeout"
 NEWEST_WAL = "newest-wal"
+INFO_AS_OF = "info-as-of"
 EXPIRE = "expire"
 ROLES, BRING_BACK = "roles", "bring-back"
 MOST_SEGMENTS = 64
@@ -59,6 +60,12 @@ class NewestWal(Reply, frozen=True, kw_only=True):
 
     wal: str | None = None
     time: Time | None = None
+
+
+class InfoAsOf(Reply, frozen=True, kw_only=True):
+    """*info* is the stanza's element of `pgbackrest info`; None where there was none then."""
+
+    info: dict[str, Any] | None = None
 
 
 Answer = TypeVar("Answer", bound=Shape)
@@ -140,6 +147,11 @@ def roles(wanted: Roles) -> Call[Outcome]:
 def bring_back(wanted: Segments) -> Call[Outcome]:
     """Archive those of them that are complete in pg_wal beside the agent; `output` names them."""
     return Call(BRING_BACK, Outcome, wanted)
+
+
+def info_as_of(repo: int, time: str) -> Call[InfoAsOf]:
+    """Of a repository host: what storage number *repo* held at *time*, RFC 3339 in UTC."""
+    return Call(f"{INFO_AS_OF}?repo={repo}&time={time}", InfoAsOf)
 
 
 def recovery_finish() -> Call[Outcome]:

@@ -15,6 +15,8 @@ from pgwarden.contract.server_facts import ServerFacts
 from pgwarden.contract.shape import Count, Shape, Time
 
 Timeline = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{1,16}\Z")]
+Sentence = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{0,512}\Z")]
 
 
 class Server(Shape, frozen=True, kw_only=True):
@@ -92,6 +94,16 @@ class Volume(Usage, frozen=True, kw_only=True):
     backup: Half | None = None
 
 
+class Immutable(Shape, frozen=True, kw_only=True):
+    """What the bucket of a storage keeps of what is deleted."""
+
+    repo: Count = 0  # pgBackRest's number of the storage
+    versioning: Word = "Unknown"  # or Enabled, Suspended, Off
+    lock_mode: Word | None = None  # of the default retention of its object lock: GOVERNANCE or COMPLIANCE
+    lock_days: Count | None = None
+    reason: Sentence | None = None  # why not all of that is known
+
+
 class Status(Shape, frozen=True, kw_only=True):
     role: str = ""  # contract.environment.Role
     version: str = ""  # pgwarden's
@@ -105,6 +117,7 @@ class Status(Shape, frozen=True, kw_only=True):
     info_age: Count | None = None  # seconds since `info` was read; more than some 10 where the storage is slow
     volume: Volume | None = None
     archives: tuple[Archive, ...] | None = None  # of each storage that was listed
+    immutable: tuple[Immutable, ...] | None = None  # of each storage in a bucket, once it was asked
     postgres: Postgres | None = None
     archiver: Archiver | None = None
     facts: ServerFacts | None = None  # of the PostgreSQL beside it; some minutes or an hour old

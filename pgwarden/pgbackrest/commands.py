@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from pgwarden.api import names
 from pgwarden.api.kinds import RestoreTarget
-from pgwarden.api.target import pgbackrest_time
+from pgwarden.api.target import pgbackrest_time, rfc3339, whole_second
 from pgwarden.pgbackrest import identity, standby
 from pgwarden.pgbackrest.user_options import ParsedOptions
 
@@ -97,6 +97,22 @@ def info_argv(stanza: str, repo: int | None = None) -> list[str]:
     """Bounded: a storage that does not answer is asked again and again for io-timeout, a minute by default."""
     chosen = [f"--repo={repo}"] if repo is not None else []
     return [f"--stanza={stanza}", *chosen, "--output=json", *_QUIETLY, "info"]
+
+
+def info_as_of_argv(stanza: str, repo: int, time: str) -> list[str]:
+    """What the storage's bucket held at *time*, by the versions that it keeps."""
+    return [f"--repo-target-time={_of_repo(time)}", *info_argv(stanza, repo)]
+
+
+def as_of(repo: int, time: str) -> dict[str, str]:
+    """Variables by which every pgBackRest in a pod reads that storage as it was at *time*: also the one that PostgreSQL
+    calls for WAL, which no argument of a restore reaches.
+    """
+    return {"PGBACKREST_REPO": str(repo), "PGBACKREST_REPO_TARGET_TIME": _of_repo(time)}
+
+
+def _of_repo(time: str) -> str:
+    return pgbackrest_time(rfc3339(whole_second(time)))
 
 
 def list_argv(folder: str, repo: int) -> list[str]:

@@ -225,6 +225,7 @@ REFUSED: tuple[tuple[Pattern, str], ...] = (
         "cannot be set here; use spec.target (pgwarden promotes PostgreSQL at the target)",
     ),
     (Pattern(("target-timeline",), ("restore",)), "cannot be set here; use spec.targetTimeline"),
+    (Pattern(("repo-target-time",), ("restore",)), "cannot be set here; use spec.repoTargetTime"),
     (Pattern(("set",), ("restore",)), "cannot be set here; use spec.set"),
     (
         Pattern(("tablespace-map*", "link-map")),

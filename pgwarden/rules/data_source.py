@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -13,11 +14,13 @@ from pgwarden.api.near import near
 from pgwarden.api.objects import Object
 from pgwarden.api.postgres_majors import DEFAULT, major_of
 from pgwarden.api.reading import condition, get, objects
-from pgwarden.rules import backup_sets, restore, restore_target
+from pgwarden.rules import backup_sets, restore
 from pgwarden.rules.common import check_options, check_storage
 from pgwarden.storages import names_of as storages_of
 
 FIELD = "spec.dataSource"
+#: What the rules of a Restore name, as they write it.
+_OF_A_RESTORE = re.compile(r"\bspec\.(?=(storage|repoTargetTime)\b)")
 
 
 def check(case: Case) -> None:
@@ -151,10 +154,9 @@ def _check_point(case: Case, given: dict[str, Any], source: Object) -> None:
     inner = msgspec.structs.replace(case, obj=asked, old=None, faults=[], warnings=[], notes=[])
     check_storage(inner, source)
     check_options(inner, "restore", source)
-    restore_target.check(inner, source)
-    restore.check_set(inner, source)
+    restore.check_point(inner, source)
     for fault in inner.faults:
-        message = fault.message.replace("spec.storage", f"{FIELD}.storage")
+        message = _OF_A_RESTORE.sub(f"{FIELD}.", fault.message)
         case.refuse(f"{FIELD}{fault.field.removeprefix('spec')}", fault.value, message, fault.rule, fault.waits)
     for warning in inner.warnings:
         case.warn(f"{FIELD}: {warning}")

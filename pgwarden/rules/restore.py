@@ -8,7 +8,7 @@ from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import parse_quantity
 from pgwarden.api.reading import get
-from pgwarden.rules import backup_sets, restore_target, restore_undo
+from pgwarden.rules import backup_sets, repo_target_time, restore_target, restore_undo
 from pgwarden.rules.common import check_options, check_storage, repository_of
 
 #: The one field of a spec that may be changed.
@@ -30,13 +30,24 @@ def check(case: Case) -> None:
             "--archive-mode=off: what is restored archives nothing until archive_mode is on again and PostgreSQL has "
             "restarted; until then nothing can be restored"
         )
-    restore_target.check(case, repository)
+    repo_target_time.check_place(case)
+    check_point(case, repository)
     restore_undo.check(case)
     _check_claim(case)
     _check_size(case)
     if repository is not None:
-        check_set(case, repository)
         _warn_queue(case)
+
+
+def check_point(case: Case, repository: Object | None) -> None:
+    """What is restored, as far as the Repository's status can tell: it tells nothing of an earlier time's storage."""
+    repo_target_time.check(case, repository)
+    if repo_target_time.is_asked(case):
+        restore_target.check(case, None)
+        return
+    restore_target.check(case, repository)
+    if repository is not None:
+        check_set(case, repository)
 
 
 def _check_change(case: Case, old: Object) -> None:

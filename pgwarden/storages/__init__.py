@@ -63,6 +63,11 @@ def volume(spec: RepositorySpec, storage: str = "") -> LocalStorage | None:
     return next((found for one in wanted if (found := one.volume(spec))), None)
 
 
+def read_from(storage: str, as_of: str) -> str:
+    """The storage to read: *storage* or, where it is to be read as of a time and none is named, the one that can be."""
+    return storage or (next(one.name for one in REGISTER if one.has_versions) if as_of else "")
+
+
 def on_volume(spec: RepositorySpec) -> str:
     """The storage that is on a volume; empty where none is."""
     return next((one.name for one in of(spec) if one.on_volume), "")

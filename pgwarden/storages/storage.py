@@ -67,6 +67,8 @@ class Storage(ABC):
     also_called: ClassVar[frozenset[str]] = frozenset()
     #: The backups are on a claim of the Repository's, which its host and its Jobs mount.
     on_volume: ClassVar[bool] = False
+    #: It can be read as it was at an earlier time, where its bucket keeps versions (pgBackRest's repo-target-time).
+    has_versions: ClassVar[bool] = False
     #: Fields that have an operator's default → what is assumed for one where no cluster is asked.
     defaults: ClassVar[Mapping[str, str]] = {}
     #: Fields of `spec.<name>` that name a Secret.

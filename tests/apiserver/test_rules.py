@@ -90,6 +90,8 @@ NEW = [
     Refusal("undo", restore("x", undo="back", target={"immediate": True}), ("spec.undo", "cannot be combined with target")),
     Refusal("target", restore("x", target={"time": "2026-11-02 10:00:00+00", "xid": "77"}), ("sets time and xid",)),
     Refusal("timeline", restore("x", target={"immediate": True}, targetTimeline="3"), ("spec.targetTimeline",)),
+    Refusal("schema", restore("x", repoTargetTime="2026-11-02 10:00:00", volumeClaim="c"), ("spec.repoTargetTime",)),
+    Refusal("repoTargetTime", restore("x", repoTargetTime="2026-11-02T10:00:00Z"), ("spec.repoTargetTime", "needs spec.volumeClaim")),
     Refusal("window", restore("x", target={"time": "2019-01-01 00:00:00+00"}), ("spec.target.time", "2019")),
     Refusal("window", restore("x", target={"lsn": "0/10"}), ("spec.target.lsn", "0/3000060")),
     Refusal("image", cluster("x", postgresVersion=16), ("spec.postgresVersion: 16", "set spec.image")),

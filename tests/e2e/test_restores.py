@@ -10,7 +10,7 @@ import pytest
 from harness.install import kill_controller
 from harness.kubectl import Kubectl, condition, is_true, phase
 from harness.objects import backup, protect, restore
-from harness.postgres import Postgres, statefulset
+from harness.postgres import Postgres, reader
 from harness.waiting import until
 
 
@@ -156,15 +156,6 @@ def test_what_only_postgresql_knows_is_refused_before_anything_is_made(
     assert space.get("pod", postgres.pod)["metadata"]["uid"] == pod
     assert space.get("pvc", f"{reason.lower()}-restored") is None
     postgres.sql("DROP TABLESPACE IF EXISTS elsewhere")
-
-
-def reader(image: str, claim: str) -> dict:
-    """PostgreSQL on a copy of the data, for looking at it: without the label, as docs/restore.md has it."""
-    pod = statefulset(image)[-1]["spec"]["template"]
-    container = pod["spec"]["containers"][0]
-    container["args"] = ["-c", "archive_mode=off"]
-    pod["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
-    return {"apiVersion": "v1", "kind": "Pod"} | pod | {"metadata": {"name": "reader"}}
 
 
 def succeeded(space: Kubectl, name: str, seconds: float) -> dict:

@@ -85,6 +85,7 @@ class S3Place(msgspec.Struct, frozen=True):
 class S3Bucket(Storage):
     name: ClassVar[str] = "s3"
     repo_type: ClassVar[str] = "s3"
+    has_versions: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, str]] = {
         "bucket": "operators-default",
         "endpoint": "operators.default",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.info_reader import InfoReader, Known
+from agent.info_reader import PAST_SECONDS, InfoReader, Known, PastInfo
 from tests.unit.virtual_time import run
 
 GOOD = json.dumps([{"name": "hippo", "repo": []}])
@@ -120,3 +120,26 @@ def test_while_a_read_stands_still_what_is_told_of_it_changes_in_few_steps():
     _, found = looks(10_000, 290)
     told = list(dict.fromkeys(known.error for known in found))
     assert told == [f"pgbackrest info takes longer than {step} s" for step in (10, 30, 60, 120, 240)]
+
+
+async def ask_past(past: PastInfo, *pauses: float) -> list[Any]:
+    found = []
+    for pause in pauses:
+        await asyncio.sleep(pause)
+        found.append(await past.get(2, "2026-11-23T09:00:00Z"))
+    return found
+
+
+def test_what_a_storage_held_is_read_once_a_minute():
+    storage = Storage(5)
+    found = run(ask_past(PastInfo("hippo", storage), 0, 1, PAST_SECONDS))
+    assert [one.info for one in found] == [json.loads(GOOD)[0]] * 3
+    assert storage.begun == [storage.begun[0], storage.begun[0] + 6 + PAST_SECONDS]
+
+
+def test_what_could_not_be_read_of_the_past_is_asked_again():
+    storage = Storage(5)
+    storage.error = "403 (Forbidden)"
+    found = run(ask_past(PastInfo("hippo", storage), 0, 1))
+    assert [(one.ok, one.error) for one in found] == [(False, "403 (Forbidden)")] * 2
+    assert len(storage.begun) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
@@ -16,15 +17,16 @@ from agent.info_reader import Known
 from agent.pgbackrest import Runner
 from agent.supervisor import Supervisor
 from agent.sync import Syncer
-from pgwarden.contract.calls import Outcome
+from pgwarden.contract.calls import InfoAsOf, Outcome
 from pgwarden.contract.environment import Role, Settings
-from pgwarden.contract.status import Volume
+from pgwarden.contract.status import Immutable, Volume
 
 HOST = "hippo-host"
 
 
 class FakeRepository:
     archives = Archives("hippo", None, dict)
+    immutables = SimpleNamespace(told=lambda: (Immutable(repo=1, versioning="Enabled"),))
 
     async def info(self, *, refresh=False):
         return Known({"refreshed": refresh}, "", 12.9)
@@ -34,6 +36,13 @@ class FakeRepository:
 
     async def set_aside(self):
         return Outcome(ok=True, output="set-aside/20261128-120000")
+
+    @property
+    def past(self):
+        async def get(repo, time):
+            return InfoAsOf(ok=True, info={"repo": repo, "time": time})
+
+        return SimpleNamespace(get=get)
 
     async def expire(self, repo, label, archives_of):
         return Outcome(ok=True, output=f"{repo} {label} {archives_of}")
@@ -94,6 +103,7 @@ async def test_the_controller_is_answered(door, authority):
     assert answer["server"] == {"running": False, "restarts": 0}
     assert answer["info"] == {"refreshed": True}
     assert answer["infoAge"] == 12
+    assert [one["versioning"] for one in answer["immutable"]] == ["Enabled"]
     assert (answer["volume"]["size"], answer["volume"]["free"]) == (2, 1)
 
 
@@ -160,4 +170,13 @@ async def test_a_full_backup_is_expired_by_its_label_and_nothing_else_by_that_ca
         "",
     ):
         status, _ = await door.call(authority, path=f"expire?{wrong}", method="POST")
+        assert status == 400
+
+
+async def test_what_a_storage_held_is_asked_by_its_number_and_a_time(door, authority):
+    path = "info-as-of?repo=2&time=2026-11-23T09:00:00Z"
+    status, text = await door.call(authority, path=path, method="POST")
+    assert (status, json.loads(text)["info"]) == (200, {"repo": 2, "time": "2026-11-23T09:00:00Z"})
+    for wrong in ("repo=0&time=2026-11-23T09:00:00Z", "repo=2&time=yesterday", "repo=2&time=2026-11-23T09:00:00", ""):
+        status, _ = await door.call(authority, path=f"info-as-of?{wrong}", method="POST")
         assert status == 400

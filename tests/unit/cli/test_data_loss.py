@@ -110,3 +110,12 @@ def test_each_storages_window_has_a_line_of_its_own(make, healthy):
     assert "  recoverable: 2026-11-01 00:10:00Z to 2026-11-23 11:55:00Z from storage local" in lines
     assert "               2026-11-01 00:10:00Z to 2026-11-23 11:55:00Z from storage s3" in lines
     assert max(map(len, lines)) <= 120
+
+
+def test_of_a_storage_as_it_was_nothing_is_told_by_the_status_of_today(make, healthy):
+    spec = {"repoTargetTime": "2026-11-23T10:00:00Z", "volumeClaim": "rescued"}
+    restore = make("Restore", "rescue", repository="hippo", **spec)
+    text = "\n".join(data_loss.of_restore(restore, make("Repository", "hippo", status=healthy), NOW))
+    assert "a backup set that the storage held at 2026-11-23T10:00:00Z, found when the Restore begins" in text
+    assert "recoverable" not in text
+    assert "20261105" not in text

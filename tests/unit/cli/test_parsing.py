@@ -131,6 +131,11 @@ RESOURCES = {
             "set": "20261123-010000F",
         },
     ),
+    "a restore past a deletion": (
+        ["restore", "hippo", "--repo-target-time=2026-11-23T10:00:00Z", "--volume-claim=rescued"],
+        "Restore",
+        {"repository": "hippo", "repoTargetTime": "2026-11-23T10:00:00Z", "volumeClaim": "rescued"},
+    ),
     "a restore to the end of the backup": (
         ["restore", "hippo", "--immediate", "--delete-old-volume"],
         "Restore",

@@ -92,3 +92,15 @@ def test_backups_whose_sets_are_gone_are_named(there, make, schedule):
 
     (one,) = judge(there(schedule(), *(gone(f"b{n}", "Gone") for n in range(5)), gone("old", "Expired")), NOW)
     assert "Backups b0, b1, b2 and 2 more: their sets are gone from the repository, not by retention" in one.notes
+
+
+def test_what_a_bucket_keeps_is_told_and_a_lock_that_is_too_short_is_a_note(there, schedule):
+    lock = {"mode": "COMPLIANCE", "days": 14}
+    kept = {"versioning": "Enabled", "objectLock": lock, "warning": "backups are kept for 30 days"}
+    (one,) = judge(there(schedule(), storages=[storage("s3", 3) | {"immutable": kept}]), NOW)
+    text = "\n".join(status.as_text(one, NOW))
+    assert "storage      s3  3 backups; bucket: versioning Enabled, objects locked for 14 days (COMPLIANCE)" in text
+    assert "storage s3: backups are kept for 30 days" in one.notes
+    unknown = {"versioning": "Unknown", "reason": "versioning: 403 AccessDenied"}
+    (other,) = judge(there(schedule(), storages=[storage("s3", 3) | {"immutable": unknown}]), NOW)
+    assert "bucket: versioning Unknown (versioning: 403 AccessDenied)" in "\n".join(status.as_text(other, NOW))

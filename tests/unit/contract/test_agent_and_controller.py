@@ -90,6 +90,7 @@ def test_a_jobs_result_is_read_from_its_termination_message(expired):
         (calls.checkpoint(), "POST", "checkpoint"),
         (calls.recovery_finish(), "POST", "recovery-finish"),
         (calls.newest_wal(), "POST", "newest-wal"),
+        (calls.info_as_of(2, "2026-11-23T09:00:00Z"), "POST", "info-as-of?repo=2&time=2026-11-23T09:00:00Z"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

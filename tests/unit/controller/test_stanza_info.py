@@ -13,7 +13,9 @@ from controller.agents import AgentError
 from controller.cluster.clone_source import Sources
 from controller.restore.gather import _Reader
 from pgwarden.api import names
-from pgwarden.api.kinds import DataSource
+from pgwarden.api.kinds import DataSource, RestoreSpec
+from pgwarden.contract import calls
+from pgwarden.contract.calls import InfoAsOf
 from pgwarden.contract.status import Status
 from tests.unit.controller.backup.test_proof import stanza
 from tests.unit.controller.replicas import hosts
@@ -91,7 +93,7 @@ async def test_a_restore_reads_its_repository_in_the_same_way(pods, answers, why
         return pods
 
     reader._context, reader._namespace, reader.items = where, "ns", items
-    info, error = await reader.info("hippo")
+    info, error = await reader.info(RestoreSpec(repository="hippo"), {"spec": {}})
     assert why in error
     assert (info is not None) is not bool(why)
     assert where.agents.asked == asked
@@ -130,3 +132,48 @@ async def test_a_source_of_another_namespace_is_waited_for_until_its_host_has_th
     found = await Sources(where).read(DataSource(repository="hippo", namespace=namespace), "ns")
     assert ("runs pgBackRest 2.59, and this release has 2.60" in found.error) is waits
     assert (found.info is None) is waits
+
+
+TIME = "2026-11-23T10:00:00.9+01:00"
+BOTH = {"metadata": {"name": "hippo", "namespace": "ns"}, "spec": {"storageType": "local,s3"}}
+
+
+class Past:
+    """A host whose storage has been emptied since: what it answers to each call."""
+
+    def __init__(self, answer: InfoAsOf) -> None:
+        self.answer, self.asked = answer, list[str]()
+
+    async def host(self, _key: Any, _ip: str, call: calls.Call[Any], **_: Any) -> Any:
+        self.asked.append(call.path)
+        return self.answer if call.name == calls.INFO_AS_OF else msgspec.convert(TROUBLE, Status)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        pytest.param(InfoAsOf(ok=True, info=GOOD["info"]), "", id="it held backups"),
+        pytest.param(InfoAsOf(ok=True), "there was no stanza at 2026-11-23T09:00:00Z", id="it held nothing"),
+        pytest.param(InfoAsOf(error="403 (Forbidden)"), "403 (Forbidden)", id="versions may not be read"),
+    ],
+)
+async def test_what_a_storage_held_is_asked_with_the_number_of_s3_and_the_second(monkeypatch, answer, why):
+    where, reader = context([host("a")], {}), _Reader.__new__(_Reader)
+    where.agents = Past(answer)
+
+    async def items(*_: Any, **__: Any) -> Any:
+        return [host("a")]
+
+    async def find_named(*_: Any) -> Any:
+        return BOTH
+
+    reader._context, reader._namespace, reader.items = where, "ns", items
+    info, error = await reader.info(RestoreSpec(repository="hippo", repo_target_time=TIME), BOTH)
+    assert (info is not None, why in error) == (not why, True)
+    monkeypatch.setattr("controller.cluster.clone_source.find_named", find_named)
+    source = await Sources(where).read(DataSource(repository="hippo", repo_target_time=TIME), "ns")
+    assert (source.info is not None, why in source.error) == (not why, True)
+    assert [one for one in where.agents.asked if one != "status"] == [
+        "info-as-of?repo=2&time=2026-11-23T09:00:00Z",
+        "info-as-of?repo=2&time=2026-11-23T09:00:00Z",
+    ]

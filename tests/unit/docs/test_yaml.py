@@ -27,6 +27,7 @@ class OnlyHippo:
             return None
         found = yaml.safe_load((MANIFESTS / "repository.yaml").read_text(encoding="utf-8"))
         found["metadata"]["namespace"] = namespace
+        found["spec"]["storageType"] = "local,s3"  # as the pages need either
         times = {"startTime": "2026-11-23T01:00:00Z", "stopTime": "2026-11-23T01:00:09Z"}
         found["status"] = {"backups": [{"label": "20261123-010000F", "type": "full", "storage": "local"} | times]}
         return found

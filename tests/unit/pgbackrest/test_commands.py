@@ -109,3 +109,13 @@ OTHERS = [
 @pytest.mark.parametrize(("argv", "expected"), OTHERS, ids=[row[1][-1] + str(len(row[1])) for row in OTHERS])
 def test_the_other_commands(argv, expected):
     assert argv == expected
+
+
+def test_a_storage_is_read_as_of_a_whole_second_in_utc():
+    time = "2026-11-23T10:00:00.9+01:00"
+    assert commands.as_of(2, time) == {
+        "PGBACKREST_REPO": "2",
+        "PGBACKREST_REPO_TARGET_TIME": "2026-11-23 09:00:00+00",
+    }
+    asked = commands.info_as_of_argv("hippo", 2, time)
+    assert asked == ["--repo-target-time=2026-11-23 09:00:00+00", *commands.info_argv("hippo", 2)]

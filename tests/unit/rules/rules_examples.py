@@ -197,6 +197,7 @@ SCHEDULE = [
     *WHEN_AND_WHERE,
 ]  # fmt: skip
 
+PAST = {"repository": "both", "volumeClaim": "rescued", "repoTargetTime": "2026-11-15T10:00:00Z"}
 RESTORE = [
     ("undo", "spec.undo", {"undo": "back", "target": {"immediate": True}}),
     ("undo", "spec.undo", {"undo": "one"}),
@@ -207,7 +208,14 @@ RESTORE = [
     ("storage", "spec.storage", {"storage": "s3"}),
     *(
         ("options", "spec.options[0]", option(value))
-        for value in ("--target=x", "--target-timeline=2", "--set=x", "--repo1-retention-full=2", "--start-fast")
+        for value in (
+            "--target=x",
+            "--target-timeline=2",
+            "--repo-target-time=x",
+            "--set=x",
+            "--repo1-retention-full=2",
+            "--start-fast",
+        )
     ),
     ("options", "spec.options", option("--target-exclusive")),
     ("volumeClaim", "spec.volumeClaim", {"volumeClaim": "hippo-pgbackrest-repo"}),
@@ -238,6 +246,13 @@ RESTORE = [
     ("timeline", "spec.targetTimeline", {"targetTimeline": "2", "set": INCR}),
     ("timeline", "spec.target.time", {"repository": "rewound", "target": {"time": "2026-11-12T11:00:00Z"}}),
     ("timeline", "spec.targetTimeline", {"target": {"immediate": True}, "targetTimeline": "latest"}),
+    ("repoTargetTime", "spec.repoTargetTime", PAST | {"repoTargetTime": "2026-02-30T10:00:00Z"}),
+    ("repoTargetTime", "spec.repoTargetTime", PAST | {"repoTargetTime": "2027-01-01T00:00:00Z"}),
+    ("repoTargetTime", "spec.repoTargetTime", PAST | {"volumeClaim": ""}),
+    ("repoTargetTime", "spec.repoTargetTime", PAST | {"storage": "local"}),
+    ("repoTargetTime", "spec.repoTargetTime", PAST | {"repository": "hippo"}),
+    ("window", "spec.target.time", PAST | {"target": {"time": "2026-11-15T10:00:01Z"}}),
+    ("repoTargetTime", "spec.repoTargetTime", PAST | {"repoTargetTime": "2026-11-15 10:00:00"}),
     ("schema", "spec.volumeClaim", {"volumeClaim": "Data_1"}),
 ]
 
@@ -286,6 +301,8 @@ CLUSTER = [
     ("target", "spec.dataSource.target", source(target={})),
     ("window", "spec.dataSource.target.time", source(target={"time": "2026-10-01T00:00:00Z"})),
     ("timeline", "spec.dataSource.targetTimeline", source(targetTimeline="9")),
+    ("repoTargetTime", "spec.dataSource.repoTargetTime", source(repoTargetTime="2026-11-15T10:00:00Z")),
+    ("repoTargetTime", "spec.dataSource.repoTargetTime", source(repository="both", storage="local", repoTargetTime="2026-11-15T10:00:00Z")),
     ("schema", "spec.dataSource.repository", {"dataSource": {"namespace": "apps"}}),
     ("immutable", "spec.dataSource", (source(), source(repository="new"))),
 ]  # fmt: skip

@@ -197,3 +197,23 @@ def test_a_second_restore_is_told_what_it_waits_for(make, judge, cluster):
     assert judge(make("Restore", "second", repository="hippo")).warnings == [
         "waits for Restore first of the same Repository"
     ]
+
+
+PAST = {"repository": "both", "volumeClaim": "rescued", "repoTargetTime": "2026-11-15T10:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"storage": "s3"},
+        {"set": "20261030-010000F"},
+        {"target": {"time": "2026-10-30T10:00:00Z"}},
+        {"target": {"lsn": "0/1000000"}},
+        {"targetTimeline": "9"},
+    ],
+)
+def test_what_the_status_of_today_lists_does_not_count_for_an_earlier_time(make, judge, hippo, more):
+    hippo["spec"]["storageType"] = "local,s3"
+    verdict = judge(make("Restore", **(PAST | {"repository": "hippo"} | more)))
+    assert (verdict.faults, verdict.warnings) == ([], [])

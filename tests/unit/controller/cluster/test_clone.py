@@ -90,6 +90,10 @@ WAITING = {
     "the target is not archived yet": (
         {"target": {"time": "2026-11-20T00:00:01Z"}}, "TargetNotArchived", "archived up to 2026-11-20T00:00:00Z",
     ),
+    "its bucket held nothing at that time": (
+        {"source": Source(repository(), info()), "repoTargetTime": "2026-11-15T00:00:00Z"},
+        "NoBackup", "spec.dataSource.repoTargetTime: the Repository held no backup at 2026-11-15T00:00:00Z",
+    ),
     "a Restore has taken the target's time back": (
         {"source": dataclasses.replace(GOOD, restores=(BACK,)), "target": {"time": "2026-11-15T00:00:00Z"}},
         "TimeTakenBack", "Repository rhino: the target's time was taken back by Restore back",

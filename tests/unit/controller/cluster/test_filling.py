@@ -129,3 +129,13 @@ def test_its_pod_is_on_the_first_instances_volume_and_none_of_the_clusters_own()
     labels = job["spec"]["template"]["metadata"]["labels"]
     assert not {names.LABEL_CLUSTER, names.LABEL_REPOSITORY, names.LABEL_INSTANCE} & labels.keys()
     assert (pod(job)["securityContext"]["fsGroup"], pod(job)["securityContext"]["runAsUser"]) == (999, 999)
+
+
+def test_a_clone_as_of_an_earlier_time_reads_s3_alone_and_everywhere_as_it_was():
+    asked = {"repository": "rhino", "repoTargetTime": "2026-11-23T12:00:00Z"}
+    job = made(dataSource=asked)
+    for name in ("pgbackrest", "postgres"):
+        found = {one["name"]: one["value"] for one in container(job, name)["env"]}
+        assert found["PGBACKREST_REPO"] == "2"
+        assert found["PGBACKREST_REPO_TARGET_TIME"] == "2026-11-23 12:00:00+00"
+    assert "--repo=2" in container(job, "pgbackrest")["args"]

@@ -201,3 +201,20 @@ def test_every_container_of_the_job_has_the_repositorys_resources(settings):
     wanted = {"limits": {"cpu": "2", "memory": "1Gi"}}
     pod = job(settings, repo=RepositorySpec(storage_type="local", resources=wanted))["spec"]["template"]["spec"]
     assert all(one["resources"] == wanted for one in (*pod["initContainers"], *pod["containers"]))
+
+
+def test_agent_and_server_read_the_storage_as_of_the_time_that_is_asked_for(settings):
+    """pgBackRest takes it by its environment: so does what PostgreSQL calls for WAL."""
+    spec = RestoreSpec(repository="hippo", volume_claim="rescued", repo_target_time="2026-11-23T10:00:00+01:00")
+    pod = job(settings, spec=spec)["spec"]["template"]["spec"]
+    for container in (pod["initContainers"][-1], pod["containers"][0]):
+        found = {one["name"]: one["value"] for one in container["env"]}
+        assert found["PGBACKREST_REPO"] == "2"
+        assert found["PGBACKREST_REPO_TARGET_TIME"] == "2026-11-23 09:00:00+00"
+
+
+@pytest.mark.parametrize("spec", [{}, {"repo_target_time": ""}])
+def test_otherwise_no_variable_tells_pgbackrest_what_to_read(settings, spec):
+    pod = job(settings, spec=RestoreSpec(repository="hippo", **spec))["spec"]["template"]["spec"]
+    both = [*pod["initContainers"][-1]["env"], *pod["containers"][0]["env"]]
+    assert not [one for one in both if one["name"].startswith("PGBACKREST_")]

@@ -268,3 +268,17 @@ def test_a_pod_that_is_replaced_is_waited_for_as_its_volume_has_what_is_not_arch
 def test_the_end_of_a_backup_needs_no_fence(planned):
     spec = RestoreSpec(repository="hippo", target=RestoreTarget(immediate=True))
     assert said(steps_prepare.fenced(replace(planned, spec=spec))) == ("done", "NotNeeded")
+
+
+def test_as_of_an_earlier_time_nothing_is_archived_first_and_no_gap_of_today_counts(begin, monkeypatch):
+    spec = RestoreSpec(
+        repository="hippo", storage="local", volume_claim="rescued", repo_target_time="2026-11-23T11:30:00Z"
+    )
+    monkeypatch.setattr("pgwarden.rules.wal_gaps.problem", lambda *_: "lies behind a gap")
+    now = {"postgres": {"tablespaces": [{"name": "fast", "location": "/var/lib/postgresql/data/fast"}]}}
+    facts = replace(begin, spec=spec, repository=begin.repository | {"status": now})
+    found = steps_prepare.validated(facts)
+    assert (found.kind, "as of 2026-11-23T11:30:00Z" in found.message) == ("done", True)
+    fenced = steps_prepare.fenced(replace(facts, plan=found.plan))
+    assert (fenced.kind, fenced.settled, fenced.action) == ("done", True, None)
+    assert fenced.plan.tablespaces == ["/var/lib/postgresql/data/fast"]

@@ -49,3 +49,25 @@ def test_a_new_volume_holds_the_data(begin, size, reason):
     found = target.too_small(wanted, RepositorySpec(), parse_info([begin.info], "hippo"))
     assert (found.reason if found else "") == reason
     assert not found or "0.5 is less than the 1 B of data (1 B)" in found.message
+
+
+def test_a_storage_that_held_nothing_then_is_not_waited_for(begin):
+    wanted = RestoreSpec(repository="hippo", storage="s3", repo_target_time="2026-11-01T10:00:00Z")
+    info = parse_info([begin.info], "hippo")
+    found = target.storage(wanted, RepositorySpec(storage_type="local,s3"), info, datetime(2026, 11, 23, tzinfo=UTC))
+    assert (found.reason, found.final) == ("NoBackup", True)
+    assert "storage s3 held no backup at 2026-11-01T10:00:00Z, or its bucket keeps no versions" in found.message
+
+
+@pytest.mark.parametrize(
+    ("storages", "asked", "found"),
+    [
+        ("local,s3", {"repo_target_time": "2026-11-01T10:00:00.7Z"}, (2, "2026-11-01T10:00:00Z")),
+        ("s3", {"repo_target_time": "2026-11-01T10:00:00Z", "storage": "s3"}, (1, "2026-11-01T10:00:00Z")),
+        ("local", {"repo_target_time": "2026-11-01T10:00:00Z"}, None),
+        ("local,s3", {"storage": "s3"}, None),
+    ],
+)
+def test_the_storage_with_versions_is_the_one_that_is_read_as_it_was(storages, asked, found):
+    spec = RestoreSpec(repository="hippo", **asked)
+    assert target.as_of(spec, RepositorySpec(storage_type=storages)) == found
