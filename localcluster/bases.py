@@ -42,7 +42,12 @@ def make(release: str, mirror: str, security: str, settings: str, path: Path, lo
     if security:
         (folder / "etc/apt/sources.list.d/security.list").write_text(security)
         for words in (["update"], ["upgrade", "-y", "--no-install-recommends"]):
-            run(["chroot", folder, "apt-get", "-q", *words], limit=900, log=log, env=at_one_time)
+            run(
+                ["chroot", folder, "apt-get", "-q", "-o", "Dpkg::Use-Pty=0", *words],
+                limit=900,
+                log=log,
+                env=at_one_time,
+            )
     slim(folder)
     temporary = path.with_name(f".{path.name}.tmp")
     alike = ["--sort=name", f"--mtime=@{SNAPSHOT_TIME}", "--numeric-owner"]

@@ -23,6 +23,8 @@ RELEASED = ("pgwarden", "pgwarden-patroni")
 DIST = REPOSITORY / "dist"
 #: The packages that each image had when somebody looked at them last.
 RECORDED = Path(__file__).parent / "recorded"
+#: Cached layers may have been made at another time.
+FRESH = ("--layers", "--no-cache")
 LOCK = REPOSITORY / "requirements.lock"
 
 
@@ -85,7 +87,7 @@ def release(store: Store, base: str, debian: str) -> None:
         DIST.mkdir()
         for image in (IMAGES[name] for name in RELEASED):
             tag = f"localhost/{image.name}:release"
-            image_id = made.build(image, tag, "--layers")
+            image_id = made.build(image, tag, *FRESH)
             packages = made.packages(tag)
             check(image, packages)
             made.write(image, image_id, tag, packages)
@@ -125,7 +127,7 @@ def reproducible(store: Store, base: str, debian: str) -> None:
         made = Release(store, base, debian, clean=False)
         for image in (IMAGES[name] for name in RELEASED):
             tags = [f"localhost/{image.name}:{which}" for which in ("first", "second")]
-            one, other = (made.build(image, tag, "--layers", "--no-cache") for tag in tags)
+            one, other = (made.build(image, tag, *FRESH) for tag in tags)
             if one != other:
                 with building.opened(store, tags[0]) as first, building.opened(store, tags[1]) as second:
                     files = "\n".join(building.differing(first, second)[:50])

@@ -69,7 +69,7 @@ def provenance(
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [
-            {"name": f"{subject.name}.tar", "digest": {"sha256": subject.checksum}},
+            {"name": f"{subject.name}-{subject.version}.tar", "digest": {"sha256": subject.checksum}},
             {"name": f"{subject.name} (image ID)", "digest": {"sha256": subject.image_id}},
         ],
         "predicateType": "https://slsa.dev/provenance/v1",
