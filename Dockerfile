@@ -103,15 +103,20 @@ RUN cd /opt/pgwarden/app \
 FROM base AS postgres
 ARG PG_MAJOR=17
 # The user comes before the packages, which would otherwise choose a uid of their own.
-RUN groupadd --system --gid 999 postgres \
+# Accounts are dated, and ssl-cert makes a key that all who run the image would share.
+RUN export SOURCE_DATE_EPOCH=1577836800 \
+ && groupadd --system --gid 999 postgres \
  && useradd --system --uid 999 --gid 999 --home-dir /var/lib/postgresql --shell /bin/sh postgres \
  && mkdir -p /etc/postgresql-common \
  && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf \
  && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       locales-all patroni postgresql-${PG_MAJOR} tzdata \
+ && rm -f /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem \
+ && find /etc/ssl/certs -lname '*ssl-cert-snakeoil.pem' -delete \
  && python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3* \
- && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache \
+ && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache \
+ && find /var/log -type f -delete \
  && install -d -o postgres -g postgres -m 3777 /var/run/postgresql \
  && python3 -c 'import patroni.dcs.kubernetes'
 ENV PG_MAJOR=${PG_MAJOR} \

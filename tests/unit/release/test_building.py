@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,25 @@ def test_every_stage_stands_on_stable_debian_or_on_another_stage() -> None:
 def test_of_testing_only_pgbackrest_is_asked_for() -> None:
     assert re.findall(r"\s([a-z0-9-]+/forky)\s", DOCKERFILE) == ["pgbackrest/forky"]
     assert "Pin: release n=forky\\nPin-Priority: 100" in DOCKERFILE
+
+
+@pytest.mark.parametrize("snapshot", ["", "20261130T000000Z"])
+def test_a_snapshot_takes_the_place_of_every_archive(snapshot: str, tmp_path: Path) -> None:
+    """The step of the Dockerfile, in another folder."""
+    step = DOCKERFILE.partition("ARG SNAPSHOT=\nRUN ")[2].partition("\n\n")[0]
+    for name in ("sources.list", "sources.list.d/debian.sources", "apt.conf.d/other"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("before\n")
+    script = step.replace("/etc/apt", str(tmp_path))
+    subprocess.run(["/bin/sh", "-c", script], check=True, env={"SNAPSHOT": snapshot, "PATH": os.environ["PATH"]})
+    lines = (tmp_path / "sources.list").read_text().splitlines()
+    if not snapshot:
+        assert lines == ["before"]
+        return
+    assert not (tmp_path / "sources.list.d" / "debian.sources").exists()
+    assert lines == [
+        "deb http://snapshot.debian.org/archive/debian/20261130T000000Z trixie main",
+        "deb http://snapshot.debian.org/archive/debian/20261130T000000Z trixie-updates main",
+        "deb http://snapshot.debian.org/archive/debian-security/20261130T000000Z trixie-security main",
+    ]
+    assert 'Check-Valid-Until "false"' in (tmp_path / "apt.conf.d/99snapshot").read_text()
