@@ -54,7 +54,7 @@ class Release:
         """Archive, bill of materials and provenance of an image."""
         name = f"{image.name}-{__version__}"
         archive = DIST / f"{name}.tar"
-        self.store.push(tag, archive, f"{image.name}:{__version__}")
+        self.store.push(tag, archive, f"localhost/{image.name}:{__version__}")
         archive.with_name(archive.name + ".sha256").unlink()
         subject = documents.Subject(image.name, __version__, image_id, sha256(archive), self.time)
         inputs = {path: sha256(REPOSITORY / path) for path in ("Dockerfile", "requirements.lock")}
