@@ -1,24 +1,48 @@
 # One image for the webhook, the controller, the agent, the repository host, every Job and the tool copy.
 #
-#   docker build -t pgwarden .                      (any builder; nothing but the three arguments below)
+#   docker build -t pgwarden .                      (any builder)
 #   python3 -m localcluster.images build pgwarden   (where no base image can be pulled)
+#   make release BASE=debian:trixie-slim@sha256:…   (docs/supply-chain.md)
+#
+# Two builds from the same packages are the same image where the builder gives all files one time (buildah
+# --timestamp; buildx rewrite-timestamp). So bytecode is checked by no time, and logs and caches stay out of it.
 #
 # Layers go from what changes least to what changes most: packages, pgBackRest, locked dependencies, and
 # the project's own code last, so that an edit rebuilds in seconds.
 #
 # Two images: `pgwarden` (the last stage, and so the default) and `postgres`, which PostgresClusters run:
 #   docker build --target postgres -t pgwarden-patroni:17 .
-ARG BASE=debian:forky-slim
-ARG POSTGRES_BASE=debian:trixie-slim
+#
+# BASE: Debian stable, which has a security team; a release names it by digest.
+# SNAPSHOT: a time of snapshot.debian.org (20261130T000000Z), for the packages of that time; empty: today's.
+ARG BASE=debian:trixie-slim
+
+FROM ${BASE} AS base
+ARG SNAPSHOT=
+RUN [ -z "$SNAPSHOT" ] || { \
+      set -eu; \
+      archive=http://snapshot.debian.org/archive; \
+      rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*; \
+      for suite in debian:trixie debian:trixie-updates debian-security:trixie-security; do \
+        echo "deb $archive/${suite%:*}/$SNAPSHOT ${suite#*:} main"; \
+      done > /etc/apt/sources.list; \
+      echo 'Acquire::Check-Valid-Until "false";' > /etc/apt/apt.conf.d/99snapshot; \
+    }
 
 # ---- tools: a pgBackRest that carries its own loader and libraries ------------------------------------------
 # It is copied to the same path in containers of any image (musl, distroless, any uid) and must run there
 # as it is: no wrapper and no environment, because pgBackRest starts itself again (asynchronous archiving,
 # local processes) by the name it was started with.
-FROM ${BASE} AS tools
+# Stable's pgBackRest is too old: the next release's comes with the libxml2 that it needs. The loader, the C library,
+# OpenSSL and whatever else it loads are stable's, as long as those do: images/packages.txt records it.
+FROM base AS tools
 RUN apt-get update \
+ && archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | head -n 1) \
+ && echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive forky main" > /etc/apt/sources.list.d/forky.list \
+ && printf 'Package: *\nPin: release n=forky\nPin-Priority: 100\n' > /etc/apt/preferences.d/forky \
+ && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates gcc libc6-dev patchelf pgbackrest python3-pip-whl \
+      ca-certificates gcc libc6-dev patchelf pgbackrest/forky python3-pip-whl \
  && rm -rf /var/lib/apt/lists/*
 COPY images/relocate.sh /tmp/relocate.sh
 RUN sh /tmp/relocate.sh /usr/bin/pgbackrest /pgwarden/tools
@@ -27,11 +51,12 @@ RUN cc -O2 -s -static -Wall -Wextra -Werror -o /pgwarden/tools/bin/pgbackrest-ar
 COPY --chmod=0755 images/recover.sh images/needs.sh /pgwarden/tools/bin/
 
 # ---- runtime: Python, the tools and the locked dependencies --------------------------------------------------
-FROM ${BASE} AS runtime
+FROM base AS runtime
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       ca-certificates libpq5 python3 tzdata \
- && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/debconf/*-old \
+ && python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3* \
+ && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache \
  && echo 'pgwarden:x:65532:65532:pgwarden:/tmp:/usr/sbin/nologin' >> /etc/passwd \
  && echo 'pgwarden:x:65532:' >> /etc/group \
  && ln -s /pgwarden/tools/bin/pgbackrest /usr/bin/pgbackrest
@@ -75,17 +100,23 @@ RUN cd /opt/pgwarden/app \
 # ---- postgres: PostgreSQL and Patroni, for the clusters that pgwarden runs itself ------------------------------
 # uid 999 as in the official image. No pgBackRest: the webhook brings it, as it does for any PostgreSQL.
 # All of Debian's locales (214 MB, 53 MB compressed): a clone needs those of its source, en_US.utf8 as a rule.
-FROM ${POSTGRES_BASE} AS postgres
+FROM base AS postgres
 ARG PG_MAJOR=17
 # The user comes before the packages, which would otherwise choose a uid of their own.
-RUN groupadd --system --gid 999 postgres \
+# Accounts are dated, and ssl-cert makes a key that all who run the image would share.
+RUN export SOURCE_DATE_EPOCH=1577836800 \
+ && groupadd --system --gid 999 postgres \
  && useradd --system --uid 999 --gid 999 --home-dir /var/lib/postgresql --shell /bin/sh postgres \
  && mkdir -p /etc/postgresql-common \
  && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf \
  && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       locales-all patroni postgresql-${PG_MAJOR} tzdata \
- && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
+ && rm -f /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem \
+ && find /etc/ssl/certs -lname '*ssl-cert-snakeoil.pem' -delete \
+ && python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3* \
+ && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache \
+ && find /var/log -type f -delete \
  && install -d -o postgres -g postgres -m 3777 /var/run/postgresql \
  && python3 -c 'import patroni.dcs.kubernetes'
 ENV PG_MAJOR=${PG_MAJOR} \

@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+#: pip-audit alone: it pins a pip, and two dozen packages that nothing else here needs.
+AUDIT  := .audit
 #: Every shell script, whatever its name: what git tracks and what begins as one.
 SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . ':!*.md' ':!*.py')
 
@@ -10,7 +12,7 @@ SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . '
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test durations check lint unit bench bench-downtime bench-webhook bench-schedules bench-fleet faults disasters rebuild clean
+.PHONY: help venv cluster cluster-down images demo test durations check lint audit release record reproducible unit bench bench-downtime bench-webhook bench-schedules bench-fleet faults disasters rebuild clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +22,11 @@ $(VENV)/.stamp: requirements-dev.lock
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -q && apt-get install -y -q python3-venv; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(AUDIT)/.stamp: requirements-audit.lock
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install --quiet --require-hashes -r requirements-audit.lock
 	@touch $@
 
 venv: $(VENV)/.stamp ## the Python environment that everything below uses
@@ -47,7 +54,7 @@ durations: venv ## save what the end-to-end modules took in the last `make test`
 unit: venv ## the tests that need nothing but Python
 	@$(BIN)/python -m pytest tests/unit
 
-check: lint ## lint, and the chart under every combination of values
+check: lint audit ## lint, known weaknesses of what is locked, and the chart under every combination of values
 	@$(BIN)/python -m localcluster tools --only helm
 	@$(BIN)/python -m pytest --quiet tests/unit/chart
 
@@ -57,6 +64,18 @@ lint: venv ## style, types, layers, shell scripts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck $(SCRIPTS)
+
+audit: venv $(AUDIT)/.stamp ## known weaknesses of the locked Python packages, where an advisory service answers
+	@$(BIN)/python -m release.audit $(AUDIT)/bin/pip-audit
+
+release: venv ## images, bills of materials, provenance and checksums into dist/ (BASE=IMAGE@sha256:… or BASE=debootstrap; SNAPSHOT=TIME)
+	@$(BIN)/python -m release release --base "$(BASE)" --snapshot "$(SNAPSHOT)"
+
+record: venv ## the packages that the images have now, into release/recorded: look at the difference, and commit it
+	@$(BIN)/python -m release record --base "$(BASE)" --snapshot "$(SNAPSHOT)"
+
+reproducible: venv ## build each image twice from nothing, and compare
+	@$(BIN)/python -m release reproducible --base "$(BASE)" --snapshot "$(SNAPSHOT)"
 
 bench: venv ## backup and restore beside pgBackRest by hand (see also bench-downtime, bench-webhook, bench-schedules, bench-fleet)
 	@$(BIN)/python -m bench.backup_restore
@@ -87,4 +106,4 @@ bench-fleet: venv ## the controller with a thousand Repositories (an hour); FLEE
 	@$(BIN)/python -m bench.fleet $(or $(FLEET),--save)
 
 clean: ## remove what this checkout made (the cache outside of it stays)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .reports
+	rm -rf $(VENV) $(AUDIT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .reports

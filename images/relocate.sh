@@ -19,6 +19,11 @@ ldd "$program" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | while read -r lib
 done
 chmod 0755 "$prefix"/lib/* "$target"
 
+# The packages that these came from: nothing else in the tree tells their versions to who looks for known weaknesses.
+{ echo "$program $loader"; ldd "$program" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }'; } | xargs realpath | xargs dpkg -S \
+  | sed '/^diversion/d; s/: .*//' | { cat; echo ca-certificates; } | sort -u \
+  | xargs dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\n' > "$prefix/etc/packages.txt"
+
 # DT_RPATH, not DT_RUNPATH: it also holds for the libraries' own dependencies, and LD_LIBRARY_PATH of the
 # container that this runs in does not come before it. A library with a path of its own would leave it.
 for library in "$prefix"/lib/*; do

@@ -10,7 +10,7 @@ from pathlib import Path
 from localcluster.commands import run
 from localcluster.console import step
 from localcluster.errors import LocalClusterError
-from localcluster.image_inputs import mirror_of, pip_configuration
+from localcluster.image_inputs import pip_configuration
 
 # The machine's apt settings without which its mirror cannot be used from inside a build either.
 APT_SETTINGS = (
@@ -40,9 +40,9 @@ def require(programs: dict[str, str]) -> None:
         )
 
 
-def apt_mirror() -> str:
-    listing = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"])
-    return mirror_of(listing.splitlines())
+def apt_repositories() -> list[str]:
+    """The addresses of the archives that apt knows."""
+    return run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]).splitlines()
 
 
 def apt_settings() -> str:

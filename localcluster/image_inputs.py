@@ -84,7 +84,7 @@ IMAGES = {
         Image(
             "pgwarden",
             "localhost/pgwarden:dev",
-            "forky",
+            "trixie",
             "Dockerfile",
             PGWARDEN_INPUTS,
         ),

@@ -15,14 +15,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from localcluster import history
+from localcluster import bases, history
 from localcluster.build_machine import (
     PIP_MOUNT,
-    apt_mirror,
+    apt_repositories,
     apt_settings,
     machine_pip,
     proxy_arguments,
@@ -35,9 +35,11 @@ from localcluster.errors import LocalClusterError
 from localcluster.image_inputs import (
     IMAGES,
     RELEASES,
+    SNAPSHOT_TIME,
     Image,
     Jar,
     digest,
+    mirror_of,
     prune,
     seal,
     sealed,
@@ -48,18 +50,13 @@ from localcluster.image_inputs import (
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Part of every key: raise it when this file builds something else from the same inputs.
 RECIPE = "2"
+#: The same of the bases of stable releases alone.
+BASE_RECIPE = "1"
 ARCHIVES_KEPT = 6
 BUILD_LIMIT = 3600.0
 
 # Programs that builds need, and the Debian packages that bring them.
 NEEDED_PROGRAMS = {"buildah": "buildah", "debootstrap": "debootstrap"}
-# As in the official images: packages and package caches would stay in the layers.
-APT_KEEPS_NOTHING = """\
-DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb || true"; };
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-Acquire::Languages "none";
-"""
 # What a damaged layer store says, as opposed to a failing step of a Dockerfile.
 STORE_DAMAGE = re.compile(
     r"layer not known|image not known|identifier is not|locating item named|creating build container"
@@ -130,52 +127,24 @@ class Store:
     def base(self, release: str) -> Path:
         """The archive of a minimal Debian of that release, made by debootstrap if need be."""
         require({"debootstrap": "debootstrap"})
-        mirror, settings = apt_mirror(), apt_settings()
-        path = self.bases / f"debian-{release}-{digest(RECIPE, release, mirror, settings)}.tar.gz"
+        repositories, settings = apt_repositories(), apt_settings()
+        mirror, security = mirror_of(repositories), bases.security_of(release, repositories)
+        recipe = [RECIPE, release, mirror, settings, *([BASE_RECIPE, security] if release in bases.STABLE else [])]
+        path = self.bases / f"debian-{release}-{digest(*recipe)}.tar.gz"
         if not sealed(path):
             if path.exists():
                 say(f"{path.name}: broken in the cache; making it again")
             with step(f"debootstrap {release}"):
-                self._debootstrap(release, mirror, settings, path)
+                bases.make(release, mirror, security, settings, path, self.logs / f"debootstrap-{release}.log")
         return path
-
-    def _debootstrap(self, release: str, mirror: str, settings: str, path: Path) -> None:
-        folder = self.bases / f".{release}.tmp"
-        shutil.rmtree(folder, ignore_errors=True)
-        scripts = Path("/usr/share/debootstrap/scripts")
-        script = scripts / (release if (scripts / release).exists() else "sid")
-        run(
-            ["debootstrap", "--variant=minbase", release, folder, mirror, script],
-            limit=1800,
-            log=self.logs / f"debootstrap-{release}.log",
-        )
-        slim(folder, settings)
-        temporary = path.with_name(f".{path.name}.tmp")
-        run(["tar", "-C", folder, "--numeric-owner", "-I", "gzip -1", "-cf", temporary, "."], limit=600)
-        seal(temporary, path)
-        shutil.rmtree(folder)
 
     def base_image(self, release: str) -> str:
         """The base as an image of the layer store."""
         archive = self.base(release)
         tag = f"localhost/{archive.name.removesuffix('.tar.gz').replace('-', ':', 1)}"
-        if tag in self.buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
-            return tag
-        recipe = self.bases / f".{release}.Dockerfile"
-        recipe.write_text(f'FROM scratch\nADD {archive.name} /\nCMD ["bash"]\n')
-        with step(f"importing {tag}"):
-            self.buildah(
-                "bud",
-                "--isolation",
-                "chroot",
-                "-t",
-                tag,
-                "-f",
-                recipe,
-                self.bases,
-                log=self.logs / f"base-{release}.log",
-                limit=BUILD_LIMIT,
-            )
+        if tag not in self.buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
+            with step(f"importing {tag}"):
+                bases.import_image(self.buildah, release, archive, tag, self.logs / f"base-{release}.log")
         return tag
 
     # ---- images ----
@@ -239,36 +208,33 @@ class Store:
 
     def _build(self, image: Image, context: Path, archive: Path) -> None:
         base = self.base_image(image.release)
+        # A release's is made as it was: with an argument of its Dockerfile's, and bytecode that files' times belong to.
+        time = [] if image.commit else ["--timestamp", str(SNAPSHOT_TIME)]
+        self.bud(image, context, image.tag, {"BASE": base, "POSTGRES_BASE": base}, "--layers", *time)
+        self.push(image.tag, archive, image.tag)
+
+    def bud(self, image: Image, context: Path, tag: str, arguments: Mapping[str, str], *more: str) -> None:
+        """Build the image into the layer store."""
         pip = self.root / "pip"
         machine_pip(pip)
         self.buildah("rm", "--all")
+        given = {**arguments, "PIP_CONFIG_FILE": f"{PIP_MOUNT}/pip.conf"}
         self.buildah(
-            "bud",
-            "--isolation",
-            "chroot",
-            "--layers",
-            "--force-rm",
-            "-v",
-            f"{pip}:{PIP_MOUNT}:ro",
+            *("bud", "--isolation", "chroot", "--force-rm", *more),
+            *("-v", f"{pip}:{PIP_MOUNT}:ro"),
             *(["--target", image.target] if image.target else []),
-            "--build-arg",
-            f"BASE={base}",
-            "--build-arg",
-            f"POSTGRES_BASE={base}",
-            "--build-arg",
-            f"PIP_CONFIG_FILE={PIP_MOUNT}/pip.conf",
+            *(f"--build-arg={name}={value}" for name, value in given.items()),
             *proxy_arguments(),
-            "-t",
-            image.tag,
-            "-f",
-            context / image.dockerfile,
-            context,
+            *("-t", tag, "-f", context / image.dockerfile, context),
             log=self.logs / f"{image.name}.log",
             limit=BUILD_LIMIT,
         )
-        temporary = archive.with_name(f".{image.name}.tmp")
+
+    def push(self, tag: str, archive: Path, name: str) -> None:
+        """The image of the layer store as an archive, in which it has *name*."""
+        temporary = archive.with_name(f".{archive.stem}.tmp")
         temporary.unlink(missing_ok=True)
-        self.buildah("push", image.tag, f"docker-archive:{temporary}:{image.tag}", limit=BUILD_LIMIT)
+        self.buildah("push", tag, f"docker-archive:{temporary}:{name}", limit=BUILD_LIMIT)
         seal(temporary, archive)
 
     def jar(self, jar: Jar) -> Path:
@@ -295,25 +261,6 @@ class Store:
         if sha256(path) != jar.checksum:
             raise LocalClusterError(f"{jar.file_name} has another checksum than expected")
         return path
-
-
-def slim(folder: Path, settings: str) -> None:
-    """What debian:…-slim leaves out, and nothing of this machine but its way to the mirror."""
-    for name in ("etc/hostname", "etc/resolv.conf"):
-        (folder / name).unlink(missing_ok=True)
-    for name in ("var/cache/apt/archives", "var/lib/apt/lists", "var/log"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / name).mkdir(parents=True)
-    (folder / "var/cache/apt/archives/partial").mkdir()
-    shutil.rmtree(folder / "usr/share/man", ignore_errors=True)
-    excluded = ("doc", "man", "locale", "info")
-    for path in [found for name in excluded for found in (folder / "usr/share" / name).rglob("*")]:
-        if not path.is_dir() and path.name != "copyright":
-            path.unlink()
-    lines = [f"path-exclude /usr/share/{name}/*" for name in excluded]
-    lines.append("path-include /usr/share/doc/*/copyright")
-    (folder / "etc/dpkg/dpkg.cfg.d/slim").write_text("\n".join(lines) + "\n")
-    (folder / "etc/apt/apt.conf.d/99machine").write_text(settings + APT_KEEPS_NOTHING)
 
 
 def load(archives: Iterable[Path]) -> None:

@@ -55,6 +55,16 @@ app.kubernetes.io/part-of: pgwarden
 {{- end -}}
 {{- end -}}
 
+{{/* The image of PostgresClusters that name none. A digest takes the place of tag and digest; a port's colon has a slash after it. */}}
+{{- define "pgwarden.postgresImage" -}}
+{{- $image := .Values.postgresImage | default (printf "%s-patroni:17" .Values.image.repository) -}}
+{{- with .Values.postgresImages.digest -}}
+{{ regexReplaceAll "(:[^/@]+)?(@.+)?$" $image "" }}@{{ . }}
+{{- else -}}
+{{ $image }}
+{{- end -}}
+{{- end -}}
+
 {{/* The restricted Pod Security Standard, and a read-only root file system. */}}
 {{- define "pgwarden.podSecurityContext" -}}
 runAsNonRoot: true

@@ -19,7 +19,7 @@ FIELD = crds()["PostgresCluster"]["spec"]["versions"][0]["schema"]["openAPIV3Sch
 REPEATED = {
     "Dockerfile": r"^ARG PG_MAJOR=(\d+)$",
     "tests/images/postgres-glibc/Dockerfile": r"^ARG PG_MAJOR=(\d+)$",
-    "charts/pgwarden/templates/controller/deployment.yaml": r"-patroni:(\d+)",
+    "charts/pgwarden/templates/_helpers.tpl": r"-patroni:(\d+)",
     "charts/pgwarden/values.yaml": r"with PostgreSQL (\d+)",
     "charts/pgwarden/README.md": r"`-patroni`, tag (\d+)",
     "harness/postgres.py": r"localhost/postgres:(\d+)",

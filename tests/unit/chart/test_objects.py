@@ -210,6 +210,23 @@ def test_image(render):
     assert environment(by_tag, "controller")["PGWARDEN_IMAGE_PULL_POLICY"] == "Never"
 
 
+@pytest.mark.parametrize(
+    ("image", "without_tag"),
+    [
+        ("", "pgwarden-patroni"),
+        ("localhost:5000/pg", "localhost:5000/pg"),
+        ("localhost:5000/pg:17", "localhost:5000/pg"),
+        (f"registry/pg:17@sha256:{'b' * 64}", "registry/pg"),
+    ],
+)
+def test_a_digest_of_the_postgres_image_wins_over_its_tag(render, image, without_tag):
+    digest = "sha256:" + "a" * 64
+    by_tag = render("--set", f"postgresImage={image}")
+    by_digest = render("--set", f"postgresImage={image},postgresImages.digest={digest}")
+    assert environment(by_tag, "controller")["PGWARDEN_POSTGRES_IMAGE"] == (image or "pgwarden-patroni:17")
+    assert environment(by_digest, "controller")["PGWARDEN_POSTGRES_IMAGE"] == f"{without_tag}@{digest}"
+
+
 def test_pull_secrets_reach_every_pod(render):
     rendered = render("--set", "imagePullSecrets[0].name=registry")
     assert all(spec["imagePullSecrets"] == [{"name": "registry"}] for _, _, spec in rendered.pods())

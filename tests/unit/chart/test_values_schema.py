@@ -44,6 +44,7 @@ WRONG = [
     ("webhook.timeoutSeconds", '"5s"', "/webhook/timeoutSeconds"),
     ("webhook.server", '"quick"', "/webhook/server"),
     ("webhook.checkRequester", '"yes"', "/webhook/checkRequester"),
+    ("postgresImages.digest", '"17"', "/postgresImages/digest"),
     ("postgresImages.allowed", '["a,b"]', "/postgresImages/allowed/0"),
     ("postgresImages.allowed", '"a"', "/postgresImages/allowed"),
     ("webhook.excludedNamespaces", '["Not A Name"]', "/webhook/excludedNamespaces/0"),
