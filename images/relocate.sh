@@ -20,6 +20,7 @@ done
 chmod 0755 "$prefix"/lib/* "$target"
 
 # The packages that these came from: nothing else in the tree tells their versions to who looks for known weaknesses.
+# shellcheck disable=SC2016  # dpkg-query's own fields
 { echo "$program $loader"; ldd "$program" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }'; } | xargs realpath | xargs dpkg -S \
   | sed '/^diversion/d; s/: .*//' | { cat; echo ca-certificates; } | sort -u \
   | xargs dpkg-query --show --showformat '${Package} ${Version} ${Architecture}\n' > "$prefix/etc/packages.txt"
