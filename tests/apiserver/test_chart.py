@@ -11,14 +11,19 @@ from tests.apiserver.release import Release
 COMBINATIONS = sorted((CHART / "ci").glob("*-values.yaml"))
 
 
+#: Of one combination's `helm test`; and of `watchNamespaces` of another.
+NAMESPACES = ("legacy", "payroll", "ledger")
+
+
 @pytest.fixture(scope="module")
-def legacy(release: Release) -> None:
-    """The namespace that one combination's `helm test` asks in."""
-    release.kubectl.run("create", "namespace", "legacy")
+def named(release: Release) -> None:
+    """The namespaces that combinations name."""
+    for one in NAMESPACES:
+        release.kubectl.run("create", "namespace", one)
 
 
 @pytest.mark.parametrize("values", COMBINATIONS, ids=[one.name.removesuffix("-values.yaml") for one in COMBINATIONS])
-def test_every_rendering_passes_a_strict_server_side_dry_run(release: Release, legacy: None, values):
+def test_every_rendering_passes_a_strict_server_side_dry_run(release: Release, named: None, values):
     objects = release.render(f"--values={values}", hooks=True)
     foreign = [obj for obj in objects if obj["apiVersion"].startswith("monitoring.coreos.com/")]
     assert bool(foreign) == (values.name == "monitoring-values.yaml")  # the Prometheus operator's kind is not here

@@ -165,7 +165,8 @@ def test_a_field_that_somebody_else_changed_is_set_back_by_the_next_change(hippo
         )
     )
     made = hippo.until("deployment", "hippo-pgbackrest", lambda o: o["spec"]["replicas"] == 1, "has one replica", 30)
-    assert made["spec"]["template"]["spec"]["containers"][0]["resources"] == {"limits": {"memory": "2Gi"}}
+    both = made["spec"]["template"]["spec"]["containers"]
+    assert [one["resources"] for one in both] == [{"limits": {"memory": "1536Mi"}}, {"limits": {"memory": "512Mi"}}]
 
 
 def test_a_repository_on_s3_alone_has_no_volume_and_names_a_secret_that_is_missing(hippo: Kubectl):
