@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -14,6 +13,7 @@ from yarl import URL
 from agent import one_storage
 from agent.paths import Paths
 from pgwarden.contract.status import Immutable
+from pgwarden.kube.tls import client_context
 from pgwarden.pgbackrest import config
 from pgwarden.storages.s3 import immutable, signature
 from pgwarden.storages.s3.immutable import Bucket
@@ -69,9 +69,7 @@ def _lines(text: str, number: int) -> dict[str, str]:
 async def _get(bucket: Bucket, wanted: str) -> tuple[int, str]:
     query, now = {wanted: ""}, datetime.now(UTC)
     headers = signature.headers(bucket.host, bucket.path, query, bucket.region, bucket.keys, now)
-    context: ssl.SSLContext | bool = bucket.is_verified
-    if bucket.is_verified and bucket.ca_file:
-        context = await asyncio.to_thread(ssl.create_default_context, cafile=bucket.ca_file)
+    context = await asyncio.to_thread(client_context, ca_file=bucket.ca_file, verify=bucket.is_verified)
     url = URL(f"https://{bucket.host}{quote(bucket.path)}?{signature.query_string(query)}", encoded=True)
     limit = aiohttp.ClientTimeout(total=ASK_SECONDS)
     async with (

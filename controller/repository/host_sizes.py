@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
+from types import MappingProxyType
 
 from controller.pod_parts import SIZE
 from pgwarden.api.kinds import RepositorySpec
@@ -18,29 +20,40 @@ LEAST = {"memory": Fraction(64 * 2**20), "cpu": Fraction(1, 20)}
 
 
 def shares(spec: RepositorySpec, wanted: Asks) -> tuple[Object, Object]:
-    """Of the agent's container, and of the server's. *wanted*: by the namespace."""
+    """Of the agent's container, and of the server's. *wanted*: by the namespace. Of what a user has set nothing is
+    taken away; a share of it may be below what is the least for a container there, and is that then.
+    """
     asked = wanted.shared_by(2)
-    sizes = (Size(always=_always(spec, server=server), if_asked=_if_asked(server=server)) for server in (False, True))
-    agent, of_server = (fitted(None, size, asked) for size in sizes)
+    agent, of_server = (_fitted(spec.resources, asked, server=server) for server in (False, True))
     return agent, of_server
 
 
-def _always(spec: RepositorySpec, *, server: bool) -> Object:
+def _fitted(given: Object | None, asked: Asks, *, server: bool) -> Object:
+    named = {word: word.split(".", 1) for word in SIZE.if_asked}
+    if_asked = {
+        word: str(_share(bound, name, SIZE.if_asked[word], server=server)) for word, (bound, name) in named.items()
+    }
+    size = Size(always=_part(SIZE.always, server=server), if_asked=if_asked)
+    if not given:
+        return fitted(None, size, asked)
+    least = {one.resource: one.least for one in asked.ranges if one.least}
+    return fitted(_part(given, server=server, least=least), size, asked)
+
+
+def _part(whole: Object, *, server: bool, least: Mapping[str, str] = MappingProxyType({})) -> Object:
     return {
-        bound: {name: _share(bound, name, value, server=server) for name, value in (values or {}).items()}
-        for bound, values in (spec.resources or SIZE.always).items()
+        bound: {name: _share(bound, name, value, least.get(name), server=server) for name, value in values.items()}
+        for bound, values in whole.items()
+        if values
     }
 
 
-def _if_asked(*, server: bool) -> dict[str, str]:
-    named = {word: word.split(".", 1) for word in SIZE.if_asked}
-    return {word: str(_share(bound, name, SIZE.if_asked[word], server=server)) for word, (bound, name) in named.items()}
-
-
-def _share(bound: str, name: str, value: object, *, server: bool) -> object:
+def _share(bound: str, name: str, value: object, least: str | None = None, *, server: bool) -> object:
     amount = parse_quantity(value)
     if amount is None:
         return value
     of_server = SERVER.get(name, _OTHERS)
     share = amount * (of_server if server else 1 - of_server)
-    return written(name, max(share, LEAST.get(name, Fraction(0))) if bound == LIMITS else share)
+    if bound == LIMITS:
+        share = max(share, LEAST.get(name, share))
+    return written(name, max(share, parse_quantity(least) or share))

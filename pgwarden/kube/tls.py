@@ -1,4 +1,4 @@
-"""The one way to make a TLS context for a connection that we open: to the API server and to our agents.
+"""The one way to make a TLS context for a connection that we open: to the API server, to our agents, to a bucket.
 
 And the one way to give a context its certificate.
 """

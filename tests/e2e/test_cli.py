@@ -133,7 +133,7 @@ def test_status_is_well_once_both_storages_hold_a_backup_and_shows_the_cluster(h
     missing = "storage s3 holds no backup: `kubectl pgwarden backup hippo --pgbackrest-storage-type=s3` takes one"
     text = run("status", "hippo", code=1).stdout
     assert f"WRONG        {missing}" in text
-    assert re.search(r"^  storage      s3     NO BACKUP$", text, re.MULTILINE)
+    assert re.search(r"^  storage      s3     NO BACKUP(; bucket: versioning .*)?$", text, re.MULTILINE)
     run("backup", "hippo", "--pgbackrest-storage-type=s3", "--backup-opts=--type=full", "--wait")
     text = run("status", "hippo").stdout
     assert "hippo: protected since " in text

@@ -140,7 +140,7 @@ def test_a_limit_range_below_what_is_asked_is_told_and_a_mended_spec_goes_on(pos
     space.apply(backup("wide", resources=limits))
     waits(space, "wide", "JobWaits", said)
     space.delete("pgb", "wide")
-    resources(space, limits)
+    resources(space, {"limits": {"memory": "800Mi"}})  # of which the agent's container has three quarters
     away(space, "PodRefused", said)
     resources(space, None)
     returns(space)

@@ -111,6 +111,13 @@ def test_the_hosts_two_containers_share_what_one_was_given():
     assert sums(containers(host)) == sums([{"resources": pod_parts.SIZE.always}])
 
 
+def test_of_what_a_user_has_set_a_limit_range_takes_nothing_away_and_raises_a_share_to_the_least():
+    bounds = {"type": "Container", "max": {"memory": "512Mi"}, "min": {"memory": "200Mi"}}
+    terms = PodTerms(asks((), [{"spec": {"limits": [bounds]}}]))
+    host = containers(made(terms, resources={"limits": {"memory": "720Mi"}})["host"])
+    assert [one["resources"]["limits"]["memory"] for one in host] == ["540Mi", "200Mi"]
+
+
 def test_the_server_of_a_host_sees_its_volume_and_nothing_of_the_hosts_keys():
     pod = made(PLAIN, serviceAccountName="hippo", storageType="local,s3")["host"]["spec"]
     agent, server = pod["containers"]
