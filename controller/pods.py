@@ -14,6 +14,7 @@ from pgwarden.api import names, outside
 from pgwarden.api.kinds import PodFacts
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, is_going, moment, objects
+from pgwarden.api.reasons import NOT_STARTING, UNSCHEDULABLE
 
 
 def is_ready(pod: Object) -> bool:
@@ -52,19 +53,20 @@ def image_of(pod: Object, container: str) -> str:
 class Held:
     """What keeps a pod from running, in Kubernetes' own words."""
 
-    reason: str  # one of HELD
+    reason: str  # one of pgwarden.api.reasons.HELD
     message: str
 
 
-#: Kubernetes does not create it (quota, limit, policy); has no node for it; cannot start one of its containers.
-REFUSED, UNSCHEDULABLE, NOT_STARTING = "PodRefused", "PodUnschedulable", "PodNotStarting"
-HELD = frozenset({REFUSED, UNSCHEDULABLE, NOT_STARTING})
+#: What the kubelet says of a container on its way, or between two starts of one that ended.
+_ON_ITS_WAY = frozenset({None, "ContainerCreating", "PodInitializing"})
+_ENDED = "CrashLoopBackOff"
 
 
 def held(pods: Iterable[Object], container: str = "") -> Held | None:
     """Why one of *pods* does not start, where Kubernetes says so: unschedulable, image not there. With the name of a
-    *container*, why that one does not.
+    *container*, why that one does not; not that it started and ended, which turns with each try.
     """
+    passing = _ON_ITS_WAY | ({_ENDED} if container else set())
     for pod in pods:
         name = pod["metadata"]["name"]
         for condition in pod.get("status", {}).get("conditions", []):
@@ -74,7 +76,7 @@ def held(pods: Iterable[Object], container: str = "") -> Held | None:
             waiting = status.get("state", {}).get("waiting") or {}
             if container and status.get("name") != container:
                 continue
-            if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
+            if waiting.get("reason") not in passing:
                 text = f"pod {name}: {waiting['reason']}: {waiting.get('message', '')}"
                 return Held(NOT_STARTING, text + _ended_last(status))
     return None

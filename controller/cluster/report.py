@@ -21,13 +21,14 @@ from controller.recovery.hindrance import Hindrance
 from controller.recovery.progress import Progress, Stage
 from controller.runtime import conditions
 from pgwarden.api.objects import Object
+from pgwarden.api.reasons import HELD, REFUSED
 
 #: Why a cluster is not complete: an instance's node is silent, or gone.
 NODE = "NodeNotReady"
 #: A quota or a policy is in the way of an object that it consists of.
 KUBERNETES_REFUSES = "KubernetesRefuses"
 #: Told by a warning whenever a condition gets one of them.
-LACKS = pods.HELD | {
+LACKS = HELD | {
     backed_up.AWAY,
     NODE,
     KUBERNETES_REFUSES,
@@ -215,7 +216,7 @@ def _held(facts: ClusterFacts) -> pods.Held | None:
         return pods.Held(KUBERNETES_REFUSES, facts.not_made)
     for one in facts.instances:
         if one.refused:
-            return pods.Held(pods.REFUSED, f"Kubernetes creates no pod of instance {one.name}: {one.refused}")
+            return pods.Held(REFUSED, f"Kubernetes creates no pod of instance {one.name}: {one.refused}")
     filling = progress.judge(facts.filling, facts.now) if facts.filling is not None else None
     if filling is not None and filling.reason == progress.STUCK:
         return pods.Held(filling.reason, filling.message)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller import claim_growth
-from controller.pods import HELD, NOT_STARTING, REFUSED
 from controller.repository import gaps, lost, major_upgrade, room, segment, storages, takeover, tools, volume
 from controller.repository.facts import RepositoryFacts
 from controller.repository.major_upgrade import MajorChange
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, is_going
+from pgwarden.api.reasons import HELD, NO_PRIMARY, NOT_STARTING, REFUSED
 from pgwarden.api.wording import span
 from pgwarden.contract.status import told_age
 from pgwarden.pgbackrest import info as pgbackrest_info
@@ -31,7 +31,7 @@ KUBERNETES_REFUSES = "KubernetesRefuses"
 ALARMS = frozenset({"ClaimTerminating", "VolumeLost", KUBERNETES_REFUSES}) | HELD
 #: Reasons of conditions that are False for no worse cause than that a Repository is being set up.
 BEGINNING = frozenset(
-    {"HostNotReady", "NoPrimary", "StanzaPending", "NoWALYet", takeover.RECOVERING, major_upgrade.PENDING}
+    {"HostNotReady", NO_PRIMARY, "StanzaPending", "NoWALYet", takeover.RECOVERING, major_upgrade.PENDING}
 )
 
 
@@ -336,7 +336,7 @@ def _no_primary(facts: RepositoryFacts) -> str:
     """The reason for it."""
     if facts.refused_workloads:
         return REFUSED
-    return next((pod.stuck.reason for pod in facts.pods if pod.stuck is not None), "NoPrimary")
+    return next((pod.stuck.reason for pod in facts.pods if pod.stuck is not None), NO_PRIMARY)
 
 
 def _refusals(facts: RepositoryFacts) -> str:

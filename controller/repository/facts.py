@@ -89,7 +89,7 @@ class RepositoryFacts:
     host_message: str = ""  # why the host is not ready
     host_answered: Tools = tools.NOT_TOLD  # its image and pgBackRest
     versions: View = tools.NOT_SEEN  # of pgBackRest, in the host and in the pods
-    host_held: str = ""  # one of pods.HELD, where Kubernetes says what keeps it from running
+    host_held: str = ""  # one of api.reasons.HELD, where Kubernetes says what keeps it from running
     refused_workloads: tuple[Refused, ...] = ()  # with the label, whose pods Kubernetes does not create
     not_applied: str = ""  # what Kubernetes does not take of what the Repository consists of, in its words
     claim: Object | None = None  # of the local storage

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from controller import node_lookup, operations
 from controller.agents import AgentError
 from controller.context import REPOSITORY, Context
-from controller.pods import REFUSED, Held, has_ended, held, image_of, is_ready, is_spare, postgres_facts, refused
+from controller.pods import Held, has_ended, held, image_of, is_ready, is_spare, postgres_facts, refused
 from controller.repository import volume
 from controller.repository.facts import PodView, RepositoryFacts
 from controller.repository.tools import Tools
@@ -20,6 +20,7 @@ from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import is_going
+from pgwarden.api.reasons import REFUSED
 from pgwarden.contract import calls, server_facts
 from pgwarden.contract.status import Status
 from pgwarden.kube.cache import Key

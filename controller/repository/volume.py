@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller import jobs
-from controller.pods import REFUSED, has_ended, is_ready, is_spare, waiting_reason
+from controller.pods import has_ended, is_ready, is_spare, waiting_reason
 from controller.runtime import conditions
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, is_going, moment
+from pgwarden.api.reasons import REFUSED
 from pgwarden.pgbackrest.trouble import Trouble
 
 #: A host that is not ready for so long is not waited for: where there is another storage, a spare one answers.

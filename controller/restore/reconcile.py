@@ -9,7 +9,6 @@ import structlog
 
 from controller import admission, operations, returned
 from controller.context import Context
-from controller.pods import HELD
 from controller.recovery import plan as plans
 from controller.recovery.progress import STUCK
 from controller.restore import earlier_runs, workload
@@ -29,6 +28,7 @@ from controller.runtime.worker import NotYet
 from pgwarden.api import records
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import is_going
+from pgwarden.api.reasons import HELD
 from pgwarden.kube import paths
 from pgwarden.kube.cache import Key
 from pgwarden.kube.errors import Invalid

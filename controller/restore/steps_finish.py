@@ -27,6 +27,7 @@ from controller.restore.verdict import (
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import is_going
+from pgwarden.api.reasons import REFUSED
 
 #: PostgreSQL that fails this often does not start: the restored data is not what it can begin with.
 RESTARTS = 3
@@ -92,7 +93,7 @@ def _too_late(facts: RestoreFacts) -> StepVerdict | None:
 
 def _held(facts: RestoreFacts) -> pods.Held | None:
     if facts.workload_refused:
-        return pods.Held(pods.REFUSED, f"Kubernetes creates none: {facts.workload_refused}")
+        return pods.Held(REFUSED, f"Kubernetes creates none: {facts.workload_refused}")
     named = pods_of(facts.pods, facts.planned.workload_kind, facts.planned.workload)
     return pods.held(without(named, facts.strangers))
 

@@ -11,6 +11,7 @@ from pgwarden.api.faults import Waits
 from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition, get, moment, objects
+from pgwarden.api.reasons import HELD, NO_PRIMARY
 from pgwarden.api.target import TargetError, lsn_text, parse_lsn, parse_time, rfc3339
 from pgwarden.rules import backup_sets, restore_timeline, taken_back, wal_gaps
 from pgwarden.rules.backup_sets import BackupSets
@@ -177,7 +178,7 @@ def _before_upgrade(case: Case, repository: Object) -> str:
 def _is_dead(repository: Object) -> bool:
     """Whether PostgreSQL does not run: then the Restore archives what it has left, and goes as far as that."""
     found = objects(repository, "status", "conditions")
-    return any(one.get("type") == "Archiving" and one.get("reason") == "NoPrimary" for one in found)
+    return any(one.get("type") == "Archiving" and one.get("reason") in {NO_PRIMARY, *HELD} for one in found)
 
 
 def _goes_on(case: Case, repository: Object) -> bool:

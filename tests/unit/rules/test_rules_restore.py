@@ -6,6 +6,8 @@ import copy
 
 import pytest
 
+from pgwarden.api.reasons import HELD, NO_PRIMARY
+
 TARGETS = [
     ("inside the window", {"time": "2026-11-15T10:00:00Z"}, ""),
     ("PostgreSQL's form", {"time": "2026-11-15 10:00:00.5+01"}, ""),
@@ -52,9 +54,10 @@ def test_a_target_after_the_window_is_refused_when_the_repository_is_not_archivi
     )
 
 
-def test_a_target_after_the_window_is_for_the_restore_to_reach_where_postgresql_is_dead(make, judge, hippo):
+@pytest.mark.parametrize("reason", sorted({NO_PRIMARY, *HELD}))
+def test_a_target_after_the_window_is_for_the_restore_to_reach_where_postgresql_is_dead(make, judge, hippo, reason):
     """What it had committed by then is in its pg_wal, and archived before anything else."""
-    hippo["status"]["conditions"] = [{"type": "Archiving", "status": "Unknown", "reason": "NoPrimary"}]
+    hippo["status"]["conditions"] = [{"type": "Archiving", "status": "Unknown", "reason": reason}]
     verdict = judge(make("Restore", repository="hippo", target={"time": "2026-11-21T00:00:00Z"}))
     assert verdict.faults == []
 

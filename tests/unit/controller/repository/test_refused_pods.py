@@ -125,17 +125,23 @@ async def test_a_labelled_pod_that_does_not_start_is_told_in_kubernetes_words(ma
     assert ("Warning", reason) in events(world)
 
 
-async def postgres_waits(world: World, container: str, *, answers: bool) -> None:
+async def postgres_waits(world: World, container: str, *, answers: bool, reason: str = "ImagePullBackOff") -> None:
     """The sidecar runs and its agent answers, while *container* of the pod does not start."""
     await world.look()
     path = paths.of("pods", "ns", "db-0")
     before = world.store.objects[path]
-    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "registry.example/postgres:none"'}
+    waiting = {"reason": reason, "message": 'Back-off pulling image "registry.example/postgres:none"'}
     listed = [{"name": container, "state": {"waiting": waiting}}]
     status = before["status"] | {"containerStatuses": listed}
     world.store.put(path, {"metadata": dict(before["metadata"]), "spec": before.get("spec", {}), "status": status})
     world.postgres["db-0"] = {} if answers else {"reachable": False, "error": "connection refused"}
     await world.look()
+
+
+async def test_a_postgresql_that_ends_again_and_again_does_not_turn_the_reason_with_each_try(make):
+    world = make(LOCAL)
+    await postgres_waits(world, "postgres", answers=False, reason="CrashLoopBackOff")
+    assert world.condition("Archiving")["reason"] == "NoPrimary"
 
 
 async def test_postgresqls_own_image_that_cannot_be_pulled_is_told_in_the_kubelets_words(make):
