@@ -13,7 +13,6 @@ from pgwarden.api import names
 PORTS = {
     "postgres": (names.PORT_PGBACKREST, names.PORT_AGENT),
     "repository": (names.PORT_AGENT,),
-    "server": (names.PORT_PGBACKREST,),
 }
 SECONDS = 3.0
 

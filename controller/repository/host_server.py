@@ -16,7 +16,11 @@ from pgwarden.contract import environment, programs
 _TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105
 
 
-def container(repository: str, spec: RepositorySpec, settings: Settings, probe: Object, resources: Object) -> Object:
+#: All that it does is to accept; the agent's own probe would start a Python for the same question.
+_ACCEPTS: Object = {"tcpSocket": {"port": names.PORT_PGBACKREST}, "timeoutSeconds": 10}
+
+
+def container(repository: str, spec: RepositorySpec, settings: Settings, resources: Object) -> Object:
     mounts: list[Object] = [
         {"name": names.VOLUME_SERVER_SOURCE, "mountPath": names.SOURCE_DIR, "readOnly": True},
         {"name": names.VOLUME_SERVER_CONF, "mountPath": names.CONF_DIR},
@@ -33,9 +37,9 @@ def container(repository: str, spec: RepositorySpec, settings: Settings, probe: 
         "command": programs.AGENT,
         "env": pod_parts.variables(environment.of_server(repository)),
         "ports": [{"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"}],
-        "startupProbe": probe | {"periodSeconds": 2, "failureThreshold": 150},
-        "readinessProbe": {"tcpSocket": {"port": names.PORT_PGBACKREST}, "periodSeconds": 5},
-        "livenessProbe": probe | {"periodSeconds": 30, "failureThreshold": 10},
+        "startupProbe": _ACCEPTS | {"periodSeconds": 2, "failureThreshold": 150},
+        "readinessProbe": _ACCEPTS | {"periodSeconds": 5},
+        "livenessProbe": _ACCEPTS | {"periodSeconds": 30, "failureThreshold": 10},
         "resources": resources,
         "securityContext": pod_parts.container_security(),
         "volumeMounts": mounts,

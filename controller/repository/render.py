@@ -141,7 +141,7 @@ def _set_apart(pod: Object, repository: str, spec: RepositorySpec, settings: Set
     (agent,) = pod["containers"]
     agent["ports"] = [one for one in agent["ports"] if one["containerPort"] != names.PORT_PGBACKREST]
     agent["resources"], share = host_sizes.shares(spec, terms.asks)
-    pod["containers"].append(host_server.container(repository, spec, settings, _PROBE, share))
+    pod["containers"].append(host_server.container(repository, spec, settings, share))
     pod["volumes"] += host_server.volumes(repository)
 
 

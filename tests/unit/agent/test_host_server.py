@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from agent.check import PORTS
 from agent.paths import Paths
 from agent.process import Agent
@@ -24,6 +22,6 @@ def test_the_server_reads_its_own_configuration():
     assert Role.SERVER.conf_key == names.KEY_SERVER_CONF
 
 
-@pytest.mark.parametrize("role", Role, ids=[one.value for one in Role])
-def test_each_role_has_ports_that_its_probe_asks(role):
-    assert PORTS[role.value]
+def test_the_probe_of_the_hosts_agent_asks_for_no_server():
+    assert PORTS[Role.REPOSITORY.value] == (names.PORT_AGENT,)
+    assert PORTS[Role.POSTGRES.value] == (names.PORT_PGBACKREST, names.PORT_AGENT)
