@@ -115,7 +115,7 @@ RUN export SOURCE_DATE_EPOCH=1577836800 \
  && rm -f /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem \
  && find /etc/ssl/certs -lname '*ssl-cert-snakeoil.pem' -delete \
  && python3 -m compileall -q -f --invalidation-mode unchecked-hash /usr/lib/python3* \
- && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/cache/ldconfig/aux-cache \
+ && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/cache/debconf/config.dat /var/cache/ldconfig/aux-cache \
  && find /var/log -type f -delete \
  && install -d -o postgres -g postgres -m 3777 /var/run/postgresql \
  && python3 -c 'import patroni.dcs.kubernetes'
