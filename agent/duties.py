@@ -11,11 +11,20 @@ from typing import Any
 from agent import log
 
 
-async def run(duties: Iterable[Coroutine[Any, Any, None]], close: Callable[[], Awaitable[None]] | None = None) -> None:
-    """Until SIGTERM or SIGINT; *close* comes before the duties are cancelled. What a duty raises is raised."""
+def told_to_end() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT, from now on."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run(
+    stop: asyncio.Event,
+    duties: Iterable[Coroutine[Any, Any, None]],
+    close: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Until *stop*; *close* comes before the duties are cancelled. What a duty raises is raised."""
     tasks = [asyncio.create_task(duty) for duty in duties]
     waiting = asyncio.create_task(stop.wait())
     gc.collect()

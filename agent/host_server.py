@@ -27,8 +27,9 @@ class _Told:
 
 async def run(settings: Settings, paths: Paths) -> None:
     """Until SIGTERM or SIGINT."""
+    stop = duties.told_to_end()
     children = Children()
     supervisor = Supervisor(Runner(paths, children), children)
     in_step = InStep(settings, paths, [supervisor], _Told())
     log.get("agent").info("agent starts", role=settings.role.value, stanza=settings.stanza, pid=os.getpid())
-    await duties.run([in_step.run(), supervisor.run(), children.keep_reaping()])
+    await duties.run(stop, [in_step.run(), supervisor.run(), children.keep_reaping()])

@@ -65,9 +65,10 @@ class Agent:
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
+        stop = duties.told_to_end()
         self._log.info("agent starts", role=self._settings.role.value, stanza=self._settings.stanza, pid=os.getpid())
         self._state.pgbackrest_version = await pgbackrest_version(self._runner)
-        await duties.run(self._duties(), self._server.close)
+        await duties.run(stop, self._duties(), self._server.close)
 
     def _duties(self) -> list[Coroutine[Any, Any, None]]:
         found: list[Coroutine[Any, Any, None]] = [self._in_step.run(), self._children.keep_reaping()]

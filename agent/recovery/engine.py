@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from agent import door, log, restoring, volume
+from agent import door, duties, log, restoring, volume
 from agent.children import Children
 from agent.outcome import Seen, message
 from agent.paths import Paths
@@ -89,9 +88,7 @@ class Engine:
         """Until SIGTERM: a sidecar that ends is started again."""
         if (self._paths.run / FINISH).exists():
             self._wanted.finish.set()
-        loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
+        stopped = duties.told_to_end()
         async with door.kept(self._configuration, self._server):
             tasks = [
                 asyncio.create_task(each) for each in (self._work(), stopped.wait(), self._children.keep_reaping())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from controller import admission
 from controller.repository import decide, expiry, gaps, lost, renewal, room, segment, storages, tools
@@ -24,27 +24,6 @@ MOST_WINDOWS = 5  # of each storage
 def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
     """*backup_names* maps the uid of a Backup object to its name."""
     before = facts.repository.get("status") or {}
-    generation = facts.repository["metadata"]["generation"]
-    known = before.get("conditions", [])
-    listed = admission.refusal(known, facts.refused, now=facts.now, generation=generation)
-    for kind, judge in (
-        ("Ready", decide.ready),
-        ("Reachable", decide.reachable),
-        ("Writable", decide.writable),
-        ("Sized", decide.sized),
-        ("HasRoom", decide.has_room),
-        ("StanzaCreated", decide.stanza),
-        ("Archiving", decide.archiving),
-        ("WALContinuous", decide.continuous),
-        ("SameVersion", decide.same_version),
-    ):
-        verdict = judge(facts)
-        if verdict is None:
-            listed = conditions.without(listed, kind)
-            continue
-        listed = conditions.put(
-            listed, kind, verdict.status, verdict.reason, verdict.message, now=facts.now, generation=generation
-        )
     sets = _sets(facts, backup_names)
     foreign = decide.foreign_cluster(facts) is not None
     with_facts = _with_facts(storages.status(facts, foreign=foreign), before, sets)
@@ -56,25 +35,14 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
         ]
     with_facts = [one | {gaps.FIELD: found} if (found := gaps.entry(facts, one["name"])) else one for one in with_facts]
     after = before | {
-        "observedGeneration": generation,
+        "observedGeneration": facts.repository["metadata"]["generation"],
         "phase": decide.phase(facts),
         **dict(zip(("reason", "message"), decide.why(facts), strict=True)),
-        "conditions": listed,
+        "conditions": _conditions(facts, before),
         "stanza": names.stanza(facts.repository["metadata"]["name"]),
         "storages": with_facts,
         "backupCount": _total(with_facts),
-        "pods": [
-            {
-                "name": pod.name,
-                "role": pod.role,
-                "reachable": pod.answer is not None and not pod.error,
-                "injected": pod.facts is not None,
-                "message": pod.problem,
-            }
-            | _version_of(facts, pod.name)
-            | room.of_pod(filled, pod.name)
-            for pod in facts.pods
-        ],
+        "pods": _pods(facts, filled),
         "primary": facts.primary.name if facts.primary else None,
         "activeOperation": facts.operation or None,
         "nextScheduledBackup": facts.next_scheduled or None,
@@ -83,6 +51,48 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
         segment.FIELD: segment.kept(facts, archives=decide.archiving(facts).status is True),
     }
     return after | _of_primary(facts) | _of_server(facts, foreign=foreign) | _of_repository(facts, before, sets)
+
+
+_JUDGES = (
+    ("Ready", decide.ready),
+    ("Reachable", decide.reachable),
+    ("Writable", decide.writable),
+    ("Sized", decide.sized),
+    ("HasRoom", decide.has_room),
+    ("StanzaCreated", decide.stanza),
+    ("Archiving", decide.archiving),
+    ("WALContinuous", decide.continuous),
+    ("SameVersion", decide.same_version),
+)
+
+
+def _conditions(facts: RepositoryFacts, before: Object) -> list[Object]:
+    generation = facts.repository["metadata"]["generation"]
+    listed = admission.refusal(before.get("conditions", []), facts.refused, now=facts.now, generation=generation)
+    for kind, judge in _JUDGES:
+        verdict = judge(facts)
+        if verdict is None:
+            listed = conditions.without(listed, kind)
+            continue
+        listed = conditions.put(
+            listed, kind, verdict.status, verdict.reason, verdict.message, now=facts.now, generation=generation
+        )
+    return listed
+
+
+def _pods(facts: RepositoryFacts, filled: Sequence[room.Filled]) -> list[Object]:
+    return [
+        {
+            "name": pod.name,
+            "role": pod.role,
+            "reachable": pod.answer is not None and not pod.error,
+            "injected": pod.facts is not None,
+            "message": pod.problem,
+        }
+        | _version_of(facts, pod.name)
+        | room.of_pod(filled, pod.name)
+        for pod in facts.pods
+    ]
 
 
 def owed(facts: RepositoryFacts) -> list[renewal.Debt]:
