@@ -61,10 +61,9 @@ def test_every_segment_arrives_in_both_with_archive_async_on(postgres: Postgres,
     assert "archive-async=y" in space.get("configmap", "hippo-pgbackrest")["data"]["pod.conf"].splitlines()
     walked = [switch_wal(postgres, 20000) for _ in range(8)]
     _wait_both(space, set(walked))
-    local, s3 = segments(space, 1), segments(space, 2)
-    figure(f"segments: {len(local)} in local, {len(s3)} in s3; {len(walked)} of them just now")
-    assert local == s3
-    assert set(walked) <= local
+    both = _both_alike(space)
+    figure(f"segments: {len(both)} in each; {len(walked)} of them just now")
+    assert set(walked) <= both
 
 
 def test_both_storages_hold_nothing_but_what_is_encrypted(
@@ -166,20 +165,17 @@ def test_while_the_store_is_down_wal_queues_and_afterwards_nothing_is_lost(
     _wait_both(space, set(walked))
     drained = time.monotonic() - started
     until(lambda: _waiting(postgres) == "0", "pg_wal's queue is empty", 90, lambda: _waiting(postgres))
-    # The Backup that waited has begun, and its WAL comes to one storage before the other.
-    until(lambda: segments(space, 1) == segments(space, 2), "both hold the same", 60)
-    both = {number: segments(space, number) for number in (1, 2)}
-    figure(
-        f"outage drill: {len(at_first[1])} and {len(at_first[2])} segments before, {queued} queued at most of "
-        f"{len(walked)} written, {len(both[1])} and {len(both[2])} after; noticed after {noticed:.0f} s, "
-        f"drained {drained:.0f} s after the store was back, the whole {time.monotonic() - before:.0f} s"
-    )
-    assert both[1] == both[2]
-    assert set(walked) <= both[2] - at_first[2]
-    assert postgres.sql("SELECT count(*), sum(id) FROM drill") == f"10000|{sum(range(10000))}"
-    space.until("pgrepo", "hippo", is_true("Archiving"), "archives again", 90)
     done = space.until("pgb", "meanwhile-s3", phase("Completed", "Failed"), "ends", 120)
     assert done["status"]["phase"] == "Completed", done["status"]["message"]
+    both = _both_alike(space)
+    figure(
+        f"outage drill: {len(at_first[1])} and {len(at_first[2])} segments before, {queued} queued at most of "
+        f"{len(walked)} written, {len(both)} in each after; noticed after {noticed:.0f} s, "
+        f"drained {drained:.0f} s after the store was back, the whole {time.monotonic() - before:.0f} s"
+    )
+    assert set(walked) <= both - at_first[2]
+    assert postgres.sql("SELECT count(*), sum(id) FROM drill") == f"10000|{sum(range(10000))}"
+    space.until("pgrepo", "hippo", is_true("Archiving"), "archives again", 90)
 
 
 def test_what_was_written_during_the_outage_can_be_restored_from_the_storage_that_was_down(
@@ -272,6 +268,16 @@ def _wait_both(space: Kubectl, wanted: set[str]) -> None:
         return str({number: sorted(wanted - segments(space, number)) for number in (1, 2)})
 
     until(lambda: wanted <= segments(space, 1) & segments(space, 2), f"{len(wanted)} segments in both", 150, missing)
+
+
+def _both_alike(space: Kubectl) -> set[str]:
+    """The segments of both storages as soon as they hold the same: what comes afterwards reaches one before the other."""
+
+    def look() -> set[str] | None:
+        local, s3 = segments(space, 1), segments(space, 2)
+        return local if local == s3 else None
+
+    return until(look, "both storages hold the same segments", 60)
 
 
 def _queues(least: int):
