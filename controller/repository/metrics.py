@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from prometheus_client import REGISTRY, Gauge
+from prometheus_client import REGISTRY
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from controller.repository.room import Filled
+from controller.runtime.light_gauge import LightGauge
 from controller.runtime.of_objects import OfObjects
 from pgwarden.contract.status import Archiver, Volume
 from pgwarden.rules import backup_sets
@@ -21,31 +22,35 @@ from pgwarden.rules import backup_sets
 #: A Repository that nobody has looked at for this long (seconds) has no metrics: its last good values prove nothing.
 STALE = 300.0
 LABELS = ["namespace", "repository"]
-UNARCHIVED = Gauge("pgwarden_unarchived_wal_segments", "WAL segments that wait in pg_wal of the primary.", LABELS)
-CONDITION = Gauge("pgwarden_repository_condition", "1 True, 0 False; absent where Unknown.", [*LABELS, "condition"])
-EARLIEST = Gauge(
+UNARCHIVED = LightGauge("pgwarden_unarchived_wal_segments", "WAL segments that wait in pg_wal of the primary.", LABELS)
+CONDITION = LightGauge(
+    "pgwarden_repository_condition", "1 True, 0 False; absent where Unknown.", [*LABELS, "condition"]
+)
+EARLIEST = LightGauge(
     "pgwarden_recovery_window_earliest_timestamp_seconds", "Earliest time to restore to.", [*LABELS, "storage"]
 )
-LATEST = Gauge("pgwarden_recovery_window_latest_timestamp_seconds", "Latest time to restore to.", [*LABELS, "storage"])
-LAST_BACKUP = Gauge(
+LATEST = LightGauge(
+    "pgwarden_recovery_window_latest_timestamp_seconds", "Latest time to restore to.", [*LABELS, "storage"]
+)
+LAST_BACKUP = LightGauge(
     "pgwarden_last_backup_timestamp_seconds", "When the latest backup of a type ended.", [*LABELS, "storage", "type"]
 )
-UNPROTECTED = Gauge("pgwarden_unprotected_pods", "Labelled pods that were not injected.", LABELS)
-OWED = Gauge(
+UNPROTECTED = LightGauge("pgwarden_unprotected_pods", "Labelled pods that were not injected.", LABELS)
+OWED = LightGauge(
     "pgwarden_full_backup_owed_timestamp_seconds",
     "Since when a storage owes a full backup, as its backups were lost; absent where it does not.",
     [*LABELS, "storage", "reason"],
 )
-SIZE = Gauge("pgwarden_repository_volume_size_bytes", "Size of the local storage's volume.", LABELS)
-FREE = Gauge("pgwarden_repository_volume_free_bytes", "Free bytes of the local storage's volume.", LABELS)
+SIZE = LightGauge("pgwarden_repository_volume_size_bytes", "Size of the local storage's volume.", LABELS)
+FREE = LightGauge("pgwarden_repository_volume_free_bytes", "Free bytes of the local storage's volume.", LABELS)
 #: By role, as pods come and go: of several the fullest is shown.
 ROOM = [*LABELS, "volume", "role"]
-DATA_SIZE = Gauge("pgwarden_data_volume_size_bytes", "Size of PostgreSQL's fullest volume of data or WAL.", ROOM)
-DATA_FREE = Gauge("pgwarden_data_volume_free_bytes", "Free bytes of that volume.", ROOM)
-MISSING = Gauge(
+DATA_SIZE = LightGauge("pgwarden_data_volume_size_bytes", "Size of PostgreSQL's fullest volume of data or WAL.", ROOM)
+DATA_FREE = LightGauge("pgwarden_data_volume_free_bytes", "Free bytes of that volume.", ROOM)
+MISSING = LightGauge(
     "pgwarden_missing_wal_segments", "WAL segments that later WAL of a storage is there without.", [*LABELS, "storage"]
 )
-EXPIRY = Gauge(
+EXPIRY = LightGauge(
     "pgwarden_certificate_expiry_timestamp_seconds",
     "When the first certificate of its pods and its repository host expires.",
     LABELS,

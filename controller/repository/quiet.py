@@ -7,6 +7,7 @@ the clock alone (certificates, what is owed) it does at the full looks, which co
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ Answers = Mapping[str, Status | AgentError]  # by the IP that was asked
 class _Look:
     full: datetime
     away: bool  # its storage
-    versions: tuple[str, ...]
+    versions: bytes
     host: str  # the IP of the host that answered
     answers: Mapping[str, str]  # the tag of each: a host's `info` of twenty sets takes 50 KB
 
@@ -47,7 +48,7 @@ class _Own:
     """What a look goes by of the Repository itself, at one resourceVersion of it."""
 
     version: str
-    text: str  # all but its status, which is what the last look wrote
+    digest: str  # of all but its status, which is what the last look wrote
     segment_size: int
 
 
@@ -99,7 +100,7 @@ class Quiet:
             return error
         return None if tag(answer) == known else answer
 
-    async def note(self, facts: RepositoryFacts, versions: tuple[str, ...], *, soon: bool = False) -> None:
+    async def note(self, facts: RepositoryFacts, versions: bytes, *, soon: bool = False) -> None:
         """After a full look that began with *versions* and had nothing to do. *soon*: another full one is to follow."""
         self._last.pop(facts.key, None)
         if facts.host_answer is None or not rests(facts, soon=soon):
@@ -112,19 +113,21 @@ class Quiet:
             tags = {ip: tag(one) for ip, one in answers.items()}
             self._last[facts.key] = _Look(facts.now, not decide.settled(facts), versions, hosts[0], tags)
 
-    def versions(self, key: Key) -> tuple[str, ...]:
-        """Of every object that a look goes by. None of them is read for it: the caches know their versions."""
+    def versions(self, key: Key) -> bytes:
+        """A digest of every object that a look goes by: for a thousand Repositories the versions themselves are much.
+
+        None of the objects is read for it: the caches know their versions.
+        """
         caches, own = self._context.caches, names.LABEL_OWNER_REPOSITORY
         by_label = (caches.own_pods, *caches.of_repositories.values(), caches.claims)
-        return (
-            self._own(key).text,
-            *caches.postgres_pods.versions(names.LABEL_REPOSITORY, key),
-            *(version for cache in by_label for version in cache.versions(own, key)),
-            *(version for cache in (caches.backups, caches.restores, caches.schedules)
-              for version in cache.versions(REPOSITORY, key)),
-            *(version for cache in (caches.quotas, caches.limit_ranges)
-              for version in cache.versions(NAMESPACE, key[0])),
-        )  # fmt: skip
+        found = (
+            [self._own(key).digest],
+            caches.postgres_pods.versions(names.LABEL_REPOSITORY, key),
+            *(cache.versions(own, key) for cache in by_label),
+            *(cache.versions(REPOSITORY, key) for cache in (caches.backups, caches.restores, caches.schedules)),
+            *(cache.versions(NAMESPACE, key[0]) for cache in (caches.quotas, caches.limit_ranges)),
+        )
+        return _digest("\n".join(",".join(versions) for versions in found))
 
     def _own(self, key: Key) -> _Own:
         """Read once for each version of the Repository: as an object it is the largest of all."""
@@ -141,7 +144,12 @@ def _read(version: str, repository: Object | None) -> _Own:
         return _Own(version, "", 0)
     metadata = repository["metadata"]
     kept = {field: one for field, one in metadata.items() if field not in {"resourceVersion", "managedFields"}}
-    return _Own(version, json.dumps(kept, sort_keys=True), server_facts.of(repository).wal_segment_size or 0)
+    digest = _digest(json.dumps(kept, sort_keys=True)).hex()
+    return _Own(version, digest, server_facts.of(repository).wal_segment_size or 0)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def rests(facts: RepositoryFacts, *, soon: bool) -> bool:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from prometheus_client.metrics import MetricWrapperBase
-
-Metric = TypeVar("Metric", bound=MetricWrapperBase)
+Child_co = TypeVar("Child_co", covariant=True)
 Key = tuple[str, str]
 IsThere = Callable[[Key], bool]
 
@@ -17,13 +15,21 @@ def _always(_key: Key) -> bool:
     return True
 
 
+class Labelled(Protocol[Child_co]):
+    """A metric with labels, prometheus_client's or a LightGauge."""
+
+    def labels(self, *values: str) -> Child_co: ...
+
+    def remove(self, *values: str) -> None: ...
+
+
 class OfObjects:
     def __init__(self) -> None:
-        self._known: dict[Key, dict[tuple[MetricWrapperBase, tuple[str, ...]], None]] = {}
+        self._known: dict[Key, dict[tuple[Labelled[object], tuple[str, ...]], None]] = {}
         #: Whether there is an object. Of one that is gone no series is to be made.
         self.is_there: IsThere = _always
 
-    def of(self, metric: Metric, key: Key, *further: str) -> Metric:
+    def of(self, metric: Labelled[Child_co], key: Key, *further: str) -> Child_co:
         """The child of *metric* for the object *key* (namespace, name), and *further* label values."""
         self._known.setdefault(key, {})[metric, further] = None
         return metric.labels(*key, *further)

@@ -133,7 +133,7 @@ def test_each_storage_has_its_own_windows():
 def test_the_metric_counts_the_missing_segments(count):
     found = [gap(40 + 5 * n, AFTER, count=3) for n in range(count)]
     metrics.show(("ns", "hippo"), report.status(facts(*found), {}))
-    assert metrics.MISSING.labels("ns", "hippo", "local")._value.get() == 3 * count
+    assert metrics.MISSING.labels("ns", "hippo", "local").get() == 3 * count
     metrics.forget(("ns", "hippo"))
 
 

@@ -289,7 +289,7 @@ async def test_agents_are_told_what_is_known_and_need_not_say_it_again(world, fu
 def test_of_very_many_each_is_gone_through_less_often_but_each_hour(there: int, away: int, well: int, bad: int):
     caches = SimpleNamespace(repositories=SimpleNamespace(items=range(there)))
     looks = quiet.Quiet(SimpleNamespace(caches=caches), None)  # type: ignore[arg-type]
-    one_well, one_away = (quiet._Look(NOW, is_away, (), "", {}) for is_away in (False, True))
+    one_well, one_away = (quiet._Look(NOW, is_away, b"", "", {}) for is_away in (False, True))
     looks._last = {("ns", str(n)): one_away for n in range(away)}
     seconds = [looks._full(one).total_seconds() for one in (one_well, one_away)]
     assert seconds == [well, bad]

@@ -143,8 +143,8 @@ def test_metrics_show_the_fullest_volume_of_each_role_and_nothing_of_one_that_is
     both = dataclasses.replace(found, pods=(pod, fuller))
     key = ("ns", "roomy")
     metrics.show(key, report.status(both, {}), both.volume, filled=room.measured(both))
-    assert metrics.DATA_FREE.labels(*key, "data", "primary")._value.get() == usage(60).free
-    assert metrics.DATA_SIZE.labels(*key, "wal", "primary")._value.get() == 10 * GIB
+    assert metrics.DATA_FREE.labels(*key, "data", "primary").get() == usage(60).free
+    assert metrics.DATA_SIZE.labels(*key, "wal", "primary").get() == 10 * GIB
     metrics.show(key, report.status(found, {}))
     assert [s for m in metrics.DATA_SIZE.collect() for s in m.samples if s.labels["repository"] == "roomy"] == []
     metrics.forget(key)
