@@ -23,7 +23,7 @@ OURS = "/tmp/ours.crt"
 #: One connection that writes a row five times a second; what ends it is in /tmp/ended.
 WRITES = """\
 psql -X -q -d "$1" -c 'CREATE TABLE held (at timestamptz DEFAULT clock_timestamp())' || exit 1
-(while sleep 0.2; do echo 'INSERT INTO held DEFAULT VALUES;'; done | psql -X -q -v ON_ERROR_STOP=1 -d "$1"; echo > /tmp/ended) &
+(while sleep 0.2; do echo 'INSERT INTO held DEFAULT VALUES;'; done | psql -X -q -v ON_ERROR_STOP=1 -d "$1"; echo > /tmp/ended) < /dev/null > /tmp/held 2>&1 &
 """
 #: Of another instance's Patroni, by whoever has no certificate: how it is, and an order with the right password.
 ASKS = """\

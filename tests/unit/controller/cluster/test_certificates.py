@@ -9,19 +9,25 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from controller import certificates, owned
 from controller.certificates import Pair
-from controller.cluster import encryption, handed_out, user_certificate
+from controller.cluster import encryption, handed_out, report, user_certificate
+from controller.cluster import instance as make
+from controller.cluster.actions import ClusterDecision
 from controller.cluster.certificate_keeper import CertificateKeeper
-from controller.cluster.encryption import Mode
+from controller.cluster.encryption import Mode, Served
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.context import Caches, Context
 from controller.credentials import decode
+from controller.runtime import conditions
 from controller.settings import Settings
+from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.kinds import PostgresClusterSpec
 from pgwarden.kube import errors
 from pgwarden.kube.access import Access
 from pgwarden.kube.client import APPLY, KubeClient
@@ -296,3 +302,43 @@ MODES: dict[str, tuple[list[encryption.Standing], Object, Mode]] = {
 def test_a_cluster_of_an_earlier_release_comes_over_when_it_is_rolled(case: str):
     standing, asked, mode = MODES[case]
     assert encryption.mode(spec(**asked), standing, BEFORE) is mode
+
+
+def test_the_mark_of_a_template_without_certificates_is_that_of_the_release_before_them():
+    """Else `helm upgrade` would roll every cluster there is."""
+    settings = Settings("i", "Always", "pw", "c", "t", "w", "m", "v", OperatorDefaults(), 8080, "l")
+    cluster = {"kind": "PostgresCluster", "metadata": {"name": "hippo", "namespace": "ns", "uid": "c"}}
+    wanted = msgspec.convert(
+        {"instances": {"replicas": 3}, "repository": {"storageType": "local"}}, PostgresClusterSpec
+    )
+    assert make.digest(cluster, wanted, settings, tls=False) == "4414a856a701070d"
+    assert make.digest(cluster, wanted, settings) != "4414a856a701070d"
+    template = make.deployment(cluster, wanted, settings, 1, "", tls=False)["spec"]["template"]
+    assert not encryption.carries(template)
+    with_it = make.deployment(cluster, wanted, settings, 1, "")["spec"]["template"]
+    assert encryption.carries(with_it)
+    (container,) = with_it["spec"]["containers"]
+    assert {container[which]["httpGet"]["scheme"] for which in ("startupProbe", "readinessProbe", "livenessProbe")} == {
+        "HTTPS"
+    }
+
+
+SAID: dict[str, tuple[Mode, Object, Served, tuple[bool, str], str]] = {
+    "all speak it": (Mode.WHOLE, {}, Served(), (True, "Encrypted"), "clients, replication and Patroni speak TLS"),
+    "clients may choose": (
+        Mode.WHOLE, {"tls": {"required": False}}, Served(), (True, "ClientsMayChoose"), "clients need not",
+    ),
+    "some are restarted": (Mode.BEGUN, {}, Served(), (False, "TurningOn"), "once all instances"),
+    "of an earlier release": (Mode.OFF, {}, Served(), (False, "ClearText"), "kubectl patch pgc hippo"),
+    "in trouble": (Mode.WHOLE, {}, Served(b"c", None, "no key"), (False, "TLSSecretUnusable"), "no key"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_the_condition_says_who_speaks_tls_and_the_way_there(case: str):
+    mode, asked, served, said, words = SAID[case]
+    found = facts(instance(1, "primary"), spec=spec(**asked), encryption=mode, served=served)
+    condition = conditions.find(report.status(found, ClusterDecision(None, ""))["conditions"], encryption.CONDITION)
+    assert condition is not None
+    assert (condition["status"], condition["reason"]) == (str(said[0]), said[1])
+    assert words in condition["message"]
