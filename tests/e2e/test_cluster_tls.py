@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,6 +120,17 @@ def test_a_replica_streams_by_tls_and_verifies_its_primary(hippo: Cluster):
     assert "sslmode=verify-ca" in hippo.sql("SELECT conninfo FROM pg_stat_wal_receiver", "hippo-2")
 
 
+def test_pg_rewinds_role_gets_in_from_an_instance_and_from_nowhere_else(hippo: Cluster, client: Client, space: Kubectl):
+    told = json.loads(space.get("configmap", "hippo-patroni")["data"]["tls"])["postgresql"]["authentication"]["rewind"]
+    words = " ".join(f"{key}={value}" for key, value in told.items())
+    host = f"hippo-primary.{space.namespace}.svc"
+    asks = f'PGPASSWORD=$PATRONI_REWIND_PASSWORD psql -X -A -t -d "host={host} user=rewind dbname=postgres {words}" -c "SELECT 1"'
+    argv = ["exec", "deployment/hippo-2", "-c", "postgres", "--", "sh", "-c", asks]
+    assert space.run(*argv).stdout.strip() == "1"
+    refused = client.asks(user="rewind", dbname="postgres", sslmode="require")
+    assert "requires a valid client certificate" in refused[1]
+
+
 def test_patroni_takes_no_order_from_who_has_a_password_and_no_certificate(hippo: Cluster, space: Kubectl):
     address = space.get("pod", hippo.pod("hippo-2"))["status"]["podIP"]
     done = space.run("exec", "deployment/hippo-1", "-c", "postgres", "--", "python3", "-c", ASKS, address)
@@ -194,3 +206,10 @@ def test_the_next_certificate_replaces_it_and_the_replica_streams_on(
     streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
     hippo.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
     until(lambda: hippo.sql(streams) == "1", "the replica verifies the new certificate", 60)
+
+
+def test_a_client_that_cannot_is_let_in_where_the_spec_says_so(hippo: Cluster, client: Client):
+    hippo.change(tls={"required": False})
+    until(lambda: client.asks(sslmode="disable")[0] == 0, "clear text is let in", 60)
+    assert "pg_hba.conf rejects connection" in client.asks(user="postgres", dbname="postgres", sslmode="disable")[1]
+    assert hippo.wait_ready()["phase"] == "Ready"

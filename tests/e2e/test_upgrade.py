@@ -18,7 +18,7 @@ from harness.install import wait_admission
 from harness.kubectl import Kubectl, Object, condition, is_true, phase
 from harness.objects import archived, backup, repository
 from harness.postgres import SWITCH, Postgres, statefulset
-from harness.s3_steps import says
+from harness.s3_steps import figure, says
 from harness.waiting import until
 from localcluster.image_inputs import OTHER_PGBACKREST
 
@@ -177,6 +177,7 @@ def test_a_cluster_that_is_rolled_loses_no_acknowledged_row_and_is_archived_agai
     scene.cluster.wait_written(20)
     rows, gap = scene.cluster.stop_writing()
     assert rows <= scene.cluster.rows()
+    figure(f"{gap:.1f} s without a write while it was rolled")
     assert gap < LONGEST_GAP
 
 
