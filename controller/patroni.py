@@ -41,13 +41,41 @@ DEFAULTS: dict[str, str | int] = {
     "wal_level": "replica",
 }
 #: Local connections as the superuser are the sidecar's and Patroni's own: same user id, no password.
-ACCESS = [
+_LOCAL = [
     f"local all {SUPERUSER} peer",
     "local all all scram-sha-256",
     f"local replication {REPLICATOR} scram-sha-256",
+]
+#: Until all instances speak TLS: those that an earlier release has made do not.
+_CLEAR = [
     f"host replication {REPLICATOR} all scram-sha-256",
     "host all all all scram-sha-256",
 ]
+#: Only an instance has a certificate of the cluster's CA. pg_rewind reads the database postgres.
+_ENCRYPTED = [
+    f"hostssl replication {REPLICATOR} all scram-sha-256 clientcert=verify-ca",
+    f"hostssl postgres {REWINDER} all scram-sha-256 clientcert=verify-ca",
+    f"host all {SUPERUSER},{REPLICATOR},{REWINDER} all reject",
+    f"host replication {SUPERUSER},{REPLICATOR},{REWINDER} all reject",
+]
+_TLS = {
+    key: f"{names.CLUSTER_TLS}/{key}"
+    for key in (
+        names.KEY_CA_CERT,
+        names.KEY_TLS_CERT,
+        names.KEY_TLS_KEY,
+        names.KEY_INSTANCE_CA,
+        names.KEY_INSTANCE_CERT,
+        names.KEY_INSTANCE_KEY,
+    )
+}
+#: Of PostgreSQL's server. Clients need no certificate; from an instance one is asked for (pg_hba.conf).
+SERVER_TLS = {
+    "ssl": "on",
+    "ssl_cert_file": _TLS[names.KEY_TLS_CERT],
+    "ssl_key_file": _TLS[names.KEY_TLS_KEY],
+    "ssl_ca_file": _TLS[names.KEY_INSTANCE_CA],
+}
 
 
 # --- what it is given --------------------------------------------------------------------------------------------
@@ -58,8 +86,8 @@ def role(spec: PostgresClusterSpec) -> str:
     return storages.role(msgspec.convert(spec.repository, RepositorySpec))
 
 
-def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
-    """The configuration that all members share. Patroni's pause is autofail off."""
+def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool, encrypted: bool = True) -> Object:
+    """The configuration that all members share. Patroni's pause is autofail off. *encrypted*: all of them speak TLS."""
     parameters = DEFAULTS | _archive_timeout(spec) | dict(sorted(spec.parameters.items()))
     parameters |= {
         "archive_mode": "on",
@@ -79,7 +107,7 @@ def dynamic(cluster: str, spec: PostgresClusterSpec, *, paused: bool) -> Object:
             # A replica that was away reads what it missed from the repository: the primary keeps no WAL for it.
             "use_slots": False,
             "parameters": {name: str(value) for name, value in parameters.items()},
-            "pg_hba": ACCESS,
+            "pg_hba": access(spec, encrypted=encrypted),
         },
     }
     return made | {"pause": True} if paused else made
@@ -97,14 +125,51 @@ _STARTED_WITH = {
 
 def parameters(cluster: str, spec: PostgresClusterSpec) -> str:
     """Lines for postgresql.conf: what Patroni sets, for a start without it."""
-    found = _STARTED_WITH | dynamic(cluster, spec, paused=False)["postgresql"]["parameters"]
+    return _lines(_STARTED_WITH | dynamic(cluster, spec, paused=False)["postgresql"]["parameters"])
+
+
+def tls_parameters() -> str:
+    """The same, of an instance that has certificates."""
+    return _lines(SERVER_TLS)
+
+
+def _lines(found: Mapping[str, str]) -> str:
     quoted = {name: value.replace("\\", "\\\\").replace("'", "''") for name, value in found.items()}
     return "".join(f"{name} = '{value}'\n" for name, value in quoted.items() if value.isprintable())
 
 
-def access() -> str:
-    """pg_hba.conf, for a start without it."""
-    return "".join(f"{line}\n" for line in ACCESS)
+def access(spec: PostgresClusterSpec, *, encrypted: bool) -> list[str]:
+    """The lines of pg_hba.conf. *encrypted*: all instances speak TLS."""
+    if not encrypted:
+        return _LOCAL + _CLEAR
+    required = spec.tls is None or spec.tls.required
+    return [*_LOCAL, *_ENCRYPTED, f"{'hostssl' if required else 'host'} all all all scram-sha-256"]
+
+
+def tls(*, encrypted: bool) -> str:
+    """tls.yml, of an instance that has certificates; read again whenever it, or one of them, has changed.
+
+    Patroni's REST asks for a client's certificate where more is asked for than how it is: the kubelet has none. Among
+    instances the CA is looked at, not the name: they know each other by address (with `certfile`, Patroni takes
+    `insecure` as just that). Until all speak TLS, replication does where it can.
+    """
+    own = {
+        "sslmode": "verify-ca" if encrypted else "prefer",
+        "sslrootcert": _TLS[names.KEY_CA_CERT],
+        "sslcert": _TLS[names.KEY_INSTANCE_CERT],
+        "sslkey": _TLS[names.KEY_INSTANCE_KEY],
+    }
+    pair = {"certfile": _TLS[names.KEY_INSTANCE_CERT], "keyfile": _TLS[names.KEY_INSTANCE_KEY]}
+    made = {
+        "restapi": pair | {"cafile": _TLS[names.KEY_INSTANCE_CA], "verify_client": "optional"},
+        "ctl": pair | {"cacert": _TLS[names.KEY_INSTANCE_CA], "insecure": True},
+        "postgresql": {
+            "use_unix_socket_repl": True,
+            "parameters": SERVER_TLS,
+            "authentication": {"replication": own, "rewind": own},
+        },
+    }
+    return _text(made)
 
 
 def _archive_timeout(spec: PostgresClusterSpec) -> dict[str, str | int]:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from controller import operations, owned, patroni, storage_state
 from controller.cluster import beginning, clone, instance, lost_volume, stale_replica, takeover
 from controller.cluster.actions import BackUp, ClusterDecision, Configure, EndClone, Make, Remove, Rename, Switch
+from controller.cluster.encryption import Mode
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.runtime import conditions
 from controller.runtime.backoff import Pace
@@ -152,7 +153,11 @@ def outdated(facts: ClusterFacts) -> ClusterDecision | None:
     if replicas or primary is None:
         return _renew(facts, max(replicas, key=lambda one: one.number))
     others = [one for one in facts.instances if one is not primary]
-    return _switch(facts, primary, others) if others else _renew(facts, primary)
+    if not others:
+        return _renew(facts, primary)
+    if facts.encryption is Mode.BEGUN and not primary.standing.runs_with:
+        return _hand_over(facts, primary, others)
+    return _switch(facts, primary, others)
 
 
 def _resources(facts: ClusterFacts) -> Object:
@@ -197,13 +202,22 @@ def _switch(facts: ClusterFacts, primary: Instance, others: list[Instance]) -> C
     return ClusterDecision(Switch(primary.pod_name, best.pod_name), text)
 
 
+def _hand_over(facts: ClusterFacts, primary: Instance, others: list[Instance]) -> ClusterDecision:
+    """Of a primary without certificates: its Patroni cannot verify that another may take over, as a switchover asks.
+    But when it ends, it gives up the lock once they have all of its WAL, and they see to it among themselves.
+    """
+    switch = _switch(facts, primary, others)
+    return _renew(facts, primary) if switch.action is not None else switch
+
+
 # --- Patroni's configuration -------------------------------------------------------------------------------------
 
 
 def configuration(facts: ClusterFacts) -> ClusterDecision | None:
     if facts.store.config is None:
         return None  # the first instance brings it
-    wanted = patroni.dynamic(facts.name, facts.spec, paused=paused(facts))
+    encrypted = facts.encryption is Mode.WHOLE
+    wanted = patroni.dynamic(facts.name, facts.spec, paused=paused(facts), encrypted=encrypted)
     if wanted == facts.store.config:
         return None
     turned = wanted.get("pause", False) != facts.store.paused

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from controller import operations, owned
 from controller.claim_growth import Growth
-from controller.cluster import clone
+from controller.cluster import clone, encryption
+from controller.cluster.encryption import Mode, Served, Standing
 from controller.nodes import Lack
 from controller.patroni import Member, Store
 from controller.pods import is_ready, refused
@@ -63,6 +64,13 @@ class Instance:
         return own if not begun or not self.passwords or begun == self.passwords else f"{own} {begun}"
 
     @property
+    def standing(self) -> Standing:
+        template, pod = self.deployment["spec"]["template"], self.pod
+        made_with = encryption.carries(template)
+        runs_with = made_with if pod is None else encryption.carries(pod)
+        return Standing(_annotation(template, names.ANNOTATION_TEMPLATE), made_with, runs_with)
+
+    @property
     def refused(self) -> str:
         """Why Kubernetes creates no pod of it, in its words; empty where it does."""
         return "" if self.pod is not None else refused(self.deployment)
@@ -106,6 +114,8 @@ class ClusterFacts:
     filling: Seen | None = None  # the recovery that fills that claim, until there is a primary
     refused: str = ""  # what a rule has against it since it was taken up
     asks: Asks = NOTHING  # of each container, by the namespace
+    encryption: Mode = Mode.WHOLE  # whether its instances speak TLS
+    served: Served = field(default_factory=Served)  # by what
     not_made: str = ""  # what Kubernetes does not take of what the cluster consists of, in its words
     fault: str = ""  # what has to be put right by hand before anything can be done
 

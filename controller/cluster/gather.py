@@ -7,7 +7,8 @@ import re
 import msgspec
 
 from controller import operations, owned, patroni, pod_terms
-from controller.cluster import instance, passwords
+from controller.cluster import encryption, instance, passwords
+from controller.cluster.encryption import Mode
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.context import Context
 from controller.pods import has_ended
@@ -31,12 +32,16 @@ async def gather(context: Context, cluster: Object) -> ClusterFacts:
     repository = caches.repositories.get(namespace, name)
     pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_CLUSTER, name)
     maps = caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, name)
+    instances = await _instances(context, cluster, pods)
+    before = instance.digest(cluster, spec, context.settings, tls=False)
+    mode = encryption.mode(spec, [one.standing for one in instances], before)
     return ClusterFacts(
         cluster=cluster,
         spec=spec,
         now=context.clock(),
-        digest=instance.digest(cluster, spec, context.settings),
-        instances=tuple(await _instances(context, cluster, pods)),
+        digest=before if mode is Mode.OFF else instance.digest(cluster, spec, context.settings),
+        encryption=mode,
+        instances=tuple(instances),
         pods=tuple(one["metadata"]["name"] for one in pods if not has_ended(one) and _is_instances(one, name)),
         store=patroni.store(name, {one["metadata"]["name"]: one for one in maps if not is_anothers(one, cluster)}),
         repository=repository,

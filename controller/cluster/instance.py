@@ -62,14 +62,16 @@ def deployment(
     restarted: str,
     passwords: str = "",
     wanted: Asks = NOTHING,
+    *,
+    tls: bool = True,
 ) -> Object:
     """Recreated, never rolled: its volume is its own. *restarted* is the mark of the last restart, *passwords* the
-    digest of those in the Secret; *wanted* what the namespace asks of each container.
+    digest of those in the Secret; *wanted* what the namespace asks of each container. *tls*: it has certificates.
     """
     own = cluster["metadata"]["name"]
     name = names.instance(own, number)
     selector = {names.LABEL_CLUSTER: own, names.LABEL_INSTANCE: name}
-    annotations = {names.ANNOTATION_TEMPLATE: digest(cluster, spec, settings)}
+    annotations = {names.ANNOTATION_TEMPLATE: digest(cluster, spec, settings, tls=tls)}
     if restarted:
         annotations[names.ANNOTATION_RESTARTED] = restarted
     if passwords:
@@ -86,18 +88,20 @@ def deployment(
             "revisionHistoryLimit": 1,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": selector},
-            "template": {"metadata": about, "spec": _pod(own, name, spec, settings, wanted)},
+            "template": {"metadata": about, "spec": _pod(own, name, spec, settings, wanted, tls=tls)},
         },
     }
 
 
-def digest(cluster: Object, spec: PostgresClusterSpec, settings: Settings) -> str:
+def digest(cluster: Object, spec: PostgresClusterSpec, settings: Settings, *, tls: bool = True) -> str:
     """Of all that takes a new pod to come into force, the same for each instance.
 
-    Not of what the namespace asks: a new quota restarts no database that runs.
+    Not of what the namespace asks: a new quota restarts no database that runs. Without *tls* it is that of a release
+    before there was any (encryption.py).
     """
     own = cluster["metadata"]["name"]
-    parts: list[Any] = [_pod(own, names.instance(own, 0), spec, settings, NOTHING), patroni.local(own, spec)]
+    parts: list[Any] = [_pod(own, names.instance(own, 0), spec, settings, NOTHING, tls=tls)]
+    parts.append(patroni.local(own, spec))
     about = spec.instances.pod_template.metadata
     if about.labels or about.annotations:  # others keep the digest of before there were any
         parts.append(msgspec.to_builtins(about))
@@ -109,7 +113,7 @@ def resources(spec: PostgresClusterSpec, wanted: Asks) -> Object:
     return fitted(spec.instances.resources or None, SIZE, wanted.shared_by(2))
 
 
-def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings, wanted: Asks) -> Object:
+def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings, wanted: Asks, *, tls: bool) -> Object:
     pod: Object = {
         "serviceAccountName": names.cluster_account(cluster),
         "automountServiceAccountToken": True,  # Patroni keeps its state in Kubernetes
@@ -125,8 +129,20 @@ def _pod(cluster: str, name: str, spec: PostgresClusterSpec, settings: Settings,
             {"name": "shm", "emptyDir": {"medium": "Memory"}},
         ],
     }
+    if tls:
+        _add_certificates(pod, cluster)
     given = placement.fields(spec.instances.pod_template.spec)
     return pod | given | {"affinity": pod["affinity"] | given.get("affinity", {})}
+
+
+def _add_certificates(pod: Object, cluster: str) -> None:
+    """PostgreSQL takes a key that is root's where its own group alone may read it, too. They are renewed in place."""
+    secret = {"secretName": names.instance_tls(cluster), "defaultMode": 0o440}
+    pod["volumes"].append({"name": names.VOLUME_TLS, "secret": secret})
+    (container,) = pod["containers"]
+    container["volumeMounts"].append({"name": names.VOLUME_TLS, "mountPath": names.CLUSTER_TLS, "readOnly": True})
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        container[probe]["httpGet"]["scheme"] = "HTTPS"
 
 
 def _apart(cluster: str) -> Object:

@@ -5,7 +5,7 @@ primary goes on while all of them agree, and only they may become primary. A mem
 an instance another one. So the new pod takes the place of the earlier one, which is of the same volume; without that a
 cluster of which all pods are new would have no primary for ever (Patroni's Ha.is_healthiest_node).
 
-Argument: the ConfigMap's name. It tries until nothing is left to be changed.
+Arguments: the ConfigMap's name, and what Patroni speaks (http, https). It tries until nothing is left to be changed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PATIENCE, _PAUSE = 10, 2
 
 
-def with_place(noted: str | None, instance: str, pod: str, address: str) -> str | None:
-    """What is to be noted instead of *noted*, None where that is right. *address*: `host:port` of the pod's Patroni."""
+def with_place(noted: str | None, instance: str, pod: str, url: str) -> str | None:
+    """What is to be noted instead of *noted*, None where that is right. *url*: where the pod's Patroni answers."""
     try:
         members = json.loads(noted or "")
     except ValueError:
@@ -35,10 +35,10 @@ def with_place(noted: str | None, instance: str, pod: str, address: str) -> str 
     kept = {name: url for name, url in members.items() if name.rsplit("-", 2)[0] != instance}
     if len(kept) == len(members):
         return None
-    return json.dumps(kept | {pod: f"http://{address}/patroni"}, separators=(",", ":"), sort_keys=True)
+    return json.dumps(kept | {pod: f"{url}/patroni"}, separators=(",", ":"), sort_keys=True)
 
 
-def keep(api: http.client.HTTPConnection, path: str, token: str) -> bool:
+def keep(api: http.client.HTTPConnection, path: str, token: str, scheme: str) -> bool:
     """One look, and one change where one is due; whether nothing is left to be done. Raises OSError, HTTPException."""
     headers = {"Authorization": f"Bearer {token}"}
     api.request("GET", path, headers=headers)
@@ -48,8 +48,8 @@ def keep(api: http.client.HTTPConnection, path: str, token: str) -> bool:
         return answer.status == http.HTTPStatus.NOT_FOUND
     found = json.loads(text)["metadata"]
     noted = (found.get("annotations") or {}).get(_MARK)
-    variables = (os.environ[name] for name in ("PGWARDEN_INSTANCE", "PATRONI_NAME", "PATRONI_RESTAPI_CONNECT_ADDRESS"))
-    wanted = with_place(noted, *variables)
+    url = f"{scheme}://{os.environ['PATRONI_RESTAPI_CONNECT_ADDRESS']}"
+    wanted = with_place(noted, os.environ["PGWARDEN_INSTANCE"], os.environ["PATRONI_NAME"], url)
     if wanted is None:
         return True
     change = {"metadata": {"resourceVersion": found["resourceVersion"], "annotations": {_MARK: wanted}}}
@@ -66,14 +66,14 @@ def context(ca: Path) -> ssl.SSLContext:
     return made
 
 
-def main(name: str) -> None:
+def main(name: str, scheme: str) -> None:
     path = f"/api/v1/namespaces/{os.environ['PATRONI_KUBERNETES_NAMESPACE']}/configmaps/{name}"
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], int(os.environ["KUBERNETES_SERVICE_PORT"])
     while True:
         try:
             tls = context(_ACCOUNT / "ca.crt")
             token = (_ACCOUNT / "token").read_text(encoding="ascii").strip()  # it is renewed
-            if keep(http.client.HTTPSConnection(host, port, timeout=_PATIENCE, context=tls), path, token):
+            if keep(http.client.HTTPSConnection(host, port, timeout=_PATIENCE, context=tls), path, token, scheme):
                 return
         except (OSError, http.client.HTTPException, ValueError):
             pass
@@ -81,4 +81,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

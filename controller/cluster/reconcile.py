@@ -27,9 +27,11 @@ from controller.cluster.actions import (
     TakeClone,
 )
 from controller.cluster.beginning import Origin
+from controller.cluster.certificate_keeper import CertificateKeeper
 from controller.cluster.claims import ClaimKeeper
 from controller.cluster.decide import decide, paused
 from controller.cluster.deletion_steps import Deletion
+from controller.cluster.encryption import Mode
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.cluster.filler import Filler
 from controller.cluster.gather import gather, of_earlier, stranger
@@ -100,6 +102,7 @@ class ClusterController:
         self._patroni = PatroniObjects(context)
         self._applied = Applied()
         self._passwords = PasswordKeeper(context)
+        self._certificates = CertificateKeeper(context)
         self._claims = ClaimKeeper(context)
         self._told = EventMemory()
         self._done: Allowance[tuple[Key, str]] = Allowance(DONE_AT_ONCE, DONE_AGAIN)
@@ -113,6 +116,7 @@ class ClusterController:
             self._told.forget(key)
             self._applied.forget(key)
             self._passwords.forget(key)
+            self._certificates.forget(key)
             self._claims.forget(key)
             self._filler.forget(key)
             admission.forget("postgresclusters", key)
@@ -184,10 +188,11 @@ class ClusterController:
             await self._apply("services", service)
         await self._apply("poddisruptionbudgets", render.disruption_budget(cluster))
         await self._apply("repositories", render.repository(cluster, spec))
-        facts = await self._credentials(facts)
+        facts = await self._certificates.keep(await self._credentials(facts))
         primary = facts.primary.name if facts.primary else await self._patroni.last_primary(facts)
         own = not facts.initialized and beginning.origin(facts) is Origin.OWN
-        told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, own=own)
+        encrypted = facts.encryption is Mode.WHOLE
+        told = render.config_map(cluster, spec, paused=paused(facts), primary=primary, own=own, encrypted=encrypted)
         await self._apply("configmaps", told)
         return facts
 
@@ -300,7 +305,8 @@ class ClusterController:
             return trouble
         begun = passwords.digest(facts.credentials) if facts.credentials else ""
         settings = self._context.settings
-        deployment = instance.deployment(cluster, facts.spec, settings, number, restarted, begun, facts.asks)
+        tls = facts.encryption is not Mode.OFF
+        deployment = instance.deployment(cluster, facts.spec, settings, number, restarted, begun, facts.asks, tls=tls)
         if there is not None:  # and no other that has taken its place meanwhile
             deployment["metadata"]["uid"] = there["metadata"]["uid"]
         await client.apply(self._path("deployments", facts, deployment["metadata"]["name"]), deployment)

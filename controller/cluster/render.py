@@ -91,10 +91,19 @@ def disruption_budget(cluster: Object) -> Object:
     }
 
 
-def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, primary: str, own: bool = False) -> Object:
+def config_map(
+    cluster: Object,
+    spec: PostgresClusterSpec,
+    *,
+    paused: bool,
+    primary: str,
+    own: bool = False,
+    encrypted: bool = True,
+) -> Object:
     """Patroni's configuration and the scripts. `autofail` and `primary` are what the scripts ask for.
 
-    *own*: the cluster begins with what its own Repository holds.
+    *own*: the cluster begins with what its own Repository holds. *encrypted*: all instances speak TLS; those without
+    certificates do not look at what is for the others.
     """
     name = cluster["metadata"]["name"]
     data = {
@@ -103,7 +112,9 @@ def config_map(cluster: Object, spec: PostgresClusterSpec, *, paused: bool, prim
         "autofail": "off" if paused else "on",
         "primary": primary,
         "parameters": patroni.parameters(name, spec),
-        "access": patroni.access(),
+        "access": "".join(f"{line}\n" for line in patroni.access(spec, encrypted=encrypted)),
+        "tls": patroni.tls(encrypted=encrypted),
+        "tls-parameters": patroni.tls_parameters(),
     }
     made = metadata(cluster, names.cluster_patroni(name))
     return {
@@ -124,7 +135,7 @@ def new_credentials(cluster: Object) -> Object:
         "database": user,
         "host": host,
         "port": str(names.PORT_POSTGRES),
-        "uri": f"postgresql://{user}:{values[KEY_APPLICATION]}@{host}:{names.PORT_POSTGRES}/{user}",
+        "uri": f"postgresql://{user}:{values[KEY_APPLICATION]}@{host}:{names.PORT_POSTGRES}/{user}?sslmode=require",
     }
     return {
         "apiVersion": "v1",

@@ -8,6 +8,7 @@ from controller.cluster import (
     beginning,
     clone,
     collations,
+    encryption,
     lost_volume,
     passwords,
     stale_replica,
@@ -34,6 +35,7 @@ LACKS = HELD | {
     KUBERNETES_REFUSES,
     claim_growth.FAILED,
     claim_growth.REFUSED,
+    encryption.UNUSABLE,
     lost_volume.REASON,
     passwords.NOT_SET,
     progress.STUCK,
@@ -61,6 +63,8 @@ def status(facts: ClusterFacts, decision: ClusterDecision, not_set: str = "") ->
         judged[collations.CONDITION] = collation
     if not_set or conditions.find(known, passwords.CONDITION) is not None:
         judged[passwords.CONDITION] = passwords.verdict(facts.name, not_set)
+    encrypted = encryption.judge(facts.name, facts.spec, facts.encryption, facts.served)
+    judged |= {encryption.CONDITION: encrypted} if facts.instances or facts.served.trouble else {}
     for kind, (value, reason, message) in judged.items():
         listed = conditions.put(listed, kind, value, reason, message, now=facts.now, generation=generation)
     phase = _phase(facts, listed)

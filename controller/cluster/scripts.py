@@ -17,7 +17,8 @@ from pgwarden.pgbackrest.config import ARCHIVE_IO_SECONDS
 #: The sidecar writes pgBackRest's configuration in its first seconds, beside which we start.
 _CONFIGURED = "until [ -s {file} ]; do sleep 0.2; done"
 
-#: Patroni's configuration for a start beside a primary that runs: what is in the ConfigMap, and one file more.
+#: Patroni's configuration where it is more than what is in the ConfigMap: of an instance with certificates, and for a
+#: start beside a primary that runs.
 _BEGUN = "/tmp/patroni"  # noqa: S108  an emptyDir of the pod's own
 
 #: From the repository, not from the primary: only what has changed since the last backup comes by WAL.
@@ -59,11 +60,19 @@ done
 #: A Patroni that joins a running primary writes pg_hba.conf, reloads, and sleeps for a second before it takes the lock
 #: (ConfigHandler.reload_config): a second in which nobody can write. So here it begins without `pg_hba`, which is in
 #: place already, and is told to read its configuration again when it answers.
+#: An instance with certificates has `tls` for Patroni, too. One that an earlier release has made passes that by.
 #: What runs beside Patroni is a child of process 1, which buries it.
 _BEGIN = """\
 #!/bin/sh
 set -eu
-data=$PATRONI_POSTGRESQL_DATA_DIR conf={conf}
+data=$PATRONI_POSTGRESQL_DATA_DIR conf={conf} scheme=http
+if [ -s {tls}/{key} ]; then
+  conf={begun} scheme=https
+  mkdir -p $conf
+  rm -f $conf/start.yml
+  ln -sf {conf}/patroni.yml {conf}/bootstrap.yml $conf
+  ln -sf {conf}/tls $conf/tls.yml
+fi
 exec 9< {volume}
 if ! flock -n 9; then
   echo "waiting for the pod before, which still works on the volume" >&2
@@ -89,6 +98,7 @@ elif [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
     before=$data/postgresql.conf.before
     cp "$data/postgresql.conf" "$before" || :
     cat {conf}/parameters >> "$data/postgresql.conf" || :
+    [ $scheme = http ] || cat {conf}/tls-parameters >> "$data/postgresql.conf" || :
     if ! "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start; then
       mv "$before" "$data/postgresql.conf" || :
       "$PGWARDEN_BIN/pg_ctl" -D "$data" -s -w -t 3600 start || echo "PostgreSQL did not start" >&2
@@ -104,7 +114,8 @@ elif [ -s "$data/PG_VERSION" ] && [ "$(cat {conf}/autofail)" = off ]; then
 fi
 python=$(sed -n '1s/^#! *//p;q' "$(command -v patroni)")
 case $python in *python*) ;; *) python=python3 ;; esac
-($python {conf}/keep_place.py {leader} 9<&- &)
+($python {conf}/keep_place.py {leader} $scheme 9<&- &)
+[ $scheme = http ] || ({conf}/renew.sh $$ 9<&- &)
 exec patroni $conf
 """
 
@@ -116,6 +127,21 @@ while sleep 5; do
 done
 rm -f "$2"
 kill -HUP "$1"
+"""
+
+#: Beside Patroni, for as long as that runs. It reads its configuration again, and with it PostgreSQL its own, when a
+#: certificate or `tls` is another than it began with. A signal before Patroni listens would end it.
+_RENEW = """\
+#!/bin/sh
+seen() (cat {conf}/tls {tls}/* | sha256sum)
+before=$(seen)
+while sleep 5; do
+  now=$(seen)
+  [ "$now" != "$before" ] || continue
+  grep -qs ':{port:04X} 0*:0000 0A' /proc/net/tcp /proc/net/tcp6 || continue
+  kill -HUP "$1" || exit
+  before=$now
+done
 """
 
 _STOP = """\
@@ -171,10 +197,13 @@ def files(cluster: str, spec: PostgresClusterSpec, *, own: bool = False) -> dict
             wait=wait,
             volume=names.CLUSTER_DATA,
             begun=_BEGUN,
+            tls=names.CLUSTER_TLS,
+            key=names.KEY_INSTANCE_KEY,
             leader=names.patroni_object(cluster, LEADER),
         ),
         "keep_place.py": Path(keep_place.__file__).read_text(encoding="utf-8"),
         "read-again.sh": _READ_AGAIN.format(port=names.PORT_PATRONI),
+        "renew.sh": _RENEW.format(conf=names.CLUSTER_CONF, tls=names.CLUSTER_TLS, port=names.PORT_PATRONI),
         "replica.sh": _REPLICA.format(wait=wait, command=_replica(cluster, spec), variables=variables),
         "stop.sh": _STOP.format(conf=names.CLUSTER_CONF),
         "after-bootstrap.sh": _AFTER_BOOTSTRAP.format(user=APPLICATION),

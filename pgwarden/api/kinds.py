@@ -241,6 +241,17 @@ class Instances(Model, frozen=True, kw_only=True):
     pod_template: PodTemplate = msgspec.field(default_factory=PodTemplate)
 
 
+class SecretRef(Model, frozen=True, kw_only=True):
+    name: str
+
+
+class ClusterTls(Model, frozen=True, kw_only=True):
+    """How clients of a PostgresCluster reach it."""
+
+    required: bool = True  # whether a client without TLS is refused
+    secret_ref: SecretRef | None = None  # kubernetes.io/tls; default: a certificate of the cluster's own CA
+
+
 class PostgresClusterSpec(Model, frozen=True, kw_only=True):
     instances: Instances = msgspec.field(default_factory=Instances)
     postgres_version: int = postgres_majors.DEFAULT
@@ -250,6 +261,7 @@ class PostgresClusterSpec(Model, frozen=True, kw_only=True):
     synchronous: bool = False
     deletion_protection: bool = True  # whether the webhook refuses to have it deleted
     data_source: DataSource | None = None
+    tls: ClusterTls | None = None
     repository: dict[str, Any] = {}  # a Repository's spec without `postgres`, handed on as it is
 
 

@@ -302,6 +302,12 @@ CLONE_WORK_DIR = f"{WORK_DIR}/clone"
 KEY_CLONE_CONF, KEY_CLONE_NEEDS = "pgbackrest.conf", "needs"
 #: What the image must have that the source has: controller/recovery/needs.py.
 CLONE_NEEDS_FILE = f"{CLONE_SOURCE}/{KEY_CLONE_NEEDS}"
+#: What an instance speaks TLS by: the Secret `instance_tls`, readable by PostgreSQL's group alone.
+CLUSTER_TLS = "/etc/pgwarden-tls"
+VOLUME_TLS = "tls"
+#: Beside KEY_TLS_CERT and KEY_TLS_KEY, which PostgreSQL serves, and KEY_CA_CERT, which tells whether that is to be
+#: believed: the instance's own, by the cluster's CA, for Patroni's REST and as a client of other instances.
+KEY_INSTANCE_CERT, KEY_INSTANCE_KEY, KEY_INSTANCE_CA = "instance.crt", "instance.key", "instance-ca.crt"
 PORT_POSTGRES = 5432
 PORT_PATRONI = 8008
 
@@ -331,6 +337,20 @@ def cluster_credentials(cluster: str) -> str:
 def cluster_patroni(cluster: str) -> str:
     """The ConfigMap that we render for Patroni. Its own are CLUSTER-config, -leader, -failover and -sync."""
     return f"{cluster}-patroni"
+
+
+def instance_tls(cluster: str) -> str:
+    """The Secret with the certificates that instances speak TLS by."""
+    return f"{cluster}-instance-tls"
+
+
+def instance_ca(cluster: str) -> str:
+    """The Secret with the cluster's own CA, which no pod mounts."""
+    return f"{cluster}-instance-ca"
+
+
+def cn_instance(cluster: str) -> str:
+    return f"{cluster}-instance"
 
 
 def patroni_object(cluster: str, key: str) -> str:

@@ -48,13 +48,22 @@ RESERVED = {
     "wal_log_hints": "pg_rewind needs it on",
 }
 
+_CERTIFICATES = "instances always speak TLS; for a certificate of your own set spec.tls.secretRef"
 #: The same, of what was admitted once: a cluster that has it keeps it, and is warned.
 RESERVED_LATER = {
     "include": "a file of settings would pass what is checked here; write them in spec.parameters",
     "include_dir": "files of settings would pass what is checked here; write them in spec.parameters",
     "include_if_exists": "a file of settings would pass what is checked here; write them in spec.parameters",
+    "ssl": _CERTIFICATES,
+    "ssl_ca_file": _CERTIFICATES,
+    "ssl_cert_file": _CERTIFICATES,
+    "ssl_crl_dir": _CERTIFICATES,
+    "ssl_crl_file": _CERTIFICATES,
+    "ssl_key_file": _CERTIFICATES,
     "ssl_passphrase_command": "it runs a program in each instance; use a key without a passphrase, in a Secret",
 }
+#: Of ssl_min_protocol_version; PostgreSQL's default is TLSv1.2.
+_BROKEN_PROTOCOLS = {"tlsv1", "tlsv1.1"}
 #: Parameter → whether it is dangerous on or off, and what it does then to what backups are for.
 DANGEROUS = {
     "fsync": (False, "after a crash of the node the data, and backups of it, may be corrupt"),
@@ -81,6 +90,7 @@ def check(case: Case) -> None:
     pod_template.check(case, ("instances", "podTemplate"))
     _check_image(case)
     _check_parameters(case)
+    _check_tls(case)
     _check_repository(case)
     data_source.check(case)
     if case.old is None:
@@ -143,7 +153,9 @@ def _check_parameters(case: Case) -> None:
             why = RESERVED.get(folded, "a Restore sets it")
             case.refuse(field, brief(value) if isinstance(value, str) else value, f"cannot be set: {why}", "reserved")
         elif folded in RESERVED_LATER:
-            _check_reserved_later(case, name, value)
+            _refuse_or_warn(case, name, value, f"cannot be set: {RESERVED_LATER[name]}", "reserved")
+        elif folded == "ssl_min_protocol_version" and str(value).lower() in _BROKEN_PROTOCOLS:
+            _refuse_or_warn(case, name, value, "must be TLSv1.2 or TLSv1.3: older protocols are broken", "tls")
         elif folded == "wal_level" and value not in _WAL_LEVELS:
             message = "must be replica or logical: lower levels omit WAL that a restore needs"
             case.refuse(field, brief(value) if isinstance(value, str) else value, message, "wal-level")
@@ -159,13 +171,13 @@ def _check_parameters(case: Case) -> None:
             case.warn(f"{field} {'on' if DANGEROUS[folded][0] else 'off'}: {DANGEROUS[folded][1]}")
 
 
-def _check_reserved_later(case: Case, name: str, value: object) -> None:
-    message = f"cannot be set: {RESERVED_LATER[name]}"
+def _refuse_or_warn(case: Case, name: str, value: object, message: str, rule: str) -> None:
+    """A warning of what a cluster has from before the rule."""
     before = get(case.old, dict, "spec", "parameters") or {} if case.old is not None else {}
     if before.get(name) == value:
         case.warn(f"spec.parameters.{name}: {message}")
     else:
-        case.refuse(f"spec.parameters.{name}", brief(str(value)), message, "reserved")
+        case.refuse(f"spec.parameters.{name}", brief(str(value)), message, rule)
 
 
 def _is(value: object) -> bool | None:
@@ -176,6 +188,13 @@ def _is(value: object) -> bool | None:
     if said == "0" or said in {"of", "off"} or (said and any(word.startswith(said) for word in ("false", "no"))):
         return False
     return None
+
+
+def _check_tls(case: Case) -> None:
+    name = case.get(str, "tls", "secretRef", "name")
+    if case.name and name in {names.instance_tls(case.name), names.instance_ca(case.name)}:
+        message = "is the name of a Secret of pgwarden's own; choose another name for yours"
+        case.refuse("spec.tls.secretRef.name", name, message, "tls")
 
 
 def _check_repository(case: Case) -> None:

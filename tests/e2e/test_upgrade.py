@@ -18,6 +18,7 @@ from harness.install import wait_admission
 from harness.kubectl import Kubectl, Object, condition, is_true, phase
 from harness.objects import archived, backup, repository
 from harness.postgres import SWITCH, Postgres, statefulset
+from harness.s3_steps import figure, says
 from harness.waiting import until
 from localcluster.image_inputs import OTHER_PGBACKREST
 
@@ -31,6 +32,8 @@ ARCHIVES_AGAIN = 150
 FAILS_AT_MOST = 9
 #: Seconds without an acknowledged row while a PostgresCluster is rolled: a switchover.
 LONGEST_GAP = 40
+#: Whether the replica's connection is.
+ENCRYPTED = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_replication USING (pid) WHERE state = 'streaming'"
 
 
 @dataclass
@@ -156,6 +159,13 @@ def test_a_statefulsets_host_is_renewed_when_its_pod_is_and_archiving_recovers(s
     assert scene.postgres.sql("SELECT count(*) FROM notes") == "1000"
 
 
+def test_a_cluster_from_before_tls_goes_on_as_it_was_and_is_told_how_it_comes_over(scene: Scene):
+    found = scene.space.until("pgc", RHINO, says("Encryption", "False", "clear text", "kubectl patch"), "says so", 60)
+    assert condition(found, "Encryption")["reason"] == "ClearText"
+    assert scene.space.get("secret", f"{RHINO}-instance-tls") is None
+    assert scene.cluster.sql(ENCRYPTED) == "f"
+
+
 def test_a_cluster_that_is_rolled_loses_no_acknowledged_row_and_is_archived_again(scene: Scene):
     assert scene.host_image(RHINO) == scene.old_image
     about = {"annotations": {"example.com/restarted": "for pgBackRest"}}
@@ -167,7 +177,22 @@ def test_a_cluster_that_is_rolled_loses_no_acknowledged_row_and_is_archived_agai
     scene.cluster.wait_written(20)
     rows, gap = scene.cluster.stop_writing()
     assert rows <= scene.cluster.rows()
+    figure(f"{gap:.1f} s without a write while it was rolled")
     assert gap < LONGEST_GAP
+
+
+def test_a_cluster_that_was_rolled_speaks_tls(scene: Scene):
+    scene.space.until("pgc", RHINO, says("Encryption", "True", "speak TLS"), "says so", 60)
+    scene.cluster.wait_ready()
+    clear = (
+        'PGPASSWORD=$PGWARDEN_APP_PASSWORD psql -X -d "host=rhino-primary user=app dbname=app sslmode=disable" -c ""'
+    )
+    argv = ["exec", f"deployment/{scene.cluster.primary()}", "-c", "postgres", "--", "sh", "-c", clear]
+    until(lambda: "no encryption" in scene.space.run(*argv, check=False).stderr, "clear text is refused", 60)
+    # By a connection of its own, as the one that stands may be from before.
+    scene.cluster.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+    until(lambda: scene.cluster.sql(ENCRYPTED) == "t", "the replica streams by TLS", 90)
+    until(lambda: "ca.crt" in scene.space.get("secret", f"{RHINO}-credentials")["data"], "clients have the CA", 60)
 
 
 @pytest.mark.parametrize("name", [HIPPO, RHINO])

@@ -418,15 +418,26 @@ def test_a_neighbour_without_a_certificate_of_ours_is_told_nothing(town: Town, p
     ],
 )
 def test_a_neighbour_gives_patroni_no_orders(town: Town, call: str):
-    """M9: Patroni's REST: reads are open, and in plain text; what changes something takes a password."""
-    found = connect(
-        town,
-        places(town)["instance"],
-        names.PORT_PATRONI,
-        send=f"{call} HTTP/1.0\r\nContent-Length: 2\r\n\r\n{{}}",
-        size=0,
-    )
-    assert " 401 " in found.got.partition("\n")[0], found
+    """M9: Patroni's REST: reads are open; what changes something takes a certificate of the cluster's own."""
+    asked: Object = {"send": f"{call} HTTP/1.0\r\nContent-Length: 2\r\n\r\n{{}}", "size": 0}
+    where = places(town)["instance"], names.PORT_PATRONI
+    found = connect(town, *where, tls=True, **asked)
+    assert " 403 " in found.got.partition("\n")[0], found
+    for files in ({}, {"tls": True} | self_signed(town)):
+        assert " 200 " not in connect(town, *where, **files, **asked).got.partition("\n")[0]
+
+
+#: The first message of PostgreSQL's protocol, of a user for a database.
+STARTUP = "\0\3\0\0user\0{user}\0database\0postgres\0\0"
+
+
+@pytest.mark.parametrize(("user", "said"), [("postgres", "rejects connection"), ("app", "no pg_hba.conf entry")])
+def test_a_neighbour_reaches_postgresql_by_tls_alone_and_never_as_the_superuser(town: Town, user: str, said: str):
+    """M9: PostgreSQL of an instance: a neighbour in clear text is told that there is no way in, before any password."""
+    text = STARTUP.format(user=user)
+    message = (len(text) + 4).to_bytes(4, "big").decode("latin-1") + text
+    found = connect(town, places(town)["instance"], names.PORT_POSTGRES, send=message)
+    assert said in found.got, found
 
 
 @pytest.mark.parametrize("path", ["/", "/debug", "/config", "/../etc/passwd", "/mutate"])

@@ -17,6 +17,7 @@ from controller.backup import expire
 from controller.cluster import decide as cluster_decide
 from controller.cluster import instance
 from controller.cluster import render as cluster_render
+from controller.cluster.certificate_keeper import CertificateKeeper
 from controller.restore import steps_recover
 from controller.schedule import decide as schedule_decide
 from controller.schedule import render as schedule_render
@@ -34,6 +35,8 @@ from pgwarden.rules import deletion, validate
 from pgwarden.schedule import cron, runs
 from tests.unit.controller.cluster.conftest import facts as cluster_facts
 from tests.unit.controller.cluster.conftest import instance as cluster_instance
+from tests.unit.controller.cluster.test_certificates import Store, asking
+from tests.unit.controller.cluster.test_certificates import context as certified
 from tests.unit.controller.repository.conftest import World
 from tests.unit.controller.repository.test_takeover import world as taken_over
 from tests.unit.rules.conftest import NOW, Cluster, build
@@ -248,6 +251,13 @@ def configured(spec: Spec) -> Any:
     found = msgspec.convert(spec, PostgresClusterSpec)
     wanted = cluster_facts(cluster_instance(1, "primary"), cluster_instance(2), spec=found)
     return patroni.dynamic("hippo", found, paused=cluster_decide.paused(wanted))
+
+
+async def certificate(before: Spec, after: Spec) -> tuple[Any, Any]:
+    """Why a new cluster's certificate cannot be served: of a Secret that is not there."""
+    found = [msgspec.convert(one, PostgresClusterSpec) for one in (before, after)]
+    first, second = [await CertificateKeeper(certified(Store())).keep(asking(spec=one)) for one in found]
+    return first.served.trouble, second.served.trouble
 
 
 def next_step(spec: Spec) -> Any:

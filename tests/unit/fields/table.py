@@ -226,6 +226,8 @@ TABLE: dict[str, dict[str, Row]] = {
             "instances.resources.limits": (UNSET, SIZES),
         }),
         **pod_template("instances.podTemplate", each(effects.pods), CLUSTER),
+        "tls.required": Row(True, False, each(effects.configured), CLUSTER),
+        "tls.secretRef.name": Row(UNSET, "mine", effects.certificate, CLUSTER),
         **rows(each(effects.configured), CLUSTER, {
             "parameters": ({"work_mem": "4MB"}, {"work_mem": "8MB"}),
             "autofail": (True, False),

@@ -261,11 +261,13 @@ CLUSTER = [
     ("resources", "spec.instances.resources.limits.memory", {"instances": {"resources": {"limits": {"memory": "100Mi"}}}}),
     ("podTemplate", "spec.instances.podTemplate.metadata.labels.pgwarden.io/role", {"instances": {"podTemplate": {"metadata": {"labels": {"pgwarden.io/role": "x"}}}}}),
     ("image", "spec.postgresVersion", {"postgresVersion": 16}),
+    ("tls", "spec.tls.secretRef.name", {"tls": {"secretRef": {"name": "one-instance-tls"}}}),
     *(
         (rule, f"spec.parameters.{name}", {"parameters": {name: value}})
         for rule, name, value in (
             ("name", "work mem", "4MB"), ("name", "Work_Mem", "4MB"), ("reserved", "archive_command", "cp"), ("reserved", "include", "x.conf"),
-            ("wal-level", "wal_level", "minimal"), ("control", "search_path", "a\nb"),
+            ("wal-level", "wal_level", "minimal"), ("tls", "ssl_min_protocol_version", "TLSv1.1"),
+            ("reserved", "ssl", "off"), ("control", "search_path", "a\nb"),
         )
     ),
     (

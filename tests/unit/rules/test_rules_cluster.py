@@ -25,6 +25,11 @@ REFUSED = {
     "a recovery target": ({"parameters": {"recovery_target_time": "x"}}, "spec.parameters.recovery_target_time", "Restore"),
     "upper case": ({"parameters": {"Work_Mem": "4MB"}}, "spec.parameters.Work_Mem", "write work_mem"),
     "no parameter": ({"parameters": {"work mem": "4MB"}}, "spec.parameters.work mem", "not a parameter name"),
+    "a certificate by parameters": ({"parameters": {"ssl_cert_file": "/x"}}, "spec.parameters.ssl_cert_file", "spec.tls.secretRef"),
+    "a broken protocol": ({"parameters": {"ssl_min_protocol_version": "TLSv1"}}, "spec.parameters.ssl_min_protocol_version", "TLSv1.2"),
+    "pgwarden's own certificates": (
+        {"tls": {"secretRef": {"name": "rhino-instance-tls"}}}, "spec.tls.secretRef.name", "another name",
+    ),
     "wal_level minimal": ({"parameters": {"wal_level": "minimal"}}, "spec.parameters.wal_level", "replica or logical"),
     "wal_level an object": ({"parameters": {"wal_level": {}}}, "spec.parameters.wal_level", "replica or logical"),
     "wal_level a list": ({"parameters": {"wal_level": ["replica"]}}, "spec.parameters.wal_level", "replica or logical"),

@@ -42,8 +42,10 @@ def instance(
     restarted: str = "",
     lack: Lack | None = None,
     position: int | None = None,
+    tls: bool = True,
+    tls_of_pod: bool | None = None,
 ) -> Instance:
-    """One whose pod is of *of_pod*'s template, which is its Deployment's unless it is given.
+    """One whose pod is of *of_pod*'s template, which is its Deployment's unless it is given. *tls*: with certificates.
 
     *unready_for*: seconds; it is not ready.
     """
@@ -64,13 +66,18 @@ def instance(
             "name": f"{name}-pod",
             "annotations": marks | {"pgwarden.io/template": of_pod or digest, "status": json.dumps(state)},
         },
+        "spec": _volumes(tls if tls_of_pod is None else tls_of_pod),
         "status": {"phase": "Running", "conditions": [condition]},
     }
     deployment = {
         "metadata": {"name": name, "namespace": "ns", "uid": f"u{number}"},
-        "spec": {"template": {"metadata": {"annotations": marks}}},
+        "spec": {"template": {"metadata": {"annotations": marks}, "spec": _volumes(tls)}},
     }
     return Instance(name, number, deployment, pod, patroni.member(pod), lack)
+
+
+def _volumes(tls: bool) -> dict[str, Any]:
+    return {"volumes": [{"name": "tls"}]} if tls else {}
 
 
 def facts(*instances: Instance, **given: Any) -> ClusterFacts:

@@ -24,7 +24,7 @@ from pgwarden.api import names
 from .conftest import spec
 
 SOURCE = {"repository": "rhino"}
-PLACES = (names.CLUSTER_DATA, names.CLUSTER_CONF, names.CONF_FILE)
+PLACES = (names.CLUSTER_DATA, names.CLUSTER_CONF, names.CONF_FILE, names.CLUSTER_TLS)
 
 
 class Volume:
@@ -177,6 +177,77 @@ def test_beside_a_running_primary_patroni_finds_its_access_rules_in_place_and_re
             patroni.listen()
             assert one.wait(20 * SLOWER) == 0
     assert again.read_text().split() == ["bootstrap.yml", "patroni.yml"]
+
+
+def certified(volume: Volume) -> Path:
+    folder = volume.at(names.CLUSTER_TLS)
+    folder.mkdir()
+    (folder / names.KEY_INSTANCE_KEY).write_text("a key")
+    (volume.conf / "tls").write_text("{}")
+    return folder
+
+
+def test_an_instance_with_certificates_is_told_more_and_one_without_is_not(volume: Volume):
+    made(volume)
+    volume.stands("python3", f"echo $3 >> {volume.root}/scheme")
+    volume.stands("patroni", f"ls $1 > {volume.root}/told")
+    with volume.begin() as one:
+        assert one.wait(20 * SLOWER) == 0
+    assert "tls.yml" not in (volume.root / "told").read_text().split()
+    certified(volume)
+    with volume.begin() as one:
+        assert one.wait(20 * SLOWER) == 0
+    assert (volume.root / "told").read_text().split() == ["bootstrap.yml", "patroni.yml", "tls.yml"]
+    scheme = volume.root / "scheme"
+    until(lambda: scheme.read_text().split() == ["http", "https"], "both are told", 20, pause=0.01)
+
+
+def test_with_autofail_off_the_primary_with_certificates_starts_with_them(volume: Volume):
+    made(volume)
+    certified(volume)
+    for key, value in {
+        "autofail": "off",
+        "primary": "hippo-1",
+        "parameters": "",
+        "access": "",
+        "tls-parameters": "ssl = 'on'\n",
+    }.items():
+        (volume.conf / key).write_text(value)
+    conf = volume.data / "data" / "postgresql.conf"
+    conf.write_text("")
+    volume.stands("pg_ctl", f"cat {conf} > {volume.root}/server")
+    volume.stands("patroni", "exit 0")
+    with volume.begin() as one:
+        assert one.wait(20 * SLOWER) == 0
+    assert (volume.root / "server").read_text() == "ssl = 'on'\n"
+
+
+def test_a_certificate_that_is_another_than_before_is_told_to_patroni_once_it_listens(volume: Volume):
+    made(volume)
+    folder = certified(volume)
+    volume.stands("sleep", "exec /bin/sleep 0.05")
+    begun, again = volume.root / "begun", volume.root / "again"
+    volume.stands("patroni", f"trap 'echo >> {again}' HUP; touch {begun}; while :; do /bin/sleep 0.1; done")
+    with socket.socket() as patroni:
+        patroni.bind(("127.0.0.1", 0))
+        script = volume.conf / "renew.sh"
+        port = f":{patroni.getsockname()[1]:04X}"
+        script.write_text(script.read_text().replace(f":{names.PORT_PATRONI:04X}", port))
+        looked = volume.root / "looked"
+        volume.stands("sha256sum", f"echo >> {looked}; exec /usr/bin/sha256sum")
+        with volume.begin():
+            until(
+                lambda: begun.exists() and looked.exists() and len(looked.read_text()) > 2, "it looks", 20, pause=0.01
+            )
+            (folder / names.KEY_INSTANCE_KEY).write_text("another key")
+            seen = len(looked.read_text())
+            until(lambda: len(looked.read_text()) > seen + 2, "it has looked again", 20, pause=0.01)
+            assert not again.exists()  # it does not listen yet
+            patroni.listen()
+            until(again.exists, "Patroni is told", 20, pause=0.01)
+            seen = len(looked.read_text())
+            until(lambda: len(looked.read_text()) > seen + 2, "it has looked again", 20, pause=0.01)
+    assert len(again.read_text()) == 1
 
 
 def test_where_a_volume_cannot_be_locked_it_goes_on_and_says_so(volume: Volume):

@@ -11,6 +11,7 @@ from controller import patroni
 from controller.cluster import instance as of_instances
 from controller.cluster.actions import BackUp, Configure, Make, Remove, Rename, Switch
 from controller.cluster.decide import decide, paused
+from controller.cluster.encryption import Mode
 from controller.nodes import Lack
 from pgwarden.api.sizing import NOTHING, Asks
 
@@ -168,6 +169,32 @@ ROLLING = {
 def test_changes_roll(case):
     instances, action = ROLLING[case]
     assert decide(facts(*instances)).action == action
+
+
+COMING_OVER = {
+    "a replica first": ((primary(digest=OLD, tls=False), instance(2, digest=OLD, tls=False)), Make(2)),
+    "then the primary, whose Patroni would not believe the replica's": (
+        (primary(digest=OLD, tls=False), instance(2)), Make(1),
+    ),
+    "one with certificates switches over": ((primary(digest=OLD), instance(2)), Switch("hippo-1-pod", "hippo-2-pod")),
+    "nobody is able": ((primary(digest=OLD, tls=False), instance(2, state="start failed", replication="")), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", COMING_OVER)
+def test_instances_of_a_release_before_tls_are_made_with_certificates(case):
+    instances, action = COMING_OVER[case]
+    two = spec(replicas=2)
+    config = patroni.dynamic("hippo", two, paused=False, encrypted=False)
+    assert decide(facts(*instances, spec=two, config=config, encryption=Mode.BEGUN)).action == action
+
+
+def test_tls_is_required_once_all_instances_have_certificates():
+    two = spec(replicas=2)
+    clear, asked = (patroni.dynamic("hippo", two, paused=False, encrypted=yes) for yes in (False, True))
+    for mode in (Mode.OFF, Mode.BEGUN):
+        assert decide(facts(primary(), instance(2), spec=two, config=clear, encryption=mode)).action is None
+    assert decide(facts(primary(), instance(2), spec=two, config=clear)).action == Configure(asked)
 
 
 def test_the_next_is_renewed_only_when_the_last_is_back():

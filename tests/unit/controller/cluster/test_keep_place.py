@@ -22,8 +22,8 @@ def note(*pods: str) -> str:
 
 
 def test_the_new_pod_stands_in_the_place_of_the_one_before():
-    wanted = keep_place.with_place(note(OTHER, OLD), "hippo-1", NEW, "10.0.0.9:8008")
-    assert json.loads(wanted) == {OTHER: "http://10.0.0.0:8008/patroni", NEW: "http://10.0.0.9:8008/patroni"}
+    wanted = keep_place.with_place(note(OTHER, OLD), "hippo-1", NEW, "https://10.0.0.9:8008")
+    assert json.loads(wanted) == {OTHER: "http://10.0.0.0:8008/patroni", NEW: "https://10.0.0.9:8008/patroni"}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_the_new_pod_stands_in_the_place_of_the_one_before():
     ids=["nothing", "empty", "broken", "a list", "nobody", "not of it", "itself", "itself beside", "longer name"],
 )
 def test_nothing_is_changed_where_it_had_no_place_or_has_it(noted: str | None):
-    assert keep_place.with_place(noted, "hippo-1", NEW, "10.0.0.9:8008") is None
+    assert keep_place.with_place(noted, "hippo-1", NEW, "https://10.0.0.9:8008") is None
 
 
 class ApiServer(BaseHTTPRequestHandler):
@@ -82,7 +82,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[ApiServer]]:
 
 
 def keep(api: Any, path: str = PATH) -> bool:
-    return keep_place.keep(http.client.HTTPConnection("127.0.0.1", api.port), path, "t")
+    return keep_place.keep(http.client.HTTPConnection("127.0.0.1", api.port), path, "t", "https")
 
 
 def test_it_is_changed_once_and_nothing_else_of_the_object(api):

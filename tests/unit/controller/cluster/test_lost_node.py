@@ -30,7 +30,10 @@ CLAIM = {
     "metadata": {"name": "hippo-1", "namespace": "ns", "uid": "v", "ownerReferences": [OWNER]},
     "spec": {"volumeName": "pv"},
 }
-SECRET = {"kind": "Secret", "metadata": {"name": "hippo-credentials", "namespace": "ns", "ownerReferences": [OWNER]}}
+SECRET = {
+    "kind": "Secret",
+    "metadata": {"name": "hippo-credentials", "namespace": "ns", "resourceVersion": "1", "ownerReferences": [OWNER]},
+}
 ONLY_HERE = [{"matchExpressions": [{"key": HOSTNAME, "operator": "In", "values": ["n2"]}]}]
 VOLUME = {"metadata": {"name": "pv"}, "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": ONLY_HERE}}}}
 

@@ -168,6 +168,7 @@ async def test_what_stands_beside_the_instances_is_applied_over_the_clusters_own
     assert f"there is a {made['kind']} {named(plural)} that does not belong to this cluster" in ready["message"]
     assert len(client.events("NotOurs")) == 1
     client.there[paths.of(plural, "ns", named(plural))] = obj(made["kind"], named(plural), {}, OWNER)
+    client.there[paths.of(plural, "ns", named(plural))]["metadata"]["resourceVersion"] = "1"
     await controller.reconcile(("ns", "data-hippo"))
     assert client.of("APPLY", "deployments")  # it goes on as soon as the name is free
 

@@ -156,3 +156,37 @@ def test_the_parameters_of_a_start_without_patroni_are_lines_of_postgresql_conf(
     assert "max_connections = '220'\n" in lines
     assert "max_worker_processes = '8'\n" in lines
     assert "search_path = '\"it''s\", a\\\\b'\n" in lines
+
+
+def lines(**asked: object) -> list[str]:
+    return patroni.dynamic("hippo", spec(**asked), paused=False)["postgresql"]["pg_hba"]
+
+
+def test_by_the_network_nobody_gets_in_without_tls_and_the_superuser_not_at_all():
+    found = [line for line in lines() if not line.startswith("local ")]
+    assert found[-1] == "hostssl all all all scram-sha-256"
+    assert all(line.startswith("hostssl ") or line.endswith(" reject") for line in found)
+    assert found.index("host all postgres,replicator,rewind all reject") < len(found) - 1
+    assert "hostssl replication replicator all scram-sha-256 clientcert=verify-ca" in found
+
+
+def test_clients_that_cannot_are_let_in_where_the_spec_says_so():
+    assert lines(tls={"required": True}) == lines()
+    assert lines(tls={"required": False}) == [*lines()[:-1], "host all all all scram-sha-256"]
+
+
+def test_until_all_instances_speak_tls_they_are_let_in_as_before_and_encrypt_where_they_can():
+    before = patroni.dynamic("hippo", spec(), paused=False, encrypted=False)["postgresql"]["pg_hba"]
+    assert before[-2:] == ["host replication replicator all scram-sha-256", "host all all all scram-sha-256"]
+    modes = [json.loads(patroni.tls(encrypted=yes))["postgresql"]["authentication"] for yes in (False, True)]
+    assert [one["replication"]["sslmode"] for one in modes] == ["prefer", "verify-ca"]
+    assert [one["rewind"]["sslmode"] for one in modes] == ["prefer", "verify-ca"]
+
+
+def test_patronis_rest_asks_for_a_certificate_where_something_is_ordered_and_verifies_the_others():
+    found = json.loads(patroni.tls(encrypted=True))
+    assert found["restapi"]["verify_client"] == "optional"
+    assert found["restapi"]["cafile"] == found["ctl"]["cacert"] == "/etc/pgwarden-tls/instance-ca.crt"
+    # `insecure` with a certificate of one's own is the name alone (patroni/request.py).
+    assert found["ctl"]["insecure"] is True
+    assert found["ctl"]["certfile"] == "/etc/pgwarden-tls/instance.crt"
