@@ -61,7 +61,7 @@ class Caches:
         #: What a Repository consists of, by plural: whether it is there, and whose.
         self.of_repositories = {
             plural: watched(plural, label_selector=ours, transform=_metadata, indexes=by_repository, packed=True)
-            for plural in ("configmaps", "services")
+            for plural in ("configmaps", "services", "networkpolicies")
         } | {"deployments": self.deployments}
         #: What each namespace asks of containers (pod_terms.py), without how much of it is used.
         self.quotas = watched("resourcequotas", transform=_asking)

@@ -34,6 +34,8 @@ class Settings:
     postgres_image: str = f"pgwarden-patroni:{postgres_majors.DEFAULT}"
     cluster_domain: str = "cluster.local"
     watch_namespaces: tuple[str, ...] = ()
+    network_policies: bool = False  # whether they are made for Repositories and PostgresClusters
+    mesh_ports: tuple[int, ...] = ()  # which these leave open to all
     pgbackrest: str = ""  # the version that `image` has; empty where it is not known
 
     def watches(self, namespace: str) -> bool:
@@ -59,5 +61,7 @@ class Settings:
             lease_seconds=max(SHORTEST_LEASE, int(get("PGWARDEN_LEASE_SECONDS", str(LEASE_SECONDS)))),
             postgres_image=get("PGWARDEN_POSTGRES_IMAGE", cls.postgres_image),
             cluster_domain=get("PGWARDEN_CLUSTER_DOMAIN") or cls.cluster_domain,
+            network_policies=get("PGWARDEN_NETWORK_POLICIES") == "true",
+            mesh_ports=tuple(int(one) for one in get("PGWARDEN_MESH_PORTS", "").split(",") if one),
             watch_namespaces=chart.watch_namespaces(environment),
         )

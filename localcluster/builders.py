@@ -46,6 +46,24 @@ def go_install(folder: Path, name: str, module: str, version: str, flags: str = 
         built.rename(folder / name)
 
 
+def go_program(folder: Path, name: str, source: Path, module: str, version: str) -> None:
+    """Build a program of our own, which is one Go file, around one module that it imports."""
+    work = folder / "work"
+    work.mkdir()
+    shutil.copy2(source, work / "main.go")
+    (work / "go.mod").write_text(f"module pgwarden.local/{name}\n\ngo 1.25.0\n\nrequire {module} {version}\n")
+    run(
+        ["go", "build", "-mod=mod", "-trimpath", "-ldflags", "-s -w", "-o", folder / name, "."],
+        cwd=work,
+        env={"CGO_ENABLED": "0", "GOWORK": "off", "GOFLAGS": ""},
+        limit=_BUILD_LIMIT,
+        log=_log(name),
+        way_out=f"{_GO_MISSING}; `go env GOPROXY` must name a reachable module proxy",
+        what=f"go build of {name} with {module}@{version}",
+    )
+    shutil.rmtree(work)
+
+
 def go_kubernetes(folder: Path, version: str, staging: str, binaries: Sequence[str]) -> None:
     """Build Kubernetes' own binaries from its published module.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from localcluster import pki, rights
+from localcluster import netpol, pki, rights
 from localcluster.config import (
     API_PORT,
     DNS_PORT,
@@ -156,6 +156,21 @@ def proxy(cluster: Cluster, machine: Machine, tools: Tools) -> Component:
             # A changed endpoint lands in at most this time; the default of 1 s is kept low for tests.
             "iptables-min-sync-period": "100ms",
         },
+    )
+
+
+def network_policies(cluster: Cluster, machine: Machine, tools: Tools) -> Component:
+    return Component(
+        "network-policies",
+        (
+            str(tools.path("network-policies")),
+            "-kubeconfig",
+            str(_node_kubeconfig(cluster, machine, "network-policies")),
+            "-node",
+            machine.node,
+            "-queue",
+            str(netpol.QUEUE),
+        ),
     )
 
 

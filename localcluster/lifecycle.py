@@ -23,6 +23,7 @@ from localcluster import (
     loading,
     manifests,
     netns,
+    netpol,
     pki,
     ports,
     processes,
@@ -218,8 +219,17 @@ def start_s3(cluster: Cluster, tools: Tools) -> None:
 def _node(cluster: Cluster, tools: Tools, helper_image: str) -> None:
     api = Api(cluster)
     with step("DNS, storage and S3 objects"):
-        for document in (*manifests.dns(), *manifests.storage(helper_image), *manifests.object_store()):
+        for document in (
+            *manifests.dns(),
+            *manifests.storage(helper_image),
+            *manifests.object_store(),
+            *manifests.network_policies(),
+        ):
             api.apply(document)
+    # Before the kubelets: no pod connects to another until somebody judges it.
+    for machine in cluster.machines:
+        netpol.ask(machine)
+        ensure_running(machine, components.network_policies(cluster, machine, tools))
     for component in (
         components.kubelet(cluster, cluster, tools),
         components.controller_manager(cluster, tools),
@@ -259,6 +269,12 @@ def _wait_node(cluster: Cluster, api: Api) -> None:
                 partial(node_ready, machine, api),
                 limit=120,
                 failed=partial(_died_with, cluster, machine),
+            )
+            wait_until(
+                f"NetworkPolicies of {machine.node}",
+                partial(netpol.is_judged, machine),
+                limit=60,
+                failed=partial(_died, machine, "network-policies"),
             )
         wait_until(
             "service account of namespace default",

@@ -99,6 +99,15 @@ def dns() -> list[Document]:
     ]
 
 
+def network_policies() -> list[Document]:
+    """What their enforcer reads."""
+    rules = [
+        _rule("core", "pods namespaces", "list watch"),
+        _rule("networking.k8s.io", "networkpolicies", "list watch"),
+    ]
+    return _cluster_role("localcluster:network-policies", "localcluster:network-policies", rules)
+
+
 def storage(helper_image: str) -> list[Document]:
     """Two StorageClasses over the same provisioner.
 

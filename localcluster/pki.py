@@ -64,6 +64,7 @@ def identities(cluster: Cluster) -> list[Identity]:
         Identity("controller-manager", "system:kube-controller-manager"),
         Identity("scheduler", "system:kube-scheduler"),
         Identity("proxy", "system:kube-proxy"),
+        Identity("network-policies", "localcluster:network-policies"),
         Identity("coredns", "localcluster:coredns"),
         Identity("local-path-provisioner", "localcluster:local-path-provisioner"),
         *(identity for machine in cluster.machines for identity in _kubelet(machine)),

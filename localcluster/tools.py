@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from localcluster import builders, versions
-from localcluster.cache import Artifact, Cache
+from localcluster.cache import Artifact, Cache, sha256
 from localcluster.commands import run
 from localcluster.console import say, step
 from localcluster.errors import LocalClusterError
@@ -90,6 +90,20 @@ def _kubernetes() -> Artifact:
     return Artifact("kubernetes", versions.KUBERNETES, KUBERNETES_BINARIES, build, probe)
 
 
+def _enforcer() -> Artifact:
+    """Of NetworkPolicies (enforcer/main.go)."""
+    source = Path(__file__).with_name("enforcer") / "main.go"
+    build = partial(
+        builders.go_program,
+        name="network-policies",
+        source=source,
+        module="sigs.k8s.io/kube-network-policies",
+        version=f"v{versions.KUBE_NETWORK_POLICIES}",
+    )
+    version = f"{versions.KUBE_NETWORK_POLICIES}-{sha256(source)[:12]}"
+    return Artifact("network-policies", version, ("network-policies",), build, _answers(("network-policies", "-h")))
+
+
 def _helm() -> Artifact:
     """With the flags of Helm's own Makefile: a plain build believes in Kubernetes 1.20 and calls itself v3."""
     major, minor = versions.HELM_KUBERNETES.split(".")
@@ -138,6 +152,7 @@ def artifacts() -> list[Artifact]:
             versions.LOCAL_PATH_PROVISIONER,
             "--version",
         ),
+        _enforcer(),
         _go("versitygw", "github.com/versity/versitygw/cmd/versitygw", versions.VERSITYGW, "--version"),
         _helm(),
     ]

@@ -11,6 +11,7 @@ HELM = "3.22.0"
 HELM_KUBERNETES = "1.37"
 LOCAL_PATH_PROVISIONER = "0.0.30"
 VERSITYGW = "1.8.0"
+KUBE_NETWORK_POLICIES = "0.8.0"
 #: One minor above the server is inside kubectl's supported version skew.
 KUBECTL = "1.36.4"
 

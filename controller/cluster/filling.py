@@ -25,7 +25,7 @@ from pgwarden.pgbackrest import commands
 from pgwarden.pgbackrest.user_options import parse_options
 
 #: The component of its Job and pods. No label of the cluster: none of its Services and budgets counts them.
-COMPONENT = "recovery"
+COMPONENT = names.COMPONENT_RECOVERY
 _FACTS = PodFacts(
     container="postgres",
     data_directory=names.CLONE_PGDATA,

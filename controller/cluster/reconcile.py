@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from controller import admission, node_lookup, owned, refusal
+from controller import admission, network_policies, node_lookup, owned, refusal, removal
 from controller.cluster import beginning, instance, news, passwords, render, report
 from controller.cluster.actions import (
     Action,
@@ -187,6 +187,11 @@ class ClusterController:
         for service in render.services(cluster):
             await self._apply("services", service)
         await self._apply("poddisruptionbudgets", render.disruption_budget(cluster))
+        policy = network_policies.of_instances(cluster, self._context.settings)
+        if self._context.settings.network_policies:
+            await self._apply("networkpolicies", policy)
+        else:
+            await removal.remove(self._context, "networkpolicies", policy)
         await self._apply("repositories", render.repository(cluster, spec))
         facts = await self._certificates.keep(await self._credentials(facts))
         primary = facts.primary.name if facts.primary else await self._patroni.last_primary(facts)

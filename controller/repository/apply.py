@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from controller import host_image, owned, pod_terms
+from controller import host_image, network_policies, owned, pod_terms, removal
 from controller.claim_grower import Grower
 from controller.claim_growth import Growth
 from controller.context import Context
@@ -104,6 +104,7 @@ class Applier:
         changed = await self._apply_one("configmaps", confs) or leaves.written
         for service in render.services(repository):
             await self._apply_one("services", service)
+        await self._keep_policy(repository, spec)
         volume = storages.volume(spec)
         self._claims.pop((namespace, name), None)  # of a storage that was given up
         if volume is not None:
@@ -119,6 +120,13 @@ class Applier:
         if is_new:
             self._given[key] = digest, now
         return is_new
+
+    async def _keep_policy(self, repository: Object, spec: RepositorySpec) -> None:
+        made = network_policies.of_repository(repository, spec, self._context.settings)
+        if self._context.settings.network_policies:
+            await self._apply_one("networkpolicies", made)
+        else:
+            await removal.remove(self._context, "networkpolicies", made)
 
     async def _apply_host(self, repository: Object, spec: RepositorySpec) -> None:
         context, key = self._context, (repository["metadata"]["namespace"], repository["metadata"]["name"])
@@ -168,10 +176,7 @@ class Applier:
         if facts.spare_wanted:
             await self._apply_one("deployments", made)
             return
-        name = made["metadata"]["name"]
-        found = context.caches.deployments.get(facts.key[0], name)
-        if found is not None and owned.is_owned(found, repository["metadata"]["uid"]):
-            await context.client.delete(paths.of("deployments", facts.key[0], name), uid=found["metadata"]["uid"])
+        await removal.remove(context, "deployments", made)
 
     async def _ensure_claim(self, claim: Object) -> Object:
         """Made once. One that is there is adopted where it carries our labels and has no owner, as an earlier

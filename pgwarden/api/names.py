@@ -29,6 +29,8 @@ LABEL_RESTORE = f"{GROUP}/restore"
 LABEL_COMPONENT = f"{GROUP}/component"
 #: Values of it: what answers for a Repository's storages, and what does so in its place, without the volume.
 COMPONENT_HOST, COMPONENT_SPARE = "host", "spare"
+#: And the Job by which a PostgresCluster begins as a copy.
+COMPONENT_RECOVERY = "recovery"
 #: On a volume claim that a Restore replaced and kept.
 LABEL_KEPT_BY = f"{GROUP}/kept-by"
 #: On all that is made for a PostgresCluster, and by Patroni for it; with LABEL_INSTANCE on what is one instance's.

@@ -1,4 +1,7 @@
-"""A superuser's shell in PostgreSQL, and a neighbour pod without any right: what they reach of all that we run."""
+"""A superuser's shell in PostgreSQL, and a neighbour pod without any right: what they reach of all that we run.
+
+As where no network plug-in enforces NetworkPolicies. With them: test_network.py.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from harness.people import rule
 from harness.postgres import Postgres, statefulset
 from harness.waiting import until
 from pgwarden.api import names
-from tests.redteam.town import Town, connect, neighbour, own_files, places, self_signed
+from tests.redteam.town import Town, connect, neighbour, own_files, places, self_signed, unguarded
 
 #: As the server's own user, which is who a superuser's shell is.
 IN_POSTGRES = (
@@ -41,6 +44,9 @@ def town(installed, space: Kubectl) -> Iterator[Town]:
     alley = space.within(f"alley-{uuid.uuid4().hex[:5]}")
     alley.run("create", "namespace", alley.namespace)
     alley.apply(neighbour(installed.image))
+    system = space.within(NAMESPACE)
+    for where in (space, system):
+        where.apply(unguarded())
     space.apply(repository(local={"size": "1Gi"}), *statefulset(installed.postgres_image), manifest("herd", replicas=1))
     found = Town(space, Postgres(space), Cluster(space, "herd"), alley)
     found.postgres.wait_ready()
@@ -50,6 +56,7 @@ def town(installed, space: Kubectl) -> Iterator[Town]:
     space.until("pgb", "base", phase("Completed"), "is completed", 180)
     alley.until("pod", "neighbour", lambda one: one["status"]["phase"] == "Running", "runs", 60)
     yield found
+    system.delete("networkpolicy", "unguarded", seconds=30)
     alley.run("delete", "namespace", alley.namespace, "--wait=false")
 
 
@@ -387,7 +394,7 @@ print(*found)
 
 @pytest.mark.parametrize("place", OPEN)
 def test_no_port_is_open_but_those_that_are_meant_to_be(town: Town, place: str):
-    """M9: the ports that a neighbour finds, of all there are; those of PostgreSQL and Patroni are still open to all."""
+    """M9: the ports that a neighbour finds where NetworkPolicies are not enforced, of all there are."""
     where = places(town)[place]
     done = town.alley.run("exec", "-i", "neighbour", "--", "python3", "-", where, stdin=SCAN)
     assert {int(one) for one in done.stdout.split()} == OPEN[place]

@@ -275,13 +275,14 @@ def test_a_repository_takes_no_secret_over(tenants: Tenants, suffix: str):
 TAKEN = {
     "spoil-pgbackrest": {"apiVersion": "v1", "kind": "ConfigMap", "data": {"keep": "me"}},
     "waste-pgbackrest": {"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 80}]}},
+    "doors-pgbackrest": {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {"matchLabels": {"app": "theirs"}}}},
     "booty-pgbackrest-pods": {"apiVersion": "v1", "kind": "Service", "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 80}]}},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_repository_takes_nothing_else_over(tenants: Tenants, name: str):
-    """M8: the same of a ConfigMap, and of a Service, whose clients it led elsewhere."""
+    """M8: the same of a ConfigMap, of a Service, whose clients it led elsewhere, and of a NetworkPolicy."""
     admin, orders, own = tenants.admin, tenants.by["orders"], name.partition("-")[0]
     kind = TAKEN[name]["kind"].lower()
     admin.apply(TAKEN[name] | {"metadata": {"name": name}})

@@ -1,4 +1,4 @@
-"""What the tests of test_shells.py attack, and from where."""
+"""What the tests of test_shells.py and test_network.py attack, and from where."""
 
 from __future__ import annotations
 
@@ -76,6 +76,53 @@ def places(town: Town) -> dict[str, str]:
         "webhook": address(system, "app.kubernetes.io/component=webhook"),
         "controller": address(system, "app.kubernetes.io/component=controller"),
     }
+
+
+#: Of a pod: python3 and a shell are in all of our images.
+_LISTENING = """
+import re
+found = set()
+for table in ("tcp", "tcp6"):
+    for line in open(f"/proc/net/{table}").readlines()[1:]:
+        address, state = line.split()[1], line.split()[3]
+        host, _, port = address.partition(":")
+        if state == "0A" and not host.endswith("7F") and host != "0" * 24 + "01000000":
+            found.add(int(port, 16))
+print(*found)
+"""
+_REACHING = """
+import socket, sys
+for port in map(int, sys.argv[2:]):
+    with socket.socket() as one:
+        one.settimeout(4)
+        if one.connect_ex((sys.argv[1], port)) == 0:
+            print(port)
+"""
+
+
+def listens(town: Town, place: str) -> set[int]:
+    """The ports on which anything in the pod listens, but for what only itself reaches."""
+    ip = places(town)[place]
+    where = town.kubectl.within(NAMESPACE) if place in {"webhook", "controller"} else town.kubectl
+    (pod,) = [one for one in where.list("pods") if one.get("status", {}).get("podIP") == ip]
+    containers = [one["name"] for one in pod["spec"].get("initContainers", []) + pod["spec"]["containers"]]
+    ours = next(one for one in containers if one != "postgres")
+    done = where.run("exec", "-i", pod["metadata"]["name"], "-c", ours, "--", "python3", "-", stdin=_LISTENING)
+    return {int(one) for one in done.stdout.split()}
+
+
+def reaches(kubectl: Kubectl, pod: str, where: str, ports: set[int], container: str = "shell") -> set[int]:
+    """Those of *ports* at *where* to which *pod* connects."""
+    words = [str(port) for port in sorted(ports)]
+    command = ("exec", "-i", pod, "-c", container, "--", "python3", "-", where, *words)
+    return {int(one) for one in kubectl.run(*command, stdin=_REACHING).stdout.split()}
+
+
+def unguarded() -> Object:
+    """Lets everybody in, as where no network plug-in enforces NetworkPolicies: what is behind them holds by itself."""
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
+    kind = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+    return kind | {"metadata": {"name": "unguarded"}, "spec": spec}
 
 
 def own_files(town: Town) -> dict[str, str]:

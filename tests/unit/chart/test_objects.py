@@ -78,7 +78,11 @@ OF_ITS_OWN = {
         "PGWARDEN_CONTROLLER_ACCOUNT": "pgwarden-controller",
         "PGWARDEN_POSTGRES_IMAGES": "",
     },
-    "controller": {"PGWARDEN_POSTGRES_IMAGE": "pgwarden-patroni:17"},
+    "controller": {
+        "PGWARDEN_POSTGRES_IMAGE": "pgwarden-patroni:17",
+        "PGWARDEN_NETWORK_POLICIES": "true",
+        "PGWARDEN_MESH_PORTS": "",
+    },
 }
 
 
@@ -256,6 +260,17 @@ def test_high_availability(render, chart):
     assert controller["template"]["spec"]["tolerations"][0]["operator"] == "Exists"
     assert controller["template"]["spec"]["topologySpreadConstraints"]
     assert "podAntiAffinity" in rendered.one("Deployment", "pgwarden-webhook")["spec"]["template"]["spec"]["affinity"]
+
+
+@pytest.mark.parametrize("value", ["enabled", "workloads"])
+def test_the_controller_makes_no_network_policies_where_they_are_switched_off(render, value):
+    told = environment(render("--set", f"networkPolicy.{value}=false"), "controller")
+    assert told["PGWARDEN_NETWORK_POLICIES"] == "false"
+
+
+def test_the_controller_is_told_the_ports_of_a_mesh(render):
+    told = environment(render("--set", "networkPolicy.meshPorts={15008,4143}"), "controller")
+    assert told["PGWARDEN_MESH_PORTS"] == "15008,4143"
 
 
 def test_switches(render, chart):

@@ -83,6 +83,7 @@ def test_controller(render):
         "serviceaccounts": {"get", "create", "patch"},
         "rbac.authorization.k8s.io/roles": {"get", "create", "patch"},
         "rbac.authorization.k8s.io/rolebindings": {"get", "create", "patch"},
+        "networking.k8s.io/networkpolicies": READ | {"create", "patch", "delete"},
         "policy/poddisruptionbudgets": {"get", "create", "patch"},
         "secrets": {"get", "create", "patch"},
         "persistentvolumeclaims": READ | {"create", "patch", "delete"},

@@ -23,6 +23,7 @@ APPLIED = (
     "serviceaccounts",
     "apps/deployments",
     "policy/poddisruptionbudgets",
+    "networking.k8s.io/networkpolicies",
     "rbac.authorization.k8s.io/roles",
     "rbac.authorization.k8s.io/rolebindings",
     "pgwarden.io/repositories",
@@ -37,6 +38,9 @@ RARE = {
     "controller delete configmaps": (
         "controller/cluster/reconcile.py: a pod of an earlier PostgresCluster of the name wrote Patroni's state once more. "
         "OwnerReferencesPermissionEnforcement asks for it too, where the cluster takes up those that Patroni has made"
+    ),
+    "controller delete networking.k8s.io/networkpolicies": (
+        "controller/removal.py: those that are there when networkPolicy.workloads is switched off"
     ),
     "controller update pgwarden.io/repositories/finalizers": f"{_OWNER}controller/repository/render.py, recovery/request.py",
     "controller update pgwarden.io/backups/finalizers": f"{_OWNER}controller/backup/render.py",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller import certificates, owned
+from controller import certificates, network_policies, owned
 from controller.backup import job_conflicts
 from controller.context import Caches, Context
 from controller.owned import InTheWayError
@@ -127,6 +127,12 @@ async def test_the_host_is_applied_over_its_own_deployment_alone(controller, cli
 MADE = {
     "ConfigMap": ("configmaps", render.config_map(REPOSITORY, "", "")),
     "Service": ("services", render.services(REPOSITORY)[0]),
+    "NetworkPolicy": (
+        "networkpolicies",
+        network_policies.of_repository(
+            REPOSITORY, RepositorySpec(), Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"})
+        ),
+    ),
 }
 
 

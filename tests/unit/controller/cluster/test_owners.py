@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from controller import owned
+from controller import network_policies, owned
 from controller.cluster import reconcile, render
 from controller.cluster.clone import Source
 from controller.cluster.clone_source import Sources
@@ -91,6 +91,9 @@ def client() -> Answers:
     return Answers()
 
 
+SETTINGS = Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test", "PGWARDEN_NETWORK_POLICIES": "true"})
+
+
 @pytest.fixture
 def context(client: Answers) -> Context:
     agents: Any = None
@@ -99,7 +102,7 @@ def context(client: Answers) -> Context:
         Caches(client),
         agents,
         Recorder(client, "c"),
-        Settings.from_environment({"PGWARDEN_IMAGE": "pgwarden:test"}),
+        SETTINGS,
         clock=lambda: NOW,
     )
     found.caches.clusters._put(copy.deepcopy(CLUSTER))
@@ -146,7 +149,7 @@ async def test_what_is_not_ours_is_neither_used_nor_changed_and_the_status_says_
 
 BESIDE = (
     "serviceaccounts", "roles", "rolebindings", "services", "poddisruptionbudgets", "configmaps", "secrets",
-    "repositories",
+    "repositories", "networkpolicies",
 )  # fmt: skip
 
 
@@ -210,6 +213,7 @@ def standing():
         *render.account(CLUSTER),
         *(("services", one) for one in render.services(CLUSTER)),
         ("poddisruptionbudgets", render.disruption_budget(CLUSTER)),
+        ("networkpolicies", network_policies.of_instances(CLUSTER, SETTINGS)),
         ("repositories", render.repository(CLUSTER, spec)),
         ("configmaps", render.config_map(CLUSTER, spec, paused=False, primary="")),
         ("secrets", render.new_credentials(CLUSTER)),
