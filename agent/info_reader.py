@@ -17,7 +17,7 @@ from pgwarden.api import outside
 from pgwarden.api.objects import Object
 from pgwarden.contract.calls import InfoAsOf
 from pgwarden.contract.status import at_least
-from pgwarden.pgbackrest import commands
+from pgwarden.pgbackrest import commands, trouble
 
 FRESH_SECONDS = 10.0
 #: How long a status waits for `info`. Below the controller's own limit; info itself may take longer (S3).
@@ -135,7 +135,15 @@ def _element(text: str) -> tuple[Object | None, str]:
     for one in (found or {}).get("backup") or []:
         if isinstance(one, dict):
             one.pop("reference", None)  # nobody asks, and of a long chain it is nine tenths of the answer
+    for status in _of_storages(found):
+        status["message"] = str(status.get("message", ""))[: trouble.MOST]
     return found, ""
+
+
+def _of_storages(info: Object | None) -> list[Object]:
+    """Of each storage: what is wrong with one is told beside what the others hold, and its answer has any length."""
+    storages = [one.get("status") for one in (info or {}).get("repo") or [] if isinstance(one, dict)]
+    return [one for one in storages if isinstance(one, dict)]
 
 
 def _has_trouble(info: Object | None) -> bool:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from agent import dead_peers
 from agent.children import Children, terminate
 from agent.paths import Paths
+from pgwarden.pgbackrest import trouble
 from pgwarden.pgbackrest.output import error_line
-from pgwarden.pgbackrest.trouble import redact
 
 OnLine = Callable[[str], None]
 #: pgBackRest leaves its locks and says why it ended within this time after SIGTERM.
@@ -41,14 +41,14 @@ class Result:
 
     @property
     def error(self) -> str:
-        """Empty where it went well."""
+        """Empty where it went well. A storage may answer any length, and pgBackRest repeats it."""
         if self.ok:
             return ""
         if self.timed_out:
             return f"no result within {self.seconds:.0f} s"
         if self.silent:
             return f"{self.silent} acknowledges nothing any more: its node, or the way to it, is gone"
-        return error_line(self.output) or _otherwise(self)
+        return (error_line(self.output) or _otherwise(self))[: trouble.MOST]
 
 
 def _otherwise(result: Result) -> str:
@@ -148,7 +148,8 @@ async def _read(stream: asyncio.StreamReader | None, on_line: OnLine | None, kee
     while True:
         piece = await stream.read(65536)
         for raw in lines.feed(piece, final=not piece):
-            line = redact(raw)  # S3 services repeat the access key in their answers, and pgBackRest prints those
+            # S3 services repeat the access key in their answers, and pgBackRest prints those.
+            line = trouble.redact(raw)
             if on_line is not None:
                 on_line(line)
             kept.append(line)

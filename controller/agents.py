@@ -109,12 +109,12 @@ class Agents:
         try:
             async with self._session.request(
                 call.method, url, ssl=context, server_hostname=name, timeout=limit, data=body, headers=headers,
-                trace_request_ctx=slot,
+                trace_request_ctx=slot, allow_redirects=False,  # the controller reaches what the agent does not
             ) as answer:  # fmt: skip
                 if call.unless and answer.status == 304:
                     raise Unchanged
                 raw = await _read(answer, ip, most)
-                if answer.status >= 400:
+                if answer.status >= 300:
                     raise AgentError(f"the agent returned {answer.status}: {_shown(raw)}")
         except TimeoutError as error:
             raise AgentError(f"the agent at {ip} did not answer {call.name} within {seconds:g} s") from error

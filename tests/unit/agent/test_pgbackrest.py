@@ -12,6 +12,7 @@ import pytest
 from agent.calls import Repository
 from agent.children import Children
 from agent.pgbackrest import Runner
+from pgwarden.pgbackrest import trouble
 from pgwarden.pgbackrest.output import error_line
 
 FAILED = """\
@@ -154,3 +155,16 @@ async def test_what_pgbackrest_says_is_the_error(program):
     runner = program("print('ERROR: [039]: no such bucket', file=sys.stderr); sys.exit(39)")
     found = await Repository("hippo", runner).newest_wal()
     assert (found.ok, found.error) == (False, "ERROR: [039]: no such bucket")
+
+
+async def test_of_what_a_storage_has_answered_a_part_is_told(program):
+    """It is megabytes at its pleasure, and the controller reads no more of an answer: then the others' would be lost too."""
+    repos = [{"key": key, "status": {"code": 99, "message": "x" * size}} for key, size in ((1, 10), (2, 9_000_000))]
+    runner = program(f"print({json.dumps([{'name': 'hippo', 'repo': repos}])!r})")
+    known = await Repository("hippo", runner).info(refresh=True)
+    assert [len(one["status"]["message"]) for one in known.info["repo"]] == [10, trouble.MOST]
+
+
+async def test_an_error_is_not_told_at_any_length(program):
+    runner = program("print('ERROR: [029]: ' + 'x' * 3_000_000, file=sys.stderr); sys.exit(29)")
+    assert len((await runner.run(["info"], 20)).error) == trouble.MOST
