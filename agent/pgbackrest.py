@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from agent import dead_peers
+from agent import dead_peers, memory_bound
 from agent.children import Children, terminate
 from agent.paths import Paths
 from pgwarden.pgbackrest import trouble
@@ -20,6 +20,8 @@ OnLine = Callable[[str], None]
 GRACE_SECONDS = 10.0
 #: Of each stream at most the last so many characters are kept: `info` of thousands of backups fits.
 KEPT_CHARACTERS = 32 * 1024 * 1024
+#: Commands that read what a storage lists, and compress nothing.
+_ASK = frozenset({"info", "repo-ls", "stanza-create"})
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Runner:
     def __init__(self, paths: Paths, children: Children) -> None:
         self._paths = paths
         self._children = children
+        self._most = memory_bound.of_container()
 
     def command(self, args: Sequence[str]) -> list[str]:
         """*args* with the program and where its configuration is, unless they say that themselves.
@@ -82,6 +85,8 @@ class Runner:
         """
         started = time.monotonic()
         async with self._children.start(self.command(args), capture=True) as process:
+            if not _ASK.isdisjoint(args):
+                memory_bound.put(process.pid, self._most)
             streams = [asyncio.create_task(_read(stream, on_line, keep)) for stream in (process.stdout, process.stderr)]
             timed_out, silent = False, ""
             try:

@@ -211,7 +211,7 @@ def _backup(entry: dict[str, Any]) -> BackupSet:
         wal_stop=archive.get("stop") or "",
         lsn_start=lsn.get("start") or "",
         lsn_stop=lsn.get("stop") or "",
-        annotations=info_words.annotations(entry.get("annotation") or {}),
+        annotations=info_words.lines(entry.get("annotation") or {}),
         error=bool(entry.get("error", False)),
     )
 

@@ -54,7 +54,7 @@ def is_plain(one: Set) -> bool:
     )
 
 
-def annotations(found: Mapping[Any, Any]) -> dict[str, str]:
+def lines(found: Mapping[Any, Any]) -> dict[str, str]:
     """Of one line each. Anybody may annotate a set: what is none of ours is left out, and the set stands."""
     texts = {str(key): str(value) for key, value in found.items()}
     return {key: value for key, value in texts.items() if _is_line(key) and _is_line(value)}

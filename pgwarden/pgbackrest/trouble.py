@@ -138,6 +138,7 @@ def _http(text: str, code: str, message: str, where: Service) -> Trouble | None:
 
 
 def _said(text: str, where: Service) -> Iterator[Trouble | None]:
+    yield _too_much(text, where)
     yield where.credentials(text)
     yield _certificate(text, where)
     yield _connection(text, where)
@@ -145,6 +146,12 @@ def _said(text: str, where: Service) -> Iterator[Trouble | None]:
     yield _half(text)
     yield _no_stanza(text)
     yield _volume(text)
+
+
+def _too_much(text: str, where: Service) -> Trouble | None:
+    if "[MemoryError]" in text or re.search(r"unable to (?:re)?allocate \d+ bytes", text):
+        return Trouble("ServiceError", f"{where.title} answers with more than pgBackRest has memory for")
+    return None
 
 
 def _certificate(text: str, where: Service) -> Trouble | None:
