@@ -138,7 +138,7 @@ def _http(text: str, code: str, message: str, where: Service) -> Trouble | None:
 
 
 def _said(text: str, where: Service) -> Iterator[Trouble | None]:
-    yield _too_much(text, where)
+    yield _not_readable(text, where)
     yield where.credentials(text)
     yield _certificate(text, where)
     yield _connection(text, where)
@@ -148,9 +148,11 @@ def _said(text: str, where: Service) -> Iterator[Trouble | None]:
     yield _volume(text)
 
 
-def _too_much(text: str, where: Service) -> Trouble | None:
+def _not_readable(text: str, where: Service) -> Trouble | None:
     if "[MemoryError]" in text or re.search(r"unable to (?:re)?allocate \d+ bytes", text):
         return Trouble("ServiceError", f"{where.title} answers with more than pgBackRest has memory for")
+    if "invalid xml in " in text:
+        return Trouble("ServiceError", f"{where.title} answers with XML that cannot be read: is it an S3 service?")
     return None
 
 

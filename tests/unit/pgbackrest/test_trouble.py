@@ -247,3 +247,19 @@ def test_each_element_that_is_closed_is_redacted_beside_one_that_is_not():
         f"<StringToSign>{hidden}</StringToSign><Token-0>b<StringToSign>{hidden}</StringToSign>"
         f"<AWSAccessKeyId>{hidden}</AWSAccessKeyId>"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[MemoryError] unable to allocate 67108864 bytes", "with more than pgBackRest has memory for"),
+        ("ERROR: [034]: unable to reallocate 134217728 bytes", "with more than pgBackRest has memory for"),
+        (
+            "[FormatError] invalid xml in 900021 byte(s):\n<?xml?><a><a>",
+            "with XML that cannot be read: is it an S3 service?",
+        ),
+    ],
+)
+def test_what_is_too_much_or_no_answer_of_s3_is_told_as_that(text: str, said: str):
+    found = explain(text, PLACE)
+    assert (found.reason, found.sentence) == ("ServiceError", f"{PLACE.title} answers {said}")
