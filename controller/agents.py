@@ -193,6 +193,8 @@ def _why(error: Exception) -> str:
         return os.strerror(cause.errno or 0).lower() if of_the_system else str(cause)
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"what it answers is no HTTP ({error.message.partition(':')[0][:100]})"
     return str(error) or type(error).__name__
 
 

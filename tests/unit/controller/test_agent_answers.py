@@ -199,3 +199,13 @@ async def test_no_agent_leads_the_controller_elsewhere(ask):
 async def test_what_a_status_takes_as_it_is_has_a_form(ask, body):
     with pytest.raises(AgentError, match="answered status with an invalid response"):
         await ask(body)
+
+
+async def test_headers_without_an_end_are_told_in_plain_words(ask):
+    many = {f"X-More-{number}": "yes" for number in range(1000)}
+    with pytest.raises(
+        AgentError, match=r"cannot be reached: what it answers is no HTTP \(Too many headers received\)$"
+    ):
+        await ask(b"", headers=many)
+    with pytest.raises(AgentError, match=r"cannot be reached: what it answers is no HTTP \([A-Za-z0-9 ]+\)$"):
+        await ask(b"", headers={"X-More": "x" * 100_000})
