@@ -110,7 +110,7 @@ def explain(text: str, where: Service) -> Trouble:
 
     Where it is not known which storage it is about: storages.explain.
     """
-    text = outside.printable(text[:MOST])
+    text = outside.printable(text.strip()[:MOST])
     code, message = where.document(text)
     for found in (where.answered(code, message), _http(text, code, message, where), *_said(text, where)):
         if found is not None:
@@ -236,7 +236,7 @@ def _volume(text: str) -> Trouble | None:
 
 def brief(text: str) -> str:
     """One line, without class names, error numbers, repetitions, hints and HTTP dump."""
-    head = _RETRIES.sub("", redact(text[:MOST])).partition("*** Path/Query ***")[0]
+    head = _RETRIES.sub("", redact(text.strip()[:MOST])).partition("*** Path/Query ***")[0]
     head = _HINTS.sub("", head)
     shortened = one_line(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
     return shortened if len(shortened) <= LONGEST else shortened[: LONGEST - 1] + "…"

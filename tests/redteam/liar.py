@@ -67,7 +67,7 @@ LIES = {
     "nothing": lambda _: once(whole(b"")),
     "elsewhere": elsewhere,
     "steering": lambda _: once(answer(infoError=STEERING, postgres={"reachable": False, "error": STEERING})),
-    "long": lambda _: once(answer(infoError=" " * 200_000 + "x", postgres={"error": "y " * 100_000})),
+    "long": lambda _: once(answer(infoError=" " * 200_000 + "so it ends", postgres={"error": "y " * 100_000})),
     "signed": lambda _: once(answer(infoError="<StringToSign>" * 14_000, postgres={"error": "<StringToSign>" * 14_000})),
     "sets": lambda _: once(answer(info=sets(500))),
     # Of a store alone.

@@ -253,7 +253,7 @@ OF_HOST = {
     "nothing": "answered status with an invalid response",
     "elsewhere": "the agent returned 302",
     "steering": "all is well",
-    "long": "x",
+    "long": "so it ends",
     "signed": "<StringToSign>",
     "sets": "backup.info names 500 backup sets that pgBackRest did not write",
 }

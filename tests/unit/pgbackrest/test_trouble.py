@@ -263,3 +263,7 @@ def test_each_element_that_is_closed_is_redacted_beside_one_that_is_not():
 def test_what_is_too_much_or_no_answer_of_s3_is_told_as_that(text: str, said: str):
     found = explain(text, PLACE)
     assert (found.reason, found.sentence) == ("ServiceError", f"{PLACE.title} answers {said}")
+
+
+def test_what_comes_after_many_spaces_is_told():
+    assert explain(" " * 200_000 + "so it ends\n", PLACE).sentence == "so it ends"
