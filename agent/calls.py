@@ -21,7 +21,7 @@ from pgwarden import __version__
 from pgwarden.contract.calls import NewestWal, Outcome
 from pgwarden.contract.environment import Settings
 from pgwarden.contract.status import Server, Status, Volume
-from pgwarden.pgbackrest import commands, version
+from pgwarden.pgbackrest import commands, config, version
 from pgwarden.pgbackrest.info import OTHER, InfoError, parse_info
 
 STANZA_CREATE_SECONDS = 300.0
@@ -90,12 +90,16 @@ class Repository:
         self._repo_volume = volume
         self._paths = paths or Paths()
         self._runner = runner
-        self._reader = InfoReader(stanza, runner, volume.complete if volume else None)
+        self._reader = InfoReader(stanza, runner, volume.complete if volume else None, self._numbers)
         self.past = PastInfo(stanza, runner)
         self.immutables = Immutables(self._paths)
         self._create_lock = asyncio.Lock()
         self._expire_lock = asyncio.Lock()
         self.archives = Archives(stanza, runner, self._places)
+
+    def _numbers(self) -> list[int]:
+        """pgBackRest's numbers of the storages."""
+        return config.repos(one_storage.whole(self._paths))
 
     def _places(self) -> dict[int, str]:
         """The storages that could be read, each with the folder of the current cluster's WAL."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agent.pgbackrest import KEPT_CHARACTERS, Runner
+from agent import info_apart, info_text
+from agent.pgbackrest import Runner
 from agent.repo_volume import TROUBLE
-from pgwarden.api import outside
 from pgwarden.api.objects import Object
 from pgwarden.contract.calls import InfoAsOf
 from pgwarden.contract.status import at_least
@@ -39,9 +39,16 @@ class Known:
 
 
 class InfoReader:
-    def __init__(self, stanza: str, runner: Runner, complete: Callable[[Object | None], None] | None = None) -> None:
-        """*complete* adds to what was read what pgBackRest does not say."""
-        self._stanza, self._runner, self._complete = stanza, runner, complete
+    def __init__(
+        self,
+        stanza: str,
+        runner: Runner,
+        complete: Callable[[Object | None], None] | None = None,
+        storages: Callable[[], Sequence[int]] = tuple,
+    ) -> None:
+        """*complete* adds to what was read what pgBackRest does not say. *storages*: pgBackRest's numbers of them."""
+        self._stanza, self._runner, self._complete, self._storages = stanza, runner, complete, storages
+        self._apart = False  # one of them keeps the others from being read with it
         self._running: asyncio.Task[None] | None = None
         self._began = self._read = -math.inf
         self._took = 0.0  # seconds of the last read that ended well
@@ -87,15 +94,25 @@ class InfoReader:
 
     async def _look(self) -> None:
         try:
-            result = await self._runner.run(commands.info_argv(self._stanza), LIMIT_SECONDS)
-            info, error = _element(result.stdout) if result.ok else (None, result.error)
-            if result.ok and self._complete:
+            info, error = await self._ask()
+            if not error and self._complete:
                 self._complete(info)
         except (OSError, ValueError) as problem:
             info, error = None, f"pgbackrest info: {problem}"
         self.info, self._error, self._read = info, error, self._now()
         if not error:
             self._took = self._read - self._began
+
+    async def _ask(self) -> tuple[Object | None, str]:
+        if not self._apart:
+            result = await self._runner.run(commands.info_argv(self._stanza), LIMIT_SECONDS)
+            if result.ok:
+                return info_text.element(result.stdout)
+            if len(self._storages()) < 2:
+                return None, result.error
+        info, error = await info_apart.read(self._stanza, self._runner, self._storages())
+        self._apart = bool(error) or _has_trouble(info)
+        return info, error
 
 
 class PastInfo:
@@ -120,22 +137,10 @@ class PastInfo:
     async def _look(self, argv: list[str]) -> InfoAsOf:
         try:
             result = await self._runner.run(argv, LIMIT_SECONDS)
-            info, error = _element(result.stdout) if result.ok else (None, result.error)
+            info, error = info_text.element(result.stdout) if result.ok else (None, result.error)
         except (OSError, ValueError) as problem:
             return InfoAsOf(error=f"pgbackrest info: {problem}")
         return InfoAsOf(error=error) if error else InfoAsOf(ok=True, info=info)
-
-
-def _element(text: str) -> tuple[Object | None, str]:
-    """The stanza's element of what `info` has printed, and what is wrong with the text; no element, no stanza."""
-    listed = outside.decode_loose(text, most=KEPT_CHARACTERS)
-    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-        return None, "pgbackrest info: its output cannot be read"
-    found: Object | None = next(iter(listed), None)
-    for one in (found or {}).get("backup") or []:
-        if isinstance(one, dict):
-            one.pop("reference", None)  # nobody asks, and of a long chain it is nine tenths of the answer
-    return found, ""
 
 
 def _has_trouble(info: Object | None) -> bool:

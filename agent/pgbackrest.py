@@ -9,17 +9,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from agent import dead_peers
+from agent import dead_peers, memory_bound
 from agent.children import Children, terminate
 from agent.paths import Paths
+from pgwarden.pgbackrest import trouble
 from pgwarden.pgbackrest.output import error_line
-from pgwarden.pgbackrest.trouble import redact
 
 OnLine = Callable[[str], None]
 #: pgBackRest leaves its locks and says why it ended within this time after SIGTERM.
 GRACE_SECONDS = 10.0
 #: Of each stream at most the last so many characters are kept: `info` of thousands of backups fits.
 KEPT_CHARACTERS = 32 * 1024 * 1024
+#: Commands that read what a storage lists, and compress nothing.
+_ASK = frozenset({"info", "repo-ls", "stanza-create"})
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,14 @@ class Result:
 
     @property
     def error(self) -> str:
-        """Empty where it went well."""
+        """Empty where it went well. A storage may answer any length, and pgBackRest repeats it."""
         if self.ok:
             return ""
         if self.timed_out:
             return f"no result within {self.seconds:.0f} s"
         if self.silent:
             return f"{self.silent} acknowledges nothing any more: its node, or the way to it, is gone"
-        return error_line(self.output) or _otherwise(self)
+        return (error_line(self.output) or _otherwise(self))[: trouble.MOST]
 
 
 def _otherwise(result: Result) -> str:
@@ -62,6 +64,7 @@ class Runner:
     def __init__(self, paths: Paths, children: Children) -> None:
         self._paths = paths
         self._children = children
+        self._most = memory_bound.of_container()
 
     def command(self, args: Sequence[str]) -> list[str]:
         """*args* with the program and where its configuration is, unless they say that themselves.
@@ -82,6 +85,8 @@ class Runner:
         """
         started = time.monotonic()
         async with self._children.start(self.command(args), capture=True) as process:
+            if not _ASK.isdisjoint(args):
+                memory_bound.put(process.pid, self._most)
             streams = [asyncio.create_task(_read(stream, on_line, keep)) for stream in (process.stdout, process.stderr)]
             timed_out, silent = False, ""
             try:
@@ -148,7 +153,8 @@ async def _read(stream: asyncio.StreamReader | None, on_line: OnLine | None, kee
     while True:
         piece = await stream.read(65536)
         for raw in lines.feed(piece, final=not piece):
-            line = redact(raw)  # S3 services repeat the access key in their answers, and pgBackRest prints those
+            # S3 services repeat the access key in their answers, and pgBackRest prints those.
+            line = trouble.redact(raw)
             if on_line is not None:
                 on_line(line)
             kept.append(line)

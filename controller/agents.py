@@ -109,12 +109,12 @@ class Agents:
         try:
             async with self._session.request(
                 call.method, url, ssl=context, server_hostname=name, timeout=limit, data=body, headers=headers,
-                trace_request_ctx=slot,
+                trace_request_ctx=slot, allow_redirects=False,  # the controller reaches what the agent does not
             ) as answer:  # fmt: skip
                 if call.unless and answer.status == 304:
                     raise Unchanged
                 raw = await _read(answer, ip, most)
-                if answer.status >= 400:
+                if answer.status >= 300:
                     raise AgentError(f"the agent returned {answer.status}: {_shown(raw)}")
         except TimeoutError as error:
             raise AgentError(f"the agent at {ip} did not answer {call.name} within {seconds:g} s") from error
@@ -193,6 +193,8 @@ def _why(error: Exception) -> str:
         return os.strerror(cause.errno or 0).lower() if of_the_system else str(cause)
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"what it answers is no HTTP ({error.message.partition(':')[0][:100]})"
     return str(error) or type(error).__name__
 
 

@@ -22,6 +22,9 @@
  * away, and recovery would end too early. So that one is asked first, and its errors are waited out; what it does not
  * have, the others are asked for once, and not waited for.
  *
+ * What it runs has a bound in memory. pgBackRest holds all of what a storage answers, and one that answers without an end
+ * would take all that the container has: where the kernel ends all of a container at once, PostgreSQL with it.
+ *
  * Linked statically: it runs in images without a C library.
  */
 #define _GNU_SOURCE
@@ -31,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,6 +53,14 @@
 
 /* pgBackRest's io-timeout for the other storages, in seconds. */
 #define LOOK "--io-timeout=5"
+
+/* Bytes: half of what the container may have, within these. A process that compresses at zst's last level takes 800 MiB. */
+#define LEAST (256ull << 20)
+#define MOST (1ull << 30)
+#ifndef LIMIT_V2
+#define LIMIT_V2 "/sys/fs/cgroup/memory.max"
+#define LIMIT_V1 "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+#endif
 
 /* More than 125: PostgreSQL ends instead of taking it for the end of the WAL. */
 enum { CANNOT_START = 126 };
@@ -72,6 +84,41 @@ static void let_go_of_the_caller(void)
 	setsid();
 }
 
+/* Half of the limit that the file tells; 0 where there is none. */
+static unsigned long long half_of(const char *path)
+{
+	char text[32];
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	if (file < 0)
+		return 0;
+	got = read(file, text, sizeof(text) - 1);
+	close(file);
+	text[got > 0 ? got : 0] = '\0';
+	return strtoull(text, NULL, 10) / 2; /* of "max": 0 */
+}
+
+static void bound_memory(void)
+{
+	unsigned long long most = half_of(LIMIT_V2);
+	struct rlimit bound;
+
+	if (most == 0)
+		most = half_of(LIMIT_V1);
+	if (most == 0 || most > MOST)
+		most = MOST;
+	if (most < LEAST)
+		most = LEAST;
+	if (getrlimit(RLIMIT_DATA, &bound) != 0)
+		return;
+	if (bound.rlim_cur > most)
+		bound.rlim_cur = most;
+	if (setrlimit(RLIMIT_DATA, &bound) != 0) {
+		/* Without one, as before. */
+	}
+}
+
 static void adopt(char **arguments, int answer)
 {
 	int status;
@@ -84,6 +131,7 @@ static void adopt(char **arguments, int answer)
 		return;
 	if (program == 0) {
 		arguments[0] = PROGRAM;
+		bound_memory();
 		execv(PROGRAM, arguments);
 		_exit(CANNOT_START);
 	}

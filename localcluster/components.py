@@ -67,7 +67,7 @@ def etcd(cluster: Cluster, tools: Tools) -> Component:
 
 
 def apiserver(cluster: Cluster, tools: Tools) -> Component:
-    """RBAC and the default admission plugins, as a user's cluster has them."""
+    """RBAC and the default admission plugins, as a user's cluster has them, and the one that OpenShift adds."""
     keys = cluster.pki
     flags = {
         "etcd-servers": _ETCD,
@@ -87,6 +87,9 @@ def apiserver(cluster: Cluster, tools: Tools) -> Component:
         # The node's name is in no DNS; logs and exec go to its address.
         "kubelet-preferred-address-types": "InternalIP",
         "allow-privileged": "true",
+        # Who sets an owner reference with blockOwnerDeletion must have `update` of the owner's finalizers; who changes
+        # the owners of what is there, `delete` of it.
+        "enable-admission-plugins": "OwnerReferencesPermissionEnforcement",
         # It counts every resource's keys again and again: a quarter of what an idle API server takes of the CPU.
         "feature-gates": "SizeBasedListCostEstimate=false",
     }

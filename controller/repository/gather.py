@@ -15,7 +15,7 @@ from controller.repository import volume
 from controller.repository.facts import PodView, RepositoryFacts
 from controller.repository.tools import Tools
 from controller.repository.volume import VolumeView
-from controller.runtime import conditions
+from controller.runtime import conditions, slots
 from pgwarden import storages
 from pgwarden.api import names
 from pgwarden.api.objects import Object
@@ -66,7 +66,8 @@ async def gather(
     """*answers* are those that agents have given a moment ago, by their IP."""
     namespace, name = facts.key
     caches = context.caches
-    seen = await asyncio.gather(*(_ask(context, facts.key, pod, answers) for pod in pods(context, facts.key)))
+    async with slots.waiting():  # for a pod that does not answer: others are looked at meanwhile
+        seen = await asyncio.gather(*(_ask(context, facts.key, pod, answers) for pod in pods(context, facts.key)))
     # Of before the host is asked, so that the set of one that has ended is in its answer; read afterwards, as those of
     # a thousand Repositories that wait for theirs would take 100 MB.
     of_then = caches.backups.later(REPOSITORY, facts.key)

@@ -8,7 +8,7 @@ from controller import admission
 from controller.repository import decide, expiry, gaps, lost, renewal, room, segment, storages, tools
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions
-from pgwarden.api import names
+from pgwarden.api import names, outside
 from pgwarden.api.objects import Object
 from pgwarden.api.postgres_majors import major_of
 from pgwarden.api.reading import objects
@@ -19,6 +19,7 @@ from pgwarden.rules import backup_sets
 
 LISTED_BACKUPS = backup_sets.LISTED
 MOST_WINDOWS = 5  # of each storage
+LONGEST_PROBLEM = 1024  # characters of what is wrong with a pod, which its agent says
 
 
 def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
@@ -87,7 +88,7 @@ def _pods(facts: RepositoryFacts, filled: Sequence[room.Filled]) -> list[Object]
             "role": pod.role,
             "reachable": pod.answer is not None and not pod.error,
             "injected": pod.facts is not None,
-            "message": pod.problem,
+            "message": outside.printable(pod.problem)[:LONGEST_PROBLEM],
         }
         | _version_of(facts, pod.name)
         | room.of_pod(filled, pod.name)

@@ -16,6 +16,7 @@ from pgwarden.contract.shape import Count, Shape, Time
 
 Timeline = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{1,16}\Z")]
+Short = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{0,128}\Z")]
 Sentence = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{0,512}\Z")]
 
 
@@ -30,8 +31,8 @@ class Postgres(Shape, frozen=True, kw_only=True):
     reachable: bool = False
     error: str | None = None  # why it is not
     in_recovery: bool | None = None
-    system_identifier: str | None = None
-    server_version: str | None = None
+    system_identifier: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,20}\Z")] | None = None
+    server_version: Short | None = None
     timeline: Timeline | None = None
     archive_mode: str | None = None
     archive_command: str | None = None
@@ -49,8 +50,8 @@ class Archiver(Shape, frozen=True, kw_only=True):
 
     archived_count: Count | None = None
     failed_count: Count | None = None
-    last_archived_wal: str | None = None
-    last_failed_wal: str | None = None
+    last_archived_wal: Short | None = None
+    last_failed_wal: Short | None = None
     last_archived_time: Time | None = None
     last_failed_time: Time | None = None
 

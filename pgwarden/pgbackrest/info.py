@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from pgwarden.api import outside
+from pgwarden.pgbackrest import info_words
 
 #: Bytes of `info` that are looked at.
 MOST = 32 * 1024 * 1024
@@ -159,9 +161,8 @@ def usable(info: Info, backup: BackupSet) -> bool:
 def _info(entry: dict[str, Any]) -> Info:
     status = entry["status"]
     lock = status.get("lock", {})
-    backups = sorted(
-        (_backup(one) for one in entry.get("backup") or []), key=lambda one: (one.stop, one.label, one.repo)
-    )
+    sets, strange = _sets(entry.get("backup") or [])
+    backups = sorted(sets, key=lambda one: (one.stop, one.label, one.repo))
     return Info(
         stanza=entry["name"],
         code=int(status["code"]),
@@ -169,10 +170,27 @@ def _info(entry: dict[str, Any]) -> Info:
         backups=tuple(backups),
         archives=tuple(_archive(one) for one in entry.get("archive") or []),
         databases=tuple(_database(one) for one in entry.get("db") or []),
-        repos=tuple(_repo(one) for one in entry.get("repo") or []),
+        repos=tuple(_repo(one, strange[int(one["key"])]) for one in entry.get("repo") or []),
         backup_running=bool((lock.get("backup") or {}).get("held")),
         restore_running=bool((lock.get("restore") or {}).get("held")),
     )
+
+
+def _sets(entries: list[dict[str, Any]]) -> tuple[list[BackupSet], Counter[int]]:
+    """Those that pgBackRest may have made; and by storage how many others its backup.info names."""
+    found, strange = [], Counter[int]()
+    for entry in entries:
+        number = int(entry["database"]["repo-key"])
+        try:
+            one = _backup(entry)
+        except (OverflowError, OSError, ValueError):  # a time of no calendar
+            strange[number] += 1
+            continue
+        if info_words.is_plain(one):
+            found.append(one)
+        else:
+            strange[number] += 1
+    return found, strange
 
 
 def _backup(entry: dict[str, Any]) -> BackupSet:
@@ -193,7 +211,7 @@ def _backup(entry: dict[str, Any]) -> BackupSet:
         wal_stop=archive.get("stop") or "",
         lsn_start=lsn.get("start") or "",
         lsn_stop=lsn.get("stop") or "",
-        annotations={str(key): str(value) for key, value in (entry.get("annotation") or {}).items()},
+        annotations=info_words.lines(entry.get("annotation") or {}),
         error=bool(entry.get("error", False)),
     )
 
@@ -218,8 +236,9 @@ def _database(entry: dict[str, Any]) -> Database:
     )
 
 
-def _repo(entry: dict[str, Any]) -> RepoStatus:
-    status = entry["status"]
-    return RepoStatus(
-        repo=int(entry["key"]), code=int(status["code"]), message=str(status["message"]), cipher=str(entry["cipher"])
-    )
+def _repo(entry: dict[str, Any], strange: int) -> RepoStatus:
+    """*strange* sets in it make it one that cannot be read: what else it says is not to be believed either."""
+    status, number, cipher = entry["status"], int(entry["key"]), str(entry["cipher"])
+    if strange:
+        return RepoStatus(repo=number, code=OTHER, message=info_words.told(strange), cipher=cipher)
+    return RepoStatus(repo=number, code=int(status["code"]), message=str(status["message"]), cipher=cipher)

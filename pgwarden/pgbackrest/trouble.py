@@ -16,9 +16,7 @@ from pgwarden.api import outside
 
 #: Elements of an S3 error document that repeat the access key or what was signed with it.
 _TELLTALE = re.compile(
-    r"<(AWSAccessKeyId|StringToSign|StringToSignBytes|SignatureProvided|CanonicalRequest|CanonicalRequestBytes|"
-    r"Token-0)>.*?</\1>",
-    re.DOTALL,
+    r"<(AWSAccessKeyId|StringToSign|StringToSignBytes|SignatureProvided|CanonicalRequest|CanonicalRequestBytes|Token-0)>"
 )
 _CREDENTIAL = re.compile(r"(Credential=)[^/\s,&]+", re.IGNORECASE)
 _REPO = re.compile(r"^ *repo(\d+): ", re.MULTILINE)
@@ -26,11 +24,13 @@ _ERRNO = re.compile(r"\[[\d:]+\] ")
 #: `[HostConnectError] …` of info, `ERROR: [124]: …` of a log.
 _PREFIX = re.compile(r"^(?:.*?\b(?:ERROR|ASSERT): \[\d{3}\]: |(?:\[\w+Error\] ))")
 #: What errors add about their repetitions: `on 8 retries from 109-8001ms: …`.
-_RETRIES = re.compile(r"\s+\[\w+Error\] on (?:retry|\d+ retries) .*", re.DOTALL)
+_RETRIES = re.compile(r"(?<!\s)\s+\[\w+Error\] on (?:retry|\d+ retries) .*", re.DOTALL)
 #: Advice of pgBackRest for another set-up than ours, each on a line of its own.
-_HINTS = re.compile(r"\s*\bHINT: [^\n]*")
+_HINTS = re.compile(r"(?<!\s)\s*\bHINT: [^\n]*")
 _LATE = re.compile(r"timeout after \d+ms waiting for|unexpected eof|takes longer than|no result within", re.IGNORECASE)
 LONGEST = 600
+#: Characters that are looked at: a storage may answer, and pgBackRest repeat, any number.
+MOST = 64 * 1024
 _ASIDE = (
     "move both folders of the stanza (archive/STANZA and backup/STANZA) out of the way; pgwarden then creates the "
     "stanza and takes a full backup"
@@ -72,7 +72,23 @@ class Service(Protocol):
 def redact(text: str) -> str:
     """*text* without access keys, signed requests and control characters, for logs and answers."""
     text = outside.printable(text)
-    return _CREDENTIAL.sub(r"\1<redacted>", _TELLTALE.sub(r"<\1><redacted></\1>", text))
+    return _CREDENTIAL.sub(r"\1<redacted>", "".join(_without_telltales(text)))
+
+
+def _without_telltales(text: str) -> Iterator[str]:
+    """Each character is looked at once for each name: a storage may send a million of what opens an element."""
+    at, open_ended = 0, set[str]()
+    for found in _TELLTALE.finditer(text):
+        name = found[1]
+        if found.start() < at or name in open_ended:
+            continue
+        end = text.find(f"</{name}>", found.end())
+        if end < 0:
+            open_ended.add(name)
+            continue
+        yield f"{text[at : found.end()]}<redacted>"
+        at = end
+    yield text[at:]
 
 
 def by_repo(text: str) -> list[tuple[int, str]]:
@@ -94,7 +110,7 @@ def explain(text: str, where: Service) -> Trouble:
 
     Where it is not known which storage it is about: storages.explain.
     """
-    text = outside.printable(text)
+    text = outside.printable(text.strip()[:MOST])
     code, message = where.document(text)
     for found in (where.answered(code, message), _http(text, code, message, where), *_said(text, where)):
         if found is not None:
@@ -122,6 +138,7 @@ def _http(text: str, code: str, message: str, where: Service) -> Trouble | None:
 
 
 def _said(text: str, where: Service) -> Iterator[Trouble | None]:
+    yield _not_readable(text, where)
     yield where.credentials(text)
     yield _certificate(text, where)
     yield _connection(text, where)
@@ -129,6 +146,14 @@ def _said(text: str, where: Service) -> Iterator[Trouble | None]:
     yield _half(text)
     yield _no_stanza(text)
     yield _volume(text)
+
+
+def _not_readable(text: str, where: Service) -> Trouble | None:
+    if "[MemoryError]" in text or re.search(r"unable to (?:re)?allocate \d+ bytes", text):
+        return Trouble("ServiceError", f"{where.title} answers with more than pgBackRest has memory for")
+    if "invalid xml in " in text:
+        return Trouble("ServiceError", f"{where.title} answers with XML that cannot be read: is it an S3 service?")
+    return None
 
 
 def _certificate(text: str, where: Service) -> Trouble | None:
@@ -211,7 +236,7 @@ def _volume(text: str) -> Trouble | None:
 
 def brief(text: str) -> str:
     """One line, without class names, error numbers, repetitions, hints and HTTP dump."""
-    head = _RETRIES.sub("", redact(text)).partition("*** Path/Query ***")[0]
+    head = _RETRIES.sub("", redact(text.strip()[:MOST])).partition("*** Path/Query ***")[0]
     head = _HINTS.sub("", head)
     shortened = one_line(_ERRNO.sub("", _PREFIX.sub("", head))).rstrip(":")
     return shortened if len(shortened) <= LONGEST else shortened[: LONGEST - 1] + "…"

@@ -9,9 +9,11 @@ import time
 
 import pytest
 
+from agent import memory_bound
 from agent.calls import Repository
 from agent.children import Children
 from agent.pgbackrest import Runner
+from pgwarden.pgbackrest import trouble
 from pgwarden.pgbackrest.output import error_line
 
 FAILED = """\
@@ -154,3 +156,33 @@ async def test_what_pgbackrest_says_is_the_error(program):
     runner = program("print('ERROR: [039]: no such bucket', file=sys.stderr); sys.exit(39)")
     found = await Repository("hippo", runner).newest_wal()
     assert (found.ok, found.error) == (False, "ERROR: [039]: no such bucket")
+
+
+async def test_of_what_a_storage_has_answered_a_part_is_told(program):
+    """It is megabytes at its pleasure, and the controller reads no more of an answer: then the others' would be lost too."""
+    repos = [{"key": key, "status": {"code": 99, "message": "x" * size}} for key, size in ((1, 10), (2, 9_000_000))]
+    runner = program(f"print({json.dumps([{'name': 'hippo', 'repo': repos}])!r})")
+    known = await Repository("hippo", runner).info(refresh=True)
+    assert [len(one["status"]["message"]) for one in known.info["repo"]] == [10, trouble.MOST]
+
+
+async def test_an_error_is_not_told_at_any_length(program):
+    runner = program("print('ERROR: [029]: ' + 'x' * 3_000_000, file=sys.stderr); sys.exit(29)")
+    assert len((await runner.run(["info"], 20)).error) == trouble.MOST
+
+
+@pytest.mark.parametrize(("command", "ok"), [("info", False), ("repo-ls", False), ("archive-push", True)])
+async def test_what_asks_a_storage_has_a_bound_in_memory(program, command: str, ok: bool):
+    """A storage may list without an end. Nothing of this is touched, so it costs the test nothing."""
+    runner = program("sys.stdin.read(); time.sleep(0.5); x = bytearray(2 * 2**30)")
+    assert (await runner.run([command], 20)).ok is ok
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [("805306368\n", 384), ("67108864\n", 96), ("9223372036854771712\n", 512), ("max\n", 512), (None, 512)],
+)
+def test_the_bound_is_half_of_what_the_container_may_have(tmp_path, text: str | None, most: int):
+    if text is not None:
+        (tmp_path / "memory.max").write_text(text)
+    assert memory_bound.of_container((tmp_path / "memory.max",)) == most * memory_bound.MIB

@@ -173,3 +173,39 @@ def test_the_controllers_key_is_on_no_disk(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Path, "write_bytes", refuse)
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
     agents._context(secret()["data"])
+
+
+async def test_no_agent_leads_the_controller_elsewhere(ask):
+    """It reaches what a compromised host does not, and shows what it is answered in a status."""
+    with pytest.raises(AgentError, match=r"the agent returned 302: secret$"):
+        await ask(b"secret", status=302, headers={"Location": "/fence"})
+    ask.sent["headers"] = {"Location": "http://169.254.169.254/"}
+    for status in (301, 303, 307, 308):
+        with pytest.raises(AgentError, match=f"the agent returned {status}: "):
+            await ask(b"", status=status)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"postgres": {"systemIdentifier": "\\u001b[2J"}}',
+        b'{"postgres": {"systemIdentifier": "' + b"7" * 1000 + b'"}}',
+        b'{"postgres": {"serverVersion": "17\\n"}}',
+        b'{"postgres": {"serverVersion": "' + b"7" * 1000 + b'"}}',
+        b'{"archiver": {"lastArchivedWal": "\\u202e"}}',
+        b'{"archiver": {"lastFailedWal": "' + b"0" * 1000 + b'"}}',
+    ],
+)
+async def test_what_a_status_takes_as_it_is_has_a_form(ask, body):
+    with pytest.raises(AgentError, match="answered status with an invalid response"):
+        await ask(body)
+
+
+async def test_headers_without_an_end_are_told_in_plain_words(ask):
+    many = {f"X-More-{number}": "yes" for number in range(1000)}
+    with pytest.raises(
+        AgentError, match=r"cannot be reached: what it answers is no HTTP \(Too many headers received\)$"
+    ):
+        await ask(b"", headers=many)
+    with pytest.raises(AgentError, match=r"cannot be reached: what it answers is no HTTP \([A-Za-z0-9 ]+\)$"):
+        await ask(b"", headers={"X-More": "x" * 100_000})

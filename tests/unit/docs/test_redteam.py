@@ -10,8 +10,10 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "redteam"
 PAGE = (FOLDER / "README.md").read_text(encoding="utf-8")
+RESULTS = (FOLDER / "results-98c6c8f.md").read_text(encoding="utf-8")
+_, _, _MATRIX = (FOLDER.parents[1] / "docs" / "security.md").read_text(encoding="utf-8").partition("The same by asset.")
 _FINDINGS = re.compile(r"[CHML][0-9]{1,2}(, [CHML][0-9]{1,2})*")
-_ROW = re.compile(r"^\| [a-g, ]+ \| ([CHML0-9, ]+) \| `(test_\w+)` \|", re.MULTILINE)
+_ROW = re.compile(r"^\| [a-i, ]+ \| ([CHML0-9, ]+) \| `(test_\w+)` \|", re.MULTILINE)
 ALL = {"C1", *(f"H{n}" for n in range(1, 8)), *(f"M{n}" for n in range(1, 14)), *(f"L{n}" for n in range(1, 13))}
 
 
@@ -48,3 +50,55 @@ def test_each_finding_is_attacked_or_listed():
     _, _, rest = PAGE.partition("\n## Open\n")
     cells = re.findall(r"^\| ([CHML][0-9, CHML–]*) \|", rest, re.MULTILINE)
     assert attacked | {one for cell in cells for one in spread(cell)} == ALL
+
+
+# --- docs/security.md: attackers and what they reach -----------------------------------------------------------------
+
+
+def every_test() -> set[str]:
+    """The names of all tests of this repository."""
+    files = FOLDER.parent.rglob("test_*.py")
+    return {
+        found
+        for path in files
+        for found in re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+
+
+def matrix() -> list[list[str]]:
+    """Attackers by assets, with the line of the assets first."""
+    table = _MATRIX.partition("\n\n")[2].partition("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table if not row.startswith("|---")]
+
+
+def shown_by() -> dict[str, str]:
+    """Number → test."""
+    return dict(re.findall(r"^\| ([0-9]+) \| `(test_\w+)` \|$", _MATRIX, re.MULTILINE))
+
+
+def cited() -> set[str]:
+    return {
+        one
+        for row in matrix()
+        for cell in row
+        for told in re.findall(r"\[([0-9, ]+)\]", cell)
+        for one in told.split(", ")
+    }
+
+
+def test_each_attacker_has_a_cell_for_each_asset():
+    assets, *rows = matrix()
+    assert len(assets) == 10
+    assert [row[0] for row in rows if len(row) != len(assets) or not all(row)] == []
+    assert {letter for row in rows for letter in re.findall(r"\(([a-i])\)$", row[0])} == set("abcdefghi")
+
+
+def test_each_test_that_shows_what_an_attacker_reaches_is_there():
+    assert set(shown_by().values()) - every_test() == set()
+    assert len(set(shown_by().values())) == len(shown_by())
+    assert cited() == shown_by().keys()
+
+
+def test_each_attack_has_its_result_of_then_and_now():
+    told = re.findall(r"^\| ([CHML0-9, ]+) \| `(test_\w+)` \| .+ \| .+ \|$", RESULTS, re.MULTILINE)
+    assert sorted(told) == sorted((first.partition(": ")[0], name) for name, first in attacks().items())

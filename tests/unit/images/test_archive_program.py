@@ -26,7 +26,8 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
 def program(tmp_path: Path) -> Path:
     """The program, running `backrest` in the test's folder instead of pgBackRest."""
     target = tmp_path / "pgbackrest-archive"
-    names = [f'-DPROGRAM="{tmp_path}/backrest"', "-DPATIENCE=2"]
+    limits = [f'-DLIMIT_V2="{tmp_path}/memory.max"', f'-DLIMIT_V1="{tmp_path}/limit_in_bytes"']
+    names = [f'-DPROGRAM="{tmp_path}/backrest"', "-DPATIENCE=2", *limits]
     subprocess.run([str(COMPILER), "-Wall", "-Wextra", "-Werror", *names, "-o", target, SOURCE], check=True)
     return target
 
@@ -204,3 +205,25 @@ def test_a_recovery_signal_that_names_none_adds_no_option(program: Path, tmp_pat
     (data / "recovery.signal").write_text(content)
     assert subprocess.run([program, *GET], check=False, cwd=data).returncode == 1
     assert (tmp_path / "asked").read_text().split() == GET
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "most"),
+    [
+        ("memory.max", "1610612736\n", 768),
+        ("memory.max", "134217728\n", 256),
+        ("memory.max", "8589934592\n", 1024),
+        ("memory.max", "max\n", 1024),
+        ("limit_in_bytes", "1073741824\n", 512),
+        ("limit_in_bytes", "9223372036854771712\n", 1024),
+        ("neither", "", 1024),
+    ],
+)
+def test_pgbackrest_has_half_of_the_memory_of_postgresqls_container(
+    program: Path, file: str, text: str, most: int
+) -> None:
+    """A store that answered without an end took 11 GB of it, and with the container's limit it would have been the end."""
+    program.with_name(file).write_text(text)
+    pretend(program, f"ulimit -Sd > {program.with_name('told')}")
+    assert subprocess.run([program, "archive-push"], check=False).returncode == 0
+    assert int(program.with_name("told").read_text()) == most * 1024

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from pgwarden.pgbackrest.trouble import by_repo, lacks_archive, redact
+from pgwarden.pgbackrest.trouble import LONGEST, by_repo, lacks_archive, redact
 from pgwarden.storages import explain
 from pgwarden.storages.s3 import S3Service
 
@@ -213,3 +214,56 @@ def test_info_that_misses_archive_info_alone_has_found_backup_info():
     assert found.reason == "RepositoryHalfLost"
     assert explain(NO_STANZA).reason == "StorageNotReadable"
     assert lacks_archive("[FormatError] unable to load info file '/r/archive/hippo/archive.info'") is None
+
+
+LONG = {
+    "elements that are opened": "<StringToSign>" * 200_000,
+    "elements that are opened and closed": "<StringToSign>x</StringToSign>" * 100_000,
+    "spaces": " " * 2_000_000 + "x",
+    "line breaks": "\n" * 2_000_000 + "x",
+    "hints": " HINT: " * 300_000,
+    "retries": " [AError] on 8 retries " * 100_000,
+    "errors": "ERROR: [124]: " * 200_000,
+    "codes": "<Code>" * 300_000,
+    "messages": "<Code>a</Code>" + "<Message>" * 300_000,
+    "credentials": "Credential=a" * 200_000,
+}
+
+
+@pytest.mark.parametrize("text", LONG.values(), ids=LONG)
+def test_an_answer_of_megabytes_is_told_at_once(text: str):
+    """A store's answer comes to the agent's and the controller's event loop: 280 kB took 20 s, and 3 MB hours."""
+    began = time.process_time()
+    shown = explain(text).sentence
+    redact(text)
+    assert time.process_time() - began < 5
+    assert len(shown) < 2 * LONGEST
+
+
+def test_each_element_that_is_closed_is_redacted_beside_one_that_is_not():
+    text = "<StringToSign>a</StringToSign><Token-0>b<StringToSign>c</StringToSign><AWSAccessKeyId>d</AWSAccessKeyId>"
+    hidden = "<redacted>"
+    assert redact(text) == (
+        f"<StringToSign>{hidden}</StringToSign><Token-0>b<StringToSign>{hidden}</StringToSign>"
+        f"<AWSAccessKeyId>{hidden}</AWSAccessKeyId>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[MemoryError] unable to allocate 67108864 bytes", "with more than pgBackRest has memory for"),
+        ("ERROR: [034]: unable to reallocate 134217728 bytes", "with more than pgBackRest has memory for"),
+        (
+            "[FormatError] invalid xml in 900021 byte(s):\n<?xml?><a><a>",
+            "with XML that cannot be read: is it an S3 service?",
+        ),
+    ],
+)
+def test_what_is_too_much_or_no_answer_of_s3_is_told_as_that(text: str, said: str):
+    found = explain(text, PLACE)
+    assert (found.reason, found.sentence) == ("ServiceError", f"{PLACE.title} answers {said}")
+
+
+def test_what_comes_after_many_spaces_is_told():
+    assert explain(" " * 200_000 + "so it ends\n", PLACE).sentence == "so it ends"
