@@ -81,7 +81,7 @@ OF_ITS_OWN = {
     "controller": {
         "PGWARDEN_POSTGRES_IMAGE": "pgwarden-patroni:17",
         "PGWARDEN_NETWORK_POLICIES": "true",
-        "PGWARDEN_MESH_PORTS": "",
+        "PGWARDEN_MESH_PORTS": "15008,4143",
     },
 }
 
@@ -269,8 +269,8 @@ def test_the_controller_makes_no_network_policies_where_they_are_switched_off(re
 
 
 def test_the_controller_is_told_the_ports_of_a_mesh(render):
-    told = environment(render("--set", "networkPolicy.meshPorts={15008,4143}"), "controller")
-    assert told["PGWARDEN_MESH_PORTS"] == "15008,4143"
+    told = environment(render("--set", "networkPolicy.meshPorts={15001}"), "controller")
+    assert told["PGWARDEN_MESH_PORTS"] == "15001"
 
 
 def test_switches(render, chart):
