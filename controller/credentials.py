@@ -30,7 +30,7 @@ class Credentials:
 
     #: Storage → pgBackRest's options that reach it, for the repository host and its Jobs.
     keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    #: The same for what runs beside PostgreSQL, and for clones, which read only.
+    #: The same for what runs beside PostgreSQL; or for a clone.
     pod_keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cipher_pass: str = ""
     storage_ca: str = ""
@@ -41,13 +41,16 @@ def decode(secret: Object) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
 
 
-async def read_credentials(client: KubeClient, namespace: str, spec: RepositorySpec) -> Credentials:
+async def read_credentials(
+    client: KubeClient, namespace: str, spec: RepositorySpec, *, of_clone: bool = False
+) -> Credentials:
+    """*of_clone*: `pod_keys` are those of a clone."""
     cipher = storage_ca = ""
     keys: dict[str, Mapping[str, str]] = {}
     pod_keys: dict[str, Mapping[str, str]] = {}
     read: dict[str, str] = {}
     for storage in storages.REGISTER:
-        wanted, of_pods = storage.keys(spec), storage.pod_keys(spec)
+        wanted, of_pods = storage.keys(spec), storage.clone_keys(spec) if of_clone else storage.pod_keys(spec)
         if wanted is not None:
             keys[storage.name] = pod_keys[storage.name] = await _keys(client, namespace, wanted, read)
         if of_pods is not None:

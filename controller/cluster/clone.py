@@ -108,7 +108,7 @@ def _given(wanted: DataSource, spec: RepositorySpec) -> Iterator[str]:
     """What a clone was given that is good for longer than its certificate."""
     for storage in storages.REGISTER:
         given = storage.name in spec.storages and wanted.storage in {"", storage.name}
-        keys = storage.pod_keys(spec) or storage.keys(spec) if given else None
+        keys = storage.clone_keys(spec) or storage.keys(spec) if given else None
         if keys is not None:
             yield f"It had the keys of Secret {keys.secret} ({keys.field}): they stay valid until they are rotated"
     if spec.encryption:

@@ -137,10 +137,10 @@ class Sources:
     async def _content(self, repository: Object, wanted: DataSource) -> dict[str, bytes]:
         namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
         spec = msgspec.convert(repository["spec"], RepositorySpec)
-        given = await credentials.read_credentials(self._context.client, namespace, spec)
+        given = await credentials.read_credentials(self._context.client, namespace, spec, of_clone=True)
         places = storages.places(spec, self._context.settings.defaults, namespace, name)
         repos = {
-            number: config.RepoCredentials(given.pod_keys.get(storage, {}), given.cipher_pass)  # it only reads
+            number: config.RepoCredentials(given.pod_keys.get(storage, {}), given.cipher_pass)
             for number, storage in enumerate(spec.storages, 1)
             if wanted.storage in {"", storage} and not rules.unusable(repository, storage)
         }

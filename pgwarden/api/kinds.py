@@ -39,6 +39,7 @@ class S3Storage(Model, frozen=True, kw_only=True):
     role_arn: str = msgspec.field(default="", name="roleARN")
     credentials_secret_ref: SecretKeyRef | None = None
     pod_credentials_secret_ref: SecretKeyRef | None = None  # of PostgreSQL's pods; default: credentials_secret_ref
+    clone_credentials_secret_ref: SecretKeyRef | None = None  # of clones; default: those of pods
 
 
 class PostgresAccess(Model, frozen=True, kw_only=True):

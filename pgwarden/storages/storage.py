@@ -99,6 +99,9 @@ class Storage(ABC):
     def pod_keys(self, spec: RepositorySpec) -> SecretKeys | None:
         """The same for PostgreSQL's pods, where they have keys of their own."""
 
+    def clone_keys(self, spec: RepositorySpec) -> SecretKeys | None:
+        """The same for clones."""
+
     def ca(self, spec: RepositorySpec) -> SecretKeyRef | None:
         """The Secret with the CA that has signed its service's certificate."""
 

@@ -111,6 +111,10 @@ NEEDS_SECRET = {
         in_s3("x", podCredentialsSecretRef={"name": "s3"}),
         "spec.s3.podCredentialsSecretRef.name",
     ),
+    "credentials of clones": (
+        in_s3("x", cloneCredentialsSecretRef={"name": "s3"}),
+        "spec.s3.cloneCredentialsSecretRef.name",
+    ),
     "passphrase": (named("x", "encryption.secretRef", {"name": "s3"}), "spec.encryption.secretRef.name"),
     "password": (named("x", "postgres.passwordSecretRef", {"name": "s3"}), "spec.postgres.passwordSecretRef.name"),
     "pull secret": (

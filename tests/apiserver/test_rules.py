@@ -74,6 +74,11 @@ NEW = [
         repository("x", storageType="s3", s3=s3(keyType="auto", credentialsSecretRef=None, podCredentialsSecretRef={"name": "pods"})),
         ("spec.s3.podCredentialsSecretRef", "is not used with keyType auto"),
     ),
+    Refusal(
+        "credentials",
+        repository("x", storageType="s3", s3=s3(keyType="auto", credentialsSecretRef=None, cloneCredentialsSecretRef={"name": "read"})),
+        ("spec.s3.cloneCredentialsSecretRef", "is not used with keyType auto"),
+    ),
     Refusal("options", repository("x", options=["--proces-max=4"]), ("spec.options[0]", "process-max")),
     Refusal("options", repository("x", options=["--no-repo1-bundle", "--repo1-bundle-size=20MiB"]), ("spec.options", "needs --repo1-bundle")),
     Refusal("options", backup("x", options=["--no-archive-check", "--archive-copy"]), ("spec.options", "needs --archive-check")),

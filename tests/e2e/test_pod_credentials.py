@@ -1,16 +1,20 @@
-"""Keys of their own for pods, by the policy that docs/s3.md has: all works with them, and who has them cannot delete.
+"""Keys of their own for pods and clones, by the policy that docs/s3.md has: all works with them, and who has them cannot
+delete, or not even write.
 
 The attacker is a superuser of the database: commands run as COPY FROM PROGRAM does, beside PostgreSQL.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.cluster import Cluster, manifest
 from harness.kubectl import Kubectl, Object, is_true, phase
 from harness.objects import PGBACKREST, backup, info, restore
 from harness.postgres import Postgres, statefulset
@@ -29,7 +33,7 @@ class People:
     def __init__(self, store: Store, bucket: str, namespace: str) -> None:
         self.store, self.bucket = store, bucket
         self.folder = f"pgwarden/{namespace}/hippo"
-        self.host, self.pods, self.others = (store.make_account() for _ in range(3))
+        self.host, self.pods, self.others, self.clones = (store.make_account() for _ in range(4))
         self._namespace = namespace
 
     def allow(self, *pods: Keys) -> None:
@@ -39,6 +43,7 @@ class People:
         one = json.loads(mine)["Statement"]
         assert [statement["Action"] for statement in one] == ["s3:GetObject", "s3:ListBucket", "s3:PutObject"]
         given = [statement | {"Principal": {"AWS": access}} for access, _ in pods for statement in one]
+        given += [statement | {"Principal": {"AWS": self.clones[0]}} for statement in one[:-1]]
         self.store.set_policy(self.bucket, [*given, *self._of_host()])
 
     def _of_host(self) -> list[Object]:
@@ -66,15 +71,25 @@ def people(installed, space: Kubectl) -> People:
 
 
 @pytest.fixture(scope="module")
+def far(installed, space: Kubectl) -> Iterator[Kubectl]:
+    name = f"{space.namespace}-far"
+    installed.kubectl.run("create", "namespace", name)
+    yield installed.kubectl.within(name)
+    installed.kubectl.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
 def postgres(installed, space: Kubectl, people: People) -> Postgres:
     """Archiving, with the keys of pods; two full backups, `first` and `second`, made with the host's."""
-    secrets = {"host-keys": people.host, "pod-keys": people.pods}
+    secrets = {"host-keys": people.host, "pod-keys": people.pods, "clone-keys": people.clones}
     space.apply(
         *(secret_of(name, _data(keys)) for name, keys in secrets.items()),
         secret_of("s3-ca", {"ca.crt": people.store.ca}),
     )
-    fields = {"credentialsSecretRef": {"name": "host-keys"}, "podCredentialsSecretRef": {"name": "pod-keys"}}
-    space.apply(repository("s3", people.bucket, s3=fields), *statefulset(installed.postgres_image))
+    of = {"credentials": "host-keys", "podCredentials": "pod-keys", "cloneCredentials": "clone-keys"}
+    fields = {f"{who}SecretRef": {"name": name} for who, name in of.items()}
+    mine = repository("s3", people.bucket, s3=fields, cloneableFrom=[f"{space.namespace}-far"])
+    space.apply(mine, *statefulset(installed.postgres_image))
     found = Postgres(space)
     found.wait_ready()
     space.until("pgrepo", "hippo", is_true("Archiving"), "archives", 120)
@@ -163,6 +178,28 @@ def test_where_all_is_in_the_bucket_no_pod_finds_a_server_in_the_host(postgres: 
     figure(said[:300])
     assert "connection refused" in said.lower()
     assert "backup.info" not in said
+
+
+def test_a_clone_in_another_namespace_is_made_with_keys_that_may_only_read(
+    postgres: Postgres, space: Kubectl, far: Kubectl, people: People
+):
+    rows, wal = postgres.rows("accounts"), switch_wal(postgres)
+    until(lambda: wal in segments(space, 1), f"{wal} arrives", 90, lambda: str(sorted(segments(space, 1))))
+    far.apply(manifest("copy", 1, dataSource={"repository": "hippo", "namespace": space.namespace}))
+    given = far.until("secret", "copy-source", lambda one: "data" in one, "has what the clone is given", 120)
+    told = "".join(base64.b64decode(value).decode() for value in given["data"].values())
+    assert f"repo1-s3-key={people.clones[0]}\n" in told
+    assert [keys for keys in (people.host, people.pods) if keys[0] in told or keys[1] in told] == []
+    manifest_of = f"/{people.bucket}/{people.backups(space.get('pgb', 'first')['status']['label'])[0]}"
+    segment = f"/{people.bucket}/{people.folder}/archive/hippo/16-1/0000000100000000/000000010000000000000001-x"
+    assert people.store.ask("GET", manifest_of, people.clones)[0] == 200
+    for method, path in (("DELETE", manifest_of), ("PUT", manifest_of), ("PUT", segment)):
+        status, said = people.store.ask(method, path, people.clones)
+        figure(f"a clone's keys, {method} {path}: {status}")
+        assert (status, "AccessDenied" in said) == (403, True), said
+    copy = Cluster(far, "copy")
+    copy.wait_ready(300)
+    assert copy.postgres().rows("accounts") == rows
 
 
 def test_the_host_expires_what_the_pod_could_not(postgres: Postgres, space: Kubectl, people: People):

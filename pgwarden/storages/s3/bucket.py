@@ -22,7 +22,12 @@ from pgwarden.storages.s3.location import folder
 from pgwarden.storages.s3.service import S3Service
 from pgwarden.storages.storage import Place, SecretKeys, Storage
 
-_CREDENTIALS, _POD_CREDENTIALS, _CA = "credentialsSecretRef", "podCredentialsSecretRef", "caSecretRef"
+_CREDENTIALS, _POD_CREDENTIALS, _CLONE_CREDENTIALS, _CA = (
+    "credentialsSecretRef",
+    "podCredentialsSecretRef",
+    "cloneCredentialsSecretRef",
+    "caSecretRef",
+)
 #: pgBackRest's option → keys that a credentials Secret may hold it by.
 KEYS = {
     "s3-key": ("s3-key", "aws-s3-key", "AWS_ACCESS_KEY_ID", "access-key"),
@@ -91,7 +96,7 @@ class S3Bucket(Storage):
         "endpoint": "operators.default",
         "region": "default",
     }
-    secret_fields: ClassVar[tuple[str, ...]] = (_CREDENTIALS, _POD_CREDENTIALS, _CA)
+    secret_fields: ClassVar[tuple[str, ...]] = (_CREDENTIALS, _POD_CREDENTIALS, _CLONE_CREDENTIALS, _CA)
     credentials_field: ClassVar[str] = _CREDENTIALS
     flags: ClassVar[tuple[Flag, ...]] = FLAGS
 
@@ -109,10 +114,18 @@ class S3Bucket(Storage):
         return SecretKeys(f"spec.{self.name}.{_CREDENTIALS}", spec.s3.credentials_secret_ref.name, KEYS, OPTIONAL)
 
     def pod_keys(self, spec: RepositorySpec) -> SecretKeys | None:
-        own = spec.s3.pod_credentials_secret_ref if spec.s3 is not None and spec.s3.key_type == "shared" else None
-        if own is None:
+        own = spec.s3.pod_credentials_secret_ref if spec.s3 is not None else None
+        return self._less(spec, _POD_CREDENTIALS, own)
+
+    def clone_keys(self, spec: RepositorySpec) -> SecretKeys | None:
+        own = spec.s3.clone_credentials_secret_ref if spec.s3 is not None else None
+        return self._less(spec, _CLONE_CREDENTIALS, own) or self.pod_keys(spec)
+
+    def _less(self, spec: RepositorySpec, field: str, own: SecretKeyRef | None) -> SecretKeys | None:
+        """Keys that may do less than the host's; what encrypts the objects is one for all."""
+        if own is None or spec.s3 is None or spec.s3.key_type != "shared":
             return None
-        return SecretKeys(f"spec.{self.name}.{_POD_CREDENTIALS}", own.name, KEYS, TOKEN, of_host=(_SSE,))
+        return SecretKeys(f"spec.{self.name}.{field}", own.name, KEYS, TOKEN, of_host=(_SSE,))
 
     def ca(self, spec: RepositorySpec) -> SecretKeyRef | None:
         return spec.s3.ca_secret_ref if spec.s3 else None

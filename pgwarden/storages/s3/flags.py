@@ -23,6 +23,13 @@ POD_SECRET = Flag(
     field="podCredentialsSecretRef",
     names_secret=True,
 )
+CLONE_SECRET = Flag(
+    "s3-clone-secret",
+    "existing Secret with keys that may only read, for clones",
+    "NAME",
+    field="cloneCredentialsSecretRef",
+    names_secret=True,
+)
 FLAGS = (
     Flag("s3-bucket", "the bucket; default is the chart's s3.bucket", "NAME", field="bucket"),
     Flag("s3-endpoint", "host of the S3 service; default is the chart's s3.endpoint", "HOST", field="endpoint"),
@@ -46,4 +53,5 @@ FLAGS = (
     KEYS_FROM,
     SECRET,
     POD_SECRET,
+    CLONE_SECRET,
 )

@@ -20,6 +20,7 @@ _PATH = re.compile(r"[A-Za-z0-9!_.*()@=/-]*")
 _REGION = re.compile(r"[A-Za-z0-9:._+@~-]+")
 _PLACE = ("bucket", "endpoint", "region")
 _CREDENTIALS, _POD_CREDENTIALS = "credentialsSecretRef", "podCredentialsSecretRef"
+_CLONE_CREDENTIALS = "cloneCredentialsSecretRef"
 
 
 def check(case: Case, storages: tuple[str, ...] | None, *, holds_backups: bool) -> None:
@@ -39,6 +40,7 @@ def check(case: Case, storages: tuple[str, ...] | None, *, holds_backups: bool) 
     neighbours.check(case)
     _warn(case, holds_backups=holds_backups)
     _warn_of_pods_keys(case)
+    _warn_of_clones_keys(case)
 
 
 def _check_place(case: Case) -> None:
@@ -146,7 +148,8 @@ def _path_problem(path: str) -> str:
 
 def _check_credentials(case: Case) -> None:
     kind = case.get(str, "s3", "keyType") or "shared"
-    given = [field for field in (_CREDENTIALS, _POD_CREDENTIALS) if case.get(dict, "s3", field) is not None]
+    fields = (_CREDENTIALS, _POD_CREDENTIALS, _CLONE_CREDENTIALS)
+    given = [field for field in fields if case.get(dict, "s3", field) is not None]
     if kind == "shared" and _CREDENTIALS not in given:
         message = "is required with keyType shared; name a Secret with s3-key and s3-key-secret, or set another keyType"
         case.refuse(f"spec.s3.{_CREDENTIALS}", None, message, "credentials")
@@ -185,3 +188,14 @@ def _warn_of_pods_keys(case: Case) -> None:
             f"spec.s3.{_POD_CREDENTIALS} and {_CREDENTIALS} name the same Secret {brief(pods)}: pods of PostgreSQL can "
             "delete backups; name another, with a key that may not delete"
         )
+
+
+def _warn_of_clones_keys(case: Case) -> None:
+    """Of those with which a clone could write."""
+    clones = case.get(str, "s3", _CLONE_CREDENTIALS, "name")
+    for field in (_CREDENTIALS, _POD_CREDENTIALS) if clones else ():
+        if clones == case.get(str, "s3", field, "name"):
+            case.warn(
+                f"spec.s3.{_CLONE_CREDENTIALS} and {field} name the same Secret {brief(clones)}: clones can write to "
+                "the repository; name another, with a key that may only read"
+            )

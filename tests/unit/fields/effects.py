@@ -25,7 +25,7 @@ from controller.schedule.reconcile import ScheduleController
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
-from pgwarden.api.kinds import BackupScheduleSpec, PostgresClusterSpec, RestoreSpec
+from pgwarden.api.kinds import BackupScheduleSpec, PostgresClusterSpec, RepositorySpec, RestoreSpec
 from pgwarden.injection.decide import Inject
 from pgwarden.injection.patch import encode
 from pgwarden.injection.pipeline import decision_on, operations
@@ -33,6 +33,7 @@ from pgwarden.injection.settings import Settings as WebhookSettings
 from pgwarden.kube import paths
 from pgwarden.rules import deletion, validate
 from pgwarden.schedule import cron, runs
+from pgwarden.storages.s3.bucket import S3
 from tests.unit.controller.cluster.conftest import facts as cluster_facts
 from tests.unit.controller.cluster.conftest import instance as cluster_instance
 from tests.unit.controller.cluster.test_certificates import Store, asking
@@ -119,6 +120,12 @@ def cloned(spec: Spec) -> Any:
     source = build("Repository", "hippo", namespace="apps", **spec)
     clone = build("PostgresCluster", dataSource={"repository": "hippo", "namespace": "apps"})
     return validate(clone, old=None, lookup=Cluster(source), now=NOW, defaults=OperatorDefaults()).faults
+
+
+def clone_keys(spec: Spec) -> Any:
+    """The Secret that a clone's keys are read from."""
+    found = S3.clone_keys(msgspec.convert(spec, RepositorySpec))
+    return found and found.secret
 
 
 def allows(options: str) -> Callable[[Spec], Any]:

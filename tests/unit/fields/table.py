@@ -110,6 +110,7 @@ STORED: dict[str, Row] = {
         "s3.credentialsSecretRef.name": ("keys", "keys-two"),
         "s3.podCredentialsSecretRef.name": ("keys", "keys-two"),
     }),
+    "s3.cloneCredentialsSecretRef.name": Row("keys", "keys-two", each(effects.clone_keys), S3),
     "s3.caSecretRef.key": Row("ca.crt", "other.crt", effects.objects, put(S3, "s3.caSecretRef.name", "ca-one")),
     "s3.keyType": Row("web-id", "auto", effects.objects, put(WEB_ID, "serviceAccountName", "backup")),
     "s3.roleARN": Row(ROLE, f"{ROLE}-2", effects.objects, put(WEB_ID, "serviceAccountName", "backup")),

@@ -68,6 +68,7 @@ def test_the_walk_finds_what_is_known_to_be_there():
     assert {
         "Repository s3.credentialsSecretRef",
         "Repository s3.podCredentialsSecretRef",
+        "Repository s3.cloneCredentialsSecretRef",
         "Repository s3.caSecretRef",
         "Repository postgres.passwordSecretRef",
         "Repository encryption.secretRef",

@@ -131,6 +131,8 @@ CREDENTIALS = [
     ("web-id with those of pods", {"keyType": "web-id", "credentialsSecretRef": None, "podCredentialsSecretRef": {"name": "pods"}}, ["is not used with keyType web-id; omit it, or set keyType to shared"]),
     ("auto with both", {"keyType": "auto", "podCredentialsSecretRef": {"name": "pods"}}, ["is not used with keyType auto; omit it, or set keyType to shared"] * 2),
     ("shared with those of pods alone", {"credentialsSecretRef": None, "podCredentialsSecretRef": {"name": "pods"}}, ["is required with keyType shared; name a Secret with s3-key and s3-key-secret, or set another keyType"]),
+    ("auto with those of clones", {"keyType": "auto", "credentialsSecretRef": None, "cloneCredentialsSecretRef": {"name": "read"}}, ["is not used with keyType auto; omit it, or set keyType to shared"]),
+    ("shared with all three", {"podCredentialsSecretRef": {"name": "pods"}, "cloneCredentialsSecretRef": {"name": "read"}}, []),
     ("shared with both", {"podCredentialsSecretRef": {"name": "pods"}}, []),
 ]  # fmt: skip
 
@@ -152,6 +154,19 @@ def test_one_secret_for_host_and_pods_is_warned_of_as_it_separates_nothing(make,
         "delete backups; name another, with a key that may not delete"
     )
     assert (said in verdict.warnings) == warned
+
+
+@pytest.mark.parametrize(
+    ("name", "same"), [("s3", "credentialsSecretRef"), ("s3-pods", "podCredentialsSecretRef"), ("s3-read", "")]
+)
+def test_a_secret_of_clones_that_others_write_with_is_warned_of(make, judge, s3, name, same):
+    own = {"podCredentialsSecretRef": {"name": "s3-pods"}, "cloneCredentialsSecretRef": {"name": name}}
+    verdict = judge(make("Repository", "a", storageType="s3", s3=s3 | own))
+    assert verdict.faults == []
+    told = [one for one in verdict.warnings if one.startswith("spec.s3.cloneCredentialsSecretRef")]
+    assert [one.partition(":")[0] for one in told] == (
+        [f"spec.s3.cloneCredentialsSecretRef and {same} name the same Secret {name}"] if same else []
+    )
 
 
 def test_two_repositories_cannot_share_bucket_and_path(make, judge, refusal, cluster, s3):

@@ -211,6 +211,10 @@ def test_what_the_clone_was_given_and_keeps_is_named():
     less = clone.no_longer_allowed(wanted, "ns", there)
     assert "the keys of Secret pods (spec.s3.podCredentialsSecretRef): they stay valid" in less
     assert "Secret keys" not in less
+    there["spec"]["s3"] |= {"cloneCredentialsSecretRef": {"name": "read"}}
+    least = clone.no_longer_allowed(wanted, "ns", there)
+    assert "the keys of Secret read (spec.s3.cloneCredentialsSecretRef): they stay valid" in least
+    assert "Secret pods" not in least
     there["spec"]["s3"] = secret
     local = msgspec.structs.replace(wanted, storage="local")
     assert "Secret keys" not in clone.no_longer_allowed(local, "ns", there)
