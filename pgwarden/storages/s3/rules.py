@@ -192,7 +192,7 @@ def _warn_of_pods_keys(case: Case) -> None:
 
 def _warn_of_clones_keys(case: Case) -> None:
     """Of those with which a clone could write."""
-    clones = case.get(str, "s3", _CLONE_CREDENTIALS, "name")
+    clones = case.get(str, "s3", _CLONE_CREDENTIALS, "name") or ""
     for field in (_CREDENTIALS, _POD_CREDENTIALS) if clones else ():
         if clones == case.get(str, "s3", field, "name"):
             case.warn(
