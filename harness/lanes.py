@@ -36,8 +36,8 @@ STREAMS = 2
 SLOWER = "3"
 #: Folders with modules of the end-to-end tier: they share its streams' clusters and installations.
 END_TO_END = ("tests/e2e", "tests/redteam")
-#: Modules that take many minutes each: `make disasters`.
-LONGER = "tests/e2e/disasters"
+#: Modules that take many minutes each: `make disasters`, `make liars`.
+LONGER = ("tests/e2e/disasters", "tests/redteam/test_liars.py")
 FOREIGN = "PGWARDEN_USE_KUBECONFIG"  # names somebody else's cluster, of which there is one
 DOWN = (sys.executable, "-m", "localcluster", "down")
 #: Clusters that runs have made, with the process id of each: of the lanes, and of a session of the API server's tier.
@@ -128,7 +128,10 @@ def lanes() -> list[Lane]:
         "-n", str(STREAMS), "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart=0",
     ]  # fmt: skip
     beside = [_suite("apiserver"), _suite("hostile", nice=scheduling.LAST), _suite("unit", nice=scheduling.LAST)]
-    return [Lane([_suite("e2e", "-v", f"--ignore={LONGER}", *streams, folders=END_TO_END)]), Lane(beside)]
+    return [
+        Lane([_suite("e2e", "-v", *(f"--ignore={one}" for one in LONGER), *streams, folders=END_TO_END)]),
+        Lane(beside),
+    ]
 
 
 def _suite(tier: str, *options: str, nice: int = scheduling.PREFERRED, folders: Sequence[str] = ()) -> Suite:
