@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from controller.secret_data import decode
 from pgwarden import storages
 from pgwarden.api.kinds import RepositorySpec, SecretKeyRef
-from pgwarden.api.objects import Object
 from pgwarden.kube.client import KubeClient, find_named
 from pgwarden.storages import SecretKeys
 
@@ -37,10 +36,6 @@ class Credentials:
     versions: Mapping[str, str] = field(default_factory=dict)  # of the Secrets that were read, by name
 
 
-def decode(secret: Object) -> dict[str, bytes]:
-    return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
-
-
 async def read_credentials(
     client: KubeClient, namespace: str, spec: RepositorySpec, *, of_clone: bool = False
 ) -> Credentials:
@@ -50,7 +45,8 @@ async def read_credentials(
     pod_keys: dict[str, Mapping[str, str]] = {}
     read: dict[str, str] = {}
     for storage in storages.REGISTER:
-        wanted, of_pods = storage.keys(spec), storage.clone_keys(spec) if of_clone else storage.pod_keys(spec)
+        wanted = storage.keys(spec)
+        of_pods = storage.clone_keys(spec) if of_clone else storage.pod_keys(spec)
         if wanted is not None:
             keys[storage.name] = pod_keys[storage.name] = await _keys(client, namespace, wanted, read)
         if of_pods is not None:

@@ -13,6 +13,7 @@ import hmac
 import json
 import secrets
 
+from controller import secret_data
 from controller.runtime.worker import NotYet
 from pgwarden.api import names
 from pgwarden.api.objects import Object
@@ -83,11 +84,5 @@ async def load(client: KubeClient, namespace: str, name: str) -> Seal:
 
 
 def _secret(namespace: str, name: str) -> Object:
-    key = base64.b64encode(secrets.token_bytes(_BYTES)).decode()
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY: "pgwarden"}},
-        "type": "Opaque",
-        "data": {names.KEY_SEAL: key},
-    }
+    metadata = {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY: "pgwarden"}}
+    return secret_data.made(metadata, {names.KEY_SEAL: secrets.token_bytes(_BYTES)})

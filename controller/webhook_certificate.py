@@ -17,7 +17,7 @@ import aiohttp
 import structlog
 from prometheus_client import Gauge
 
-from controller import certificates
+from controller import certificates, secret_data
 from controller.certificates import Pair, expires
 from controller.context import Context
 from controller.runtime.backoff import Pace, Tries
@@ -82,7 +82,7 @@ async def reconcile(context: Context) -> bool:
     settings, now = context.settings, context.clock()
     path = paths.of("secrets", settings.namespace, settings.tls_secret)
     found = await context.client.find(path)
-    data = {k: base64.b64decode(v) for k, v in ((found or {}).get("data") or {}).items()}
+    data = secret_data.decode(found or {})
     dns = [
         f"{settings.webhook_service}.{settings.namespace}.svc",
         f"{settings.webhook_service}.{settings.namespace}.svc.{settings.cluster_domain}",
@@ -119,13 +119,8 @@ def decide(data: dict[str, bytes], dns: Sequence[str], now: datetime) -> dict[st
 
 
 def _secret(namespace: str, name: str, content: dict[str, bytes]) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY: "pgwarden"}},
-        "type": "Opaque",
-        "data": {key: base64.b64encode(value).decode() for key, value in content.items()},
-    }
+    metadata = {"name": name, "namespace": namespace, "labels": {names.MANAGED_BY: "pgwarden"}}
+    return secret_data.made(metadata, content)
 
 
 def _configurations(context: Context) -> tuple[tuple[str, str], ...]:

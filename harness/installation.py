@@ -100,6 +100,15 @@ def space(installed: Installed, request: pytest.FixtureRequest) -> Iterator[Kube
         installed.kubectl.run("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
+@pytest.fixture(scope="module")
+def far(installed: Installed, space: Kubectl) -> Iterator[Kubectl]:
+    """kubectl in a second namespace."""
+    name = f"{space.namespace}-far"
+    installed.kubectl.run("create", "namespace", name)
+    yield installed.kubectl.within(name)
+    installed.kubectl.run("delete", "namespace", name, "--wait=false")
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """With a failed test, what an on-call engineer would look at first."""

@@ -6,7 +6,6 @@ reaches the pods by the kubelet, and PostgreSQL and Patroni by renew.sh.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,8 +17,8 @@ from controller.cluster import handed_out, render, user_certificate
 from controller.cluster.encryption import Mode, Served
 from controller.cluster.facts import ClusterFacts
 from controller.context import Context
-from controller.credentials import decode
 from controller.runtime import conditions
+from controller.secret_data import decode
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
@@ -62,8 +61,9 @@ class CertificateKeeper:
             return known.served
         self.forget(key)
         ca = await self._authority(facts)
-        found = await self._find(facts, names.instance_tls(facts.name))
-        owned.prove(found, _secret(facts.cluster, names.instance_tls(facts.name), {}))
+        name = names.instance_tls(facts.name)
+        found = await self._find(facts, name)
+        owned.prove(found, render.secret(facts.cluster, name, {}))
         have = decode(found) if found else {}
         own = self._own(facts, ca, have)
         user, trouble = (None, "") if given is None else await self._users(facts, given.name)
@@ -72,7 +72,9 @@ class CertificateKeeper:
             return Served(trouble=trouble)
         if content != have:
             path = paths.of("secrets", key[0], names.instance_tls(facts.name))
-            await self._context.client.apply(path, _secret(facts.cluster, names.instance_tls(facts.name), content))
+            await self._context.client.apply(
+                path, render.secret(facts.cluster, names.instance_tls(facts.name), content)
+            )
             await self._nudge(facts)
         served = Served(content[names.KEY_CA_CERT], certificates.expires(content[names.KEY_TLS_CERT]), trouble)
         if given is None:
@@ -112,7 +114,7 @@ class CertificateKeeper:
             except errors.Conflict:
                 made = await self._context.client.get(path)
             found = made
-        owned.prove(found, _secret(facts.cluster, name, {}))
+        owned.prove(found, render.secret(facts.cluster, name, {}))
         ca = _pair(decode(found), names.KEY_CA_CERT, names.KEY_CA_KEY)
         if certificates.authority_good(ca, datetime.min.replace(tzinfo=UTC)):  # its age is no reason to stop
             return ca
@@ -184,18 +186,8 @@ def _content(
 def _of_authority(facts: ClusterFacts) -> Object:
     ca = certificates.new_ca(f"pgwarden {facts.name} instances", facts.now)
     data = {names.KEY_CA_CERT: ca.cert, names.KEY_CA_KEY: ca.key}
-    return _secret(facts.cluster, names.instance_ca(facts.name), data)
+    return render.secret(facts.cluster, names.instance_ca(facts.name), data)
 
 
 def _pair(data: Mapping[str, bytes], cert: str, key: str) -> Pair:
     return Pair(data.get(cert, b""), data.get(key, b""))
-
-
-def _secret(cluster: Object, name: str, data: Mapping[str, bytes]) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": render.metadata(cluster, name),
-        "type": "Opaque",
-        "data": {key: base64.b64encode(value).decode() for key, value in sorted(data.items())},
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import time
 
@@ -16,6 +15,7 @@ from controller.cluster.clone import Source
 from controller.context import Context
 from controller.recovery import needs as image_needs
 from controller.recovery import target
+from controller.secret_data import decode
 from controller.settings import Settings
 from pgwarden import storages
 from pgwarden.api import names
@@ -113,11 +113,11 @@ class Sources:
         except credentials.MissingSecretError as error:
             return str(error)
         found = await self._context.client.find(path)
-        why = owned.stranger(found, _secret(cluster, name, {}))
+        why = owned.stranger(found, render.secret(cluster, name, {}))
         if why:
             return why
-        data |= self._certificate(repository, authority, credentials.decode(found) if found else {})
-        await self._context.client.apply(path, _secret(cluster, name, data))
+        data |= self._certificate(repository, authority, decode(found) if found else {})
+        await self._context.client.apply(path, render.secret(cluster, name, data))
         self._written[path] = time.monotonic()
         return ""
 
@@ -132,7 +132,7 @@ class Sources:
         self._written.pop(path, None)
         found = await self._context.client.find(path)
         if found is not None and owned.is_owned(found, cluster["metadata"]["uid"]):
-            await self._context.client.apply(path, _secret(cluster, name, {}))
+            await self._context.client.apply(path, render.secret(cluster, name, {}))
 
     async def _content(self, repository: Object, wanted: DataSource) -> dict[str, bytes]:
         namespace, name = repository["metadata"]["namespace"], repository["metadata"]["name"]
@@ -149,7 +149,7 @@ class Sources:
 
     def _certificate(self, repository: Object, authority: Object, have: dict[str, bytes]) -> dict[str, bytes]:
         """By the source's own authority, under the name that its server lets read (names.cn_pods)."""
-        data, now = credentials.decode(authority), self._context.clock()
+        data, now = decode(authority), self._context.clock()
         ca = Pair(data[names.KEY_CA_CERT], data[names.KEY_CA_KEY])
         common = names.cn_pods(repository["metadata"]["name"])
         leaf = Pair(have.get(names.KEY_TLS_CERT, b""), have.get(names.KEY_TLS_KEY, b""))
@@ -178,13 +178,3 @@ def needs(cluster: Object, repository: Object) -> bytes:
     """What the image must have, to be looked for before anything is copied."""
     parameters = msgspec.convert(cluster["spec"], PostgresClusterSpec).parameters
     return image_needs.listed(server_facts.of(repository), parameters).encode()
-
-
-def _secret(cluster: Object, name: str, data: dict[str, bytes]) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": render.metadata(cluster, name),
-        "type": "Opaque",
-        "data": {key: base64.b64encode(value).decode() for key, value in sorted(data.items())},
-    }

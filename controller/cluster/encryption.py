@@ -8,7 +8,7 @@ it is asked of everyone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -52,12 +52,14 @@ def carries(pod: Object) -> bool:
     return any(one.get("name") == names.VOLUME_TLS for one in objects(pod, "spec", "volumes"))
 
 
-def mode(spec: PostgresClusterSpec, instances: Sequence[Standing], before: str) -> Mode:
+def mode(spec: PostgresClusterSpec, instances: Sequence[Standing], before: Callable[[], str]) -> Mode:
     """*before*: the mark of a template as a release before TLS makes it from the spec of now."""
     if all(one.made_with and one.runs_with for one in instances):
         return Mode.WHOLE
-    standing = not any(one.made_with for one in instances) and all(one.template == before for one in instances)
-    return Mode.OFF if standing and spec.tls is None else Mode.BEGUN
+    if spec.tls is not None or any(one.made_with for one in instances):
+        return Mode.BEGUN
+    mark = before()
+    return Mode.OFF if all(one.template == mark for one in instances) else Mode.BEGUN
 
 
 def judge(cluster: str, spec: PostgresClusterSpec, now: Mode, served: Served) -> tuple[bool, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import msgspec
 
@@ -33,13 +34,13 @@ async def gather(context: Context, cluster: Object) -> ClusterFacts:
     pods = caches.labelled(caches.postgres_pods, namespace, names.LABEL_CLUSTER, name)
     maps = caches.labelled(caches.patroni, namespace, names.LABEL_CLUSTER, name)
     instances = await _instances(context, cluster, pods)
-    before = instance.digest(cluster, spec, context.settings, tls=False)
+    before = partial(instance.digest, cluster, spec, context.settings, tls=False)
     mode = encryption.mode(spec, [one.standing for one in instances], before)
     return ClusterFacts(
         cluster=cluster,
         spec=spec,
         now=context.clock(),
-        digest=before if mode is Mode.OFF else instance.digest(cluster, spec, context.settings),
+        digest=instance.digest(cluster, spec, context.settings, tls=mode is not Mode.OFF),
         encryption=mode,
         instances=tuple(instances),
         pods=tuple(one["metadata"]["name"] for one in pods if not has_ended(one) and _is_instances(one, name)),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
+from collections.abc import Mapping
 
-from controller import patroni, pod_parts
+from controller import patroni, pod_parts, secret_data
 from controller.cluster import scripts
 from pgwarden.api import names
 from pgwarden.api.kinds import PostgresClusterSpec
@@ -35,6 +35,10 @@ def metadata(cluster: Object, name: str, **more: str) -> Object:
         "labels": {names.MANAGED_BY: "pgwarden", names.LABEL_CLUSTER: cluster["metadata"]["name"]} | more,
         "ownerReferences": [pod_parts.owner(cluster)],
     }
+
+
+def secret(cluster: Object, name: str, data: Mapping[str, bytes]) -> Object:
+    return secret_data.made(metadata(cluster, name), data)
 
 
 def account(cluster: Object) -> list[tuple[str, Object]]:
@@ -137,13 +141,7 @@ def new_credentials(cluster: Object) -> Object:
         "port": str(names.PORT_POSTGRES),
         "uri": f"postgresql://{user}:{values[KEY_APPLICATION]}@{host}:{names.PORT_POSTGRES}/{user}?sslmode=require",
     }
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": metadata(cluster, names.cluster_credentials(name)),
-        "type": "Opaque",
-        "data": {key: base64.b64encode(value.encode()).decode() for key, value in values.items()},
-    }
+    return secret(cluster, names.cluster_credentials(name), {key: value.encode() for key, value in values.items()})
 
 
 def repository(cluster: Object, spec: PostgresClusterSpec) -> Object:

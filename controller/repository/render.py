@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-
-from controller import placement, pod_parts
+from controller import placement, pod_parts, secret_data
 from controller.pod_terms import PLAIN, PodTerms
 from controller.repository import host_server, host_sizes
 from controller.settings import Settings
@@ -43,13 +41,7 @@ def config_map(repository: Object, host_conf: str, pod_conf: str, server_conf: s
 
 
 def secret(repository: Object, name: str, data: dict[str, bytes]) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": _metadata(repository, name),
-        "type": "Opaque",
-        "data": {key: base64.b64encode(value).decode() for key, value in sorted(data.items())},
-    }
+    return secret_data.made(_metadata(repository, name), data)
 
 
 def services(repository: Object) -> list[Object]:

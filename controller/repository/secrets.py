@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from controller import certificates, owned
 from controller.agents import KEY_CONTROLLER_CERT, KEY_CONTROLLER_KEY
 from controller.certificates import Pair
-from controller.credentials import MissingSecretError, decode
+from controller.credentials import MissingSecretError
 from controller.repository import render
+from controller.secret_data import decode
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths

@@ -20,10 +20,9 @@ class EventMemory:
         """The status to compare *after* with, which counts as told from here on."""
         metadata = obj["metadata"]
         key = metadata["namespace"], metadata["name"]
-        uid, status = self._last.get(key, ("", _pack({})))
+        last = self._last.get(key)
         self._last[key] = metadata["uid"], _pack(after)
-        known: Object = _unpack(status) if uid == metadata["uid"] else obj.get("status") or {}
-        return known
+        return _unpack(last[1]) if last and last[0] == metadata["uid"] else obj.get("status") or {}
 
     def forget(self, key: Key) -> None:
         self._last.pop(key, None)

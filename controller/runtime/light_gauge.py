@@ -20,9 +20,6 @@ class Series:
     def set(self, value: float) -> None:
         self._values[self._labels] = float(value)
 
-    def get(self) -> float | None:
-        return self._values.get(self._labels)
-
 
 class LightGauge(Collector):
     """Set and removed as a Gauge with labels is; a series is there once it was set."""

@@ -74,7 +74,7 @@ class PodMetadata(Model, frozen=True, kw_only=True):
     annotations: dict[str, str] = {}
 
 
-class PullSecret(Model, frozen=True, kw_only=True):
+class SecretRef(Model, frozen=True, kw_only=True):
     name: str
 
 
@@ -88,7 +88,7 @@ class PodScheduling(Model, frozen=True, kw_only=True):
     priority_class_name: str | None = None
     runtime_class_name: str = ""
     scheduler_name: str = ""
-    image_pull_secrets: list[PullSecret] | None = None
+    image_pull_secrets: list[SecretRef] | None = None
 
 
 class PodTemplate(Model, frozen=True, kw_only=True):
@@ -240,10 +240,6 @@ class Instances(Model, frozen=True, kw_only=True):
     storage: InstanceStorage = msgspec.field(default_factory=InstanceStorage)
     resources: dict[str, Any] | None = None
     pod_template: PodTemplate = msgspec.field(default_factory=PodTemplate)
-
-
-class SecretRef(Model, frozen=True, kw_only=True):
-    name: str
 
 
 class ClusterTls(Model, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """What an object of ours names that its author must be allowed to use: Secrets, service accounts and images; and the
 labels and annotations that it puts on pods. Pure.
 
-Found by the types of its spec: every SecretKeyRef, SecretRef and PullSecret, and every field that is called as in
+Found by the types of its spec: every SecretKeyRef and SecretRef, and every field that is called as in
 ACCOUNT_FIELDS, IMAGE_FIELDS or MARK_FIELDS. A test walks the CRDs for fields that are none of these and look as if
 they were.
 """
@@ -18,7 +18,7 @@ import msgspec
 from pgwarden import storages
 from pgwarden.api import outside, registry
 from pgwarden.api.faults import brief
-from pgwarden.api.kinds import Model, PostgresClusterSpec, PullSecret, RepositorySpec, SecretKeyRef, SecretRef
+from pgwarden.api.kinds import Model, PostgresClusterSpec, RepositorySpec, SecretKeyRef, SecretRef
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
 
@@ -80,7 +80,7 @@ def named(obj: Object) -> Iterator[Named]:
 def _of(value: Any, field: str) -> Iterator[Named]:
     if isinstance(value, SecretKeyRef):
         yield Named(f"{field}.name", What.SECRET, value.name, value.key)
-    elif isinstance(value, PullSecret | SecretRef):
+    elif isinstance(value, SecretRef):
         yield Named(f"{field}.name", What.SECRET, value.name)
     elif isinstance(value, Model):
         yield from _of_model(value, field)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -35,14 +34,6 @@ def copy_of(name: str, replicas: int = 1, **source: object) -> dict:
 def files(space: Kubectl) -> list[str]:
     """Each file of the source's repository, with its checksum."""
     return in_host(space, "sh", "-c", FILES, name="source").splitlines()
-
-
-@pytest.fixture(scope="module")
-def far(installed, space: Kubectl) -> Iterator[Kubectl]:
-    name = f"{space.namespace}-far"
-    installed.kubectl.run("create", "namespace", name)
-    yield installed.kubectl.within(name)
-    installed.kubectl.run("delete", "namespace", name, "--wait=false")
 
 
 def objects(store: Store, bucket: str) -> dict[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,14 +67,6 @@ def people(installed, space: Kubectl) -> People:
     found = People(store, store.make_bucket(f"apart-{uuid.uuid4().hex[:6]}"), space.namespace)
     found.allow(found.pods)
     return found
-
-
-@pytest.fixture(scope="module")
-def far(installed, space: Kubectl) -> Iterator[Kubectl]:
-    name = f"{space.namespace}-far"
-    installed.kubectl.run("create", "namespace", name)
-    yield installed.kubectl.within(name)
-    installed.kubectl.run("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ def test_the_walk_finds_what_is_known_to_be_there():
 
 @pytest.mark.parametrize("case", FIELDS)
 def test_every_field_that_looks_as_if_it_named_something_is_asked_about(case):
-    """A new field of this look that is not found: give it the type SecretKeyRef or PullSecret, or add it in rules/named."""
+    """A new field of this look that is not found: give it the type SecretKeyRef or SecretRef, or add it in rules/named."""
     kind, path, schema = FIELDS[case]
     obj = build(kind, **(NEEDED.get(kind, {}) | put(path, value_of(schema))))
     found = [one for one in named(obj) if one.name == "named"]

@@ -58,6 +58,11 @@ class Volume:
     def stands(self, name: str, text: str) -> None:
         self._program(self.programs / name, f"#!/bin/sh\n{text}\n")
 
+    def asks(self, patroni: socket.socket, script: str) -> None:
+        """*script* looks for Patroni at the port of that socket."""
+        path, port = self.conf / script, patroni.getsockname()[1]
+        path.write_text(path.read_text().replace(f":{names.PORT_PATRONI:04X}", f":{port:04X}"))
+
     @contextmanager
     def begin(self, shell: str = "sh") -> Iterator[subprocess.Popen[bytes]]:
         variables = {
@@ -164,10 +169,7 @@ def test_beside_a_running_primary_patroni_finds_its_access_rules_in_place_and_re
     volume.stands("patroni", f"trap 'ls $1 > {again}; exit 0' HUP; cat $1/start.yml > {was}; while :; do sleep 1; done")
     with socket.socket() as patroni:
         patroni.bind(("127.0.0.1", 0))
-        again_script = volume.conf / "read-again.sh"
-        again_script.write_text(
-            again_script.read_text().replace(f":{names.PORT_PATRONI:04X}", f":{patroni.getsockname()[1]:04X}")
-        )
+        volume.asks(patroni, "read-again.sh")
         with volume.begin() as one:
             until(lambda: was.exists() and was.read_text(), "Patroni has begun", 20, pause=0.01)
             assert yaml.safe_load(was.read_text()) == {"postgresql": {"pg_hba": []}}
@@ -230,9 +232,7 @@ def test_a_certificate_that_is_another_than_before_is_told_to_patroni_once_it_li
     volume.stands("patroni", f"trap 'echo >> {again}' HUP; touch {begun}; while :; do /bin/sleep 0.1; done")
     with socket.socket() as patroni:
         patroni.bind(("127.0.0.1", 0))
-        script = volume.conf / "renew.sh"
-        port = f":{patroni.getsockname()[1]:04X}"
-        script.write_text(script.read_text().replace(f":{names.PORT_PATRONI:04X}", port))
+        volume.asks(patroni, "renew.sh")
         looked = volume.root / "looked"
         volume.stands("sha256sum", f"echo >> {looked}; exec /usr/bin/sha256sum")
         with volume.begin():

@@ -23,8 +23,8 @@ from controller.cluster.certificate_keeper import CertificateKeeper
 from controller.cluster.encryption import Mode, Served
 from controller.cluster.facts import ClusterFacts, Instance
 from controller.context import Caches, Context
-from controller.credentials import decode
 from controller.runtime import conditions
+from controller.secret_data import decode
 from controller.settings import Settings
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.kinds import PostgresClusterSpec
@@ -301,7 +301,7 @@ MODES: dict[str, tuple[list[encryption.Standing], Object, Mode]] = {
 @pytest.mark.parametrize("case", MODES)
 def test_a_cluster_of_an_earlier_release_comes_over_when_it_is_rolled(case: str):
     standing, asked, mode = MODES[case]
-    assert encryption.mode(spec(**asked), standing, BEFORE) is mode
+    assert encryption.mode(spec(**asked), standing, lambda: BEFORE) is mode
 
 
 def test_the_mark_of_a_template_without_certificates_is_that_of_the_release_before_them():

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from msgspec.structs import replace
+from prometheus_client import REGISTRY
 
 from controller.repository import decide, gaps, metrics, report
 from controller.repository.facts import RepositoryFacts
@@ -133,7 +134,8 @@ def test_each_storage_has_its_own_windows():
 def test_the_metric_counts_the_missing_segments(count):
     found = [gap(40 + 5 * n, AFTER, count=3) for n in range(count)]
     metrics.show(("ns", "hippo"), report.status(facts(*found), {}))
-    assert metrics.MISSING.labels("ns", "hippo", "local").get() == 3 * count
+    labels = {"namespace": "ns", "repository": "hippo", "storage": "local"}
+    assert REGISTRY.get_sample_value("pgwarden_missing_wal_segments", labels) == 3 * count
     metrics.forget(("ns", "hippo"))
 
 

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from controller.repository import metrics, report, room
 from controller.repository.facts import RepositoryFacts
@@ -143,8 +144,11 @@ def test_metrics_show_the_fullest_volume_of_each_role_and_nothing_of_one_that_is
     both = dataclasses.replace(found, pods=(pod, fuller))
     key = ("ns", "roomy")
     metrics.show(key, report.status(both, {}), both.volume, filled=room.measured(both))
-    assert metrics.DATA_FREE.labels(*key, "data", "primary").get() == usage(60).free
-    assert metrics.DATA_SIZE.labels(*key, "wal", "primary").get() == 10 * GIB
+    labels = {"namespace": "ns", "repository": "roomy", "role": "primary"}
+    free = REGISTRY.get_sample_value("pgwarden_data_volume_free_bytes", labels | {"volume": "data"})
+    assert free == usage(60).free
+    size = REGISTRY.get_sample_value("pgwarden_data_volume_size_bytes", labels | {"volume": "wal"})
+    assert size == 10 * GIB
     metrics.show(key, report.status(found, {}))
     assert [s for m in metrics.DATA_SIZE.collect() for s in m.samples if s.labels["repository"] == "roomy"] == []
     metrics.forget(key)
