@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Longer than the controller's time between two looks, which would make each a handshake. A connection outlives the
 #: certificates it was made with by no more: whoever has new ones makes a new one.
-KEEPALIVE_SECONDS = 75.0
+KEEPALIVE_SECONDS = 200.0
 #: Bytes of an answer after which its connection is not used again.
 LARGE = 8192
 #: A fence may be waited for so long.

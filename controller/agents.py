@@ -27,8 +27,8 @@ _CONNECT_SECONDS = 5.0
 #: Connections that are made at once: a handshake takes milliseconds of CPU, and a thousand at once would last longer
 #: than _CONNECT_SECONDS. Whoever is connected and waits for an answer holds up nobody.
 CONNECTING = 128
-#: A connection lasts from one look to the next.
-KEEPALIVE_SECONDS = 60.0
+#: A connection lasts from one look to the next; of very many pods each is asked every two minutes (repository.quiet).
+KEEPALIVE_SECONDS = 180.0
 #: Bytes of the host's answer. `info` of 2,000 backup sets is 1.1 MB; with references, as older agents send it, 7.3 MB.
 MOST = 8 * 1024 * 1024
 #: Bytes of a pod's answer, which has no `info`: the longest is a fence's, with 100 bytes or so for each tablespace.

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from controller.agents import AgentError, Unchanged
@@ -31,6 +31,9 @@ FULL, BETWEEN_FULL = timedelta(minutes=5), timedelta(seconds=3)
 FULL_AWAY = timedelta(minutes=1)
 #: And so often in any case.
 LONGEST = timedelta(hours=1)
+#: Pods that are asked in a second, of those of all Repositories. What a storage does shows at its host, which is asked
+#: at each look; a pod that is gone or not ready, at the pod itself.
+POD_ASKS = 8
 Answers = Mapping[str, Status | AgentError]  # by the IP that was asked
 
 
@@ -41,6 +44,7 @@ class _Look:
     versions: bytes
     host: str  # the IP of the host that answered
     answers: Mapping[str, str]  # the tag of each: a host's `info` of twenty sets takes 50 KB
+    pods: datetime  # when they were asked
 
 
 @dataclass(frozen=True)
@@ -70,14 +74,22 @@ class Quiet:
         if last is None or not known or self.versions(key) != last.versions:
             self._last.pop(key, None)
             return False, {}
-        size = self._own(key).segment_size
+        size, pods = self._own(key).segment_size, now - last.pods >= self._between_pods()
+        wanted = {ip: known for ip, known in last.answers.items() if pods or ip == last.host}
         asked = await asyncio.gather(
-            *(self._ask(key, ip, size if ip == last.host else None, known) for ip, known in last.answers.items())
+            *(self._ask(key, ip, size if ip == last.host else None, known) for ip, known in wanted.items())
         )
-        new = {ip: answer for ip, answer in zip(last.answers, asked, strict=True) if answer is not None}
+        new = {ip: answer for ip, answer in zip(wanted, asked, strict=True) if answer is not None}
         if new:
             self._last.pop(key, None)
+        elif pods and self._last.get(key) is last:
+            self._last[key] = replace(last, pods=now)
         return not new, new
+
+    def _between_pods(self) -> timedelta:
+        """Between two questions to the same pod: nothing where there are few, as they are asked at each look then."""
+        seconds = len(self._context.caches.postgres_pods.items) / POD_ASKS
+        return timedelta(seconds=max(0.0, seconds - decide.STEADY))
 
     def _full(self, last: _Look) -> timedelta:
         if last.away:
@@ -111,7 +123,7 @@ class Quiet:
         answers = {hosts[0]: facts.host_answer} | {pod.ip: pod.answer for pod in facts.pods if pod.answer is not None}
         if len(answers) == 1 + len(facts.pods):
             tags = {ip: tag(one) for ip, one in answers.items()}
-            self._last[facts.key] = _Look(facts.now, not decide.settled(facts), versions, hosts[0], tags)
+            self._last[facts.key] = _Look(facts.now, not decide.settled(facts), versions, hosts[0], tags, facts.now)
 
     def versions(self, key: Key) -> bytes:
         """A digest of every object that a look goes by: for a thousand Repositories the versions themselves are much.

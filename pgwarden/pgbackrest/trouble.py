@@ -194,7 +194,8 @@ def _connection(text: str, where: Service) -> Trouble | None:
 def _passphrase(text: str) -> Trouble | None:
     if re.search(r"cipher header invalid|bad decrypt|is or was the repo encrypted|found outside of section", text):
         sentence = "the stored data cannot be decrypted: it was written with another passphrase, or with none"
-        return Trouble("WrongPassphrase", f"{sentence}; correct the Secret in spec.encryption.secretRef")
+        way = "correct the Secret in spec.encryption.secretRef; if nobody has changed it, the data was overwritten"
+        return Trouble("WrongPassphrase", f"{sentence}; {way}")
     return None
 
 

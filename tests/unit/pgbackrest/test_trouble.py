@@ -35,8 +35,8 @@ SENTENCES = [
     ("slowdown", "ServiceError", f"{AT} answered 503 Service Unavailable"),
     ("webid", "NoCredentials", "keyType web-id finds no role and token in the pod; set spec.s3.roleARN, or let the cloud's webhook give the service account a role"),
     ("auto", "NoCredentials", "keyType auto gets no credentials from the instance's metadata service: unable to connect to '169.254.169.254:80': Network is unreachable"),
-    ("passphrase", "WrongPassphrase", "the stored data cannot be decrypted: it was written with another passphrase, or with none; correct the Secret in spec.encryption.secretRef"),
-    ("encrypted, none given", "WrongPassphrase", "the stored data cannot be decrypted: it was written with another passphrase, or with none; correct the Secret in spec.encryption.secretRef"),
+    ("passphrase", "WrongPassphrase", "the stored data cannot be decrypted: it was written with another passphrase, or with none; correct the Secret in spec.encryption.secretRef; if nobody has changed it, the data was overwritten"),
+    ("encrypted, none given", "WrongPassphrase", "the stored data cannot be decrypted: it was written with another passphrase, or with none; correct the Secret in spec.encryption.secretRef; if nobody has changed it, the data was overwritten"),
 ]  # fmt: skip
 
 

@@ -239,6 +239,55 @@ async def test_where_there_are_very_many_each_is_looked_at_less_often(world):
     assert 31 <= await world.look() <= 32
 
 
+@pytest.fixture
+def asked_pods(world, monkeypatch) -> list[datetime]:
+    """When the pod was asked."""
+    found: list[datetime] = []
+    pod = world.pod
+
+    async def told(*args, **more):
+        found.append(world.now)
+        return await pod(*args, **more)
+
+    monkeypatch.setattr(world, "pod", told)
+    return found
+
+
+@pytest.mark.parametrize(("pods", "every"), [(1, 1), (100, 1), (1000, 4)])
+async def test_of_very_many_pods_each_is_asked_at_every_few_looks_and_the_host_at_each(
+    world, asked, asked_pods, full, pods, every
+):
+    for number in range(1, pods):
+        one = next(iter(world.caches.postgres_pods.items.values()))
+        metadata = one["metadata"] | {"name": f"db-{number}", "namespace": "other"}
+        world.caches.postgres_pods._put(one | {"metadata": metadata})
+    _others(world, pods - 1)
+    await world.look()
+    asked.clear(), asked_pods.clear()
+    for _ in range(40):
+        world.now += timedelta(seconds=await world.look())
+    assert len(asked) == 40
+    if every == 1:
+        assert len(asked_pods) == 40
+    else:
+        assert not full
+        assert 40 // every - 1 <= len(asked_pods) <= 40 // every
+
+
+async def test_a_pod_that_says_something_new_is_heard_at_the_next_question_to_it(world, full, asked_pods):
+    _others(world, 1000)
+    one = next(iter(world.caches.postgres_pods.items.values()))
+    for number in range(1, 1000):
+        metadata = one["metadata"] | {"name": f"db-{number}", "namespace": "other"}
+        world.caches.postgres_pods._put(one | {"metadata": metadata})
+    await world.look()
+    world.unarchived = 3
+    began = world.now
+    while not full:
+        world.now += timedelta(seconds=await world.look())
+    assert world.now - began <= timedelta(seconds=1000 / quiet.POD_ASKS + 32)
+
+
 async def test_where_there_are_very_many_each_is_gone_through_once_an_hour(world, full):
     _others(world, 2000)
     began = world.now
@@ -289,7 +338,7 @@ async def test_agents_are_told_what_is_known_and_need_not_say_it_again(world, fu
 def test_of_very_many_each_is_gone_through_less_often_but_each_hour(there: int, away: int, well: int, bad: int):
     caches = SimpleNamespace(repositories=SimpleNamespace(items=range(there)))
     looks = quiet.Quiet(SimpleNamespace(caches=caches), None)  # type: ignore[arg-type]
-    one_well, one_away = (quiet._Look(NOW, is_away, b"", "", {}) for is_away in (False, True))
+    one_well, one_away = (quiet._Look(NOW, is_away, b"", "", {}, NOW) for is_away in (False, True))
     looks._last = {("ns", str(n)): one_away for n in range(away)}
     seconds = [looks._full(one).total_seconds() for one in (one_well, one_away)]
     assert seconds == [well, bad]
