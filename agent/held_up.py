@@ -26,8 +26,8 @@ from pgwarden.pgbackrest import commands, config
 from pgwarden.pgbackrest.trouble import by_repo
 
 LOOK_SECONDS = 5.0
-#: Nothing was pushed, and no error written, for so long: then it is looked for. That a storage is away, archive-push says
-#: within twice its io-timeout.
+#: Nothing was pushed, and no error written, for so long: then it is looked for. That a storage is away archive-push
+#: says within twice its io-timeout.
 STILL_SECONDS = 3.0 * config.ARCHIVE_IO_SECONDS
 #: After all storages have answered: what is slow has its time.
 LONGEST_SECONDS = 300.0
