@@ -72,6 +72,12 @@ def read(data: Mapping[str, bytes]) -> Authority | None:
     )
 
 
+def believed(data: Mapping[str, bytes]) -> bytes:
+    """The bundle of an authority's Secret. KeyError where there is no authority in it."""
+    found = read(data)
+    return found.bundle if found else data[names.KEY_CA_CERT]
+
+
 def advance(found: Authority, name: str, now: datetime, *, all_have_it: bool) -> Authority:
     """What it is from now on. *all_have_it*: whether all who believe are known to have the bundle of *found*."""
     left = certificates.expires(found.signs.cert) - now
