@@ -64,6 +64,7 @@ class HeldUp:
         self._since = now
         if not troubled or not well:
             self._patience = min(2 * self._patience, LONGEST_SECONDS)
+            self._log.info("WAL waits, and no storage alone is why", errors=troubled, next_look=self._patience)
             return
         self._patience = STILL_SECONDS
         self._state.blame("\n".join(f"repo{number}: {error}" for number, error in troubled.items()))
@@ -83,7 +84,8 @@ class HeldUp:
     async def _ask_each(self) -> tuple[dict[int, str], list[int]]:
         """Why a storage does not say what is in the stanza's folder, and those that do."""
         stanza, repos = self._state.settings.stanza, config.repos(one_storage.whole(self._paths))
-        argv = [commands.list_argv(f"archive/{stanza}", repo) for repo in repos]
+        # The repository host's server lets in nobody who names no stanza.
+        argv = [[f"--stanza={stanza}", *commands.list_argv(f"archive/{stanza}", repo)] for repo in repos]
         results = await asyncio.gather(*(self._runner.run(one, ASK_SECONDS) for one in argv))
         found = dict(zip(repos, results, strict=True))
         troubled = {repo: result.error.strip() for repo, result in found.items() if not result.ok}

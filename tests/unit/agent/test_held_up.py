@@ -33,6 +33,7 @@ class Runner:
     async def run(self, argv, seconds) -> Result:
         assert seconds == ASK_SECONDS
         assert argv[-2:] == ["repo-ls", "archive/hippo"]
+        assert "--stanza=hippo" in argv  # else the repository host's server lets it not in
         repo = int(next(one for one in argv if one.startswith("--repo=")).removeprefix("--repo="))
         self.asked.append(repo)
         return self.answers[repo]
