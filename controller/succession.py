@@ -47,13 +47,16 @@ class Authority:
         return b"".join(_ended(one) for one in (self.signs.cert, *more, self.before) if one)
 
     def data(self) -> dict[str, bytes]:
-        """Of its Secret."""
-        found = {names.KEY_CA_CERT: self.signs.cert, names.KEY_CA_KEY: self.signs.key}
-        if self.next:
-            found |= {KEY_NEXT_CERT: self.next.cert, KEY_NEXT_KEY: self.next.key}
-        if self.before and self.until:
-            found |= {KEY_BEFORE_CERT: self.before, KEY_BEFORE_UNTIL: conditions.timestamp(self.until).encode()}
-        return found
+        """Of its Secret. Empty what there is not: a key that somebody else has written too would stay as it was."""
+        later, until = self.next or Pair(b"", b""), conditions.timestamp(self.until) if self.until else ""
+        return {
+            names.KEY_CA_CERT: self.signs.cert,
+            names.KEY_CA_KEY: self.signs.key,
+            KEY_NEXT_CERT: later.cert,
+            KEY_NEXT_KEY: later.key,
+            KEY_BEFORE_CERT: self.before,
+            KEY_BEFORE_UNTIL: until.encode(),
+        }
 
 
 def read(data: Mapping[str, bytes]) -> Authority | None:
@@ -64,11 +67,12 @@ def read(data: Mapping[str, bytes]) -> Authority | None:
     later = Pair(data.get(KEY_NEXT_CERT, b""), data.get(KEY_NEXT_KEY, b""))
     until = moment(data.get(KEY_BEFORE_UNTIL, b"").decode("ascii", "replace"))
     before = data.get(KEY_BEFORE_CERT, b"") if until is not None else b""
+    known = certificates.is_certificate(before)
     return Authority(
         signs,
-        later if certificates.authority_good(later, _NEVER) else None,
-        before if certificates.is_certificate(before) else b"",
-        until,
+        later if later.cert != signs.cert and certificates.authority_good(later, _NEVER) else None,
+        before if known else b"",
+        until if known else None,
     )
 
 

@@ -72,6 +72,7 @@ def test_the_old_one_leaves_when_its_last_certificate_is_over():
 def test_its_secret_says_all_of_it():
     for found in (OLD, begun(JOINS), at(JOINS - NOTICE, begun(JOINS))):
         assert succession.read(found.data()) == found
+        assert set(found.data()) == set(OLD.data()), "what is left out stays in the Secret where another wrote it too"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ def test_its_secret_says_all_of_it():
     [
         {"next-ca.crt": b"x", "next-ca.key": b"y"},
         {"next-ca.crt": OLD.signs.cert, "next-ca.key": certificates.new_ca("other", NOW).key},
+        {"next-ca.crt": OLD.signs.cert, "next-ca.key": OLD.signs.key},
         {"previous-ca.crt": OLD.signs.cert},
         {"previous-ca.crt": OLD.signs.cert, "previous-ca.until": b"\xff"},
         {"previous-ca.crt": b"x", "previous-ca.until": b"2036-01-01T00:00:00Z"},
