@@ -23,6 +23,7 @@ from pgwarden.contract.environment import Settings
 from pgwarden.contract.status import Server, Status, Volume
 from pgwarden.pgbackrest import commands, config, version
 from pgwarden.pgbackrest.info import OTHER, InfoError, parse_info
+from pgwarden.pgbackrest.trouble import by_repo
 
 STANZA_CREATE_SECONDS = 300.0
 EXPIRE_SECONDS = 1800.0
@@ -45,8 +46,19 @@ class State:
     sync_error: str = ""
     spool: Path | None = None  # beside PostgreSQL
     _seen: tuple[float, str] = (0.0, "")
+    _blamed: tuple[float, str] = (0.0, "")
 
     def archive_error(self) -> str:
+        """archive-push's own words; where it has none, or they name no storage, what was found out without it."""
+        own, (since, blamed) = self.own_error(), self._blamed
+        names_one = bool(own) and all(number for number, _ in by_repo(own))
+        return blamed if blamed and not names_one and time.monotonic() - since < REMEMBERED_SECONDS else own
+
+    def blame(self, text: str) -> None:
+        """*text* names the storages that hold archive-push up, as it would."""
+        self._blamed = (time.monotonic(), text)
+
+    def own_error(self) -> str:
         """Remembered, as pgBackRest clears it at each new try: else it would be seen by chance only. One that no try
         has written anew for as long tells nothing of today.
         """

@@ -36,7 +36,8 @@ class InStep:
         self._syncer = Syncer(paths, settings.role.conf_key, section)
         self._users = users
         self._told = told
-        self._stale = False
+        self._given = ""
+        self._owed: list[User] = []  # who has yet to take up what was given last
         self._log = log.get("agent")
 
     async def run(self) -> None:
@@ -52,11 +53,9 @@ class InStep:
         """Whether the source is done with, until it changes."""
         try:
             planned, changed = self._syncer.sync()
-            if not planned.missing and (changed or self._stale or planned.digest != self._told.digest):
-                self._stale = True  # until all have it
-                for user in self._users:
-                    await user.reload()
-                self._stale = False
+            if not planned.missing and (changed or planned.digest != self._given):
+                self._owed, self._given = [*self._users], planned.digest
+            await self._reload()
         except (OSError, ssl.SSLError) as error:
             self._say(f"the configuration cannot be used: {error}")
             return False
@@ -67,6 +66,18 @@ class InStep:
             self._log.info("configuration in step", config_hash=planned.digest)
         self._told.digest, self._told.sync_error = planned.digest, ""
         return True
+
+    async def _reload(self) -> None:
+        """One that cannot stops no other: where the agent's port is another's, pgBackRest's server works."""
+        errors: list[OSError] = []
+        for user in [*self._owed]:
+            try:
+                await user.reload()
+                self._owed.remove(user)
+            except OSError as error:  # ssl.SSLError is one
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _say(self, message: str) -> None:
         if message != self._told.sync_error:

@@ -14,6 +14,7 @@ import uvloop
 from agent import duties, host_server, log
 from agent.calls import Repository, State, pgbackrest_version
 from agent.children import Children
+from agent.held_up import HeldUp
 from agent.in_step import InStep, User
 from agent.paths import Paths
 from agent.pgbackrest import Runner
@@ -55,6 +56,7 @@ class Agent:
         self._postgres = _postgres(settings)
         self._repository = _repository(settings, paths, self._runner)
         self._relay = _relay(settings, self._state, paths, self._runner)
+        self._held_up = _held_up(settings, self._state, paths, self._runner, self._relay)
         self._missed = _missed(self._postgres, self._runner, settings.stanza, paths)
         app = application(
             self._state, repository=self._repository, postgres=self._postgres, relay=self._relay, missed=self._missed
@@ -80,6 +82,8 @@ class Agent:
             found.append(self._repository.archives.run())
         if self._relay:
             found.append(self._relay.run())
+        if self._held_up:
+            found.append(self._held_up.run())
         if self._missed:
             found.append(self._missed.run())
         if self._postgres and self._settings.instance and self._settings.instance.alter_system:
@@ -147,6 +151,12 @@ def _repository(settings: Settings, paths: Paths, runner: Runner) -> Repository 
 
 def _relay(settings: Settings, state: State, paths: Paths, runner: Runner) -> Relay | None:
     return Relay(state, paths, runner, settings.instance.data_directory) if settings.instance else None
+
+
+def _held_up(settings: Settings, state: State, paths: Paths, runner: Runner, relay: Relay | None) -> HeldUp | None:
+    return (
+        HeldUp(state, paths, runner, relay, settings.instance.data_directory) if settings.instance and relay else None
+    )
 
 
 def _postgres(settings: Settings) -> Postgres | None:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import aiohttp
 import msgspec
 
-from controller import owned
+from controller import owned, succession
 from controller.runtime import slots
 from controller.runtime.slots import Slot
 from pgwarden.api import names, outside
@@ -199,7 +199,7 @@ def _why(error: Exception) -> str:
 
 
 def _context(data: dict[str, str]) -> ssl.SSLContext:
-    ca = base64.b64decode(data[names.KEY_CA_CERT]).decode()
-    context = client_context(ca_data=ca, minimum=ssl.TLSVersion.TLSv1_3)
-    load_pair(context, b"\n".join(base64.b64decode(data[key]) for key in (KEY_CONTROLLER_KEY, KEY_CONTROLLER_CERT)))
+    given = {key: base64.b64decode(value) for key, value in data.items()}
+    context = client_context(ca_data=succession.believed(given).decode(), minimum=ssl.TLSVersion.TLSv1_3)
+    load_pair(context, b"\n".join(given[key] for key in (KEY_CONTROLLER_KEY, KEY_CONTROLLER_CERT)))
     return context

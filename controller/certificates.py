@@ -121,6 +121,19 @@ def expires(cert: bytes) -> datetime:
     return x509.load_pem_x509_certificate(cert).not_valid_after_utc
 
 
+def begins(cert: bytes) -> datetime:
+    """When it was made."""
+    return x509.load_pem_x509_certificate(cert).not_valid_before_utc + _BACKDATE
+
+
+def is_certificate(pem: bytes) -> bool:
+    try:
+        x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        return False
+    return True
+
+
 def renews(cert: bytes) -> datetime:
     """From then on it is issued anew."""
     return _renews(x509.load_pem_x509_certificate(cert))

@@ -22,6 +22,10 @@
  * away, and recovery would end too early. So that one is asked first, and its errors are waited out; what it does not
  * have, the others are asked for once, and not waited for.
  *
+ * A storage that answers a byte at a time keeps archive-push's background process, and with it the lock on archiving, for
+ * ever: WAL for the other storages waits, too. The agent beside PostgreSQL sees that, and cannot reach the process. It
+ * touches a file, and what was left behind before that is ended here.
+ *
  * What it runs has a bound in memory. pgBackRest holds all of what a storage answers, and one that answers without an end
  * would take all that the container has: where the kernel ends all of a container at once, PostgreSQL with it.
  *
@@ -31,10 +35,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,6 +67,13 @@
 #define LIMIT_V2 "/sys/fs/cgroup/memory.max"
 #define LIMIT_V1 "/sys/fs/cgroup/memory/memory.limit_in_bytes"
 #endif
+
+/* What the agent touches (agent/held_up.py); how often it is looked at, and how long SIGTERM has to do, in seconds. */
+#ifndef GIVE_UP
+#define GIVE_UP "/pgwarden/work/give-up-archiving"
+#endif
+#define LOOK_SECONDS 1
+#define MOST_LOOKS 3
 
 /* More than 125: PostgreSQL ends instead of taking it for the end of the WAL. */
 enum { CANNOT_START = 126 };
@@ -119,12 +132,63 @@ static void bound_memory(void)
 	}
 }
 
+/* Whether the agent has asked for an end since *began*. */
+static int is_given_up(const struct timespec *began)
+{
+	struct stat file;
+
+	if (lstat(GIVE_UP, &file) != 0)
+		return 0;
+	if (file.st_mtim.tv_sec != began->tv_sec)
+		return file.st_mtim.tv_sec > began->tv_sec;
+	return file.st_mtim.tv_nsec > began->tv_nsec;
+}
+
+/* What pgBackRest left behind, with its own processes. Not *program*, which is in the caller's process group. */
+static void end_others(pid_t program, int number)
+{
+	FILE *children = fopen("/proc/thread-self/children", "re");
+	int pid;
+	pid_t group;
+
+	if (children == NULL)
+		return;
+	while (fscanf(children, "%d", &pid) == 1) {
+		group = getpgid(pid);
+		if (pid == program || group <= 1 || group == getpgrp())
+			continue;
+		if (group != getpgid(program))
+			kill(-group, number);
+	}
+	fclose(children);
+}
+
+/* The next child that ends; -1 where there is none. Meanwhile the agent may ask for the end of those that are left. */
+static pid_t wait_for(int *status, pid_t program, const struct timespec *began, int *looks)
+{
+	const struct timespec pause = {.tv_sec = LOOK_SECONDS};
+	sigset_t ends;
+	pid_t ended;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	while ((ended = waitpid(-1, status, WNOHANG)) == 0) {
+		if (sigtimedwait(&ends, NULL, &pause) < 0 && errno == EAGAIN && is_given_up(began))
+			end_others(program, ++*looks > MOST_LOOKS ? SIGKILL : SIGTERM);
+	}
+	return ended;
+}
+
 static void adopt(char **arguments, int answer)
 {
 	int status;
+	int looks = 0;
+	struct timespec began;
 	pid_t ended;
 	pid_t program;
 
+	clock_gettime(CLOCK_REALTIME, &began);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	program = fork();
 	if (program < 0)
@@ -139,9 +203,7 @@ static void adopt(char **arguments, int answer)
 	signal(SIGPIPE, SIG_IGN);
 	let_go_of_the_caller();
 	for (;;) {
-		ended = wait(&status);
-		if (ended < 0 && errno == EINTR)
-			continue;
+		ended = wait_for(&status, program, &began, &looks);
 		if (ended < 0)
 			return;
 		if (ended == program) {

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from controller import certificates, owned
+from controller import certificates, owned, succession
 from controller.certificates import Pair
 from controller.cluster import handed_out, render, user_certificate
 from controller.cluster.encryption import Mode, Served
@@ -19,6 +19,7 @@ from controller.cluster.facts import ClusterFacts
 from controller.context import Context
 from controller.runtime import conditions
 from controller.secret_data import decode
+from controller.succession import Authority
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
@@ -60,12 +61,13 @@ class CertificateKeeper:
         if known and known.cluster == uid and given is None and facts.now < known.until:
             return known.served
         self.forget(key)
-        ca = await self._authority(facts)
         name = names.instance_tls(facts.name)
         found = await self._find(facts, name)
         owned.prove(found, render.secret(facts.cluster, name, {}))
         have = decode(found) if found else {}
-        own = self._own(facts, ca, have)
+        authority = await self._authority(facts, have.get(names.KEY_INSTANCE_CA, b""))
+        ca = authority.bundle
+        own = self._own(facts, authority.signs, have)
         user, trouble = (None, "") if given is None else await self._users(facts, given.name)
         content = _content(facts, ca, own, user, have, trouble)
         if content is None:
@@ -103,24 +105,27 @@ class CertificateKeeper:
     async def _find(self, facts: ClusterFacts, name: str) -> Object | None:
         return await self._context.client.find(paths.of("secrets", facts.cluster["metadata"]["namespace"], name))
 
-    async def _authority(self, facts: ClusterFacts) -> Pair:
-        """The cluster's own, made once: clients keep its certificate. One that cannot sign any more is made anew."""
+    async def _authority(self, facts: ClusterFacts, believed: bytes) -> Authority:
+        """The cluster's own, made once: clients keep its certificate. One that cannot sign any more is made anew, one
+        that ends is succeeded. *believed*: the bundle that instances are given.
+        """
         name, found = names.instance_ca(facts.name), await self._find(facts, names.instance_ca(facts.name))
         path = paths.of("secrets", facts.cluster["metadata"]["namespace"], name)
         if found is None:
-            made = _of_authority(facts)
+            made = render.secret(facts.cluster, name, _new(facts).data())
             try:
                 await self._context.client.create(path.rpartition("/")[0], made)
             except errors.Conflict:
                 made = await self._context.client.get(path)
             found = made
         owned.prove(found, render.secret(facts.cluster, name, {}))
-        ca = _pair(decode(found), names.KEY_CA_CERT, names.KEY_CA_KEY)
-        if certificates.authority_good(ca, datetime.min.replace(tzinfo=UTC)):  # its age is no reason to stop
-            return ca
-        made = _of_authority(facts)
-        await self._context.client.apply(path, made)
-        return _pair(decode(made), names.KEY_CA_CERT, names.KEY_CA_KEY)
+        known = succession.read(decode(found))
+        # A pod that is ready has a kubelet that works: what was written a month ago is there.
+        all_have_it = known is not None and known.bundle == believed and all(one.ready for one in facts.instances)
+        after = succession.advance(known, _called(facts), facts.now, all_have_it=all_have_it) if known else _new(facts)
+        if after != known:
+            await self._context.client.apply(path, render.secret(facts.cluster, name, after.data()))
+        return after
 
     def _own(self, facts: ClusterFacts, ca: Pair, have: Mapping[str, bytes]) -> Pair:
         """Of the instances, as servers and as each other's clients."""
@@ -154,27 +159,27 @@ def server_names(cluster: str, namespace: str, domain: str) -> list[str]:
 
 def _content(
     facts: ClusterFacts,
-    ca: Pair,
+    ca: bytes,
     own: Pair,
     user: Mapping[str, bytes] | None,
     have: Mapping[str, bytes],
     trouble: str,
 ) -> dict[str, bytes] | None:
-    """The Secret's data. In *trouble* the certificate that it *have*s goes on; None where it has none, and nobody who
-    would be served another in its place.
+    """The Secret's data; *ca* are the certificates of the cluster's own authority. In *trouble* the certificate that it
+    *have*s goes on; None where it has none, and nobody who would be served another in its place.
     """
     data = {
         names.KEY_INSTANCE_CERT: own.cert,
         names.KEY_INSTANCE_KEY: own.key,
-        names.KEY_INSTANCE_CA: ca.cert,
-        names.KEY_CA_CERT: ca.cert,
+        names.KEY_INSTANCE_CA: ca,
+        names.KEY_CA_CERT: ca,
         names.KEY_TLS_CERT: own.cert,
         names.KEY_TLS_KEY: own.key,
     }
     last = {key: have.get(key, b"") for key in user_certificate.KEYS}
     of_user = all(last.values()) and have.get(names.KEY_TLS_CERT) != have.get(names.KEY_INSTANCE_CERT)
     if user is not None:
-        both = user[names.KEY_CA_CERT].rstrip() + b"\n" + ca.cert  # the way from one to the other, and back
+        both = user[names.KEY_CA_CERT].rstrip() + b"\n" + ca  # the way from one to the other, and back
         return data | {key: user[key] for key in user_certificate.KEYS} | {names.KEY_CA_CERT: both}
     if trouble and of_user:
         return data | last
@@ -183,10 +188,12 @@ def _content(
     return data
 
 
-def _of_authority(facts: ClusterFacts) -> Object:
-    ca = certificates.new_ca(f"pgwarden {facts.name} instances", facts.now)
-    data = {names.KEY_CA_CERT: ca.cert, names.KEY_CA_KEY: ca.key}
-    return render.secret(facts.cluster, names.instance_ca(facts.name), data)
+def _new(facts: ClusterFacts) -> Authority:
+    return Authority(certificates.new_ca(_called(facts), facts.now))
+
+
+def _called(facts: ClusterFacts) -> str:
+    return f"pgwarden {facts.name} instances"
 
 
 def _pair(data: Mapping[str, bytes], cert: str, key: str) -> Pair:

@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-from controller import certificates, credentials, owned, stanza_info
+from controller import certificates, credentials, owned, stanza_info, succession
 from controller.agents import AgentError
 from controller.certificates import Pair
 from controller.cluster import render
@@ -155,7 +155,11 @@ class Sources:
         leaf = Pair(have.get(names.KEY_TLS_CERT, b""), have.get(names.KEY_TLS_KEY, b""))
         if not certificates.still_good(leaf, ca, common, [], now):
             leaf = certificates.issue(ca, common, [], now, CERTIFICATE_DAYS)
-        return {names.KEY_CA_CERT: ca.cert, names.KEY_TLS_CERT: leaf.cert, names.KEY_TLS_KEY: leaf.key}
+        return {
+            names.KEY_CA_CERT: succession.believed(data),
+            names.KEY_TLS_CERT: leaf.cert,
+            names.KEY_TLS_KEY: leaf.key,
+        }
 
 
 def _as_of(wanted: DataSource, repository: Object) -> tuple[int, str] | None:

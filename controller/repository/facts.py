@@ -74,7 +74,10 @@ class PodView:
                 "delete the pod if the template has it"
             )
         if self.stuck is not None:
-            return self.stuck.message.removeprefix(f"pod {self.name}").lstrip(": ")
+            held = self.stuck.message.removeprefix(f"pod {self.name}").lstrip(": ")
+            return f"{held}; {self.error}" if self.error else held
+        if self.answer is not None and self.answer.postgres is None:
+            return "what its agent answers says nothing of PostgreSQL"
         return self.error or self.postgres.error or ""
 
 

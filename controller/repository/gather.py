@@ -113,16 +113,18 @@ async def ask_host(
             archives=answer.archives or (),
             volume=answer.volume,
         )
-        return facts if not is_spare(pod) else await _without_host(context, facts, hosts)
+        return facts if not is_spare(pod) else await _without_host(context, facts, hosts, why)
     kept = None if why else _kept_from_running(hosts, _refused(context, facts.key))
     why = why or (kept.message if kept else "the repository host's pod is not ready yet")
     reason = kept.reason if kept else ""
     facts = dataclasses.replace(facts, host_ready=False, host_message=why, host_held=reason)
-    return await _without_host(context, facts, hosts)
+    return await _without_host(context, facts, hosts, why)
 
 
-async def _without_host(context: Context, facts: RepositoryFacts, hosts: list[Object]) -> RepositoryFacts:
-    """With what keeps the repository host from its volume, and whether a spare one is to answer in its place."""
+async def _without_host(context: Context, facts: RepositoryFacts, hosts: list[Object], said: str) -> RepositoryFacts:
+    """With what keeps the repository host from its volume, and whether a spare one is to answer in its place.
+    *said*: why an agent is not believed.
+    """
     if not storages.on_volume(facts.spec) or facts.claim is None:
         return facts
     view = await _volume(context, facts.claim, hosts)
@@ -131,7 +133,7 @@ async def _without_host(context: Context, facts: RepositoryFacts, hosts: list[Ob
     since = str(reachable.get("lastTransitionTime")) if reachable.get("status") == "False" else ""
     spare = len(facts.spec.storages) > 1 and volume.is_spare_wanted(hosts, lost, since, facts.now)
     late = facts.host_ready or volume.is_late(hosts, since, facts.now)
-    away = volume.away(view, hosts, _refused(context, facts.key)) if late else lost
+    away = volume.away(view, hosts, _refused(context, facts.key), said) if late else lost
     return dataclasses.replace(facts, away=away, spare_wanted=spare)
 
 

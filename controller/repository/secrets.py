@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
-from controller import certificates, owned
+from controller import certificates, owned, succession
 from controller.agents import KEY_CONTROLLER_CERT, KEY_CONTROLLER_KEY
 from controller.certificates import Pair
 from controller.credentials import MissingSecretError
 from controller.repository import render
 from controller.secret_data import decode
+from controller.succession import Authority
 from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.kube import errors, paths
@@ -48,34 +49,36 @@ async def ensure_authority(client: KubeClient, repository: Object, now: datetime
     path = paths.of("secrets", metadata["namespace"], name)
     found = await client.find(path)
     if found is None:
-        ca = certificates.new_ca(f"pgwarden {metadata['name']}", now)
-        made = render.secret(repository, name, _authority_data(ca, now))
+        made = render.secret(
+            repository, name, _authority_data(Authority(certificates.new_ca(_called(repository), now)), now)
+        )
         try:
             return await client.create(paths.of("secrets", metadata["namespace"]), made)
         except errors.Conflict:
             found = await client.get(path)
     owned.prove(found, render.secret(repository, name, {}))
     data = decode(found)
-    ca = Pair(data.get(names.KEY_CA_CERT, b""), data.get(names.KEY_CA_KEY, b""))
-    if not certificates.authority_good(ca, datetime.min.replace(tzinfo=UTC)):  # its age is no reason to stop
+    known = succession.read(data)
+    if known is None:
         raise MissingSecretError(
             f"Secret {name}: {names.KEY_CA_CERT} and {names.KEY_CA_KEY} are not a certificate and its key; restore "
             "them from a copy, or delete the Secret: pgwarden then creates a new one"
         )
+    # Whoever lives has a Secret's change in minutes, and the successor waits for a month.
+    after = succession.advance(known, _called(repository), now, all_have_it=True)
     mine = Pair(data.get(KEY_CONTROLLER_CERT, b""), data.get(KEY_CONTROLLER_KEY, b""))
-    if certificates.still_good(mine, ca, names.CN_CONTROLLER, [], now):
+    if after == known and certificates.still_good(mine, after.signs, names.CN_CONTROLLER, [], now):
         return found
-    return await client.apply(path, render.secret(repository, name, _authority_data(ca, now)))
+    return await client.apply(path, render.secret(repository, name, _authority_data(after, now)))
 
 
-def _authority_data(ca: Pair, now: datetime) -> dict[str, bytes]:
-    mine = certificates.issue(ca, names.CN_CONTROLLER, [], now)
-    return {
-        names.KEY_CA_CERT: ca.cert,
-        names.KEY_CA_KEY: ca.key,
-        KEY_CONTROLLER_CERT: mine.cert,
-        KEY_CONTROLLER_KEY: mine.key,
-    }
+def _called(repository: Object) -> str:
+    return f"pgwarden {repository['metadata']['name']}"
+
+
+def _authority_data(authority: Authority, now: datetime) -> dict[str, bytes]:
+    mine = certificates.issue(authority.signs, names.CN_CONTROLLER, [], now)
+    return authority.data() | {KEY_CONTROLLER_CERT: mine.cert, KEY_CONTROLLER_KEY: mine.key}
 
 
 async def ensure_leaves(
@@ -92,6 +95,7 @@ async def ensure_leaves(
     namespace, name = metadata["namespace"], metadata["name"]
     data = decode(authority)
     ca = Pair(data[names.KEY_CA_CERT], data[names.KEY_CA_KEY])
+    believed = succession.believed(data)
     host_dns = names.host_dns(name, namespace)
     wanted = [
         (names.host(name), names.cn_host(name), conf.host, host_dns),
@@ -111,7 +115,7 @@ async def ensure_leaves(
         expire.append(certificates.expires(leaf.cert))
         renew.append(certificates.renews(leaf.cert))
         content = {
-            names.KEY_CA_CERT: ca.cert,
+            names.KEY_CA_CERT: believed,
             names.KEY_TLS_CERT: leaf.cert,
             names.KEY_TLS_KEY: leaf.key,
             names.KEY_CREDENTIALS_CONF: credentials_conf.encode(),

@@ -71,13 +71,17 @@ def lost(view: VolumeView, hosts: list[Object]) -> Trouble | None:
     return None
 
 
-def away(view: VolumeView, hosts: list[Object], refused: str = "") -> Trouble:
-    """Of a host that has not been ready for long. *refused*: why Kubernetes creates no pod of it, where it does not."""
+def away(view: VolumeView, hosts: list[Object], refused: str = "", said: str = "") -> Trouble:
+    """Of a host that has not been ready for long. *refused*: why Kubernetes creates no pod of it, where it does not.
+    *said*: why its agent is not believed, where its pod is ready.
+    """
     found = lost(view, hosts)
     if found is not None:
         return found
     name = view.claim["metadata"]["name"]
     own = [pod for pod in hosts if not is_spare(pod)]
+    if said and any(is_ready(pod) for pod in own):
+        return Trouble("HostNotReady", f"the repository host does not say what is on it: {said}")
     if refused and not own:
         return Trouble(REFUSED, f"Kubernetes creates no pod of the repository host: {refused}")
     if get(view.claim, str, "status", "phase") == "Pending":
@@ -102,6 +106,8 @@ def is_spare_wanted(hosts: list[Object], trouble: Trouble | None, since: str, no
 def is_late(hosts: list[Object], since: str, now: datetime) -> bool:
     """Whether the host has not been ready for longer than a start takes."""
     own = [pod for pod in hosts if not is_spare(pod)]
+    if any(is_ready(pod) for pod in own):
+        return False  # it has its volume, whatever its agent says
     turned = [time for pod in own if (time := _unready_since(pod))]
     waits = max(turned) if turned else moment(since)
     return waits is not None and now - waits >= PATIENCE

@@ -143,6 +143,7 @@ WORK_DIR = "/pgwarden/work"  # spool, lock and log folders; on disk
 SPOOL_DIR = f"{WORK_DIR}/spool"
 LOCK_DIR = f"{WORK_DIR}/lock"
 LOG_DIR = f"{WORK_DIR}/log"
+GIVE_UP = f"{WORK_DIR}/give-up-archiving"  # touched: archive-push of before that is to end (images/archive.c)
 RUN_DIR = "/pgwarden/run"  # of a recovery: what the agent and the server beside it tell each other
 TOKEN_DIR = "/pgwarden/token"  # noqa: S105  of the service account, with keyType web-id
 REPO_DIR = "/pgwarden/repo"  # the local storage's volume, in the host and in backup Jobs

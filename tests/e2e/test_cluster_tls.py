@@ -7,11 +7,12 @@ import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 
-from controller import certificates
+from controller import certificates, succession
 from controller.certificates import Pair
 from harness.cluster import Cluster, manifest
 from harness.kubectl import Kubectl, condition, is_true
@@ -206,6 +207,38 @@ def test_the_next_certificate_replaces_it_and_the_replica_streams_on(
     streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
     hippo.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
     until(lambda: hippo.sql(streams) == "1", "the replica verifies the new certificate", 60)
+
+
+def secret_data(space: Kubectl, name: str) -> dict[str, bytes]:
+    return {key: base64.b64decode(value) for key, value in space.get("secret", name)["data"].items()}
+
+
+def test_the_clusters_own_authority_is_succeeded_and_nobody_is_left_behind(
+    held, hippo: Cluster, space: Kubectl, client: Client
+):
+    """As if its successor had been made a month ago, which instances and clients now get to know first."""
+    later = certificates.new_ca("pgwarden hippo instances", datetime.now(UTC) - succession.NOTICE - timedelta(days=1))
+    old = secret_data(space, "hippo-instance-ca")["ca.crt"]
+    told = {succession.KEY_NEXT_CERT: later.cert, succession.KEY_NEXT_KEY: later.key}
+    data = {key: base64.b64encode(value).decode() for key, value in told.items()}
+    space.run("patch", "secret", "hippo-instance-ca", "--type=merge", "-p", json.dumps({"data": data}))
+    until(lambda: secret_data(space, "hippo-instance-ca")["ca.crt"] == later.cert, "the successor signs", 120)
+    both = later.cert + old
+    until(lambda: secret_data(space, "hippo-instance-tls")["instance-ca.crt"] == both, "instances believe both", 30)
+    given = secret_data(space, "hippo-instance-tls")
+    until(lambda: both in secret_data(space, "hippo-credentials")["ca.crt"], "clients do", 30)
+    serial = x509.load_pem_x509_certificate(given["instance.crt"]).serial_number
+    shown = "SELECT client_serial FROM pg_stat_ssl JOIN pg_stat_replication USING (pid) WHERE state = 'streaming'"
+
+    def streams_with_it() -> bool:
+        hippo.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+        return until(lambda: hippo.sql(shown), "the replica streams again", 60) == str(serial)
+
+    until(streams_with_it, "the replica shows the certificate of the successor", 120, pause=5)
+    test_patroni_takes_no_order_from_who_has_a_password_and_no_certificate(hippo, space)
+    hippo.change(tls={"secretRef": None})
+    until(lambda: client.believes(later.cert), "a certificate of the successor is served", 180)
+    held()
 
 
 def test_a_client_that_cannot_is_let_in_where_the_spec_says_so(hippo: Cluster, client: Client):

@@ -67,8 +67,9 @@ LIES = {
     "nothing": lambda _: once(whole(b"")),
     "elsewhere": elsewhere,
     "steering": lambda _: once(answer(infoError=STEERING, postgres={"reachable": False, "error": STEERING})),
-    "long": lambda _: once(answer(infoError=" " * 200_000 + "so it ends", postgres={"error": "y " * 100_000})),
-    "signed": lambda _: once(answer(infoError="<StringToSign>" * 14_000, postgres={"error": "<StringToSign>" * 14_000})),
+    # Of a pod no more than 256 KiB are read.
+    "long": lambda _: once(answer(infoError=" " * 100_000 + "so it ends", postgres={"error": "y " * 50_000})),
+    "signed": lambda _: once(answer(infoError="<StringToSign>" * 9_000, postgres={"error": "<StringToSign>" * 9_000})),
     "sets": lambda _: once(answer(info=sets(500))),
     # Of a store alone.
     "xml": lambda _: once(whole(b"<?xml version='1.0'?>" + b"<a>" * 300_000)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ import pytest
 import structlog
 from cryptography import x509
 
-from controller import certificates
+from controller import certificates, secret_data
 from controller.agents import AgentError, Agents
 from controller.credentials import MissingSecretError, concerns, read_credentials
 from controller.repository import secret_watch
@@ -326,6 +326,42 @@ async def test_an_authority_that_somebody_else_has_made_is_not_talked_by(client)
     client.repositories["hippo"] = {"metadata": {"namespace": "ns", "name": "hippo", "uid": "another"}}
     with pytest.raises(AgentError, match=f"a Secret {name} that does not belong to this Repository"):
         await Agents(client).host(("ns", "hippo"), "127.0.0.1", calls.status())
+
+
+async def test_an_authority_is_succeeded_before_its_end_and_its_agents_believe_both_meanwhile(client):
+    kept: dict[str, Any] = {}
+
+    async def request(method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+        name = path.rpartition("/")[2]
+        if method != "GET":
+            name = body["metadata"]["name"]
+            kept[name] = body | {"metadata": {"name": name, "resourceVersion": "1"} | OWNED}
+        if name not in kept:
+            raise errors.NotFound(404, "NotFound", name)
+        return kept[name]
+
+    client.request = request
+    repository = {"kind": "Repository", "metadata": {"namespace": "ns", "name": "hippo", "uid": "u"}, "spec": SPEC}
+
+    async def look(days: int) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        now = NOW + timedelta(days=days)
+        authority = await ensure_authority(client, repository, now)
+        await ensure_leaves(client, repository, authority, Conf(server=""), "", now, "cluster.local")
+        Agents(client).trust(("ns", "hippo"), authority)
+        return secret_data.decode(authority), secret_data.decode(kept[names.pods("hippo")])
+
+    first, given = await look(0)
+    assert given["ca.crt"] == first["ca.crt"]
+    joined, given = await look(certificates.CA_DAYS - 300)
+    assert (joined["ca.crt"], given["ca.crt"]) == (first["ca.crt"], first["ca.crt"] + joined["next-ca.crt"])
+    signs, given = await look(certificates.CA_DAYS - 240)
+    assert signs["ca.crt"] == joined["next-ca.crt"]
+    assert given["ca.crt"] == signs["ca.crt"] + first["ca.crt"]
+    issuer = x509.load_pem_x509_certificate(signs["ca.crt"])
+    for leaf in (given["tls.crt"], signs["controller.crt"]):
+        x509.load_pem_x509_certificate(leaf).verify_directly_issued_by(issuer)
+    alone, given = await look(certificates.CA_DAYS - 140)
+    assert given["ca.crt"] == alone["ca.crt"] == signs["ca.crt"]
 
 
 async def test_the_certificates_name_hosts_and_pods_in_short_and_with_the_domain_of_the_cluster(client):

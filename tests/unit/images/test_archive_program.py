@@ -27,7 +27,7 @@ def program(tmp_path: Path) -> Path:
     """The program, running `backrest` in the test's folder instead of pgBackRest."""
     target = tmp_path / "pgbackrest-archive"
     limits = [f'-DLIMIT_V2="{tmp_path}/memory.max"', f'-DLIMIT_V1="{tmp_path}/limit_in_bytes"']
-    names = [f'-DPROGRAM="{tmp_path}/backrest"', "-DPATIENCE=2", *limits]
+    names = [f'-DPROGRAM="{tmp_path}/backrest"', "-DPATIENCE=2", f'-DGIVE_UP="{tmp_path}/give-up"', *limits]
     subprocess.run([str(COMPILER), "-Wall", "-Wextra", "-Werror", *names, "-o", target, SOURCE], check=True)
     return target
 
@@ -103,6 +103,61 @@ def test_process_left_behind_reaches_process_one_without_the_program(program: Pa
     pretend(program, "setsid sh -c 'exit 103' > /dev/null 2>&1 &\nexit 0")
     subprocess.run([program.with_name("backrest")], check=True)
     assert [os.waitstatus_to_exitcode(status) for status in orphans(process_one)] == [103]
+
+
+# --- a storage that holds archive-push up, so that the other one gets no WAL ---------------------------------------
+
+
+def stuck(program: Path, tmp_path: Path, before: str = "") -> int:
+    """The process that archive-push left behind, with one of its own: it would work for a minute."""
+    left = tmp_path / "left"
+    left.write_text(f"{before}\nsleep 60 &\necho $! > {tmp_path}/helper\necho $$ > {tmp_path}/pid\nwait\nsleep 60\n")
+    pretend(program, f"setsid sh {left} > /dev/null 2>&1 &\nexit 103")
+    assert subprocess.run([program], check=False).returncode == 103
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
+        time.sleep(0.01)
+    return int((tmp_path / "pid").read_text())
+
+
+def runs(pid: int) -> bool:
+    """A zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("before", ["", "trap : TERM;"], ids=["ends at once", "does not heed SIGTERM"])
+def test_what_the_agent_gives_up_is_ended_with_its_own_processes(
+    program: Path, tmp_path: Path, before: str, process_one: set[int]
+) -> None:
+    pid = stuck(program, tmp_path, before)
+    (tmp_path / "give-up").touch()
+    assert orphans(process_one, 15) == [0]
+    assert not runs(pid)
+    assert not runs(int((tmp_path / "helper").read_text()))
+
+
+def test_what_was_given_up_before_it_began_goes_on(program: Path, tmp_path: Path, process_one: set[int]) -> None:
+    (tmp_path / "give-up").touch()
+    pid = stuck(program, tmp_path)
+    time.sleep(2.5)  # the agent's word is looked at once a second
+    assert runs(pid)
+    os.killpg(os.getpgid(pid), signal.SIGKILL)
+    assert orphans(process_one) == [0]
+
+
+def test_the_caller_of_a_push_that_is_given_up_gets_its_answer(
+    program: Path, tmp_path: Path, process_one: set[int]
+) -> None:
+    """It stays until its time is over, or finds what was pushed meanwhile."""
+    pretend(program, f"setsid sleep 60 > /dev/null 2>&1 &\ntouch {tmp_path}/began; sleep 3; exit 82")
+    running = subprocess.Popen(with_default_signals([program]))
+    while not (tmp_path / "began").exists():
+        time.sleep(0.01)
+    (tmp_path / "give-up").touch()
+    assert running.wait(10) == 82
+    assert orphans(process_one) == [0]
 
 
 def test_program_that_cannot_start_is_a_failure(program: Path, process_one: set[int]) -> None:

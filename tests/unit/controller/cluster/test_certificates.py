@@ -137,6 +137,42 @@ async def test_what_is_good_is_written_once_and_in_time_anew_and_the_pods_are_to
     assert (store.data(CA), store.touched) == (ca, ["hippo-1-pod"])
 
 
+def unready(number: int) -> Instance:
+    found = instance(number, "replica")
+    assert found.pod is not None
+    pod = copy.deepcopy(found.pod)
+    pod["status"]["conditions"] = [one | {"status": "False"} for one in pod["status"]["conditions"]]
+    return dataclasses.replace(found, pod=pod)
+
+
+async def test_its_authority_is_succeeded_before_its_end_and_clients_get_both(keeper: CertificateKeeper, store: Store):
+    secret = credentials("postgresql://app:p@h:5432/app")
+    store.there["hippo-credentials"] = copy.deepcopy(secret)
+
+    async def look(days: int, *instances: Instance) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        at = asking(*(instances or (instance(1, "primary"),)), credentials=secret)
+        await keeper.keep(dataclasses.replace(at, now=NOW + timedelta(days=days)))
+        assert store.data("hippo-credentials")["ca.crt"] == store.data()["ca.crt"] == store.data()["instance-ca.crt"]
+        return store.data(CA), store.data()
+
+    ten_years = certificates.CA_DAYS
+    first, _ = await look(0)
+    joined, served = await look(ten_years - 360)
+    assert joined["ca.crt"] == first["ca.crt"]
+    assert served["ca.crt"] == first["ca.crt"] + joined["next-ca.crt"]
+    assert is_of(served["tls.crt"], first["ca.crt"])
+    waits, served = await look(ten_years - 320, instance(1, "primary"), unready(2))
+    assert waits == joined
+    assert is_of(served["tls.crt"], first["ca.crt"])
+    signs, served = await look(ten_years - 319)
+    assert signs["ca.crt"] == joined["next-ca.crt"]
+    assert served["ca.crt"] == signs["ca.crt"] + first["ca.crt"]
+    assert is_of(served["tls.crt"], signs["ca.crt"])
+    alone, served = await look(ten_years - 220)
+    assert served["ca.crt"] == alone["ca.crt"] == signs["ca.crt"]
+    assert {key for key, value in alone.items() if value} == {"ca.crt", "ca.key"}
+
+
 async def test_nobodys_or_anothers_secret_of_the_name_is_not_believed(keeper: CertificateKeeper, store: Store):
     store.there[CA] = {
         "kind": "Secret",
