@@ -78,7 +78,9 @@ def _without_registry(image: str) -> str:
 
 
 def _words(container: Object) -> str:
-    return " ".join(_text(word) for field in ("command", "args") for word in get(container, list, field) or ())
+    """Command and arguments, as far as they are read."""
+    words = " ".join(_text(word) for field in ("command", "args") for word in get(container, list, field) or ())
+    return words[: marks.MOST_WORDS]
 
 
 def _runs_a_client(container: Object) -> bool:

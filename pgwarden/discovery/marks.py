@@ -1,11 +1,12 @@
 """What PostgreSQL is known by: names of images, of programs and of folders, and the labels of operators.
 
-The patterns are RE2 as well as Python: the chart's policy (templates/policies/require-repository.yaml) has them, too.
+The patterns are RE2 as well as Python: the chart's policy has them, too, by its files/postgresql-marks.json.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
@@ -48,6 +49,7 @@ SERVER = (
 #: Folders in which the images keep a cluster.
 FOLDER = "^(/var/lib/postgresql|/var/lib/pgsql|/bitnami/postgresql|/home/postgres/pgdata|/pgdata)(/.*)?$"
 PORT = 5432
+MOST_WORDS = 4096  # characters of a command that are looked at
 
 is_image = re.compile(f"{IMAGE}|{IMAGE_NAMED}").search
 is_other = re.compile(OTHER).search
@@ -89,3 +91,16 @@ OPERATORS = (
     ),
     Operator("KubeDB", {"app.kubernetes.io/name": "postgreses.kubedb.com"}),
 )
+
+
+def for_the_chart() -> dict[str, Any]:
+    """What the chart's policy templates/policies/require-repository.yaml reads."""
+    return {
+        "image": f"{IMAGE}|{IMAGE_NAMED}",
+        "other": OTHER,
+        "client": CLIENT,
+        "server": SERVER,
+        "folder": FOLDER,
+        "port": PORT,
+        "operators": [{"name": one.name, "labels": one.labels} for one in OPERATORS],
+    }
