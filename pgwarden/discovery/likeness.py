@@ -44,7 +44,7 @@ def likeness(pod: Object) -> Likeness | None:
 def operator_of(labels: dict[str, Any]) -> str:
     """Who runs a PostgreSQL whose pod has these *labels*; empty where no operator that is known does."""
     for operator in marks.OPERATORS:
-        if all(key in labels and value in {"", labels[key]} for key, value in operator.labels.items()):
+        if all(key in labels and (not value or labels[key] == value) for key, value in operator.labels.items()):
             return operator.name
     return ""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from pgwarden.discovery import marks
-from pgwarden.discovery.likeness import likeness
+from pgwarden.discovery.likeness import likeness, operator_of
 from tests.unit.discovery.corpus import NOT_POSTGRES, POSTGRES, pod
 
 
@@ -55,6 +57,28 @@ def test_of_several_containers_the_one_with_the_image_is_meant():
     proxy = {"name": "proxy", "image": "example.com/mesh:1", "ports": [{"containerPort": 5432}]}
     found = likeness(pod("postgres:17", name="server", before=[proxy]))
     assert (found.container, found.image) == ("server", "postgres:17")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "1." * 5000 + "x",
+        "postgres" + "-pgvector" * 5000 + "-x",
+        "db-" * 9000,
+        "postgres:" + "@" * 20000 + "/",
+        "/" * 40000,
+    ],
+    ids=["versions", "extensions", "editions", "digests", "folders"],
+)
+def test_no_name_of_somebodys_making_takes_long(image):
+    """Everybody may create pods; who looks for PostgreSQL reads them all."""
+    began = time.process_time()
+    likeness(pod(image, command=["sh", "-c", ";" * 50000 + "psq"], port=5432))
+    assert time.process_time() - began < 1
+
+
+def test_labels_of_any_shape_are_no_operators():
+    assert operator_of({"cnpg.io/cluster": {}, "cnpg.io/podRole": ["instance"], "app": None}) == ""
 
 
 def test_a_registry_does_not_speak_for_the_image():
