@@ -153,6 +153,8 @@ NOT_POSTGRES: dict[str, Object] = {
     "dump Job": pod("postgres:16", command=sh("pg_dump -h postgres app | gzip > /b/app.gz"), restart="OnFailure"),
     "dumps in a loop": pod("postgres:16", command=sh("while true; do pg_dump -h postgres app > /b; sleep 86400; done")),
     "a shell for debugging": pod("postgres:17", command=["sleep", "infinity"]),
+    "a server for the time of a test": pod("postgres:17", port=5432, restart="Never"),
+    "a server in a Job": pod("postgres:17", data=DATA, restart="OnFailure"),
     "flyway": pod("flyway/flyway:10", restart="Never"),
     "an app with a waiting shell": pod("ghcr.io/acme/app:1", command=sh("until pg_isready -h postgres; do sleep 1; done; exec app")),
     "cockroach": pod("cockroachdb/cockroach:v24", port=26257),
