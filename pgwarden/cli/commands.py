@@ -80,6 +80,7 @@ def _show_one(word: str, summary: str, names: str, *options: Option) -> Command:
 
 
 COMMANDS = (
+    repository_commands.DISCOVER,
     repository_commands.PROTECT,
     _BACKUP,
     restore_commands.RESTORE,
@@ -167,6 +168,8 @@ KNOWN_AS = {
     "remove": "delete",
     "rm": "delete",
     "check": "status",
+    "find": "discover",
+    "scan": "discover",
     "validate": "lint",
     "help": "--help",
 }

@@ -21,7 +21,7 @@ from pgwarden.cli.terminal import Terminal
 from pgwarden.cli.workload_label import Workload
 from pgwarden.injection.decide import Refuse
 from pgwarden.injection.settings import Settings
-from pgwarden.injection.workloads import decision
+from pgwarden.injection.workloads import decision, labelled
 from pgwarden.kube.client import find_named
 
 _PLURAL = "repositories"
@@ -92,7 +92,7 @@ def _is_ours(workload: Object) -> bool:
 def _judge_pods(found: Object, target: Workload, repository: Object) -> None:
     """CliError where the webhook would refuse the pods: their workload would be down."""
     name = repository["metadata"]["name"]
-    template = workload_label.labelled(found, name)
+    template = labelled(found, name)
     if template is None:
         return
     known = with_defaults(repository)

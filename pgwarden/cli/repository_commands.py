@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgwarden.cli.pod_flags import FLAGS
 from pgwarden.cli.shared_options import DRY_RUN, OUTPUT, REPOSITORY, S3_EXAMPLE, STORAGE, TIMEOUT, YES
 from pgwarden.cli.spec import Argument, Command, Option
+from pgwarden.storages import REGISTER
 
 _WAITING = (
     Option(("-w", "--wait"), "watch until its storage can be reached; Ctrl-C only stops watching", switch=True),
@@ -45,4 +46,25 @@ PROTECT = Command(
         *(*STORAGE, *FLAGS, DRY_RUN, OUTPUT, *_WAITING),
     ),
     ("protect statefulset/postgres --repository=hippo --wait", f"protect statefulset/postgres{S3_EXAMPLE}"),
+)
+#: Of a Repository that `discover` prints: no keys, and nothing that is only about creating it.
+_OF_A_REPOSITORY = {flag.text for storage in REGISTER for flag in storage.flags if flag.field}
+_PRINTED = tuple(one for one in STORAGE if one.flags[0] in {STORAGE[0].flags[0], *_OF_A_REPOSITORY})
+DISCOVER = Command(
+    ("discover",),
+    "find every PostgreSQL: protected, or what would protect it; -o yaml prints that for Git",
+    "pgwarden.cli.discover:run",
+    (),
+    (
+        Option(("-A", "--all-namespaces"), "look in all namespaces that you may read", switch=True),
+        Option(
+            ("-o", "--output"),
+            "a table, Repositories and labels to apply (yaml), or what was found (json)",
+            choices=("text", "yaml", "json"),
+            default="text",
+        ),
+        *_PRINTED,
+    ),
+    ("discover -A", f"discover -o yaml{S3_EXAMPLE.partition(' --pgbackrest-s3-keys')[0]} > protect.yaml"),
+    preset={one.dest: one.default for one in (*STORAGE, *FLAGS) if one not in _PRINTED} | {"dry_run": ""},
 )

@@ -5,7 +5,6 @@ Nothing here changes a workload: the label restarts its pods, and its owner says
 
 from __future__ import annotations
 
-import copy
 import json
 import shlex
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
 from pgwarden.cli.errors import UsageError
 from pgwarden.cli.output import count
-from pgwarden.injection.workloads import Template, misplaced_label, template_of
+from pgwarden.injection.workloads import misplaced_label, template_of
 
 #: As kubectl knows them → plural and kind.
 _KINDS = {
@@ -46,16 +45,6 @@ def parse(text: str) -> Workload:
     example = (name if slash else text) or "postgres"
     what = "names no StatefulSet and no Deployment" if slash else "has no kind"
     raise UsageError(f'"{text}" {what}; give statefulset/{example} or deployment/{example}')
-
-
-def labelled(obj: Object, repository: str) -> Template | None:
-    """The pod that the workload makes once its template carries the label; None where it has no readable template."""
-    found = template_of(obj, get(obj, str, "metadata", "namespace") or "")
-    if found is None or not isinstance(found.pod.get("metadata"), dict):
-        return None
-    pod = copy.deepcopy(found.pod)
-    pod["metadata"]["labels"] = (pod["metadata"].get("labels") or {}) | {names.LABEL_REPOSITORY: repository}
-    return Template(found.path, pod, found.claims)
 
 
 def label_of(obj: Object) -> str:

@@ -81,6 +81,16 @@ def _with_claims(obj: Object, spec: Any) -> frozenset[str]:
     return frozenset(added)
 
 
+def labelled(obj: Object, repository: str) -> Template | None:
+    """The pod that the workload makes once its template carries the label; None where it has no readable template."""
+    found = template_of(obj, get(obj, str, "metadata", "namespace") or "")
+    if found is None or not isinstance(found.pod.get("metadata"), dict):
+        return None
+    pod = copy.deepcopy(found.pod)
+    pod["metadata"]["labels"] = (pod["metadata"].get("labels") or {}) | {names.LABEL_REPOSITORY: repository}
+    return Template(found.path, pod, found.claims)
+
+
 def decision(template: Template, find: FindRepository, settings: Settings) -> InjectionDecision:
     """The webhook's own decision; what is not a pod is refused, as the API server would."""
     labels = get(template.pod, dict, "metadata", "labels") or {}

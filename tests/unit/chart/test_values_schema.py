@@ -36,6 +36,8 @@ WRONG = [
     ("crds.enabled", '"yes"', "/crds/enabled"),
     ("crds.delete", "true", "additional properties 'delete' not allowed"),
     ("rbac.aggregate", "1", "/rbac/aggregate"),
+    ("requireRepository.enabled", '"yes"', "/requireRepository/enabled"),
+    ("requireRepository.otherOperators", "1", "/requireRepository/otherOperators"),
     ("webhook.replicas", "0", "/webhook/replicas"),
     ("webhook.replicas", '"two"', "/webhook/replicas"),
     ("webhook.replica", "2", "additional properties 'replica' not allowed"),
@@ -147,6 +149,7 @@ def test_every_value_is_explained(chart):
         "networkPolicy",
         "test",
         "admissionPolicies",
+        "requireRepository",
         "postgresImages",
     }
     for number, line in enumerate(lines):
