@@ -20,6 +20,11 @@ AS_OF_SECONDS = 60.0
 NO_POD = "the repository host has no running pod"
 
 
+def name(repository: Object) -> str:
+    """Of the stanza that *repository* works on."""
+    return names.stanza(repository["metadata"]["name"], repository["spec"].get("stanza") or "")
+
+
 def addresses(pods: Iterable[Object]) -> list[str]:
     """Of those that may answer. A pod that was evicted stays as an object, with the address that it had."""
     found = [str(pod.get("status", {}).get("podIP") or "") for pod in pods if not has_ended(pod)]
@@ -75,7 +80,8 @@ async def read(context: Context, namespace: str, repository: str, *, refresh: bo
     if why:
         return explain(why).sentence
     try:
-        info = parse_info([answer.info], names.stanza(repository)) if answer.info else None
+        known = context.caches.repositories.get(*key)
+        info = parse_info([answer.info], name(known)) if answer.info and known else None
     except InfoError as error:
         return str(error)
     return info or "no answer yet"

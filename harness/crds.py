@@ -21,7 +21,9 @@ def embedded() -> str:
 
 
 def _spec(lines: list[str]) -> list[str]:
-    """What is below `spec:` of the Repository, without its description, type and `postgres`."""
+    """What is below `spec:` of the Repository, without its description and type, and without what a
+    cluster's own never has: `postgres`, and a stanza that another pgBackRest has laid.
+    """
     at = next(n for n, line in enumerate(lines) if line == "            spec:")
     end = next(n for n, line in enumerate(lines) if line == "            status:")
     body = lines[at + 1 : end]
@@ -29,7 +31,9 @@ def _spec(lines: list[str]) -> list[str]:
     body = body[start:]
     first = next(n for n, line in enumerate(body) if line == "                postgres:")
     after = next(n for n, line in enumerate(body) if line == "                retention:")
-    return body[:first] + body[after:]
+    own = next(n for n, line in enumerate(body) if line == "                stanza:")
+    then = next(n for n, line in enumerate(body) if line == "                serviceAccountName:")
+    return body[:first] + body[after:own] + body[then:]
 
 
 def _indented(lines: list[str]) -> list[str]:

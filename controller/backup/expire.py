@@ -129,8 +129,9 @@ class Expiry:
         return paths.of("jobs", self._namespace, names.expire_job(self._backup["metadata"]["name"]))
 
     async def _begin(self, repository: Object, label: str, repo: int) -> float | None:
-        argv = commands.expire_argv(names.stanza(self._spec.repository), backup_set=label, repo=repo)
         spec = msgspec.convert(repository["spec"], RepositorySpec)
+        stanza = names.stanza(self._spec.repository, spec.stanza)
+        argv = commands.expire_argv(stanza, backup_set=label, repo=repo)
         storage = "".join(spec.storages[repo - 1 : repo])
         terms = pod_terms.terms(self._context, self._namespace, self._spec.repository)
         settings = host_image.settings(self._context, (self._namespace, self._spec.repository))

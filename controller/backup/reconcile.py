@@ -124,7 +124,8 @@ class BackupController:
         marks = _marks(backup, repository, sealed=await self._is_of_a_restore(backup))
         longer = backlog.argument(spec, repository, repo_spec)
         options = msgspec.structs.replace(options, arguments=(*longer, *options.arguments))
-        argv = commands.backup_argv(names.stanza(spec.repository), spec.type, number, options, marks)
+        stanza = names.stanza(spec.repository, repo_spec.stanza)
+        argv = commands.backup_argv(stanza, spec.type, number, options, marks)
         storage = spec.storage or repo_spec.storages[0]
         namespace = backup["metadata"]["namespace"]
         settings = host_image.settings(self._context, (namespace, spec.repository))

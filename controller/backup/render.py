@@ -44,7 +44,7 @@ def job(
         "imagePullPolicy": settings.image_pull_policy,
         "command": programs.JOB,
         "args": ["backup", "--", *argv],
-        "env": pod_parts.environment(environment.of_repository(repo_name), repo_spec),
+        "env": pod_parts.environment(environment.of_repository(names.stanza(repo_name, repo_spec.stanza)), repo_spec),
         "resources": pod_parts.resources(_sized(repo_spec, spec), terms.asks),
         "ports": [{"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"}],
         "securityContext": pod_parts.container_security(),

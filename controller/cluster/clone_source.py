@@ -81,7 +81,7 @@ class Sources:
             if element is None:
                 return Source(repository, error=error)
         try:
-            info = parse_info([element] if element else [], names.stanza(wanted.repository))
+            info = parse_info([element] if element else [], stanza_info.name(repository))
         except InfoError as problem:
             return Source(repository, error=str(problem))
         caches = self._context.caches

@@ -60,7 +60,7 @@ def order(facts: ClusterFacts, settings: Settings, *, own: bool) -> Order:
         mounts=({"mountPath": names.CLUSTER_DATA},),
         uid=facts.cluster["metadata"]["uid"],
         arguments=tuple(arguments),
-        elsewhere=None if own else _elsewhere(facts.name, wanted.repository),
+        elsewhere=None if own else _elsewhere(facts.name, names.stanza(wanted.repository, _of_source(found).stanza)),
         copy=True,
         as_of=None if own else target.as_of(wanted, _of_source(found)),
         target_time=rfc3339(moment) if moment else "",
@@ -74,9 +74,9 @@ def _of_source(found: Source) -> RepositorySpec:
     return msgspec.convert((found.repository or {}).get("spec") or {}, RepositorySpec)
 
 
-def _elsewhere(cluster: str, repository: str) -> Elsewhere:
+def _elsewhere(cluster: str, stanza: str) -> Elsewhere:
     return Elsewhere(
-        stanza=names.stanza(repository),
+        stanza=stanza,
         secret=names.clone_secret(cluster),
         folder=names.CLONE_SOURCE,
         config=names.CLONE_CONF_FILE,
@@ -99,7 +99,7 @@ def _arguments(facts: ClusterFacts, wanted: RestoreSpec, found: Source, *, own: 
     """pgBackRest's. One storage is chosen, as for a Restore."""
     spec = _of_source(found)
     chosen = target.storage(wanted, spec, found.info, facts.now)
-    stanza, role = names.stanza(wanted.repository), storages.role(spec) if own else ""
+    stanza, role = names.stanza(wanted.repository, spec.stanza), storages.role(spec) if own else ""
     options, _ = parse_options(wanted.options, command="restore", storages=storages.NAMES)
     return commands.restore_argv(
         stanza,

@@ -148,7 +148,7 @@ def _agent(order: Order, settings: Settings) -> Object:
 
 
 def _variables(order: Order) -> dict[str, str]:
-    found = environment.of_postgres(order.repository, order.facts)
+    found = environment.of_postgres(names.stanza(order.repository, order.repo_spec.stanza), order.facts)
     return found | _as_of(order) | ({environment.STANZA: order.elsewhere.stanza} if order.elsewhere else {})
 
 

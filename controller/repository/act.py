@@ -14,7 +14,6 @@ from controller.repository.expire import Expirer
 from controller.repository.facts import RepositoryFacts
 from controller.runtime import conditions, status
 from controller.runtime.backoff import Pace, Tries
-from pgwarden.api import names
 from pgwarden.api.objects import Object
 from pgwarden.contract import calls
 from pgwarden.contract.calls import NewestWal
@@ -57,6 +56,8 @@ class Actor:
         """Bring back what the repository holds of another server, where that is asked for; else make the stanza or
         upgrade it, see to it that a first segment is archived, and ask for the backups that are owed.
         """
+        if facts.spec.is_read_only:
+            return dataclasses.replace(facts, on_the_way=on_the_way)
         await self._mender.let_go(key, facts)
         facts = await self._expirer.look(key, facts)
         facts = await self._take_over(key, facts)
@@ -122,7 +123,7 @@ class Actor:
         if error:
             return dataclasses.replace(facts, stanza_error=error)
         where = f" in storage {facts.spec.storages[lone - 1]}" if lone else ""
-        reason, text = "StanzaCreated", f"created stanza {names.stanza(key[1])}{where}"
+        reason, text = "StanzaCreated", f"created stanza {facts.stanza}{where}"
         if change:
             reason, text = "StanzaUpgraded", major_upgrade.event(change)
         await self._context.recorder.normal(facts.repository, reason, text)

@@ -10,6 +10,7 @@ from controller.repository import gaps, lost, major_upgrade, room, segment, stor
 from controller.repository.facts import RepositoryFacts
 from controller.repository.major_upgrade import MajorChange
 from pgwarden.api import names
+from pgwarden.api.kinds import READ_ONLY
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, is_going
 from pgwarden.api.reasons import HELD, NO_PRIMARY, NOT_STARTING, REFUSED
@@ -111,6 +112,12 @@ def stanza(facts: RepositoryFacts) -> ConditionVerdict:
         return ConditionVerdict(None, "StorageNotReadable", f"unknown while storage {gone} cannot be read")
     if facts.info is not None and not stanza_missing(facts):
         return ConditionVerdict(True, "StanzaCreated", f"stanza {facts.info.stanza} exists in every storage")
+    if facts.spec.is_read_only:
+        message = (
+            f"storage {' and '.join(facts.spec.storages)} holds no stanza {facts.stanza}, and none is created, as "
+            "spec.accessMode is ReadOnly; correct the path, or name its stanza in a new Repository's spec.stanza"
+        )
+        return ConditionVerdict(False, "StanzaMissing", message)
     full = lost.unwritable(facts)
     if full is not None:  # stanza-create is not tried: it would leave half a file
         return ConditionVerdict(False, full.reason, f"{full.sentence}. The stanza is created after that")
@@ -159,6 +166,8 @@ def _other_major(facts: RepositoryFacts, change: MajorChange) -> ConditionVerdic
 
 def archiving(facts: RepositoryFacts) -> ConditionVerdict:
     """True only when a segment was seen in every storage and the archiver is not failing now."""
+    if facts.spec.is_read_only:
+        return ConditionVerdict(False, READ_ONLY, "nothing is archived: spec.accessMode is ReadOnly")
     primary = facts.primary
     if primary is None:
         return ConditionVerdict(None, _no_primary(facts), _pods(facts))
@@ -238,6 +247,9 @@ def ready(facts: RepositoryFacts) -> ConditionVerdict:
     for verdict in (reachable(facts), stanza(facts)):
         if verdict.status is not True:
             return ConditionVerdict(False, verdict.reason, verdict.message)
+    if facts.spec.is_read_only:
+        message = "what is there can be restored; spec.accessMode is ReadOnly, so neither WAL nor backups are added"
+        return ConditionVerdict(False, READ_ONLY, message)
     written = writable(facts)
     if written is not None and written.status is False:
         return written
@@ -245,6 +257,8 @@ def ready(facts: RepositoryFacts) -> ConditionVerdict:
 
 
 def phase(facts: RepositoryFacts) -> str:
+    if ready(facts).reason == READ_ONLY:
+        return READ_ONLY
     if ready(facts).status is not True:
         foreign = foreign_cluster(facts)
         if foreign:
@@ -285,7 +299,7 @@ def why(facts: RepositoryFacts) -> tuple[str, str]:
 
 def settled(facts: RepositoryFacts) -> bool:
     """Nothing is being waited for. Without a primary that answers something is, unless no pod is to be protected."""
-    return phase(facts) == "Ready" and (facts.primary is not None or not facts.pods)
+    return phase(facts) in {"Ready", READ_ONLY} and (facts.primary is not None or not facts.pods)
 
 
 def pause(facts: RepositoryFacts, conditions: list[Object]) -> float:

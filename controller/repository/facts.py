@@ -10,6 +10,7 @@ from controller.failed_create import Refused
 from controller.pods import Held
 from controller.repository import tools
 from controller.repository.tools import Tools, View
+from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts, RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.contract.archive import Archive
@@ -121,6 +122,10 @@ class RepositoryFacts:
     @property
     def key(self) -> Key:
         return self.repository["metadata"]["namespace"], self.repository["metadata"]["name"]
+
+    @property
+    def stanza(self) -> str:
+        return names.stanza(self.key[1], self.spec.stanza)
 
     @property
     def primary(self) -> PodView | None:

@@ -98,7 +98,7 @@ async def ask_host(
         try:
             ip, call = pod["status"]["podIP"], calls.status(refresh=True, segment_size=size)
             answer = given(answers[ip]) if ip in answers else await context.agents.host(facts.key, ip, call)
-            info, error = _info(answer, names.stanza(facts.key[1]))
+            info, error = _info(answer, facts.stanza)
         except AgentError as problem:
             why = why or str(problem)
             continue

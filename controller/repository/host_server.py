@@ -35,7 +35,7 @@ def container(repository: str, spec: RepositorySpec, settings: Settings, resourc
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": programs.AGENT,
-        "env": pod_parts.variables(environment.of_server(repository)),
+        "env": pod_parts.variables(environment.of_server(names.stanza(repository, spec.stanza))),
         "ports": [{"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"}],
         "startupProbe": _ACCEPTS | {"periodSeconds": 2, "failureThreshold": 150},
         "readinessProbe": _ACCEPTS | {"periodSeconds": 5},

@@ -59,7 +59,7 @@ def half(facts: RepositoryFacts) -> Trouble | None:
     archive, backup = _state(seen.archive), _state(seen.backup)
     if archive == backup and archive != "rest":
         return None
-    stanza = names.stanza(facts.key[1])
+    stanza = facts.stanza
     left = {"whole": "is there", "rest": "has no info file", "nothing": "is gone"}
     sentence = f"part of the stanza is lost: archive/{stanza} {left[archive]}, backup/{stanza} {left[backup]}"
     return Trouble("RepositoryHalfLost", sentence)

@@ -147,7 +147,7 @@ def _host(
         "image": settings.image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": programs.AGENT,
-        "env": pod_parts.environment(environment.of_repository(name), spec),
+        "env": pod_parts.environment(environment.of_repository(names.stanza(name, spec.stanza)), spec),
         "ports": [
             {"name": "pgbackrest", "containerPort": names.PORT_PGBACKREST, "protocol": "TCP"},
             {"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"},

@@ -40,7 +40,7 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
         "phase": decide.phase(facts),
         **dict(zip(("reason", "message"), decide.why(facts), strict=True)),
         "conditions": _conditions(facts, before),
-        "stanza": names.stanza(facts.repository["metadata"]["name"]),
+        "stanza": facts.stanza,
         "storages": with_facts,
         "backupCount": _total(with_facts),
         "pods": _pods(facts, filled),

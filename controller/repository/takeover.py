@@ -129,7 +129,7 @@ def _at_work(restore: Object, found: Mismatch) -> Hindrance:
 
 
 def _told(facts: RepositoryFacts, found: Mismatch) -> str:
-    stanza = names.stanza(facts.key[1])
+    stanza = facts.stanza
     return (
         f"pod {found.pod} is PostgreSQL cluster {found.mine}, but storage {found.storage} holds stanza {stanza} of "
         f"cluster {found.theirs}, which is left unchanged"

@@ -100,7 +100,8 @@ class RestoreFacts:
     def stanza(self) -> Info | None:
         """What `info` says; None where it has not been read, or cannot be."""
         try:
-            return parse_info([self.info], names.stanza(self.spec.repository)) if self.info else None
+            stanza = names.stanza(self.spec.repository, self.repo_spec.stanza)
+            return parse_info([self.info], stanza) if self.info else None
         except InfoError:
             return None
 

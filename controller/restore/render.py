@@ -183,7 +183,7 @@ def arguments(plan: Plan, spec: RestoreSpec, repo_spec: RepositorySpec) -> list[
     """pgBackRest's. `--delta` is the Job's own business: only it sees what a killed pod left."""
     options, _ = parse_options(spec.options, command="restore", storages=repo_spec.storages)
     return commands.restore_argv(
-        names.stanza(plan.repository),
+        names.stanza(plan.repository, repo_spec.stanza),
         target=spec.target,
         timeline=spec.target_timeline,
         backup_set=spec.set,

@@ -38,6 +38,7 @@ class Waits(StrEnum):
     RETENTION_UNDONE = "RetentionUndone"
     RETENTION_SHORTER = "RetentionShorter"
     CHECKS_REQUIRED = "ChecksRequired"
+    REPOSITORY_READ_ONLY = "RepositoryReadOnly"
 
 
 class Elsewhere(msgspec.Struct, frozen=True):

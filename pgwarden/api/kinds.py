@@ -98,6 +98,9 @@ class PodTemplate(Model, frozen=True, kw_only=True):
     spec: PodScheduling = msgspec.field(default_factory=PodScheduling)
 
 
+READ_WRITE, READ_ONLY = "ReadWrite", "ReadOnly"  # spec.accessMode of a Repository
+
+
 class RepositorySpec(Model, frozen=True, kw_only=True):
     storage_type: str = "local"  # local | s3 | local,s3
     local: LocalStorage | None = None
@@ -114,6 +117,12 @@ class RepositorySpec(Model, frozen=True, kw_only=True):
     archive_timeout: str = archive_timeout.DEFAULT  # of PostgreSQL, where the user has not set it; off: left alone
     cloneable_from: list[str] = []  # namespaces besides its own; "*" is all
     on_existing_backups: str = "Refuse"  # Refuse | Recover: a new PostgreSQL over what an earlier one has left there
+    stanza: str = ""  # of a repository that pgBackRest without pgwarden has laid; default: the Repository's name
+    access_mode: str = READ_WRITE  # ReadWrite | ReadOnly: nothing is written to its storages, nor removed there
+
+    @property
+    def is_read_only(self) -> bool:
+        return self.access_mode == READ_ONLY
 
     @property
     def recovers(self) -> bool:

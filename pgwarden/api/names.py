@@ -408,5 +408,6 @@ def cn_pods(repository: str) -> str:
     return f"{short(repository, 55)}-pods"
 
 
-def stanza(repository: str) -> str:
-    return repository
+def stanza(repository: str, given: str = "") -> str:
+    """*given* is the Repository's spec.stanza."""
+    return given or repository

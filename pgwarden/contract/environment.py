@@ -76,21 +76,21 @@ class Settings:
         return cls(Role(role), stanza, instance(environment) if role == Role.POSTGRES.value else None)
 
 
-def of_repository(repository: str) -> dict[str, str]:
+def of_repository(stanza: str) -> dict[str, str]:
     """For the repository host, and for Jobs that work as it does."""
-    return {ROLE: Role.REPOSITORY.value, STANZA: names.stanza(repository)}
+    return {ROLE: Role.REPOSITORY.value, STANZA: stanza}
 
 
-def of_server(repository: str) -> dict[str, str]:
+def of_server(stanza: str) -> dict[str, str]:
     """For the container of the repository host that PostgreSQL's pods reach."""
-    return {ROLE: Role.SERVER.value, STANZA: names.stanza(repository)}
+    return {ROLE: Role.SERVER.value, STANZA: stanza}
 
 
-def of_postgres(repository: str, facts: PodFacts) -> dict[str, str]:
+def of_postgres(stanza: str, facts: PodFacts) -> dict[str, str]:
     """For what works beside PostgreSQL, or on its volume."""
     return {
         ROLE: Role.POSTGRES.value,
-        STANZA: names.stanza(repository),
+        STANZA: stanza,
         DATA: facts.data_directory,
         PORT: str(facts.port),
         SOCKET: facts.socket_directory,

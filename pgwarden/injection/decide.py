@@ -23,6 +23,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """All that the injected containers and volumes are made of. Hashable: pods of one template share one rendering."""
 
     repository: str
+    stanza: str
     settings: Settings
     facts: PodFacts
     mounts: tuple[VolumeMount, ...]  # of the data directory and of every other persistent volume of the container
@@ -68,6 +69,7 @@ def decide(inspected: Inspected, terms: Terms, settings: Settings, wanted: Asks 
     shrunk = _shrunk(postgres, terms, wanted, found)
     recipe = Recipe(
         repository=terms.repository,
+        stanza=terms.stanza,
         settings=settings,
         facts=_facts(postgres, access),
         mounts=postgres.mounts,

@@ -55,7 +55,7 @@ def _render(recipe: Recipe) -> Fragments:
     sidecar = _raw(_sidecar(recipe))
     volumes = {each["name"]: _raw(each) for each in _volumes(recipe)}
     mounts = {each["name"]: _raw(each) for each in _main_mounts(recipe)}
-    settings = server_settings(recipe.repository, recipe.role_arn) if recipe.facts.configured_by == "Arguments" else ()
+    settings = server_settings(recipe.stanza, recipe.role_arn) if recipe.facts.configured_by == "Arguments" else ()
     parts = [sidecar, *volumes.values(), *mounts.values(), msgspec.json.encode(settings)]
     if recipe.service_account:
         parts.append(recipe.service_account.encode())
@@ -131,7 +131,7 @@ def _sidecar(recipe: Recipe) -> Object:
 
 
 def _environment(recipe: Recipe) -> list[Object]:
-    values = variables.of_postgres(recipe.repository, recipe.facts) | identity.environment(recipe.role_arn)
+    values = variables.of_postgres(recipe.stanza, recipe.facts) | identity.environment(recipe.role_arn)
     # The kubelet would expand $(…).
     environment: list[Object] = [{"name": name, "value": value.replace("$(", "$$(")} for name, value in values.items()]
     if recipe.password is not None:

@@ -17,6 +17,7 @@ _LABEL = f"metadata.labels[{names.LABEL_REPOSITORY}]"
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     repository: str
+    stanza: str
     access: PostgresAccess
     resources: bytes  # JSON of spec.sidecarResources; empty: the default
     memory: str  # the limit of a sidecar that is not given one
@@ -31,9 +32,14 @@ def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
         spec = msgspec.convert(repository.get("spec", {}), RepositorySpec)
     except outside.UNREADABLE as error:
         return Fault(_LABEL, name, f"the Repository of this name is invalid: {error}", "repository")
+    if spec.is_read_only:
+        message = "this Repository is read-only, so that the pod could not archive into it"
+        way = "set its spec.accessMode to ReadWrite, or remove the label to run without backups"
+        return Fault(_LABEL, name, f"{message}; {way}", "read-only")
     resources = msgspec.json.encode(spec.sidecar_resources, order="sorted") if spec.sidecar_resources else b""
     return Terms(
         repository=name,
+        stanza=names.stanza(name, spec.stanza),
         access=spec.postgres,
         resources=resources,
         memory=sidecar_memory(spec),

@@ -96,11 +96,11 @@ def host_conf(
         settings |= _of(number, place) | _kept(number, spec)
     # Pods come through the host's server for what is on its volume alone: its clients act with all of the host's keys.
     through = [names.cn_pods(name)] if any(place.through_host for place in places) else []
-    settings |= _server((names.cn_host(name), *through), name)
+    settings |= _server((names.cn_host(name), *through), names.stanza(name, spec.stanza))
     stanza: Settings = {}
     for number, pod in enumerate(sorted(pods, key=lambda pod: pod.ip)[:256], 1):
         stanza |= _pod(number, names.pod_dns(name, namespace, pod.ip), pod.facts)
-    return _section("global", _with_options(settings, spec)) + "\n" + _section(names.stanza(name), stanza)
+    return _section("global", _with_options(settings, spec)) + "\n" + _section(names.stanza(name, spec.stanza), stanza)
 
 
 def server_conf(repository: Mapping[str, Any], spec: RepositorySpec, places: Sequence[StoragePlace]) -> str:
@@ -110,7 +110,7 @@ def server_conf(repository: Mapping[str, Any], spec: RepositorySpec, places: Seq
         return ""
     name, (number,) = repository["metadata"]["name"], reached
     settings = _common() | {"log-level-console": "warn"} | _of(number, places[number - 1]) | _cipher(number, spec)
-    settings |= _server((names.cn_pods(name),), name)
+    settings |= _server((names.cn_pods(name),), names.stanza(name, spec.stanza))
     return only(_section("global", _with_options(settings, spec)), number)
 
 
@@ -123,7 +123,7 @@ def pod_conf(repository: Mapping[str, Any], spec: RepositorySpec, places: Sequen
             settings |= _through_host(number, names.host_dns(name, namespace))
         else:
             settings |= _of(number, place) | _cipher(number, spec)
-    settings |= _server((names.cn_host(name),), name)
+    settings |= _server((names.cn_host(name),), names.stanza(name, spec.stanza))
     return _section("global", _with_options(settings, spec)) + _archiving(spec)
 
 
@@ -157,7 +157,7 @@ def clone_conf(
             settings |= _of(number, place, names.CLONE_SOURCE) | _cipher(number, spec) | _of_service(number, spec)
             settings |= _secrets(number, repos[number])
     wanted = {"io-timeout": str(ARCHIVE_IO_SECONDS), "log-level-console": "off", "log-level-stderr": "error"}
-    stanza = _section(names.stanza(name), {"pg1-path": names.CLONE_PGDATA})
+    stanza = _section(names.stanza(name, spec.stanza), {"pg1-path": names.CLONE_PGDATA})
     return f"{_section('global', settings)}\n{_section('global:archive-get', wanted)}\n{stanza}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
-from pgwarden.rules import backup_sets, checks, pod_metadata, resources, retention, timing
+from pgwarden.rules import adoption, backup_sets, checks, pod_metadata, resources, retention, timing
 from pgwarden.rules.common import check_options, check_storage, repository_of
 from pgwarden.storages import names_of as storages_of
 
@@ -25,6 +25,7 @@ def check(case: Case) -> None:
     if not case.faults:
         resources.warn_of_memory(case, repository, case.get(list, "options") or ())
     if repository is not None:
+        adoption.check_use(case, repository)
         retention.check_backups(case, repository)
         checks.check_backups(case, repository)
     kind = options.type or case.get(str, "type") or "incr"

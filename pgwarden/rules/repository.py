@@ -14,7 +14,7 @@ from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
 from pgwarden.pgbackrest.user_options import ParsedOptions
-from pgwarden.rules import backup_sets, pod_template, resources, retention
+from pgwarden.rules import adoption, backup_sets, pod_template, resources, retention
 from pgwarden.rules.common import check_options, has_full_retention
 from pgwarden.storages import BY_NAME, DEFAULT, NAMES, REGISTER, TYPES, role, uses_service_account
 from pgwarden.storages import names_of as storages_of
@@ -40,6 +40,7 @@ def check(case: Case) -> None:
     _check_retention(case, options)
     _check_archive_timeout(case)
     _check_socket(case)
+    adoption.check(case)
     _check_resources(case)
     pod_template.check(case, ("podTemplate",))
     if case.old is not None:

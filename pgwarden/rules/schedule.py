@@ -12,7 +12,7 @@ from pgwarden.api.judging import Case
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, moment
 from pgwarden.pgbackrest.user_options import parse_options
-from pgwarden.rules import backup_sets, checks, pod_metadata, resources, retention, timing
+from pgwarden.rules import adoption, backup_sets, checks, pod_metadata, resources, retention, timing
 from pgwarden.rules.common import check_options, check_storage, has_full_retention, repository_of
 from pgwarden.schedule import cron
 from pgwarden.schedule.cron import Schedule
@@ -50,6 +50,7 @@ def check(case: Case) -> None:
     if not case.faults:
         resources.warn_of_memory(case, repository, case.get(list, "options") or ())
     name = get(repository, str, "metadata", "name") or ""
+    adoption.check_use(case, repository)
     retention.check_backups(case, repository)
     checks.check_backups(case, repository)
     if not has_full_retention(repository, options):

@@ -138,6 +138,8 @@ CHANGES = [
     Change("immutable", backup("c-mesh"), backup("c-mesh", podAnnotations={"mesh": "no"}), ("a Backup cannot be changed",)),
     Change("immutable", restore("c-restore"), restore("c-restore", set="latest"), ("a Restore cannot be changed",)),
     Change("immutable", repository("c-class"), repository("c-class", local={"storageClassName": "fast"}), ("spec.local.storageClassName",)),
+    Change("immutable", repository("c-stanza"), repository("c-stanza", stanza="main"), ("spec.stanza", "create a new Repository")),
+    Change("accessMode", repository("c-mode", storageType="s3", s3=s3(path="/mode")), repository("c-mode", storageType="s3", s3=s3(path="/mode"), accessMode="ReadOnly"), ("spec.accessMode", "its pods would not start again")),
     Change("immutable", repository("c-cipher"), repository("c-cipher", encryption={"secretRef": {"name": "k"}}), ("spec.encryption", "re-encrypt")),
     Change("size", repository("c-size", local={"size": "20Gi"}), repository("c-size", local={"size": "5Gi"}), ("cannot shrink from 20Gi",)),
     Change(

@@ -58,7 +58,9 @@ CASES = [
 
 
 def context(pods: list[dict[str, Any]], answers: dict[str, Any]) -> Any:
-    caches = SimpleNamespace(restores=None, of_repository=lambda *_: [])
+    known = {"metadata": {"name": "hippo", "namespace": "ns"}, "spec": {}}
+    repositories = SimpleNamespace(get=lambda *_: known)
+    caches = SimpleNamespace(restores=None, of_repository=lambda *_: [], repositories=repositories)
     settings = SimpleNamespace(watches=lambda _: True)
     return SimpleNamespace(caches=caches, hosts=hosts(pods), agents=Agents(**answers), client=None, settings=settings)
 

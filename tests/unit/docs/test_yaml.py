@@ -42,9 +42,15 @@ class OnlyHippo:
 
 
 class Nothing(OnlyHippo):
-    """A namespace for a PostgresCluster, which brings its own Repository; that of another one may be cloned."""
+    """A namespace for a PostgresCluster, which brings its own Repository; that of another one may be cloned, and one
+    that another pgBackRest has laid (docs/existing-repository.md).
+    """
 
     def repository(self, namespace: str, name: str) -> dict | None:
+        if name == "old":
+            found = ours(yaml_texts(ROOT / "docs" / "existing-repository.md"))[0]
+            found["metadata"]["namespace"] = namespace
+            return found
         if namespace != "production":
             return None
         found = super().repository(namespace, name)

@@ -25,11 +25,13 @@ from controller.schedule.reconcile import ScheduleController
 from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
+from pgwarden.api.faults import Fault
 from pgwarden.api.kinds import BackupScheduleSpec, PostgresClusterSpec, RepositorySpec, RestoreSpec
 from pgwarden.injection.decide import Inject
 from pgwarden.injection.patch import encode
 from pgwarden.injection.pipeline import decision_on, operations
 from pgwarden.injection.settings import Settings as WebhookSettings
+from pgwarden.injection.terms import terms_of
 from pgwarden.kube import paths
 from pgwarden.rules import deletion, validate
 from pgwarden.schedule import cron, runs
@@ -113,6 +115,11 @@ def injected(spec: Spec) -> Any:
     found = decision_on(pod, build("Repository", "hippo", **spec), WebhookSettings(image="i"))
     assert isinstance(found, Inject), found
     return encode(operations(found))
+
+
+def is_injected(spec: Spec) -> Any:
+    """Whether a pod may have the label."""
+    return not isinstance(terms_of(build("Repository", "hippo", **spec), "hippo"), Fault)
 
 
 def cloned(spec: Spec) -> Any:

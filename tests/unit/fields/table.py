@@ -154,6 +154,8 @@ REPOSITORY: dict[str, Row] = STORED | {
     }),
     "postgres.passwordSecretRef.key": Row("a", "b", each(effects.injected), put(LOCAL, "postgres.passwordSecretRef.name", "one")),
     "postgres.majorVersion": Row(UNSET, 18, effects.takes_on_major, LOCAL),
+    "stanza": Row(UNSET, "main", None, S3),
+    "accessMode": Row("ReadOnly", "ReadWrite", each(effects.is_injected), S3),
 }  # fmt: skip
 
 _OF_A_BACKUP: dict[str, tuple[Any, Any]] = {

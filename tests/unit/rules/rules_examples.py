@@ -47,6 +47,9 @@ REPOSITORY = [
     ("size", "spec.local.size", {"local": {"size": "10"}}),
     ("size", "spec.local.size", ({"local": {"size": "5Gi"}}, {"local": {"size": "20Gi"}})),
     ("immutable", "spec.local.storageClassName", ({"local": {"storageClassName": "fast"}}, {})),
+    ("immutable", "spec.stanza", ({"stanza": "main"}, {})),
+    ("accessMode", "spec.accessMode", {"accessMode": "ReadOnly"}),
+    ("accessMode", "spec.accessMode", (s3() | {"accessMode": "ReadOnly"}, s3())),
     ("immutable", "spec.encryption", ({"encryption": {"secretRef": {"name": "x"}}}, {})),
     ("retention", "spec.retention.full", ({"retention": {"full": 7}}, {"retention": {"full": 21}})),
     ("s3", "spec.s3", {"s3": S3}),
@@ -152,6 +155,7 @@ WHEN_AND_WHERE = [
 ]
 
 BACKUP = [
+    ("accessMode", "spec.repository", {"repository": "old"}),
     ("repository", "spec.repository", {"repository": "hipo"}),
     ("repository", "spec.repository", {"repository": "elsewhere"}),
     ("repository", "spec.repository", {"repository": "zebra"}),
@@ -177,6 +181,7 @@ BACKUP = [
 ]  # fmt: skip
 
 SCHEDULE = [
+    ("accessMode", "spec.repository", {"repository": "old"}),
     *(
         ("schedule", "spec.schedule", {"schedule": value})
         for value in (
@@ -343,6 +348,7 @@ WARNINGS = [
     ("Repository", (s3(path="/new"), s3(path="/old")), "the s3 storage moves"),
     ("Repository", (s3() | {"annotations": {"pgwarden.io/give-up-storage": "local"}}, {"storageType": "local,s3"}), "storage local is given up"),
     ("Repository", ({"sidecarResources": {"limits": {"memory": "1Gi"}}}, {}), "spec.sidecarResources: pods that run keep"),
+    ("Repository", (s3(), s3() | {"accessMode": "ReadOnly"}), "pgwarden writes to stanza one from now on: after its first"),
     ("Repository", option("--backup-standby=y"), "--backup-standby=y: while no standby answers"),
     ("Backup", {"repository": "new"}, "Repository new has no full backup yet"),
     ("Backup", {"type": "full"} | option("--process-max=32 --compress-type=zst --compress-level=20"), "a backup with this process-max and compress-level"),
@@ -367,10 +373,13 @@ WARNINGS = [
     ("PostgresCluster", source(repository="broken"), "spec.dataSource: Repository broken is not Ready"),
 ]  # fmt: skip
 
-#: Pods: (rule, field, container's fields and the pod's initContainers and volumes, the Repository's spec.postgres)
+READ_ONLY: Spec = {"storageType": "s3", "s3": S3, "accessMode": "ReadOnly"}
+
+#: Pods: (rule, field, container's fields and the pod's initContainers and volumes, the Repository's spec.postgres, or READ_ONLY)
 PODS = [
     ("no-repository", "metadata.labels[pgwarden.io/repository]", {}, None),
     ("repository", "metadata.labels[pgwarden.io/repository]", {}, {"port": "x"}),
+    ("read-only", "metadata.labels[pgwarden.io/repository]", {}, READ_ONLY),
     ("container", "spec.containers", {}, {"container": "pg"}),
     ("container", "spec.containers", {"name": "a"}, {}),
     ("data-directory", "spec.containers[0].env[PGDATA]", {"env": [{"name": "PGDATA", "valueFrom": {}}]}, {}),

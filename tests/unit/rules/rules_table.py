@@ -46,7 +46,7 @@ def world() -> Cluster:
     """hippo, with backups on two timelines; many, with more than are listed; holed, with WAL that is missing; upgraded
     to another major version; new, of which nothing is known; busy; rewound by a Restore; and one that has a bucket's folder;
     one, of which a schedule keeps 21; lenient, the same, which allows less, as roomy does;
-    both, with two storages; and of former a Backup alone.
+    both, with two storages; old, which is read-only; and of former a Backup alone.
     """
     made = sets(timelines=(2, 3), took=timedelta(minutes=90))
     status = produced.repository(made, archived=ARCHIVED)["status"] | {"conditions": []}
@@ -57,6 +57,7 @@ def world() -> Cluster:
         build("Repository", "lenient", retention={"allowShorter": True}),
         build("BackupSchedule", "ample", repository="lenient", options=["--repo1-retention-full=21"]),
         build("Repository", "roomy", retention={"full": 7, "allowShorter": True}),
+        build("Repository", "old", storageType="s3", s3=examples.S3 | {"path": "/old"}, accessMode="ReadOnly"),
         build("Repository", "both", storageType="local,s3", retention={"full": 7}),
         build("Repository", "many", status=produced.repository(chain("F" + "I" * 59))["status"]),
         build("Repository", "holed", status=_holed()),
@@ -150,7 +151,11 @@ def pod_faults(container: Any, access: Any) -> list[Fault]:
     of_pod = {field: main.pop(field) for field in ("initContainers", "volumes") if field in main}
     containers = [main, {"name": "b"}] if main["name"] == "a" else [main]
     metadata = {"name": "db-0", "namespace": "ns", "labels": {"pgwarden.io/repository": "hippo"}}
-    repository = None if access is None else build("Repository", "hippo", postgres=access)
+    repository = (
+        None
+        if access is None
+        else build("Repository", "hippo", **(access if access is examples.READ_ONLY else {"postgres": access}))
+    )
     pod = {"metadata": metadata, "spec": {"containers": containers} | of_pod}
     found = decision_on(pod, repository, Settings(image="x"))
     assert isinstance(found, Refuse), found
