@@ -15,7 +15,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from agent import last_wal, log, one_storage, volume
@@ -44,13 +44,21 @@ class Relay:
         self._state = state
         self._paths = paths
         self._runner = runner
-        self._wal = Path(data_directory, "pg_wal")
+        self._data: Callable[[], str] = lambda: data_directory
         #: pgBackRest's number of a storage → what was pushed into it here and is still waiting.
         self._pushed: dict[int, set[str]] = {}
         #: Seconds for which the lock was held since archive-push had it, and until when it is archive-push's turn.
         self._held = 0.0
         self._turn = 0.0
         self._log = log.get("relay")
+
+    def follow(self, data_directory: Callable[[], str]) -> None:
+        """The server may turn out to have its data elsewhere."""
+        self._data = data_directory
+
+    @property
+    def _wal(self) -> Path:
+        return Path(self._data(), "pg_wal")
 
     @property
     def works(self) -> bool:

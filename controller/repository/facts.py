@@ -75,7 +75,7 @@ class PodView:
             )
         if self.stuck is not None:
             return self.stuck.message.removeprefix(f"pod {self.name}").lstrip(": ")
-        return self.error or self.postgres.error or ""
+        return self.error or self.postgres.error or self.postgres.advice or ""
 
 
 @dataclass(frozen=True)
