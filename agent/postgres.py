@@ -20,7 +20,8 @@ from psycopg.rows import dict_row
 
 from agent import archive_timeout, disk, log, place, roles, server_facts
 from agent.place import Place
-from agent.sql import Connection, PostgresError, one
+from agent.sql import Connection, PostgresError, TooOldError, one
+from pgwarden.api import postgres_majors
 from pgwarden.contract import status
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Instance
@@ -79,7 +80,8 @@ _WAITING = "SELECT count(*) AS count FROM pg_ls_archive_statusdir() WHERE name L
 
 
 class Postgres:
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, oldest: int = postgres_majors.OLDEST_FOREIGN) -> None:
+        self._oldest = oldest
         self.place = Place(instance)
         self._facts = server_facts.Reader(instance.data_directory)
         self._log = log.get("postgres")
@@ -112,11 +114,23 @@ class Postgres:
                     row_factory=dict_row,
                 )
                 async with connection:
+                    self._refuse_old(connection.info.server_version)
                     yield connection
         except TimeoutError as error:
             raise PostgresError(f"no answer within {seconds:g} s") from error
         except psycopg.Error as error:
             raise PostgresError(" ".join(str(error).split()) or type(error).__name__) from error
+
+    def _refuse_old(self, version: int) -> None:
+        """By what the server said at its greeting: no question of ours is one that an old one may not know."""
+        major, minor = divmod(version, 10000)
+        if major >= self._oldest:
+            return
+        told = f"{major}.{minor}" if major > 9 else f"9.{minor // 100}"
+        raise TooOldError(
+            f"PostgreSQL {told} is too old: pgwarden takes {self._oldest} or later, and leaves this one as it is. "
+            "Upgrade it, or remove the label pgwarden.io/repository from its pod template"
+        )
 
     async def control(self) -> Control:
         async with self.connect(STATUS_SECONDS) as connection:
@@ -138,7 +152,8 @@ class Postgres:
         except PostgresError as error:
             why = await asyncio.to_thread(self.place.silent)
             said = f"{why} ({error})" if why else str(error)
-            return Seen(status.Postgres(error=said), None, unarchived, None, data, wal, self.place.told())
+            old = isinstance(error, TooOldError) or None
+            return Seen(status.Postgres(error=said, too_old=old), None, unarchived, None, data, wal, self.place.told())
         answer = replace(_postgres(row), advice=self.place.advice or None)
         return Seen(answer, _archiver(row), unarchived, facts, data, wal, self.place.told())
 

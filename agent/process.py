@@ -21,8 +21,8 @@ from agent.relay import Relay
 from agent.repo_volume import RepoVolume
 from agent.server import Server, application
 from agent.supervisor import Supervisor
-from pgwarden.api import names
-from pgwarden.contract.environment import Role, Settings
+from pgwarden.api import names, postgres_majors
+from pgwarden.contract.environment import CONFIGURE_BY, Role, Settings
 from pgwarden.pgbackrest import commands, identity
 from pgwarden.pgbackrest.trouble import by_repo
 from pgwarden.storages import explain_archiving
@@ -157,7 +157,8 @@ def _postgres(settings: Settings) -> Postgres | None:
         return None
     from agent.postgres import Postgres
 
-    return Postgres(settings.instance)
+    is_patronis = os.environ.get(CONFIGURE_BY) == "Patroni"  # as each PostgresCluster's is
+    return Postgres(settings.instance, postgres_majors.OLDEST if is_patronis else postgres_majors.OLDEST_FOREIGN)
 
 
 def _missed(postgres: Postgres | None, runner: Runner, stanza: str, paths: Paths) -> MissedWal | None:

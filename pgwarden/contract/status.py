@@ -35,6 +35,7 @@ class Server(Shape, frozen=True, kw_only=True):
 class Postgres(Shape, frozen=True, kw_only=True):
     reachable: bool = False
     error: str | None = None  # why it is not
+    too_old: bool | None = None  # it answers, and is of before the majors that are served: nothing is asked of it
     in_recovery: bool | None = None
     system_identifier: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,20}\Z")] | None = None
     server_version: Short | None = None

@@ -14,6 +14,7 @@ import pytest
 from agent import postmaster
 from agent.place import LOOPBACK, Place
 from agent.postgres import Postgres
+from agent.sql import TooOldError
 from pgwarden.contract.environment import Instance
 from pgwarden.pgbackrest import config
 from tests.unit.agent.recovery.conftest import BIN, _give, run
@@ -225,3 +226,26 @@ async def test_an_answer_that_is_a_refusal_is_not_taken_elsewhere(server: Server
     seen = await postgres.look()
     assert not seen.postgres.reachable
     assert "reject" in (seen.postgres.error or "")
+
+
+async def test_a_server_that_is_too_old_is_told_and_nothing_is_set_in_it(server: Server):
+    server.start(server.shared)
+    at = Instance(str(server.data), port=server.port, socket_directory=str(server.shared))
+    newer = Postgres(at, oldest=100)
+    before = (server.data / "postgresql.auto.conf").read_bytes()
+
+    seen = await newer.look()
+    with pytest.raises(TooOldError):
+        await newer.configure({"archive_mode": "on"})
+
+    assert (seen.postgres.reachable, seen.postgres.too_old) == (False, True)
+    assert "is too old: pgwarden takes 100 or later, and leaves this one as it is" in (seen.postgres.error or "")
+    assert (server.data / "postgresql.auto.conf").read_bytes() == before
+    assert (await Postgres(at).look()).postgres.too_old is None
+
+
+@pytest.mark.parametrize(("number", "told"), [(130022, "13.22"), (120001, "12.1"), (90624, "9.6"), (100005, "10.5")])
+def test_old_versions_are_named_as_their_users_do(number: int, told: str):
+    with pytest.raises(TooOldError, match=rf"^PostgreSQL {told} is too old"):
+        Postgres(Instance("/data"))._refuse_old(number)
+    Postgres(Instance("/data"))._refuse_old(140000)

@@ -51,3 +51,13 @@ async def test_the_line_to_write_is_in_the_status_and_the_repository_is_not_well
     assert pod["message"] == advice
     assert world.status["phase"] == "Degraded"
     assert (world.status["reason"], world.status["message"]) == ("PodNotProtected", f"pod db-0: {advice}")
+
+
+async def test_a_server_that_is_too_old_is_the_reason_of_the_condition(make):
+    world = make(LOCAL)
+    world.postgres["db-0"] = {"reachable": False, "tooOld": True, "error": "PostgreSQL 9.6 is too old: …"}
+    await world.look()
+    archiving = next(one for one in world.status["conditions"] if one["type"] == "Archiving")
+    assert archiving["reason"] == "PostgresTooOld"
+    assert "db-0: PostgreSQL 9.6 is too old" in archiving["message"]
+    assert world.status["reason"] == "PostgresTooOld"
