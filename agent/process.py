@@ -123,8 +123,8 @@ class Agent:
         role = os.environ.get(identity.ROLE, "") if os.environ.get(identity.TOKEN) == identity.TOKEN_FILE else ""
         wanted = {
             "archive_mode": "on",
-            "archive_command": commands.archive_command(stanza, role),
-            "restore_command": commands.restore_command(stanza, role),
+            "archive_command": commands.kept(commands.archive_command(stanza, role)),
+            "restore_command": commands.kept(commands.restore_command(stanza, role)),
         }
         said, pause = "", CONFIGURE_SECONDS
         while True:
