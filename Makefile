@@ -12,7 +12,7 @@ SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . '
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test durations check lint audit release record reproducible unit bench bench-downtime bench-webhook bench-schedules bench-fleet faults disasters liars rebuild clean
+.PHONY: help venv cluster cluster-down images demo test durations check lint audit release record reproducible unit bench bench-downtime bench-webhook bench-schedules bench-fleet faults disasters matrix liars rebuild clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,10 @@ faults: venv ## a restore under fire: each fault at each step, rows compared (an
 disasters: venv ## what is lost for good: nodes, volumes, whole installations; one after the other (an hour)
 	@$(BIN)/python -m localcluster tools
 	@PGWARDEN_AWAY_SECONDS=600 PGWARDEN_SLOW_SECONDS=1200 $(BIN)/python -m pytest -v tests/e2e/disasters --timeout=1800
+
+matrix: venv ## PostgreSQL 14 to 18, and of many shapes, end to end: archive, backups, restore, rows (half an hour)
+	@$(BIN)/python -m localcluster tools
+	@PGWARDEN_SAVE=1 $(BIN)/python -m pytest -v tests/e2e/matrix --timeout=1800
 
 liars: venv ## agents, hosts and stores that lie, one lie after the other (half an hour)
 	@$(BIN)/python -m localcluster tools

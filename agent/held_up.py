@@ -35,12 +35,11 @@ ASK_SECONDS = 15.0
 
 
 class HeldUp:
-    def __init__(self, state: State, paths: Paths, runner: Runner, relay: Relay, data_directory: str) -> None:
+    def __init__(self, state: State, paths: Paths, runner: Runner, relay: Relay) -> None:
         self._state = state
         self._paths = paths
         self._runner = runner
         self._relay = relay
-        self._wal = Path(data_directory, "pg_wal")
         self._token: tuple[str, int] | None = None
         self._since, self._patience = 0.0, STILL_SECONDS
         self._log = log.get("held-up")
@@ -73,7 +72,7 @@ class HeldUp:
 
     def _waits(self) -> tuple[str, int] | None:
         """What changes as archive-push goes on; None where nothing waits, or it says itself what is wrong."""
-        waiting = last_wal.waits(self._wal)
+        waiting = last_wal.waits(self._relay.wal)
         said, _ = spool.archive_error(self._spool, self._state.settings.stanza)
         if not waiting or (said and _names_storages(said)):
             return None

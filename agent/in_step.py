@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 from agent import log
 from agent.paths import Paths
 from agent.sync import Syncer, source_token
-from pgwarden.contract.environment import Settings
+from pgwarden.contract.environment import Instance, Settings
 from pgwarden.pgbackrest import config
 
 #: One readlink. A watch on the folder would save nothing: the kubelet itself looks at a volume once a minute or so.
@@ -22,6 +23,13 @@ class User(Protocol):
         """Take up what is in step now. OSError or ssl.SSLError: it cannot be used."""
 
 
+class Place(Protocol):
+    """Where PostgreSQL is, as far as that is known now."""
+
+    @property
+    def known(self) -> Instance: ...
+
+
 class Told(Protocol):
     """Where it is told how that stands."""
 
@@ -30,10 +38,12 @@ class Told(Protocol):
 
 
 class InStep:
-    def __init__(self, settings: Settings, paths: Paths, users: Sequence[User], told: Told) -> None:
-        section = config.stanza_section(settings.stanza, settings.instance) if settings.instance else ""
+    def __init__(
+        self, settings: Settings, paths: Paths, users: Sequence[User], told: Told, place: Place | None = None
+    ) -> None:
+        self._section = partial(_section, settings, place)
         self._source = paths.source
-        self._syncer = Syncer(paths, settings.role.conf_key, section)
+        self._syncer = Syncer(paths, settings.role.conf_key)
         self._users = users
         self._told = told
         self._given = ""
@@ -44,7 +54,8 @@ class InStep:
         """Until cancelled."""
         token: str | None = None
         while True:
-            seen = source_token(self._source)
+            seen, self._syncer.section = source_token(self._source), self._section()
+            seen += self._syncer.section
             if seen != token and await self._sync():
                 token = seen
             await asyncio.sleep(POLL_SECONDS)
@@ -83,3 +94,8 @@ class InStep:
         if message != self._told.sync_error:
             self._log.warning(message)
         self._told.sync_error = message
+
+
+def _section(settings: Settings, place: Place | None) -> str:
+    at = place.known if place else settings.instance
+    return config.stanza_section(settings.stanza, at) if at else ""

@@ -68,10 +68,13 @@ class MissedWal:
         self._stanza = stanza
         self._paths = paths
         self._archive = Archive(runner, stanza, paths.work)
-        self._data = Path(postgres.data_directory)
         self._alone = asyncio.Lock()
         self._done: tuple[int, str] | None = None  # the newest timeline and the start that are dealt with
         self._log = log.get("missed-wal")
+
+    @property
+    def _data(self) -> Path:
+        return Path(self._postgres.data_directory)
 
     async def run(self) -> None:
         said = ""

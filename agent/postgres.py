@@ -14,11 +14,14 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import psycopg
+from msgspec.structs import replace
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from agent import archive_timeout, disk, roles, server_facts
-from agent.sql import Connection, PostgresError, one
+from agent import archive_timeout, disk, log, place, roles, server_facts
+from agent.place import Place
+from agent.sql import Connection, PostgresError, TooOldError, one
+from pgwarden.api import postgres_majors
 from pgwarden.contract import status
 from pgwarden.contract.calls import Outcome
 from pgwarden.contract.environment import Instance
@@ -40,6 +43,7 @@ class Seen(NamedTuple):
     facts: ServerFacts | None
     data: status.Usage | None = None
     wal: status.Usage | None = None
+    place: status.Place | None = None
 
 
 CONNECT_SECONDS = 5
@@ -52,20 +56,20 @@ CHECKPOINT_SECONDS = 55.0
 ROLES_SECONDS = 25.0
 
 #: One round trip. A primary's timeline is that of what it writes: after a promotion the control file's lags behind.
-_STATUS = """
+_STATUS = f"""
 SELECT pg_is_in_recovery() AS in_recovery,
        (SELECT system_identifier FROM pg_control_system())::text AS system_identifier,
        split_part(current_setting('server_version'), ' ', 1) AS server_version,
        CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
             ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END AS timeline,
-       current_setting('archive_mode') AS archive_mode,
+       current_setting('archive_mode') AS archive_mode,{place.COLUMNS.rstrip()}
        current_setting('archive_command', true) AS archive_command,
        (SELECT pending_restart FROM pg_settings WHERE name = 'archive_mode') AS pending_restart,
        pg_last_xact_replay_timestamp() AS last_replay_time,
        pg_postmaster_start_time()::text AS started, pg_conf_load_time()::text AS loaded,
        archived_count, last_archived_wal, last_archived_time, failed_count, last_failed_wal, last_failed_time
 FROM pg_stat_archiver
-"""
+"""  # noqa: S608 - both parts are ours
 _CONTROL = """
 SELECT pg_is_in_recovery() AS in_recovery,
        (SELECT system_identifier FROM pg_control_system())::text AS system_identifier,
@@ -76,25 +80,33 @@ _WAITING = "SELECT count(*) AS count FROM pg_ls_archive_statusdir() WHERE name L
 
 
 class Postgres:
-    def __init__(self, instance: Instance) -> None:
-        self._instance = instance
+    def __init__(self, instance: Instance, oldest: int = postgres_majors.OLDEST_FOREIGN) -> None:
+        self._oldest = oldest
+        self.place = Place(instance)
         self._facts = server_facts.Reader(instance.data_directory)
+        self._log = log.get("postgres")
 
     @property
     def data_directory(self) -> str:
-        return self._instance.data_directory
+        return self.place.known.data_directory
+
+    def where(self) -> str:
+        return self.data_directory
 
     @contextlib.asynccontextmanager
-    async def connect(self, seconds: float, statement_seconds: float = STATEMENT_SECONDS) -> AsyncIterator[Connection]:
+    async def connect(
+        self, seconds: float, statement_seconds: float = STATEMENT_SECONDS, at: tuple[str, int] | None = None
+    ) -> AsyncIterator[Connection]:
         """An autocommit connection for at most *seconds*; PostgresError for whatever goes wrong inside."""
-        at = self._instance
+        known = self.place.known
+        host, port = at or (self.place.host, known.port)
         try:
             async with asyncio.timeout(seconds):
                 connection = await psycopg.AsyncConnection.connect(
-                    host=at.socket_directory,
-                    port=at.port,
-                    user=at.user,
-                    dbname=at.database,
+                    host=host,
+                    port=port,
+                    user=known.user,
+                    dbname=known.database,
                     connect_timeout=CONNECT_SECONDS,
                     application_name="pgwarden",
                     options=options(statement_seconds),
@@ -102,11 +114,23 @@ class Postgres:
                     row_factory=dict_row,
                 )
                 async with connection:
+                    self._refuse_old(connection.info.server_version)
                     yield connection
         except TimeoutError as error:
             raise PostgresError(f"no answer within {seconds:g} s") from error
         except psycopg.Error as error:
             raise PostgresError(" ".join(str(error).split()) or type(error).__name__) from error
+
+    def _refuse_old(self, version: int) -> None:
+        """By what the server said at its greeting: no question of ours is one that an old one may not know."""
+        major, minor = divmod(version, 10000)
+        if major >= self._oldest:
+            return
+        told = f"{major}.{minor}" if major > 9 else f"9.{minor // 100}"
+        raise TooOldError(
+            f"PostgreSQL {told} is too old: pgwarden takes {self._oldest} or later, and leaves this one as it is. "
+            "Upgrade it, or remove the label pgwarden.io/repository from its pod template"
+        )
 
     async def control(self) -> Control:
         async with self.connect(STATUS_SECONDS) as connection:
@@ -117,24 +141,57 @@ class Postgres:
         """Never raises for what PostgreSQL does."""
         unarchived, (data, wal) = await asyncio.to_thread(self._look_at_files)
         try:
-            async with self.connect(STATUS_SECONDS) as connection:
+            async with self._connect_somewhere() as connection:
                 row = await one(connection, _STATUS)
+                await asyncio.to_thread(self.place.says, row)
                 if unarchived is None:
                     with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
                         unarchived = (await one(connection, _WAITING))["count"]
+                self._facts.data_directory = self.data_directory
                 facts = await self._facts.of(connection, row)
         except PostgresError as error:
-            return Seen(status.Postgres(error=str(error)), None, unarchived, None, data, wal)
-        return Seen(_postgres(row), _archiver(row), unarchived, facts, data, wal)
+            why = await asyncio.to_thread(self.place.silent)
+            said = f"{why} ({error})" if why else str(error)
+            old = isinstance(error, TooOldError) or None
+            return Seen(status.Postgres(error=said, too_old=old), None, unarchived, None, data, wal, self.place.told())
+        answer = replace(_postgres(row), advice=self.place.advice or None)
+        return Seen(answer, _archiver(row), unarchived, facts, data, wal, self.place.told())
+
+    @contextlib.asynccontextmanager
+    async def _connect_somewhere(self) -> AsyncIterator[Connection]:
+        """Where it answered last, or was assumed; else where its own files say that it listens."""
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self.connect(STATUS_SECONDS))
+            except PostgresError as error:
+                found = await self._find() if _is_unreached(error) else None
+                if found is None:
+                    raise
+                connection = await stack.enter_async_context(self.connect(STATUS_SECONDS))
+                self._log.info("PostgreSQL answers elsewhere", host=found[0], port=found[1], assumed=str(error))
+            yield connection
+
+    async def _find(self) -> tuple[str, int] | None:
+        """The first of the other places that answers; it is taken. None where none does."""
+        for host, port in await asyncio.to_thread(self.place.others):
+            try:
+                async with self.connect(CONNECT_SECONDS, at=(host, port)) as connection:
+                    row = await one(connection, place.QUESTION)
+            except PostgresError:
+                continue
+            if await asyncio.to_thread(self.place.is_ours, row):
+                self.place.moved(host, port)
+                return host, port
+        return None
 
     def _look_at_files(self) -> tuple[int | None, tuple[status.Usage | None, status.Usage | None]]:
         """It may take as long as the file system does."""
-        return self._count_waiting(), disk.of_server(self._instance.data_directory)
+        return self._count_waiting(), disk.of_server(self.data_directory)
 
     def _count_waiting(self) -> int | None:
         """Segments not archived yet, from the data directory itself: that works while PostgreSQL is down, too."""
         try:
-            with os.scandir(f"{self._instance.data_directory}/pg_wal/archive_status") as entries:
+            with os.scandir(f"{self.data_directory}/pg_wal/archive_status") as entries:
                 return sum(entry.name.endswith(".ready") for entry in entries)
         except OSError:
             return None  # not visible here (pg_wal on a volume of its own): PostgreSQL is asked
@@ -181,6 +238,11 @@ class Postgres:
             if changed:
                 await connection.execute("SELECT pg_reload_conf()")
         return changed
+
+
+def _is_unreached(error: PostgresError) -> bool:
+    """Nobody listens there. libpq says it in the words of the C library, in our own language: none."""
+    return any(words in str(error) for words in ("No such file or directory", "Connection refused"))
 
 
 def options(statement_seconds: float) -> str:

@@ -22,8 +22,8 @@ from agent.relay import Relay
 from agent.repo_volume import RepoVolume
 from agent.server import Server, application
 from agent.supervisor import Supervisor
-from pgwarden.api import names
-from pgwarden.contract.environment import Role, Settings
+from pgwarden.api import names, postgres_majors
+from pgwarden.contract.environment import CONFIGURE_BY, Role, Settings
 from pgwarden.pgbackrest import commands, identity
 from pgwarden.pgbackrest.trouble import by_repo
 from pgwarden.storages import explain_archiving
@@ -56,6 +56,8 @@ class Agent:
         self._postgres = _postgres(settings)
         self._repository = _repository(settings, paths, self._runner)
         self._relay = _relay(settings, self._state, paths, self._runner)
+        if self._relay and self._postgres:
+            self._relay.follow(self._postgres.where)
         self._held_up = _held_up(settings, self._state, paths, self._runner, self._relay)
         self._missed = _missed(self._postgres, self._runner, settings.stanza, paths)
         app = application(
@@ -63,7 +65,7 @@ class Agent:
         )
         self._server = Server(paths, app)
         users: list[User] = [self._server, *([self._supervisor] if self._supervisor else [])]
-        self._in_step = InStep(settings, paths, users, self._state)
+        self._in_step = InStep(settings, paths, users, self._state, self._postgres.place if self._postgres else None)
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
@@ -125,8 +127,8 @@ class Agent:
         role = os.environ.get(identity.ROLE, "") if os.environ.get(identity.TOKEN) == identity.TOKEN_FILE else ""
         wanted = {
             "archive_mode": "on",
-            "archive_command": commands.archive_command(stanza, role),
-            "restore_command": commands.restore_command(stanza, role),
+            "archive_command": commands.kept(commands.archive_command(stanza, role)),
+            "restore_command": commands.kept(commands.restore_command(stanza, role)),
         }
         said, pause = "", CONFIGURE_SECONDS
         while True:
@@ -154,9 +156,7 @@ def _relay(settings: Settings, state: State, paths: Paths, runner: Runner) -> Re
 
 
 def _held_up(settings: Settings, state: State, paths: Paths, runner: Runner, relay: Relay | None) -> HeldUp | None:
-    return (
-        HeldUp(state, paths, runner, relay, settings.instance.data_directory) if settings.instance and relay else None
-    )
+    return HeldUp(state, paths, runner, relay) if settings.instance and relay else None
 
 
 def _postgres(settings: Settings) -> Postgres | None:
@@ -165,7 +165,8 @@ def _postgres(settings: Settings) -> Postgres | None:
         return None
     from agent.postgres import Postgres
 
-    return Postgres(settings.instance)
+    is_patronis = os.environ.get(CONFIGURE_BY) == "Patroni"  # as each PostgresCluster's is
+    return Postgres(settings.instance, postgres_majors.OLDEST if is_patronis else postgres_majors.OLDEST_FOREIGN)
 
 
 def _missed(postgres: Postgres | None, runner: Runner, stanza: str, paths: Paths) -> MissedWal | None:

@@ -15,7 +15,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from agent import last_wal, log, one_storage, volume
@@ -44,7 +44,7 @@ class Relay:
         self._state = state
         self._paths = paths
         self._runner = runner
-        self._wal = Path(data_directory, "pg_wal")
+        self._data: Callable[[], str] = lambda: data_directory
         #: pgBackRest's number of a storage → what was pushed into it here and is still waiting.
         self._pushed: dict[int, set[str]] = {}
         #: Seconds for which the lock was held since archive-push had it, and until when it is archive-push's turn.
@@ -52,13 +52,21 @@ class Relay:
         self._turn = 0.0
         self._log = log.get("relay")
 
+    def follow(self, data_directory: Callable[[], str]) -> None:
+        """The server may turn out to have its data elsewhere."""
+        self._data = data_directory
+
+    @property
+    def wal(self) -> Path:
+        return Path(self._data(), "pg_wal")
+
     @property
     def works(self) -> bool:
         """Whether it would push: there are several storages, asynchronous archiving (which the lock is for), a pg_wal
         that is seen, and a PostgreSQL that archives. What a former primary has left is not for a replica to push.
         """
-        text, data = self._conf(), self._wal.parent
-        seen = (self._wal / "archive_status").is_dir()
+        text, data = self._conf(), self.wal.parent
+        seen = (self.wal / "archive_status").is_dir()
         return len(config.repos(text)) > 1 and config.archives_async(text) and seen and not volume.follows(data)
 
     def holds(self, repo: int, wal: str) -> bool:
@@ -71,7 +79,7 @@ class Relay:
         text = config.without_server(config.only(self._conf(), repo) if repo else self._conf())
         folder = one_storage.written(self._paths, "last", text)
         return await last_wal.push(
-            self._runner, self._state.settings.stanza, self._wal, folder, self._paths.work, seconds
+            self._runner, self._state.settings.stanza, self.wal, folder, self._paths.work, seconds
         )
 
     async def run(self) -> None:
@@ -118,7 +126,7 @@ class Relay:
         for name in listed:
             if time.monotonic() > deadline:
                 break
-            argv = commands.archive_push_argv(self._state.settings.stanza, str(self._wal / name), str(folder))
+            argv = commands.archive_push_argv(self._state.settings.stanza, str(self.wal / name), str(folder))
             result = await self._runner.run(argv, PUSH_SECONDS)
             if not result.ok:
                 self._log.warning("cannot push what waits", repo=repo, file=name, error=result.error)
@@ -137,7 +145,7 @@ class Relay:
 
     def _ready(self) -> list[str]:
         try:
-            return last_wal.waits(self._wal)
+            return last_wal.waits(self.wal)
         except OSError:
             return []
 

@@ -109,7 +109,7 @@ def application(
             relays = relay is not None and relay.works
             found = replace(
                 found, postgres=seen.postgres, archiver=seen.archiver, unarchived=seen.unarchived, relays=relays,
-                facts=seen.facts, data=seen.data, wal=seen.wal,
+                facts=seen.facts, data=seen.data, wal=seen.wal, place=seen.place,
             )  # fmt: skip
         return _unless_known(request, found)
 

@@ -50,7 +50,7 @@ class Reader:
     """Facts of one server, read when it is another than before, or they are old."""
 
     def __init__(self, data_directory: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._data = data_directory
+        self.data_directory = data_directory
         self._clock = clock
         self._known: ServerFacts | None = None
         self._signs: tuple[Any, ...] = ()
@@ -65,7 +65,7 @@ class Reader:
         self._signs, self._next = signs, now + AGAIN_SECONDS
         try:
             async with asyncio.timeout(READ_SECONDS):
-                self._known, self._next = await read(connection, self._data), now + FRESH_SECONDS
+                self._known, self._next = await read(connection, self.data_directory), now + FRESH_SECONDS
         except (psycopg.Error, TimeoutError) as error:
             self._log.warning("cannot read what a recovery would need to know", error=" ".join(str(error).split()))
         return self._known

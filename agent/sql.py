@@ -13,6 +13,10 @@ class PostgresError(Exception):
     """PostgreSQL cannot be reached, or refused. The message is libpq's or its own, on one line."""
 
 
+class TooOldError(PostgresError):
+    """It is of a major that is not served: nothing is asked of it, and nothing is set."""
+
+
 async def one(connection: Connection, query: str) -> dict[str, Any]:
     cursor = await connection.execute(query.encode())
     row = await cursor.fetchone()

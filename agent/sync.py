@@ -88,13 +88,13 @@ class Syncer:
     def __init__(self, paths: Paths, conf_key: str, section: str = "") -> None:
         self._paths = paths
         self._conf_key = conf_key
-        self._section = section
+        self.section = section
 
     def sync(self) -> tuple[Plan, bool]:
         """The plan, and whether the target has changed. OSError or ssl.SSLError: the target is as it was."""
         for folder in self._paths.work_folders:
             folder.mkdir(mode=0o770, parents=True, exist_ok=True)
-        planned = plan(self._conf_key, read_source(self._paths.source), self._section)
+        planned = plan(self._conf_key, read_source(self._paths.source), self.section)
         if planned.missing:
             return planned, False  # what was there stays: the last good configuration
         return planned, self._write(planned.files)

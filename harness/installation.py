@@ -48,8 +48,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Images are built before the first test begins, and its time: the first time on a machine takes minutes."""
     own = any(map(_is_own, session.items))
+    wanted = [name for name, image in IMAGES.items() if not image.apart]
     if own and not session.config.option.collectonly and "PGWARDEN_USE_KUBECONFIG" not in os.environ:
-        subprocess.run([sys.executable, "-m", "localcluster.images", "build", *IMAGES], check=True)
+        subprocess.run([sys.executable, "-m", "localcluster.images", "build", *wanted], check=True)
 
 
 @dataclass(frozen=True)

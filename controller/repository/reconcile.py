@@ -93,6 +93,7 @@ class RepositoryController:
             facts = dataclasses.replace(facts, not_applied=refusal.waited_for(error))
         facts = dataclasses.replace(facts, claim=self._applier.claim(key), growth=self._applier.growth(key))
         facts = self._applier.versions.learn(await gather(context, facts, answers))
+        found_elsewhere = self._applier.places.learn(facts)
         if facts.primary is None:
             facts = dataclasses.replace(facts, refused_workloads=await self._workloads.of(key))
         try:
@@ -104,7 +105,7 @@ class RepositoryController:
         facts = await self._actor.advance(key, facts, on_the_way=self._applier.is_on_the_way(key, facts))
         conditions_now = await self._report(key, facts)
         self.keys.judged(key, well=decide.settled(facts))
-        if self._applier.is_moving(key):
+        if self._applier.is_moving(key) or found_elsewhere:
             return decide.UNSETTLED
         pause = decide.pause(facts, conditions_now)
         await self._quiet.note(facts, versions, soon=pause < decide.STEADY)

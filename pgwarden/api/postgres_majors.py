@@ -6,6 +6,8 @@ The CRD, the Dockerfile, the chart and the README repeat them; tests compare all
 from __future__ import annotations
 
 OLDEST, NEWEST = 13, 18
+#: Of a server that is not a PostgresCluster's.
+OLDEST_FOREIGN = 14
 #: Of the operator's image, and of a PostgresCluster that names none.
 DEFAULT = 17
 

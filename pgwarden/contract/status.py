@@ -18,6 +18,11 @@ Timeline = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{1,16}\Z")]
 Short = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{0,128}\Z")]
 Sentence = Annotated[str, msgspec.Meta(pattern=r"^[ -~]{0,512}\Z")]
+#: Of two paths and words; no control characters, as it goes into a condition.
+Advice = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{0,4096}\Z")]
+#: It goes into configuration files, line by line.
+AbsolutePath = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00-\x1f\x7f]{0,1023}\Z")]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 class Server(Shape, frozen=True, kw_only=True):
@@ -30,6 +35,7 @@ class Server(Shape, frozen=True, kw_only=True):
 class Postgres(Shape, frozen=True, kw_only=True):
     reachable: bool = False
     error: str | None = None  # why it is not
+    too_old: bool | None = None  # it answers, and is of before the majors that are served: nothing is asked of it
     in_recovery: bool | None = None
     system_identifier: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,20}\Z")] | None = None
     server_version: Short | None = None
@@ -38,11 +44,20 @@ class Postgres(Shape, frozen=True, kw_only=True):
     archive_command: str | None = None
     pending_restart: bool | None = None
     last_replay_time: Time | None = None
+    advice: Advice | None = None  # what to write where it runs otherwise than was assumed
 
     @property
     def takes_writes(self) -> bool:
         """Whether it answers, and says that its recovery is over."""
         return self.reachable and self.in_recovery is False
+
+
+class Place(Shape, frozen=True, kw_only=True):
+    """Where the server is, by what it says itself."""
+
+    data_directory: AbsolutePath
+    port: Port
+    socket_directory: AbsolutePath
 
 
 class Archiver(Shape, frozen=True, kw_only=True):
@@ -120,6 +135,7 @@ class Status(Shape, frozen=True, kw_only=True):
     archives: tuple[Archive, ...] | None = None  # of each storage that was listed
     immutable: tuple[Immutable, ...] | None = None  # of each storage in a bucket, once it was asked
     postgres: Postgres | None = None
+    place: Place | None = None  # of PostgreSQL, where that is another than the webhook assumed
     archiver: Archiver | None = None
     facts: ServerFacts | None = None  # of the PostgreSQL beside it; some minutes or an hour old
     unarchived: Count | None = None  # segments that wait in pg_wal

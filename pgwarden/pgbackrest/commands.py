@@ -182,6 +182,15 @@ def restore_command(stanza: str, role_arn: str = "", data_directory: str = "") -
     return _for_postgres(stanza, role_arn, *where, "archive-get", "%f", '"%p"')
 
 
+def kept(command: str) -> str:
+    """One of these two as ALTER SYSTEM sets it: it stays with the data when the pod is no longer injected, and nobody
+    is there to reset it. Then there is no folder of tools. WAL counts as archived, so that it does not fill the volume,
+    and nothing is there to be restored: a missing program would end a standby's start.
+    """
+    test, then = ("! -d", "||") if " archive-push " in command else ("-d", "&&")
+    return f"[ {test} {names.TOOLS_DIR} ] {then} {command}"
+
+
 def clone_restore_command(stanza: str) -> str:
     """While a clone recovers: the WAL of its source, by a configuration of its own."""
     argv = [names.PGBACKREST_ARCHIVE, f"--config={names.CLONE_CONF_FILE}", f"--stanza={stanza}", "archive-get"]
@@ -193,7 +202,8 @@ def is_for_postgres(command: str) -> bool:
     return _OURS.match(command) is not None
 
 
-_OURS = re.compile(rf"(?:{identity.ROLE}=\S+ {identity.TOKEN}=\S+ )?{re.escape(names.PGBACKREST_ARCHIVE)} ")
+_KEPT = rf"\[ (?:! )?-d {re.escape(names.TOOLS_DIR)} \] (?:\|\||&&) "
+_OURS = re.compile(rf"(?:{_KEPT})?(?:{identity.ROLE}=\S+ {identity.TOKEN}=\S+ )?{re.escape(names.PGBACKREST_ARCHIVE)} ")
 
 
 def _for_postgres(stanza: str, role_arn: str, *command: str) -> str:

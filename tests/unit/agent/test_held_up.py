@@ -43,7 +43,7 @@ class Pod:
     """The sidecar of one whose archive-push is at work since NOW, with a segment that waits."""
 
     def __init__(self, paths: Paths, data: Path) -> None:
-        self.paths, self.runner, self.relay = paths, Runner(), SimpleNamespace(works=True)
+        self.paths, self.runner, self.relay = paths, Runner(), SimpleNamespace(works=True, wal=data / "pg_wal")
         self.out = paths.work / "spool/archive/hippo/out"
         self.ready = data / "pg_wal/archive_status" / f"{SEGMENT}.ready"
         for folder in (paths.include, self.out, self.ready.parent):
@@ -51,7 +51,7 @@ class Pod:
         paths.conf_file.write_text(CONF)
         self.ready.touch()
         self.state = State(Settings(Role.POSTGRES, "hippo"), None, spool=paths.work / "spool")
-        self.held_up = HeldUp(self.state, paths, self.runner, self.relay, str(data))  # type: ignore[arg-type]
+        self.held_up = HeldUp(self.state, paths, self.runner, self.relay)  # type: ignore[arg-type]
 
     async def look(self, after: float) -> bool:
         """Whether it was asked to end."""

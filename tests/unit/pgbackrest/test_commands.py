@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
+from pgwarden.api import names
 from pgwarden.api.kinds import RestoreTarget
 from pgwarden.pgbackrest import commands
 from pgwarden.pgbackrest.user_options import ParsedOptions, parse_options
@@ -96,6 +99,21 @@ def test_the_two_commands_for_postgresql_quote_the_path():
     assert get.split(" ", 1)[1] == f'{where} archive-get %f "%p"'
     for command in (push, get):
         assert command.startswith("/pgwarden/tools/bin/pgbackrest")
+
+
+@pytest.mark.parametrize("role", ["", "arn:aws:iam::1:role/x"])
+@pytest.mark.parametrize(("make", "without"), [(commands.archive_command, 0), (commands.restore_command, 1)])
+def test_what_alter_system_keeps_runs_the_tools_and_is_harmless_where_they_are_gone(tmp_path, make, without, role):
+    """127, of a program that is not there, would end a standby's start, and keep all WAL for ever."""
+    text = commands.kept(make("hippo", role))
+    assert commands.is_for_postgres(text)
+    program = tmp_path / "tools/bin/pgbackrest-archive"
+    here = text.replace(names.TOOLS_DIR, str(tmp_path / "tools"))
+    assert subprocess.run(["sh", "-c", here], check=False).returncode == without
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\nexit 7\n")
+    program.chmod(0o755)
+    assert subprocess.run(["sh", "-c", here], check=False).returncode == 7
 
 
 OTHERS = [

@@ -136,6 +136,7 @@ class World:
         self.stanza_error = ""
         self.postgres: dict[str, Object] = {"db-0": {}}  # by pod: over a primary's answer
         self.pgbackrest: dict[str, str] = {}  # by pod: the version that its agent tells
+        self.places: dict[str, Object] = {}  # by pod: where PostgreSQL is, if not where it was assumed
         self.unarchived = 0
         self.archive_timeout: Object = {}  # as the agent tells it; empty: an agent of before
         self.timeouts: list[tuple[datetime, int]] = []  # when it was asked to set how many seconds
@@ -307,7 +308,7 @@ class World:
         archiver = {"lastArchivedWal": f"{SEGMENT}09", "lastArchivedTime": "2026-11-28T11:59:00.000000Z"}
         more = {"facts": {"archiveTimeout": self.archive_timeout} if self.archive_timeout else None}
         more |= {"unarchived": self.unarchived, "configHash": self._config()[0]}
-        more |= {"pgbackrest": self.pgbackrest.get(here[0])}
+        more |= {"pgbackrest": self.pgbackrest.get(here[0]), "place": self.places.get(here[0])}
         return msgspec.convert({"postgres": answer, "archiver": archiver} | more, Status)
 
     def _config(self) -> tuple[str, int]:
