@@ -56,8 +56,6 @@ class Agent:
         self._postgres = _postgres(settings)
         self._repository = _repository(settings, paths, self._runner)
         self._relay = _relay(settings, self._state, paths, self._runner)
-        if self._relay and self._postgres:
-            self._relay.follow(self._postgres.where)
         self._held_up = _held_up(settings, self._state, paths, self._runner, self._relay)
         self._missed = _missed(self._postgres, self._runner, settings.stanza, paths)
         app = application(
@@ -66,6 +64,8 @@ class Agent:
         self._server = Server(paths, app)
         users: list[User] = [self._server, *([self._supervisor] if self._supervisor else [])]
         self._in_step = InStep(settings, paths, users, self._state, self._postgres.place if self._postgres else None)
+        if self._relay and self._postgres:
+            self._relay.follow(self._postgres.where)
 
     async def run(self) -> None:
         """Until SIGTERM or SIGINT."""
