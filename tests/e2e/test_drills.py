@@ -56,7 +56,9 @@ def test_a_healthy_repository_passes_with_its_rows_counted(postgres: Postgres, s
     assert (found["rows"], found["many"], found["pgwarden/connect"]) == ("Passed", "Passed", "Passed")
     assert found["pgwarden/amcheck"] == "Passed"
     assert found["pgwarden/checksums"] in {"Passed", "Skipped"}
-    assert done["status"]["set"] and done["status"]["recoveredTo"] and done["status"]["bytes"] > 0
+    assert done["status"]["set"]
+    assert done["status"]["recoveredTo"]
+    assert done["status"]["bytes"] > 0
     assert set(done["status"]["seconds"]) == {"copy", "replay", "checks"}
     cleaned_up(space, "healthy")
     assert space.get("pod", postgres.pod)["metadata"]["uid"] == uid
