@@ -327,6 +327,7 @@ NAMES = [
     ("Backup", "name", "b" * 64),
     ("BackupSchedule", "name", "s" * 64),
     ("Restore", "name", "r" * 64),
+    ("RestoreDrill", "name", "d" * 64),
     ("PostgresCluster", "name", "c" * 60),
     ("PostgresCluster", "name", "1st"),
     ("PostgresCluster", "taken", "hippo"),
