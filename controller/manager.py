@@ -9,6 +9,7 @@ from controller import admission, operations
 from controller.backup.reconcile import BackupController
 from controller.cluster.reconcile import ClusterController
 from controller.context import Context
+from controller.drill.reconcile import DrillController
 from controller.recovery import plan as plans
 from controller.repository import metrics, secret_watch
 from controller.repository.reconcile import RepositoryController
@@ -47,6 +48,7 @@ class Manager:
             "Backup": BackupController(context),
             "BackupSchedule": ScheduleController(context),
             "Restore": self._restorer,
+            "RestoreDrill": DrillController(context),
             "PostgresCluster": ClusterController(context),
         }
         registry.attached("controllers", controllers)
@@ -152,7 +154,7 @@ class Manager:
         metadata = obj["metadata"]
         namespace, labels = metadata["namespace"], metadata["labels"]
         repository = labels[names.LABEL_OWNER_REPOSITORY]
-        made_for = next((kind for kind in registry.OPERATIONS if kind.label in labels), None)
+        made_for = next((kind for kind in registry.KINDS if kind.label and kind.label in labels), None)
         if made_for is None:
             self.repositories.queue.add((namespace, repository))
         else:

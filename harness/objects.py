@@ -32,6 +32,10 @@ def restore(name: str, target: Object | None = None, **spec: Any) -> Object:
     return _object("Restore", name, {"repository": "hippo"} | ({"target": target} if target else {}) | spec)
 
 
+def drill(name: str, *checks: Object, **spec: Any) -> Object:
+    return _object("RestoreDrill", name, {"repository": "hippo", "checks": list(checks)} | spec)
+
+
 def _object(kind: str, name: str, spec: Object) -> Object:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 

@@ -213,6 +213,29 @@ class RestoreSpec(Model, frozen=True, kw_only=True):
     reenable_autofail: bool = False
 
 
+class DrillCheck(Model, frozen=True, kw_only=True):
+    """SQL that is run on the restored server, and what it has to say."""
+
+    name: str
+    sql: str
+    expect: str = "t"  # the first column of the first row, as psql prints it
+    database: str = ""  # default: the Repository's
+    timeout_seconds: int = 60
+
+
+class RestoreDrillSpec(Model, frozen=True, kw_only=True):
+    """A restore into a volume that is deleted afterwards: the fields of a Restore, and what has to be true then."""
+
+    repository: str
+    target: RestoreTarget | None = None
+    target_timeline: str = ""
+    set: str = ""
+    storage: str = ""
+    new_volume: NewVolume | None = None
+    checks: list[DrillCheck] = []
+    active_deadline_seconds: int = 21600
+
+
 class DataSource(Model, frozen=True, kw_only=True):
     """Where a PostgresCluster begins as a copy from, and at which point: the fields of a Restore."""
 

@@ -25,12 +25,15 @@ LABEL_OWNER_REPOSITORY = f"{GROUP}/for-repository"
 LABEL_BACKUP = f"{GROUP}/backup"
 LABEL_SCHEDULE = f"{GROUP}/schedule"
 LABEL_RESTORE = f"{GROUP}/restore"
+LABEL_DRILL = f"{GROUP}/drill"
 #: host | backup | expire | restore, on the pods that pgwarden runs for a Repository.
 LABEL_COMPONENT = f"{GROUP}/component"
 #: Values of it: what answers for a Repository's storages, and what does so in its place, without the volume.
 COMPONENT_HOST, COMPONENT_SPARE = "host", "spare"
 #: And the Job by which a PostgresCluster begins as a copy.
 COMPONENT_RECOVERY = "recovery"
+#: The Job that starts what a RestoreDrill has restored, and checks it.
+COMPONENT_DRILL = "drill"
 #: On a volume claim that a Restore replaced and kept.
 LABEL_KEPT_BY = f"{GROUP}/kept-by"
 #: On all that is made for a PostgresCluster, and by Patroni for it; with LABEL_INSTANCE on what is one instance's.
@@ -109,6 +112,8 @@ ANNOTATION_STOPPED = f"{GROUP}/stopped"
 ANNOTATION_RESTORE_SEAL = f"{GROUP}/restore-seal"
 #: Finalizer on a Backup with deletionPolicy Delete: its set is expired before the object goes.
 FINALIZER_EXPIRE = f"{GROUP}/expire"
+#: Finalizer on a RestoreDrill: what was made for it goes before.
+FINALIZER_DRILL = f"{GROUP}/clean-up-drill"
 #: Finalizer on a PostgresCluster: its instances stop, and archive their last WAL, before the repository host goes.
 FINALIZER_LAST_WAL = f"{GROUP}/archive-last-wal"
 #: pgBackRest's own annotations on a backup set: uid and name of the Backup object that asked for it, and what it asked
@@ -239,6 +244,16 @@ def expire_job(backup: str) -> str:
 
 def restore_job(restore: str) -> str:
     return f"{short(restore, 52)}-restore-1"
+
+
+def drill(drill: str) -> str:
+    """The Restore of a RestoreDrill, and the claim that it restores into."""
+    return f"{short(drill, 46)}-drill"
+
+
+def drill_checks(drill: str) -> str:
+    """The Job with a RestoreDrill's checks, and the NetworkPolicy that closes its pod."""
+    return f"{short(drill, 46)}-drill-checks"
 
 
 def scheduled_backup(schedule: str, due: datetime) -> str:

@@ -18,6 +18,7 @@ from pgwarden.api.kinds import (
     Model,
     PostgresClusterSpec,
     RepositorySpec,
+    RestoreDrillSpec,
     RestoreSpec,
 )
 
@@ -30,6 +31,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     spec: type[Model]
     #: It is done once and ends. The others stand: they are followed for as long as they exist.
     is_operation: bool = False
+    #: It takes no turn of its own on a stanza: what works for it takes one.
+    without_turn: bool = False
     #: Its spec.repository names a Repository of its namespace, and caches are indexed by that.
     names_repository: bool = False
     #: The webhook watches it, because the rules of other objects look it up. The controller watches every kind.
@@ -95,6 +98,19 @@ KINDS: tuple[Kind, ...] = (
         explained_in=("reason", "message"),
     ),
     Kind(
+        name="RestoreDrill",
+        plural="restoredrills",
+        short_name="pgdrill",
+        word="drill",
+        spec=RestoreDrillSpec,
+        is_operation=True,
+        without_turn=True,
+        names_repository=True,
+        label=names.LABEL_DRILL,
+        waiting_condition="Completed",
+        explained_in=("reason", "message"),
+    ),
+    Kind(
         name="PostgresCluster",
         plural="postgresclusters",
         short_name="pgc",
@@ -107,7 +123,8 @@ KINDS: tuple[Kind, ...] = (
 BY_NAME: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in KINDS})
 BY_PLURAL: Mapping[str, Kind] = MappingProxyType({kind.plural: kind for kind in KINDS})
 BY_WORD: Mapping[str, Kind] = MappingProxyType({kind.word: kind for kind in KINDS})
-OPERATIONS: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind.is_operation)
+#: Those that take turns on a stanza.
+OPERATIONS: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind.is_operation and not kind.without_turn)
 
 
 def attached(what: str, found: Mapping[str, object]) -> None:

@@ -107,6 +107,7 @@ COMMANDS = (
     _show_one("cluster", "list PostgresClusters with their instances", "postgresclusters", *WAITING),
     _show("schedule", "list schedules with their last and next runs", "repositories"),
     _show_one("repository", "list Repositories with their conditions", "repositories"),
+    _show("drill", "list restore drills, what they proved and what failed", "repositories", *WAITING),
     _show("restore", "list restores and how far they are", "repositories", *WAITING),
     Command(
         ("status",),

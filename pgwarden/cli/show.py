@@ -224,10 +224,35 @@ def _restores(found: list[Object], _: list[Object], args: argparse.Namespace, __
     return show_restore.lines(found, datetime.now(UTC), whole=_is_one(args, found))
 
 
+def _drills(found: list[Object], _: list[Object], args: argparse.Namespace, __: Terminal) -> list[str]:
+    rows, lines = list[tuple[str, ...]](), list[str]()
+    for obj in found:
+        name, status = obj["metadata"]["name"], obj.get("status") or {}
+        ended = moment(status.get("completionTime"))
+        rows.append(
+            (
+                name,
+                str(obj["spec"].get("repository", "")),
+                str(status.get("phase") or "Pending"),
+                str(status.get("recoveredTo") or ""),
+                clock(ended) if ended else "",
+            )
+        )
+        if status.get("message") and (args.name or status.get("phase") != "Completed"):
+            lines.append(f"  {name}: {described(obj, status['message'])}")
+        if args.name:
+            lines += [
+                f"  {name} {one.get('name')} {one.get('outcome')}: {one.get('message', '')}"
+                for one in objects(obj, "status", "checks")
+            ]
+    return [*output.table(("DRILL", "REPOSITORY", "PHASE", "RECOVERED TO", "ENDED"), rows), *lines] if rows else []
+
+
 _RENDER: dict[str, Callable[[list[Object], list[Object], argparse.Namespace, Terminal], list[str]]] = {
     "backup": _backups,
     "schedule": _schedules,
     "repository": _repositories,
     "restore": _restores,
+    "drill": _drills,
     "cluster": lambda found, _, args, __: show_cluster.lines(found, datetime.now(UTC), whole=bool(args.name)),
 }

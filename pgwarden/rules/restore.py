@@ -34,7 +34,7 @@ def check(case: Case) -> None:
     check_point(case, repository)
     restore_undo.check(case)
     _check_claim(case)
-    _check_size(case)
+    check_size(case)
     if repository is not None:
         _warn_queue(case)
 
@@ -69,7 +69,7 @@ def _check_claim(case: Case) -> None:
         case.refuse("spec.image", image[:100], message, "image")
 
 
-def _check_size(case: Case) -> None:
+def check_size(case: Case) -> None:
     size = case.get(str, "newVolume", "size")
     if size is None:
         return

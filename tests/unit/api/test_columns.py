@@ -22,6 +22,7 @@ NAMES = {
     "BackupSchedule": SCHEDULE,
     "Backup": f"{SCHEDULE}-20261130010000",
     "Restore": "orders-production-back",
+    "RestoreDrill": "orders-production-weekly",
 }
 #: As long as they usually become; what a schema lists, and dates, are taken from there.
 LONG = {

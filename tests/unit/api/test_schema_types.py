@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pgwarden.api import registry, schema
 from pgwarden.api.schema_types import type_of
 from pgwarden.pgbackrest import user_options
-from tests.unit.rules.rules_examples import BACKUP, CLUSTER, REPOSITORY, RESTORE, SCHEDULE
+from tests.unit.rules.rules_examples import BACKUP, CLUSTER, DRILL, REPOSITORY, RESTORE, SCHEDULE
 from tests.unit.rules.test_rules_hostile import objects
 
 EXAMPLES = {
@@ -19,6 +19,7 @@ EXAMPLES = {
     "Backup": BACKUP,
     "BackupSchedule": SCHEDULE,
     "Restore": RESTORE,
+    "RestoreDrill": DRILL,
     "PostgresCluster": CLUSTER,
 }
 
@@ -56,6 +57,7 @@ SOUND = {
     "Backup": lambda make: make("Backup", repository="hippo", type="full"),
     "BackupSchedule": lambda make: make("BackupSchedule", repository="hippo", schedule="0 1 * * *", suspend=False),
     "Restore": lambda make: make("Restore", repository="hippo", target={"time": "2026-11-15T10:00:00Z"}),
+    "RestoreDrill": lambda make: make("RestoreDrill", repository="hippo", checks=[{"name": "a", "sql": "SELECT true"}]),
     "PostgresCluster": lambda make: make("PostgresCluster", postgresVersion=17),
 }  # fmt: skip
 

@@ -61,7 +61,7 @@ def test_fields_to_select_by_are_there_where_kubernetes_knows_them(render, kuber
         crd["spec"]["names"]["kind"]: "selectableFields" in crd["spec"]["versions"][0]
         for crd in render(kubernetes=kubernetes).all("CustomResourceDefinition")
     }
-    ours = {"Backup": selectable, "BackupSchedule": selectable, "Restore": selectable}
+    ours = {"Backup": selectable, "BackupSchedule": selectable, "Restore": selectable, "RestoreDrill": selectable}
     assert found == ours | {"Repository": False, "PostgresCluster": False}
 
 

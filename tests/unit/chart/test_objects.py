@@ -65,6 +65,7 @@ def test_names_of_all_objects(render):
         ("CustomResourceDefinition", "", "backups.pgwarden.io"),
         ("CustomResourceDefinition", "", "backupschedules.pgwarden.io"),
         ("CustomResourceDefinition", "", "restores.pgwarden.io"),
+        ("CustomResourceDefinition", "", "restoredrills.pgwarden.io"),
         ("CustomResourceDefinition", "", "postgresclusters.pgwarden.io"),
         # Only while `helm test` runs:
         ("ServiceAccount", system, "pgwarden-selftest"),
@@ -367,6 +368,7 @@ def test_crds_are_the_top_level_files(render, root):
         "backup.yaml",
         "backupschedule.yaml",
         "restore.yaml",
+        "restoredrill.yaml",
         "postgrescluster.yaml",
     }
     for crd in files.values():

@@ -35,6 +35,18 @@ RARE = {
         "controller/repository/act.py (onExistingBackups: Recover) and controller/cluster/reconcile.py (a lost volume): "
         "tests/e2e/disasters/test_rebuilt.py and test_node_loss_local.py"
     ),
+    "controller delete pgwarden.io/restores": "controller/drill/cleaning.py: tests/e2e/test_drills.py",
+    **{
+        f"controller {verb} pgwarden.io/{what}": "controller/drill/: tests/e2e/test_drills.py"
+        for verb, what in (
+            ("get", "restoredrills"),
+            ("list", "restoredrills"),
+            ("watch", "restoredrills"),
+            ("patch", "restoredrills"),
+            ("patch", "restoredrills/status"),
+            ("update", "restoredrills/finalizers"),
+        )
+    },
     "controller delete configmaps": (
         "controller/cluster/reconcile.py: a pod of an earlier PostgresCluster of the name wrote Patroni's state once more. "
         "OwnerReferencesPermissionEnforcement asks for it too, where the cluster takes up those that Patroni has made"

@@ -152,7 +152,7 @@ async def test_a_mark_that_comes_back_on_an_instance_wakes_the_undoing_of_its_re
 def test_one_slow_object_blocks_no_other_of_its_kind(manager):
     """An agent that is away takes 10 to 15 seconds to say so; a storage that all share may hang for all at once."""
     assert {kind: worker.count for kind, worker in manager.workers.items()} == {
-        "repositories": 2000, "backups": 64, "backupschedules": 64, "restores": 64, "postgresclusters": 64,
+        "repositories": 2000, "backups": 64, "backupschedules": 64, "restores": 64, "restoredrills": 64, "postgresclusters": 64,
     }  # fmt: skip
 
 

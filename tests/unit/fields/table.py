@@ -204,6 +204,21 @@ TABLE: dict[str, dict[str, Row]] = {
         "reenableAutofail": (False, True),
     })
     | {"recoveryTimeoutSeconds": Row(3600, 60, each(effects.given_up), RESTORE)},
+    "RestoreDrill": rows(None, RESTORE, {
+        "repository": ("hippo", "rhino"),
+        "target.time": ("2026-11-15T10:00:00Z", "2026-11-15T11:00:00Z"),
+        "target.lsn": ("0/4000000", "0/5000000"),
+        "target.xid": ("700", "701"),
+        "target.name": ("a", "b"),
+        "target.immediate": (UNSET, True),
+        "targetTimeline": ("latest", "current"),
+        "set": ("", "latest"),
+        "storage": ("", "local"),
+        "newVolume.storageClassName": ("a", "b"),
+        "newVolume.size": ("1Gi", "2Gi"),
+        "checks": ([], [{"name": "a", "sql": "SELECT true"}]),
+        "activeDeadlineSeconds": (3600, 60),
+    }),
     "PostgresCluster": {
         **rows(None, put(CLUSTER, "dataSource.repository", "hippo"), {
             "dataSource.repository": ("hippo", "rhino"),

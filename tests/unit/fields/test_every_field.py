@@ -48,7 +48,7 @@ async def test_a_change_is_refused_or_shows(kind: str, path: str, row: Row):
     assert leaves.at(before, path) != leaves.at(after, path)
     verdict = changed(kind, before, after)
     if row.effect is None:
-        whole = {"Backup": "spec", "Restore": "spec"}.get(kind)
+        whole = {"Backup": "spec", "Restore": "spec", "RestoreDrill": "spec"}.get(kind)
         fields = [fault.field for fault in verdict.faults]
         assert any(one == whole or (one.startswith("spec.") and f"spec.{path}".startswith(one)) for one in fields), (
             fields

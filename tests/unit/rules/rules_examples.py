@@ -262,6 +262,16 @@ RESTORE = [
     ("schema", "spec.volumeClaim", {"volumeClaim": "Data_1"}),
 ]
 
+DRILL = [
+    ("immutable", "spec", ({"set": INCR}, {})),
+    ("storage", "spec.storage", {"storage": "s3"}),
+    ("set", "spec.set", {"set": "20261102-000000F"}),
+    ("size", "spec.newVolume.size", {"newVolume": {"size": "10"}}),
+    ("target", "spec.target", {"target": {}}),
+    ("window", "spec.target.time", {"target": {"time": "2027-01-01T00:00:00Z"}}),
+    ("schema", "spec.checks[0].name", {"checks": [{"name": "A b", "sql": "SELECT true"}]}),
+]
+
 CLUSTER = [
     *(("size", "spec.instances.storage.size", {"instances": {"storage": {"size": value}}}) for value in ("ten", "10Mi")),
     ("resources", "spec.instances.resources.limits.memory", {"instances": {"resources": {"limits": {"memory": "100Mi"}}}}),
@@ -322,6 +332,7 @@ NAMES = [
     ("Backup", "name", "b" * 64),
     ("BackupSchedule", "name", "s" * 64),
     ("Restore", "name", "r" * 64),
+    ("RestoreDrill", "name", "d" * 64),
     ("PostgresCluster", "name", "c" * 60),
     ("PostgresCluster", "name", "1st"),
     ("PostgresCluster", "taken", "hippo"),

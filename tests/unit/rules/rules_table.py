@@ -28,6 +28,7 @@ KINDS = {
     "Backup": examples.BACKUP,
     "BackupSchedule": examples.SCHEDULE,
     "Restore": examples.RESTORE,
+    "RestoreDrill": examples.DRILL,
     "PostgresCluster": examples.CLUSTER,
 }
 IDENTITY = {key: value for key, value in examples.S3.items() if key != "credentialsSecretRef"} | {"keyType": "web-id"}

@@ -24,6 +24,7 @@ NEEDED = {
     "Backup": {"repository": "r"},
     "BackupSchedule": {"repository": "r", "schedule": "0 1 * * *"},
     "Restore": {"repository": "r"},
+    "RestoreDrill": {"repository": "r"},
 }
 
 
