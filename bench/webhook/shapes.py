@@ -14,7 +14,12 @@ Object = dict[str, Any]
 MARK = "00000042"  # eight digits, and nowhere else in a review
 NAMESPACE = "zoo"
 DATA = "/var/lib/postgresql/data"
-IMAGES = ("postgres:17.2", "postgres:17-alpine", "registry.example/mirror/postgres:16@sha256:" + "ab" * 32, "acme/pg:9")
+IMAGES = (
+    "postgres:17.2",
+    "postgres:17-alpine",
+    "registry.example/mirror/library/postgres:16@sha256:" + "ab" * 32,
+    "acme/pg:9",
+)
 
 
 def repositories() -> list[Object]:

@@ -138,7 +138,10 @@ def _agent(order: Order, settings: Settings) -> Object:
         "restartPolicy": "Always",
         "command": programs.RECOVER,
         "args": arguments(order),
-        "env": pod_parts.environment(_variables(order), order.repo_spec),
+        "env": [
+            *pod_parts.environment(_variables(order), order.repo_spec),
+            *environment.by_reference(order.facts),
+        ],
         "ports": [{"name": "pgwarden-agent", "containerPort": names.PORT_AGENT, "protocol": "TCP"}],
         "volumeMounts": [
             {"name": names.VOLUME_SOURCE, "mountPath": names.SOURCE_DIR, "readOnly": True},

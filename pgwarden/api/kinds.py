@@ -46,11 +46,11 @@ class PostgresAccess(Model, frozen=True, kw_only=True):
     """How PostgreSQL is found in a labelled pod. Empty values are worked out by the webhook from the pod itself."""
 
     container: str = ""  # default: the container named postgres, else database, else the pod's only one
-    data_directory: str = ""  # default: PGDATA of the container, else /var/lib/postgresql/data
-    port: int = 5432
-    socket_directory: str = "/var/run/postgresql"
-    user: str = "postgres"
-    database: str = "postgres"
+    data_directory: str = ""  # default: the arguments', PGDATA, the image's
+    port: int | None = None  # default: the arguments', the variables', 5432
+    socket_directory: str = ""  # default: the arguments', the image's
+    user: str = ""  # default: the variables', the image's
+    database: str = ""  # default: postgres
     password_secret_ref: SecretKeyRef | None = None
     run_as_user: int | None = None  # default: securityContext, else the official image's habit (999, Alpine 70)
     run_as_group: int | None = None
@@ -294,6 +294,15 @@ class PostgresClusterSpec(Model, frozen=True, kw_only=True):
     repository: dict[str, Any] = {}  # a Repository's spec without `postgres`, handed on as it is
 
 
+class ValueSource(Model, frozen=True, kw_only=True):
+    """A variable of what works beside PostgreSQL, and the key that it takes its value from."""
+
+    variable: str
+    kind: str  # secretKeyRef | configMapKeyRef
+    name: str
+    key: str
+
+
 class PodFacts(Model, frozen=True, kw_only=True):
     """What the webhook found out of a PostgreSQL pod and wrote on it: how to reach PostgreSQL there."""
 
@@ -307,3 +316,4 @@ class PodFacts(Model, frozen=True, kw_only=True):
     run_as_group: int
     configured_by: str  # Arguments | AlterSystem | Patroni
     data_volume: str  # name of the pod's volume that holds the data directory
+    sources: tuple[ValueSource, ...] = ()  # of what is not known here: port 0, an empty user, the password

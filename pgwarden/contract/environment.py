@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from pgwarden.api import names
 from pgwarden.api.kinds import PodFacts
 
 ROLE, STANZA = "PGWARDEN_ROLE", "PGWARDEN_STANZA"
 DATA, PORT, SOCKET = "PGWARDEN_PG_DATA", "PGWARDEN_PG_PORT", "PGWARDEN_PG_SOCKET"
+#: A file of the pod with the superuser's password, where PGPASSWORD is not set.
+PASSWORD_FILE = "PGWARDEN_PG_PASSWORD_FILE"  # noqa: S105  a variable's name
 USER, DATABASE, CONFIGURE_BY = "PGWARDEN_PG_USER", "PGWARDEN_PG_DATABASE", "PGWARDEN_CONFIGURE_BY"
 
 
@@ -46,6 +49,7 @@ class Instance:
     user: str = "postgres"
     database: str = "postgres"
     alter_system: bool = False
+    password_file: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,24 +91,35 @@ def of_server(stanza: str) -> dict[str, str]:
 
 
 def of_postgres(stanza: str, facts: PodFacts) -> dict[str, str]:
-    """For what works beside PostgreSQL, or on its volume."""
-    return {
+    """For what works beside PostgreSQL, or on its volume: what is known before it runs. The rest: `by_reference`."""
+    values = {
         ROLE: Role.POSTGRES.value,
         STANZA: stanza,
         DATA: facts.data_directory,
-        PORT: str(facts.port),
+        PORT: str(facts.port or ""),
         SOCKET: facts.socket_directory,
         USER: facts.user,
         DATABASE: facts.database,
         CONFIGURE_BY: facts.configured_by,
     }
+    return {name: value for name, value in values.items() if value}
+
+
+def by_reference(facts: PodFacts) -> list[dict[str, Any]]:
+    """A container's variables whose values are in Secrets and ConfigMaps. Of two of one name the kubelet takes the last
+    that is there; where none is, the usual value holds. Optional, so that none keeps a database from starting.
+    """
+    return [
+        {"name": one.variable, "valueFrom": {one.kind: {"name": one.name, "key": one.key, "optional": True}}}
+        for one in facts.sources
+    ]
 
 
 def _instance_faults(environment: Mapping[str, str]) -> list[str]:
     faults = []
     if not environment.get(DATA, "").startswith("/"):
         faults.append(f"{DATA} must be an absolute path")
-    if not environment.get(PORT, "5432").isdecimal():
+    if not (environment.get(PORT) or "5432").isdecimal():
         faults.append(f"{PORT} must be a number")
     if environment.get(CONFIGURE_BY, "Arguments") not in {"Arguments", "AlterSystem", "Patroni"}:
         faults.append(f"{CONFIGURE_BY} must be Arguments, AlterSystem or Patroni")
@@ -120,4 +135,5 @@ def instance(environment: Mapping[str, str]) -> Instance:
         user=environment.get(USER) or default.user,
         database=environment.get(DATABASE) or default.database,
         alter_system=environment.get(CONFIGURE_BY) == "AlterSystem",
+        password_file=environment.get(PASSWORD_FILE) or "",
     )

@@ -8,12 +8,20 @@ from collections.abc import Iterator
 
 import msgspec
 
-from pgwarden.injection.pods import Container
+from pgwarden.injection.known_images import Image, image
+from pgwarden.injection.pods import Container, EnvVar, references
 from pgwarden.pgbackrest import commands
 
 _SERVERS = frozenset({"postgres", "postmaster"})
+_LONGEST_WORD = 4096  # characters: what would grow longer stays as it is
+_PORTS = 65536
+#: What an argument of the server says, no ALTER SYSTEM overrides.
+_BEATS_OURS = re.compile(
+    r"(archive_mode\s*=\s*'?(off|always|false|no)|archive_command\s*=|archive_library\s*=|restore_command\s*="
+    r"|wal_level\s*=\s*'?minimal)"
+)
 _ENTRYPOINT = "docker-entrypoint.sh"  # of the official image: hands `postgres` and `-c …` on as they are
-_TAG = re.compile(r"(\d+)")
+_NUMBER = re.compile(r"[0-9]{1,5}")
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -29,41 +37,84 @@ class Setting(msgspec.Struct, frozen=True):
         return self.name in {"archive_command", "restore_command"} and commands.is_for_postgres(self.value)
 
 
-class Image(msgspec.Struct, frozen=True):
-    """What an image reference tells of the PostgreSQL in it: only the official image's habits are known."""
-
-    official: bool
-    major: int | None
-    alpine: bool
-
-
 class Start(msgspec.Struct, frozen=True, kw_only=True):
     """What image, command and args tell of the server that they start."""
 
     image: Image
     settings: tuple[Setting, ...]
     data_directory: str  # empty where none is given
+    port: int | None
+    socket_directory: str  # empty where none is given
+    in_a_shell: str  # a setting inside a shell's string that would beat ours; empty where none is seen
     takes_settings: bool  # whether `-c name=value` appended to the container's args reaches PostgreSQL
 
 
 def read(container: Container) -> Start:
-    words, what = container.argv, image(container.image)
+    words, what = expanded(container.argv, container.environment()), image(container.image)
     given = tuple(settings(words))
+    reach = _server_words(container, words)
+    said = dict(_options(reach))
     return Start(
         image=what,
         settings=given,
         data_directory=_data_directory(words, given),
-        takes_settings=_takes_settings(container, words, given, official=what.official),
+        port=_port(said),
+        socket_directory=_socket(said),
+        in_a_shell=_in_a_shell(words),
+        takes_settings=_takes_settings(container, words, given, what),
     )
 
 
-def image(reference: str) -> Image:
-    """Official is what is *named* postgres, wherever it was mirrored to."""
-    bare = reference.partition("@")[0]
-    last = bare.rsplit("/", 1)[-1]
-    name, _, tag = last.partition(":")
-    number = _TAG.match(tag)
-    return Image(name == "postgres", int(number[1]) if number else None, "alpine" in tag)
+def expanded(words: list[str], environment: dict[str, EnvVar]) -> list[str]:
+    """*words* with $(NAME) replaced as the kubelet does; a word whose NAME is not known here stays as it is."""
+    return [_expanded_word(word, environment) if "$(" in word else word for word in words]
+
+
+def _expanded_word(word: str, environment: dict[str, EnvVar]) -> str:
+    for name in dict.fromkeys(references(word)):
+        variable = environment.get(name)
+        value = variable.value if variable is not None and variable.value_from is None else None
+        if value is None or "$(" in value or len(word) + len(value) > _LONGEST_WORD:
+            continue
+        word = word.replace(f"$({name})", value)
+    return word
+
+
+def _server_words(container: Container, words: list[str]) -> list[str]:
+    """The words that the server itself reads; none where a program that we do not know reads them."""
+    for index, word in enumerate(words):
+        if posixpath.basename(word) in _SERVERS:
+            return words[index + 1 :]
+    return words if not container.command and words and words[0].startswith("-") else []
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, str]]:
+    """Port and socket as the server's own options and settings have them, in their order: the last one wins."""
+    for index, word in enumerate(words):
+        for option, name in (("-p", "port"), ("-k", "unix_socket_directories")):
+            if word == option and index + 1 < len(words):
+                yield name, words[index + 1]
+            elif word.startswith(option) and len(word) > len(option):
+                yield name, word[len(option) :]
+        for setting in settings(words[index : index + 2]):
+            if setting.index == (1 if word == "-c" else 0) and setting.name in {"port", "unix_socket_directories"}:
+                yield setting.name, setting.value
+
+
+def _port(said: dict[str, str]) -> int | None:
+    text = said.get("port", "").strip("'")
+    return int(text) if _NUMBER.fullmatch(text) and 0 < int(text) < _PORTS else None
+
+
+def _socket(said: dict[str, str]) -> str:
+    """The first folder: one is enough. An abstract socket (@…) has none."""
+    folders = [one.strip().strip("\"'") for one in said.get("unix_socket_directories", "").split(",")]
+    return next((posixpath.normpath(one) for one in folders if one.startswith("/")), "")
+
+
+def _in_a_shell(words: list[str]) -> str:
+    found = next((match for word in words if " " in word and (match := _BEATS_OURS.search(word))), None)
+    return found[0] if found else ""
 
 
 def settings(argv: list[str]) -> Iterator[Setting]:
@@ -96,7 +147,7 @@ def _data_directory(argv: list[str], given: tuple[Setting, ...]) -> str:
     return found
 
 
-def _takes_settings(container: Container, words: list[str], given: tuple[Setting, ...], *, official: bool) -> bool:
+def _takes_settings(container: Container, words: list[str], given: tuple[Setting, ...], what: Image) -> bool:
     if any(setting.ours for setting in given):  # wherever a later mutator moved them
         return True
     if container.command:
@@ -105,10 +156,12 @@ def _takes_settings(container: Container, words: list[str], given: tuple[Setting
         if program in _SERVERS:
             return True
         return program == _ENTRYPOINT and bool(rest) and _is_server(rest[0])
-    if not words:
-        return official
-    if official:
-        return _is_server(words[0])
+    if (
+        not words
+    ):  # an image's CMD cannot be seen: only where it is known to be no more than `postgres` ours replaces it
+        return what.known is not None and what.known.plain_command
+    if what.known is not None:
+        return what.known.hands_on and _is_server(words[0])
     # An unknown image: its entrypoint hands on what are PostgreSQL's own words, as the official one does.
     return posixpath.basename(words[0]) in _SERVERS or (words[0].startswith("-") and bool(given))
 

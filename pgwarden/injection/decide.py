@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
 
 import msgspec
@@ -29,7 +28,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[VolumeMount, ...]  # of the data directory and of every other persistent volume of the container
     socket: VolumeMount | None  # the pod's own volume at the socket directory; None: we add one
     environment: bytes = b"[]"  # JSON: variables that a subPathExpr of these mounts asks for
-    password: SecretKeyRef | None = None
+    password: SecretKeyRef | None = None  # that the Repository names; one from the pod is among the facts, or:
+    given_password: str = ""  # as it stands in the pod
+    password_file: str = ""
+    password_mount: VolumeMount | None = None
     resources: bytes  # JSON of the sidecar's requests and limits
     shrunk: str = ""  # which of them are less than usual, and why
     role_arn: str = ""  # web identity: the role that PostgreSQL's container takes
@@ -76,6 +78,9 @@ def decide(inspected: Inspected, terms: Terms, settings: Settings, wanted: Asks 
         socket=postgres.socket,
         environment=msgspec.json.encode(postgres.environment),
         password=access.password_secret_ref,
+        given_password=postgres.reached.password,
+        password_file=postgres.reached.password_file,
+        password_mount=postgres.reached.password_mount,
         resources=msgspec.json.encode(found),
         shrunk=shrunk.less,
         role_arn=terms.role_arn,
@@ -111,14 +116,15 @@ def _facts(postgres: Postgres, access: PostgresAccess) -> PodFacts:
     return PodFacts(
         container=postgres.name,
         data_directory=postgres.data_directory,
-        port=access.port,
-        socket_directory=posixpath.normpath(access.socket_directory),
-        user=access.user,
-        database=access.database,
+        port=postgres.reached.port,
+        socket_directory=postgres.reached.socket_directory,
+        user=postgres.reached.user,
+        database=postgres.reached.database,
         run_as_user=postgres.run_as_user,
         run_as_group=postgres.run_as_group,
         configured_by=configured_by,
         data_volume=postgres.data_volume,
+        sources=postgres.reached.sources,
     )
 
 
@@ -132,6 +138,11 @@ def _warnings(postgres: Postgres, terms: Terms) -> tuple[str, ...]:
     if postgres.data_on_empty_dir:
         where = f"the data directory is on emptyDir {postgres.data_volume}"
         said.append(f"{where}: it is deleted with the pod, and a Restore cannot use it")
+    if postgres.in_a_shell:
+        said.append(
+            f"container {postgres.name} starts a shell with {postgres.in_a_shell}, which no ALTER SYSTEM overrides if "
+            "the server gets it as an argument: nothing would be archived; remove it"
+        )
     if terms.service_account and not _has_no_account(postgres, terms):
         own = postgres.existing.service_account
         said.append(f"keyType web-id: the pod runs as service account {own}, which also needs the role for the bucket")

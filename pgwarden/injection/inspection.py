@@ -15,15 +15,21 @@ import msgspec
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
 from pgwarden.api.kinds import PostgresAccess
+from pgwarden.injection import access as reaching
 from pgwarden.injection import arguments, pods
+from pgwarden.injection.access import Reached
 from pgwarden.injection.arguments import Setting, Start
+from pgwarden.injection.known_images import OFFICIAL_DATA, OLDEST, ROOT_OF_18
 from pgwarden.injection.pods import Container, EnvVar, Pod, VolumeMount
 from pgwarden.injection.resources import Company, company
 
-_DEFAULT_DATA = "/var/lib/postgresql/data"
-_ROOT_OF_18 = "/var/lib/postgresql"  # the official image's volume from PostgreSQL 18 on
-#: The official image starts as root and becomes this user: uid and gid, Debian and Alpine.
-_DEBIAN, _ALPINE = 999, 70
+#: The whole way out where an image is not known: all three fields at once, and how to find them.
+_LOOK = (
+    "run `psql -Atc 'show data_directory'` and `stat -c '%u %g'` of that folder in its container, and set the "
+    "Repository's spec.postgres.dataDirectory, runAsUser and runAsGroup to them"
+)
+_SYSTEM = ("/bin", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/root", "/sbin", "/sys", "/usr", "/run", "/tmp")  # noqa: S108
+_USUAL_CONTAINERS = ("postgres", "database", "postgresql")
 _OFF = frozenset({"off", "false", "no", "0"})
 _LONGEST_PATH = 4096  # characters, as in Linux: what is longer is none, and is not put together
 _ON = frozenset({"on", "true", "yes", "1"})
@@ -59,6 +65,8 @@ class Postgres(msgspec.Struct, frozen=True, kw_only=True):
     environment: tuple[EnvVar, ...]  # variables that a subPathExpr of these mounts asks for
     run_as_user: int
     run_as_group: int
+    reached: Reached
+    in_a_shell: str  # a setting inside a shell's string that beats ours
     takes_settings: bool  # whether settings that are appended to the arguments reach the server
     company: Company
     existing: Existing
@@ -101,13 +109,14 @@ def inspect(pod: Pod, access: PostgresAccess) -> Inspected:
         return Inspected(postgres=None, faults=(index, *faults))
     container = pod.spec.containers[index]
     main = _Main(index, container, container.mounts, container.environment(), arguments.read(container))
-    faults += [*_reserved_folders(main), *_setting_faults(main)]
+    faults += [*_reserved_folders(main), *_setting_faults(main), *_version_faults(main)]
     directory = _sound(_data_directory(main, access), faults)
     data = _sound(_data_mount(main, directory), faults) if directory else None
     user = _sound(_user(pod, main, access), faults)
-    socket = pods.holding(main.mounts, access.socket_directory)
+    reached = reaching.reached(container, main.start, access)
+    socket = pods.holding(main.mounts, reached.socket_directory)
     mounts = _persistent_mounts(pod, main, data)
-    environment, missing = _expansions(main, (*mounts, socket) if socket else mounts)
+    environment, missing = _expansions(main, (*mounts, *[one for one in (socket, reached.password_mount) if one]))
     faults += missing
     if faults or directory is None or data is None or user is None:
         return Inspected(postgres=None, faults=tuple(faults))
@@ -122,6 +131,8 @@ def inspect(pod: Pod, access: PostgresAccess) -> Inspected:
         environment=environment,
         run_as_user=user[0],
         run_as_group=user[1],
+        reached=reached,
+        in_a_shell=main.start.in_a_shell,
         takes_settings=main.start.takes_settings,
         company=company(pod, index),
         existing=_existing(pod, main),
@@ -163,18 +174,33 @@ def postgres_container(pod: Pod, access: PostgresAccess) -> int | Fault:
             f"none of these is {access.container}, the Repository's spec.postgres.container; correct one of the two"
         )
         return Fault("spec.containers", present, message, "container")
-    for usual in ("postgres", "database"):
+    for usual in _USUAL_CONTAINERS:
         if usual in present:
             return present.index(usual)
     if len(present) == 1:
         return 0
-    message = "none of these is named postgres or database; name the one in the Repository's spec.postgres.container"
+    listening = [
+        number
+        for number, each in enumerate(pod.spec.containers)
+        if any(port.container_port == names.PORT_POSTGRES for port in each.ports or ())
+    ]
+    if len(listening) == 1:
+        return listening[0]
+    message = (
+        "none of these is named postgres, database or postgresql, or is the only one with port 5432; "
+        "name the one in the Repository's spec.postgres.container"
+    )
     return Fault("spec.containers", present, message, "container")
 
 
 def _data_directory(main: _Main, access: PostgresAccess) -> str | Fault:
     """As the container will see it: what the Repository says, the server's arguments, PGDATA, the image's default."""
-    given = access.data_directory or main.start.data_directory
+    image = main.start.image
+    known = image.known
+    given = access.data_directory or (known.data if known and known.data_is_fixed else main.start.data_directory)
+    if given and "$(" in given:
+        message = "its value is not known before the pod runs; set the Repository's spec.postgres.dataDirectory"
+        return Fault(main.field("args"), given, message, "data-directory")
     if given:
         return posixpath.normpath(given)
     for name in pods.DATA_VARIABLES:
@@ -184,14 +210,27 @@ def _data_directory(main: _Main, access: PostgresAccess) -> str | Fault:
                 return posixpath.normpath(value)
             message = "its value is not known before the pod runs; set the Repository's spec.postgres.dataDirectory"
             return Fault(main.field(f"env[{name}]"), main.environment[name].value, message, "data-directory")
+    return _of_image(main)
+
+
+def _of_image(main: _Main) -> str | Fault:
+    """Where the image keeps its data by itself."""
     image = main.start.image
-    if image.official and image.major is not None and image.major >= 18:
-        return f"{_ROOT_OF_18}/{image.major}/docker"
-    mount = pods.holding(main.mounts, _DEFAULT_DATA)
-    if image.official and image.major is None and mount and pods.normal(mount.mount_path) == _ROOT_OF_18:
-        message = "the tag does not name the version, and PostgreSQL 18 changed the data directory; set PGDATA"
-        return Fault(main.field("image"), main.container.image, message, "data-directory")
-    return _DEFAULT_DATA
+    if image.official_layout:
+        if image.major is not None and image.major >= 18:
+            return f"{ROOT_OF_18}/{image.major}/docker"
+        mount = pods.holding(main.mounts, OFFICIAL_DATA)
+        if image.major is None and mount and pods.normal(mount.mount_path) == ROOT_OF_18:
+            message = "the tag does not name the version, and PostgreSQL 18 changed the data directory; set PGDATA"
+            return Fault(main.field("image"), main.container.image, message, "data-directory")
+        return OFFICIAL_DATA
+    if image.known is not None and image.known.data:
+        return image.known.data
+    # A volume at just this place says that the image was made from the official one. One above it says nothing.
+    if any(pods.normal(mount.mount_path) == OFFICIAL_DATA for mount in main.mounts):
+        return OFFICIAL_DATA
+    message = f"it is not known where this image keeps its data; {_LOOK}"
+    return Fault(main.field("image"), main.container.image, message, "data-directory")
 
 
 def _expanded(variable: EnvVar, environment: dict[str, EnvVar]) -> str:
@@ -211,6 +250,13 @@ def _expanded(variable: EnvVar, environment: dict[str, EnvVar]) -> str:
 
 def _data_mount(main: _Main, directory: str) -> VolumeMount | Fault:
     mount = pods.holding(main.mounts, directory)
+    hidden = mount and _hidden_by(main, directory, mount)
+    if hidden:
+        message = (
+            f"the image has a volume of its own at {hidden}, which hides this one there: the data would be lost with "
+            f"the pod; mount the volume at {hidden}"
+        )
+        return Fault(main.field("volumeMounts"), [each.mount_path for each in main.mounts], message, "data-volume")
     if mount is not None:
         return mount
     mounted = [each.mount_path for each in main.mounts]
@@ -221,23 +267,28 @@ def _data_mount(main: _Main, directory: str) -> VolumeMount | Fault:
     return Fault(main.field("volumeMounts"), mounted, message, "data-volume")
 
 
+def _hidden_by(main: _Main, directory: str, mount: VolumeMount) -> str:
+    """The folder that the official image declares as its volume, where that lies between *mount* and *directory*."""
+    image = main.start.image
+    if not image.official_layout or image.major is None:
+        return ""
+    own = ROOT_OF_18 if image.major >= 18 else OFFICIAL_DATA
+    return own if pods.covers(own, directory) and not pods.covers(own, mount.mount_path) else ""
+
+
 def _user(pod: Pod, main: _Main, access: PostgresAccess) -> tuple[int, int] | Fault:
     """uid and gid of the PostgreSQL processes: files in the data directory are readable to that uid alone."""
     contexts = [each for each in (main.container.security_context, pod.spec.security_context) if each is not None]
     uid = _first(*(context.run_as_user for context in contexts))
     gid = _first(*(context.run_as_group for context in contexts), access.run_as_group)
-    image = main.start.image
-    habit = _ALPINE if image.alpine else _DEBIAN
     if uid:  # 0 is no answer: PostgreSQL refuses to be root, so that the image switches to a user of its own
         return uid, gid if gid is not None else uid
     if access.run_as_user:
         return access.run_as_user, _first(access.run_as_group, access.run_as_user) or 0
-    if image.official:
-        return habit, _first(access.run_as_group, habit) or 0
-    message = (
-        "the user ID of PostgreSQL is not known for this image; set securityContext.runAsUser, "
-        "or the Repository's spec.postgres.runAsUser"
-    )
+    ids = main.start.image.ids
+    if ids is not None:
+        return ids[0], ids[1] if access.run_as_group is None else access.run_as_group
+    message = f"the user ID of PostgreSQL is not known for this image; set securityContext.runAsUser, or {_LOOK}"
     return Fault(main.field("securityContext.runAsUser"), uid, message, "run-as-user")
 
 
@@ -250,7 +301,14 @@ def _persistent_mounts(pod: Pod, main: _Main, data: VolumeMount | None) -> tuple
     if data is None:
         return ()
     wanted = {data.name, *pod.persistent_volumes()}
-    return (data, *[mount for mount in main.mounts if mount is not data and mount.name in wanted])
+    others = [mount for mount in main.mounts if mount is not data and mount.name in wanted]
+    claimed = {data.name, *pod.claimed_volumes()}
+    # What is of the node, or of a driver, may also be a file or a folder of the system, which the sidecar has itself.
+    return (data, *[each for each in others if each.name in claimed or not _of_the_system(each.mount_path)])
+
+
+def _of_the_system(folder: str) -> bool:
+    return any(pods.covers(one, folder) or pods.covers(folder, one) for one in _SYSTEM)
 
 
 def _expansions(main: _Main, mounts: tuple[VolumeMount, ...]) -> tuple[tuple[EnvVar, ...], list[Fault]]:
@@ -306,6 +364,16 @@ def _reserved_folders(main: _Main) -> Iterator[Fault]:
         if pods.covers("/pgwarden", mount.mount_path):
             message = "/pgwarden is reserved for pgwarden; mount it elsewhere"
             yield Fault(main.field("volumeMounts"), mount.mount_path, message, "taken")
+
+
+def _version_faults(main: _Main) -> Iterator[Fault]:
+    major = main.start.image.major
+    if major is not None and major < OLDEST:
+        message = (
+            f"PostgreSQL {major} is too old: pgwarden needs {OLDEST} or later; upgrade it, or remove the label "
+            f"{names.LABEL_REPOSITORY} from the pod"
+        )
+        yield Fault(main.field("image"), main.container.image, message, "version")
 
 
 def _setting_faults(main: _Main) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pgwarden.injection.known_images import THAT_COUNT
 from pgwarden.injection.pods import (
     DATA_VARIABLES,
     OWN_ANNOTATIONS,
@@ -61,9 +62,14 @@ def example(like: bytes) -> Pod:
 
 
 def _that_matter(container: Container, mounts: tuple[VolumeMount, ...]) -> tuple[EnvVar, ...] | None:
-    """The variables that may name the data directory or a folder to mount, and those that they are made of."""
+    """The variables that say where and how PostgreSQL is reached, or name a folder or stand in the arguments to
+    expand, and those that they are made of. (`env_from` counts as a whole.)
+    """
     there = container.environment()
-    wanted = [name for name in DATA_VARIABLES if name in there]
+    wanted = [name for name in there if name in DATA_VARIABLES or name in THAT_COUNT]
+    for word in container.argv:
+        if "$(" in word:
+            wanted += references(word)
     for mount in mounts:
         if mount.sub_path_expr:
             wanted += references(mount.sub_path_expr)

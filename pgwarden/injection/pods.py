@@ -56,6 +56,18 @@ class EnvVar(_View, frozen=True, kw_only=True):
     value_from: dict[str, Any] | None = None
 
 
+class Reference(_View, frozen=True, kw_only=True):
+    name: str = ""
+
+
+class EnvFrom(_View, frozen=True, kw_only=True):
+    """All keys of a Secret or a ConfigMap as variables."""
+
+    prefix: str = ""
+    secret_ref: Reference | None = None
+    config_map_ref: Reference | None = None
+
+
 class Present(_View, frozen=True, kw_only=True):
     """Something that is there; what is in it does not matter."""
 
@@ -65,11 +77,18 @@ class Volume(_View, frozen=True, kw_only=True):
     persistent_volume_claim: Present | None = None
     ephemeral: Present | None = None
     empty_dir: Present | None = None
+    host_path: Present | None = None
+    nfs: Present | None = None
+    csi: Present | None = None
+
+    @property
+    def claimed(self) -> bool:
+        return self.persistent_volume_claim is not None or self.ephemeral is not None
 
     @property
     def persistent(self) -> bool:
         """Whether data in it can outlive a pod, and so whether a data directory, WAL or a table space may be there."""
-        return self.persistent_volume_claim is not None or self.ephemeral is not None
+        return self.claimed or any(each is not None for each in (self.host_path, self.nfs, self.csi))
 
 
 class VolumeMount(_View, frozen=True, kw_only=True):
@@ -100,6 +119,7 @@ class Container(_View, frozen=True, kw_only=True):
     command: tuple[str, ...] | None = None
     args: tuple[str, ...] | None = None
     env: tuple[EnvVar, ...] | None = None
+    env_from: tuple[EnvFrom, ...] | None = None
     volume_mounts: tuple[VolumeMount, ...] | None = None
     ports: tuple[Port, ...] | None = None
     security_context: SecurityContext | None = None
@@ -125,10 +145,6 @@ class Container(_View, frozen=True, kw_only=True):
     def environment(self) -> dict[str, EnvVar]:
         """The last of a name wins, as in the kubelet."""
         return {variable.name: variable for variable in self.env or ()}
-
-
-class Reference(_View, frozen=True, kw_only=True):
-    name: str = ""
 
 
 class Spec(_View, frozen=True, kw_only=True):
@@ -164,6 +180,11 @@ class Pod(_View, frozen=True, kw_only=True):
         """Their names; of two of one name the first counts."""
         named = {volume.name: volume for volume in reversed(self.spec.volumes or ())}
         return {name for name, volume in named.items() if volume.persistent}
+
+    def claimed_volumes(self) -> set[str]:
+        """Those of them that are claims."""
+        named = {volume.name: volume for volume in reversed(self.spec.volumes or ())}
+        return {name for name, volume in named.items() if volume.claimed}
 
     def was_injected(self) -> bool:
         """Whether it carries an annotation of ours: of an earlier look at it, or of the pod that it is a copy of."""

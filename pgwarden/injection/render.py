@@ -48,6 +48,7 @@ def render(recipe: Recipe) -> Fragments:
     size = len(recipe.environment) + sum(
         len(mount.mount_path) + len(mount.sub_path_expr or "") for mount in recipe.mounts
     )
+    size += len(recipe.given_password) + len(recipe.password_file) + sum(len(one.name) for one in recipe.facts.sources)
     return _remembered(recipe) if size + len(recipe.facts.data_directory) < _CACHED_SIZE else _render(recipe)
 
 
@@ -132,14 +133,20 @@ def _sidecar(recipe: Recipe) -> Object:
 
 def _environment(recipe: Recipe) -> list[Object]:
     values = variables.of_postgres(recipe.stanza, recipe.facts) | identity.environment(recipe.role_arn)
+    if recipe.password_file:
+        values[variables.PASSWORD_FILE] = recipe.password_file
     # The kubelet would expand $(…).
     environment: list[Object] = [{"name": name, "value": value.replace("$(", "$$(")} for name, value in values.items()]
     if recipe.password is not None:
         # Optional, so that a missing Secret is reported by the agent and does not keep the database from starting.
         reference = {"name": recipe.password.name, "key": recipe.password.key or "password", "optional": True}
         environment.append({"name": "PGPASSWORD", "valueFrom": {"secretKeyRef": reference}})
+    elif recipe.given_password:
+        environment.append({"name": "PGPASSWORD", "value": recipe.given_password})
+    environment += variables.by_reference(recipe.facts)
     # For subPathExpr. First, as a value may refer only to what stands before it; ours win over one of the same name.
-    borrowed = [each for each in msgspec.json.decode(recipe.environment) if each["name"] not in values]
+    ours = {each["name"] for each in environment}
+    borrowed = [each for each in msgspec.json.decode(recipe.environment) if each["name"] not in ours]
     return [*borrowed, *environment]
 
 
@@ -169,6 +176,9 @@ def _sidecar_mounts(recipe: Recipe) -> list[Object]:
         mounts.append({"name": names.VOLUME_SOCKET, "mountPath": recipe.facts.socket_directory})
     elif recipe.socket not in recipe.mounts:
         mounts.append(_as_mounted(recipe.socket))
+    password = recipe.password_mount
+    if password is not None and password not in (*recipe.mounts, recipe.socket):
+        mounts.append(_as_mounted(password) | {"readOnly": True})
     if not any(normal(mount["mountPath"]) == "/tmp" for mount in mounts):  # noqa: S108  a folder of the container
         mounts.append({"name": names.VOLUME_TMP, "mountPath": "/tmp"})  # noqa: S108
     return mounts

@@ -40,12 +40,27 @@ def terms_of(repository: dict[str, Any], name: str) -> Terms | Fault:
     return Terms(
         repository=name,
         stanza=names.stanza(name, spec.stanza),
-        access=spec.postgres,
+        access=_as_said(spec.postgres),
         resources=resources,
         memory=sidecar_memory(spec),
         role_arn=storages.role(spec),
         pull_secrets=tuple(one.name for one in spec.pod_template.spec.image_pull_secrets or ()),
         service_account=spec.service_account_name if storages.uses_service_account(spec) else "",
+    )
+
+
+#: What the API server once wrote into each Repository that did not say it.
+_OLD_DEFAULTS = {"port": 5432, "socket_directory": "/var/run/postgresql", "user": "postgres", "database": "postgres"}
+
+
+def _as_said(access: PostgresAccess) -> PostgresAccess:
+    """Without the defaults of a stored Repository, which nobody said: with all four there, it was stored with them."""
+    there = {name: getattr(access, name) for name in _OLD_DEFAULTS}
+    if not all(there.values()):
+        return access
+    plain = {"port": None, "socket_directory": "", "user": "", "database": ""}
+    return msgspec.structs.replace(
+        access, **{name: plain[name] for name, value in there.items() if value == _OLD_DEFAULTS[name]}
     )
 
 

@@ -278,13 +278,15 @@ def _peer(host: str, folder: str = names.CONF_DIR) -> Settings:
 
 
 def _postgres(number: int, facts: PostgresFacts) -> Settings:
-    return {
-        f"pg{number}-path": facts.data_directory,
-        f"pg{number}-port": str(facts.port),
-        f"pg{number}-socket-path": facts.socket_directory,
-        f"pg{number}-user": facts.user,
-        f"pg{number}-database": facts.database,
+    """Port and user are left out where only the pod knows them: its own configuration has them."""
+    found = {
+        "path": facts.data_directory,
+        "port": str(facts.port or ""),
+        "socket-path": facts.socket_directory,
+        "user": facts.user,
+        "database": facts.database,
     }
+    return {f"pg{number}-{key}": value for key, value in found.items() if value}
 
 
 def _server(clients: Sequence[str], stanza: str) -> Settings:

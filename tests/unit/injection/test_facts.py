@@ -85,9 +85,9 @@ def test_deepest_mount_holds_the_data(pod, repository, settings):
     mounts = [
         {"name": "outer", "mountPath": "/var/lib"},
         {"name": "data", "mountPath": "/var/lib/postgresql"},
-        {"name": "near", "mountPath": "/var/lib/postgresql/dat"},
+        {"name": "near", "mountPath": "/var/lib/postgresql/18/dock"},
     ]
-    assert _facts(pod(volumeMounts=mounts), repository(), settings).data_volume == "data"
+    assert _facts(pod(image="postgres:18", volumeMounts=mounts), repository(), settings).data_volume == "data"
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,20 @@ def test_deepest_mount_holds_the_data(pod, repository, settings):
     [
         ("postgres", (True, None, False)),
         ("docker.io/library/postgres:18.1-alpine", (True, 18, True)),
-        ("localhost:5000/postgres", (True, None, False)),
+        ("localhost/postgres:17", (True, 17, False)),
+        ("localhost:5000/postgres", (False, None, False)),
+        ("mirror.example:5000/library/postgres:16", (True, 16, False)),
+        ("quay.io/someone/postgres:16", (False, 16, False)),
         ("postgres@sha256:aa", (True, None, False)),
         ("bitnami/postgresql:17", (False, 17, False)),
-        ("x/my-postgres:17", (False, 17, False)),
+        ("x/my-postgres:17", (False, None, False)),
     ],
 )
 def test_image(reference, expected):
-    """Only what is named postgres has the official image's habits."""
+    """Only the official image and its mirrors have its habits, not whatever is named postgres."""
     image = arguments.image(reference)
-    assert expected == (image.official, image.major, image.alpine)
+    official = image.known is not None and image.known.name == "official"
+    assert expected == (official, image.major, image.alpine)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,10 @@ from pgwarden.injection.pipeline import decision_on
 from pgwarden.injection.pods import OWN_VOLUMES
 
 UNKNOWN = {"image": "registry.example/pg:1"}
+LOOK = (
+    "run `psql -Atc 'show data_directory'` and `stat -c '%u %g'` of that folder in its container, and set the "
+    "Repository's spec.postgres.dataDirectory, runAsUser and runAsGroup to them"
+)
 
 TABLE = {
     "archive_command": (
@@ -91,7 +95,7 @@ TABLE = {
         {},
         (
             "spec.containers[0].securityContext.runAsUser: the user ID of PostgreSQL is not known for this image; "
-            "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser"
+            f"set securityContext.runAsUser, or {LOOK}"
         ),
     ),
     "root in an unknown image": (
@@ -99,7 +103,37 @@ TABLE = {
         {},
         (
             "spec.containers[0].securityContext.runAsUser: 0: the user ID of PostgreSQL is not known for this image; "
-            "set securityContext.runAsUser, or the Repository's spec.postgres.runAsUser"
+            f"set securityContext.runAsUser, or {LOOK}"
+        ),
+    ),
+    "data directory of an unknown image": (
+        UNKNOWN | {"securityContext": {"runAsUser": 5}, "volumeMounts": [{"name": "data", "mountPath": "/var/lib"}]},
+        {},
+        (f'spec.containers[0].image: "registry.example/pg:1": it is not known where this image keeps its data; {LOOK}'),
+    ),
+    "too old": (
+        {"image": "postgres:11.5"},
+        {},
+        (
+            'spec.containers[0].image: "postgres:11.5": PostgreSQL 11 is too old: pgwarden needs 14 or later; '
+            "upgrade it, or remove the label pgwarden.io/repository from the pod"
+        ),
+    ),
+    "the image's own volume hides the pod's": (
+        {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql"}]},
+        {},
+        (
+            'spec.containers[0].volumeMounts: ["/var/lib/postgresql"]: the image has a volume of its own at '
+            "/var/lib/postgresql/data, which hides this one there: the data would be lost with the pod; "
+            "mount the volume at /var/lib/postgresql/data"
+        ),
+    ),
+    "data directory by an unknown variable": (
+        {"args": ["-D", "$(WHERE)"]},
+        {},
+        (
+            'spec.containers[0].args: "$(WHERE)": its value is not known before the pod runs; '
+            "set the Repository's spec.postgres.dataDirectory"
         ),
     ),
     "our name": (
@@ -189,8 +223,8 @@ def test_ambiguous_containers_are_named(pod, repository, settings):
     two["spec"]["containers"].append({"name": "b"})
     (fault,) = decision_on(two, repository(), settings).faults
     assert str(fault) == (
-        'spec.containers: ["a", "b"]: none of these is named postgres or database; '
-        "name the one in the Repository's spec.postgres.container"
+        'spec.containers: ["a", "b"]: none of these is named postgres, database or postgresql, '
+        "or is the only one with port 5432; name the one in the Repository's spec.postgres.container"
     )
 
 
