@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from controller import admission, finalizers, jobs, operations, owned, pod_terms
+from controller import admission, finalizers, jobs, operations, owned, pod_terms, turns
 from controller.context import Context
 from controller.drill import cleaning, render, report
 from controller.drill import status as said
@@ -21,7 +21,7 @@ from pgwarden.api.reading import is_going
 from pgwarden.kube import errors, paths
 from pgwarden.kube.cache import Key
 
-POLL = 2.0
+POLL, LONGEST_POLL = 2.0, 15.0  # seconds between two looks at its Restore and its Job
 _PLURAL = "restoredrills"
 
 
@@ -135,4 +135,5 @@ class DrillController:
         if before != reason:
             tell = self._context.recorder.warning if phase == "Failed" else self._context.recorder.normal
             await tell(drill | {"kind": "RestoreDrill", "apiVersion": names.API_VERSION}, reason, message)
-        return None if phase in operations.TERMINAL else POLL
+        now, began = self._context.clock(), str(after.get("startTime") or "")
+        return None if phase in operations.TERMINAL else min(LONGEST_POLL, turns.pause(now, began, POLL))

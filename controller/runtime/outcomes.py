@@ -76,7 +76,7 @@ def _of_operation(kind: str, obj: Object) -> None:
     if records.is_record(obj):
         return
     where, status = _where(obj), obj["status"]
-    of = str(status.get("type") or "full") if kind == "Backup" else _restore_type(obj)
+    of = str(status.get("type") or "full") if kind == "Backup" else _restore_type(kind, obj)
     _counts.of(OPERATIONS, where, kind, of, status["phase"]).inc()
     if status["phase"] != "Completed":
         return
@@ -97,7 +97,9 @@ def _retried(kind: str, obj: Object, before: Object, after: Object) -> None:
         _counts.of(RETRIES, _where(obj), kind).inc(more)
 
 
-def _restore_type(obj: Object) -> str:
+def _restore_type(kind: str, obj: Object) -> str:
+    if kind == "RestoreDrill":
+        return "drill"
     spec = obj.get("spec") or {}
     return "undo" if spec.get("undo") else "copy" if spec.get("volumeClaim") else "in-place"
 
