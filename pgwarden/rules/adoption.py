@@ -7,14 +7,15 @@ from pgwarden.api.judging import Case
 from pgwarden.api.kinds import READ_ONLY, READ_WRITE
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
-from pgwarden.storages import names_of
+from pgwarden.storages import BY_NAME, names_of
 
 
 def check(case: Case) -> None:
     """Of a Repository."""
     mode = _mode(case.obj)
-    if mode == READ_ONLY and "local" in names_of(case.obj):
-        message = "ReadOnly is for a bucket: the volume of storage local is new and empty; set storageType s3"
+    new = next((name for name in names_of(case.obj) if name in BY_NAME and BY_NAME[name].on_volume), None)
+    if mode == READ_ONLY and new is not None:
+        message = f"ReadOnly is for a bucket: the volume of storage {new} is new and empty; name no such storage"
         case.refuse("spec.accessMode", mode, message, "accessMode")
     if case.old is None:
         return

@@ -73,7 +73,7 @@ def elsewhere(obj, namespace):
 def test_the_table_says_of_each_whether_it_is_protected_and_what_would_be_refused(on):
     done = on(
         Cluster(
-            workload("app"), workload("gis", image="kartoza/postgis:13.0"),
+            workload("app"), workload("gis", image="kartoza/postgis:17.0"),
             workload("safe", labels={LABEL: "safe"}), make("zoo", "safe"),
         )
     )  # fmt: skip
@@ -90,7 +90,7 @@ def test_the_table_says_of_each_whether_it_is_protected_and_what_would_be_refuse
 def test_the_table_fits_120_columns_whatever_the_names(on):
     long = "a-very-long-name-of-a-database-that-somebody-has-chosen-in-anger"
     one = elsewhere(workload(long, image=f"registry.example.com/{long}/postgres:{long}"), f"{long[:50]}-ns")
-    done = on(Cluster(one, elsewhere(workload("b", image="kartoza/postgis:13"), "b")), "-A")
+    done = on(Cluster(one, elsewhere(workload("b", image="kartoza/postgis:17"), "b")), "-A")
     assert max(map(len, done.out.splitlines())) <= discover_report.WIDTH
     assert "…" in done.out
     assert "statefulset/a-" in done.out

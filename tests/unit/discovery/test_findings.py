@@ -76,7 +76,7 @@ def test_a_workload_that_can_be_injected_is_told_with_its_repository():
 
 
 def test_what_the_webhook_would_refuse_is_told_in_its_own_words():
-    (found,) = look(workload(image="kartoza/postgis:13.0"))
+    (found,) = look(workload(image="kartoza/postgis:17.0"))
     assert found.state == "refused"
     (reason,) = found.reasons
     assert reason.startswith(
@@ -120,7 +120,7 @@ def test_where_repositories_may_not_be_read_none_is_called_missing():
 def test_a_repository_that_is_there_is_taken_as_it_is():
     there = make("zoo", "hippo")
     there["spec"]["postgres"]["runAsUser"] = 100
-    (found,) = look(workload(image="kartoza/postgis:13.0"), repositories=[there])
+    (found,) = look(workload(image="kartoza/postgis:17.0"), repositories=[there])
     assert (found.state, found.exists) == ("injectable", True)
 
 
