@@ -15,6 +15,7 @@ from pgwarden.api.kinds import PodFacts
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, is_going, moment, objects
 from pgwarden.api.reasons import NOT_STARTING, UNSCHEDULABLE
+from pgwarden.contract import environment
 
 
 def is_ready(pod: Object) -> bool:
@@ -151,10 +152,25 @@ def postgres_facts(pod: Object) -> PodFacts | None:
     Whoever may change the pod may change that. So it is looked at: it goes into configuration files, line by line.
     """
     found = outside.decode((pod["metadata"].get("annotations") or {}).get(names.ANNOTATION_POSTGRES), PodFacts)
-    if found is None or not 0 < found.port < 65536 or not found.data_directory.startswith("/"):
+    if found is None or not found.data_directory.startswith("/") or not _from_the_sidecar(pod, found):
+        return None
+    by_reference = any(one.variable == environment.PORT for one in found.sources)
+    if not (0 if by_reference else 1) <= found.port < 65536:
         return None
     values = msgspec.structs.astuple(found)
     return found if all(value.isprintable() for value in values if isinstance(value, str)) else None
+
+
+def _from_the_sidecar(pod: Object, found: PodFacts) -> bool:
+    """Whether the sidecar has each of these references. They go on to Jobs, and an annotation can be changed by who may
+    not read Secrets; the variables of a container cannot.
+    """
+    if not found.sources:
+        return True
+    containers = pod["spec"].get("initContainers") or []
+    sidecar: Object = next((one for one in containers if one["name"] == names.CONTAINER_SIDECAR), {})
+    has = sidecar.get("env") or []
+    return all(one in has for one in environment.by_reference(found))
 
 
 def component(pod: Object) -> str:
