@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from agent import duties, host_server, log
+from agent import duties, host_server, log, password
 from agent.calls import Repository, State, pgbackrest_version
 from agent.children import Children
 from agent.held_up import HeldUp
@@ -165,6 +165,7 @@ def _postgres(settings: Settings) -> Postgres | None:
         return None
     from agent.postgres import Postgres
 
+    password.from_file(settings.instance.password_file)
     is_patronis = os.environ.get(CONFIGURE_BY) == "Patroni"  # as each PostgresCluster's is
     return Postgres(settings.instance, postgres_majors.OLDEST if is_patronis else postgres_majors.OLDEST_FOREIGN)
 

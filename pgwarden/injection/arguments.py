@@ -60,7 +60,7 @@ def read(container: Container) -> Start:
         data_directory=_data_directory(words, given),
         port=_port(said),
         socket_directory=_socket(said),
-        in_a_shell=_in_a_shell(words),
+        in_a_shell=_in_a_shell(words, given),
         takes_settings=_takes_settings(container, words, given, what),
     )
 
@@ -112,8 +112,11 @@ def _socket(said: dict[str, str]) -> str:
     return next((posixpath.normpath(one) for one in folders if one.startswith("/")), "")
 
 
-def _in_a_shell(words: list[str]) -> str:
-    found = next((match for word in words if " " in word and (match := _BEATS_OURS.search(word))), None)
+def _in_a_shell(words: list[str], given: tuple[Setting, ...]) -> str:
+    """In a word that is none of the server's own settings, which are looked at one by one."""
+    known = {setting.index for setting in given}
+    others = (word for index, word in enumerate(words) if index not in known and " " in word)
+    found = next((match for word in others if (match := _BEATS_OURS.search(word))), None)
     return found[0] if found else ""
 
 

@@ -103,6 +103,8 @@ TABLE: tuple[KnownImage, ...] = (
         r"((docker\.io|index\.docker\.io|registry-1\.docker\.io|localhost)/)?postgres|(.+/)?library/postgres",
         **_official(plain_command=True),
     ),
+    # Right behind a registry's name: a mirror of the official one, or somebody's own image, so that its CMD is kept.
+    _row("mirror", r"[^/]+[.:][^/]*/postgres", **_official()),
     _row("PostGIS", r"(.+/)?(postgis|imresamu)/postgis", **_official(plain_command=True)),
     _row("pgvector", r"(.+/)?(pgvector/pgvector|ankane/pgvector)", **_official(plain_command=True, version=_PG_IN_TAG)),
     _row(

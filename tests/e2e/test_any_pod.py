@@ -24,10 +24,15 @@ def by_reference_on_another_port(container: dict) -> None:
     container["args"] = ["-c", "port=5433"]
 
 
+def by_all_of_a_secret(container: dict) -> None:
+    container["envFrom"] = [{"secretRef": {"name": "elsewhere"}}]
+
+
 @pytest.mark.parametrize(
     ("name", "change", "reached"),
     [
         ("port", by_reference_on_another_port, ("-p", "5433")),
+        ("whole", by_all_of_a_secret, ()),
     ],
 )
 def test_it_archives_is_backed_up_and_restored_in_place(installed, space: Kubectl, name: str, change, reached):
