@@ -38,7 +38,9 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     after: list[tuple[Document, Object]] = []
     faults: list[str] = []
     for document in documents:
-        changed, said = one(document.obj, namespace, lookup, args.image or IMAGE)
+        changed, said, warnings = one(document.obj, namespace, lookup, args.image or IMAGE)
+        for text in warnings:
+            terminal.note(f"warning: {title(document.obj)}: {text}")
         faults += [f"{document.file}:{document.line(field)}: {title(document.obj)}: {text}" for field, text in said]
         after.append((document, changed))
     if args.output == "yaml":
@@ -53,22 +55,23 @@ def run(args: argparse.Namespace, terminal: Terminal) -> int:
     return WRONG if faults else OK
 
 
-def one(obj: Any, namespace: str, lookup: Objects, image: str) -> tuple[Any, Sequence[tuple[str, str]]]:
-    """The document afterwards, and why it would be refused: fields and sentences."""
+def one(obj: Any, namespace: str, lookup: Objects, image: str) -> tuple[Any, Sequence[tuple[str, str]], Sequence[str]]:
+    """The document afterwards, why it would be refused (fields and sentences), and of what the webhook would warn."""
     template = template_of(obj, namespace)
     if template is None:
-        return obj, ()
+        return obj, (), ()
     decided = decision(template, lookup.repository, Settings(image=image))
     match decided:
         case Inject():
-            return injected(obj, template, decided), ()
+            return injected(obj, template, decided), (), decided.warnings
         case Refuse(faults):
             fields = [template.field(fault.field) for fault in faults]
-            return obj, [(field, f"{field}: {fault.message}") for field, fault in zip(fields, faults, strict=True)]
+            said = [(field, f"{field}: {fault.message}") for field, fault in zip(fields, faults, strict=True)]
+            return obj, said, ()
         case Skip():
             if misplaced_label(obj, template):
-                return obj, [("metadata.labels", f"metadata.labels[{names.LABEL_REPOSITORY}]: {MISPLACED}")]
-            return obj, ()
+                return obj, [("metadata.labels", f"metadata.labels[{names.LABEL_REPOSITORY}]: {MISPLACED}")], ()
+            return obj, (), ()
 
 
 def title(obj: Any) -> str:

@@ -31,6 +31,8 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
     "PodTemplate": ("template",),
 }
+#: Of workloads of other makers that have one: OpenShift's DeploymentConfig, Argo's Rollout, Kruise's CloneSet.
+USUAL = ("spec", "template")
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,15 @@ def template_of(obj: Any, namespace: str) -> Template | None:
         if isinstance(pod["metadata"], dict):
             pod["metadata"].setdefault("namespace", where)
         return Template((), pod)
-    if kind not in TEMPLATES:
-        return None
-    found = get(obj, dict, *TEMPLATES[kind])
-    if found is None:
+    path = TEMPLATES.get(kind, USUAL)
+    found = get(obj, dict, *path)
+    if found is None or (kind not in TEMPLATES and not get(found, list, "spec", "containers")):
         return None
     metadata = {"generateName": f"{get(obj, str, 'metadata', 'name') or 'pod'}-", "namespace": where}
     own = found.get("metadata") if isinstance(found.get("metadata"), dict) else {}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata | copy.deepcopy(own or {})}
     pod["spec"] = copy.deepcopy(found.get("spec"))
-    return Template(TEMPLATES[kind], pod, _with_claims(obj, pod["spec"]) if kind == "StatefulSet" else frozenset())
+    return Template(path, pod, _with_claims(obj, pod["spec"]) if kind == "StatefulSet" else frozenset())
 
 
 def _with_claims(obj: Object, spec: Any) -> frozenset[str]:

@@ -11,7 +11,7 @@ import yaml
 from pgwarden.injection.patch import encode
 from pgwarden.injection.pipeline import decision_on, operations
 from pgwarden.injection.settings import Settings
-from pgwarden.injection.workloads import TEMPLATES, apply
+from pgwarden.injection.workloads import TEMPLATES, USUAL, apply
 
 GOLDEN = Path(__file__).parent / "golden" / "demo.diff"
 DEMO = Path(__file__).parents[3] / "demo" / "manifests"
@@ -46,22 +46,25 @@ def test_a_pod_comes_out_as_the_webhooks_patch_makes_it(run, tmp_path, name):
     assert next(yaml.safe_load_all(done.out)) == apply(pod, recorded)
 
 
-@pytest.mark.parametrize("kind", TEMPLATES)
+PLACES = TEMPLATES | dict.fromkeys(("DeploymentConfig", "Rollout", "CloneSet"), USUAL)
+
+
+@pytest.mark.parametrize("kind", PLACES)
 def test_each_kind_of_workload_gets_its_template_injected(run, kind):
     """As the pod that it makes; all else of the workload stays."""
     template = {"metadata": {"labels": {"pgwarden.io/repository": "hippo"}}, "spec": pod_spec()}
     workload = {"apiVersion": "x/v1", "kind": kind, "metadata": {"name": "db", "namespace": "zoo"}}
     place = workload
-    for part in TEMPLATES[kind][:-1]:
+    for part in PLACES[kind][:-1]:
         place = place.setdefault(part, {"replicas": 1})
-    place[TEMPLATES[kind][-1]] = template
+    place[PLACES[kind][-1]] = template
     done = run("inject", "-", "-o", "yaml", "--image", IMAGE, stdin=yaml.safe_dump_all([workload, repository()]))
     assert done.code == 0, done.err
     result = next(yaml.safe_load_all(done.out))
     pod = {"metadata": template["metadata"] | {"namespace": "zoo"}, "spec": template["spec"]}
     decided = decision_on(pod, repository(), Settings(image=IMAGE))
     wanted = apply(pod, json.loads(encode(operations(decided))))
-    for part in TEMPLATES[kind]:
+    for part in PLACES[kind]:
         result = result[part]
     assert result["spec"] == wanted["spec"]
     assert result["metadata"]["annotations"] == wanted["metadata"]["annotations"]
@@ -85,6 +88,15 @@ def test_all_refusals_are_told_and_the_exit_code_says_so(run):
     lines = [line for line in done.err.splitlines() if line.startswith("refused: stdin:")]
     assert len(lines) == 2
     assert "archive_mode=off archives nothing" in lines[0] + lines[1]
+
+
+def test_what_the_webhook_warns_of_is_told(run):
+    metadata = {"name": "a", "namespace": "zoo", "labels": {"pgwarden.io/repository": "hippo"}}
+    spec = pod_spec() | {"volumes": [{"name": "data", "emptyDir": {}}]}
+    stream = yaml.safe_dump_all([{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, repository()])
+    done = run("inject", "-", stdin=stream)
+    assert done.code == 0
+    assert "warning: Pod a: the data directory is on emptyDir data: it is deleted with the pod" in done.err
 
 
 def test_a_label_on_the_workload_alone_is_pointed_out(run):
