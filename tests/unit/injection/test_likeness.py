@@ -16,6 +16,7 @@ from pgwarden.api.faults import Fault
 from pgwarden.injection import likeness, pods
 from pgwarden.injection.decide import Inject
 from pgwarden.injection.inspection import postgres_container
+from pgwarden.injection.known_images import THAT_COUNT
 from pgwarden.injection.patch import encode
 from pgwarden.injection.pipeline import decision_on, operations
 from pgwarden.injection.terms import terms_of
@@ -110,6 +111,39 @@ def test_a_change_anywhere_in_a_pod_changes_its_likeness_or_not_its_answer(data,
     except ValueError:
         return
     assert by_likeness(pod, repository, settings) == alone(pod, repository, settings)
+
+
+_OF_SECRET = {"secretKeyRef": {"name": "s", "key": "k"}}
+_VARIABLE = st.builds(
+    lambda name, more: {"name": name} | more,
+    st.sampled_from([*sorted(THAT_COUNT), "PGDATA", "X", "Y"]),
+    st.sampled_from([{"value": text} for text in ("", "a", "5433", "$(X)", "$(Y)/z", "/var/lib/postgresql/data/x")] + [{"valueFrom": _OF_SECRET}]),
+)  # fmt: skip
+_WHOLE = st.builds(
+    lambda kind, name, prefix: {kind: {"name": name}} | ({"prefix": prefix} if prefix else {}),
+    st.sampled_from(["secretRef", "configMapRef"]), st.sampled_from(["s", "t"]), st.sampled_from(["", "POSTGRES_", "PG"]),
+)  # fmt: skip
+_WORDS = st.sampled_from(
+    ["-p", "5433", "-k", "/tmp", "-c", "port=1", "$(X)", "-D", "$(PGDATA)", "unix_socket_directories=$(Y)"]
+)
+_IMAGES = st.sampled_from(
+    ["postgres:17", "bitnami/postgresql:17", "quay.io/sclorg/postgresql-16-c9s", "my/pg:1", "supabase/postgres:15"]
+)
+
+
+@hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    env=st.lists(_VARIABLE, max_size=5), whole=st.lists(_WHOLE, max_size=2), words=st.lists(_WORDS, max_size=5), image=_IMAGES,
+    user=st.sampled_from([None, 5]),
+)  # fmt: skip
+def test_however_postgresql_is_reached_pods_that_are_alike_get_the_same_answer(
+    env, whole, words, image, user, pod, repository, settings
+):
+    more = {"env": env, "envFrom": whole, "args": words}
+    made = pod(image=image, **{name: value for name, value in more.items() if value})
+    said = {"dataDirectory": "/var/lib/postgresql/data"} | ({"runAsUser": user} if user else {})
+    there = repository(postgres=said)
+    assert by_likeness(made, there, settings) == alone(made, there, settings)
 
 
 def test_a_changed_repository_is_another_question(settings, pod):
