@@ -65,6 +65,7 @@ SPECS: dict[str, Any] = {
     "Backup": {"repository": "hippo"},
     "BackupSchedule": {"repository": "hippo", "schedule": "0 1 * * *"},
     "Restore": {"repository": "hippo"},
+    "RestoreDrill": {"repository": "hippo"},
     "PostgresCluster": {"repository": {"storageType": "local"}, "dataSource": {"repository": "rhino"}},
 }  # fmt: skip
 
