@@ -21,6 +21,7 @@ _BEATS_OURS = re.compile(
     r"|wal_level\s*=\s*'?minimal)"
 )
 _ENTRYPOINT = "docker-entrypoint.sh"  # of the official image: hands `postgres` and `-c …` on as they are
+_NAME = re.compile(r"[a-z_][a-z0-9_.$]*")
 _NUMBER = re.compile(r"[0-9]{1,5}")
 
 
@@ -130,8 +131,9 @@ def settings(argv: list[str]) -> Iterator[Setting]:
         else:
             continue
         name, equals, value = text.partition("=")
-        if equals:
-            yield Setting(name.strip().lower().replace("-", "_"), value.strip(), where)
+        name = name.strip().lower().replace("-", "_")
+        if equals and _NAME.fullmatch(name):  # else it is a shell's `-c`
+            yield Setting(name, value.strip(), where)
 
 
 def _data_directory(argv: list[str], given: tuple[Setting, ...]) -> str:

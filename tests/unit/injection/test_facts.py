@@ -1,10 +1,14 @@
 """What is found out of a pod: the user, the data directory, the way PostgreSQL is configured."""
 
+import json
+
 import pytest
 
 from pgwarden.injection import arguments, pods
 from pgwarden.injection.decide import Inject
-from pgwarden.injection.pipeline import decision_on
+from pgwarden.injection.patch import encode
+from pgwarden.injection.pipeline import decision_on, operations
+from pgwarden.injection.workloads import apply
 
 DATA = "/var/lib/postgresql/data"
 USERS = {
@@ -163,3 +167,28 @@ def test_the_shape_that_a_widespread_chart_renders(pod, repository, settings, op
     assert (facts.run_as_user, facts.run_as_group, facts.configured_by) == (1001, 1001, "AlterSystem")
     sidecar = applied(seen, operations(seen, found))["spec"]["initContainers"][0]
     assert {"name": "tmp", "mountPath": "/tmp"} in sidecar["volumeMounts"]  # where the socket is
+
+
+SHELL = ["sh", "-c", "exec docker-entrypoint.sh postgres -c archive_mode=off"]
+
+
+@pytest.mark.parametrize(
+    ("container", "warned"),
+    [
+        pytest.param({"command": SHELL}, "archive_mode=off", id="a shell's string"),
+        pytest.param({"command": ["bash", "-ec", "gosu postgres postgres -c wal_level=minimal"]}, "wal_level=minimal", id="with more letters"),
+        pytest.param({"command": ["sh", "-c", "exec docker-entrypoint.sh postgres"]}, "", id="that says nothing of it"),
+        pytest.param({"args": ["-c", "log_line_prefix=%t archive_command=x "]}, "", id="the server's own setting"),
+    ],
+)  # fmt: skip
+def test_a_shells_string_that_beats_alter_system_is_warned_of(container, warned, pod, repository, settings):
+    found = decision_on(pod(**container), repository(), settings)
+    said = [text for text in found.warnings if "starts a shell with" in text]
+    assert bool(said) == bool(warned)
+    assert all(warned in text for text in said)
+
+
+def test_an_injected_pod_is_not_warned_of_our_own_settings(pod, repository, settings):
+    first = pod()
+    again = apply(first, json.loads(encode(operations(decision_on(first, repository(), settings)))))
+    assert decision_on(again, repository(), settings).warnings == ()
