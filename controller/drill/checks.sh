@@ -1,7 +1,7 @@
 # Starts what was restored where nobody reaches it, and checks it. It runs in the workload's own image, by its /bin/sh.
 # Each line of the termination message is OUTCOME, NAME and MESSAGE with tabs between; the last one is `end`.
 set -u
-export LC_ALL=C HOME=/tmp PGHOST=/tmp PGUSER="$DRILL_USER" PGCONNECT_TIMEOUT=10
+export LC_ALL=C HOME=/tmp PGHOST=/tmp PGUSER="${DRILL_USER:-postgres}" PGCONNECT_TIMEOUT=10
 report=/dev/termination-log
 
 say() { # OUTCOME NAME MESSAGE

@@ -12,6 +12,7 @@ from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreDrillSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.sizing import NOTHING, Asks
+from pgwarden.contract import environment
 
 SCRIPT = (Path(__file__).parent / "checks.sh").read_text("utf-8")
 CONTAINER = "postgres"
@@ -68,7 +69,11 @@ def job(drill: Object, spec: RestoreDrillSpec, plan: Plan, repo_spec: Repository
         "name": CONTAINER,
         "image": plan.image,
         "command": ["/bin/sh", "-c", SCRIPT],
-        "env": [*map(dict, plan.server_environment), *pod_parts.variables(_variables(spec, plan))],
+        "env": [
+            *map(dict, plan.server_environment),
+            *pod_parts.variables(_variables(spec, plan)),
+            *({**one, "name": "DRILL_USER"} for one in environment.by_reference(plan.facts, environment.USER)),
+        ],
         "resources": pod_parts.resources(repo_spec, asks),
         "securityContext": pod_parts.container_security() | user,
         "volumeMounts": [
@@ -119,6 +124,8 @@ def _variables(spec: RestoreDrillSpec, plan: Plan) -> dict[str, str]:
             f"DRILL_{number}_DATABASE": check.database or plan.facts.database,
             f"DRILL_{number}_TIMEOUT": str(check.timeout_seconds),
         }
+    if not plan.facts.user:  # it comes by reference
+        del found["DRILL_USER"]
     # Kubernetes would put other variables where $(NAME) is.
     return {name: value.replace("$", "$$") for name, value in found.items()}
 

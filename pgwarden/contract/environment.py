@@ -105,13 +105,15 @@ def of_postgres(stanza: str, facts: PodFacts) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def by_reference(facts: PodFacts) -> list[dict[str, Any]]:
-    """A container's variables whose values are in Secrets and ConfigMaps. Of two of one name the kubelet takes the last
-    that is there; where none is, the usual value holds. Optional, so that none keeps a database from starting.
+def by_reference(facts: PodFacts, variable: str = "") -> list[dict[str, Any]]:
+    """A container's variables whose values are in Secrets and ConfigMaps; of *variable* alone, where it is given. Of two
+    of one name the kubelet takes the last that is there; where none is, the usual value holds. Optional, so that none
+    keeps a database from starting.
     """
     return [
         {"name": one.variable, "valueFrom": {one.kind: {"name": one.name, "key": one.key, "optional": True}}}
         for one in facts.sources
+        if variable in {"", one.variable}
     ]
 
 

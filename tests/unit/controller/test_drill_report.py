@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from controller.drill import render, report, status
 from controller.recovery.plan import Plan
-from pgwarden.api.kinds import DrillCheck, PodFacts, RepositorySpec, RestoreDrillSpec
+from pgwarden.api.kinds import DrillCheck, PodFacts, RepositorySpec, RestoreDrillSpec, ValueSource
+from pgwarden.contract import environment
 
 WHOLE = "Passed\tpgwarden/start\tPostgreSQL 17\nSkipped\tpgwarden/checksums\tnot enabled\nPassed\trows\tit is t\nend\n"
 DRILL = {"metadata": {"name": "d", "namespace": "ns", "uid": "u"}, "spec": {"repository": "hippo"}}
@@ -35,15 +37,34 @@ def test_a_line_of_another_form_is_no_outcome_and_nothing_steers_a_terminal():
     assert not found.whole
 
 
-def test_the_users_sql_reaches_the_shell_as_it_is_written():
-    facts = PodFacts(
-        container="postgres", data_directory="/data/pg", port=5432, socket_directory="/run", user="postgres",
-        database="app", run_as_user=999, run_as_group=999, configured_by="Arguments", data_volume="data",
-    )  # fmt: skip
-    plan = Plan(
+FACTS = PodFacts(
+    container="postgres", data_directory="/data/pg", port=5432, socket_directory="/run", user="postgres",
+    database="app", run_as_user=999, run_as_group=999, configured_by="Arguments", data_volume="data",
+)  # fmt: skip
+
+
+def planned(facts: PodFacts = FACTS) -> Plan:
+    return Plan(
         restore="d-drill", restore_uid="r", repository="hippo", new_claim="d-drill", facts=facts,
         mounts=[{"mountPath": "/data"}], image="postgres:17",
     )  # fmt: skip
+
+
+def test_a_superuser_by_reference_is_handed_on_by_it():
+    source = ValueSource(variable=environment.USER, kind="secretKeyRef", name="s", key="who")
+    other = ValueSource(variable="PGPASSWORD", kind="secretKeyRef", name="s", key="password")
+    facts = replace(FACTS, user="", sources=(source, other))
+    made = render.job(DRILL, RestoreDrillSpec(repository="hippo"), planned(facts), RepositorySpec())
+    env = made["spec"]["template"]["spec"]["containers"][0]["env"]
+    reference = {"name": "s", "key": "who", "optional": True}
+    assert [one for one in env if one["name"] == "DRILL_USER"] == [
+        {"name": "DRILL_USER", "valueFrom": {"secretKeyRef": reference}}
+    ]
+    assert not [one for one in env if one["name"] == "PGPASSWORD"]
+
+
+def test_the_users_sql_reaches_the_shell_as_it_is_written():
+    plan = planned()
     spec = RestoreDrillSpec(repository="hippo", checks=[DrillCheck(name="a", sql="SELECT '$(HOME)' = $$x$$")])
     made = render.job(DRILL, spec, plan, RepositorySpec())
     pod = made["spec"]["template"]["spec"]
