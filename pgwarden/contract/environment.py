@@ -106,9 +106,9 @@ def of_postgres(stanza: str, facts: PodFacts) -> dict[str, str]:
 
 
 def by_reference(facts: PodFacts, variable: str = "") -> list[dict[str, Any]]:
-    """A container's variables whose values are in Secrets and ConfigMaps; of *variable* alone, where it is given. Of two
-    of one name the kubelet takes the last that is there; where none is, the usual value holds. Optional, so that none
-    keeps a database from starting.
+    """A container's variables whose values are in Secrets and ConfigMaps; of *variable* alone, where it is given. Of
+    two of one name the kubelet takes the last that is there; where none is, the usual value holds. Optional, so that
+    none keeps a database from starting.
     """
     return [
         {"name": one.variable, "valueFrom": {one.kind: {"name": one.name, "key": one.key, "optional": True}}}
