@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+from agent import foreign_file
 
 MOST = 4096  # bytes
 
@@ -11,11 +14,9 @@ def from_file(path: str) -> None:
     """Into PGPASSWORD, which libpq reads in all that the agent runs. What is there already stays."""
     if not path or os.environ.get("PGPASSWORD"):
         return
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:  # a Secret's file is a link
+        text = foreign_file.read_text(Path(os.path.realpath(path)), MOST).rstrip("\r\n")
     except OSError:  # PostgreSQL says it better, where it wants one
         return
-    with os.fdopen(descriptor, "rb") as file:
-        text = file.read(MOST).decode("utf-8", "replace").rstrip("\r\n")
     if text and "\x00" not in text:
         os.environ["PGPASSWORD"] = text

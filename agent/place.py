@@ -16,15 +16,13 @@ from pgwarden.contract.environment import Instance
 from pgwarden.contract.status import Place as Told
 
 LOOPBACK = "127.0.0.1"
+_DATA = "(SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory"
 #: Columns of the status's question. What the account may not see is NULL.
-COLUMNS = """
-       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
-       (SELECT setting FROM pg_settings WHERE name = 'port') AS port,
+COLUMNS = f"""
+       {_DATA},
        (SELECT setting FROM pg_settings WHERE name = 'unix_socket_directories') AS socket_directories,
-"""
-
-
-QUESTION = "SELECT (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory"
+"""  # noqa: S608 - both parts are ours
+QUESTION = f"SELECT {_DATA}"
 
 
 class Place:

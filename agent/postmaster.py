@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import stat
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
+
+from agent import foreign_file
 
 FILE = "postmaster.pid"
 #: Folders in one that are looked at, and bytes of a file that are read. A table's folder is not looked into.
@@ -44,8 +45,9 @@ def servers(assumed: str) -> list[Server]:
 
 def read(folder: str) -> Server | None:
     """What `postmaster.pid` in *folder* says, if it was written by a server of that folder, and that listens."""
-    text = _text(f"{folder}/{FILE}")
-    return parse(text, folder) if text else None
+    with contextlib.suppress(OSError):
+        return parse(foreign_file.read_text(Path(folder, FILE), MOST_BYTES), folder)
+    return None
 
 
 def parse(text: str, folder: str) -> Server | None:
@@ -100,15 +102,3 @@ def _subfolders(folder: str) -> list[str]:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         return sorted(one.name for one in islice(entries, MOST_FOLDERS) if one.is_dir(follow_symlinks=False))
     return []
-
-
-def _text(path: str) -> str:
-    """Of a plain file, without waiting for what is not one."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return os.read(descriptor, MOST_BYTES).decode("utf-8", "replace")
-        finally:
-            os.close(descriptor)
-    return ""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from controller.recovery.plan import Plan
 from controller.runtime import conditions
 from controller.settings import Settings
-from pgwarden.api import names
+from pgwarden.api import names, owners
 from pgwarden.api.kinds import RepositorySpec, RestoreSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.sizing import NOTHING, Asks
@@ -123,11 +123,7 @@ def owner(pod: Object) -> tuple[str, str]:
     """Kind and name of what runs *pod*: of a ReplicaSet, the Deployment that it is named after."""
     for reference in pod["metadata"].get("ownerReferences", []):
         if reference.get("controller"):
-            kind, name = reference["kind"], reference["name"]
-            suffix = f"-{pod['metadata'].get('labels', {}).get('pod-template-hash', '')}"
-            if kind == "ReplicaSet" and len(suffix) > 1 and name.endswith(suffix):
-                return "Deployment", name.removesuffix(suffix)
-            return kind, name
+            return owners.workload(reference, pod)
     return "", ""
 
 

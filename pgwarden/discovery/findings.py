@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from pgwarden.api import names
+from pgwarden.api import names, owners
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, objects
 from pgwarden.discovery.likeness import Likeness, likeness
@@ -71,15 +71,11 @@ def findings(seen: Seen, make: MakeRepository, settings: Settings) -> list[Findi
 def owner_of(pod: Object) -> tuple[str, str, str]:
     """Namespace, kind and name of what makes it; of a ReplicaSet its Deployment. Of a bare pod itself."""
     namespace = get(pod, str, "metadata", "namespace") or ""
-    owners = objects(pod, "metadata", "ownerReferences")
-    owner = next((one for one in owners if one.get("controller")), owners[0] if owners else None)
+    listed = objects(pod, "metadata", "ownerReferences")
+    owner = next((one for one in listed if one.get("controller")), listed[0] if listed else None)
     if owner is None:
         return namespace, "Pod", get(pod, str, "metadata", "name") or ""
-    kind, name = str(owner.get("kind")), str(owner.get("name"))
-    suffix = f"-{get(pod, str, 'metadata', 'labels', 'pod-template-hash')}"
-    if kind == "ReplicaSet" and name.endswith(suffix):
-        return namespace, "Deployment", name.removesuffix(suffix)
-    return namespace, kind, name
+    return namespace, *owners.workload(owner, pod)
 
 
 def _key(workload: Object) -> tuple[str, str, str]:

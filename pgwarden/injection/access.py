@@ -15,11 +15,13 @@ from pgwarden.api.kinds import PostgresAccess, ValueSource
 from pgwarden.contract import environment as variables
 from pgwarden.injection import pods
 from pgwarden.injection.arguments import Start
-from pgwarden.injection.known_images import USUAL_SOCKET
+from pgwarden.injection.known_images import KnownImage
 from pgwarden.injection.pods import Container, EnvVar, VolumeMount
 
 _PORT, _PORTS = 5432, 65536
 _KINDS = ("secretKeyRef", "configMapKeyRef")
+#: Of an image that is not known: what is usual.
+_UNKNOWN = KnownImage(name="", images="")
 _LONGEST = 4096  # characters of a value: what is longer is none
 
 
@@ -54,14 +56,6 @@ class _Found(msgspec.Struct, frozen=True):
 def socket_directory(access: PostgresAccess, start: Start) -> str:
     known = start.image.known
     return posixpath.normpath(access.socket_directory or start.socket_directory or (known or _UNKNOWN).socket)
-
-
-class _Usual(msgspec.Struct, frozen=True):
-    socket: str = USUAL_SOCKET
-    superuser: str = "postgres"
-
-
-_UNKNOWN = _Usual()
 
 
 def reached(container: Container, start: Start, access: PostgresAccess) -> Reached:

@@ -15,11 +15,12 @@ import msgspec
 from pgwarden.api import names
 from pgwarden.api.faults import Fault
 from pgwarden.api.kinds import PostgresAccess
+from pgwarden.api.postgres_majors import OLDEST_FOREIGN
 from pgwarden.injection import access as reaching
 from pgwarden.injection import arguments, pods
 from pgwarden.injection.access import Reached
 from pgwarden.injection.arguments import Setting, Start
-from pgwarden.injection.known_images import OFFICIAL_DATA, OLDEST, ROOT_OF_18
+from pgwarden.injection.known_images import OFFICIAL_DATA, ROOT_OF_18
 from pgwarden.injection.pods import Container, EnvVar, Pod, VolumeMount
 from pgwarden.injection.resources import Company, company
 
@@ -368,9 +369,9 @@ def _reserved_folders(main: _Main) -> Iterator[Fault]:
 
 def _version_faults(main: _Main) -> Iterator[Fault]:
     major = main.start.image.major
-    if major is not None and major < OLDEST:
+    if major is not None and major < OLDEST_FOREIGN:
         message = (
-            f"PostgreSQL {major} is too old: pgwarden needs {OLDEST} or later; upgrade it, or remove the label "
+            f"PostgreSQL {major} is too old: pgwarden needs {OLDEST_FOREIGN} or later; upgrade it, or remove the label "
             f"{names.LABEL_REPOSITORY} from the pod"
         )
         yield Fault(main.field("image"), main.container.image, message, "version")

@@ -12,7 +12,6 @@ import msgspec
 
 OFFICIAL_DATA, ROOT_OF_18 = "/var/lib/postgresql/data", "/var/lib/postgresql"  # the latter is the volume from 18 on
 USUAL_SOCKET = "/var/run/postgresql"
-OLDEST = 14  # the oldest major that pgwarden works with
 _TAG_BEGINS = r"^[^:]*:(\d+)"
 _PG_IN_TAG = r":(?:.*[-_.])?(?:pg|postgres[-_]?)(\d+)"
 _AFTER_NAME = r"-(\d+)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgwarden.api import names
 from pgwarden.api.faults import Waits
 from pgwarden.api.judging import Case
 from pgwarden.api.kinds import READ_ONLY, READ_WRITE
@@ -60,4 +61,4 @@ def _mode(repository: Object) -> str:
 
 
 def _stanza(repository: Object) -> str:
-    return get(repository, str, "spec", "stanza") or get(repository, str, "metadata", "name") or ""
+    return names.stanza(get(repository, str, "metadata", "name") or "", get(repository, str, "spec", "stanza") or "")

@@ -171,6 +171,20 @@ _OF_A_BACKUP: dict[str, tuple[Any, Any]] = {
     "podAnnotations": ({}, {"a": "b"}),
 }
 
+_OF_A_RECOVERY: dict[str, tuple[Any, Any]] = {
+    "repository": ("hippo", "rhino"),
+    "target.time": ("2026-11-15T10:00:00Z", "2026-11-15T11:00:00Z"),
+    "target.lsn": ("0/4000000", "0/5000000"),
+    "target.xid": ("700", "701"),
+    "target.name": ("a", "b"),
+    "target.immediate": (UNSET, True),
+    "targetTimeline": ("latest", "current"),
+    "set": ("", "latest"),
+    "storage": ("", "local"),
+    "newVolume.storageClassName": ("a", "b"),
+    "newVolume.size": ("1Gi", "2Gi"),
+}
+
 TABLE: dict[str, dict[str, Row]] = {
     "Repository": REPOSITORY,
     "Backup": rows(None, BACKUP, _OF_A_BACKUP)
@@ -183,39 +197,17 @@ TABLE: dict[str, dict[str, Row]] = {
     })
     | rows(each(effects.plans), SCHEDULE, {"suspend": (False, True), "startingDeadlineSeconds": (3600, 60)})
     | rows(effects.history, SCHEDULE, {"successfulHistoryLimit": (3, 1), "failedHistoryLimit": (3, 1)}),
-    "Restore": rows(None, RESTORE, {
-        "repository": ("hippo", "rhino"),
+    "Restore": rows(None, RESTORE, _OF_A_RECOVERY | {
         "undo": ("one", "two"),
-        "target.time": ("2026-11-15T10:00:00Z", "2026-11-15T11:00:00Z"),
-        "target.lsn": ("0/4000000", "0/5000000"),
-        "target.xid": ("700", "701"),
-        "target.name": ("a", "b"),
-        "target.immediate": (UNSET, True),
-        "targetTimeline": ("latest", "current"),
-        "set": ("", "latest"),
-        "storage": ("", "local"),
         "repoTargetTime": ("", "2026-11-15T10:00:00Z"),
         "options": ([], ["--process-max=2"]),
         "volumeClaim": ("a", "b"),
         "image": ("a", "b"),
-        "newVolume.storageClassName": ("a", "b"),
-        "newVolume.size": ("1Gi", "2Gi"),
         "keepOldVolume": (True, False),
         "reenableAutofail": (False, True),
     })
     | {"recoveryTimeoutSeconds": Row(3600, 60, each(effects.given_up), RESTORE)},
-    "RestoreDrill": rows(None, RESTORE, {
-        "repository": ("hippo", "rhino"),
-        "target.time": ("2026-11-15T10:00:00Z", "2026-11-15T11:00:00Z"),
-        "target.lsn": ("0/4000000", "0/5000000"),
-        "target.xid": ("700", "701"),
-        "target.name": ("a", "b"),
-        "target.immediate": (UNSET, True),
-        "targetTimeline": ("latest", "current"),
-        "set": ("", "latest"),
-        "storage": ("", "local"),
-        "newVolume.storageClassName": ("a", "b"),
-        "newVolume.size": ("1Gi", "2Gi"),
+    "RestoreDrill": rows(None, RESTORE, _OF_A_RECOVERY | {
         "checks": ([], [{"name": "a", "sql": "SELECT true"}]),
         "activeDeadlineSeconds": (3600, 60),
     }),
