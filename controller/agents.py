@@ -27,14 +27,18 @@ _CONNECT_SECONDS = 5.0
 #: Connections that are made at once: a handshake takes milliseconds of CPU, and a thousand at once would last longer
 #: than _CONNECT_SECONDS. Whoever is connected and waits for an answer holds up nobody.
 CONNECTING = 128
-#: A connection lasts from one look to the next; of very many pods each is asked every two minutes (repository.quiet).
+#: A connection lasts from one look to the next.
 KEEPALIVE_SECONDS = 180.0
+#: Repositories above which a pod's connection ends with its answer. It would hold 30 KB or more, and of so many a pod
+#: is asked every two minutes or less often (repository.quiet); a handshake takes 3 ms.
+KEPT = 480
 #: Bytes of the host's answer. `info` of 2,000 backup sets is 1.1 MB; with references, as older agents send it, 7.3 MB.
 MOST = 8 * 1024 * 1024
 #: Bytes of a pod's answer, which has no `info`: the longest is a fence's, with 100 bytes or so for each tablespace.
 MOST_POD = 256 * 1024
 #: Values of an answer, for they take more memory than their text. `info` has 29 of each backup set.
 MOST_VALUES = 400_000
+LAST = {"Connection": "close"}
 KEY_CONTROLLER_CERT = "controller.crt"
 KEY_CONTROLLER_KEY = "controller.key"
 
@@ -83,17 +87,21 @@ class Agents:
         """Within a look: in its slot (`slots`), as the answer may be long."""
         name = names.host_dns(repository[1], repository[0])
         async with slots.waiting():
-            raw = await self._call(repository, pod_ip, name, call, seconds, MOST)
+            raw = await self._call(repository, pod_ip, name, call, seconds, MOST, keep=True)
         return _decoded(raw, pod_ip, call, MOST)
 
     async def pod(
         self, repository: Key, pod_ip: str, call: Call[Answer], *, seconds: float = _STATUS_SECONDS
     ) -> Answer:
         name = names.pod_dns(repository[1], repository[0], pod_ip)
-        return _decoded(await self._call(repository, pod_ip, name, call, seconds, MOST_POD), pod_ip, call, MOST_POD)
+        keep = len(self._contexts) <= KEPT
+        raw = await self._call(repository, pod_ip, name, call, seconds, MOST_POD, keep=keep)
+        return _decoded(raw, pod_ip, call, MOST_POD)
 
-    async def _call(self, repository: Key, ip: str, name: str, call: Call[Answer], seconds: float, most: int) -> bytes:
-        """The answer as it came. *name* is what the certificate must carry, *most* are bytes."""
+    async def _call(
+        self, repository: Key, ip: str, name: str, call: Call[Answer], seconds: float, most: int, *, keep: bool
+    ) -> bytes:
+        """The answer as it came. *name* is what the certificate must carry, *most* are bytes; *keep* the connection."""
         if not ip:
             raise AgentError("the pod has no IP address yet")
         context = await self._trusted(repository)
@@ -103,7 +111,7 @@ class Agents:
         url = f"https://{address}:{names.PORT_AGENT}/{call.path}"
         body = msgspec.json.encode(call.body) if call.body is not None else None
         limit = aiohttp.ClientTimeout(total=seconds, connect=_CONNECT_SECONDS)
-        headers = {"If-None-Match": f'"{call.unless}"'} if call.unless else None
+        headers = ({"If-None-Match": f'"{call.unless}"'} if call.unless else {}) | ({} if keep else LAST)
         slot = Slot(self._connecting)
         await slot.take()
         try:

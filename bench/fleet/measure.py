@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bench.fleet import objects
+from bench.fleet import as_pod, objects
 from bench.fleet.agents import OUT, WELL, PretendedPostgres
 from bench.fleet.fleet import Fleet
 from bench.fleet.objects import Member
@@ -45,14 +44,14 @@ class Figures:
 
 
 def start(fleet: Fleet) -> Process:
-    environment = {
-        "KUBECONFIG": str(fleet.world.kubeconfig),
+    argv, access = as_pod.controller(fleet.world)
+    environment = access | {
         "PGWARDEN_HTTP_PORT": str(PORT),
         "PGWARDEN_IMAGE": "pgwarden:bench",
         "PGWARDEN_NAMESPACE": "pgwarden-system",
         "PGWARDEN_LOG_LEVEL": "warning",
     }
-    return fleet.world.start("controller", [sys.executable, "-m", "controller"], environment)
+    return fleet.world.start("controller", argv, environment)
 
 
 def looked_at() -> float:

@@ -33,7 +33,7 @@ FULL_AWAY = timedelta(minutes=1)
 LONGEST = timedelta(hours=1)
 #: Pods that are asked in a second, of those of all Repositories. What a storage does shows at its host, which is asked
 #: at each look; a pod that is gone or not ready, at the pod itself.
-POD_ASKS = 8
+POD_ASKS = 4
 Answers = Mapping[str, Status | AgentError]  # by the IP that was asked
 
 

@@ -45,6 +45,7 @@ async def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     sent: dict[str, Any] = {}
 
     async def handler(request: web.Request) -> web.StreamResponse:
+        sent.setdefault("peers", []).append(request.transport.get_extra_info("peername"))
         response = web.StreamResponse(status=sent.get("status", 200), headers=sent.get("headers", {}))
         await response.prepare(request)
         try:
@@ -104,6 +105,16 @@ async def test_no_more_than_the_bound_is_read(ask, of, most, shown):
     with pytest.raises(AgentError, match=f"returned more than {shown} KiB"):
         await ask(*pieces, of=of)
     assert ask.sent.get("written", 0) < max(most, MOST) * 3  # what the two sides' buffers hold besides
+
+
+@pytest.mark.parametrize(("of", "kept", "connections"), [("pod", 1, 1), ("pod", 0, 3), ("host", 0, 1)])
+async def test_of_very_many_repositories_a_pods_connection_ends_with_its_answer(
+    ask, monkeypatch, of, kept, connections
+):
+    monkeypatch.setattr(agents, "KEPT", kept)
+    for _ in range(3):
+        await ask(b"{}", of=of)
+    assert len(set(ask.sent["peers"])) == connections
 
 
 async def test_a_pods_answer_with_hundreds_of_tablespaces_is_read(ask):

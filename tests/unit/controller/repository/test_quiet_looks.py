@@ -253,7 +253,7 @@ def asked_pods(world, monkeypatch) -> list[datetime]:
     return found
 
 
-@pytest.mark.parametrize(("pods", "every"), [(1, 1), (100, 1), (1000, 4)])
+@pytest.mark.parametrize(("pods", "every"), [(1, 1), (60, 1), (1000, 8)])
 async def test_of_very_many_pods_each_is_asked_at_every_few_looks_and_the_host_at_each(
     world, asked, asked_pods, full, pods, every
 ):
