@@ -20,7 +20,8 @@ from controller.runtime.worker import Worker
 from controller.schedule.reconcile import ScheduleController
 from pgwarden.api import names, registry
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get, is_going
+from pgwarden.api.reading import get, is_going, objects
+from pgwarden.contract import last_drills
 from pgwarden.kube.cache import Key, Listener, key_of
 
 #: Objects of each kind that are worked on at once.
@@ -116,6 +117,8 @@ class Manager:
         self._wake_operations(*key_of(obj))
         if kind != "MODIFIED" or before is None or _is_news(obj, before):
             self._wake_waiting(*key_of(obj))
+        elif objects(obj, "status", last_drills.FIELD) != objects(before, "status", last_drills.FIELD):
+            self.repositories.queue.add(key_of(obj))  # a drill has ended: what it proves is still to be said
 
     def _wake_waiting(self, namespace: str, name: str) -> None:
         """Whoever may have waited for this Repository to come, to go, or to have another spec."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from pgwarden.api import names, records
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition as condition_of
 from pgwarden.api.reading import get, objects
-from pgwarden.cli import missed_runs, protection_storages, protection_versions, protection_window
+from pgwarden.cli import missed_runs, protection_proof, protection_storages, protection_versions, protection_window
 from pgwarden.cli.output import clock, count, moment, span
 from pgwarden.cli.protection_cluster import NOT_REPORTED, cause_of, in_words, notes_of_cluster, of_cluster
 from pgwarden.cli.protection_room import of_room
@@ -45,6 +45,8 @@ class Protection:
     storages: tuple[str, ...] = ()  # a line for each, where there are several
     cluster: str = ""  # its PostgresCluster in a few words, where pgwarden runs it
     foreign: bool = False  # what the storages hold is another cluster's
+    proven: str = ""  # by the last restore drill that passed, in words
+    proof: Object = field(default_factory=dict)  # the same as data
 
     @property
     def protected(self) -> bool:
@@ -88,6 +90,7 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
         *checks.told(repository, schedules),
         *room.wrong,
         *protection_versions.wrong(repository),
+        *protection_proof.wrong(repository),
     ]
     notes = [
         *_notes(schedules, backups, restores),
@@ -115,6 +118,8 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
         notes=tuple(notes),
         storages=tuple(protection_storages.lines(repository)),
         cluster=in_words(cluster) if cluster is not None else "",
+        proven=protection_proof.line(repository, now),
+        proof=protection_proof.last(repository),
         foreign=_phase(repository) == "Failed" and condition_of(repository, "Rejected") != "True",
     )
 
