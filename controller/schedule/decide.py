@@ -57,8 +57,10 @@ def plan(
         return Plan(None, tuple(missed), upcoming)
     if busy_with:
         why = f"{made} {busy_with} of an earlier run had not finished"
-        reason = f"PreviousBackupNotOver:{busy_with}" if made == "Backup" else f"PreviousDrillNotOver:{busy_with}"
-        missed.append(Missed(latest, reason, why))
+        if made == "Backup":
+            missed.append(Missed(latest, f"PreviousBackupNotOver:{busy_with}", why))
+        else:
+            missed.append(Missed(latest, f"PreviousDrillNotOver:{busy_with}", why))
         return Plan(None, tuple(missed), upcoming)
     return Plan(latest, tuple(missed), upcoming)
 
