@@ -36,7 +36,7 @@ def template(args: argparse.Namespace) -> Object:
         "set": args.set,
         "storage": args.pgbackrest_storage_type,
         "newVolume": {key: value for key, value in volume.items() if value},
-        "checks": checks(args.check, args.expect),
+        "checks": checks(args.check or (), args.expect or ()),
         "activeDeadlineSeconds": args.deadline,
     }
     return {key: value for key, value in found.items() if value}
