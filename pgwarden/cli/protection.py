@@ -73,7 +73,7 @@ def _without_repository(cluster: Object) -> Protection:
 
 def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Protection:
     schedules, backups = _own(there["backupschedules"], repository), _own(there["backups"], repository)
-    restores = _own(there["restores"], repository)
+    restores, drilling = _own(there["restores"], repository), _own(there.get("restoredrillschedules", []), repository)
     reach = protection_window.reach(repository)
     due = [time for one in schedules for text in _upcoming(one)[:1] if (time := moment(text))]
     cluster = next((one for one in there.get("postgresclusters", []) if _place(one) == _place(repository)), None)
@@ -85,7 +85,7 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
         *_of_phase(repository, of_status, told),
         *_of_backups(backups),
         *_of_restores(restores),
-        *_of_schedules(schedules, now),
+        *_of_schedules([*schedules, *drilling], now),
         *retention.told(repository, schedules),
         *checks.told(repository, schedules),
         *room.wrong,
@@ -217,25 +217,25 @@ def _of_restores(restores: list[Object]) -> Iterator[str]:
 
 def _of_schedules(schedules: list[Object], now: datetime) -> Iterator[str]:
     for one in schedules:
-        name = one["metadata"]["name"]
+        name = f"{one['kind']} {one['metadata']['name']}"
         if _phase(one) == "Failed":
-            yield f"BackupSchedule {name} is rejected: {_condition_message(one)}"
+            yield f"{name} is rejected: {_condition_message(one)}"
             continue
         if _phase(one) == "Degraded":
-            yield f"BackupSchedule {name} still runs, but a rule now rejects it: {_condition_message(one)}"
+            yield f"{name} still runs, but a rule now rejects it: {_condition_message(one)}"
         if get(one, bool, "spec", "suspend"):
             continue
         if _phase(one) == "Pending" and one.get("status"):
-            yield f"BackupSchedule {name} is waiting: {_said(one)}"
+            yield f"{name} is waiting: {_said(one)}"
         due = moment(next(iter(_upcoming(one)), None))
         if due is not None and now - due > LATE:
-            yield f"BackupSchedule {name} is overdue since {clock(due)} ({span(now - due)}): is the controller running?"
+            yield f"{name} is overdue since {clock(due)} ({span(now - due)}): is the controller running?"
         missed = objects(one, "status", "missed")
         newest = moment(missed[-1].get("time")) if missed else None
         started = moment(get(one, str, "status", "lastScheduleTime"))
         if newest is not None and (started is None or newest > started):
             why = missed_runs.in_words(missed[-1].get("reason"))
-            yield f"BackupSchedule {name} missed its run of {clock(newest)}: {why}"
+            yield f"{name} missed its run of {clock(newest)}: {why}"
 
 
 def _notes(schedules: list[Object], backups: list[Object], restores: list[Object]) -> Iterator[str]:

@@ -35,7 +35,7 @@ def test_a_schedule_makes_a_drill_with_the_servers_defaults_that_can_be_shown_an
     assert drill is not None
     assert drill["metadata"]["labels"]["pgwarden.io/schedule"] == "often"
     (check,) = drill["spec"]["checks"]
-    assert (check["name"], check["expect"], check["timeoutSeconds"]) == ("orders", "t", 60)
+    assert (check["name"], check["timeoutSeconds"]) == ("orders", 60)
     assert drill["spec"]["activeDeadlineSeconds"] == 21600
     assert "often" in hippo.run("get", "pgds").stdout
 

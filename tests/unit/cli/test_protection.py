@@ -39,6 +39,21 @@ def test_what_was_proven_last_is_told_and_a_drill_that_failed_since_is_wrong(the
     assert status.as_data(one)["lastProof"] == PROOF
 
 
+def test_a_schedule_of_drills_that_missed_its_run_or_waits_is_wrong(make, there, schedule):
+    missed = {
+        "missed": [{"time": "2026-11-22T04:00:00Z", "reason": "PreviousDrillNotOver:weekly-1"}],
+        "phase": "Active",
+    }
+    one = make("RestoreDrillSchedule", "weekly", status=missed, repository="hippo", schedule="0 4 * * 0")
+    (found,) = judge(there(schedule(), one), NOW)
+    (text,) = found.wrong
+    assert text.startswith("RestoreDrillSchedule weekly missed its run of 2026-11-22 04:00:00Z: ")
+    assert text.endswith("RestoreDrill weekly-1 of an earlier run was still going on")
+    waits = make("RestoreDrillSchedule", "weekly", status={"phase": "Pending", "message": "no"}, repository="hippo")
+    (found,) = judge(there(schedule(), waits), NOW)
+    assert found.wrong == ("RestoreDrillSchedule weekly is waiting: no",)
+
+
 def test_that_no_drill_has_passed_is_told_and_is_no_fault(there, schedule):
     (one,) = judge(there(schedule(), conditions=[*ARCHIVES, condition("Proven", "Unknown", "no drill")]), NOW)
     assert "  proven       never: no RestoreDrill has passed" in status.as_text(one, NOW)
