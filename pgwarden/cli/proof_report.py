@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pgwarden import __version__
+from pgwarden.api import duration
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition, get, objects
 from pgwarden.cli.errors import OK, UsageError, unknown
@@ -141,16 +142,20 @@ def _summary(repository: Object, ended: Sequence[Drill]) -> tuple[str, ...]:
         clock(last_drills.ended(last)),
         str(last.get("recoveredTo") or ""),
         str(last.get("set") or ""),
-        _rto(proofs),
+        _rto(proofs, get(repository, str, "spec", "objectives", "rto") or ""),
     )
 
 
-def _rto(proofs: Sequence[Drill]) -> str:
+def _rto(proofs: Sequence[Drill], objective: str) -> str:
     """The longest: what has to be reckoned with."""
     took = [seconds for one in proofs if (seconds := get(one.entry, int, "seconds")) is not None]
     if not took:
         return ""
-    return f"{span(timedelta(seconds=max(took)))} (longest of {count(len(took), 'drill')})"
+    text = f"{span(timedelta(seconds=max(took)))} (longest of {count(len(took), 'drill')})"
+    wanted = duration.parse(objective)
+    if not wanted:
+        return text
+    return f"{text}; objective {objective}: {'met' if timedelta(seconds=max(took)) <= wanted else '**not met**'}"
 
 
 def _section(repository: Object, ended: Sequence[Drill], month: Month) -> list[str]:

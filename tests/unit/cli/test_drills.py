@@ -121,6 +121,14 @@ def test_the_report_has_what_was_proven_when_by_which_set_and_how_long_it_took()
     )
 
 
+@pytest.mark.parametrize(
+    ("objective", "said"), [("2m", "objective 2m: met |"), ("80s", "objective 80s: **not met** |")]
+)
+def test_the_longest_restore_is_held_against_the_objective(objective, said):
+    wanted = repository(entry("d-3", PASSED, seconds=83)) | {"spec": {"objectives": {"rto": objective}}}
+    assert f"| 1 min 23 s (longest of 1 drill); {said}" in report([wanted], [])
+
+
 def test_what_only_a_restore_drill_tells_is_marked_and_counted_once():
     text = report([repository(entry("d-3", PASSED))], [drill("d-3", PASSED), drill("d-1", BROKEN)])
     assert text.count("d-3") == 1
