@@ -22,6 +22,7 @@ from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, is_going
 from pgwarden.contract import last_drills
 from pgwarden.kube import paths
+from pgwarden.rules.restore import MUTABLE
 
 log = structlog.get_logger()
 #: Of a Restore's spec, what says where it begins and ends. What the drill leaves open its Restore may say.
@@ -39,7 +40,7 @@ def is_real(drill: Object, restore: Object) -> bool:
     if known and known != restore["metadata"]["uid"]:
         return False
     wanted = render.restore(drill, render.spec_of(drill))["spec"]
-    open_ = [field for field in _POINT if not _is_said(drill, field)]
+    open_ = [MUTABLE, *(field for field in _POINT if not _is_said(drill, field))]
     try:
         return _without(wanted, open_) == _without(restore["spec"], open_)
     except outside.UNREADABLE:

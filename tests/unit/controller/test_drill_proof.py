@@ -208,7 +208,7 @@ async def test_what_is_left_open_the_restore_may_say_and_defaults_of_the_server_
     await world.look(3)
     world.there("Restore", "weekly-drill")["spec"] |= {
         "keepOldVolume": True,
-        "recoveryTimeoutSeconds": 3600,
+        "recoveryTimeoutSeconds": 7200,
         "storage": "local",
     }
     world.restored()
