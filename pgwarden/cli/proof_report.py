@@ -86,8 +86,8 @@ def of(repository: Object, drills: Iterable[Object], month: Month) -> list[Drill
     own = {
         one["metadata"]["uid"]: one
         for one in drills
-        if (one["metadata"].get("namespace"), get(one, str, "spec", "repository")) == place
-        and get(one, str, "status", "completionTime")
+        if (one["metadata"].get("namespace"), one["spec"].get("repository")) == place
+        and (one.get("status") or {}).get("completionTime")
     }
     kept = last_drills.of(repository)
     found = [Drill(entry, _checks(own.get(entry.get("uid"))), kept=True) for entry in kept]
