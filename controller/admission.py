@@ -16,7 +16,7 @@ from controller.runtime import conditions, metrics, status
 from pgwarden import rules, storages
 from pgwarden.api import faults, outside
 from pgwarden.api.faults import Fault, Waits
-from pgwarden.api.kinds import BackupScheduleSpec, RepositorySpec
+from pgwarden.api.kinds import RepositorySpec, ScheduleSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get, is_going
 from pgwarden.api.registry import BY_PLURAL
@@ -55,7 +55,7 @@ GO = Answer(True)
 async def judge(context: Context, plural: str, obj: Object) -> Answer:
     """What the rules say of *obj*, written into its status where it is not acted on.
 
-    Of a BackupSchedule that waits nothing is written: its controller tells that beside its next runs.
+    Of a schedule that waits nothing is written: its controller tells that beside its next runs.
     """
     if (obj.get("status") or {}).get("phase") in {"Completed", "Running"}:
         # Decided when it began. What has become of the world since (a window that moved on) must not stop it halfway.
@@ -63,8 +63,8 @@ async def judge(context: Context, plural: str, obj: Object) -> Answer:
     found = _faults(context, obj)
     own, world = [one for one in found if not one.waits], [one for one in found if one.waits]
     cared_for = bool(found) and _never_over(plural) and stands(plural, obj) and _can_be_followed(plural, obj, found)
-    metrics.rejected(plural, obj, bool(own or (cared_for and plural != "backupschedules")))
-    if cared_for and (plural != "backupschedules" or not world):
+    metrics.rejected(plural, obj, bool(own or (cared_for and not _is_schedule(plural))))
+    if cared_for and (not _is_schedule(plural) or not world):
         return Answer(True, refused=faults.summary(found))
     if own and not cared_for:
         return await _refuse(context, plural, obj, faults.summary(found))
@@ -88,10 +88,10 @@ def waits(obj: Object) -> bool:
 def stands(plural: str, obj: Object) -> bool:
     """Whether this very spec was acted on before: a condition speaks of it that is not from here.
 
-    A BackupSchedule that waits stands too: one that was refused would not wait, and while its Repository is away this
+    A schedule that waits stands too: one that was refused would not wait, and while its Repository is away this
     is all that its status says.
     """
-    none = {INVALID} if plural == "backupschedules" else {INVALID, *Waits}
+    none = {INVALID} if _is_schedule(plural) else {INVALID, *Waits}
     generation = obj["metadata"]["generation"]
     listed = (obj.get("status") or {}).get("conditions", [])
     of_it = [one for one in listed if one.get("observedGeneration") == generation and one["type"] != REJECTED]
@@ -147,7 +147,7 @@ def _can_be_followed(plural: str, obj: Object, found: list[Fault]) -> bool:
         return False
     if isinstance(spec, RepositorySpec):
         return set(spec.storages) <= set(storages.NAMES)
-    if isinstance(spec, BackupScheduleSpec):
+    if isinstance(spec, ScheduleSpec):
         return isinstance(cron.parse(spec.schedule), cron.Schedule) and not zone_problem(spec.time_zone)
     return True
 
@@ -160,7 +160,7 @@ async def _refuse(context: Context, plural: str, obj: Object, message: str) -> A
     listed = conditions.put(listed, REJECTED, True, INVALID, message, now=now, generation=generation)
     after = before | {"observedGeneration": generation, "phase": "Failed", "conditions": listed}
     after |= _words(plural, INVALID, message)
-    if plural == "backupschedules":
+    if _is_schedule(plural):
         after["nextScheduleTimes"] = []
     elif not _never_over(plural):
         after["completionTime"] = before.get("completionTime") or conditions.timestamp(now)
@@ -176,7 +176,7 @@ async def _wait(context: Context, plural: str, obj: Object, found: list[Fault]) 
     kind = BY_PLURAL[plural].waiting_condition
     known = conditions.find(before.get("conditions", []), kind) or {}
     again = pause(known.get("lastTransitionTime") if known.get("reason") == reason else None, now)
-    if plural == "backupschedules":
+    if _is_schedule(plural):
         return Answer(False, reason=reason, message=message, again=again)
     value = False if _never_over(plural) else None
     listed = conditions.without(_kept(plural, before), REJECTED)
@@ -193,6 +193,10 @@ async def _wait(context: Context, plural: str, obj: Object, found: list[Fault]) 
 
 def _never_over(plural: str) -> bool:
     return not BY_PLURAL[plural].is_operation
+
+
+def _is_schedule(plural: str) -> bool:
+    return BY_PLURAL[plural].is_schedule
 
 
 def _kept(plural: str, before: Object) -> list[Object]:

@@ -17,10 +17,12 @@ from controller.repository.secret_watch import SecretWatch
 from controller.restore.reconcile import RestoreController
 from controller.runtime import outcomes, steady
 from controller.runtime.worker import Worker
+from controller.schedule.made import DRILLS
 from controller.schedule.reconcile import ScheduleController
 from pgwarden.api import names, registry
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get, is_going
+from pgwarden.api.reading import get, is_going, objects
+from pgwarden.contract import last_drills
 from pgwarden.kube.cache import Key, Listener, key_of
 
 #: Objects of each kind that are worked on at once.
@@ -49,6 +51,7 @@ class Manager:
             "BackupSchedule": ScheduleController(context),
             "Restore": self._restorer,
             "RestoreDrill": DrillController(context),
+            "RestoreDrillSchedule": ScheduleController(context, DRILLS),
             "PostgresCluster": ClusterController(context),
         }
         registry.attached("controllers", controllers)
@@ -60,16 +63,18 @@ class Manager:
         self.repositories, self.schedules = self.workers["repositories"], self.workers["backupschedules"]
         self.backups, self.restores = self.workers["backups"], self.workers["restores"]
         self.clusters = self.workers["postgresclusters"]
+        self._all_schedules = [self.workers[kind.plural] for kind in registry.KINDS if kind.is_schedule]
         self._own = [(context.caches.ours[plural], worker) for plural, worker in self.workers.items()]
 
     async def run(self) -> None:
         caches = self._context.caches
         for cache, worker in self._own:
             # A Repository's status has the newest WAL segment in it: it would be looked at as often as there is one.
-            cache.listen(_enqueue(worker, own_status=worker not in {self.schedules, self.repositories}))
+            cache.listen(_enqueue(worker, own_status=worker not in {*self._all_schedules, self.repositories}))
         caches.repositories.listen(self._repository_changed)
         for kind in registry.OPERATIONS:
             caches.ours[kind.plural].listen(self._operation_changed)
+        caches.ours["restoredrills"].listen(self._drill_changed)
         caches.postgres_pods.listen(self._postgres_pod_changed)
         for cache in (caches.own_pods, caches.jobs, caches.claims, *caches.of_repositories.values()):
             cache.listen(self._ours_changed)
@@ -116,12 +121,15 @@ class Manager:
         self._wake_operations(*key_of(obj))
         if kind != "MODIFIED" or before is None or _is_news(obj, before):
             self._wake_waiting(*key_of(obj))
+        elif objects(obj, "status", last_drills.FIELD) != objects(before, "status", last_drills.FIELD):
+            self.repositories.queue.add(key_of(obj))  # a drill has ended: what it proves is still to be said
 
     def _wake_waiting(self, namespace: str, name: str) -> None:
         """Whoever may have waited for this Repository to come, to go, or to have another spec."""
         caches = self._context.caches
-        for schedule in caches.of_repository(caches.schedules, namespace, name):
-            self.schedules.queue.add(key_of(schedule))
+        for kind in (kind for kind in registry.KINDS if kind.is_schedule):
+            for schedule in caches.of_repository(caches.ours[kind.plural], namespace, name):
+                self.workers[kind.plural].queue.add(key_of(schedule))
         for cluster in caches.clusters.items.values():
             source = get(cluster, dict, "spec", "dataSource") or {}
             home = cluster["metadata"]["namespace"]
@@ -133,14 +141,18 @@ class Manager:
 
     def _operation_changed(self, kind: str, obj: Object, before: Object | None) -> None:
         """When one ends or goes, those that wait for it may begin, and the Repository has news."""
-        ended = operations.is_over(obj) and not (before and operations.is_over(before))
-        if ended or kind == "DELETED":
+        if _ends(kind, obj, before):
             namespace, repository = obj["metadata"]["namespace"], obj.get("spec", {}).get("repository", "")
             self.repositories.queue.add((namespace, repository))
             self._wake_operations(namespace, repository)
             schedule = obj["metadata"].get("labels", {}).get(names.LABEL_SCHEDULE)
             if schedule:
                 self.schedules.queue.add((namespace, schedule))
+
+    def _drill_changed(self, kind: str, obj: Object, before: Object | None) -> None:
+        schedule = obj["metadata"].get("labels", {}).get(names.LABEL_SCHEDULE)
+        if schedule and _ends(kind, obj, before):
+            self.workers["restoredrillschedules"].queue.add((obj["metadata"]["namespace"], schedule))
 
     def _postgres_pod_changed(self, kind: str, pod: Object, before: Object | None) -> None:
         if kind == "MODIFIED" and before is not None and not _is_pod_news(pod, before):
@@ -193,6 +205,12 @@ class Manager:
         for obj in caches.of_repository(caches.ours[kind.plural], namespace, repository):
             if not operations.is_over(obj) or operations.is_expiring(obj):
                 queue.add(key_of(obj))
+
+
+def _ends(kind: str, obj: Object, before: Object | None) -> bool:
+    """Whether an operation is over with this change of it, or gone."""
+    ended = operations.is_over(obj) and not (before and operations.is_over(before))
+    return ended or kind == "DELETED"
 
 
 def _enqueue(worker: Worker, *, own_status: bool) -> Listener:

@@ -36,6 +36,11 @@ def drill(name: str, *checks: Object, **spec: Any) -> Object:
     return _object("RestoreDrill", name, {"repository": "hippo", "checks": list(checks)} | spec)
 
 
+def drill_schedule(name: str, expression: str, *checks: Object, **spec: Any) -> Object:
+    template = {"template": {"checks": list(checks)}}
+    return _object("RestoreDrillSchedule", name, {"repository": "hippo", "schedule": expression} | template | spec)
+
+
 def _object(kind: str, name: str, spec: Object) -> Object:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
 

@@ -10,7 +10,7 @@ import msgspec
 
 from controller import admission, finalizers, jobs, operations, owned, pod_terms, turns
 from controller.context import Context
-from controller.drill import cleaning, render, report
+from controller.drill import cleaning, proof, render, report
 from controller.drill import status as said
 from controller.recovery import plan as plans
 from controller.runtime import conditions, status
@@ -57,7 +57,7 @@ class DrillController:
         restore = await self._context.client.find(paths.of("restores", namespace, name))
         if restore is None:
             return await self._begin(drill, spec)
-        if not owned.is_owned(restore, drill["metadata"]["uid"]):
+        if not proof.is_real(drill, restore):
             return await self._say(drill, "Failed", "RestoreExists", f"a Restore {name} exists that is another's")
         found = restore.get("status") or {}
         more = said.of_restore(restore) | {"restoreUID": restore["metadata"]["uid"]}
@@ -131,6 +131,8 @@ class DrillController:
     async def _say(self, drill: Object, phase: str, reason: str, message: str, **more: Any) -> float | None:
         before = (drill.get("status") or {}).get("reason")
         after = said.put(drill, phase, reason, message, self._context.clock(), **more)
+        if phase in operations.TERMINAL:
+            await proof.record(self._context, drill, after)
         await status.write(self._context.client, _PLURAL, drill, after)
         if before != reason:
             tell = self._context.recorder.warning if phase == "Failed" else self._context.recorder.normal

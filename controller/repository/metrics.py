@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 from controller.repository.room import Filled
 from controller.runtime.light_gauge import LightGauge
 from controller.runtime.of_objects import OfObjects
+from pgwarden.api.reading import objects
+from pgwarden.contract import last_drills
 from pgwarden.contract.status import Archiver, Volume
 from pgwarden.rules import backup_sets
 
@@ -55,6 +57,14 @@ EXPIRY = LightGauge(
     "When the first certificate of its pods and its repository host expires.",
     LABELS,
 )
+PROVEN = LightGauge(
+    "pgwarden_last_proof_timestamp_seconds", "When the last restore drill that passed has ended.", LABELS
+)
+PROOF_SECONDS = LightGauge(
+    "pgwarden_last_proof_restore_seconds", "How long the restore took in that drill, without its checks.", LABELS
+)
+DRILL = LightGauge("pgwarden_last_drill_timestamp_seconds", "When the last restore drill has ended.", LABELS)
+DRILL_PASSED = LightGauge("pgwarden_last_drill_passed", "1 where the last restore drill passed, else 0.", LABELS)
 _values = OfObjects()
 _shown: dict[tuple[str, str], float] = {}
 
@@ -161,8 +171,22 @@ def show(
     for storage, kind in itertools.product([held.name for held in sets.held], backup_sets.TYPES):
         for last in sets.of_storage(storage).latest(kind):
             _values.of(LAST_BACKUP, key, storage, kind).set(_seconds(last["stopTime"]))
+    _show_drills(key, objects(status, last_drills.FIELD))
     if "pods" in status:
         _values.of(UNPROTECTED, key).set(sum(not pod["injected"] for pod in status["pods"]))
+
+
+def _show_drills(key: tuple[str, str], drills: list[dict[str, Any]]) -> None:
+    """*drills* newest first."""
+    if not drills:
+        return
+    _values.of(DRILL, key).set(_seconds(drills[0]["endedAt"]))
+    _values.of(DRILL_PASSED, key).set(last_drills.passed(drills[0]))
+    proof = last_drills.last_proof(drills)
+    if proof is not None:
+        _values.of(PROVEN, key).set(_seconds(proof["endedAt"]))
+        if "seconds" in proof:
+            _values.of(PROOF_SECONDS, key).set(proof["seconds"])
 
 
 def _seconds(time: str) -> float:

@@ -21,7 +21,8 @@ from controller.repository.facts import RepositoryFacts
 from controller.repository.keys import Keys
 from pgwarden.api import names
 from pgwarden.api.objects import Object
-from pgwarden.contract import calls, server_facts
+from pgwarden.api.reading import objects
+from pgwarden.contract import calls, last_drills, server_facts
 from pgwarden.contract.status import Status, tag
 from pgwarden.kube.cache import NAMESPACE, Key
 
@@ -52,7 +53,7 @@ class _Own:
     """What a look goes by of the Repository itself, at one resourceVersion of it."""
 
     version: str
-    digest: str  # of all but its status, which is what the last look wrote
+    digest: str  # of all but its status, which is what the last look wrote; of that the drills, which others write
     segment_size: int
 
 
@@ -156,7 +157,8 @@ def _read(version: str, repository: Object | None) -> _Own:
         return _Own(version, "", 0)
     metadata = repository["metadata"]
     kept = {field: one for field, one in metadata.items() if field not in {"resourceVersion", "managedFields"}}
-    digest = _digest(json.dumps(kept, sort_keys=True)).hex()
+    drills = objects(repository, "status", last_drills.FIELD)
+    digest = _digest(json.dumps([kept, drills], sort_keys=True)).hex()
     return _Own(version, digest, server_facts.of(repository).wal_segment_size or 0)
 
 

@@ -24,6 +24,7 @@ from pgwarden import storages
 from pgwarden.api.kinds import RepositorySpec
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import is_going, objects
+from pgwarden.contract import last_drills
 from pgwarden.kube import errors
 from pgwarden.kube.cache import Key
 
@@ -151,6 +152,8 @@ class RepositoryController:
         for condition in after["conditions"]:
             if condition["type"] == "HasRoom" and condition["status"] != "True":
                 continue  # of each volume there is one
+            if condition["type"] == last_drills.CONDITION and condition["status"] == "Unknown":
+                continue  # that there was no drill yet is no news
             old = conditions.find(before, condition["type"])
             if condition["type"] == "SameVersion" and "False" not in {condition["status"], old and old["status"]}:
                 continue  # what is always so is no news

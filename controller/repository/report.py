@@ -12,7 +12,7 @@ from pgwarden.api import names, outside
 from pgwarden.api.objects import Object
 from pgwarden.api.postgres_majors import major_of
 from pgwarden.api.reading import objects
-from pgwarden.contract import server_facts
+from pgwarden.contract import last_drills, server_facts
 from pgwarden.contract.status import Archiver
 from pgwarden.pgbackrest.info import BackupSet, Info
 from pgwarden.rules import backup_sets
@@ -49,9 +49,14 @@ def status(facts: RepositoryFacts, backup_names: Mapping[str, str]) -> Object:
         "nextScheduledBackup": facts.next_scheduled or None,
         tools.FIELD: tools.entry(facts.versions) or None,
         renewal.FIELD: renewal.entries(facts.repository, owed(facts), facts.backups, facts.now) or None,
+        last_drills.FIELD: last_drills.of(facts.repository) or None,
         segment.FIELD: segment.kept(facts, archives=decide.archiving(facts).status is True),
     }
     return after | _of_primary(facts) | _of_server(facts, foreign=foreign) | _of_repository(facts, before, sets)
+
+
+def _proven(facts: RepositoryFacts) -> last_drills.Proven:
+    return last_drills.verdict(last_drills.of(facts.repository), facts.spec.storages)
 
 
 _JUDGES = (
@@ -64,6 +69,7 @@ _JUDGES = (
     ("Archiving", decide.archiving),
     ("WALContinuous", decide.continuous),
     ("SameVersion", decide.same_version),
+    (last_drills.CONDITION, _proven),
 )
 
 

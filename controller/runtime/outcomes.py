@@ -43,7 +43,7 @@ READ = Counter(
     "pgwarden_backup_database_bytes", "Bytes of the databases that were backed up.", [*_REPOSITORY, "storage"]
 )
 ADDED = Counter("pgwarden_backup_added_bytes", "Bytes that backups added to a storage.", [*_REPOSITORY, "storage"])
-RUNS = Counter("pgwarden_schedule_runs", "Runs of BackupSchedules: started, or missed.", [*_REPOSITORY, "outcome"])
+RUNS = Counter("pgwarden_schedule_runs", "Runs of schedules: started, or missed.", [*_REPOSITORY, "kind", "outcome"])
 _counts = OfObjects()
 _OVER = frozenset({"Completed", "Failed"})
 
@@ -54,8 +54,8 @@ def tell(plural: str, obj: Object, after: Object) -> None:
     if kind is None or not _counts.is_there(_where(obj)):
         return
     before = obj.get("status") or {}
-    if plural == "backupschedules":
-        _of_schedule(obj, before, after)
+    if kind.is_schedule:
+        _of_schedule(kind.name, obj, before, after)
     elif kind.is_operation:
         _retried(kind.name, obj, before, after)
         if after.get("phase") in _OVER and before.get("phase") not in _OVER:
@@ -104,15 +104,15 @@ def _restore_type(kind: str, obj: Object) -> str:
     return "undo" if spec.get("undo") else "copy" if spec.get("volumeClaim") else "in-place"
 
 
-def _of_schedule(obj: Object, before: Object, after: Object) -> None:
+def _of_schedule(kind: str, obj: Object, before: Object, after: Object) -> None:
     where = _where(obj)
     started = after.get("lastScheduleTime")
     if started and started != before.get("lastScheduleTime"):
-        _counts.of(RUNS, where, "started").inc()
+        _counts.of(RUNS, where, kind, "started").inc()
     known = {one.get("time") for one in objects(before, "missed")}
     missed = sum(one.get("time") not in known for one in objects(after, "missed"))
     if missed:
-        _counts.of(RUNS, where, "missed").inc(missed)
+        _counts.of(RUNS, where, kind, "missed").inc(missed)
 
 
 def _where(obj: Object) -> tuple[str, str]:

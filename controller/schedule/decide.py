@@ -37,11 +37,12 @@ def plan(
     suspended: bool = False,
     starting_deadline: int | None = None,
     busy_with: str = "",
+    made: str = "Backup",
 ) -> Plan:
     """Of the runs after *since* up to *now* at most the latest is started; the others are missed, with a reason.
 
     The latest is missed too if the schedule is suspended, if it is more than *starting_deadline* seconds late, or if
-    the Backup of an earlier run (*busy_with*) has not finished.
+    what an earlier run has *made* (*busy_with*, its name) has not finished.
     """
     passed, upcoming = _passed(next_run, since, now)
     if not passed:
@@ -55,8 +56,11 @@ def plan(
         missed.append(Missed(latest, "StartingDeadlineExceeded", why))
         return Plan(None, tuple(missed), upcoming)
     if busy_with:
-        why = f"Backup {busy_with} of an earlier run had not finished"
-        missed.append(Missed(latest, f"PreviousBackupNotOver:{busy_with}", why))
+        why = f"{made} {busy_with} of an earlier run had not finished"
+        if made == "Backup":
+            missed.append(Missed(latest, f"PreviousBackupNotOver:{busy_with}", why))
+        else:
+            missed.append(Missed(latest, f"PreviousDrillNotOver:{busy_with}", why))
         return Plan(None, tuple(missed), upcoming)
     return Plan(latest, tuple(missed), upcoming)
 

@@ -1,4 +1,4 @@
-"""gather → plan → make a Backup, write the status, clear the history."""
+"""gather → plan → make a Backup or a RestoreDrill, write the status, clear the history."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import structlog
 from controller import admission, operations
 from controller.context import Context
 from controller.runtime import conditions, status
-from controller.schedule import decide, kept, render
+from controller.schedule import decide, kept
+from controller.schedule.made import BACKUPS, Made
 from pgwarden.api import duration, names
-from pgwarden.api.kinds import BackupScheduleSpec
+from pgwarden.api.kinds import ScheduleSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import is_going, moment
 from pgwarden.kube import errors, paths
@@ -25,8 +26,7 @@ from pgwarden.schedule import cron, runs
 log = structlog.get_logger()
 KEPT_MISSED = 10  # entries of status.missed
 NEVER = datetime.min.replace(tzinfo=UTC)
-CLOCK_SKEW = timedelta(minutes=1)  # between the API server, which says when a Backup was made, and this
-NOT_CREATED = "BackupNotCreated"
+CLOCK_SKEW = timedelta(minutes=1)  # between the API server, which says when a run's object was made, and this
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ class Held:
 
 
 class ScheduleController:
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    """Of the schedules that make *made*."""
+
+    def __init__(self, context: Context, made: Made = BACKUPS) -> None:
+        self._context, self._made = context, made
         #: Up to when runs of a schedule (uid) were dealt with here: the cache may still show the status of before.
         self._dealt: dict[Key, tuple[str, datetime]] = {}
         #: What the rules have said, and uids and generations of schedule and Repository with which they have.
@@ -48,57 +50,59 @@ class ScheduleController:
 
     async def reconcile(self, key: Key) -> float | None:
         context = self._context
-        obj = context.caches.schedules.get(*key)
+        made, caches = self._made, context.caches
+        obj = caches.ours[made.schedules].get(*key)
         if obj is None or is_going(obj):
             self._dealt.pop(key, None)
             self._accepted.pop(key, None)
-            admission.forget("backupschedules", key)
+            admission.forget(made.schedules, key)
             return None
         uid = obj["metadata"]["uid"]
         answer = await self._judged(key, obj)
         if not answer.go and answer.again is None:
             return None
-        spec = msgspec.convert(obj["spec"], BackupScheduleSpec)
+        spec = msgspec.convert(obj["spec"], made.spec)
         calendar = cron.parse(spec.schedule)
         if isinstance(calendar, list):
             return None  # the rules have said so above
         next_run = runs.of(spec, calendar, uid).next_run
         now = context.clock()
-        backups = context.caches.labelled(context.caches.backups, key[0], names.LABEL_SCHEDULE, names.short(key[1], 63))
+        there = caches.labelled(caches.ours[made.plural], key[0], names.LABEL_SCHEDULE, names.short(key[1], 63))
         plan = decide.plan(
             next_run,
-            max(_since(obj, backups), self._dealt_with(key, uid)),
+            max(_since(obj, there), self._dealt_with(key, uid)),
             now,
             suspended=spec.suspend,
             starting_deadline=spec.starting_deadline_seconds,
-            busy_with=next((b["metadata"]["name"] for b in backups if not operations.is_over(b)), ""),
+            busy_with=next((one["metadata"]["name"] for one in there if not operations.is_over(one)), ""),
+            made=made.word,
         )
         held = None
         if answer.again is not None and not spec.suspend:
             held = _held(answer, plan)
             plan = decide.Plan(None, (), plan.upcoming)  # all is still owed
-        plan, made, held = await self._carry_out(obj, spec, plan, held)
+        plan, begun, held = await self._carry_out(obj, spec, plan, held)
         dealt = [*([plan.due] if plan.due else []), *(missed.time for missed in plan.missed)]
         if dealt:  # no later: a run that is due in a window by now comes at its end
             self._dealt[key] = uid, max(dealt)
-        await self._write(obj, spec, plan, made, backups, next_run, now, answer.refused, held)
-        await self._clear_history(key[0], spec, backups)
+        await self._write(obj, spec, plan, begun, there, next_run, now, answer.refused, held)
+        await self._clear_history(key[0], spec, there)
         pauses = [held.again] if held else []
         if plan.upcoming:
             pauses.append(max(0.0, (plan.upcoming - context.clock()).total_seconds()))
         return min(pauses, default=None)
 
     async def _carry_out(
-        self, obj: Object, spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None
+        self, obj: Object, spec: ScheduleSpec, plan: decide.Plan, held: Held | None
     ) -> tuple[decide.Plan, str, Held | None]:
-        """Tell what was missed and start what is due: the plan as far as it was carried out, and the Backup's name."""
-        made = ""
+        """Tell what was missed and start what is due: the plan as far as it was carried out, and the run's name."""
+        begun = ""
         if not spec.suspend:  # what was asked for is no news: status.missed has it
             # Before the run that takes their place: once that is there, nobody looks for them again.
             await asyncio.gather(*(self._tell(obj, missed) for missed in plan.missed))
         if plan.due:
-            made, held = await self._start(obj, spec, plan.due)
-        return (dataclasses.replace(plan, due=None) if held else plan), made, held
+            begun, held = await self._start(obj, spec, plan.due)
+        return (dataclasses.replace(plan, due=None) if held else plan), begun, held
 
     def _dealt_with(self, key: Key, uid: str) -> datetime:
         whose, until = self._dealt.get(key, ("", NEVER))
@@ -116,7 +120,7 @@ class ScheduleController:
         if known is not None and known[0] == question:
             answer = known[1]
         else:
-            answer = await admission.judge(self._context, "backupschedules", obj)
+            answer = await admission.judge(self._context, self._made.schedules, obj)
         if answer.go:
             self._accepted[key] = question, answer
         return answer
@@ -125,31 +129,33 @@ class ScheduleController:
         text = f"the run scheduled for {conditions.timestamp(missed.time)} was skipped: {missed.why}"
         await self._context.recorder.warning(schedule, "RunMissed", text)
 
-    async def _start(self, schedule: Object, spec: BackupScheduleSpec, due: datetime) -> tuple[str, Held | None]:
-        """Make the Backup of the run due at *due*. Its name follows from both, so that it cannot be made twice."""
-        metadata, body = schedule["metadata"], render.backup(schedule, spec, due)
+    async def _start(self, schedule: Object, spec: ScheduleSpec, due: datetime) -> tuple[str, Held | None]:
+        """Make what the run due at *due* is. Its name follows from both, so that it cannot be made twice."""
+        made, metadata = self._made, schedule["metadata"]
+        body = made.render(schedule, spec, due)
         name = body["metadata"]["name"]
         try:
-            await self._context.client.create(paths.of("backups", metadata["namespace"]), body)
+            await self._context.client.create(paths.of(made.plural, metadata["namespace"]), body)
         except errors.Conflict:
-            log.info("the run's Backup already exists", backup=name)
+            log.info("what the run is to make already exists", kind=made.kind, name=name)
         except errors.Terminating:
             raise
         except errors.ApiError as error:  # no answer at all is the worker's to try again
-            since = _since_reason(schedule, NOT_CREATED)
-            message = f"the run scheduled for {conditions.timestamp(due)} could not create its Backup: {error.message}"
-            return "", Held(NOT_CREATED, message, admission.pause(since, self._context.clock()))
+            since = _since_reason(schedule, made.not_created)
+            run = f"the run scheduled for {conditions.timestamp(due)}"
+            message = f"{run} could not create its {made.kind}: {error.message}"
+            return "", Held(made.not_created, message, admission.pause(since, self._context.clock()))
         else:
-            await self._context.recorder.normal(schedule, "BackupCreated", f"created Backup {name}")
+            await self._context.recorder.normal(schedule, made.created, f"created {made.kind} {name}")
         return name, None
 
     async def _write(
         self,
         obj: Object,
-        spec: BackupScheduleSpec,
+        spec: ScheduleSpec,
         plan: decide.Plan,
-        made: str,
-        backups: list[Object],
+        begun: str,
+        there: list[Object],
         next_run: decide.NextRun,
         now: datetime,
         refused: str,
@@ -157,11 +163,11 @@ class ScheduleController:
     ) -> None:
         before = obj.get("status") or {}
         missed = _listed(before.get("missed", []), plan.missed)
-        active = [b["metadata"]["name"] for b in backups if not operations.is_over(b)]
-        if made and made not in active:
-            active.append(made)
-        succeeded = [b for b in backups if operations.phase(b) == "Completed"]
-        times = [b["status"].get("completionTime", "") for b in succeeded] + [before.get("lastSuccessfulTime", "")]
+        active = [one["metadata"]["name"] for one in there if not operations.is_over(one)]
+        if begun and begun not in active:
+            active.append(begun)
+        succeeded = [one for one in there if operations.phase(one) == "Completed"]
+        times = [one["status"].get("completionTime", "") for one in succeeded] + [before.get("lastSuccessfulTime", "")]
         upcoming = [] if spec.suspend else _following(plan.upcoming, next_run, 3)
         generation = obj["metadata"]["generation"]
         ready, reason, message = _ready(spec, plan, held, runs.offset(spec.spread, obj["metadata"]["uid"]))
@@ -177,19 +183,21 @@ class ScheduleController:
             "phase": _phase(spec, refused, held),
             "reason": admission.NO_LONGER_VALID if refused and ready else reason,
             "message": refused if refused and ready else message,
-            **_last(before, backups, plan, made),
+            **_last(before, there, plan, begun, self._made.last),
             "lastSuccessfulTime": max(times) or None,
             "nextScheduleTimes": [conditions.timestamp(t) for t in upcoming],
             "missed": missed,
             "active": sorted(active),
             "conditions": listed,
         }
-        if await status.write(self._context.client, "backupschedules", obj, after):
+        if await status.write(self._context.client, self._made.schedules, obj, after):
             await self._tell_trouble(obj, refused, held)
             if retained is not None and not retained[0] and _since_reason(obj, retained[1], kept.CONDITION) is None:
                 await self._context.recorder.warning(obj, retained[1], retained[2])
 
-    def _retained(self, obj: Object, spec: BackupScheduleSpec) -> tuple[bool, str, str] | None:
+    def _retained(self, obj: Object, spec: ScheduleSpec) -> tuple[bool, str, str] | None:
+        if self._made is not BACKUPS:
+            return None
         caches, namespace = self._context.caches, obj["metadata"]["namespace"]
         others = caches.of_repository(caches.schedules, namespace, spec.repository)
         return kept.verdict(obj, caches.repositories.get(namespace, spec.repository), others)
@@ -201,17 +209,17 @@ class ScheduleController:
         if refused and _since_reason(before, admission.NO_LONGER_VALID, admission.REJECTED) is None:
             await self._context.recorder.warning(before, admission.REJECTED, refused)
 
-    async def _clear_history(self, namespace: str, spec: BackupScheduleSpec, backups: list[Object]) -> None:
-        """Delete Backup objects beyond the limits. The backup sets stay: retention, not history, expires those."""
-        uids = {b["metadata"]["name"]: b["metadata"]["uid"] for b in backups}
+    async def _clear_history(self, namespace: str, spec: ScheduleSpec, there: list[Object]) -> None:
+        """Delete objects beyond the limits. Backup sets stay (retention expires those), and what drills have proven."""
+        uids = {one["metadata"]["name"]: one["metadata"]["uid"] for one in there}
         for phase, limit in (("Completed", spec.successful_history_limit), ("Failed", spec.failed_history_limit)):
             ended = [
-                (b["metadata"]["creationTimestamp"], b["metadata"]["name"])
-                for b in backups
-                if operations.phase(b) == phase
+                (one["metadata"]["creationTimestamp"], one["metadata"]["name"])
+                for one in there
+                if operations.phase(one) == phase
             ]
             for name in decide.expendable(ended, limit):
-                await self._context.client.delete(paths.of("backups", namespace, name), uid=uids[name])
+                await self._context.client.delete(paths.of(self._made.plural, namespace, name), uid=uids[name])
 
 
 def _held(answer: admission.Answer, plan: decide.Plan) -> Held:
@@ -221,7 +229,7 @@ def _held(answer: admission.Answer, plan: decide.Plan) -> Held:
     return Held(answer.reason, f"{answer.message}; {owed}", answer.again or admission.SOONEST)
 
 
-def _ready(spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None, moved: timedelta) -> tuple[bool, str, str]:
+def _ready(spec: ScheduleSpec, plan: decide.Plan, held: Held | None, moved: timedelta) -> tuple[bool, str, str]:
     if spec.suspend:
         return False, "Suspended", "spec.suspend is true: no runs start"
     if held is not None:
@@ -230,7 +238,7 @@ def _ready(spec: BackupScheduleSpec, plan: decide.Plan, held: Held | None, moved
     return True, "Scheduled", f"{text} ({duration.told(moved)} later by spec.spread)" if moved else text
 
 
-def _phase(spec: BackupScheduleSpec, refused: str, held: Held | None) -> str:
+def _phase(spec: ScheduleSpec, refused: str, held: Held | None) -> str:
     if spec.suspend:
         return "Suspended"
     if held is not None:
@@ -251,36 +259,35 @@ def _listed(before: list[Object], missed: tuple[decide.Missed, ...]) -> list[Obj
     return [one for one in found if one not in over][-KEPT_MISSED:]
 
 
-def _since(obj: Object, backups: list[Object]) -> datetime:
+def _since(obj: Object, there: list[Object]) -> datetime:
     """The last run that was dealt with: started, or missed and said so; else the creation.
 
-    A Backup speaks for its run even where the controller died before it could write the status.
+    What a run has made speaks for it even where the controller died before it could write the status.
     """
     known = obj.get("status") or {}
     times = [obj["metadata"]["creationTimestamp"], known.get("lastScheduleTime") or ""]
     times += [missed["time"] for missed in known.get("missed", [])]
-    times += [_due(backup) for backup in backups]
+    times += [_due(one) for one in there]
     return datetime.fromisoformat(max(times)).astimezone(UTC)
 
 
-def _due(backup: Object) -> str:
-    """When the run that *backup* is was due; empty where it does not say, or names a time that was yet to come."""
-    metadata = backup["metadata"]
+def _due(made: Object) -> str:
+    """When the run that *made* is was due; empty where it does not say, or names a time that was yet to come."""
+    metadata = made["metadata"]
     due = moment((metadata.get("annotations") or {}).get(names.ANNOTATION_DUE))
-    made = datetime.fromisoformat(metadata["creationTimestamp"])
-    if due is None or due > made + CLOCK_SKEW:
+    if due is None or due > datetime.fromisoformat(metadata["creationTimestamp"]) + CLOCK_SKEW:
         return ""
     return due.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _last(before: Object, backups: list[Object], plan: decide.Plan, made: str) -> Object:
-    """lastScheduleTime and lastBackup: of the run just started, or of the latest that is known."""
+def _last(before: Object, there: list[Object], plan: decide.Plan, begun: str, field: str) -> Object:
+    """lastScheduleTime and *field*, the name: of the run just started, or of the latest that is known."""
     if plan.due:
-        return {"lastScheduleTime": conditions.timestamp(plan.due), "lastBackup": made}
-    newest = max(backups, key=_due, default=None)
+        return {"lastScheduleTime": conditions.timestamp(plan.due), field: begun}
+    newest = max(there, key=_due, default=None)
     if newest is not None and _due(newest) > (before.get("lastScheduleTime") or ""):
-        return {"lastScheduleTime": _due(newest), "lastBackup": newest["metadata"]["name"]}
-    return {"lastScheduleTime": before.get("lastScheduleTime"), "lastBackup": before.get("lastBackup")}
+        return {"lastScheduleTime": _due(newest), field: newest["metadata"]["name"]}
+    return {"lastScheduleTime": before.get("lastScheduleTime"), field: before.get(field)}
 
 
 def _following(first: datetime | None, next_run: decide.NextRun, count: int) -> list[datetime]:

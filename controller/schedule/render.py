@@ -1,4 +1,4 @@
-"""The Backup of one run of a schedule. Pure."""
+"""The Backup, or the RestoreDrill, of one run of a schedule. Pure."""
 
 from __future__ import annotations
 
@@ -8,23 +8,32 @@ import msgspec
 
 from controller.runtime import conditions
 from pgwarden.api import names
-from pgwarden.api.kinds import BackupScheduleSpec, BackupSpec
+from pgwarden.api.kinds import BackupScheduleSpec, BackupSpec, RestoreDrillScheduleSpec
 from pgwarden.api.objects import Object
 
 
 def backup(schedule: Object, spec: BackupScheduleSpec, due: datetime) -> Object:
-    """Its name follows from the schedule and the time that it is due, so that it cannot be made twice."""
+    return _made("Backup", names.scheduled_backup(schedule["metadata"]["name"], due), schedule, due, _spec(spec))
+
+
+def drill(schedule: Object, spec: RestoreDrillScheduleSpec, due: datetime) -> Object:
+    found: Object = {"repository": spec.repository} | msgspec.to_builtins(spec.template)
+    return _made("RestoreDrill", names.scheduled_drill(schedule["metadata"]["name"], due), schedule, due, found)
+
+
+def _made(kind: str, name: str, schedule: Object, due: datetime, spec: Object) -> Object:
+    """Its *name* follows from the schedule and the time that it is due, so that it cannot be made twice."""
     metadata = schedule["metadata"]
     return {
         "apiVersion": names.API_VERSION,
-        "kind": "Backup",
+        "kind": kind,
         "metadata": {
-            "name": names.scheduled_backup(metadata["name"], due),
+            "name": name,
             "namespace": metadata["namespace"],
             "labels": {names.LABEL_SCHEDULE: names.short(metadata["name"], 63)},
             "annotations": {names.ANNOTATION_DUE: conditions.timestamp(due)},
         },
-        "spec": _spec(spec),
+        "spec": spec,
     }
 
 

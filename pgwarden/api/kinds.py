@@ -160,11 +160,25 @@ class BackupSpec(Model, frozen=True, kw_only=True):
     deletion_policy: str = "Retain"  # Retain | Delete: what becomes of the set when the object is deleted
 
 
-class BackupScheduleSpec(Model, frozen=True, kw_only=True):
+class ScheduleSpec(Model, frozen=True, kw_only=True):
+    """What all schedules have: when something is made, and how many of it are kept."""
+
     repository: str
     schedule: str
     time_zone: str = "UTC"
     spread: str = ""  # by how much a run is put off at most, the same for each of this schedule: see api.duration
+    suspend: bool = False
+    starting_deadline_seconds: int | None = None
+    successful_history_limit: int = 3
+    failed_history_limit: int = 3
+
+    @property
+    def windows(self) -> list[Window]:
+        """In which no run begins."""
+        return []
+
+
+class BackupScheduleSpec(ScheduleSpec, frozen=True, kw_only=True):
     type: str = "incr"
     storage: str = ""
     options: list[str] = []
@@ -173,10 +187,10 @@ class BackupScheduleSpec(Model, frozen=True, kw_only=True):
     resources: dict[str, Any] | None = None
     pod_labels: dict[str, str] = {}
     pod_annotations: dict[str, str] = {}
-    suspend: bool = False
-    starting_deadline_seconds: int | None = None
-    successful_history_limit: int = 3
-    failed_history_limit: int = 3
+
+    @property
+    def windows(self) -> list[Window]:
+        return self.not_during
 
 
 class RestoreTarget(Model, frozen=True, kw_only=True):
@@ -223,10 +237,9 @@ class DrillCheck(Model, frozen=True, kw_only=True):
     timeout_seconds: int = 60
 
 
-class RestoreDrillSpec(Model, frozen=True, kw_only=True):
+class DrillTemplate(Model, frozen=True, kw_only=True):
     """A restore into a volume that is deleted afterwards: the fields of a Restore, and what has to be true then."""
 
-    repository: str
     target: RestoreTarget | None = None
     target_timeline: str = ""
     set: str = ""
@@ -234,6 +247,14 @@ class RestoreDrillSpec(Model, frozen=True, kw_only=True):
     new_volume: NewVolume | None = None
     checks: list[DrillCheck] = []
     active_deadline_seconds: int = 21600
+
+
+class RestoreDrillSpec(DrillTemplate, frozen=True, kw_only=True):
+    repository: str
+
+
+class RestoreDrillScheduleSpec(ScheduleSpec, frozen=True, kw_only=True):
+    template: DrillTemplate = msgspec.field(default_factory=DrillTemplate)  # of its RestoreDrills
 
 
 class DataSource(Model, frozen=True, kw_only=True):

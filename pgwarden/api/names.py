@@ -19,7 +19,7 @@ FIELD_MANAGER = "pgwarden"
 # --- labels -------------------------------------------------------------------------------------------------
 #: The one label a user sets: on a pod (template) it names the Repository, in the pod's namespace, that protects it.
 LABEL_REPOSITORY = f"{GROUP}/repository"
-#: Set by us on objects that we make for a Repository, Backup, BackupSchedule or Restore. Objects made for a Repository
+#: Set by us on objects that we make for a Repository, Backup, schedule or Restore. Objects made for a Repository
 #: carry LABEL_OWNER_REPOSITORY, never LABEL_REPOSITORY: that one selects PostgreSQL pods.
 LABEL_OWNER_REPOSITORY = f"{GROUP}/for-repository"
 LABEL_BACKUP = f"{GROUP}/backup"
@@ -82,7 +82,7 @@ ANNOTATION_EXPIRE = f"{GROUP}/expire"
 ANNOTATION_TAKEN_OVER = f"{GROUP}/taken-over"
 #: On the same: the generation of the Repository and a digest of its terms (what namespace and pods ask) it is made for.
 ANNOTATION_MADE_FOR = f"{GROUP}/made-for"
-#: Set on a Backup made by a schedule: the time it was due, RFC 3339.
+#: Set on a Backup or RestoreDrill made by a schedule: the time it was due, RFC 3339.
 ANNOTATION_DUE = f"{GROUP}/due"
 #: On the volume claim of a PostgresCluster's first instance, to `own-repository`: it begins with what an earlier
 #: cluster has left in the cluster's own Repository.
@@ -259,6 +259,11 @@ def drill_checks(drill: str) -> str:
 def scheduled_backup(schedule: str, due: datetime) -> str:
     """Deterministic from schedule and due time (UTC seconds), so that two controllers cannot make it twice."""
     return f"{short(schedule, 40)}-{due:%Y%m%d%H%M%S}"
+
+
+def scheduled_drill(schedule: str, due: datetime) -> str:
+    """The same of a RestoreDrill. Short enough for the names of what it makes."""
+    return f"{short(schedule, 31)}-{due:%Y%m%d%H%M%S}"
 
 
 def restore_backup(restore: str) -> str:

@@ -18,6 +18,7 @@ from pgwarden.api.kinds import (
     Model,
     PostgresClusterSpec,
     RepositorySpec,
+    RestoreDrillScheduleSpec,
     RestoreDrillSpec,
     RestoreSpec,
 )
@@ -31,6 +32,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     spec: type[Model]
     #: It is done once and ends. The others stand: they are followed for as long as they exist.
     is_operation: bool = False
+    #: It makes others when they are due, by spec.schedule. It owns none of them.
+    is_schedule: bool = False
     #: It takes no turn of its own on a stanza: what works for it takes one.
     without_turn: bool = False
     #: Its spec.repository names a Repository of its namespace, and caches are indexed by that.
@@ -80,6 +83,7 @@ KINDS: tuple[Kind, ...] = (
         short_name="pgbs",
         word="schedule",
         spec=BackupScheduleSpec,
+        is_schedule=True,
         names_repository=True,
         read_by_webhook=True,
         explained_in=("reason", "message"),
@@ -107,7 +111,18 @@ KINDS: tuple[Kind, ...] = (
         without_turn=True,
         names_repository=True,
         label=names.LABEL_DRILL,
+        indexed_labels=(names.LABEL_SCHEDULE,),
         waiting_condition="Completed",
+        explained_in=("reason", "message"),
+    ),
+    Kind(
+        name="RestoreDrillSchedule",
+        plural="restoredrillschedules",
+        short_name="pgds",
+        word="drillschedule",
+        spec=RestoreDrillScheduleSpec,
+        is_schedule=True,
+        names_repository=True,
         explained_in=("reason", "message"),
     ),
     Kind(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgwarden.cli import cluster_commands, repository_commands, restore_commands, schedule_commands
+from pgwarden.cli import cluster_commands, drill_commands, repository_commands, restore_commands, schedule_commands
 from pgwarden.cli.job_options import OPTIONS
 from pgwarden.cli.shared_options import BACKUP_TYPE, DRY_RUN, NAME, OUTPUT, REPOSITORY, SOURCE, WAITING, YES
 from pgwarden.cli.spec import Argument, Command, Option
@@ -16,6 +16,9 @@ GLOBAL = (
     Option(("--ascii",), "draw with ASCII characters only", switch=True),
 )
 _LISTED = Option(("-o", "--output"), "print the resources", choices=("yaml", "json"))
+_DRILLS = Option(
+    ("-o", "--output"), "print the resources, or their checks as JUnit XML", choices=("text", "yaml", "json", "junit")
+)
 _MAKING = (NAME, DRY_RUN, OUTPUT)
 _KNOWN = Option(("--repository",), "assume that this Repository exists; repeatable", "NAME", many=True, default=())
 _OPERATOR = tuple(
@@ -57,13 +60,13 @@ def _delete(word: str, summary: str, names: str, *options: Option) -> Command:
     )
 
 
-def _show(word: str, summary: str, names: str, *options: Option) -> Command:
+def _show(word: str, summary: str, names: str, *options: Option, listed: Option = _LISTED) -> Command:
     return Command(
         ("show", word),
         summary,
         "pgwarden.cli.show:run",
         (Argument("name", f"a Repository, or a single {word}; default is all", "?", names),),
-        (_LISTED, *options),
+        (listed, *options),
         preset={"what": word},
     )
 
@@ -89,12 +92,15 @@ COMMANDS = (
     repository_commands.CREATE,
     cluster_commands.CREATE,
     schedule_commands.CREATE,
+    drill_commands.CREATE,
+    drill_commands.CREATE_SCHEDULE,
     cluster_commands.CLONE,
     cluster_commands.UPDATE,
     schedule_commands.UPDATE,
     cluster_commands.SCALE,
     cluster_commands.DELETE,
     _delete("schedule", "delete schedules; their backups stay", "backupschedules"),
+    _delete("drillschedule", "delete schedules of restore drills; what was proven stays", "restoredrillschedules"),
     _delete(
         "backup",
         "delete Backups; a running one is stopped, finished backup sets stay",
@@ -107,7 +113,8 @@ COMMANDS = (
     _show_one("cluster", "list PostgresClusters with their instances", "postgresclusters", *WAITING),
     _show("schedule", "list schedules with their last and next runs", "repositories"),
     _show_one("repository", "list Repositories with their conditions", "repositories"),
-    _show("drill", "list restore drills, what they proved and what failed", "repositories", *WAITING),
+    _show("drill", "list restore drills, what they proved and what failed", "repositories", *WAITING, listed=_DRILLS),
+    _show("drillschedule", "list schedules of restore drills with their last and next runs", "repositories"),
     _show("restore", "list restores and how far they are", "repositories", *WAITING),
     Command(
         ("status",),
@@ -119,6 +126,7 @@ COMMANDS = (
             Option(("-o", "--output"), "output format", choices=("text", "json"), default="text"),
         ),
     ),
+    drill_commands.REPORT,
     Command(
         ("lint",),
         "check manifests offline by the webhook's own rules; exit code 1 if any is at fault",

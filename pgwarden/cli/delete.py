@@ -1,4 +1,4 @@
-"""delete schedule and delete backup."""
+"""delete schedule, delete drillschedule and delete backup."""
 
 from __future__ import annotations
 
@@ -75,6 +75,8 @@ def consequence(obj: Object) -> str:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     if obj["kind"] == "BackupSchedule":
         return f"it takes no more {spec.get('type')} backups of Repository {spec.get('repository')}; existing ones stay"
+    if obj["kind"] == "RestoreDrillSchedule":
+        return f"it makes no more drills of Repository {spec.get('repository')}; what was proven stays"
     phase = status.get("phase") or "Pending"
     if phase == "Running":
         return "it is running and will be stopped; what it has copied is unusable by itself"

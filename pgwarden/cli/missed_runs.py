@@ -9,6 +9,7 @@ _WORDS = {
     "CaughtUpByLaterRun": "a later run took its place",
     "StartingDeadlineExceeded": "it would have started later than spec.startingDeadlineSeconds allows",
     "PreviousBackupNotOver": "Backup {} of an earlier run was still going on",
+    "PreviousDrillNotOver": "RestoreDrill {} of an earlier run was still going on",
 }
 
 

@@ -1,11 +1,11 @@
-"""backup and create schedule: each creates its resource. And what all commands that create one ask."""
+"""Commands that do nothing but create one resource; and what all commands that create one ask."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
 
-from pgwarden.cli import resources
+from pgwarden.cli import drill_resources, resources
 from pgwarden.cli.errors import UNABLE, WRONG, CliError
 from pgwarden.cli.session import known_namespace
 from pgwarden.cli.submit import submit
@@ -20,6 +20,16 @@ async def backup(args: argparse.Namespace, terminal: Terminal) -> int:
 async def create_schedule(args: argparse.Namespace, terminal: Terminal) -> int:
     settle(args)
     return await submit(args, terminal, resources.schedule(args))
+
+
+async def create_drill(args: argparse.Namespace, terminal: Terminal) -> int:
+    settle(args)
+    return await submit(args, terminal, drill_resources.drill(args, datetime.now(UTC)))
+
+
+async def create_drill_schedule(args: argparse.Namespace, terminal: Terminal) -> int:
+    settle(args)
+    return await submit(args, terminal, drill_resources.schedule(args))
 
 
 def sure(args: argparse.Namespace, terminal: Terminal, question: str, answer: str) -> None:

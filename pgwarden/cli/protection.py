@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from pgwarden.api import names, records
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition as condition_of
 from pgwarden.api.reading import get, objects
-from pgwarden.cli import missed_runs, protection_storages, protection_versions, protection_window
+from pgwarden.cli import missed_runs, protection_proof, protection_storages, protection_versions, protection_window
 from pgwarden.cli.output import clock, count, moment, span
 from pgwarden.cli.protection_cluster import NOT_REPORTED, cause_of, in_words, notes_of_cluster, of_cluster
 from pgwarden.cli.protection_room import of_room
@@ -45,6 +45,8 @@ class Protection:
     storages: tuple[str, ...] = ()  # a line for each, where there are several
     cluster: str = ""  # its PostgresCluster in a few words, where pgwarden runs it
     foreign: bool = False  # what the storages hold is another cluster's
+    proven: str = ""  # by the last restore drill that passed, in words
+    proof: Object = field(default_factory=dict)  # the same as data
 
     @property
     def protected(self) -> bool:
@@ -71,7 +73,7 @@ def _without_repository(cluster: Object) -> Protection:
 
 def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Protection:
     schedules, backups = _own(there["backupschedules"], repository), _own(there["backups"], repository)
-    restores = _own(there["restores"], repository)
+    restores, drilling = _own(there["restores"], repository), _own(there.get("restoredrillschedules", []), repository)
     reach = protection_window.reach(repository)
     due = [time for one in schedules for text in _upcoming(one)[:1] if (time := moment(text))]
     cluster = next((one for one in there.get("postgresclusters", []) if _place(one) == _place(repository)), None)
@@ -83,11 +85,12 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
         *_of_phase(repository, of_status, told),
         *_of_backups(backups),
         *_of_restores(restores),
-        *_of_schedules(schedules, now),
+        *_of_schedules([*schedules, *drilling], now),
         *retention.told(repository, schedules),
         *checks.told(repository, schedules),
         *room.wrong,
         *protection_versions.wrong(repository),
+        *protection_proof.wrong(repository),
     ]
     notes = [
         *_notes(schedules, backups, restores),
@@ -115,6 +118,8 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
         notes=tuple(notes),
         storages=tuple(protection_storages.lines(repository)),
         cluster=in_words(cluster) if cluster is not None else "",
+        proven=protection_proof.line(repository, now),
+        proof=protection_proof.last(repository),
         foreign=_phase(repository) == "Failed" and condition_of(repository, "Rejected") != "True",
     )
 
@@ -212,25 +217,25 @@ def _of_restores(restores: list[Object]) -> Iterator[str]:
 
 def _of_schedules(schedules: list[Object], now: datetime) -> Iterator[str]:
     for one in schedules:
-        name = one["metadata"]["name"]
+        name = f"{one['kind']} {one['metadata']['name']}"
         if _phase(one) == "Failed":
-            yield f"BackupSchedule {name} is rejected: {_condition_message(one)}"
+            yield f"{name} is rejected: {_condition_message(one)}"
             continue
         if _phase(one) == "Degraded":
-            yield f"BackupSchedule {name} still runs, but a rule now rejects it: {_condition_message(one)}"
+            yield f"{name} still runs, but a rule now rejects it: {_condition_message(one)}"
         if get(one, bool, "spec", "suspend"):
             continue
         if _phase(one) == "Pending" and one.get("status"):
-            yield f"BackupSchedule {name} is waiting: {_said(one)}"
+            yield f"{name} is waiting: {_said(one)}"
         due = moment(next(iter(_upcoming(one)), None))
         if due is not None and now - due > LATE:
-            yield f"BackupSchedule {name} is overdue since {clock(due)} ({span(now - due)}): is the controller running?"
+            yield f"{name} is overdue since {clock(due)} ({span(now - due)}): is the controller running?"
         missed = objects(one, "status", "missed")
         newest = moment(missed[-1].get("time")) if missed else None
         started = moment(get(one, str, "status", "lastScheduleTime"))
         if newest is not None and (started is None or newest > started):
             why = missed_runs.in_words(missed[-1].get("reason"))
-            yield f"BackupSchedule {name} missed its run of {clock(newest)}: {why}"
+            yield f"{name} missed its run of {clock(newest)}: {why}"
 
 
 def _notes(schedules: list[Object], backups: list[Object], restores: list[Object]) -> Iterator[str]:

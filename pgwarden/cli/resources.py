@@ -22,7 +22,7 @@ def backup(args: argparse.Namespace, now: datetime) -> Object:
     options = options_of("--backup-opts", args.backup_opts, "backup", "Backup")
     spec: Object = {"type": options.type or args.pgbackrest_backup_type or "incr"}
     spec |= job_options.without_nulls(job_options.spec(args))
-    return _resource("Backup", args, args.name or _stamped(args.repository, now), spec | _given(args, options))
+    return resource("Backup", args, args.name or _stamped(args.repository, now), spec | _given(args, options))
 
 
 def schedule(args: argparse.Namespace) -> Object:
@@ -35,7 +35,7 @@ def schedule(args: argparse.Namespace) -> Object:
     spec |= job_options.without_nulls(job_options.spec(args))
     if args.suspend:
         spec["suspend"] = True
-    return _resource("BackupSchedule", args, args.name or f"{names.short(args.repository, 52)}-{kind}", spec)
+    return resource("BackupSchedule", args, args.name or f"{names.short(args.repository, 52)}-{kind}", spec)
 
 
 def restore(args: argparse.Namespace, now: datetime) -> Object:
@@ -54,13 +54,13 @@ def restore(args: argparse.Namespace, now: datetime) -> Object:
         if value:
             spec[field] = value
     spec |= _in_place(args) | _given(args, options)
-    return _resource("Restore", args, args.name or _stamped(args.repository, now), spec)
+    return resource("Restore", args, args.name or _stamped(args.repository, now), spec)
 
 
 def undo(args: argparse.Namespace) -> Object:
     options = options_of("--backup-opts", args.backup_opts, "restore", "Restore")
     spec = {"undo": args.restore} | _in_place(args) | _given(args, options)
-    return _resource("Restore", args, args.name or f"{names.short(args.restore, 55)}-undo", spec)
+    return resource("Restore", args, args.name or f"{names.short(args.restore, 55)}-undo", spec)
 
 
 def _in_place(args: argparse.Namespace) -> Object:
@@ -86,7 +86,7 @@ def numbered(name: str, number: int) -> str:
     return f"{names.short(name, 60)}-{number}"
 
 
-def _resource(kind: str, args: argparse.Namespace, name: str, spec: Object) -> Object:
+def resource(kind: str, args: argparse.Namespace, name: str, spec: Object) -> Object:
     metadata = {"name": name} | ({"namespace": args.namespace} if args.namespace else {})
     repository = {"repository": args.repository}
     return {"apiVersion": names.API_VERSION, "kind": kind, "metadata": metadata, "spec": repository | spec}

@@ -12,7 +12,9 @@ _SCHEDULE_OPTS = Option(
     "OPTIONS",
     known_as=("--backup-opts", "--opts"),
 )
-_SPREAD = Option(
+SCHEDULE = Option(("--schedule",), 'cron expression, such as "0 1 * * *"', "CRON", required=True)
+SUSPENDED = Option(("--suspend",), "create it suspended", switch=True)
+SPREAD = Option(
     ("--spread",),
     "put each run off by up to this time, the same for each run of a schedule, such as 30m; for a fleet",
     "TIME",
@@ -20,7 +22,7 @@ _SPREAD = Option(
 )
 
 
-def _zone(default: str) -> Option:
+def zone(default: str) -> Option:
     return Option(
         ("--timezone",), f"IANA time zone of the expression{default}", "ZONE", known_as=("--time-zone", "--tz")
     )
@@ -37,7 +39,7 @@ CREATE = Command(
     "pgwarden.cli.operate:create_schedule",
     (REPOSITORY,),
     (
-        Option(("--schedule",), 'cron expression, such as "0 1 * * *"', "CRON", required=True),
+        SCHEDULE,
         Option(
             ("--schedule-type",),
             "what is scheduled; pgbackrest is all there is",
@@ -46,9 +48,9 @@ CREATE = Command(
         ),
         BACKUP_TYPE,
         _SCHEDULE_OPTS,
-        _zone("; default is UTC"),
-        _SPREAD,
-        Option(("--suspend",), "create it suspended", switch=True),
+        zone("; default is UTC"),
+        SPREAD,
+        SUSPENDED,
         *OPTIONS,
         *(SOURCE, NAME, DRY_RUN, OUTPUT),
     ),
@@ -61,8 +63,8 @@ UPDATE = Command(
     (Argument("name", "the schedule, as `show schedule` lists it", names="backupschedules"),),
     (
         Option(("--schedule",), 'cron expression, such as "0 1 * * *"', "CRON"),
-        _zone(""),
-        _SPREAD,
+        zone(""),
+        SPREAD,
         BACKUP_TYPE,
         _SCHEDULE_OPTS,
         Option(("--suspend",), "whether no new backups are created", choices=("true", "false")),

@@ -1,16 +1,17 @@
-"""show backup, schedule, repository, restore and cluster: all, those of one Repository, or a single one."""
+"""show KIND: all of that kind, those of one Repository, or a single one."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import size
 from pgwarden.api.reading import condition, get, objects
 from pgwarden.api.registry import BY_WORD
-from pgwarden.cli import missed_runs, output, show_cluster, show_restore, wait, window
+from pgwarden.cli import junit, missed_runs, output, show_cluster, show_drill, show_restore, wait, window
 from pgwarden.cli.errors import OK, CliError, unknown
 from pgwarden.cli.output import clock, moment
 from pgwarden.cli.session import Session, connect, names_of
@@ -25,7 +26,10 @@ async def run(args: argparse.Namespace, terminal: Terminal) -> int:
         found = await _chosen(session, args.what, args.name)
         if getattr(args, "wait", False):
             return await wait.until_over(session, terminal, BY_WORD[args.what].plural, _one(args, found), args.timeout)
-        if args.output:
+        if args.output == "junit":
+            terminal.say(junit.of(found))
+            return OK
+        if args.output and args.output != "text":
             terminal.say(output.formatted(found[0] if _is_one(args, found) else output.listed(found), args.output))
             return OK
         repositories = await session.all("repositories") if args.what == "backup" else []
@@ -175,7 +179,9 @@ def _messages(found: list[Object]) -> list[str]:
 
 
 def _schedules(found: list[Object], _: list[Object], args: argparse.Namespace, __: Terminal) -> list[str]:
-    rows, missed = [], []
+    """Of Backups; those of drills have no type."""
+    rows, missed = list[tuple[Any, ...]](), list[str]()
+    typed = args.what == "schedule"
     for obj in found:
         status, spec = obj.get("status") or {}, obj.get("spec") or {}
         upcoming = [moment(time) for time in status.get("nextScheduleTimes") or []]
@@ -185,7 +191,7 @@ def _schedules(found: list[Object], _: list[Object], args: argparse.Namespace, _
                 name,
                 spec.get("repository"),
                 f'"{spec.get("schedule")}" {spec.get("timeZone", "UTC")}',
-                spec.get("type"),
+                *([spec.get("type")] if typed else []),
                 "suspended" if spec.get("suspend") else status.get("phase") or "Pending",
                 clock(moment(status.get("lastScheduleTime"))),
                 clock(moment(status.get("lastSuccessfulTime"))),
@@ -200,7 +206,8 @@ def _schedules(found: list[Object], _: list[Object], args: argparse.Namespace, _
             f"  {name} missed {clock(moment(one.get('time')))}: {missed_runs.in_words(one.get('reason'))}"
             for one in objects(obj, "status", "missed")
         ]
-    heads = ("SCHEDULE", "REPOSITORY", "WHEN", "TYPE", "PHASE", "LAST RUN", "LAST SUCCESS", "NEXT")
+    kind = ("TYPE",) if typed else ()
+    heads = ("SCHEDULE", "REPOSITORY", "WHEN", *kind, "PHASE", "LAST RUN", "LAST SUCCESS", "NEXT")
     return [*output.table(heads, rows), *missed] if rows else []
 
 
@@ -224,35 +231,12 @@ def _restores(found: list[Object], _: list[Object], args: argparse.Namespace, __
     return show_restore.lines(found, datetime.now(UTC), whole=_is_one(args, found))
 
 
-def _drills(found: list[Object], _: list[Object], args: argparse.Namespace, __: Terminal) -> list[str]:
-    rows, lines = list[tuple[str, ...]](), list[str]()
-    for obj in found:
-        name, status = obj["metadata"]["name"], obj.get("status") or {}
-        ended = moment(status.get("completionTime"))
-        rows.append(
-            (
-                name,
-                str(obj["spec"].get("repository", "")),
-                str(status.get("phase") or "Pending"),
-                str(status.get("recoveredTo") or ""),
-                clock(ended) if ended else "",
-            )
-        )
-        if status.get("message") and (args.name or status.get("phase") != "Completed"):
-            lines.append(f"  {name}: {described(obj, status['message'])}")
-        if args.name:
-            lines += [
-                f"  {name} {one.get('name')} {one.get('outcome')}: {one.get('message', '')}"
-                for one in objects(obj, "status", "checks")
-            ]
-    return [*output.table(("DRILL", "REPOSITORY", "PHASE", "RECOVERED TO", "ENDED"), rows), *lines] if rows else []
-
-
 _RENDER: dict[str, Callable[[list[Object], list[Object], argparse.Namespace, Terminal], list[str]]] = {
     "backup": _backups,
     "schedule": _schedules,
     "repository": _repositories,
     "restore": _restores,
-    "drill": _drills,
+    "drill": lambda found, _, args, __: show_drill.lines(found, whole=bool(args.name)),
+    "drillschedule": _schedules,
     "cluster": lambda found, _, args, __: show_cluster.lines(found, datetime.now(UTC), whole=bool(args.name)),
 }

@@ -47,6 +47,8 @@ def as_text(one: Protection, now: datetime, *, with_namespace: bool = False) -> 
         )
     if one.upcoming:
         lines.append(f"  next backup  {clock(one.upcoming)}")
+    if one.proven:
+        lines.append(f"  proven       {one.proven}")
     lines += [f"  WRONG        {text}" for text in one.wrong]
     lines += [f"  note         {text}" for text in one.notes]
     return lines
@@ -71,6 +73,7 @@ def as_data(one: Protection) -> dict[str, Any]:
         "storages": list(one.storages) or None,
         "lastBackup": one.last or None,
         "cluster": one.cluster or None,
+        "lastProof": one.proof or None,
         "nextBackup": rfc3339(one.upcoming) if one.upcoming else None,
         "wrong": list(one.wrong),
         "notes": list(one.notes),

@@ -54,7 +54,7 @@ def in_namespace(obj: Object, namespace: str, there: Sequence[Object], *, named:
     kind, metadata = obj["kind"], obj["metadata"] | {"namespace": namespace}
     taken = {one["metadata"]["name"] for one in there if one["kind"] == kind}
     numbered = (metadata["name"] if number < 2 else resources.numbered(metadata["name"], number) for number in count(1))
-    name = metadata["name"] if named or kind == "BackupSchedule" else next(one for one in numbered if one not in taken)
+    name = metadata["name"] if named or BY_NAME[kind].is_schedule else next(one for one in numbered if one not in taken)
     return obj | {"metadata": metadata | {"name": name}}
 
 
@@ -88,7 +88,7 @@ async def _create(session: Session, args: argparse.Namespace, obj: Object) -> Ob
         try:
             made: Object = await session.client.request("POST", path, body=wanted, params=params(dry=args.dry_run))
         except errors.Conflict:
-            if args.name or obj["kind"] == "BackupSchedule":
+            if args.name or BY_NAME[obj["kind"]].is_schedule:
                 raise
             wanted = resources.renamed(obj, number)
         else:
@@ -113,6 +113,6 @@ def answer(made: Object, args: argparse.Namespace) -> str:
 
 
 def look(made: Object) -> str:
-    word = BY_NAME[made["kind"]].word
-    following = "" if word in {"schedule", "repository"} else " --wait"
+    kind = BY_NAME[made["kind"]]
+    word, following = kind.word, "" if kind.is_schedule or kind.name == "Repository" else " --wait"
     return wait.again(word, made, following)

@@ -14,7 +14,7 @@ from pgwarden.api.faults import Fault, limited
 from pgwarden.api.judging import Case, Lookup, Verdict
 from pgwarden.api.reading import get
 from pgwarden.api.schema import Seen, look
-from pgwarden.rules import backup, cluster, drill, repository, restore, schedule
+from pgwarden.rules import backup, cluster, drill, drill_schedule, repository, restore, schedule
 
 __all__ = ["Lookup", "OperatorDefaults", "Verdict", "validate"]
 
@@ -24,6 +24,7 @@ _RULES: dict[str, Callable[[Case], None]] = {
     "BackupSchedule": schedule.check,
     "Restore": restore.check,
     "RestoreDrill": drill.check,
+    "RestoreDrillSchedule": drill_schedule.check,
     "PostgresCluster": cluster.check,
 }
 registry.attached("rules", _RULES)

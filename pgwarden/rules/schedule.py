@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 from pgwarden.api import duration
 from pgwarden.api.judging import Case
@@ -14,12 +12,8 @@ from pgwarden.api.reading import get, moment
 from pgwarden.pgbackrest.user_options import parse_options
 from pgwarden.rules import adoption, backup_sets, checks, pod_metadata, resources, retention, timing
 from pgwarden.rules.common import check_options, check_storage, has_full_retention, repository_of
-from pgwarden.schedule import cron
-from pgwarden.schedule.cron import Schedule
 from pgwarden.schedule.next_runs import SHOWN, next_runs
-from pgwarden.schedule.runs import Runs, offset
-from pgwarden.schedule.windows import Closed
-from pgwarden.schedule.zones import zone_problem
+from pgwarden.schedule.runs import Runs
 from pgwarden.storages import NAMES
 
 _LOOKED_AT = 8  # next runs, for the shortest time between two
@@ -28,10 +22,9 @@ _LOOKED_BACK = 3  # backups of the same kind, for the longest time that one took
 
 
 def check(case: Case) -> None:
-    if len(case.name) > 63:
-        case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
-    zone = _check_zone(case)
-    schedule = _check_schedule(case)
+    timing.check_name(case)
+    zone = timing.check_zone(case)
+    schedule = timing.check_expression(case)
     pod_metadata.check(case)
     timing.check_spread(case)
     closed = timing.check_windows(case, zone or "UTC")
@@ -44,7 +37,7 @@ def check(case: Case) -> None:
         if suspended:
             case.warn("the schedule is suspended: no backups are created until spec.suspend is false")
         elif not case.standing:  # nobody reads it
-            _warn_of_runs(case, _runs(case, schedule, zone, closed), repository, kind)
+            _warn_of_runs(case, timing.runs_of(case, schedule, zone, closed), repository, kind)
     if repository is None:
         return
     if not case.faults:
@@ -65,23 +58,12 @@ def check(case: Case) -> None:
         )
 
 
-def _runs(case: Case, schedule: Schedule, zone: str, closed: Sequence[Closed]) -> Runs:
-    """Moved by spec.spread where it has a uid already, which decides by how much."""
-    uid = get(case.obj, str, "metadata", "uid")
-    moved = offset(case.get(str, "spread") or "", uid) if uid else timedelta()
-    return Runs(schedule, ZoneInfo(zone), moved, closed)
-
-
 def _warn_of_runs(case: Case, runs: Runs, repository: Object | None, kind: str) -> None:
     """The next runs; and whether they fire before the backup of the run before is done: the controller skips those."""
     took = _longest(repository, kind)
     # Windows cost more, and what they put off is not as often as the expression has it.
     found = next_runs(runs, case.now, SHOWN if took is None or runs.closed else _LOOKED_AT)
-    if not found.runs:
-        return
-    spread = case.get(str, "spread")
-    later = f", each by up to {spread} later" if spread and not runs.offset else ""
-    case.note(f"next backups: {found.text} ({runs.zone}){later}")
+    timing.note_runs(case, runs, found, "backups")
     if took is None or len(found.runs) < 2:
         return
     gaps = {later - run for run, later in pairwise(found.runs)}
@@ -112,25 +94,3 @@ def _makes_full(schedule: Object) -> bool:
         return False
     options, _ = parse_options(get(schedule, list, "spec", "options"), command="backup", storages=NAMES)
     return (options.type or get(schedule, str, "spec", "type")) == "full"
-
-
-def _check_zone(case: Case) -> str | None:
-    name = case.get(str, "timeZone")
-    if name is None:
-        return "UTC"
-    problem = zone_problem(name)
-    if problem:
-        case.refuse("spec.timeZone", name[:100], problem, "timeZone")
-        return None
-    return name
-
-
-def _check_schedule(case: Case) -> Schedule | None:
-    expression = case.get(str, "schedule")
-    if expression is None:  # the schema says so already
-        return None
-    parsed = cron.parse(expression)
-    if isinstance(parsed, Schedule):
-        return parsed
-    case.faults += parsed
-    return None

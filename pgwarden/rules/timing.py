@@ -1,9 +1,10 @@
-"""When backups may begin: `notDuring` of a Backup and of a BackupSchedule, and a schedule's `spread`."""
+"""When something begins: expression, time zone and `spread` of a schedule, `notDuring` of a Backup and its schedule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -11,11 +12,55 @@ from pgwarden.api import duration, outside
 from pgwarden.api.judging import Case
 from pgwarden.api.kinds import Window
 from pgwarden.api.objects import Object
+from pgwarden.api.reading import get
 from pgwarden.schedule import cron, runs, windows
+from pgwarden.schedule.cron import Schedule
+from pgwarden.schedule.next_runs import NextRuns
 from pgwarden.schedule.zones import zone_problem
 
 #: Whether windows leave any time is looked at from here on, whenever that is asked.
 _SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def check_name(case: Case) -> None:
+    if len(case.name) > 63:
+        case.refuse("metadata.name", case.name[:80], "must have at most 63 characters: it becomes a label", "name")
+
+
+def check_zone(case: Case) -> str | None:
+    name = case.get(str, "timeZone")
+    if name is None:
+        return "UTC"
+    problem = zone_problem(name)
+    if problem:
+        case.refuse("spec.timeZone", name[:100], problem, "timeZone")
+        return None
+    return name
+
+
+def check_expression(case: Case) -> Schedule | None:
+    expression = case.get(str, "schedule")
+    if expression is None:  # the schema says so already
+        return None
+    parsed = cron.parse(expression)
+    if isinstance(parsed, Schedule):
+        return parsed
+    case.faults += parsed
+    return None
+
+
+def runs_of(case: Case, schedule: Schedule, zone: str, closed: Sequence[windows.Closed] = ()) -> runs.Runs:
+    """Moved by spec.spread where it has a uid already, which decides by how much."""
+    uid = get(case.obj, str, "metadata", "uid")
+    moved = runs.offset(case.get(str, "spread") or "", uid) if uid else timedelta()
+    return runs.Runs(schedule, ZoneInfo(zone), moved, closed)
+
+
+def note_runs(case: Case, of: runs.Runs, found: NextRuns, what: str) -> None:
+    spread = case.get(str, "spread")
+    later = f", each by up to {spread} later" if spread and not of.offset else ""
+    if found.runs:
+        case.note(f"next {what}: {found.text} ({of.zone}){later}")
 
 
 def check_windows(case: Case, zone: str) -> tuple[windows.Closed, ...]:

@@ -1,4 +1,4 @@
-"""When a BackupSchedule's backups begin: by its expression, moved by its spread, put off by its windows. Pure."""
+"""When the runs of a schedule begin: by its expression, moved by its spread, put off by its windows. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pgwarden.api import duration
-from pgwarden.api.kinds import BackupScheduleSpec
+from pgwarden.api.kinds import ScheduleSpec
 from pgwarden.schedule import windows
 from pgwarden.schedule.cron import Schedule
 from pgwarden.schedule.windows import Closed
@@ -33,10 +33,10 @@ class Runs:
         return windows.opens(due, self.closed)
 
 
-def of(spec: BackupScheduleSpec, calendar: Schedule, uid: str) -> Runs:
+def of(spec: ScheduleSpec, calendar: Schedule, uid: str) -> Runs:
     """*uid*: of the schedule, which decides how far its runs are moved."""
     zone = ZoneInfo(spec.time_zone)
-    return Runs(calendar, zone, offset(spec.spread, uid), windows.read(spec.not_during, spec.time_zone))
+    return Runs(calendar, zone, offset(spec.spread, uid), windows.read(spec.windows, spec.time_zone))
 
 
 def offset(spread: str, uid: str) -> timedelta:

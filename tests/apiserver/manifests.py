@@ -29,6 +29,10 @@ def schedule(name: str, **spec: Any) -> Object:
     return made("BackupSchedule", name, **({"repository": "hippo", "schedule": "0 1 * * *"} | spec))
 
 
+def drill_schedule(name: str, **spec: Any) -> Object:
+    return made("RestoreDrillSchedule", name, **({"repository": "hippo", "schedule": "0 4 * * 0"} | spec))
+
+
 def restore(name: str, **spec: Any) -> Object:
     return made("Restore", name, **({"repository": "hippo"} | spec))
 

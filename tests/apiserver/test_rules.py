@@ -14,7 +14,17 @@ import yaml
 from harness.install import ROOT
 from harness.kubectl import Kubectl
 from pgwarden.rules.backup_sets import FACTS
-from tests.apiserver.manifests import S3, backup, cluster, made, postgres_pod, repository, restore, schedule
+from tests.apiserver.manifests import (
+    S3,
+    backup,
+    cluster,
+    drill_schedule,
+    made,
+    postgres_pod,
+    repository,
+    restore,
+    schedule,
+)
 from tests.unit.contract import produced
 from tests.unit.contract.produced import Set, chain
 
@@ -89,6 +99,10 @@ NEW = [
     Refusal("timeZone", schedule("x", timeZone="Europe/Berln"), ("spec.timeZone", "Europe/Berlin")),
     Refusal("duration", schedule("x", spread="2d"), ('spec.spread: "2d"', "from 1s to 1d")),
     Refusal("notDuring", schedule("x", notDuring=[{"schedule": "* * * * *", "duration": "1h"}]), ("spec.notDuring", "without a gap")),
+    Refusal("schedule", drill_schedule("x", schedule="@weekly"), ("spec.schedule", 'write "0 0 * * 0"')),
+    Refusal("storage", drill_schedule("x", template={"storage": "s3"}), ("spec.template.storage", "omit spec.template.storage")),
+    Refusal("set", drill_schedule("x", template={"set": "20200101-000000F"}), ("spec.template.set", "no such backup")),
+    Refusal("schema", drill_schedule("x", template={"checks": [{"name": "a"}]}), ("spec.template.checks[0].sql", "is required")),
     Refusal("podMetadata", backup("x", podLabels={"pgwarden.io/repository": "hippo"}), ("spec.podLabels", "is set by pgwarden")),
     Refusal("volumeClaim", restore("x", volumeClaim="hippo-pgbackrest-repo"), ("spec.volumeClaim", "the claim that holds the backups")),
     Refusal("set", restore("x", set="20200101-000000F"), ("spec.set", "no such backup", "20261101-000000F")),

@@ -66,6 +66,7 @@ SPECS: dict[str, Any] = {
     "BackupSchedule": {"repository": "hippo", "schedule": "0 1 * * *"},
     "Restore": {"repository": "hippo"},
     "RestoreDrill": {"repository": "hippo"},
+    "RestoreDrillSchedule": {"repository": "hippo", "schedule": "0 1 * * *"},
     "PostgresCluster": {"repository": {"storageType": "local"}, "dataSource": {"repository": "rhino"}},
 }  # fmt: skip
 

@@ -18,7 +18,7 @@
 
 {{/* All of our kinds. pgwarden/api/registry.py is the register; a test compares the two. */}}
 {{- define "pgwarden.kinds" -}}
-repositories, backups, backupschedules, restores, restoredrills, postgresclusters
+repositories, backups, backupschedules, restores, restoredrills, restoredrillschedules, postgresclusters
 {{- end -}}
 {{- define "pgwarden.subresource" -}}
 {{- $of := list }}{{ range splitList ", " (include "pgwarden.kinds" .) }}{{ $of = append $of (printf "%s/%s" . $.subresource) }}{{ end }}

@@ -23,6 +23,7 @@ NAMES = {
     "Backup": f"{SCHEDULE}-20261130010000",
     "Restore": "orders-production-back",
     "RestoreDrill": "orders-production-weekly",
+    "RestoreDrillSchedule": SCHEDULE,
 }
 #: As long as they usually become; what a schema lists, and dates, are taken from there.
 LONG = {

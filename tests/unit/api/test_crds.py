@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.crds import CRDS, embedded
+from harness.crds import CRDS, PARTS, embedded
 from pgwarden.api.names import GROUP, VERSION
 from pgwarden.api.registry import BY_NAME as KINDS
 from pgwarden.api.schema import crds, schema_faults
@@ -66,7 +66,7 @@ def test_the_kind_is_served_with_its_names_and_a_status(kind):
     assert version(kind)["subresources"]["status"] == {}
 
 
-@pytest.mark.parametrize("kind", ["Backup", "BackupSchedule", "Restore"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].names_repository])
 def test_objects_can_be_selected_by_their_repository(kind):
     assert version(kind)["selectableFields"] == [{"jsonPath": ".spec.repository"}]
 
@@ -108,11 +108,23 @@ ALONE = {"postgres", "stanza", "accessMode"}
 
 def test_the_repository_in_a_cluster_has_the_schema_of_a_repository():
     """Where it has not: python3 -m harness.crds."""
-    assert embedded() == (CRDS / "postgrescluster.yaml").read_text(encoding="utf-8")
+    assert embedded("postgrescluster.yaml") == (CRDS / "postgrescluster.yaml").read_text(encoding="utf-8")
     whole = schema("Repository")["properties"]["spec"]
     part = schema("PostgresCluster")["properties"]["spec"]["properties"]["repository"]
     assert part["x-kubernetes-validations"] == whole["x-kubernetes-validations"]
     assert part["properties"] == {name: one for name, one in whole["properties"].items() if name not in ALONE}
+
+
+def test_the_drill_in_a_schedule_has_the_schema_of_a_drill():
+    """Where it has not: python3 -m harness.crds."""
+    assert set(PARTS) == {"postgrescluster.yaml", "restoredrillschedule.yaml"}
+    assert embedded("restoredrillschedule.yaml") == (CRDS / "restoredrillschedule.yaml").read_text(encoding="utf-8")
+    whole = schema("RestoreDrill")["properties"]["spec"]
+    part = schema("RestoreDrillSchedule")["properties"]["spec"]["properties"]["template"]
+    kept = [rule for rule in whole["x-kubernetes-validations"] if "oldSelf" not in rule["rule"]]
+    assert part.get("x-kubernetes-validations", []) == kept
+    assert part["properties"] == {name: one for name, one in whole["properties"].items() if name != "repository"}
+    assert whole["required"] == ["repository"], "another field that is required is so in the template, too"
 
 
 #: Fields that name an object, a container, a key or the like; all other strings are free text of a form of their own.

@@ -50,7 +50,7 @@ def test_an_unknown_kind_says_which_there_are():
     faults = schema_faults({"apiVersion": "v1", "kind": ["Pod"]})
     assert [str(fault) for fault in faults] == [
         'apiVersion: "v1": must be pgwarden.io/v1alpha1',
-        'kind: "(a list)": must be one of Repository, Backup, BackupSchedule, Restore, RestoreDrill, PostgresCluster (group pgwarden.io)',
+        'kind: "(a list)": must be one of Repository, Backup, BackupSchedule, Restore, RestoreDrill, RestoreDrillSchedule, PostgresCluster (group pgwarden.io)',
     ]
 
 

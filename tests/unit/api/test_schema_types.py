@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pgwarden.api import registry, schema
 from pgwarden.api.schema_types import type_of
 from pgwarden.pgbackrest import user_options
-from tests.unit.rules.rules_examples import BACKUP, CLUSTER, DRILL, REPOSITORY, RESTORE, SCHEDULE
+from tests.unit.rules.rules_examples import BACKUP, CLUSTER, DRILL, DRILL_SCHEDULE, REPOSITORY, RESTORE, SCHEDULE
 from tests.unit.rules.test_rules_hostile import objects
 
 EXAMPLES = {
@@ -20,6 +20,7 @@ EXAMPLES = {
     "BackupSchedule": SCHEDULE,
     "Restore": RESTORE,
     "RestoreDrill": DRILL,
+    "RestoreDrillSchedule": DRILL_SCHEDULE,
     "PostgresCluster": CLUSTER,
 }
 
@@ -58,6 +59,9 @@ SOUND = {
     "BackupSchedule": lambda make: make("BackupSchedule", repository="hippo", schedule="0 1 * * *", suspend=False),
     "Restore": lambda make: make("Restore", repository="hippo", target={"time": "2026-11-15T10:00:00Z"}),
     "RestoreDrill": lambda make: make("RestoreDrill", repository="hippo", checks=[{"name": "a", "sql": "SELECT true"}]),
+    "RestoreDrillSchedule": lambda make: make(
+        "RestoreDrillSchedule", repository="hippo", schedule="0 1 * * *", template={"checks": [{"name": "a", "sql": "SELECT true"}]}
+    ),
     "PostgresCluster": lambda make: make("PostgresCluster", postgresVersion=17),
 }  # fmt: skip
 

@@ -62,6 +62,7 @@ def test_fields_to_select_by_are_there_where_kubernetes_knows_them(render, kuber
         for crd in render(kubernetes=kubernetes).all("CustomResourceDefinition")
     }
     ours = {"Backup": selectable, "BackupSchedule": selectable, "Restore": selectable, "RestoreDrill": selectable}
+    ours |= {"RestoreDrillSchedule": selectable}
     assert found == ours | {"Repository": False, "PostgresCluster": False}
 
 

@@ -66,6 +66,7 @@ def test_names_of_all_objects(render):
         ("CustomResourceDefinition", "", "backupschedules.pgwarden.io"),
         ("CustomResourceDefinition", "", "restores.pgwarden.io"),
         ("CustomResourceDefinition", "", "restoredrills.pgwarden.io"),
+        ("CustomResourceDefinition", "", "restoredrillschedules.pgwarden.io"),
         ("CustomResourceDefinition", "", "postgresclusters.pgwarden.io"),
         # Only while `helm test` runs:
         ("ServiceAccount", system, "pgwarden-selftest"),
@@ -369,6 +370,7 @@ def test_crds_are_the_top_level_files(render, root):
         "backupschedule.yaml",
         "restore.yaml",
         "restoredrill.yaml",
+        "restoredrillschedule.yaml",
         "postgrescluster.yaml",
     }
     for crd in files.values():

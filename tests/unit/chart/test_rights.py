@@ -18,7 +18,7 @@ READ = {"get", "list", "watch"}
 #: What a watch cache needs.
 CACHE = {"list", "watch"}
 #: Kinds of which an object owns others, is read by its name, and is changed beside its status. A new kind may be one.
-OWNERS = tuple(kind for kind in KINDS if kind != "backupschedules")
+OWNERS = tuple(kind for kind in KINDS if not registry.BY_PLURAL[kind].is_schedule)
 CLIENT = KubeClient(Access("http://127.0.0.1", None))
 #: The last part of a cache's path, where it is of all namespaces.
 CACHED = {
@@ -71,11 +71,12 @@ def test_controller(render):
     rendered = render()
     assert rights(rendered.one("ClusterRole", "pgwarden-controller")) == {
         "pgwarden.io/backupschedules": CACHE,
+        "pgwarden.io/restoredrillschedules": CACHE,
         "pgwarden.io/postgresclusters": READ | {"patch"},
         "pgwarden.io/backups": READ | {"patch", "create", "delete"},
         "pgwarden.io/repositories": READ | {"patch", "create"},
         "pgwarden.io/restores": READ | {"patch", "create", "delete"},
-        "pgwarden.io/restoredrills": READ | {"patch"},
+        "pgwarden.io/restoredrills": READ | {"patch", "create", "delete"},
         **{f"pgwarden.io/{kind}/status": {"patch"} for kind in KINDS},
         **{f"pgwarden.io/{kind}/finalizers": {"update"} for kind in OWNERS},
         "pods": READ | {"patch", "delete"},

@@ -47,6 +47,16 @@ RARE = {
             ("update", "restoredrills/finalizers"),
         )
     },
+    **{
+        f"controller {verb} pgwarden.io/{what}": "controller/schedule/: tests/e2e/test_drill_schedules.py"
+        for verb, what in (
+            ("create", "restoredrills"),
+            ("delete", "restoredrills"),
+            ("list", "restoredrillschedules"),
+            ("watch", "restoredrillschedules"),
+            ("patch", "restoredrillschedules/status"),
+        )
+    },
     "controller delete configmaps": (
         "controller/cluster/reconcile.py: a pod of an earlier PostgresCluster of the name wrote Patroni's state once more. "
         "OwnerReferencesPermissionEnforcement asks for it too, where the cluster takes up those that Patroni has made"

@@ -134,9 +134,10 @@ def there(make, healthy):
             "BackupSchedule": "backupschedules",
             "Restore": "restores",
             "Repository": "repositories",
+            "RestoreDrillSchedule": "restoredrillschedules",
         }
         for obj in objects:
-            found[plurals[obj["kind"]]].append(obj)
+            found.setdefault(plurals[obj["kind"]], []).append(obj)
         return found
 
     return build

@@ -109,6 +109,43 @@ RESOURCES = {
             "podAnnotations": {"a": "b"},
         },
     ),
+    "a drill with checks": (
+        [
+            *("create", "drill", "hippo", "--check=orders=SELECT count(*) >= 1 FROM orders", "--check", "one=SELECT 1"),
+            *("--expect=one=1", "--set=20261123-010000F", "--deadline=600", "--storage-class=fast", "--pvc-size=2Gi"),
+        ],
+        "RestoreDrill",
+        {
+            "repository": "hippo",
+            "set": "20261123-010000F",
+            "newVolume": {"storageClassName": "fast", "size": "2Gi"},
+            "checks": [
+                {"name": "orders", "sql": "SELECT count(*) >= 1 FROM orders"},
+                {"name": "one", "sql": "SELECT 1", "expect": "1"},
+            ],
+            "activeDeadlineSeconds": 600,
+        },
+    ),
+    "a drill of a moment": (
+        ["create", "drill", "hippo", "--pitr-target=2026-11-23 10:00:00+00"],
+        "RestoreDrill",
+        {"repository": "hippo", "target": {"time": "2026-11-23 10:00:00+00"}},
+    ),
+    "a schedule of drills": (
+        [
+            *("create", "drillschedule", "hippo", "--schedule=0 4 * * 0", "--timezone=Europe/Berlin", "--spread=2h"),
+            *("--check=a=SELECT true", "--pgbackrest-storage-type=s3", "--suspend"),
+        ],
+        "RestoreDrillSchedule",
+        {
+            "repository": "hippo",
+            "schedule": "0 4 * * 0",
+            "timeZone": "Europe/Berlin",
+            "spread": "2h",
+            "suspend": True,
+            "template": {"storage": "s3", "checks": [{"name": "a", "sql": "SELECT true"}]},
+        },
+    ),
     "no limit": (["backup", "hippo", "--deadline=0"], "Backup", {"repository": "hippo", "type": "incr"}),
     "the seed's restore": (["restore", "hippo"], "Restore", {"repository": "hippo"}),
     "the seed's restore to a moment": (
@@ -202,12 +239,12 @@ REFUSALS = {
     "an annotation without a value": (["backup", "h", "--pod-annotation=a"], 2, "--pod-annotation a must be KEY=VALUE"),
     "a word of Kubernetes' own": (["backup", "h", "--active-deadline=5"], 2, "use --deadline"),
     "no words name no command": (["bakup", "hippo"], 2, "unknown command bakup; did you mean backup?"),
-    "a command of another tool": (["teleport"], 2, "unknown command teleport; see `pgwarden --help`"),
+    "a command of another tool": (["xyzzy"], 2, "unknown command xyzzy; see `pgwarden --help`"),
     "create of nothing": (["create"], 2, "create needs one of repository, cluster, schedule"),
     "create of what is unknown": (
         ["create", "shedule", "h"],
         2,
-        "create takes repository, cluster, schedule, not shedule; did you mean schedule?",
+        "create takes repository, cluster, schedule, drill, drillschedule, not shedule; did you mean schedule or drillschedule?",
     ),
     "show of what is unknown": (["show", "bakcups"], 2, "did you mean backup?"),
     "what kubectl calls get": (["get", "pgb"], 2, "unknown command get; use `pgwarden show`"),

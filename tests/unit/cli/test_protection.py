@@ -20,6 +20,47 @@ def test_all_is_well(there, schedule):
     ]
 
 
+PROOF = {
+    "name": "d-1", "uid": "u", "endedAt": "2026-11-20T12:00:00Z", "phase": "Completed", "reason": "Completed",
+    "set": "20261101-000000F", "storage": "local", "recoveredTo": "2026-11-20 11:59:00+00", "seconds": 83,
+}  # fmt: skip
+
+
+def test_what_was_proven_last_is_told_and_a_drill_that_failed_since_is_wrong(there, schedule):
+    failed = PROOF | {"name": "d-2", "endedAt": "2026-11-21T12:00:00Z", "phase": "Failed"}
+    verdict = condition("Proven", "False", "RestoreDrill d-2 failed at 2026-11-21 12:00:00Z: rows: it is f")
+    (one,) = judge(there(schedule(), conditions=[*ARCHIVES, verdict], lastDrills=[failed, PROOF]), NOW)
+    proven = (
+        "  proven       2026-11-20 12:00:00Z (3 d ago): restored set 20261101-000000F from storage local up to "
+        "2026-11-20 11:59:00+00 in 1 min 23 s"
+    )
+    assert proven in status.as_text(one, NOW)
+    assert one.wrong == ("not proven: RestoreDrill d-2 failed at 2026-11-21 12:00:00Z: rows: it is f",)
+    assert status.as_data(one)["lastProof"] == PROOF
+
+
+def test_a_schedule_of_drills_that_missed_its_run_or_waits_is_wrong(make, there, schedule):
+    missed = {
+        "missed": [{"time": "2026-11-22T04:00:00Z", "reason": "PreviousDrillNotOver:weekly-1"}],
+        "phase": "Active",
+    }
+    one = make("RestoreDrillSchedule", "weekly", status=missed, repository="hippo", schedule="0 4 * * 0")
+    (found,) = judge(there(schedule(), one), NOW)
+    (text,) = found.wrong
+    assert text.startswith("RestoreDrillSchedule weekly missed its run of 2026-11-22 04:00:00Z: ")
+    assert text.endswith("RestoreDrill weekly-1 of an earlier run was still going on")
+    waits = make("RestoreDrillSchedule", "weekly", status={"phase": "Pending", "message": "no"}, repository="hippo")
+    (found,) = judge(there(schedule(), waits), NOW)
+    assert found.wrong == ("RestoreDrillSchedule weekly is waiting: no",)
+
+
+def test_that_no_drill_has_passed_is_told_and_is_no_fault(there, schedule):
+    (one,) = judge(there(schedule(), conditions=[*ARCHIVES, condition("Proven", "Unknown", "no drill")]), NOW)
+    assert "  proven       never: no RestoreDrill has passed" in status.as_text(one, NOW)
+    assert one.wrong == ()
+    assert status.as_data(one)["lastProof"] is None
+
+
 def condition(kind, status, message):
     return {"type": kind, "status": status, "reason": "R", "message": message}
 

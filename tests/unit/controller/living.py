@@ -9,20 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.context import Caches, Context
-from pgwarden.api import names
+from pgwarden.api import names, registry
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.kube import errors
 from pgwarden.kube.events import Recorder
 from tests.unit.controller.restore.fake_cluster import SETTINGS, Cluster
 
 Object = dict[str, Any]
-PLURALS = {
-    "Repository": "repositories",
-    "Backup": "backups",
-    "BackupSchedule": "backupschedules",
-    "Restore": "restores",
-    "PostgresCluster": "postgresclusters",
-}
+PLURALS = {kind.name: kind.plural for kind in registry.KINDS}
 
 
 class World(Cluster):
@@ -64,10 +58,7 @@ class World(Cluster):
 
     def sync(self) -> None:
         """The caches show what is there."""
-        watched = {"repositories": self.caches.repositories, "backups": self.caches.backups,
-                   "backupschedules": self.caches.schedules, "restores": self.caches.restores,
-                   "postgresclusters": self.caches.clusters}  # fmt: skip
-        for plural, cache in watched.items():
+        for plural, cache in self.caches.ours.items():
             there = {(n, name): obj for (p, n, name), obj in self.objects.items() if p == plural}
             for key in set(cache.items) - set(there):
                 cache._drop(cache.items[key])
@@ -77,8 +68,8 @@ class World(Cluster):
     def make(self, kind: str, name: str, *, status: Object | None = None, **spec: Any) -> Object:
         """Create it as a user past the webhook does."""
         base: Object = {}
-        if kind in {"Backup", "BackupSchedule", "Restore"}:
-            base = {"repository": "hippo"} | ({"schedule": "* * * * *"} if kind == "BackupSchedule" else {})
+        if registry.BY_NAME[kind].names_repository:
+            base = {"repository": "hippo"} | ({"schedule": "* * * * *"} if kind.endswith("Schedule") else {})
         body = {"apiVersion": names.API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": base | spec}
         made = self.add(PLURALS[kind], "ns", body | ({"status": status} if status else {}))
         self.sync()

@@ -149,10 +149,39 @@ async def test_a_mark_that_comes_back_on_an_instance_wakes_the_undoing_of_its_re
     assert len(woken) == 1
 
 
+def test_a_drill_that_ends_or_goes_wakes_the_schedule_that_made_it(manager):
+    woken: list[tuple[str, str]] = []
+    manager.workers["restoredrillschedules"].queue.add = woken.append
+    metadata = {"namespace": "ns", "name": "weekly-1", "labels": {names.LABEL_SCHEDULE: "weekly"}}
+    running, over = ({"metadata": metadata, "status": {"phase": phase}} for phase in ("Running", "Failed"))
+    manager._drill_changed("MODIFIED", running, running)
+    manager._drill_changed("MODIFIED", over, over)
+    manager._drill_changed(
+        "MODIFIED", {"metadata": {"namespace": "ns", "name": "by-hand"}, "status": over["status"]}, None
+    )
+    assert woken == []
+    manager._drill_changed("MODIFIED", over, running)
+    manager._drill_changed("DELETED", running, running)
+    assert woken == [("ns", "weekly")] * 2
+
+
+def test_a_repository_is_looked_at_when_a_drill_has_left_something_in_its_status(manager):
+    woken: list[tuple[str, str]] = []
+    manager.repositories.queue.add = woken.append
+    metadata = {"namespace": "ns", "name": "hippo", "uid": "u", "generation": 1}
+    before = {"metadata": metadata, "status": {"phase": "Ready"}}
+    manager._repository_changed("MODIFIED", before | {"status": {"phase": "Degraded"}}, before)
+    assert woken == []
+    drills = {"lastDrills": [{"name": "weekly-1", "phase": "Completed"}]}
+    manager._repository_changed("MODIFIED", before | {"status": before["status"] | drills}, before)
+    assert woken == [("ns", "hippo")]
+
+
 def test_one_slow_object_blocks_no_other_of_its_kind(manager):
     """An agent that is away takes 10 to 15 seconds to say so; a storage that all share may hang for all at once."""
     assert {kind: worker.count for kind, worker in manager.workers.items()} == {
-        "repositories": 2000, "backups": 64, "backupschedules": 64, "restores": 64, "restoredrills": 64, "postgresclusters": 64,
+        "repositories": 2000, "backups": 64, "backupschedules": 64, "restores": 64, "restoredrills": 64,
+        "restoredrillschedules": 64, "postgresclusters": 64,
     }  # fmt: skip
 
 

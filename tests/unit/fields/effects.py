@@ -26,7 +26,14 @@ from controller.settings import Settings
 from pgwarden.api import names
 from pgwarden.api.defaults import OperatorDefaults
 from pgwarden.api.faults import Fault
-from pgwarden.api.kinds import BackupScheduleSpec, PostgresClusterSpec, RepositorySpec, RestoreSpec
+from pgwarden.api.kinds import (
+    BackupScheduleSpec,
+    PostgresClusterSpec,
+    RepositorySpec,
+    RestoreDrillScheduleSpec,
+    RestoreSpec,
+    ScheduleSpec,
+)
 from pgwarden.injection.decide import Inject
 from pgwarden.injection.patch import encode
 from pgwarden.injection.pipeline import decision_on, operations
@@ -200,9 +207,19 @@ def backups(spec: Spec) -> Any:
     return schedule_render.backup(build("BackupSchedule", **spec), found, NOW)
 
 
+def drills(spec: Spec) -> Any:
+    """The RestoreDrill that a run makes."""
+    found = msgspec.convert(spec, RestoreDrillScheduleSpec)
+    return schedule_render.drill(build("RestoreDrillSchedule", **spec), found, NOW)
+
+
+def _schedule(spec: Spec) -> ScheduleSpec:
+    return msgspec.convert(spec, RestoreDrillScheduleSpec if "template" in spec else BackupScheduleSpec)
+
+
 def run_times(spec: Spec) -> Any:
     """When the next runs are."""
-    found = msgspec.convert(spec, BackupScheduleSpec)
+    found = _schedule(spec)
     calendar = cron.parse(found.schedule)
     assert isinstance(calendar, cron.Schedule)
     moved = runs.of(found, calendar, "some-uid")
@@ -212,7 +229,7 @@ def run_times(spec: Spec) -> Any:
 
 def plans(spec: Spec) -> Any:
     """What becomes of a run that was due ten minutes ago."""
-    found = msgspec.convert(spec, BackupScheduleSpec)
+    found = _schedule(spec)
     due = NOW - timedelta(minutes=10)
     return schedule_decide.plan(
         lambda after: due if after < due else None, due - timedelta(hours=1), NOW, suspended=found.suspend,
@@ -237,7 +254,7 @@ async def history(before: Spec, after: Spec) -> tuple[Any, Any]:
         for number, one in enumerate(made):
             one["metadata"] |= {"uid": "u", "creationTimestamp": f"2026-11-0{number % 5 + 1}T00:00:00Z"}
         controller = ScheduleController(SimpleNamespace(client=SimpleNamespace(delete=delete)))  # type: ignore[arg-type]
-        await controller._clear_history("ns", msgspec.convert(spec, BackupScheduleSpec), made)
+        await controller._clear_history("ns", _schedule(spec), made)
         return gone
 
     return await deleted(before), await deleted(after)

@@ -27,6 +27,7 @@ WEB_ID: Spec = {"storageType": "s3", "s3": {k: v for k, v in BUCKET.items() if v
 ROLE = "arn:aws:iam::123456789012:role/backup"
 BACKUP: Spec = {"repository": "hippo"}
 SCHEDULE: Spec = {"repository": "hippo", "schedule": "0 1 * * *", "type": "full"}
+DRILL_SCHEDULE: Spec = {"repository": "hippo", "schedule": "0 1 * * *", "template": {}}
 RESTORE: Spec = {"repository": "hippo"}
 CLUSTER: Spec = {"instances": {"replicas": 2}, "repository": {"storageType": "local"}}
 
@@ -185,18 +186,26 @@ _OF_A_RECOVERY: dict[str, tuple[Any, Any]] = {
     "newVolume.size": ("1Gi", "2Gi"),
 }
 
+_OF_A_SCHEDULE = {
+    "schedule": ("0 1 * * *", "0 2 * * *"),
+    "timeZone": ("UTC", "Europe/Berlin"),
+    "spread": ("", "2h"),
+}
+_OF_ITS_RUNS = {"suspend": (False, True), "startingDeadlineSeconds": (3600, 60)}
+_OF_ITS_HISTORY = {"successfulHistoryLimit": (3, 1), "failedHistoryLimit": (3, 1)}
+_DRILL = rows(None, RESTORE, _OF_A_RECOVERY | {
+    "checks": ([], [{"name": "a", "sql": "SELECT true"}]),
+    "activeDeadlineSeconds": (3600, 60),
+})  # fmt: skip
+
 TABLE: dict[str, dict[str, Row]] = {
     "Repository": REPOSITORY,
     "Backup": rows(None, BACKUP, _OF_A_BACKUP)
     | {"deletionPolicy": Row("Retain", "Delete", each(effects.expires), BACKUP)},
     "BackupSchedule": rows(each(effects.backups), SCHEDULE, _OF_A_BACKUP)
-    | rows(each(effects.run_times), SCHEDULE, {
-        "schedule": ("0 1 * * *", "0 2 * * *"),
-        "timeZone": ("UTC", "Europe/Berlin"),
-        "spread": ("", "2h"),
-    })
-    | rows(each(effects.plans), SCHEDULE, {"suspend": (False, True), "startingDeadlineSeconds": (3600, 60)})
-    | rows(effects.history, SCHEDULE, {"successfulHistoryLimit": (3, 1), "failedHistoryLimit": (3, 1)}),
+    | rows(each(effects.run_times), SCHEDULE, _OF_A_SCHEDULE)
+    | rows(each(effects.plans), SCHEDULE, _OF_ITS_RUNS)
+    | rows(effects.history, SCHEDULE, _OF_ITS_HISTORY),
     "Restore": rows(None, RESTORE, _OF_A_RECOVERY | {
         "undo": ("one", "two"),
         "repoTargetTime": ("", "2026-11-15T10:00:00Z"),
@@ -207,10 +216,18 @@ TABLE: dict[str, dict[str, Row]] = {
         "reenableAutofail": (False, True),
     })
     | {"recoveryTimeoutSeconds": Row(3600, 60, each(effects.given_up), RESTORE)},
-    "RestoreDrill": rows(None, RESTORE, _OF_A_RECOVERY | {
-        "checks": ([], [{"name": "a", "sql": "SELECT true"}]),
-        "activeDeadlineSeconds": (3600, 60),
-    }),
+    "RestoreDrill": _DRILL,
+    "RestoreDrillSchedule": {
+        **rows(each(effects.run_times), DRILL_SCHEDULE, _OF_A_SCHEDULE),
+        **rows(each(effects.plans), DRILL_SCHEDULE, _OF_ITS_RUNS),
+        **rows(effects.history, DRILL_SCHEDULE, _OF_ITS_HISTORY),
+        "repository": Row("hippo", "rhino", each(effects.drills), DRILL_SCHEDULE),
+        **{
+            f"template.{path}": replace(row, effect=each(effects.drills), beside=DRILL_SCHEDULE)
+            for path, row in _DRILL.items()
+            if path != "repository"
+        },
+    },
     "PostgresCluster": {
         **rows(None, put(CLUSTER, "dataSource.repository", "hippo"), {
             "dataSource.repository": ("hippo", "rhino"),

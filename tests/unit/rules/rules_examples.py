@@ -272,6 +272,17 @@ DRILL = [
     ("schema", "spec.checks[0].name", {"checks": [{"name": "A b", "sql": "SELECT true"}]}),
 ]
 
+DRILL_SCHEDULE = [
+    ("schedule", "spec.schedule", {"schedule": "@daily"}),
+    ("timeZone", "spec.timeZone", {"timeZone": "Zurich"}),
+    ("duration", "spec.spread", {"spread": "25h"}),
+    ("storage", "spec.template.storage", {"template": {"storage": "s3"}}),
+    ("set", "spec.template.set", {"template": {"set": "20261102-000000F"}}),
+    ("size", "spec.template.newVolume.size", {"template": {"newVolume": {"size": "10"}}}),
+    ("target", "spec.template.target", {"template": {"target": {}}}),
+    ("schema", "spec.template.checks[0].name", {"template": {"checks": [{"name": "A b", "sql": "SELECT true"}]}}),
+]
+
 CLUSTER = [
     *(("size", "spec.instances.storage.size", {"instances": {"storage": {"size": value}}}) for value in ("ten", "10Mi")),
     ("resources", "spec.instances.resources.limits.memory", {"instances": {"resources": {"limits": {"memory": "100Mi"}}}}),
@@ -333,6 +344,7 @@ NAMES = [
     ("BackupSchedule", "name", "s" * 64),
     ("Restore", "name", "r" * 64),
     ("RestoreDrill", "name", "d" * 64),
+    ("RestoreDrillSchedule", "name", "d" * 64),
     ("PostgresCluster", "name", "c" * 60),
     ("PostgresCluster", "name", "1st"),
     ("PostgresCluster", "taken", "hippo"),

@@ -29,6 +29,7 @@ KINDS = {
     "BackupSchedule": examples.SCHEDULE,
     "Restore": examples.RESTORE,
     "RestoreDrill": examples.DRILL,
+    "RestoreDrillSchedule": examples.DRILL_SCHEDULE,
     "PostgresCluster": examples.CLUSTER,
 }
 IDENTITY = {key: value for key, value in examples.S3.items() if key != "credentialsSecretRef"} | {"keyType": "web-id"}
@@ -109,7 +110,7 @@ def _holed() -> dict[str, Any]:
 def judged(kind: str, spec: Any, name: str = "one") -> Verdict:
     spec, before = spec if isinstance(spec, tuple) else (spec, None)
     base = {} if kind in {"Repository", "PostgresCluster"} else {"repository": "hippo"}
-    base |= {"schedule": "0 1 * * *"} if kind == "BackupSchedule" else {}
+    base |= {"schedule": "0 1 * * *"} if kind.endswith("Schedule") else {}
     old = None if before is None else build(kind, name, **(base | before))
     if old is not None:
         of_s3 = replace(chain("F")[0], repo=2)

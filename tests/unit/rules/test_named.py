@@ -25,6 +25,7 @@ NEEDED = {
     "BackupSchedule": {"repository": "r", "schedule": "0 1 * * *"},
     "Restore": {"repository": "r"},
     "RestoreDrill": {"repository": "r"},
+    "RestoreDrillSchedule": {"repository": "r", "schedule": "0 1 * * *"},
 }
 
 

@@ -210,7 +210,7 @@ async def test_what_is_wrong_with_the_schedule_itself_is_final_and_leaves_no_nex
 async def test_a_schedule_that_a_newer_rule_refuses_goes_on_and_says_so(monkeypatch):
     world = Minutely()
     await world.look()
-    monkeypatch.setattr("pgwarden.rules.schedule._check_zone", lambda case: case.refuse("spec", 1, "newer", "n"))
+    monkeypatch.setattr("pgwarden.rules.timing.check_zone", lambda case: case.refuse("spec", 1, "newer", "n"))
     controller = ScheduleController(world.context)
     world.controller = controller
     await world.look()
@@ -232,7 +232,7 @@ async def test_a_schedule_that_a_newer_rule_refuses_waits_for_its_repository_and
     await world.look()
 
     async def newer_rule():
-        monkeypatch.setattr("pgwarden.rules.schedule._check_zone", lambda case: case.refuse("spec", 1, "newer", "n"))
+        monkeypatch.setattr("pgwarden.rules.timing.check_zone", lambda case: case.refuse("spec", 1, "newer", "n"))
         world.controller = ScheduleController(world.context)
         await world.look()
 
