@@ -208,8 +208,14 @@ TABLE: dict[str, dict[str, Row]] = {
     })
     | {"recoveryTimeoutSeconds": Row(3600, 60, each(effects.given_up), RESTORE)},
     "RestoreDrill": rows(None, RESTORE, _OF_A_RECOVERY | {
+        "target.random": (UNSET, True),
+        "seed": (1, 2),
+        "databases": ([], ["app"]),
         "checks": ([], [{"name": "a", "sql": "SELECT true"}]),
+        "resources.requests": (UNSET, SIZES),
+        "resources.limits": (UNSET, SIZES),
         "activeDeadlineSeconds": (3600, 60),
+        "keepFailedHours": (0, 24),
     }),
     "PostgresCluster": {
         **rows(None, put(CLUSTER, "dataSource.repository", "hippo"), {
