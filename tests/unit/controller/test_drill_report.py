@@ -198,3 +198,27 @@ def test_the_pod_with_the_checks_reaches_nobody():
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert not {"ingress", "egress"} & spec.keys()
     assert spec["podSelector"]["matchLabels"].items() <= render.labels(DRILL).items()
+
+
+def checked_by(*pods: dict[str, Any], failed: int = 0, refused: str = "") -> tuple[str, str]:
+    job = {"metadata": {"name": "d-drill-checks", "uid": "j"}, "status": {"failed": failed}}
+    return status.checking(
+        job | {"spec": {"template": {"spec": {"containers": [{"name": "postgres"}]}}}}, pods, refused
+    )
+
+
+def test_what_keeps_the_checks_from_going_on_is_said():
+    assert checked_by() == ("Checking", "Job d-drill-checks checks what was restored")
+    assert "on attempt 3 of 4" in checked_by(failed=2)[1]
+    assert checked_by(refused="exceeded quota: q") == (
+        "JobStuck",
+        "Job d-drill-checks: Kubernetes creates no pod of it: exceeded quota: q",
+    )
+    state = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    waits = {
+        "metadata": {"name": "p"},
+        "status": {"phase": "Pending", "containerStatuses": [{"name": "postgres", "state": state}]},
+    }
+    reason, text = checked_by(waits)
+    assert reason == "JobStuck"
+    assert "no such image" in text
