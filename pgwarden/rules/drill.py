@@ -62,7 +62,7 @@ def _check_checks(case: Case) -> None:
             message = "is not restored: add it to spec.databases, or name one of those"
             case.refuse(f"{field}.database", database[:63], message, "databases")
         bounds = {name: one[name] for name in ("min", "max") if isinstance(one, dict) and one.get(name) is not None}
-        if bounds and get(one, str, "expect"):
+        if get(one, str, "expect") and bounds:
             message = "cannot be combined with min and max; remove it, or those"
             case.refuse(f"{field}.expect", str(one["expect"])[:80], message, "checks")
         numbers = {name: _number(value) for name, value in bounds.items()}

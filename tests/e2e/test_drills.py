@@ -131,9 +131,9 @@ def test_checks_whose_pod_is_killed_go_on_and_find_what_is_wrong_with_one_databa
     planted.spoil_index(postgres, "many", "many_i", "odd")
     planted.spoil_extensions(postgres, "odd")
     space.apply(backup("odd", "--type=full"))
-    space.until("pgb", "odd", phase("Completed"), "is completed", 180)
+    done = space.until("pgb", "odd", phase("Completed"), "is completed", 180)
     slow = {"name": "slow", "sql": "SELECT count(*) FROM pg_sleep(5)", "expect": "1"}
-    space.apply(drill("odd", slow, databases=["odd"], target={"immediate": True}, set="latest"))
+    space.apply(drill("odd", slow, databases=["odd"], target={"immediate": True}, set=done["status"]["label"]))
     with direct(space) as api:
         end_pod(api, until(lambda: checking(space, "odd"), "the checks are at work", 120, pause=0.1))
         kill_controller(space)

@@ -59,7 +59,7 @@ def whole_archive(world: World) -> Object:
 FAULTS = {
     "a bit flipped in a bundle": Fault(
         lambda world: planted.flipped(world.space, *planted.bundles(world.space, world.base)),
-        of_set("base"), "RestoreFailed", ("checksum",),
+        of_set("base"), "CorruptBackup", ("checksum",),
     ),
     "a bit flipped in a WAL segment": Fault(
         lambda world: planted.flipped(world.space, planted.segment_file(world.space, world.segments[1])),
@@ -73,11 +73,11 @@ FAULTS = {
         lambda world: planted.lost(world.space, *(
             f"{planted.REPO}/backup/hippo/{world.base}/backup.manifest{end}" for end in ("", ".copy")
         )),
-        of_set("base"), "RestoreFailed", ("backup.manifest",),
+        of_set("base"), "CorruptBackup", ("backup.manifest",),
     ),
     "a set whose prior was removed by hand": Fault(
         lambda world: planted.lost(world.space, f"{planted.REPO}/backup/hippo/{world.base}"),
-        of_set("later"), "RestoreFailed", (lambda world: world.base,),
+        of_set("later"), "CorruptBackup", (lambda world: world.base,),
     ),
     "a scratch volume that is too small": Fault(
         lambda _: nullcontext(),
