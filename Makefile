@@ -12,7 +12,7 @@ SCRIPTS = $(shell git grep --cached -lIE '^\#!(/usr)?/bin/(env )?(ba)?sh' -- . '
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help venv cluster cluster-down images demo test durations check lint audit release record reproducible unit bench bench-downtime bench-webhook bench-schedules bench-fleet faults disasters matrix liars rebuild clean
+.PHONY: help venv cluster cluster-down images demo test durations check lint audit release record reproducible unit bench bench-downtime bench-webhook bench-schedules bench-fleet faults disasters matrix drills liars rebuild clean
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +97,10 @@ disasters: venv ## what is lost for good: nodes, volumes, whole installations; o
 matrix: venv ## PostgreSQL 14 to 18, and of many shapes, end to end: archive, backups, restore, rows (half an hour)
 	@$(BIN)/python -m localcluster tools
 	@PGWARDEN_SAVE=1 $(BIN)/python -m pytest -v tests/e2e/matrix --timeout=1800
+
+drills: venv ## restore drills that have to fail: one planted fault after the other, each found and named (half an hour)
+	@$(BIN)/python -m localcluster tools
+	@PGWARDEN_SAVE=1 $(BIN)/python -m pytest -v tests/e2e/drills --timeout=1800
 
 liars: venv ## agents, hosts and stores that lie, one lie after the other (half an hour)
 	@$(BIN)/python -m localcluster tools

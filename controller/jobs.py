@@ -160,17 +160,21 @@ def result(pods: Iterable[Object], job: Object | None = None, after: datetime | 
 
     With the *job*, only what its own containers have left counts; with a time, only what they have left after that.
     """
-    latest: tuple[str, JobResult | None] = ("", None)
+    for ended in newest_ends(pods, job):
+        at = moment(ended.get("finishedAt"))
+        if after is not None and (at is None or at <= after):
+            continue
+        parsed = outside.decode(ended.get("message", ""), JobResult)
+        if parsed is not None:
+            return _printable(parsed)
+    return None
+
+
+def newest_ends(pods: Iterable[Object], job: Object | None = None) -> list[Object]:
+    """How containers in *pods* have ended, the newest first; with the *job* only its own."""
     own = own_containers(job) if job is not None else set()
-    for pod in pods:
-        for ended in _ends(pod, own):
-            at = moment(ended.get("finishedAt"))
-            if after is not None and (at is None or at <= after):
-                continue
-            parsed = outside.decode(ended.get("message", ""), JobResult)
-            if parsed is not None and ended.get("finishedAt", "") >= latest[0]:
-                latest = (ended.get("finishedAt", ""), _printable(parsed))
-    return latest[1]
+    found = [ended for pod in pods for ended in _ends(pod, own)]
+    return sorted(found, key=lambda one: str(one.get("finishedAt") or ""))[::-1]
 
 
 def own_containers(job: Object) -> set[str]:

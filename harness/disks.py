@@ -40,6 +40,33 @@ def small_disk(space: Kubectl, mebibytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@contextmanager
+def overcommitted(space: Kubectl, kind: str, size: int) -> Iterator[str]:
+    """The StorageClass of one volume that promises 2 GiB and has *size* bytes, as an overcommitted storage does."""
+    name = f"{space.namespace}-{kind}"
+    with tempfile.TemporaryDirectory(prefix="pgwarden-disk-") as folder:
+        Path(folder).chmod(0o777)
+        options = f"size={size // 1024}k,mode=0777"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "pgwarden-disk", folder], check=True)
+        try:
+            spec = {
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": name,
+                "capacity": {"storage": "2Gi"},
+                "hostPath": {"path": folder},
+                "persistentVolumeReclaimPolicy": "Retain",
+            }
+            made = {"metadata": {"name": name}, "provisioner": "kubernetes.io/no-provisioner"}
+            space.apply(
+                {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"} | made,
+                {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec},
+            )
+            yield name
+        finally:
+            space.run("delete", f"pv/{name}", f"storageclass/{name}", "--wait=false", check=False)
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 def growing_class(name: str) -> Object:
     """A storage class that says that its driver can expand volumes. The local cluster's cannot: see `expand`."""
     made = _object("storage.k8s.io/v1", "StorageClass", name, annotations={"defaultVolumeType": "local"})

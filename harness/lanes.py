@@ -36,8 +36,8 @@ STREAMS = 2
 SLOWER = "3"
 #: Folders with modules of the end-to-end tier: they share its streams' clusters and installations.
 END_TO_END = ("tests/e2e", "tests/redteam")
-#: Modules that take many minutes each: `make disasters`, `make matrix`, `make liars`.
-LONGER = ("tests/e2e/disasters", "tests/e2e/matrix", "tests/redteam/test_liars.py")
+#: Modules that take many minutes each: `make disasters`, `make matrix`, `make drills`, `make liars`.
+LONGER = ("tests/e2e/disasters", "tests/e2e/matrix", "tests/e2e/drills", "tests/redteam/test_liars.py")
 FOREIGN = "PGWARDEN_USE_KUBECONFIG"  # names somebody else's cluster, of which there is one
 DOWN = (sys.executable, "-m", "localcluster", "down")
 #: Clusters that runs have made, with the process id of each: of the lanes, and of a session of the API server's tier.

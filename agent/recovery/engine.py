@@ -172,7 +172,8 @@ class Engine:
     # --- the copy ---------------------------------------------------------------------------------------------------
 
     async def _copy(self) -> State:
-        self._progress.at(recovery.COPYING, time.time())
+        begun = time.time()
+        self._progress.at(recovery.COPYING, begun)
         args = [*self._config, *restoring.with_command(self._task.args, "restore", "detail")]
         result = await restoring.fill(self._task.place, args, self._pgbackrest)
         if not result.ok:
@@ -180,7 +181,10 @@ class Engine:
             raise Failed(known or Verdict("", result.error, final=False), result.exit_code)
         file = self._task.pg_data / state.AUTO_CONF
         text = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
-        found = State(uid=self._task.place.uid, auto_conf=text, set=self._seen.set)
+        done = time.time()
+        found = State(
+            uid=self._task.place.uid, auto_conf=text, set=self._seen.set, copy_seconds=done - begun, copied=done
+        )
         state.write(self._task.pg_data, found)
         return found
 
@@ -307,6 +311,8 @@ class Engine:
             segments=self._progress.segments,
             system_identifier=control.system_identifier,
             seconds=self._seconds(),
+            copy_seconds=round(now.copy_seconds, 1),
+            replay_seconds=round(max(time.time() - now.copied, 0), 1) if now.copied else 0.0,
             note=note,
         )
         prepared = control.number("max_prepared_xacts setting") if self._has_prepared() else 0

@@ -23,6 +23,9 @@ _NOT_WRITTEN = re.compile(r"unable to write '")
 #: Bytes; a volume with less is full.
 LITTLE = 16 * 2**20
 _HEAD = re.compile(r"^.* P\d+ +(?=\w+:)")  # time and process of a line of pgBackRest
+#: A file that is not what the manifest says, and one of a set that is not there.
+_DAMAGED = re.compile(r"error restoring '.*': actual checksum '\w+' does not match expected checksum '\w+'")
+_GONE = re.compile(r"missing file '[^'\n]*/backup/[^/'\n]+/\d{8}-\d{6}F[^'\n]*'")
 _FORKED = re.compile(r"target timeline \S+ forked from backup timeline|is not in the history of target timeline")
 _KILLED = re.compile(r"\S.*process \(PID \d+\) was terminated by signal 9.*")
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
@@ -128,6 +131,7 @@ def of_copy(text: str, room: int) -> Verdict | None:
     *room* is what the new volume has left, in bytes: of a write that was cut short pgBackRest does not say why.
     """
     known: list[tuple[re.Pattern[str], Handler]] = [(_FULL, _out_of_space), (_FORKED, _timeline)]
+    known += [(_DAMAGED, _corrupt_backup), (_GONE, _corrupt_backup)]
     known += [(_NOT_WRITTEN, _out_of_space)] if room < LITTLE else []
     for words, handle in known:
         if found := words.search(text):
@@ -139,6 +143,10 @@ def _line(text: str, found: re.Match[str]) -> str:
     begin = text.rfind("\n", 0, found.start()) + 1
     end = text.find("\n", found.end())
     return text[begin : end if end >= 0 else len(text)]
+
+
+def _corrupt_backup(_found: re.Match[str] | None, line: str, _context: Context) -> Verdict:
+    return Verdict("CorruptBackup", f"the backup set is damaged in the repository ({line}); use another: spec.set")
 
 
 def _out_of_space(_found: re.Match[str] | None, line: str, _context: Context) -> Verdict:

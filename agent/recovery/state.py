@@ -22,6 +22,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     uid: str  # of what is recovered
     auto_conf: str  # the file as pgBackRest left it
     set: str = ""  # label of the backup set
+    copy_seconds: float = 0.0
+    copied: float = 0.0  # when the copy was done, in seconds since the epoch
     least: dict[str, int] = {}  # parameters that WAL has asked for
     preload: bool = False  # the libraries are needed
     to_end: bool = False  # the target lies behind the end of the WAL: recover to that

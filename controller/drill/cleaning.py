@@ -1,16 +1,45 @@
-"""What was made for a RestoreDrill goes: the Job with the checks, the Restore with its Job, the claim, the policy."""
+"""What was made for a RestoreDrill goes: the Job with the checks, the Restore with its Job, the claim, the policy.
+
+Of one that failed it is kept for a while, where that is asked for.
+"""
 
 from __future__ import annotations
 
-from controller import finalizers, owned
+from datetime import datetime, timedelta
+
+from controller import finalizers, jobs, operations, owned
 from controller.context import Context
-from controller.runtime import status
+from controller.runtime import conditions, status
 from pgwarden.api import names
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import is_going
+from pgwarden.api.reading import get, is_going, moment
 from pgwarden.kube import paths
 
 SOON = 1.0
+
+
+def kept_until(drill: Object) -> datetime | None:
+    """Of one that failed, and asks for it."""
+    hours = get(drill, int, "spec", "keepFailedHours") or 0
+    ended = moment(get(drill, str, "status", "completionTime"))
+    if is_going(drill) or operations.phase(drill) != "Failed" or ended is None or not hours:
+        return None
+    return ended + timedelta(hours=hours)
+
+
+async def keep(context: Context, drill: Object, until: datetime) -> bool:
+    """Whether there is something that may be kept: what still works holds others up, and goes."""
+    metadata = drill["metadata"]
+    namespace, uid = metadata["namespace"], metadata["uid"]
+    restore = await context.client.find(paths.of("restores", namespace, names.drill(metadata["name"])))
+    if restore is None or not owned.is_owned(restore, uid) or not operations.is_over(restore):
+        return False
+    job = await context.client.find(paths.of("jobs", namespace, names.drill_checks(metadata["name"])))
+    if job is not None and owned.is_owned(job, uid) and not jobs.finished(job):
+        await _delete(context, "jobs", job)
+    after = (drill.get("status") or {}) | {"keptUntil": conditions.timestamp(until)}
+    await status.write(context.client, "restoredrills", drill, after)
+    return True
 
 
 async def clean(context: Context, drill: Object) -> bool:

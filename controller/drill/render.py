@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -12,10 +14,14 @@ from pgwarden.api import names
 from pgwarden.api.kinds import RepositorySpec, RestoreDrillSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.sizing import NOTHING, Asks
+from pgwarden.api.target import rfc3339
 from pgwarden.contract import environment
+from pgwarden.rules.drill import ALWAYS
 
 SCRIPT = (Path(__file__).parent / "checks.sh").read_text("utf-8")
 CONTAINER = "postgres"
+RETRIES = 3  # of a pod that was killed
+GRACE_SECONDS = 5  # what a server leaves that is killed here, the next one recovers
 _TMP = "/tmp"  # noqa: S108  an emptyDir of the pod's own
 _SECURITY = ("fsGroup", "fsGroupChangePolicy", "supplementalGroups", "supplementalGroupsPolicy", "seLinuxOptions")
 
@@ -25,9 +31,14 @@ def labels(drill: Object) -> dict[str, str]:
     return pod_parts.labels(drill["spec"]["repository"], names.COMPONENT_DRILL, **mine)
 
 
-def restore(drill: Object, spec: RestoreDrillSpec) -> Object:
+def restore(drill: Object, spec: RestoreDrillSpec, drawn: datetime | None = None) -> Object:
+    """*drawn*: the moment of a random target."""
     name = names.drill(drill["metadata"]["name"])
     wanted = {key: drill["spec"][key] for key in _SHARED if key in drill["spec"]}
+    if drawn is not None:
+        wanted["target"] = {"time": rfc3339(drawn)}
+    if spec.databases:
+        wanted["options"] = [shlex.quote(f"--db-include={database}") for database in spec.databases]
     return {
         "apiVersion": names.API_VERSION,
         "kind": "Restore",
@@ -62,7 +73,7 @@ def policy(drill: Object) -> Object:
 
 
 def job(drill: Object, spec: RestoreDrillSpec, plan: Plan, repo_spec: RepositorySpec, asks: Asks = NOTHING) -> Object:
-    """One try: what a pod that was killed has left is no clean state to check again."""
+    """A pod that was killed is followed by another, once it has ended: two servers on one volume would spoil it."""
     metadata = _metadata(drill, names.drill_checks(drill["metadata"]["name"]))
     user = {"runAsNonRoot": True, "runAsUser": plan.facts.run_as_user, "runAsGroup": plan.facts.run_as_group}
     container: Object = {
@@ -74,7 +85,7 @@ def job(drill: Object, spec: RestoreDrillSpec, plan: Plan, repo_spec: Repository
             *pod_parts.variables(_variables(spec, plan)),
             *({**one, "name": "DRILL_USER"} for one in environment.by_reference(plan.facts, environment.USER)),
         ],
-        "resources": pod_parts.resources(repo_spec, asks),
+        "resources": pod_parts.resources(_sized(repo_spec, spec), asks),
         "securityContext": pod_parts.container_security() | user,
         "volumeMounts": [
             *(dict(mount) | {"name": "data"} for mount in plan.mounts),
@@ -85,6 +96,7 @@ def job(drill: Object, spec: RestoreDrillSpec, plan: Plan, repo_spec: Repository
         container["imagePullPolicy"] = plan.image_pull_policy
     pod: Object = {
         "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "containers": [container],
@@ -101,18 +113,27 @@ def job(drill: Object, spec: RestoreDrillSpec, plan: Plan, repo_spec: Repository
         "kind": "Job",
         "metadata": metadata,
         "spec": {
-            "backoffLimit": 0,
+            "backoffLimit": RETRIES,
+            "podReplacementPolicy": "Failed",
             "template": {"metadata": {"labels": labels(drill)}, "spec": pod | dict(plan.scheduling)},
         },
     }
 
 
+def _sized(repo_spec: RepositorySpec, spec: RestoreDrillSpec) -> RepositorySpec:
+    """The drill's own size goes before the Repository's."""
+    return msgspec.structs.replace(repo_spec, resources=spec.resources) if spec.resources else repo_spec
+
+
 def _variables(spec: RestoreDrillSpec, plan: Plan) -> dict[str, str]:
+    restored = (*spec.databases, *ALWAYS)
+    database = plan.facts.database if not spec.databases or plan.facts.database in restored else spec.databases[0]
     found = {
         "DRILL_DATA": plan.facts.data_directory,
         "DRILL_BIN": plan.bin_directory,
         "DRILL_USER": plan.facts.user,
-        "DRILL_DATABASE": plan.facts.database,
+        "DRILL_DATABASE": database,
+        "DRILL_DATABASES": "\n".join(spec.databases),
         "DRILL_PRELOAD": ",".join(plan.preload),
         "DRILL_CHECKS": str(len(spec.checks)),
     }
@@ -120,14 +141,20 @@ def _variables(spec: RestoreDrillSpec, plan: Plan) -> dict[str, str]:
         found |= {
             f"DRILL_{number}_NAME": check.name,
             f"DRILL_{number}_SQL": check.sql,
-            f"DRILL_{number}_EXPECT": check.expect,
-            f"DRILL_{number}_DATABASE": check.database or plan.facts.database,
+            f"DRILL_{number}_EXPECT": "t" if check.expect is None else check.expect,
+            f"DRILL_{number}_MIN": _bound(check.min),
+            f"DRILL_{number}_MAX": _bound(check.max),
+            f"DRILL_{number}_DATABASE": check.database or database,
             f"DRILL_{number}_TIMEOUT": str(check.timeout_seconds),
         }
     if not plan.facts.user:  # it comes by reference
         del found["DRILL_USER"]
     # Kubernetes would put other variables where $(NAME) is.
     return {name: value.replace("$", "$$") for name, value in found.items()}
+
+
+def _bound(value: int | str | None) -> str:
+    return "" if value is None else str(value)
 
 
 def spec_of(drill: Object) -> RestoreDrillSpec:

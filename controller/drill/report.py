@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from controller import owned
+from controller import jobs, owned
 from pgwarden.api import outside
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import objects
 
 OUTCOMES = frozenset({"Passed", "Failed", "Skipped"})
 _MOST = 40  # lines
 _CHARACTERS = 200
+PHASES = ("start", "checks")
+_LONGEST = 9  # digits of a number
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Check:
 @dataclass(frozen=True)
 class Report:
     checks: tuple[Check, ...] = ()
-    whole: bool = False  # it came to its end
+    seconds: tuple[tuple[str, int], ...] = ()  # of each phase
+    whole: bool = False  # it came to its end, and no line of it is lost
 
     @property
     def failed(self) -> list[Check]:
@@ -37,22 +39,26 @@ class Report:
 
 def parse(text: str) -> Report:
     found: dict[str, Check] = {}
-    lines = text.splitlines()[:_MOST]
+    seconds: dict[str, int] = {}
+    said, lines = 0, text.splitlines()[:_MOST]
     for line in lines:
         outcome, _, rest = line.partition("\t")
         name, _, message = rest.partition("\t")
+        if outcome == "Seconds" and name in PHASES and _is_number(message):
+            seconds[name] = int(message)
         if outcome in OUTCOMES and name:
+            said += 1
             shown = outside.printable(message.strip())[:_CHARACTERS]
             found[name[:63]] = Check(outside.printable(name)[:63], outcome, shown)
-    return Report(tuple(found.values()), "end" in lines)
+    return Report(tuple(found.values()), tuple(seconds.items()), f"end\t{said}" in lines)
 
 
-def of(job: Object, pods: Iterable[Object], container: str) -> Report:
-    for pod in pods:
-        if not owned.is_owned(pod, job["metadata"]["uid"]):
-            continue
-        for one in objects(pod, "status", "containerStatuses"):
-            ended = (one.get("state") or {}).get("terminated")
-            if one.get("name") == container and ended:
-                return parse(str(ended.get("message") or ""))
-    return Report()
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST
+
+
+def of(job: Object, pods: Iterable[Object]) -> Report:
+    """Of the last pod that left one: those before it were killed."""
+    own = [pod for pod in pods if owned.is_owned(pod, job["metadata"]["uid"])]
+    texts = (str(ended.get("message") or "") for ended in jobs.newest_ends(own, job))
+    return next((parse(text) for text in texts if text), Report())

@@ -39,6 +39,9 @@ class Recovered(Model, frozen=True, kw_only=True):
     timeline: int = 0
     reached: str = ""
     segment: str = ""
+    segments: int = 0
+    copy_seconds: float = 0.0
+    replay_seconds: float = 0.0
     system_identifier: str = ""
     note: str = ""
 

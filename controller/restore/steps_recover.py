@@ -181,6 +181,9 @@ def _ended(facts: RestoreFacts, found: Progress, step: str) -> StepVerdict:
         timeline=result.timeline,
         reached=result.reached,
         segment=result.segment,
+        segments=result.segments,
+        copy_seconds=result.copy_seconds,
+        replay_seconds=result.replay_seconds,
         system_identifier=result.system_identifier,
         note=result.note,
     )

@@ -232,21 +232,37 @@ class DrillCheck(Model, frozen=True, kw_only=True):
 
     name: str
     sql: str
-    expect: str = "t"  # the first column of the first row, as psql prints it
-    database: str = ""  # default: the Repository's
+    expect: str | None = None  # the output, as psql prints it; default: t, where neither min nor max is given
+    min: int | str | None = None  # bounds of the output, which is a number then
+    max: int | str | None = None
+    database: str = ""  # default: the Repository's, or the first of `databases` where that is not among them
     timeout_seconds: int = 60
+
+
+class DrillTarget(RestoreTarget, frozen=True, kw_only=True):
+    """A Restore's, or a moment that is drawn."""
+
+    random: bool | None = None
 
 
 class DrillTemplate(Model, frozen=True, kw_only=True):
     """A restore into a volume that is deleted afterwards: the fields of a Restore, and what has to be true then."""
 
-    target: RestoreTarget | None = None
+    target: DrillTarget | None = None
+    seed: int | None = None  # by which a random target is drawn
     target_timeline: str = ""
     set: str = ""
     storage: str = ""
     new_volume: NewVolume | None = None
+    databases: list[str] = []  # that are restored and checked; none: all
     checks: list[DrillCheck] = []
+    resources: dict[str, Any] | None = None  # of the pod with the checks; default: the Repository's
     active_deadline_seconds: int = 21600
+    keep_failed_hours: int = 0  # so long what one that failed has made is kept
+
+    @property
+    def is_random(self) -> bool:
+        return self.target is not None and bool(self.target.random)
 
 
 class RestoreDrillSpec(DrillTemplate, frozen=True, kw_only=True):

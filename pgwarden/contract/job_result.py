@@ -22,6 +22,8 @@ class JobResult(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_
     reached: str = ""  # RFC 3339: the last commit that was replayed; empty where there was none
     segment: str = ""  # the WAL file that was replayed last
     segments: int = 0  # how many were replayed
+    copy_seconds: float = 0.0
+    replay_seconds: float = 0.0  # from the end of the copy on, whatever was killed meanwhile
     system_identifier: str = ""
     log: tuple[str, ...] = ()  # the last lines of PostgreSQL's or pgBackRest's log, of one that failed
     #: A sentence for the status of one that succeeded: the target lies after the end of the WAL; no standby answered.

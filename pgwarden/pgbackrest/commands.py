@@ -21,6 +21,8 @@ PROBE_SECONDS = 8
 #: Errors to stderr, and nothing else but what is asked for.
 QUIET = ("--log-level-console=off", "--log-level-stderr=error")
 _QUIETLY = (f"--io-timeout={PROBE_SECONDS}", *QUIET)
+#: Of a set: pgBackRest chooses.
+LATEST = "latest"
 
 
 def command_line(argv: Sequence[str], program: str = names.PGBACKREST) -> list[str]:
@@ -66,7 +68,7 @@ def restore_argv(
     if data_directory:
         # With host.conf, pg1 is a pod far away: restore runs only where the data directory is.
         argv += [f"--pg1-path={data_directory}", "--reset-pg1-host"]
-    if backup_set:
+    if backup_set not in {"", LATEST}:  # given, pgBackRest takes its own default for a label
         argv.append(f"--set={backup_set}")
     if delta:
         argv.append("--delta")

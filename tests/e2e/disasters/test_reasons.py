@@ -6,18 +6,15 @@ last of them find an archive that was damaged.
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import foretold, images
+from harness.disks import overcommitted
 from harness.kubectl import Kubectl, Object, condition, is_true, phase
 from harness.objects import archived, backup, in_host, repository, restore
 from harness.postgres import SWITCH, Postgres, client, statefulset
@@ -117,39 +114,12 @@ def world(installed, space: Kubectl, postgres: Postgres) -> Iterator[World]:
     postgres.sql("INSERT INTO notes VALUES (0, 'a commit behind that moment'); SELECT mark('needs the library')")
     postgres.sql("CREATE TABLE large AS SELECT i, md5(i::text) FROM generate_series(1, 500000) AS i")
     made.segments = [made.archive() for _ in range(3)]
-    with disk(space, "tiny", size // 2) as tiny, disk(space, "small", size + 24 * MIB) as small:
+    with overcommitted(space, "tiny", size // 2) as tiny, overcommitted(space, "small", size + 24 * MIB) as small:
         made.disks = {"tiny": tiny, "small": small}
         space.apply(writer(installed.postgres_image))
         space.until("pod", "client", phase("Running"), "runs", 90)
         until(lambda: made.written() > 5, "the client writes", 60)
         yield made
-
-
-@contextmanager
-def disk(space: Kubectl, kind: str, size: int) -> Iterator[str]:
-    """The StorageClass of one volume that promises 2 GiB and has *size* bytes, as a storage has that is overcommitted."""
-    name = f"{space.namespace}-{kind}"
-    with tempfile.TemporaryDirectory(prefix="pgwarden-disk-") as folder:
-        Path(folder).chmod(0o777)
-        options = f"size={size // 1024}k,mode=0777"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "pgwarden-disk", folder], check=True)
-        try:
-            spec = {
-                "accessModes": ["ReadWriteOnce"],
-                "storageClassName": name,
-                "capacity": {"storage": "2Gi"},
-                "hostPath": {"path": folder},
-                "persistentVolumeReclaimPolicy": "Retain",
-            }
-            made = {"metadata": {"name": name}, "provisioner": "kubernetes.io/no-provisioner"}
-            space.apply(
-                {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"} | made,
-                {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec},
-            )
-            yield name
-        finally:
-            space.run("delete", f"pv/{name}", f"storageclass/{name}", "--wait=false", check=False)
-            subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 # --- what is asked, and what is said -----------------------------------------------------------------------------

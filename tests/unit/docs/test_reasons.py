@@ -33,7 +33,7 @@ MAKERS = {
     "never",
     "not_yet",
 }
-MAKERS |= {"put", "_put", "_wait", "_failed", "normal", "warning"}
+MAKERS |= {"put", "_put", "_wait", "_failed", "_say", "normal", "warning"}
 CAMEL = re.compile(r"(?:[A-Z][a-z]+)+(?:[A-Z]+[a-z]+)*|[A-Z]{3}[A-Z][a-z]+|NoWALYet")
 #: Kinds and words of Kubernetes that are handed to the same functions.
 NOT_REASONS = {"Repository", "Backup", "BackupSchedule", "Restore", "PostgresCluster", "StatefulSet", "Deployment"}

@@ -194,8 +194,14 @@ _OF_A_SCHEDULE = {
 _OF_ITS_RUNS = {"suspend": (False, True), "startingDeadlineSeconds": (3600, 60)}
 _OF_ITS_HISTORY = {"successfulHistoryLimit": (3, 1), "failedHistoryLimit": (3, 1)}
 _DRILL = rows(None, RESTORE, _OF_A_RECOVERY | {
+    "target.random": (UNSET, True),
+    "seed": (1, 2),
+    "databases": ([], ["app"]),
     "checks": ([], [{"name": "a", "sql": "SELECT true"}]),
+    "resources.requests": (UNSET, SIZES),
+    "resources.limits": (UNSET, SIZES),
     "activeDeadlineSeconds": (3600, 60),
+    "keepFailedHours": (0, 24),
 })  # fmt: skip
 
 TABLE: dict[str, dict[str, Row]] = {

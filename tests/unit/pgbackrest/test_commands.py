@@ -70,6 +70,12 @@ def test_a_target_is_a_type_and_a_value_and_ends_in_promotion(target, timeline, 
     assert commands.target_arguments(target, timeline) == arguments
 
 
+@pytest.mark.parametrize("label", ["", "latest"])
+def test_the_latest_set_is_left_to_pgbackrest_which_knows_no_set_of_that_label(label):
+    assert not [one for one in commands.restore_argv("hippo", backup_set=label) if one.startswith("--set")]
+    assert "--set=20261123-010000F" in commands.restore_argv("hippo", backup_set="20261123-010000F")
+
+
 def test_a_restore_beside_the_data_directory_forgets_the_pod_that_host_conf_names():
     argv = commands.restore_argv(
         "hippo",

@@ -270,6 +270,19 @@ DRILL = [
     ("target", "spec.target", {"target": {}}),
     ("window", "spec.target.time", {"target": {"time": "2027-01-01T00:00:00Z"}}),
     ("schema", "spec.checks[0].name", {"checks": [{"name": "A b", "sql": "SELECT true"}]}),
+    ("target", "spec.target", {"target": {"random": True, "time": "2026-11-15T10:00:00Z"}}),
+    ("timeline", "spec.targetTimeline", {"target": {"random": True}, "targetTimeline": "2"}),
+    ("set", "spec.set", {"target": {"random": True}, "set": "20261102-000000F"}),
+    ("seed", "spec.seed", {"seed": 7}),
+    (
+        "databases",
+        "spec.checks[0].database",
+        {"databases": ["app"], "checks": [{"name": "a", "sql": "SELECT 1", "database": "other"}]},
+    ),
+    ("checks", "spec.checks[0].expect", {"checks": [{"name": "a", "sql": "SELECT 1", "expect": "1", "max": 3}]}),
+    ("checks", "spec.checks[0].max", {"checks": [{"name": "a", "sql": "SELECT 1", "max": "3 rows"}]}),
+    ("checks", "spec.checks[0].min", {"checks": [{"name": "a", "sql": "SELECT 1", "min": 5, "max": 3}]}),
+    ("resources", "spec.resources.limits.memory", {"resources": {"limits": {"memory": "64Mi"}}}),
 ]
 
 DRILL_SCHEDULE = [

@@ -225,6 +225,36 @@ def test_what_pgbackrest_says_of_the_copy_has_a_reason_too(said, reason):
     assert failures.of_copy("ERROR: [055]: unable to open", 0) is None
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        pytest.param(
+            "ERROR: [026]: raised from local-1 protocol: error restoring '/d/base/1/2619': actual checksum 'a1' does not "
+            "match expected checksum 'b2'",
+            "/d/base/1/2619", id="other bytes",
+        ),
+        pytest.param(
+            "ERROR: [055]: unable to load backup manifest file '/r/backup/hippo/20261201-053859F/backup.manifest' or "
+            "'/r/backup/hippo/20261201-053859F/backup.manifest.copy':\n       FileMissingError: unable to open missing "
+            "file '/r/backup/hippo/20261201-053859F/backup.manifest' for read",
+            "backup.manifest", id="no manifest",
+        ),
+        pytest.param(
+            "ERROR: [055]: raised from local-1 protocol: raised from remote-0 tls protocol on 'hippo': unable to open "
+            "missing file '/r/backup/hippo/20261201-053859F/bundle/1' for read",
+            "20261201-053859F/bundle/1", id="its prior is gone",
+        ),
+    ],
+)  # fmt: skip
+def test_a_backup_that_is_damaged_is_not_read_again(said, words):
+    found = failures.of_copy(f"P00   INFO: restore\n{said}\n", 2**30)
+    assert found
+    assert (found.reason, found.final) == ("CorruptBackup", True)
+    assert words in found.message
+    away = "ERROR: [055]: unable to open missing file '/r/backup/hippo/backup.info' for read"
+    assert failures.of_copy(away, 2**30) is None  # the volume itself may not be there
+
+
 @pytest.mark.parametrize(("room", "reason"), [(0, "OutOfSpace"), (2**20, "OutOfSpace"), (2**30, None)])
 def test_a_write_that_was_cut_short_is_a_full_volume_where_it_is_full(room, reason):
     said = "ERROR: [064]: raised from local-2 protocol: unable to write '/d/base/1/2618' [FileWriteError] on 2 retries"
