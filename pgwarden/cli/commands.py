@@ -120,6 +120,18 @@ COMMANDS = (
         ),
     ),
     Command(
+        ("dashboard",),
+        "show all of it in a browser, by a read-only page on 127.0.0.1 that stays up to date",
+        "pgwarden.dashboard.command:run",
+        (),
+        (
+            Option(("-A", "--all-namespaces"), "look in all namespaces", switch=True),
+            Option(("--port",), "port of 127.0.0.1; default is a free one", "PORT", number=True, default=0),
+            Option(("--no-open",), "open no browser, only print the address", switch=True),
+        ),
+        ("dashboard -A",),
+    ),
+    Command(
         ("lint",),
         "check manifests offline by the webhook's own rules; exit code 1 if any is at fault",
         "pgwarden.cli.lint:run",
@@ -169,6 +181,8 @@ KNOWN_AS = {
     "remove": "delete",
     "rm": "delete",
     "check": "status",
+    "ui": "dashboard",
+    "web": "dashboard",
     "find": "discover",
     "scan": "discover",
     "validate": "lint",

@@ -1,0 +1,67 @@
+"""What the restore drills of a Repository have proven, by condition Proven and `status.lastDrills`. Pure.
+
+A Repository without either says nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgwarden.api.objects import Object
+from pgwarden.api.reading import condition, get, moment, objects
+from pgwarden.dashboard.words import When, lasted, when
+
+CONDITION, FIELD = "Proven", "lastDrills"
+#: Condition → what the table says.
+_WORDS = {"True": "proven", "False": "FAILED", "Unknown": "not yet"}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """`state` is True, False, Unknown, or empty where no drill is told of."""
+
+    state: str
+    word: str
+    at: When | None = None
+    drill: str = ""
+    took: str = ""
+    message: str = ""
+
+
+def of(repository: Object, drills: Sequence[Object], now: datetime) -> Proof:
+    """*drills* are the RestoreDrills that are there, for a controller that keeps no list."""
+    state = condition(repository, CONDITION)
+    listed = objects(repository, "status", FIELD) or _by_objects(drills)
+    newest = max(listed, key=lambda one: str(one.get("endedAt") or ""), default=None)
+    passed = [one for one in listed if one.get("phase") == "Completed"]
+    shown = max(passed, key=lambda one: str(one.get("endedAt") or ""), default=newest)
+    if shown is None:
+        return Proof(state, _WORDS.get(state, ""), message=_message(repository))
+    state = state or ("True" if newest and newest.get("phase") == "Completed" else "False")
+    return Proof(
+        state=state,
+        word=_WORDS.get(state, ""),
+        at=when(moment(shown.get("endedAt")), now),
+        drill=str(shown.get("name") or ""),
+        took=lasted(get(shown, int, "seconds")),
+        message=_message(repository),
+    )
+
+
+def _by_objects(drills: Sequence[Object]) -> list[Object]:
+    return [
+        {
+            "name": one["metadata"]["name"],
+            "endedAt": get(one, str, "status", "completionTime"),
+            "phase": get(one, str, "status", "phase"),
+        }
+        for one in drills
+        if get(one, str, "status", "phase") in {"Completed", "Failed"}
+    ]
+
+
+def _message(repository: Object) -> str:
+    found = [one for one in objects(repository, "status", "conditions") if one.get("type") == CONDITION]
+    return str(found[0].get("message") or "") if found else ""
