@@ -31,11 +31,11 @@ _ENDING = 1.0  # seconds that an open request gets at the end
 async def run(args: argparse.Namespace, terminal: Terminal) -> int:
     if not 0 <= args.port <= 65535:
         raise UsageError(f"--port {args.port}: must be from 1 to 65535, or 0 for a free one")
-    over = _asked_to_end()
     async with connect(args) as session:
         where = "all namespaces" if args.all_namespaces else f"namespace {session.namespace}"
         reader = Reader(session, "" if args.all_namespaces else session.namespace)
         await reader.start()
+        over = _asked_to_end()  # until here Ctrl-C ends the reading
         token = guard.new_token()
         pages = Pages(reader, token, where, flags(args))
         async with serving(pages.app(), args.port) as port:

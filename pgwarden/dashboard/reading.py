@@ -25,6 +25,7 @@ from pgwarden.kube import errors
 FRESH = timedelta(seconds=4)  # an answer that is younger is not asked for again,
 SHARE = 20  # nor before so many times what the reading took
 PATIENCE = 2.0  # seconds that a page waits for a newer answer
+SLOW = timedelta(seconds=10)  # an answer that takes longer is said to be late
 _AROUND_FRESH = timedelta(seconds=30)
 _KEPT = 64  # Repositories of which pods and claims are kept
 _AWAY = (aiohttp.ClientError, TimeoutError, OSError, errors.ApiError)
@@ -43,6 +44,7 @@ class Reader:
         self._told: Told | None = None
         self._next = datetime.min.replace(tzinfo=UTC)  # before then nothing is read again
         self._reading: asyncio.Task[None] | None = None
+        self._since = self._next  # when that began
         self._around: BoundedDict[tuple[str, str], tuple[datetime, Around]] = BoundedDict(_KEPT)
 
     async def start(self) -> None:
@@ -57,11 +59,12 @@ class Reader:
     async def told(self) -> Told:
         """Waits PATIENCE for what is newer, and no longer."""
         if self._clock() >= self._next and (self._reading is None or self._reading.done()):
-            self._reading = asyncio.create_task(self._renew())
+            self._reading, self._since = asyncio.create_task(self._renew()), self._clock()
         if self._reading is not None and not self._reading.done():
             await asyncio.wait([self._reading], timeout=PATIENCE)
         assert self._told is not None
-        if self._reading is not None and not self._reading.done() and not self._told.trouble:
+        late = self._reading is not None and not self._reading.done() and self._clock() - self._since >= SLOW
+        if late and not self._told.trouble:
             return Told(self._told.snapshot, "the API server has not answered yet")
         return self._told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from aiohttp import web
 from pgwarden.api.reading import get
 from pgwarden.api.target import TargetError
 from pgwarden.api.wording import span
-from pgwarden.dashboard import drills, guard, moment, overview, pages, proof, timeline, week
+from pgwarden.dashboard import drills, guard, moment, overview, pages, timeline, week
 from pgwarden.dashboard.reading import Reader
 from pgwarden.dashboard.snapshot import Snapshot, Told
 from pgwarden.dashboard.words import when
@@ -43,6 +44,7 @@ class Pages:
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guarded])
+        app.router.add_get("/{token}", self._overview)
         app.router.add_get("/{token}/", self._overview)
         app.router.add_get("/{token}/week", self._week)
         app.router.add_get("/{token}/drills", self._drills)
@@ -62,6 +64,11 @@ class Pages:
                 answer = await handler(request)
             except web.HTTPException as error:
                 answer = web.Response(status=error.status, text=f"{error.reason}\n")
+            except Exception as error:
+                if os.environ.get("PGWARDEN_DEBUG"):
+                    raise
+                said = f"internal error: {type(error).__name__}: {error} (PGWARDEN_DEBUG=1 shows where)"
+                answer = web.Response(status=500, text=f"{said}\n")
         answer.headers.update(guard.HEADERS)
         return answer
 
@@ -89,7 +96,8 @@ class Pages:
             at = moment.parse(text)
         except (TargetError, ValueError, OverflowError) as error:
             wrong_time = f"{text[:100]} {error}"
-        own = {plural: told.snapshot.of_repository(plural, namespace, name) for plural in ("restores", "restoredrills")}
+        plurals = ("backups", "restores", "restoredrills")
+        backups, restores, listed = (told.snapshot.of_repository(plural, namespace, name) for plural in plurals)
         (row,) = overview.of(_alone(told.snapshot, namespace, name), now).rows
         return self._page(
             "repository.html",
@@ -97,8 +105,7 @@ class Pages:
             now,
             row=row,
             phase=get(repository, str, "status", "phase") or "Pending",
-            proof=proof.of(repository, own["restoredrills"], now),
-            line=timeline.of(repository, own["restores"], own["restoredrills"], now),
+            line=timeline.of(repository, backups, restores, listed, now),
             moment=moment.of(await self._around(told.snapshot, namespace, name), at, now),
             slider=moment.slider(repository, at),
             at=at,

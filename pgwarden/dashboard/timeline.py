@@ -5,7 +5,7 @@ Pure. Everything drawn has its words, which tables below the drawing repeat.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,12 +76,17 @@ class Timeline:
         return "; ".join(bars) or "nothing can be recovered: there is no finished backup"
 
 
-def of(repository: Object, restores: Sequence[Object], drills: Sequence[Object], now: datetime) -> Timeline:
+def of(
+    repository: Object, backups: Sequence[Object], restores: Sequence[Object], drills: Sequence[Object], now: datetime
+) -> Timeline:
+    """*backups*: those that have made a set are drawn as that."""
     sets, done = backup_sets.of(repository), [one for one in restores if not records.is_record(one)]
+    without = [one for one in backups if _phase(one) != "Completed" and not records.is_record(one)]
     told = [*_drills(repository, drills)]
-    axis = around([*_times(repository, sets.told), *_begun(done), *_begun(told)], now)
+    axis = around([*_times(repository, sets.told), *_begun(without), *_begun(done), *_begun(told)], now)
     names = [name for name in names_of(repository) if name] or sorted({one.name for one in sets.held})
     lanes = [(f"storage {name}", *_storage(repository, name, axis, now)) for name in names]
+    lanes += [("no set", (), tuple(_marks("Backup", without, axis)))] if without else []
     lanes += [
         ("timeline", _timelines(repository, sets.told, done, axis, now), ()),
         ("restores", (), tuple(_marks("Restore", done, axis))),
@@ -94,7 +99,7 @@ def of(repository: Object, restores: Sequence[Object], drills: Sequence[Object],
         height=_TOP + LANE * len(lanes) + 20,
         sets=tuple(_set(one, now) for one in sets.newest_first),
         cut="" if sets.whole else str(sets),
-        events=tuple(_events(done, told, now)),
+        events=tuple(_events({"Backup": without, "Restore": done, "RestoreDrill": told}, now)),
     )
 
 
@@ -182,9 +187,8 @@ def _marks(kind: str, operations: Iterable[Object], axis: Axis) -> Iterable[Mark
             yield Mark(axis.x(time), phase, f"{kind} {one['metadata']['name']}: {phase}, {clock(time)}")
 
 
-def _events(restores: Iterable[Object], drills: Iterable[Object], now: datetime) -> list[Line]:
-    kinds = [("Restore", one) for one in restores] + [("RestoreDrill", one) for one in drills]
-    told = [(when(_start(one), now), kind, one) for kind, one in kinds]
+def _events(operations: Mapping[str, Iterable[Object]], now: datetime) -> list[Line]:
+    told = [(when(_start(one), now), kind, one) for kind, listed in operations.items() for one in listed]
     lines = [Line(at, kind, str(one["metadata"]["name"]), _said(one)) for at, kind, one in told if at]
     return sorted(lines, key=lambda one: one.at.iso, reverse=True)
 

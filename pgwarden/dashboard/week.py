@@ -81,7 +81,9 @@ def _runs(schedule: Object) -> Runs | str:
         return "suspended"
     if get(schedule, str, "status", "phase") == "Failed":
         return f"rejected: {get(schedule, str, 'status', 'message') or 'see its conditions'}"
-    given = {key: value for key, value in (get(schedule, dict, "spec") or {}).items() if key in _FIELDS}
+    given: Object = {"repository": ""} | {
+        key: value for key, value in (get(schedule, dict, "spec") or {}).items() if key in _FIELDS
+    }
     try:
         spec = msgspec.convert(given, BackupScheduleSpec)
     except msgspec.ValidationError as error:

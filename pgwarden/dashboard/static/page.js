@@ -49,8 +49,13 @@ async function look(force) {
     renew(new DOMParser().parseFromString(text, "text/html"), force);
     say("");
   } catch (error) {
-    if (mine === last) say("kubectl pgwarden dashboard does not answer: it has ended, or its address is another by now.");
+    if (mine === last) say(`kubectl pgwarden dashboard does not answer: it has ended, or its address is another by now. ${shown()}`);
   }
+}
+
+function shown() {
+  const read = document.querySelector("#said time");
+  return read ? `What is shown was read at ${read.textContent}.` : "";
 }
 
 function say(text) {

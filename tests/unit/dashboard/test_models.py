@@ -109,7 +109,7 @@ def lanes(found: timeline.Timeline) -> dict[str, timeline.Lane]:
 
 
 def test_every_set_restore_and_drill_has_its_mark():
-    found = lanes(timeline.of(repository(), [restore()], [drill(), drill("bad", "Failed")], NOW))
+    found = lanes(timeline.of(repository(), [], [restore()], [drill(), drill("bad", "Failed")], NOW))
     assert [one.kind for one in found["storage local"].marks] == [
         "full",
         "incr",
@@ -138,24 +138,34 @@ def test_a_gap_is_drawn_and_named():
         window | {"earliest": "2026-11-22T23:00:00Z"},
         window | {"latest": "2026-11-22T12:00:00Z", "missing": gap.missing},
     ]
-    drawn = timeline.of(found, [], [], NOW)
+    drawn = timeline.of(found, [], [], [], NOW)
     assert [one.kind for one in lanes(drawn)["storage local"].bars] == ["window", "gap", "window", "waiting"]
     assert f"WAL segment {missing} is missing" in drawn.summary
 
 
 def test_wal_that_is_not_archived_is_told_apart_from_what_waits():
     bad = [{"type": "Archiving", "status": "False", "reason": "Failed", "message": "no room"}]
-    found = lanes(timeline.of(repository(conditions=bad), [], [], NOW))
+    found = lanes(timeline.of(repository(conditions=bad), [], [], [], NOW))
     assert found["storage local"].bars[-1].kind == "broken"
 
 
 def test_drills_that_are_deleted_stay_on_the_line():
-    found = timeline.of(repository(lastDrills=LAST), [], [], NOW)
+    found = timeline.of(repository(lastDrills=LAST), [], [], [], NOW)
     assert [(one.name, one.kind) for one in found.events] == [("d2", "RestoreDrill"), ("d1", "RestoreDrill")]
 
 
+def test_a_backup_without_a_set_has_a_line_of_its_own():
+    over = {"phase": "Failed", "startTime": "2026-11-22T00:00:00Z", "message": "no room"}
+    failed = plain("Backup", "bad", status=over, repository="hippo")
+    made = plain("Backup", "good", status=over | {"phase": "Completed"}, repository="hippo")
+    found = timeline.of(repository(), [failed, made], [], [], NOW)
+    assert [one.words for one in lanes(found)["no set"].marks] == ["Backup bad: Failed, 2026-11-22 00:00:00Z"]
+    assert [(one.name, one.what) for one in found.events] == [("bad", "Failed. no room")]
+    assert "no set" not in lanes(timeline.of(repository(), [made], [], [], NOW))
+
+
 def test_nothing_at_all_is_a_line_too():
-    found = timeline.of(plain("Repository", "new", storageType="local"), [], [], NOW)
+    found = timeline.of(plain("Repository", "new", storageType="local"), [], [], [], NOW)
     assert found.summary == "nothing can be recovered: there is no finished backup"
     assert moment.slider(plain("Repository", "new", storageType="local"), None) is None
 
