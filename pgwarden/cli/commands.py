@@ -121,7 +121,7 @@ COMMANDS = (
     ),
     Command(
         ("dashboard",),
-        "show all of it in a browser, by a read-only page on 127.0.0.1 that stays up to date",
+        "show every Repository, its past and its drills in a browser: a read-only page on 127.0.0.1",
         "pgwarden.dashboard.command:run",
         (),
         (

@@ -129,8 +129,9 @@ def iso(page: Page, row: str, column: int) -> datetime | None:
     return moment(found.get_attribute("datetime")) if found.count() else None
 
 
-def picture(page: Page, name: str) -> None:
+def picture(page: Page, name: str, height: int = 600) -> None:
     if os.environ.get("PGWARDEN_SAVE"):
+        page.set_viewport_size({"width": 1200, "height": height})
         page.screenshot(path=ROOT / "docs" / "images" / f"{name}.png")
 
 
@@ -173,7 +174,7 @@ def test_a_moment_is_chosen_by_keyboard_and_its_command_does_what_was_said(page:
         slider.press("PageDown")
         page.wait_for_function("before => document.getElementById('command').textContent !== before", arg=before)
     assert page.evaluate("document.activeElement.id") == "at-range"
-    picture(page, "dashboard-repository")
+    picture(page, "dashboard-repository", 1180)
     text = command.inner_text()
     assert "--pitr-target=" in text
     assert page.locator("line.cursor").count() == 1
@@ -311,15 +312,21 @@ def test_a_cluster_that_is_not_there_is_an_error_and_no_page(states: Kubectl, tm
 
 async def _make_fleet(space: Kubectl) -> None:
     """As the controller leaves them, without asking kubectl a thousand times."""
+    told = status(pods=[])  # whose deletion nothing stands against
     async with KubeClient(await access.from_kubeconfig(str(space.kubeconfig)), at_once=20) as client:
 
         async def one(number: int) -> None:
             name = f"fleet-{number}"
             made = manifests.repository(name)
             await client.create(paths.of("repositories", space.namespace), made)
-            await client.merge(paths.of("repositories", space.namespace, name, "status"), {"status": STATES["well"]})
+            await client.merge(paths.of("repositories", space.namespace, name, "status"), {"status": told})
 
         await asyncio.gather(*map(one, range(FLEET)))
+
+
+async def _end_fleet(space: Kubectl) -> None:
+    async with KubeClient(await access.from_kubeconfig(str(space.kubeconfig))) as client:
+        await client.request("DELETE", paths.of("repositories", space.namespace), timeout=60 * SLOWER)
 
 
 def in_a_thread(work: Any) -> None:
@@ -336,7 +343,7 @@ def fleet(states: Kubectl, release: Release) -> Iterator[Kubectl]:
     space = states.within(name)
     in_a_thread(_make_fleet(space))
     yield space
-    space.run("delete", "pgrepo", "--all", "--wait=false")
+    in_a_thread(_end_fleet(space))
 
 
 def test_a_thousand_repositories_are_there_in_under_a_second(browser: Browser, fleet: Kubectl):
