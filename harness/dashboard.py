@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -27,8 +28,10 @@ class Dashboard:
 
 @contextmanager
 def running(space: Kubectl, *words: str) -> Iterator[Dashboard]:
-    command = argv(space, "dashboard", "--no-open", *words)
-    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    """By KUBECONFIG, so that the commands on the page name no file."""
+    command = [word for word in argv(space, "dashboard", "--no-open", *words) if not word.startswith("--kubeconfig=")]
+    environment = os.environ | {"KUBECONFIG": str(space.kubeconfig)}
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         said = process.stdout.readline()
         found = _ADDRESS.search(said)

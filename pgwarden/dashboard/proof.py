@@ -20,7 +20,7 @@ _WORDS = {"True": "proven", "False": "FAILED", "Unknown": "not yet"}
 
 @dataclass(frozen=True)
 class Proof:
-    """`state` is True, False, Unknown, or empty where no drill is told of."""
+    """`state` is True, False, Unknown, or empty where no drill is told of. The others are of the last that passed."""
 
     state: str
     word: str
@@ -33,13 +33,14 @@ class Proof:
 def of(repository: Object, drills: Sequence[Object], now: datetime) -> Proof:
     """*drills* are the RestoreDrills that are there, for a controller that keeps no list."""
     state = condition(repository, CONDITION)
-    listed = objects(repository, "status", FIELD) or _by_objects(drills)
+    listed = ended(repository) or _by_objects(drills)
     newest = max(listed, key=lambda one: str(one.get("endedAt") or ""), default=None)
     passed = [one for one in listed if one.get("phase") == "Completed"]
-    shown = max(passed, key=lambda one: str(one.get("endedAt") or ""), default=newest)
+    shown = max(passed, key=lambda one: str(one.get("endedAt") or ""), default=None)
+    if newest is not None:
+        state = state or ("True" if newest.get("phase") == "Completed" else "False")
     if shown is None:
         return Proof(state, _WORDS.get(state, ""), message=_message(repository))
-    state = state or ("True" if newest and newest.get("phase") == "Completed" else "False")
     return Proof(
         state=state,
         word=_WORDS.get(state, ""),
@@ -48,6 +49,13 @@ def of(repository: Object, drills: Sequence[Object], now: datetime) -> Proof:
         took=lasted(get(shown, int, "seconds")),
         message=_message(repository),
     )
+
+
+def ended(repository: Object) -> list[Object]:
+    """`status.lastDrills`. Of an earlier Repository of the name, whose status a tool has brought back, none."""
+    made = moment(get(repository, str, "metadata", "creationTimestamp"))
+    listed = [(moment(one.get("endedAt")), one) for one in objects(repository, "status", FIELD)]
+    return [one for at, one in listed if at is not None and (made is None or at >= made)]
 
 
 def _by_objects(drills: Sequence[Object]) -> list[Object]:

@@ -129,7 +129,7 @@ def iso(page: Page, row: str, column: int) -> datetime | None:
     return moment(found.get_attribute("datetime")) if found.count() else None
 
 
-def picture(page: Page, name: str, height: int = 600) -> None:
+def picture(page: Page, name: str, height: int = 640) -> None:
     if os.environ.get("PGWARDEN_SAVE"):
         page.set_viewport_size({"width": 1200, "height": height})
         page.screenshot(path=ROOT / "docs" / "images" / f"{name}.png")
@@ -165,9 +165,7 @@ def test_a_moment_is_chosen_by_keyboard_and_its_command_does_what_was_said(page:
     page.get_by_role("link", name="well").press("Enter")
     slider = page.get_by_role("slider", name="Moment in the window")
     command = page.locator("#command")
-    assert (
-        command.inner_text() == f"kubectl pgwarden restore well -n {states.namespace} --kubeconfig={states.kubeconfig}"
-    )
+    assert command.inner_text() == f"kubectl pgwarden restore well -n {states.namespace}"
     slider.focus()
     for _ in range(2):
         before = command.inner_text()
@@ -180,9 +178,10 @@ def test_a_moment_is_chosen_by_keyboard_and_its_command_does_what_was_said(page:
     assert page.locator("line.cursor").count() == 1
     assert slider.get_attribute("aria-valuetext").startswith("to 20")
     words = shlex.split(text)[2:]
+    environment = os.environ | {"KUBECONFIG": str(states.kubeconfig)}
     done = subprocess.run(
         [*argv(states)[:3], *words, "--plan", "-o", "json"],
-        capture_output=True, text=True, check=False, timeout=60 * SLOWER,
+        capture_output=True, text=True, check=False, timeout=60 * SLOWER, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     forecast = json.loads(done.stdout)["forecast"]

@@ -89,8 +89,17 @@ def proven(state: str) -> list[dict[str, str]]:
 def test_the_last_proof_is_the_newest_drill_that_passed_and_the_word_is_the_conditions():
     found = proof.of(repository(lastDrills=LAST, conditions=proven("False")), [], NOW)
     assert (found.word, found.drill, found.took, found.message) == ("FAILED", "d1", "1 min 15 s", "why")
+    found = proof.of(repository(lastDrills=LAST[:1]), [], NOW)
+    assert (found.word, found.at) == ("FAILED", None)
     found = proof.of(repository(conditions=proven("Unknown")), [], NOW)
     assert (found.word, found.at) == ("not yet", None)
+
+
+def test_a_repository_that_was_made_since_is_not_proven_by_the_one_before():
+    found = repository(lastDrills=LAST)
+    found["metadata"]["creationTimestamp"] = "2026-11-23T07:00:00Z"
+    assert proof.of(found, [], NOW).word == ""
+    assert timeline.of(found, [], [], [], NOW).events == ()
 
 
 def test_without_a_list_the_drills_that_are_there_tell():
