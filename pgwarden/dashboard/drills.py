@@ -46,11 +46,13 @@ class Drill:
 class Drills:
     shown: tuple[Drill, ...]
     more: int  # that are older
+    is_known: bool = True  # whether RestoreDrills may be read
 
 
 def of(snapshot: Snapshot, now: datetime) -> Drills:
     listed = sorted(snapshot.of("restoredrills"), key=_began, reverse=True)
-    return Drills(tuple(_drill(one, now) for one in listed[:MOST]), max(0, len(listed) - MOST))
+    shown = tuple(_drill(one, now) for one in listed[:MOST])
+    return Drills(shown, max(0, len(listed) - MOST), snapshot.knows("restoredrills"))
 
 
 def _began(drill: Object) -> str:

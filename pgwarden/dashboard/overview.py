@@ -47,6 +47,7 @@ class Row:
 class Overview:
     rows: tuple[Row, ...]
     counts: Mapping[str, int]
+    is_known: bool = True  # whether Repositories may be read
 
 
 def of(snapshot: Snapshot, now: datetime) -> Overview:
@@ -59,7 +60,8 @@ def of(snapshot: Snapshot, now: datetime) -> Overview:
         for one in judge(snapshot.there, now)
     ]
     rows.sort(key=lambda one: (_ORDER[one.state], one.namespace, one.name))
-    return Overview(tuple(rows), {state: sum(one.state == state for one in rows) for state in _ORDER})
+    counts = {state: sum(one.state == state for one in rows) for state in _ORDER}
+    return Overview(tuple(rows), counts, snapshot.knows("repositories"))
 
 
 def row(one: Protection, repository: Object | None, drills: list[Object], now: datetime) -> Row:

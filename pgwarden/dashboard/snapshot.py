@@ -22,6 +22,10 @@ class Snapshot:
     def of(self, plural: str) -> list[Object]:
         return self.there.get(plural, [])
 
+    def knows(self, plural: str) -> bool:
+        """Whether there being none of a kind means that there is none."""
+        return plural in self.there
+
     def of_repository(self, plural: str, namespace: str, name: str) -> list[Object]:
         return [one for one in self.of(plural) if place(one) == (namespace, name)]
 

@@ -50,6 +50,7 @@ class Week:
     days: tuple[Day, ...]
     until: str  # how far the list goes, where there is no room for the whole week
     idle: tuple[tuple[str, str, str], ...]  # namespace, name, why: schedules that run nothing
+    is_known: bool = True  # whether BackupSchedules may be read
 
 
 def of(snapshot: Snapshot, now: datetime) -> Week:
@@ -72,7 +73,12 @@ def of(snapshot: Snapshot, now: datetime) -> Week:
     days: dict[str, list[Run]] = {}
     for at, run in shown:
         days.setdefault(f"{at:%A %Y-%m-%d}", []).append(run)
-    return Week(tuple(Day(title, tuple(listed)) for title, listed in days.items()), cut, tuple(idle))
+    return Week(
+        tuple(Day(title, tuple(listed)) for title, listed in days.items()),
+        cut,
+        tuple(idle),
+        snapshot.knows("backupschedules"),
+    )
 
 
 def _runs(schedule: Object) -> Runs | str:

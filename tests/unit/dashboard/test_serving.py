@@ -138,7 +138,15 @@ async def test_where_nothing_may_be_read_every_kind_is_named(api, site):
     await site.reader.start()
     said = Tags(await site.text("/")).said
     assert "Repository objects are not shown" in said
+    for path, untrue in (("/", "There is no"), ("/week", "No run is due"), ("/drills", "No RestoreDrill is there")):
+        assert untrue not in await site.text(path)
     assert (await site.get("/repository/ns/hippo")).status == 404
+
+
+async def test_where_there_is_nothing_the_page_says_so(api, site):
+    await site.reader.start()
+    for path, said in (("/", "There is no"), ("/week", "No run is due"), ("/drills", "No RestoreDrill is there")):
+        assert said in await site.text(path)
 
 
 async def test_an_api_server_that_is_away_leaves_the_last_answer_with_its_age(api, site, server, clock):
