@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,28 +51,33 @@ class Protection:
         return self.since is not None and not self.wrong and not self.foreign
 
 
-def judge(there: Mapping[str, list[Object]], now: datetime) -> list[Protection]:
+def judge(there: dict[str, list[Object]], now: datetime) -> list[Protection]:
     """*there* are all objects of our kinds by plural, as Session.everything reads them. A kind that is not in it could
     not be read: that there is none of it is not said.
     """
-    around = {plural: _by_repository(plural, listed) for plural, listed in there.items()}
-    found = [_of(one, around, now) for one in there.get("repositories", [])]
+    around = _by_repository(there)
+    found = [_of(one, around[_place(one)], now) for one in there.get("repositories", [])]
     known = {(one.namespace, one.repository) for one in found}
     bare = [one for one in there.get("postgresclusters", []) if "repositories" in there and _place(one) not in known]
     return [*found, *map(_without_repository, bare)]
 
 
-#: Plural → place of a Repository → what belongs to it.
-_Around = Mapping[str, Mapping[tuple[str, str], list[Object]]]
+class _Own(dict[str, list[Object]]):
+    """What belongs to one Repository, by plural. A kind that could not be read is not in it, and has nothing."""
+
+    def __missing__(self, plural: str) -> list[Object]:
+        return []
 
 
-def _by_repository(plural: str, listed: list[Object]) -> dict[tuple[str, str], list[Object]]:
-    """Looked through once, however many Repositories there are. A PostgresCluster has the name of its own."""
-    found: dict[tuple[str, str], list[Object]] = {}
-    for one in listed:
-        namespace, name = _place(one)
-        repository = name if plural == "postgresclusters" else get(one, str, "spec", "repository") or ""
-        found.setdefault((namespace, repository), []).append(one)
+def _by_repository(there: dict[str, list[Object]]) -> dict[tuple[str, str], _Own]:
+    """All objects are looked through once, however many Repositories there are."""
+    found = {_place(one): _Own({plural: [] for plural in there}) for one in there.get("repositories", [])}
+    for plural, listed in there.items():
+        for one in listed:
+            namespace, name = _place(one)
+            own = found.get((namespace, get(one, str, "spec", "repository") or name))
+            if own is not None:
+                own[plural].append(one)
     return found
 
 
@@ -86,14 +91,12 @@ def _without_repository(cluster: Object) -> Protection:
     return Protection(namespace, name, None, None, {}, None, wrong, (), (), in_words(cluster))
 
 
-def _of(repository: Object, around: _Around, now: datetime) -> Protection:
-    place = _place(repository)
-    plurals = ("backupschedules", "backups", "restores", "postgresclusters")
-    schedules, backups, restores, clusters = (around.get(plural, {}).get(place, []) for plural in plurals)
+def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Protection:
+    schedules, backups = _own(there["backupschedules"], repository), _own(there["backups"], repository)
+    restores = _own(there["restores"], repository)
     reach = protection_window.reach(repository)
     due = [time for one in schedules for text in _upcoming(one)[:1] if (time := moment(text))]
-    cluster = next(iter(clusters), None)
-    planned = "backupschedules" in around  # whether that there is none is known
+    cluster = next((one for one in there.get("postgresclusters", []) if _place(one) == _place(repository)), None)
     room = of_room(repository)
     told = cause_of(cluster) if cluster is not None else ""
     of_status = [*_of_status(repository, told), *protection_storages.wrong(repository)]
@@ -109,11 +112,10 @@ def _of(repository: Object, around: _Around, now: datetime) -> Protection:
         *protection_versions.wrong(repository),
     ]
     notes = [
-        *_notes(schedules, backups, restores),
-        *([] if schedules or not planned else ["there is no BackupSchedule: backups are taken by hand only"]),
+        *_notes(schedules, backups, restores, planned="backupschedules" in there),
         *protection_storages.gone(backups),
         *protection_storages.notes(repository),
-        *(_of_retention(repository, schedules, cluster) if planned else ()),
+        *(_of_retention(repository, schedules, cluster) if "backupschedules" in there else ()),
         *room.notes,
         *protection_versions.notes(repository),
         *map(protection_window.told, reach.earlier),
@@ -137,6 +139,12 @@ def _of(repository: Object, around: _Around, now: datetime) -> Protection:
         cluster=in_words(cluster) if cluster is not None else "",
         foreign=_phase(repository) == "Failed" and condition_of(repository, "Rejected") != "True",
     )
+
+
+def _own(listed: Iterable[Object], repository: Object) -> list[Object]:
+    metadata = repository["metadata"]
+    wanted = (metadata.get("namespace"), metadata["name"])
+    return [obj for obj in listed if (obj["metadata"].get("namespace"), get(obj, str, "spec", "repository")) == wanted]
 
 
 def _of_status(repository: Object, told: str) -> Iterator[str]:
@@ -247,13 +255,18 @@ def _of_schedules(schedules: list[Object], now: datetime) -> Iterator[str]:
             yield f"BackupSchedule {name} missed its run of {clock(newest)}: {why}"
 
 
-def _notes(schedules: list[Object], backups: list[Object], restores: list[Object]) -> Iterator[str]:
+def _notes(
+    schedules: list[Object], backups: list[Object], restores: list[Object], *, planned: bool = True
+) -> Iterator[str]:
+    """*planned*: whether the schedules that there are are known."""
     for one in (*backups, *restores):
         if _phase(one) == "Running":
             yield f"{one['kind']} {one['metadata']['name']} is running: {_said(one)}"
     for one in schedules:
         if get(one, bool, "spec", "suspend"):
             yield f"BackupSchedule {one['metadata']['name']} is suspended"
+    if not schedules and planned:
+        yield "there is no BackupSchedule: backups are taken by hand only"
 
 
 def _of_retention(repository: Object, schedules: list[Object], cluster: Object | None) -> Iterator[str]:

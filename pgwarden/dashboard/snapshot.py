@@ -16,7 +16,7 @@ class Snapshot:
     """`there`: objects by plural; a kind that could not be read is not in it, but in `unread`, with the reason."""
 
     at: datetime
-    there: Mapping[str, list[Object]]
+    there: dict[str, list[Object]]
     unread: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, plural: str) -> list[Object]:
