@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import objects
 from pgwarden.api.wording import span
 from pgwarden.cli.output import moment
 from pgwarden.cli.protection import Protection, judge
@@ -39,7 +38,6 @@ class Row:
     notes: tuple[str, ...]
     storages: tuple[str, ...]
     cluster: str
-    missed: tuple[str, ...]  # objectives
     is_repository: bool
 
 
@@ -65,7 +63,6 @@ def of(snapshot: Snapshot, now: datetime) -> Overview:
 
 
 def row(one: Protection, repository: Object | None, drills: list[Object], now: datetime) -> Row:
-    missed = _missed(repository)
     return Row(
         namespace=one.namespace,
         name=one.repository,
@@ -82,7 +79,6 @@ def row(one: Protection, repository: Object | None, drills: list[Object], now: d
         notes=one.notes,
         storages=one.storages,
         cluster=one.cluster,
-        missed=missed,
         is_repository=repository is not None,
     )
 
@@ -92,8 +88,3 @@ def _state(one: Protection) -> str:
     if one.since is None or one.until is None or one.foreign:
         return BARE
     return PROTECTED if one.protected else AT_RISK
-
-
-def _missed(repository: Object | None) -> tuple[str, ...]:
-    found = [one for one in objects(repository, "status", "objectives") if one.get("state") == "Missed"]
-    return tuple(f"{one.get('name')} {one.get('objective')}: {one.get('message') or 'missed'}" for one in found)

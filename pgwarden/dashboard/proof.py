@@ -27,7 +27,6 @@ class Proof:
     at: When | None = None
     drill: str = ""
     took: str = ""
-    message: str = ""
 
 
 def of(repository: Object, drills: Sequence[Object], now: datetime) -> Proof:
@@ -40,14 +39,13 @@ def of(repository: Object, drills: Sequence[Object], now: datetime) -> Proof:
     if newest is not None:
         state = state or ("True" if newest.get("phase") == "Completed" else "False")
     if shown is None:
-        return Proof(state, _WORDS.get(state, ""), message=_message(repository))
+        return Proof(state, _WORDS.get(state, ""))
     return Proof(
         state=state,
         word=_WORDS.get(state, ""),
         at=when(moment(shown.get("endedAt")), now),
         drill=str(shown.get("name") or ""),
         took=lasted(get(shown, int, "seconds")),
-        message=_message(repository),
     )
 
 
@@ -68,8 +66,3 @@ def _by_objects(drills: Sequence[Object]) -> list[Object]:
         for one in drills
         if get(one, str, "status", "phase") in {"Completed", "Failed"}
     ]
-
-
-def _message(repository: Object) -> str:
-    found = [one for one in objects(repository, "status", "conditions") if one.get("type") == CONDITION]
-    return str(found[0].get("message") or "") if found else ""

@@ -59,13 +59,6 @@ def test_a_kind_that_may_not_be_read_is_not_said_to_be_absent():
     assert [note for note in row.notes if "there is no BackupSchedule" in note]
 
 
-def test_missed_objectives_are_told():
-    told = [{"name": "rpo", "state": "Missed", "objective": "1m", "message": "the newest is 5 min old"}]
-    told.append({"name": "rto", "state": "Met", "objective": "1h"})
-    (row,) = overview.of(snapshot(repository(objectives=told)), NOW).rows
-    assert row.missed == ("rpo 1m: the newest is 5 min old",)
-
-
 def test_a_thousand_repositories_are_judged_in_under_a_second():
     there = snapshot(*thousand())
     began = time.process_time()
@@ -88,7 +81,7 @@ def proven(state: str) -> list[dict[str, str]]:
 
 def test_the_last_proof_is_the_newest_drill_that_passed_and_the_word_is_the_conditions():
     found = proof.of(repository(lastDrills=LAST, conditions=proven("False")), [], NOW)
-    assert (found.word, found.drill, found.took, found.message) == ("FAILED", "d1", "1 min 15 s", "why")
+    assert (found.word, found.drill, found.took) == ("FAILED", "d1", "1 min 15 s")
     found = proof.of(repository(lastDrills=LAST[:1]), [], NOW)
     assert (found.word, found.at) == ("FAILED", None)
     found = proof.of(repository(conditions=proven("Unknown")), [], NOW)
