@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import webbrowser
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from html import escape
 from pathlib import Path
 
@@ -42,7 +43,7 @@ async def run(args: argparse.Namespace, terminal: Terminal) -> int:
             address = f"http://{HOST}:{port}/{token}/"
             terminal.say(f"the dashboard of {where} is at {address}")
             terminal.note("whoever has the address sees what you may see; Ctrl-C ends it")
-            with _opened(address) if not args.no_open and _has_browser() else _unopened():
+            with _opened(address) if not args.no_open and _has_browser() else nullcontext():
                 await over.wait()
         await reader.close()
     terminal.note("ended")
@@ -103,11 +104,11 @@ def _opened(address: str) -> Iterator[None]:
         to = escape(address, quote=True)
         page.write(f'<!doctype html><meta http-equiv="refresh" content="0;url={to}"><a href="{to}">the dashboard</a>')
         page.flush()
-        task = asyncio.get_running_loop().run_in_executor(None, webbrowser.open, Path(page.name).as_uri())
-        task.add_done_callback(lambda done: done.exception())
+        # A browser that does not come back is not waited for at the end.
+        threading.Thread(target=_open, args=(Path(page.name).as_uri(),), daemon=True).start()
         yield
 
 
-@contextmanager
-def _unopened() -> Iterator[None]:
-    yield
+def _open(page: str) -> None:
+    with suppress(webbrowser.Error, OSError):  # the address is on the terminal too
+        webbrowser.open(page)

@@ -78,13 +78,17 @@ async def test_the_browser_is_told_by_a_file_that_others_cannot_read(monkeypatch
 
 
 async def test_a_browser_that_cannot_be_started_ends_nothing(monkeypatch, tmp_path):
+    there = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
     def fails(_: str) -> bool:
+        loop.call_soon_threadsafe(there.set)
         raise webbrowser.Error("none")
 
     monkeypatch.setattr(webbrowser, "open", fails)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     with command._opened("http://127.0.0.1:1/t0ken/"):
-        await asyncio.sleep(0.01)
+        await there.wait()
 
 
 @pytest.mark.parametrize(("display", "there"), [("", False), (":0", True)])
