@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,12 @@ _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/[\w-]+/")
 class Dashboard:
     address: str
     process: subprocess.Popen[str]
+
+    def interrupted(self) -> tuple[int, str, str]:
+        """Ctrl-C: exit code, and what it has said since it gave its address."""
+        self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=30 * SLOWER)
+        return self.process.returncode, out, err
 
 
 @contextmanager

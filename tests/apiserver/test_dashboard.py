@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import shlex
-import signal
 import socket
 import subprocess
 import time
@@ -276,9 +275,8 @@ def test_when_the_command_has_ended_the_page_says_that_it_is_old(browser: Browse
         context = browser.new_context()
         page = context.new_page()
         page.goto(made.address)
-        made.process.send_signal(signal.SIGINT)
-        out, err = made.process.communicate(timeout=30 * SLOWER)
-        assert (made.process.returncode, out) == (0, "")
+        code, out, err = made.interrupted()
+        assert (code, out) == (0, "")
         assert "Traceback" not in err
         page.get_by_text("kubectl pgwarden dashboard does not answer").wait_for(timeout=30_000 * SLOWER)
         assert page.locator("tbody.row").count() == len(STATES)
