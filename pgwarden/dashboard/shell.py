@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -96,8 +97,7 @@ class Pages:
             at = moment.parse(text)
         except (TargetError, ValueError, OverflowError) as error:
             wrong_time = f"{text[:100]} {error}"
-        plurals = ("backups", "restores", "restoredrills")
-        backups, restores, listed = (told.snapshot.of_repository(plural, namespace, name) for plural in plurals)
+        own = functools.partial(told.snapshot.of_repository, namespace=namespace, name=name)
         (row,) = overview.of(_alone(told.snapshot, namespace, name), now).rows
         return self._page(
             "repository.html",
@@ -105,7 +105,7 @@ class Pages:
             now,
             row=row,
             phase=get(repository, str, "status", "phase") or "Pending",
-            line=timeline.of(repository, backups, restores, listed, now),
+            line=timeline.of(repository, own("backups"), own("restores"), own("restoredrills"), now),
             moment=moment.of(await self._around(told.snapshot, namespace, name), at, now),
             slider=moment.slider(repository, at),
             at=at,

@@ -5,7 +5,7 @@ Pure. Everything drawn has its words, which tables below the drawing repeat.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -87,11 +87,11 @@ def of(
     axis = around([*_times(repository, sets.told), *_begun(without), *_begun(done), *_begun(told)], now)
     names = [name for name in names_of(repository) if name] or sorted({one.name for one in sets.held})
     lanes = [(f"storage {name}", *_storage(repository, name, axis, now)) for name in names]
-    lanes += [("no set", (), tuple(_marks("Backup", without, axis)))] if without else []
+    lanes += [("no set", (), tuple(_marks(without, axis)))] if without else []
     lanes += [
         ("timeline", _timelines(repository, sets.told, done, axis, now), ()),
-        ("restores", (), tuple(_marks("Restore", done, axis))),
-        ("drills", (), tuple(_marks("RestoreDrill", told, axis))),
+        ("restores", (), tuple(_marks(done, axis))),
+        ("drills", (), tuple(_marks(told, axis))),
     ]
     return Timeline(
         axis=axis,
@@ -100,7 +100,7 @@ def of(
         height=_TOP + LANE * len(lanes) + 20,
         sets=tuple(_set(one, now) for one in sets.newest_first),
         cut="" if sets.whole else str(sets),
-        events=tuple(_events({"Backup": without, "Restore": done, "RestoreDrill": told}, now)),
+        events=tuple(_events([*without, *done, *told], now)),
     )
 
 
@@ -177,20 +177,20 @@ def _drills(repository: Object, drills: Sequence[Object]) -> Iterable[Object]:
     for one in proof.ended(repository):
         if one.get("uid") not in there:
             status = {"phase": one.get("phase"), "completionTime": one.get("endedAt"), "message": one.get("message")}
-            yield {"metadata": {"name": str(one.get("name"))}, "status": status}
+            yield {"kind": "RestoreDrill", "metadata": {"name": str(one.get("name"))}, "status": status}
 
 
-def _marks(kind: str, operations: Iterable[Object], axis: Axis) -> Iterable[Mark]:
+def _marks(operations: Iterable[Object], axis: Axis) -> Iterable[Mark]:
     for one in operations:
         time = _start(one)
         if time is not None:
             phase = _phase(one)
-            yield Mark(axis.x(time), phase, f"{kind} {one['metadata']['name']}: {phase}, {clock(time)}")
+            yield Mark(axis.x(time), phase, f"{one['kind']} {one['metadata']['name']}: {phase}, {clock(time)}")
 
 
-def _events(operations: Mapping[str, Iterable[Object]], now: datetime) -> list[Line]:
-    told = [(when(_start(one), now), kind, one) for kind, listed in operations.items() for one in listed]
-    lines = [Line(at, kind, str(one["metadata"]["name"]), _said(one)) for at, kind, one in told if at]
+def _events(operations: Iterable[Object], now: datetime) -> list[Line]:
+    told = [(when(_start(one), now), one) for one in operations]
+    lines = [Line(at, str(one["kind"]), str(one["metadata"]["name"]), _said(one)) for at, one in told if at]
     return sorted(lines, key=lambda one: one.at.iso, reverse=True)
 
 
