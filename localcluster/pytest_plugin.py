@@ -6,6 +6,7 @@ Load it with `pytest_plugins = ["localcluster.pytest_plugin"]` in the top confte
 * `cluster`: the full node. A running cluster of the default name is used and left
   running; otherwise one is made, and removed unless PGWARDEN_KEEP_CLUSTER=1.
   PGWARDEN_USE_KUBECONFIG names the kubeconfig of a foreign cluster to use instead.
+* `chromium`: the path of Debian's Chromium, which is installed where it is missing.
 * `second_node`: one more node of that cluster, for one module, which may kill it.
 
 With pytest-xdist each worker has a cluster of its own: the first the named one, the next NAME-2, and so on.
@@ -25,7 +26,7 @@ from localcluster import lifecycle, loading, netns, s3, teardown
 from localcluster.api import Api
 from localcluster.config import Cluster
 from localcluster.config import cluster as named
-from localcluster.tools import Tools, prepare_host
+from localcluster.tools import Tools, prepare_browser, prepare_host
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,19 @@ def pytest_configure() -> None:
 
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Tools are built before the first test begins: with an empty cache that takes longer than a test may."""
-    asked = {name for item in session.items for name in getattr(item, "fixturenames", ())} & {"apiserver", "cluster"}
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    asked = wanted & {"apiserver", "cluster"}
+    if "chromium" in wanted and not session.config.option.collectonly:
+        prepare_browser(Tools())
     if asked and not session.config.option.collectonly and "PGWARDEN_USE_KUBECONFIG" not in os.environ:
         tools, needed = Tools(), () if "cluster" in asked else lifecycle.APISERVER_TOOLS
         prepare_host(tools, needed)
         tools.ensure(needed)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    return prepare_browser(Tools())
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,8 @@ HOST_PROGRAMS = {
     "openssl": "openssl",
     "gcc": "gcc libc6-dev",
 }
+#: What some tests drive, and nothing else needs. A font, so that a picture has letters.
+BROWSER = ("chromium", "fonts-dejavu-core")
 # runc is linked against it; as a library it has no program to look for.
 _SECCOMP = "libseccomp2"
 
@@ -223,6 +225,21 @@ def prepare_host(tools: Tools, only: Iterable[str] = ()) -> None:
         if packages:
             say(f"installing {' '.join(packages)}")
             _apt("install", "-y", "--no-install-recommends", *packages)
+
+
+def prepare_browser(tools: Tools) -> Path:
+    """Debian's Chromium, installed where it is missing."""
+    tools.cache.tools.mkdir(parents=True, exist_ok=True)
+    with (tools.cache.tools / ".apt.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if shutil.which(BROWSER[0]) is None:
+            say(f"installing {' '.join(BROWSER)}")
+            _apt("update")
+            _apt("install", "-y", "--no-install-recommends", *BROWSER)
+    found = shutil.which(BROWSER[0])
+    if found is None:
+        raise LocalClusterError(f"{BROWSER[0]} is not on PATH although its package is installed")
+    return Path(found)
 
 
 def _apt(*words: str) -> None:

@@ -128,6 +128,18 @@ COMMANDS = (
     ),
     drill_commands.REPORT,
     Command(
+        ("dashboard",),
+        "show every Repository, its past and its drills in a browser: a read-only page on 127.0.0.1",
+        "pgwarden.dashboard.command:run",
+        (),
+        (
+            Option(("-A", "--all-namespaces"), "look in all namespaces", switch=True),
+            Option(("--port",), "port of 127.0.0.1; default is a free one", "PORT", number=True, default=0),
+            Option(("--no-open",), "open no browser, only print the address", switch=True),
+        ),
+        ("dashboard -A",),
+    ),
+    Command(
         ("lint",),
         "check manifests offline by the webhook's own rules; exit code 1 if any is at fault",
         "pgwarden.cli.lint:run",
@@ -177,6 +189,8 @@ KNOWN_AS = {
     "remove": "delete",
     "rm": "delete",
     "check": "status",
+    "ui": "dashboard",
+    "web": "dashboard",
     "find": "discover",
     "scan": "discover",
     "validate": "lint",

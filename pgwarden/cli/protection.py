@@ -54,11 +54,33 @@ class Protection:
 
 
 def judge(there: dict[str, list[Object]], now: datetime) -> list[Protection]:
-    """*there* are all objects of our kinds by plural, as Session.everything reads them."""
-    found = [_of(repository, there, now) for repository in there["repositories"]]
+    """*there* are all objects of our kinds by plural, as Session.everything reads them. A kind that is not in it could
+    not be read: that there is none of it is not said.
+    """
+    around = _by_repository(there)
+    found = [_of(one, around[_place(one)], now) for one in there.get("repositories", [])]
     known = {(one.namespace, one.repository) for one in found}
-    bare = [one for one in there.get("postgresclusters", []) if _place(one) not in known]
+    bare = [one for one in there.get("postgresclusters", []) if "repositories" in there and _place(one) not in known]
     return [*found, *map(_without_repository, bare)]
+
+
+class _Own(dict[str, list[Object]]):
+    """What belongs to one Repository, by plural. A kind that could not be read is not in it, and has nothing."""
+
+    def __missing__(self, plural: str) -> list[Object]:
+        return []
+
+
+def _by_repository(there: dict[str, list[Object]]) -> dict[tuple[str, str], _Own]:
+    """All objects are looked through once, however many Repositories there are."""
+    found = {_place(one): _Own({plural: [] for plural in there}) for one in there.get("repositories", [])}
+    for plural, listed in there.items():
+        for one in listed:
+            namespace, name = _place(one)
+            own = found.get((namespace, get(one, str, "spec", "repository") or name))
+            if own is not None:
+                own[plural].append(one)
+    return found
 
 
 def _place(obj: Object) -> tuple[str, str]:
@@ -93,10 +115,10 @@ def _of(repository: Object, there: dict[str, list[Object]], now: datetime) -> Pr
         *protection_proof.wrong(repository),
     ]
     notes = [
-        *_notes(schedules, backups, restores),
+        *_notes(schedules, backups, restores, planned="backupschedules" in there),
         *protection_storages.gone(backups),
         *protection_storages.notes(repository),
-        *_of_retention(repository, schedules, cluster),
+        *(_of_retention(repository, schedules, cluster) if "backupschedules" in there else ()),
         *room.notes,
         *protection_versions.notes(repository),
         *map(protection_window.told, reach.earlier),
@@ -238,14 +260,17 @@ def _of_schedules(schedules: list[Object], now: datetime) -> Iterator[str]:
             yield f"{name} missed its run of {clock(newest)}: {why}"
 
 
-def _notes(schedules: list[Object], backups: list[Object], restores: list[Object]) -> Iterator[str]:
+def _notes(
+    schedules: list[Object], backups: list[Object], restores: list[Object], *, planned: bool = True
+) -> Iterator[str]:
+    """*planned*: whether the schedules that there are are known."""
     for one in (*backups, *restores):
         if _phase(one) == "Running":
             yield f"{one['kind']} {one['metadata']['name']} is running: {_said(one)}"
     for one in schedules:
         if get(one, bool, "spec", "suspend"):
             yield f"BackupSchedule {one['metadata']['name']} is suspended"
-    if not schedules:
+    if not schedules and planned:
         yield "there is no BackupSchedule: backups are taken by hand only"
 
 

@@ -115,22 +115,27 @@ def _line(axis: _Axis, window: Window, glyphs: Glyphs) -> str:
 
 
 def _ticks(axis: _Axis, glyphs: Glyphs) -> list[str]:
-    """Round times, as many as have room for their labels."""
-    length = axis.end - axis.start
-    room = max(1, axis.columns // 14)
-    step = next((step for step in _STEPS if length / step <= room), _STEPS[-1])
-    form = "%m-%d" if step >= timedelta(days=1) else "%H:%M" if length < timedelta(days=1) else "%m-%d %H:%M"
-    if length > timedelta(days=300):
-        form = "%Y-%m-%d"
     ticks, labels = [" "] * axis.columns, ""
-    time = _round_up(axis.start, step)
-    while time <= axis.end:
-        column, label = axis.column(time), f"{time:{form}}"
+    for time, label in round_times(axis.start, axis.end, axis.columns // 14):
+        column = axis.column(time)
         if column >= len(labels) and column + len(label) <= axis.columns:
             ticks[column] = glyphs.tick
             labels = labels.ljust(column) + label + "  "
-        time += step
     return ["".join(ticks), labels]
+
+
+def round_times(start: datetime, end: datetime, room: int) -> list[tuple[datetime, str]]:
+    """Round times with their labels, about as many as there is *room* for."""
+    length = end - start
+    step = next((step for step in _STEPS if length / step <= max(1, room)), _STEPS[-1])
+    form = "%m-%d" if step >= timedelta(days=1) else "%H:%M" if length < timedelta(days=1) else "%m-%d %H:%M"
+    if length > timedelta(days=300):
+        form = "%Y-%m-%d"
+    found, time = [], _round_up(start, step)
+    while time <= end:
+        found.append((time, f"{time:{form}}"))
+        time += step
+    return found
 
 
 def _round_up(time: datetime, step: timedelta) -> datetime:

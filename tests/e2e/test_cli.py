@@ -6,17 +6,21 @@ The tests build on one another. `pytest -s` shows the terminal.
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
+import urllib.request
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
+from harness import dashboard
 from harness.cluster import Cluster
 from harness.command_line import argv
 from harness.kubectl import Kubectl, condition, is_true, phase
@@ -184,6 +188,37 @@ def test_undo_brings_back_what_the_restore_lost(hippo: Cluster, run: Run, space:
     assert hippo.status()["autofail"] == "on"
     shown = run("show", "restore", "back-undo").stdout
     assert "undoes:      Restore back" in shown
+
+
+def test_the_dashboard_shows_what_status_and_the_plan_say(hippo: Cluster, run: Run, space: Kubectl):
+    with dashboard.running(space) as made:
+
+        def shown(path: str = "") -> str:
+            with urllib.request.urlopen(f"{made.address}{path}", timeout=30 * SLOWER) as answer:
+                return html.unescape(re.sub(r"<[^>]*>", "", answer.read().decode()))
+
+        def alike() -> tuple[str, dict] | None:
+            """Both read at one time: RPO and window go on."""
+            (told,) = json.loads(run("status", "hippo", "-o", "json").stdout)
+            text = shown()
+            same = f"{datetime.fromisoformat(told['since']):%Y-%m-%d %H:%M:%SZ}" in text and told["protected"]
+            return (text, told) if same and all(one in text for one in told["wrong"]) else None
+
+        text, told = until(alike, "the page says what status says", 60, shown)
+        assert f"Cluster: {told['cluster']}" in text
+        one = shown(f"repository/{space.namespace}/hippo")
+        for label in (entry["label"] for entry in space.get("pgrepo", "hippo")["status"]["backups"]):
+            assert label in one
+        for name in ("back", "back-undo"):
+            assert re.search(rf"Restore\s*{name}\s*Completed", one), name
+        moment = int(datetime.fromisoformat(hippo.sql("SELECT now()")).timestamp())
+        one = shown(f"repository/{space.namespace}/hippo?at={moment}")
+        (command,) = set(re.findall(r"kubectl pgwarden restore hippo .*?--pitr-target=\S+Z(?= Copy)", one))
+        words = shlex.split(command)[2:]
+        forecast = json.loads(run(*words, "--plan", "-o", "json").stdout)["forecast"]
+        assert f"{forecast['set']} ({forecast['type']}, storage {forecast['storage']})" in one
+        assert "about " in one.partition("Takes")[2].partition("Lost")[0]  # two restores have measured it
+        assert "hippo-full" in shown("week")
 
 
 def test_scale_makes_a_replica_out_of_the_repository(hippo: Cluster, run: Run):
