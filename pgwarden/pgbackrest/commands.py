@@ -184,10 +184,10 @@ def restore_command(stanza: str, role_arn: str = "", data_directory: str = "") -
 
 
 def kept(command: str) -> str:
-    """One of these two as it stays with the data (ALTER SYSTEM, a restore) when the pod is no longer injected, and nobody
-    is there to reset it. Then there is no folder of tools. WAL counts as archived, so that it does not fill the volume.
-    A standby finds nothing to restore: a missing program would end its start. But a recovery that ends in writes ends
-    PostgreSQL instead: what is in the archive alone would be missing, and nobody would be told.
+    """One of these two as it stays with the data (ALTER SYSTEM, a restore) when the pod is no longer injected, and
+    nobody is there to reset it. Then there is no folder of tools. WAL counts as archived, so that it does not fill the
+    volume. A standby finds nothing to restore: a missing program would end its start. But a recovery that ends in
+    writes ends PostgreSQL instead: what is in the archive alone would be missing, and nobody would be told.
     """
     if " archive-push " in command:
         return f"[ ! -d {names.TOOLS_DIR} ] || {command}"
