@@ -1,6 +1,12 @@
 # Starts what was restored where nobody reaches it, and checks it. It runs in the workload's own image, by its /bin/sh.
 # Each line of the termination message is OUTCOME, NAME and MESSAGE with tabs between; the last one is `end`.
 set -u
+# Of several sources the last that is there.
+number=2
+while [ $number -le 16 ]; do
+  eval "DRILL_USER=\${DRILL_USER_$number-\${DRILL_USER-}}"
+  number=$((number + 1))
+done
 export LC_ALL=C HOME=/tmp PGHOST=/tmp PGUSER="${DRILL_USER:-postgres}" PGCONNECT_TIMEOUT=10
 report=/dev/termination-log
 

@@ -82,7 +82,7 @@ def reached(container: Container, start: Start, access: PostgresAccess) -> Reach
         sources=(
             *user.into(variables.USER),
             *port.into(variables.PORT),
-            *password.into("PGPASSWORD"),
+            *password.into(variables.PASSWORD),
         ),
         password=password.value,
         password_file=file.value if mount else "",
@@ -108,7 +108,7 @@ def _look(container: Container, environment: dict[str, EnvVar], names: tuple[str
     sources: list[tuple[str, str, str]] = []
     for name in reversed(names):
         sources += _from_whole(container, name)
-    return _Found("", tuple(sources))
+    return _Found("", tuple(sources[-variables.MOST_SOURCES :]))
 
 
 def _of(variable: EnvVar, environment: dict[str, EnvVar]) -> _Found:
