@@ -230,6 +230,12 @@ def _of_image(main: _Main) -> str | Fault:
     # A volume at just this place says that the image was made from the official one. One above it says nothing.
     if any(pods.normal(mount.mount_path) == OFFICIAL_DATA for mount in main.mounts):
         return OFFICIAL_DATA
+    if not main.mounts:
+        message = (
+            f"container {main.container.name} mounts no volume, so its data would be lost with it; mount one where its "
+            f"image keeps the data: {_LOOK}"
+        )
+        return Fault(main.field("volumeMounts"), [], message, "data-volume")
     message = f"it is not known where this image keeps its data; {_LOOK}"
     return Fault(main.field("image"), main.container.image, message, "data-directory")
 
