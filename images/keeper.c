@@ -245,6 +245,7 @@ static void keep(int listener)
 {
 	int peer;
 
+	expect_ends(); /* First: until it has left the caller's group, it may get its signals. */
 	let_go_of_the_caller();
 	if (listener != STDERR_FILENO + 1) {
 		if (dup3(listener, STDERR_FILENO + 1, O_CLOEXEC) < 0)
@@ -254,7 +255,6 @@ static void keep(int listener)
 	close_range((unsigned)listener + 1, ~0U, 0);
 	prctl(PR_SET_NAME, "archive-keeper");
 	prctl(PR_SET_CHILD_SUBREAPER, 1); /* of what a handler leaves that was killed */
-	expect_ends();
 	for (;;) {
 		peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (peer < 0) {
