@@ -46,8 +46,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 COPY images/relocate.sh /tmp/relocate.sh
 RUN sh /tmp/relocate.sh /usr/bin/pgbackrest /pgwarden/tools
-COPY images/archive.c /tmp/archive.c
-RUN cc -O2 -s -static -Wall -Wextra -Werror -o /pgwarden/tools/bin/pgbackrest-archive /tmp/archive.c
+COPY images/archive.h images/archive.c images/adopter.c images/keeper.c /tmp/archive/
+RUN cc -O2 -s -static -Wall -Wextra -Werror -o /pgwarden/tools/bin/pgbackrest-archive /tmp/archive/*.c
 COPY --chmod=0755 images/recover.sh images/needs.sh /pgwarden/tools/bin/
 
 # ---- runtime: Python, the tools and the locked dependencies --------------------------------------------------

@@ -6,7 +6,7 @@ that answers without an end takes its memory, and leaves no word of which storag
 
 So where WAL waits and nothing goes on, each storage is asked for a little, with an end in time and in memory. If one
 answers and one does not, that is told as archive-push's own error would be, and pgbackrest-archive in PostgreSQL's
-container is asked to end what is held up (images/archive.c). A storage that is slow answers that little.
+container is asked to end what is held up (images/adopter.c). A storage that is slow answers that little.
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"pgwarden agent: --check or nothing, not {' '.join(argv)}\n")
         return 2
     from agent import log, process
-    from pgwarden.contract.environment import Settings, SettingsError
+    from pgwarden.contract.environment import Settings, SettingsError, settled
 
     log.configure()
     try:
+        os.environ |= settled(os.environ)
         settings = Settings.read(os.environ)
     except SettingsError as error:
         log.get("agent").error("cannot start", error=str(error))

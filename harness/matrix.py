@@ -50,7 +50,7 @@ class Run:
     after: str = ""
     advice: str = ""  # that the Repository's status gave
     error: str = ""
-    log: str = ""  # PostgreSQL's
+    log: str = ""  # PostgreSQL's, of before the restore and of after it
     left: str = ""  # archive_mode once the label is off, and the changes of failed_count and of the files that wait
 
     @contextmanager
@@ -98,9 +98,10 @@ def _whole(run: Run, own: Kubectl, psql: str) -> None:
     run.before = postgres.sql(ROWS)
     moment = postgres.sql("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
     postgres.sql("DROP TABLE notes")
+    run.log = _log(own, postgres)
     with run.step("restore"):
         run.after = _restored(own, case, postgres, {"time": moment})
-    run.log = own.run("logs", postgres.pod, "-c", "postgres", "--tail=2000").stdout
+    run.log += _log(own, postgres)
     if case.in_place:
         with run.step("label off"):
             run.left = _released(own, postgres)
@@ -171,6 +172,10 @@ def _released(own: Kubectl, postgres: Postgres) -> str:
         postgres.sql(SWITCH)
     until(lambda: postgres.sql(WAITING) == "0", "nothing waits to be archived", 60)
     return f"{mode}, {int(postgres.sql(FAILED)) - int(failed)} failed"
+
+
+def _log(own: Kubectl, postgres: Postgres) -> str:
+    return own.run("logs", postgres.pod, "-c", "postgres", "--tail=2000").stdout
 
 
 def _patch(own: Kubectl, kind: str, name: str, patch: Any) -> None:

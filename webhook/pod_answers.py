@@ -15,8 +15,9 @@ from pgwarden.api.objects import Object
 from pgwarden.api.sizing import NOTHING, Asks
 from pgwarden.injection import resources, room
 from pgwarden.injection.decide import Inject, Refuse, decide
-from pgwarden.injection.inspection import inspect, postgres_container
+from pgwarden.injection.inspection import inspect
 from pgwarden.injection.likeness import example, likeness
+from pgwarden.injection.main_container import postgres_container
 from pgwarden.injection.patch import encode
 from pgwarden.injection.pipeline import operations
 from pgwarden.injection.pods import Pod

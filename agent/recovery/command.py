@@ -14,7 +14,7 @@ from agent.paths import Paths
 from agent.recovery.engine import Engine
 from agent.recovery.task import Task
 from agent.restoring import Place
-from pgwarden.contract.environment import Settings, SettingsError
+from pgwarden.contract.environment import Settings, SettingsError, settled
 
 
 def main(argv: list[str], paths: Paths | None = None) -> int:
@@ -22,6 +22,7 @@ def main(argv: list[str], paths: Paths | None = None) -> int:
     flags = _parser().parse_args(own_args)
     log.configure()
     try:
+        os.environ |= settled(os.environ)
         own = Settings.read(os.environ)
     except SettingsError as error:
         sys.stderr.write(f"agent recover: {error}\n")

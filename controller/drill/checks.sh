@@ -3,6 +3,12 @@
 # the last one is `end` and the number of outcomes. The kubelet takes 4096 bytes of it.
 # A pod that was killed is followed by another, which begins anew on what that one has left.
 set -u
+# Of several sources the last that is there.
+number=2
+while [ $number -le 16 ]; do
+  eval "DRILL_USER=\${DRILL_USER_$number-\${DRILL_USER-}}"
+  number=$((number + 1))
+done
 export LC_ALL=C HOME=/tmp PGHOST=/tmp PGUSER="${DRILL_USER:-postgres}" PGCONNECT_TIMEOUT=10
 report=/dev/termination-log
 told=0 checked=0 server=""

@@ -83,7 +83,7 @@ def job(drill: Object, spec: RestoreDrillSpec, plan: Plan, repo_spec: Repository
         "env": [
             *map(dict, plan.server_environment),
             *pod_parts.variables(_variables(spec, plan)),
-            *({**one, "name": "DRILL_USER"} for one in environment.by_reference(plan.facts, environment.USER)),
+            *environment.by_reference(plan.facts, environment.USER, called="DRILL_USER"),
         ],
         "resources": pod_parts.resources(_sized(repo_spec, spec), asks),
         "securityContext": pod_parts.container_security() | user,

@@ -16,6 +16,9 @@ DATA, PORT, SOCKET = "PGWARDEN_PG_DATA", "PGWARDEN_PG_PORT", "PGWARDEN_PG_SOCKET
 #: A file of the pod with the superuser's password, where PGPASSWORD is not set.
 PASSWORD_FILE = "PGWARDEN_PG_PASSWORD_FILE"  # noqa: S105  a variable's name
 USER, DATABASE, CONFIGURE_BY = "PGWARDEN_PG_USER", "PGWARDEN_PG_DATABASE", "PGWARDEN_CONFIGURE_BY"
+PASSWORD = "PGPASSWORD"  # noqa: S105  a variable's name
+#: Where one value may come from, at most: checks.sh of drills counts as far.
+MOST_SOURCES = 16
 
 
 class Role(Enum):
@@ -105,16 +108,33 @@ def of_postgres(stanza: str, facts: PodFacts) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def by_reference(facts: PodFacts, variable: str = "") -> list[dict[str, Any]]:
-    """A container's variables whose values are in Secrets and ConfigMaps; of *variable* alone, where it is given. Of
-    two of one name the kubelet takes the last that is there; where none is, the usual value holds. Optional, so that
-    none keeps a database from starting.
+def by_reference(facts: PodFacts, variable: str = "", called: str = "") -> list[dict[str, Any]]:
+    """A container's variables whose values are in Secrets and ConfigMaps; of *variable* alone, where it is given, and
+    then perhaps *called* otherwise. Optional, so that none keeps a database from starting. Of several sources of one
+    value each is a variable (NAME, NAME_2, …), as a server-side apply refuses two of one name: see `settled`.
     """
-    return [
-        {"name": one.variable, "valueFrom": {one.kind: {"name": one.name, "key": one.key, "optional": True}}}
-        for one in facts.sources
-        if variable in {"", one.variable}
-    ]
+    found: list[dict[str, Any]] = []
+    count: dict[str, int] = {}
+    for one in facts.sources:
+        if variable in {"", one.variable}:
+            number = count[one.variable] = count.get(one.variable, 0) + 1
+            name = _numbered(called or one.variable, number)
+            found.append({"name": name, "valueFrom": {one.kind: {"name": one.name, "key": one.key, "optional": True}}})
+    return found
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}_{number}"
+
+
+def settled(environment: Mapping[str, str]) -> dict[str, str]:
+    """Of several sources the last that is there, as in PostgreSQL's container; where none is, the usual value holds."""
+    found = {}
+    for name in (USER, PORT, PASSWORD):
+        there = [each for number in range(2, MOST_SOURCES + 1) if (each := _numbered(name, number)) in environment]
+        if there:
+            found[name] = environment[there[-1]]
+    return found
 
 
 def _instance_faults(environment: Mapping[str, str]) -> list[str]:

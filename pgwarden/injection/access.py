@@ -7,7 +7,8 @@ the same value into what works beside PostgreSQL.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -23,6 +24,9 @@ _KINDS = ("secretKeyRef", "configMapKeyRef")
 #: Of an image that is not known: what is usual.
 _UNKNOWN = KnownImage(name="", images="")
 _LONGEST = 4096  # characters of a value: what is longer is none
+_METHOD = r"(?:scram-sha-256|md5|password)"
+_is_password = re.compile(_METHOD).fullmatch
+_asks_on_the_socket = re.compile(rf"(?:^|\s)(?:--auth(?:-local)?|-A)[= ]*{_METHOD}(?:\s|$)").search
 
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +40,7 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""  # as it stands in the pod
     password_file: str = ""
     password_mount: VolumeMount | None = None  # that the file is on
+    asks_by: str = ""  # the variable by which the socket asks for a password that is not known
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -71,6 +76,7 @@ def reached(container: Container, start: Start, access: PostgresAccess) -> Reach
     other = look(names.other_role)
     if not password and not file and (not other or other.value == "postgres"):
         password, file = look(names.password_of_other), look(names.file_of_other)
+    is_known = password or file or access.password_secret_ref is not None
     if access.password_secret_ref is not None:
         password = file = _Found()
     mount = pods.holding(container.mounts, file.value) if file.value.startswith("/") else None
@@ -82,12 +88,21 @@ def reached(container: Container, start: Start, access: PostgresAccess) -> Reach
         sources=(
             *user.into(variables.USER),
             *port.into(variables.PORT),
-            *password.into("PGPASSWORD"),
+            *password.into(variables.PASSWORD),
         ),
         password=password.value,
         password_file=file.value if mount else "",
         password_mount=mount,
+        asks_by="" if is_known else _asks_by(start, look),
     )
+
+
+def _asks_by(start: Start, look: Callable[[tuple[str, ...]], _Found]) -> str:
+    """The official image takes the method for the network alone; one that is not known may take it for all."""
+    names = start.image.variables
+    if _asks_on_the_socket(look(names.initdb).value):
+        return names.initdb[0]
+    return names.method[0] if start.image.known is None and _is_password(look(names.method).value) else ""
 
 
 def _port(access: PostgresAccess, start: Start, found: _Found) -> _Found:
@@ -108,7 +123,7 @@ def _look(container: Container, environment: dict[str, EnvVar], names: tuple[str
     sources: list[tuple[str, str, str]] = []
     for name in reversed(names):
         sources += _from_whole(container, name)
-    return _Found("", tuple(sources))
+    return _Found("", tuple(sources[-variables.MOST_SOURCES :]))
 
 
 def _of(variable: EnvVar, environment: dict[str, EnvVar]) -> _Found:

@@ -143,6 +143,11 @@ def _warnings(postgres: Postgres, terms: Terms) -> tuple[str, ...]:
             f"container {postgres.name} starts a shell with {postgres.in_a_shell}, which no ALTER SYSTEM overrides if "
             "the server gets it as an argument: nothing would be archived; remove it"
         )
+    if postgres.reached.asks_by:
+        said.append(
+            f"container {postgres.name} has {postgres.reached.asks_by}, by which PostgreSQL asks for a password on its "
+            "socket, and its variables have none: set the Repository's spec.postgres.passwordSecretRef"
+        )
     if terms.service_account and not _has_no_account(postgres, terms):
         own = postgres.existing.service_account
         said.append(f"keyType web-id: the pod runs as service account {own}, which also needs the role for the bucket")

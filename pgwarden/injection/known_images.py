@@ -28,6 +28,9 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
     password_of_other: tuple[str, ...] = ()
     file_of_other: tuple[str, ...] = ()
     port: tuple[str, ...] = ("PGPORT",)
+    #: What initdb was given, and how clients show who they are: a password may be asked for on the socket, too.
+    initdb: tuple[str, ...] = ()
+    method: tuple[str, ...] = ()
 
     @property
     def all(self) -> frozenset[str]:
@@ -35,7 +38,11 @@ class Variables(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AS_OFFICIAL = Variables(
-    user=("POSTGRES_USER",), password=("POSTGRES_PASSWORD",), password_file=("POSTGRES_PASSWORD_FILE",)
+    user=("POSTGRES_USER",),
+    password=("POSTGRES_PASSWORD",),
+    password_file=("POSTGRES_PASSWORD_FILE",),
+    initdb=("POSTGRES_INITDB_ARGS",),
+    method=("POSTGRES_HOST_AUTH_METHOD",),
 )
 _BITNAMI = Variables(
     password=("POSTGRESQL_POSTGRES_PASSWORD", "POSTGRES_POSTGRES_PASSWORD"),

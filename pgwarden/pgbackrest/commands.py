@@ -74,7 +74,8 @@ def restore_argv(
         argv.append("--delta")
     # Left alone, pgBackRest writes its own command line into postgresql.auto.conf, with this Job's --repo and
     # --pg1-path, which are wrong in the pod that PostgreSQL then starts in.
-    argv.append(f"--recovery-option=restore_command={recovery_command or restore_command(stanza, role_arn)}")
+    # What is right there stays in that file, so it is guarded.
+    argv.append(f"--recovery-option=restore_command={recovery_command or kept(restore_command(stanza, role_arn))}")
     argv += target_arguments(target, timeline)
     if options:
         argv += options.arguments
@@ -185,12 +186,14 @@ def restore_command(stanza: str, role_arn: str = "", data_directory: str = "") -
 
 
 def kept(command: str) -> str:
-    """One of these two as ALTER SYSTEM sets it: it stays with the data when the pod is no longer injected, and nobody
-    is there to reset it. Then there is no folder of tools. WAL counts as archived, so that it does not fill the volume,
-    and nothing is there to be restored: a missing program would end a standby's start.
+    """One of these two as it stays with the data (ALTER SYSTEM, a restore) when the pod is no longer injected, and
+    nobody is there to reset it. Then there is no folder of tools. WAL counts as archived, so that it does not fill the
+    volume. A standby finds nothing to restore: a missing program would end its start. But a recovery that ends in
+    writes ends PostgreSQL instead: what is in the archive alone would be missing, and nobody would be told.
     """
-    test, then = ("! -d", "||") if " archive-push " in command else ("-d", "&&")
-    return f"[ {test} {names.TOOLS_DIR} ] {then} {command}"
+    if " archive-push " in command:
+        return f"[ ! -d {names.TOOLS_DIR} ] || {command}"
+    return f"[ -d {names.TOOLS_DIR} ] || [ -f standby.signal ] || exit 126; [ -d {names.TOOLS_DIR} ] && {command}"
 
 
 def clone_restore_command(stanza: str) -> str:
@@ -204,7 +207,8 @@ def is_for_postgres(command: str) -> bool:
     return _OURS.match(command) is not None
 
 
-_KEPT = rf"\[ (?:! )?-d {re.escape(names.TOOLS_DIR)} \] (?:\|\||&&) "
+_TOOLS = re.escape(names.TOOLS_DIR)
+_KEPT = rf"(?:\[ -d {_TOOLS} \] \|\| \[ -f standby\.signal \] \|\| exit 126; )?\[ (?:! )?-d {_TOOLS} \] (?:\|\||&&) "
 _OURS = re.compile(rf"(?:{_KEPT})?(?:{identity.ROLE}=\S+ {identity.TOKEN}=\S+ )?{re.escape(names.PGBACKREST_ARCHIVE)} ")
 
 

@@ -155,5 +155,5 @@ async def test_what_lies_in_wait_in_the_shared_folder_is_not_touched(pod: Pod, t
 
 
 def test_the_program_in_postgresqls_container_looks_where_the_agent_touches():
-    text = (Path(__file__).parents[3] / "images" / "archive.c").read_text()
+    text = (Path(__file__).parents[3] / "images" / "adopter.c").read_text()
     assert re.findall(r'#define GIVE_UP "(.*)"', text) == [names.GIVE_UP]

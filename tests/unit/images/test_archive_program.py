@@ -2,73 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from harness.archive_program import COMPILER, orphans, pretend
 from harness.processes import with_default_signals
 
-SOURCE = Path(__file__).parents[3] / "images" / "archive.c"
-PR_SET_CHILD_SUBREAPER = 36
-COMPILER = shutil.which("cc")
-
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    """The program, running `backrest` in the test's folder instead of pgBackRest."""
-    target = tmp_path / "pgbackrest-archive"
-    limits = [f'-DLIMIT_V2="{tmp_path}/memory.max"', f'-DLIMIT_V1="{tmp_path}/limit_in_bytes"']
-    names = [f'-DPROGRAM="{tmp_path}/backrest"', "-DPATIENCE=2", f'-DGIVE_UP="{tmp_path}/give-up"', *limits]
-    subprocess.run([str(COMPILER), "-Wall", "-Wextra", "-Werror", *names, "-o", target, SOURCE], check=True)
-    return target
-
-
-@pytest.fixture
-def process_one() -> Iterator[set[int]]:
-    """Orphans become this process's children, as they become PostgreSQL's where it is process 1.
-
-    Its value are the children that were there before (a cluster of other tests in this process): none of these tests'.
-    """
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    yield children()
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-
-
-def children() -> set[int]:
-    tasks = Path("/proc/self/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text("ascii").split()}
-
-
-def pretend(program: Path, script: str) -> None:
-    backrest = program.with_name("backrest")
-    backrest.write_text(f"#!/bin/sh\n{script}\n")
-    backrest.chmod(0o755)
-
-
-def orphans(before: set[int], limit: float = 10) -> list[int]:
-    """Exit statuses of every child that this process is left with, but for those that were there *before*."""
-    found: list[int] = []
-    deadline = time.monotonic() + limit
-    while time.monotonic() < deadline:
-        left = children() - before
-        if not left:
-            return found
-        for child in left:
-            pid, status = os.waitpid(child, os.WNOHANG)
-            if pid:
-                found.append(status)
-        time.sleep(0.02)
-    raise AssertionError("children are still running")
 
 
 @pytest.mark.parametrize("code", [0, 1, 25, 103])

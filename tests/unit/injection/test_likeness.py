@@ -15,8 +15,8 @@ from bench.webhook import shapes
 from pgwarden.api.faults import Fault
 from pgwarden.injection import likeness, pods
 from pgwarden.injection.decide import Inject
-from pgwarden.injection.inspection import postgres_container
 from pgwarden.injection.known_images import THAT_COUNT
+from pgwarden.injection.main_container import postgres_container
 from pgwarden.injection.patch import encode
 from pgwarden.injection.pipeline import decision_on, operations
 from pgwarden.injection.terms import terms_of

@@ -92,7 +92,7 @@ def test_a_restore_beside_the_data_directory_forgets_the_pod_that_host_conf_name
         "--reset-pg1-host",
         "--set=20261101-000000F",
         "--delta",
-        f"--recovery-option=restore_command={commands.restore_command('hippo')}",
+        f"--recovery-option=restore_command={commands.kept(commands.restore_command('hippo'))}",
         "--link-all",
         "restore",
     ]
@@ -108,18 +108,42 @@ def test_the_two_commands_for_postgresql_quote_the_path():
 
 
 @pytest.mark.parametrize("role", ["", "arn:aws:iam::1:role/x"])
-@pytest.mark.parametrize(("make", "without"), [(commands.archive_command, 0), (commands.restore_command, 1)])
-def test_what_alter_system_keeps_runs_the_tools_and_is_harmless_where_they_are_gone(tmp_path, make, without, role):
+@pytest.mark.parametrize(
+    ("make", "signals", "without"),
+    [
+        pytest.param(commands.archive_command, (), 0, id="WAL counts as archived"),
+        pytest.param(commands.restore_command, ("standby.signal",), 1, id="a standby finds nothing"),
+        pytest.param(commands.restore_command, ("standby.signal", "recovery.signal"), 1, id="a standby with both"),
+        pytest.param(commands.restore_command, ("recovery.signal",), 126, id="a recovery does not end too early"),
+    ],
+)
+def test_what_stays_with_the_data_runs_the_tools_and_does_no_harm_where_they_are_gone(
+    tmp_path, make, signals, without, role
+):
     """127, of a program that is not there, would end a standby's start, and keep all WAL for ever."""
     text = commands.kept(make("hippo", role))
     assert commands.is_for_postgres(text)
+    for name in signals:
+        (tmp_path / name).touch()
     program = tmp_path / "tools/bin/pgbackrest-archive"
     here = text.replace(names.TOOLS_DIR, str(tmp_path / "tools"))
-    assert subprocess.run(["sh", "-c", here], check=False).returncode == without
+    assert subprocess.run(["sh", "-c", here], check=False, cwd=tmp_path).returncode == without
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\nexit 7\n")
     program.chmod(0o755)
-    assert subprocess.run(["sh", "-c", here], check=False).returncode == 7
+    assert subprocess.run(["sh", "-c", here], check=False, cwd=tmp_path).returncode == 7
+
+
+def test_a_guard_of_an_earlier_version_is_known_as_ours():
+    command = commands.restore_command("hippo")
+    assert commands.is_for_postgres(f"[ -d {names.TOOLS_DIR} ] && {command}")
+    assert not commands.is_for_postgres(f"[ -d {names.TOOLS_DIR} ] && cp /archive/%f %p")
+
+
+def test_a_restore_leaves_no_command_that_ends_a_standbys_start_without_the_label():
+    """pgBackRest writes it into postgresql.auto.conf, where it outlives the label."""
+    (option,) = [one for one in commands.restore_argv("hippo") if "restore_command=" in one]
+    assert option.partition("restore_command=")[2] == commands.kept(commands.restore_command("hippo"))
 
 
 OTHERS = [

@@ -424,6 +424,7 @@ PODS = [
     ("data-directory", "spec.containers[0].args", {"args": ["-D", "$(WHERE)"]}, {}),
     ("data-directory", "spec.containers[0].image", {"image": "acme/pg:1", "securityContext": {"runAsUser": 5}, "volumeMounts": [{"name": "data", "mountPath": "/data"}]}, {}),
     ("data-volume", "spec.containers[0].volumeMounts", {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql"}]}, {}),
+    ("data-volume", "spec.containers[0].volumeMounts", {"image": "acme/pg:1", "securityContext": {"runAsUser": 5}, "volumeMounts": []}, {}),
     ("version", "spec.containers[0].image", {"image": "postgres:11.5"}, {}),
     ("run-as-user", "spec.containers[0].securityContext.runAsUser", {"image": "acme/pg:1"}, {}),
     ("sub-path", "spec.containers[0].volumeMounts", {"volumeMounts": [{"name": "data", "mountPath": "/var/lib/postgresql/data", "subPathExpr": "$(X)"}]}, {}),

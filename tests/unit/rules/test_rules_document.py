@@ -16,13 +16,14 @@ from pgwarden.schedule import cron_fields
 from tests.unit.rules import rules_table
 
 ROOT = Path(pgwarden.__file__).parent
+INJECTION = ("inspection", "main_container", "data_folder", "conflicts", "terms", "decide")
 SPOKEN = [
     *sorted((ROOT / "rules").glob("*.py")),
     *(ROOT / "api" / f"{name}.py" for name in ("bounds", "schema", "target")),
     *(ROOT / "pgbackrest" / f"{name}.py" for name in ("user_options", "option_table", "option_needs")),
     ROOT / "storages" / "s3" / "rules.py",
     *sorted((ROOT / "schedule").glob("*.py")),
-    *(ROOT / "injection" / f"{name}.py" for name in ("inspection", "terms", "decide")),
+    *(ROOT / "injection" / f"{name}.py" for name in INJECTION),
 ]  # fmt: skip
 #: Statements that look like a sentence to a user and are none, or that no object of a user can reach.
 SILENT = {

@@ -114,7 +114,7 @@ def test_what_the_own_repository_holds_is_recovered_as_a_pod_of_the_cluster_read
         "--copy", "--", "--stanza=hippo", "--pg1-path=/pgdata/clone", "--reset-pg1-host",
         next(one for one in agent["args"] if one.startswith("--recovery-option=")), "restore",
     ]  # fmt: skip
-    assert f"--recovery-option=restore_command=AWS_ROLE_ARN={ROLE} " in " ".join(agent["args"])
+    assert f" && AWS_ROLE_ARN={ROLE} " in " ".join(agent["args"])
     assert {"name": "PGWARDEN_PG_DATA", "value": "/pgdata/clone"} in agent["env"]
     assert {"name": "PGWARDEN_STANZA", "value": "hippo"} in agent["env"]
     assert "elsewhere" not in {one["name"] for one in pod(job)["volumes"]}
