@@ -10,38 +10,41 @@ from typing import Any
 from controller.schedule import render
 from pgwarden.api.kinds import BackupScheduleSpec, RestoreDrillScheduleSpec, ScheduleSpec
 from pgwarden.api.objects import Object
+from pgwarden.api.registry import BY_NAME
 
 
 @dataclass(frozen=True)
 class Made:
-    schedules: str  # plural of the schedules
-    spec: type[ScheduleSpec]  # of these
+    by: str  # the kind of schedule
     kind: str  # of what a run makes
-    plural: str
-    word: str  # for it, in a sentence
+    spec: type[ScheduleSpec]
     last: str  # the field of a schedule's status with the name of the newest
     created: str  # reasons
     not_created: str
     render: Callable[[Object, Any, datetime], Object]  # the schedule, its spec and when the run was due
 
+    @property
+    def schedules(self) -> str:
+        return BY_NAME[self.by].plural
+
+    @property
+    def plural(self) -> str:
+        return BY_NAME[self.kind].plural
+
 
 BACKUPS = Made(
-    schedules="backupschedules",
-    spec=BackupScheduleSpec,
+    by="BackupSchedule",
     kind="Backup",
-    plural="backups",
-    word="Backup",
+    spec=BackupScheduleSpec,
     last="lastBackup",
     created="BackupCreated",
     not_created="BackupNotCreated",
     render=render.backup,
 )
 DRILLS = Made(
-    schedules="restoredrillschedules",
-    spec=RestoreDrillScheduleSpec,
+    by="RestoreDrillSchedule",
     kind="RestoreDrill",
-    plural="restoredrills",
-    word="RestoreDrill",
+    spec=RestoreDrillScheduleSpec,
     last="lastDrill",
     created="DrillCreated",
     not_created="DrillNotCreated",

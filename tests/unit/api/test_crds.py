@@ -129,7 +129,11 @@ def test_the_drill_in_a_schedule_has_the_schema_of_a_drill():
 
 #: Fields that name an object, a container, a key or the like; all other strings are free text of a form of their own.
 NAMING = re.compile(r"(\.name|Name|\.repository|\.namespace|\.volumeClaim|\.container|\.key)$|cloneableFrom\[\]$")
-NO_OBJECTS = {".spec.target.name", ".spec.dataSource.target.name"}  # of a restore point, by PostgreSQL's rules
+NO_OBJECTS = {
+    ".spec.target.name",
+    ".spec.dataSource.target.name",
+    ".spec.template.target.name",
+}  # of a restore point, by PostgreSQL's rules
 #: Names of labels and taints have a slash, and are no part of any path.
 OF_LABELS = re.compile(r"(tolerations|matchExpressions|matchFields)\[\]\.key$")
 UNUSABLE = [".", "..", "a/b", "a%2fb", "x\ny", "x\n", "-a", "a-", "a b", "\x00", "\x1b[2J", "ü", "a..b/"]

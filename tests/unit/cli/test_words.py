@@ -105,8 +105,8 @@ def test_deleting_says_what_it_means(make):
 
 
 CANDIDATES = {
-    "commands": (["re"], ["restore"]),
-    "things": (["create", ""], ["cluster", "repository", "schedule"]),
+    "commands": (["re"], ["report", "restore"]),
+    "things": (["create", ""], ["cluster", "drill", "drillschedule", "repository", "schedule"]),
     "things begun": (["show", "re"], ["repository", "restore"]),
     "options": (["restore", "hippo", "--pitr"], ["--pitr-target"]),
     "an option once": (["backup", "hippo", "--wait", "--w"], []),

@@ -79,7 +79,7 @@ def test_runs_of_a_schedule_are_counted_as_started_or_missed(space: str):
     schedule = operation(space, "BackupSchedule", status)
     outcomes.tell("backupschedules", schedule, status | {"message": "other"})
     outcomes.tell("backupschedules", schedule, later)
-    where = {"namespace": space, "repository": "hippo"}
+    where = {"namespace": space, "repository": "hippo", "kind": "BackupSchedule"}
     assert counted("pgwarden_schedule_runs_total", **where, outcome="started") == 1
     assert counted("pgwarden_schedule_runs_total", **where, outcome="missed") == 2
 
