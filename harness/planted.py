@@ -59,6 +59,7 @@ def segment_file(space: Kubectl, segment: str) -> str:
 
 def spoil_page(postgres: Postgres, table: str, database: str) -> str:
     """Another byte in block 1 of the table's file, and what PostgreSQL has of it in memory is of before. The file."""
+    postgres.sql(f"VACUUM (FREEZE) {table}", database=database)  # or autovacuum writes the page anew
     postgres.sql("CHECKPOINT", database=database)
     file = postgres.sql(f"SELECT pg_relation_filepath('{table}')", database=database)
     postgres.run("sh", "-c", f"printf XX | dd of=$PGDATA/{file} bs=1 seek=12288 conv=notrunc")

@@ -23,8 +23,11 @@ _NOT_WRITTEN = re.compile(r"unable to write '")
 #: Bytes; a volume with less is full.
 LITTLE = 16 * 2**20
 _HEAD = re.compile(r"^.* P\d+ +(?=\w+:)")  # time and process of a line of pgBackRest
-#: A file that is not what the manifest says, and one of a set that is not there.
-_DAMAGED = re.compile(r"error restoring '.*': actual checksum '\w+' does not match expected checksum '\w+'")
+#: A file that is not what the manifest says, or that cannot be unpacked; and one of a set that is not there.
+_DAMAGED = re.compile(
+    r"error restoring '.*': actual checksum '\w+' does not match expected checksum '\w+'"
+    r"|(?:zst|lz4|bz2) error: \[|zlib threw error: \["
+)
 _GONE = re.compile(r"missing file '[^'\n]*/backup/[^/'\n]+/\d{8}-\d{6}F[^'\n]*'")
 _FORKED = re.compile(r"target timeline \S+ forked from backup timeline|is not in the history of target timeline")
 _KILLED = re.compile(r"\S.*process \(PID \d+\) was terminated by signal 9.*")

@@ -50,7 +50,8 @@ def _measured(restore: Object, repository: Object | None) -> Object:
     if plan is None or plan.recovered is None:
         return {}
     end, size = plan.recovered, get(repository, int, "status", "postgres", "walSegmentSize") or wal.SEGMENT_SIZE
-    before = _between(restore["status"], "Fenced", "Restored")
+    # Only one to the latest state is Fenced.
+    before = _between(restore["status"], "Fenced", "Restored") or _between(restore["status"], "Validated", "Restored")
     seconds = {
         "volume": max(before - round(end.copy_seconds), 0) if before is not None else None,
         "copy": round(end.copy_seconds),

@@ -162,6 +162,6 @@ def test_a_flipped_byte_in_the_only_set_fails_the_drill_and_is_named(postgres: P
         planted.flip(space, path)
     space.apply(drill("flipped"))
     done = ended(space, "flipped")
-    assert done["status"]["phase"] == "Failed"
-    assert "bundle" in done["status"]["message"] or "checksum" in done["status"]["message"], done["status"]
+    assert (done["status"]["phase"], done["status"]["reason"]) == ("Failed", "CorruptBackup"), done["status"]
+    assert "the backup set is damaged in the repository" in done["status"]["message"]
     cleaned_up(space, "flipped")

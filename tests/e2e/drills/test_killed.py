@@ -54,7 +54,7 @@ def checking(space: Kubectl, name: str) -> Object | None:
 
 def cleaning(space: Kubectl, name: str) -> Object | None:
     found = space.get("pgdrill", name)
-    return found if found and found["status"].get("phase") in {"Completed", "Failed"} else None
+    return found if found and (found.get("status") or {}).get("phase") in {"Completed", "Failed"} else None
 
 
 def controller(space: Kubectl, api: Direct, name: str, at: Object) -> None:

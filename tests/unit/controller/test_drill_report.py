@@ -160,12 +160,13 @@ def test_a_random_target_is_a_moment_in_the_restore_and_in_the_status():
     assert status.of_restore(made, replace(spec, seed=7), None)["seed"] == 7
 
 
-def test_the_phases_and_the_wal_are_told_once_the_recovery_has_ended():
+@pytest.mark.parametrize("first", ["Fenced", "Validated"])
+def test_the_phases_and_the_wal_are_told_once_the_recovery_has_ended(first: str):
     recovered = Recovered(segments=3, copy_seconds=40.4, replay_seconds=7.0)
     plan = replace(planned(), recovered=recovered)
     listed = [
         {"type": kind, "status": "True", "lastTransitionTime": f"2026-12-01T10:{minute}:00Z"}
-        for kind, minute in (("Fenced", "00"), ("VolumeReady", "00"), ("Restored", "01"), ("Recovered", "02"))
+        for kind, minute in ((first, "00"), ("VolumeReady", "00"), ("Restored", "01"), ("Recovered", "02"))
     ]
     made = {"metadata": {"name": "d-drill", "uid": "r"}, "status": {"plan": plan.dump(), "conditions": listed}}
     told = status.of_restore(made, RestoreDrillSpec(repository="hippo"), None)

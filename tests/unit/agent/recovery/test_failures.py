@@ -234,6 +234,10 @@ def test_what_pgbackrest_says_of_the_copy_has_a_reason_too(said, reason):
             "/d/base/1/2619", id="other bytes",
         ),
         pytest.param(
+            "ERROR: [029]: raised from local-2 protocol: zst error: [-20] Data corruption detected [FormatError] on 2 retries",
+            "zst error: [-20] Data corruption detected", id="not to be unpacked",
+        ),
+        pytest.param(
             "ERROR: [055]: unable to load backup manifest file '/r/backup/hippo/20261201-053859F/backup.manifest' or "
             "'/r/backup/hippo/20261201-053859F/backup.manifest.copy':\n       FileMissingError: unable to open missing "
             "file '/r/backup/hippo/20261201-053859F/backup.manifest' for read",
