@@ -7,14 +7,15 @@ import dataclasses
 import msgspec
 import pytest
 
+from controller.drill import render
 from controller.drill.reconcile import DrillController
-from pgwarden.api import names
+from controller.recovery.plan import Recovered
 from pgwarden.contract import last_drills
 from tests.unit.controller.living import World
 from tests.unit.controller.test_drill_report import planned
 
 KEY = ("ns", "weekly")
-PASSED = "Passed\tpgwarden/start\tok\nend\n"
+PASSED = "Passed\tpgwarden/start\tok\nend\t1\n"
 
 
 class Drills(World):
@@ -39,7 +40,12 @@ class Drills(World):
 
     def restored(self, phase: str = "Completed", **more) -> None:
         found = self.there("Restore", "weekly-drill")
-        plan = msgspec.structs.replace(planned(), restore="weekly-drill", restore_uid=found["metadata"]["uid"])
+        plan = msgspec.structs.replace(
+            planned(),
+            restore="weekly-drill",
+            restore_uid=found["metadata"]["uid"],
+            recovered=Recovered(copy_seconds=8.0, replay_seconds=20.0, segments=3),
+        )
         status = {"phase": phase, "set": "20261123-110000F", "recoveredTo": "2026-11-23 11:59:00+00"}
         status |= {"forecast": {"storage": "local", "copyBytes": 7}, "plan": plan.dump()}
         status["conditions"] = [
@@ -50,7 +56,7 @@ class Drills(World):
                 "reason": "",
                 "message": "",
             }
-            for kind, at in (("VolumeReady", 1), ("Restored", 11), ("Recovered", 31))
+            for kind, at in (("Validated", 1), ("VolumeReady", 2), ("Restored", 11), ("Recovered", 31))
         ]
         found["status"] = status | more
         self.changed(found)
@@ -58,7 +64,7 @@ class Drills(World):
     def checked(self, message: str = PASSED) -> None:
         job = self.objects["jobs", "ns", "weekly-drill-checks"]
         job["status"] = {"conditions": [{"type": "Complete", "status": "True"}], "completionTime": self._time()}
-        labels = {names.LABEL_OWNER_REPOSITORY: "hippo", names.LABEL_DRILL: "weekly"}
+        labels = render.labels(self.there("RestoreDrill", "weekly"))
         about = {
             "name": "checks",
             "namespace": "ns",
@@ -117,7 +123,7 @@ async def test_a_drill_whose_restore_or_checks_failed_is_kept_with_the_reason():
         ("Failed", "JobFailed", "[095]: checksum")
     ]
     world = Drills()
-    await world.through("Failed\trows\tit is f\nend\n")
+    await world.through("Failed\trows\tit is f\nend\t1\n")
     assert [(one["phase"], one["reason"]) for one in world.kept] == [("Failed", "ChecksFailed")]
 
 

@@ -75,7 +75,11 @@ def test_another_page_may_link_to_it_and_nothing_else(site, mode, dest, answered
     assert (guard.refusal("GET", TOKEN, headers, TOKEN) is None) == answered
 
 
-@pytest.mark.parametrize("token", ["", TOKEN[:-1], TOKEN + "A", TOKEN.swapcase(), "ü", "\ud800"])
+@pytest.mark.parametrize(
+    "token",
+    ["", TOKEN[:-1], TOKEN + "A", TOKEN.swapcase(), "ü", "\ud800"],
+    ids=["none", "shorter", "longer", "other case", "not ASCII", "not UTF-8"],  # the token is another in each process
+)
 def test_without_the_token_there_is_no_page(token):
     found = guard.refusal("GET", token, HERE, TOKEN)
     assert found is not None

@@ -28,6 +28,7 @@ ROLE = "arn:aws:iam::123456789012:role/backup"
 BACKUP: Spec = {"repository": "hippo"}
 SCHEDULE: Spec = {"repository": "hippo", "schedule": "0 1 * * *", "type": "full"}
 DRILL_SCHEDULE: Spec = {"repository": "hippo", "schedule": "0 1 * * *", "template": {}}
+RANDOM_DRILLS: Spec = DRILL_SCHEDULE | {"template": {"target": {"random": True}}}
 RESTORE: Spec = {"repository": "hippo"}
 CLUSTER: Spec = {"instances": {"replicas": 2}, "repository": {"storageType": "local"}}
 
@@ -233,6 +234,7 @@ TABLE: dict[str, dict[str, Row]] = {
             for path, row in _DRILL.items()
             if path != "repository"
         },
+        "template.seed": Row(1, 2, each(effects.drills), RANDOM_DRILLS),
     },
     "PostgresCluster": {
         **rows(None, put(CLUSTER, "dataSource.repository", "hippo"), {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from pgwarden.kube.access import Access
 from pgwarden.kube.client import KubeClient
 from pgwarden.pgbackrest.info import parse_info
 
-MEMBER = Member(30)
+#: Another in each process: it listens at loopback addresses of its own.
+MEMBER = Member(30_000 + os.getpid() % 1_000 * objects.HANGING)
 NOW = datetime.now(UTC)
 
 
