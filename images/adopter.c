@@ -59,11 +59,10 @@ void let_go_of_the_caller(void)
 	setsid();
 }
 
-/* Half of the limit that the file tells; 0 where there is none. */
-static unsigned long long half_of(const char *path)
+unsigned long long number_in(const char *path)
 {
 	char text[32];
-	int file = open(path, O_RDONLY | O_CLOEXEC);
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t got;
 
 	if (file < 0)
@@ -71,7 +70,13 @@ static unsigned long long half_of(const char *path)
 	got = read(file, text, sizeof(text) - 1);
 	close(file);
 	text[got > 0 ? got : 0] = '\0';
-	return strtoull(text, NULL, 10) / 2; /* of "max": 0 */
+	return strtoull(text, NULL, 10);
+}
+
+/* Half of the limit that the file tells; 0 where there is none ("max"). */
+static unsigned long long half_of(const char *path)
+{
+	return number_in(path) / 2;
 }
 
 void bound_memory(void)
@@ -161,7 +166,7 @@ static pid_t wait_for(int *status, struct watch *watch, const sigset_t *open)
 	return ended;
 }
 
-void attend(pid_t program, int caller, int ends_with)
+void attend(pid_t program, const struct timespec *began, int caller, int ends_with)
 {
 	struct watch watch = {.program = program, .caller = {.fd = ends_with ? caller : -1, .events = POLLRDHUP}};
 	struct sigaction wake = {.sa_handler = woken};
@@ -170,7 +175,7 @@ void attend(pid_t program, int caller, int ends_with)
 	pid_t ended;
 	int status;
 
-	clock_gettime(CLOCK_REALTIME, &watch.began);
+	watch.began = *began;
 	signal(SIGPIPE, SIG_IGN); /* The caller may be gone when the answer comes. */
 	sigaction(SIGCHLD, &wake, NULL);
 	sigemptyset(&ends);
@@ -191,9 +196,11 @@ void attend(pid_t program, int caller, int ends_with)
 
 static void adopt(char **arguments, int answer)
 {
+	struct timespec began;
 	pid_t program;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	clock_gettime(CLOCK_REALTIME, &began);
 	program = fork();
 	if (program < 0)
 		return;
@@ -204,7 +211,7 @@ static void adopt(char **arguments, int answer)
 		_exit(CANNOT_START);
 	}
 	let_go_of_the_caller();
-	attend(program, answer, 0);
+	attend(program, &began, answer, 0);
 }
 
 int run_here(char **arguments)

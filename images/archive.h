@@ -1,5 +1,6 @@
 /* pgbackrest-archive: what its parts give one another. */
 #include <sys/types.h>
+#include <time.h>
 
 #ifndef PROGRAM
 #define PROGRAM "/pgwarden/tools/bin/pgbackrest"
@@ -14,11 +15,14 @@ enum { CANNOT_START = 126 };
 int run_here(char **arguments);
 
 /* Waits for *program* and for all that it leaves behind; *caller* is told its wait status at once. Where *ends_with*, a
- * caller that is gone before that ends it. */
-void attend(pid_t program, int caller, int ends_with);
+ * caller that is gone before that ends it. *began* is from before *program* could do anything. */
+void attend(pid_t program, const struct timespec *began, int caller, int ends_with);
 
 void let_go_of_the_caller(void);
 void bound_memory(void);
+
+/* The number that the file begins with; 0 where there is none. */
+unsigned long long number_in(const char *path);
 
 /* keeper.c */
 

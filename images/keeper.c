@@ -197,6 +197,7 @@ static void handle(int peer)
 	struct request request;
 	int files[FILES];
 	char **words;
+	struct timespec began;
 	pid_t handler = getpid();
 	pid_t program;
 	int number;
@@ -210,6 +211,7 @@ static void handle(int peer)
 		return;
 	setsid();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	clock_gettime(CLOCK_REALTIME, &began);
 	program = fork();
 	if (program < 0)
 		return;
@@ -218,7 +220,7 @@ static void handle(int peer)
 	setpgid(program, program);
 	for (number = 0; number < FILES; number++)
 		close(files[number]);
-	attend(program, peer, 1);
+	attend(program, &began, peer, 1);
 }
 
 /* --- the keeper -------------------------------------------------------------------------------------------------- */
@@ -273,27 +275,13 @@ static void keep(int listener)
 
 /* --- a call ------------------------------------------------------------------------------------------------------- */
 
-/* The number that a file of the data folder begins with; PostgreSQL calls from there. */
-static long number_in(const char *path)
-{
-	char text[32];
-	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t got;
-
-	if (file < 0)
-		return 0;
-	got = read(file, text, sizeof(text) - 1);
-	close(file);
-	text[got > 0 ? got : 0] = '\0';
-	return strtol(text, NULL, 10);
-}
-
 /* Else one of them would become the connection itself. */
 static int has_standard_files(void)
 {
 	return fcntl(STDIN_FILENO, F_GETFD) >= 0 && fcntl(STDOUT_FILENO, F_GETFD) >= 0 && fcntl(STDERR_FILENO, F_GETFD) >= 0;
 }
 
+/* PostgreSQL calls from its data folder. */
 static int is_wanted(void)
 {
 	return has_standard_files() && number_in("PG_VERSION") >= OLDEST_THAT_LOGS && number_in("postmaster.pid") == PROCESS_ONE;

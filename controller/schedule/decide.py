@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from controller.schedule.made import BACKUPS, Made
+
 #: So many missed runs are listed one by one; of a longer downtime, only the last run counts.
 MOST_MISSED = 100
 NextRun = Callable[[datetime], datetime | None]
@@ -37,7 +39,7 @@ def plan(
     suspended: bool = False,
     starting_deadline: int | None = None,
     busy_with: str = "",
-    made: str = "Backup",
+    made: Made = BACKUPS,
 ) -> Plan:
     """Of the runs after *since* up to *now* at most the latest is started; the others are missed, with a reason.
 
@@ -56,11 +58,8 @@ def plan(
         missed.append(Missed(latest, "StartingDeadlineExceeded", why))
         return Plan(None, tuple(missed), upcoming)
     if busy_with:
-        why = f"{made} {busy_with} of an earlier run had not finished"
-        if made == "Backup":
-            missed.append(Missed(latest, f"PreviousBackupNotOver:{busy_with}", why))
-        else:
-            missed.append(Missed(latest, f"PreviousDrillNotOver:{busy_with}", why))
+        why = f"{made.kind} {busy_with} of an earlier run had not finished"
+        missed.append(Missed(latest, f"{made.unfinished}:{busy_with}", why))
         return Plan(None, tuple(missed), upcoming)
     return Plan(latest, tuple(missed), upcoming)
 

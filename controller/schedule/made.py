@@ -21,6 +21,7 @@ class Made:
     last: str  # the field of a schedule's status with the name of the newest
     created: str  # reasons
     not_created: str
+    unfinished: str  # why a run is missed while what an earlier one has made goes on
     render: Callable[[Object, Any, datetime], Object]  # the schedule, its spec and when the run was due
 
     @property
@@ -39,6 +40,7 @@ BACKUPS = Made(
     last="lastBackup",
     created="BackupCreated",
     not_created="BackupNotCreated",
+    unfinished="PreviousBackupNotOver",
     render=render.backup,
 )
 DRILLS = Made(
@@ -48,5 +50,6 @@ DRILLS = Made(
     last="lastDrill",
     created="DrillCreated",
     not_created="DrillNotCreated",
+    unfinished="PreviousDrillNotOver",
     render=render.drill,
 )

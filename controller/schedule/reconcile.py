@@ -75,7 +75,7 @@ class ScheduleController:
             suspended=spec.suspend,
             starting_deadline=spec.starting_deadline_seconds,
             busy_with=next((one["metadata"]["name"] for one in there if not operations.is_over(one)), ""),
-            made=made.kind,
+            made=made,
         )
         held = None
         if answer.again is not None and not spec.suspend:

@@ -37,6 +37,7 @@ MAKERS |= {"put", "_put", "_wait", "_failed", "_say", "normal", "warning"}
 CAMEL = re.compile(r"(?:[A-Z][a-z]+)+(?:[A-Z]+[a-z]+)*|[A-Z]{3}[A-Z][a-z]+|NoWALYet")
 #: Kinds and words of Kubernetes that are handed to the same functions.
 NOT_REASONS = {"Repository", "Backup", "BackupSchedule", "Restore", "PostgresCluster", "StatefulSet", "Deployment"}
+NOT_REASONS |= {"RestoreDrill", "RestoreDrillSchedule"}
 NOT_REASONS |= {"Unknown", "Retain", "FailedCreate", "Container", "Pod"}
 
 
@@ -45,6 +46,8 @@ def reasons(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Call) and _name(node.func) in MAKERS:
             for argument in node.args[:4]:
                 yield from _words(argument)
+        elif isinstance(node, ast.Call) and _name(node.func) == "Made":  # controller/schedule/made.py
+            yield from (word for keyword in node.keywords for word in _words(keyword.value))
         elif isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
             yield from (word for key, value in pairs if _is(key, "reason") for word in _words(value))
@@ -99,6 +102,7 @@ def test_what_is_waited_for_is_explained(reason: str):
 def test_the_reasons_are_found_at_all():
     everything = {reason for path in SOURCES for reason in of(path)}
     known = {"NoWALYet", "TargetTooEarly", "NotNeeded", "JobLost", "NoSuchBucket", "PreviousBackupNotOver", "JobWaits"}
+    known |= {"BackupNotCreated", "DrillNotCreated", "PreviousDrillNotOver"}
     assert known <= everything
     assert len(everything) > 80
 

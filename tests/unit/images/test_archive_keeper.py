@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.archive_program import COMPILER, children, orphans, pretend
+from harness.archive_program import COMPILER, children, give_up, orphans, pretend
 from harness.processes import with_default_signals
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
@@ -364,7 +364,7 @@ def test_what_the_agent_gives_up_is_ended(program: Path, data: Path, tmp_path: P
     pretend(program, f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60' > /dev/null 2>&1 &\nexit 103")
     assert call(program, data).returncode == 103
     pid = written(tmp_path / "pid")
-    (tmp_path / "give-up").touch()
+    give_up(tmp_path)
     until(lambda: not runs(pid), "it has ended")
     the_keeper(process_one)
 

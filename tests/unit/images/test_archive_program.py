@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.archive_program import COMPILER, orphans, pretend
+from harness.archive_program import COMPILER, give_up, orphans, pretend
 from harness.processes import with_default_signals
 
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="no C compiler")
@@ -77,14 +77,14 @@ def test_what_the_agent_gives_up_is_ended_with_its_own_processes(
     program: Path, tmp_path: Path, before: str, process_one: set[int]
 ) -> None:
     pid = stuck(program, tmp_path, before)
-    (tmp_path / "give-up").touch()
+    give_up(tmp_path)
     assert orphans(process_one, 15) == [0]
     assert not runs(pid)
     assert not runs(int((tmp_path / "helper").read_text()))
 
 
 def test_what_was_given_up_before_it_began_goes_on(program: Path, tmp_path: Path, process_one: set[int]) -> None:
-    (tmp_path / "give-up").touch()
+    give_up(tmp_path)
     pid = stuck(program, tmp_path)
     time.sleep(2.5)  # the agent's word is looked at once a second
     assert runs(pid)
@@ -100,7 +100,7 @@ def test_the_caller_of_a_push_that_is_given_up_gets_its_answer(
     running = subprocess.Popen(with_default_signals([program]))
     while not (tmp_path / "began").exists():
         time.sleep(0.01)
-    (tmp_path / "give-up").touch()
+    give_up(tmp_path)
     assert running.wait(10) == 82
     assert orphans(process_one) == [0]
 
