@@ -263,7 +263,7 @@ def test_without_rights_to_a_kind_the_page_says_so_and_shows_the_rest(
         assert page.locator("tbody.row").count() == len(STATES)
         notes = page.locator("#said .banner").all_inner_texts()
         assert {note.split(" objects are not shown: ")[0] for note in notes} == {
-            "Backup", "Restore", "RestoreDrill", "PostgresCluster",
+            "Backup", "Restore", "RestoreDrill", "RestoreDrillSchedule", "PostgresCluster",
         }  # fmt: skip
         assert all("cannot list resource" in note for note in notes)
         page.get_by_role("link", name="well").click()

@@ -103,6 +103,8 @@ NEW = [
     Refusal("storage", drill_schedule("x", template={"storage": "s3"}), ("spec.template.storage", "omit spec.template.storage")),
     Refusal("set", drill_schedule("x", template={"set": "20200101-000000F"}), ("spec.template.set", "no such backup")),
     Refusal("schema", drill_schedule("x", template={"checks": [{"name": "a"}]}), ("spec.template.checks[0].sql", "is required")),
+    Refusal("seed", drill_schedule("x", template={"seed": 7}), ("spec.template.seed", "add spec.template.target.random: true")),
+    Refusal("databases", made("RestoreDrill", "x", repository="hippo", databases=["app"], checks=[{"name": "a", "sql": "SELECT 1", "database": "other"}]), ("spec.checks[0].database", "other")),
     Refusal("podMetadata", backup("x", podLabels={"pgwarden.io/repository": "hippo"}), ("spec.podLabels", "is set by pgwarden")),
     Refusal("volumeClaim", restore("x", volumeClaim="hippo-pgbackrest-repo"), ("spec.volumeClaim", "the claim that holds the backups")),
     Refusal("set", restore("x", set="20200101-000000F"), ("spec.set", "no such backup", "20261101-000000F")),
