@@ -40,8 +40,12 @@ def moment(text: Any) -> datetime | None:
 
 def condition(obj: Any, kind: str) -> str:
     """The status of a condition: True, False, Unknown, or empty where there is none."""
-    found = (entry for entry in objects(obj, "status", "conditions") if entry.get("type") == kind)
-    return str(next(found, {}).get("status", ""))
+    return str(found_condition(obj, kind).get("status", ""))
+
+
+def found_condition(obj: Any, kind: str) -> Object:
+    """The condition itself; empty where there is none."""
+    return next((entry for entry in objects(obj, "status", "conditions") if entry.get("type") == kind), {})
 
 
 def is_going(obj: Object | None) -> bool:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pgwarden import __version__
 from pgwarden.api import duration
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import condition, get, objects
+from pgwarden.api.reading import condition, found_condition, get, objects
 from pgwarden.cli.errors import OK, UsageError, unknown
 from pgwarden.cli.output import clock, count, span
 from pgwarden.cli.session import connect, names_of
@@ -160,9 +160,7 @@ def _rto(proofs: Sequence[Drill], objective: str) -> str:
 
 def _section(repository: Object, ended: Sequence[Drill], month: Month) -> list[str]:
     head = ["", f"## {_name(repository)}", ""]
-    verdict = next(
-        (one for one in objects(repository, "status", "conditions") if one.get("type") == last_drills.CONDITION), {}
-    )
+    verdict = found_condition(repository, last_drills.CONDITION)
     if verdict.get("message"):
         head += [f"Now: {_cell(verdict['message'])}.", ""]
     if not ended:

@@ -10,7 +10,7 @@ from typing import Any
 from pgwarden.api import names, records
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import condition as condition_of
-from pgwarden.api.reading import get, objects
+from pgwarden.api.reading import found_condition, get, objects
 from pgwarden.cli import missed_runs, protection_proof, protection_storages, protection_versions, protection_window
 from pgwarden.cli.output import clock, count, moment, span
 from pgwarden.cli.protection_cluster import NOT_REPORTED, cause_of, in_words, notes_of_cluster, of_cluster
@@ -309,5 +309,5 @@ def _said(obj: Object) -> str:
 
 
 def _condition_message(obj: Object) -> str:
-    rejected = [one for one in objects(obj, "status", "conditions") if one.get("type") == "Rejected"]
-    return str(rejected[0].get("message")) if rejected else "its conditions say why"
+    rejected = found_condition(obj, "Rejected")
+    return str(rejected.get("message")) if rejected else "its conditions say why"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get, objects
+from pgwarden.api.reading import found_condition, get
 from pgwarden.cli.short_messages import described
 
 NOT_REPORTED = "pgwarden has not reported on it yet: is its controller running?"
@@ -41,9 +41,9 @@ def cause_of(cluster: Object) -> str:
 
 def _rejected(cluster: Object) -> str:
     """Why its spec is not carried out; empty where it is."""
-    rejected = [one for one in objects(cluster, "status", "conditions") if one.get("type") == "Rejected"]
-    if rejected and rejected[0].get("status") == "True" and _phase(cluster) == "Failed":
-        return str(rejected[0].get("message"))
+    rejected = found_condition(cluster, "Rejected")
+    if rejected.get("status") == "True" and _phase(cluster) == "Failed":
+        return str(rejected.get("message"))
     return ""
 
 

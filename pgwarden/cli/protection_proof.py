@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import condition, objects
+from pgwarden.api.reading import condition, found_condition
 from pgwarden.cli.output import clock, span
 from pgwarden.cli.short_messages import described
 from pgwarden.contract import last_drills
@@ -27,6 +27,6 @@ def line(repository: Object, now: datetime) -> str:
 
 
 def wrong(repository: Object) -> Iterator[str]:
-    for one in objects(repository, "status", "conditions"):
-        if one.get("type") == last_drills.CONDITION and one.get("status") == "False":
-            yield f"not proven: {described(repository, one.get('message'))}"
+    found = found_condition(repository, last_drills.CONDITION)
+    if found.get("status") == "False":
+        yield f"not proven: {described(repository, found.get('message'))}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import get, objects
+from pgwarden.api.reading import found_condition, get, objects
 from pgwarden.cli.output import clock, count
 from pgwarden.cli.protection_window import windows
 from pgwarden.cli.short_messages import described
@@ -46,9 +46,9 @@ def _bucket(storage: Object) -> str:
 
 
 def wrong(repository: Object) -> Iterator[str]:
-    for one in objects(repository, "status", "conditions"):
-        if one.get("type") == "Reachable" and one.get("status") == "True" and one.get("reason") in _GOING:
-            yield described(repository, str(one.get("message")))
+    reachable = found_condition(repository, "Reachable")
+    if reachable.get("status") == "True" and reachable.get("reason") in _GOING:
+        yield described(repository, str(reachable.get("message")))
     owed = {str(one.get("storage")): one for one in objects(repository, "status", "fullBackupOwed")}
     for storage, one in owed.items():
         yield f"storage {storage} needs a full backup: {one.get('message')}"

@@ -12,7 +12,7 @@ import aiohttp
 
 from pgwarden.api import names, records
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import condition, objects
+from pgwarden.api.reading import condition, found_condition
 from pgwarden.api.registry import BY_PLURAL
 from pgwarden.cli import output, recovery_view
 from pgwarden.cli.errors import OK, UNABLE, WRONG
@@ -181,8 +181,8 @@ def _phase(obj: Object) -> str:
 def _said(obj: Object) -> str:
     status = obj.get("status") or {}
     if obj["kind"] == "Repository":
-        found = [one for one in objects(obj, "status", "conditions") if one.get("type") == _REACHABLE]
-        return str(found[0].get("message")) if found else ""
+        found = found_condition(obj, _REACHABLE)
+        return str(found.get("message")) if found else ""
     return str(status.get("message") or status.get("reason") or "")
 
 

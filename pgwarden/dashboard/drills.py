@@ -8,12 +8,13 @@ from datetime import datetime
 from pgwarden.api.objects import Object
 from pgwarden.api.quantity import size
 from pgwarden.api.reading import get, moment, objects
+from pgwarden.contract import last_drills
 from pgwarden.dashboard.snapshot import Snapshot, place
 from pgwarden.dashboard.words import When, lasted, when
 
 MOST = 500
 #: status.seconds, in the order in which a drill has them.
-PHASES = ("volume", "copy", "replay", "start", "checks")
+PHASES = (*last_drills.OF_A_RESTORE, "checks")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pgwarden.api.objects import Object
-from pgwarden.api.reading import condition, get, moment, objects
+from pgwarden.api.reading import condition, get, moment
+from pgwarden.contract import last_drills
 from pgwarden.dashboard.words import When, lasted, when
 
-CONDITION, FIELD = "Proven", "lastDrills"
 #: Condition → what the table says.
 _WORDS = {"True": "proven", "False": "FAILED", "Unknown": "not yet"}
 
@@ -31,13 +31,13 @@ class Proof:
 
 def of(repository: Object, drills: Sequence[Object], now: datetime) -> Proof:
     """*drills* are the RestoreDrills that are there, for a controller that keeps no list."""
-    state = condition(repository, CONDITION)
-    listed = ended(repository) or _by_objects(drills)
+    state = condition(repository, last_drills.CONDITION)
+    listed = last_drills.of(repository) or _by_objects(drills)
     newest = max(listed, key=lambda one: str(one.get("endedAt") or ""), default=None)
-    passed = [one for one in listed if one.get("phase") == "Completed"]
+    passed = list(filter(last_drills.passed, listed))
     shown = max(passed, key=lambda one: str(one.get("endedAt") or ""), default=None)
     if newest is not None:
-        state = state or ("True" if newest.get("phase") == "Completed" else "False")
+        state = state or ("True" if last_drills.passed(newest) else "False")
     if shown is None:
         return Proof(state, _WORDS.get(state, ""))
     return Proof(
@@ -47,13 +47,6 @@ def of(repository: Object, drills: Sequence[Object], now: datetime) -> Proof:
         drill=str(shown.get("name") or ""),
         took=lasted(get(shown, int, "seconds")),
     )
-
-
-def ended(repository: Object) -> list[Object]:
-    """`status.lastDrills`. Of an earlier Repository of the name, whose status a tool has brought back, none."""
-    made = moment(get(repository, str, "metadata", "creationTimestamp"))
-    listed = [(moment(one.get("endedAt")), one) for one in objects(repository, "status", FIELD)]
-    return [one for at, one in listed if at is not None and (made is None or at >= made)]
 
 
 def _by_objects(drills: Sequence[Object]) -> list[Object]:

@@ -16,7 +16,7 @@ from pgwarden.api.reading import get, moment, objects
 from pgwarden.api.target import timeline_of_segment
 from pgwarden.api.wording import clock
 from pgwarden.cli import protection_window, show
-from pgwarden.dashboard import proof
+from pgwarden.contract import last_drills
 from pgwarden.dashboard.axis import Axis, Tick, around
 from pgwarden.dashboard.words import When, when
 from pgwarden.rules import backup_sets
@@ -174,7 +174,7 @@ def _drills(repository: Object, drills: Sequence[Object]) -> Iterable[Object]:
     """The objects, and those of `status.lastDrills` whose objects are gone, in the same form."""
     yield from drills
     there = {one["metadata"].get("uid") for one in drills}
-    for one in proof.ended(repository):
+    for one in last_drills.of(repository):
         if one.get("uid") not in there:
             status = {"phase": one.get("phase"), "completionTime": one.get("endedAt"), "message": one.get("message")}
             yield {"kind": "RestoreDrill", "metadata": {"name": str(one.get("name"))}, "status": status}

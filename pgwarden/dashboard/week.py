@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from pgwarden.api.kinds import BackupScheduleSpec
+from pgwarden.api.kinds import ScheduleSpec
 from pgwarden.api.objects import Object
 from pgwarden.api.reading import get
-from pgwarden.api.registry import BY_NAME, BY_PLURAL
+from pgwarden.api.registry import BY_NAME, KINDS, Kind
 from pgwarden.dashboard.snapshot import Snapshot, place
 from pgwarden.dashboard.words import When, when
 from pgwarden.schedule import cron, runs
@@ -55,9 +55,9 @@ class Week:
 
 def of(snapshot: Snapshot, now: datetime) -> Week:
     following, idle = [], []
-    for plural in BY_PLURAL:
-        for one in snapshot.of(plural) if plural.endswith("schedules") else ():
-            found = _runs(one)
+    for kind in KINDS:
+        for one in snapshot.of(kind.plural) if kind.is_schedule else ():
+            found = _runs(one, kind)
             namespace, name = place(one, own=True)
             if isinstance(found, str):
                 idle.append((namespace, name, found))
@@ -81,7 +81,7 @@ def of(snapshot: Snapshot, now: datetime) -> Week:
     )
 
 
-def _runs(schedule: Object) -> Runs | str:
+def _runs(schedule: Object, kind: Kind) -> Runs | str:
     """Why it has none, in words."""
     if get(schedule, bool, "spec", "suspend"):
         return "suspended"
@@ -91,9 +91,10 @@ def _runs(schedule: Object) -> Runs | str:
         key: value for key, value in (get(schedule, dict, "spec") or {}).items() if key in _FIELDS
     }
     try:
-        spec = msgspec.convert(given, BackupScheduleSpec)
+        spec = msgspec.convert(given, kind.spec)
     except msgspec.ValidationError as error:
         return f"not readable: {error}"
+    assert isinstance(spec, ScheduleSpec)
     calendar = cron.parse(spec.schedule)
     if not isinstance(calendar, cron.Schedule) or zone_problem(spec.time_zone):
         return f'"{spec.schedule}" {spec.time_zone} is no schedule'
