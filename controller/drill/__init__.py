@@ -2,5 +2,6 @@
 
 reconcile  the loop             render   the Restore, the Job with the checks, the NetworkPolicy of its pod
 report     what the Job says    status   what the drill's status says
+moment     what a random target is
 cleaning   what goes afterwards            proof    what its Repository keeps of it
 """
