@@ -25,6 +25,7 @@ from tests.apiserver.manifests import (
     restore,
     schedule,
 )
+from tests.apiserver.release import Controllers
 from tests.unit.contract import produced
 from tests.unit.contract.produced import Set, chain
 
@@ -250,8 +251,9 @@ def test_a_restore_before_the_oldest_set_is_refused_though_that_is_not_listed(pr
     assert f"is before {many[0].lsn}, the end of the oldest usable backup; choose a later position" in said
 
 
-def test_a_repository_in_use_is_not_deleted(prepared: Kubectl):
+def test_a_repository_in_use_is_not_deleted(prepared: Kubectl, controllers: Controllers):
     """The rule in-use."""
+    controllers.leader()
     prepared.apply(repository("used"))
     prepared.apply(postgres_pod("database", "used"))
     prepared.until("pgrepo", "used", lambda o: o.get("status", {}).get("pods"), "knows its pod", 30)
